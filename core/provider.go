@@ -1,0 +1,261 @@
+package core
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+
+	"go.opentelemetry.io/otel"
+	"go.opentelemetry.io/otel/propagation"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	"go.opentelemetry.io/otel/trace"
+
+	"github.com/riffletrace/riffle/core/delivery"
+)
+
+// Provider makes spans, decides which traces to keep, and hands those to the
+// exporters. Make one with [New]; it is safe for concurrent use.
+type Provider struct {
+	spec       Spec
+	sdk        *sdktrace.TracerProvider
+	propagator propagation.TextMapPropagator
+	pipeline   *atomic.Pointer[pipeline]
+
+	stop    sync.Once
+	stopped chan struct{}
+	err     error
+}
+
+// Kept is a trace, or a part of one, on its way to the exporters.
+type Kept struct {
+	// Spans are the ended spans, owned by the receiver.
+	Spans []sdktrace.ReadOnlySpan
+	// Threshold is the one that the spans carry.
+	Threshold Threshold
+	// Sampler is the config name of the sampler that decided, "" if it was a
+	// remote parent or nobody.
+	Sampler string
+	// Partial tells that the trace was handed over before it was complete.
+	Partial bool
+}
+
+// pipeline is everything behind the SDK's sampler and processor.
+type pipeline struct {
+	samplers *samplerList
+	start    *startRules
+	lines    []line
+}
+
+type line struct {
+	name, kind, endpoint string
+	*delivery.Line
+}
+
+// Endpointer is an [Exporter] that can tell where it sends to, for people:
+// "localhost:4317".
+type Endpointer interface {
+	Endpoint() string
+}
+
+// New builds a provider from a spec. It finds every mistake before anything
+// starts and returns them as [ConfigErrors]; a start that fails leaves nothing
+// behind. ctx bounds the start only. A spec that is not enabled makes a
+// provider that records nothing.
+func New(ctx context.Context, spec Spec, opts ...Option) (*Provider, error) {
+	o := newOptions(opts)
+	if err := spec.Check(o.samplers, o.exporters); err != nil {
+		return nil, err
+	}
+	propagator, err := spec.propagator()
+	if err != nil {
+		return nil, fmt.Errorf("building propagators: %w", err)
+	}
+	p := &Provider{spec: spec, propagator: propagator, pipeline: new(atomic.Pointer[pipeline]), stopped: make(chan struct{})}
+	if !spec.Enabled {
+		p.sdk = sdktrace.NewTracerProvider(sdktrace.WithSampler(sdktrace.NeverSample()))
+		return p, nil
+	}
+	res, err := newResource(ctx, &spec)
+	if err != nil {
+		return nil, fmt.Errorf("building the resource: %w", err)
+	}
+	pl, err := newPipeline(ctx, &spec, o)
+	if err != nil {
+		return nil, err
+	}
+	p.pipeline.Store(pl)
+	sdkOpts := []sdktrace.TracerProviderOption{
+		sdktrace.WithResource(res),
+		sdktrace.WithRawSpanLimits(spec.Limits.sdk()),
+		sdktrace.WithSampler(liveSampler{p.pipeline}),
+		sdktrace.WithSpanProcessor(liveProcessor{p.pipeline}),
+	}
+	if o.ids != nil {
+		sdkOpts = append(sdkOpts, sdktrace.WithIDGenerator(o.ids))
+	}
+	p.sdk = sdktrace.NewTracerProvider(sdkOpts...)
+	return p, nil
+}
+
+// newPipeline builds samplers and lines. On an error, nothing is left.
+func newPipeline(ctx context.Context, spec *Spec, o *options) (*pipeline, error) {
+	samplers, err := buildSamplers(ctx, spec, o)
+	if err != nil {
+		return nil, err
+	}
+	start, err := newStartRules(spec.remoteParent(), samplers.start)
+	if err != nil {
+		return nil, errors.Join(err, samplers.shutdown(ctx))
+	}
+	pl := &pipeline{samplers: samplers, start: start}
+	var errs ConfigErrors
+	for i, c := range spec.Exporters {
+		logger := o.logger.With("exporter", c.ID())
+		exporter, err := o.exporters.Build(ctx, Settings{ID: c.ID(), Logger: logger}, c)
+		if err != nil {
+			path := joinPath(spec.Path, fmt.Sprintf("exporters[%d]", i))
+			errs = append(errs, buildErrors(c, path, "exporter", err)...)
+			continue
+		}
+		l := line{name: c.ID(), kind: c.Type, Line: delivery.New(exporter, logger)}
+		if e, ok := exporter.(Endpointer); ok {
+			l.endpoint = e.Endpoint()
+		}
+		pl.lines = append(pl.lines, l)
+	}
+	if len(errs) > 0 {
+		return nil, errors.Join(spec.quoted(errs).Sorted(), pl.shutdown(ctx))
+	}
+	return pl, nil
+}
+
+// TracerProvider is what instrumentation takes.
+func (p *Provider) TracerProvider() trace.TracerProvider { return p.sdk }
+
+// Propagator reads and writes trace context as the spec says.
+func (p *Provider) Propagator() propagation.TextMapPropagator { return p.propagator }
+
+// Install makes the provider and its propagators the global ones, and returns
+// a function that puts back what was there.
+func (p *Provider) Install() (undo func()) {
+	tp, prop := otel.GetTracerProvider(), otel.GetTextMapPropagator()
+	otel.SetTracerProvider(p.sdk)
+	otel.SetTextMapPropagator(p.propagator)
+	return func() {
+		otel.SetTracerProvider(tp)
+		otel.SetTextMapPropagator(prop)
+	}
+}
+
+// Keep lets others speak for a trace: it is kept if its randomness reaches t,
+// for the reason given. It reports whether the trace is one that riffle still
+// holds; what it no longer holds, or never recorded, cannot be kept.
+func (*Provider) Keep(trace.TraceID, Threshold, string) bool { return false }
+
+// ForceFlush hands over what is decided and sends what the lines hold,
+// bounded by ctx.
+func (p *Provider) ForceFlush(ctx context.Context) error {
+	pl := p.pipeline.Load()
+	if pl == nil {
+		return nil
+	}
+	return pl.each(func(l line) error { return l.ForceFlush(ctx) })
+}
+
+// Shutdown hands over what is left, closes the lines within ctx and ends all
+// goroutines, also when ctx is done already. A second call waits for the
+// first.
+func (p *Provider) Shutdown(ctx context.Context) error {
+	p.stop.Do(func() {
+		defer close(p.stopped)
+		// The SDK's own Shutdown calls no processor when ctx is done. It only has
+		// to stop making spans; the pipeline is closed below.
+		p.err = p.sdk.Shutdown(context.WithoutCancel(ctx))
+		if pl := p.pipeline.Load(); pl != nil {
+			p.err = errors.Join(p.err, pl.shutdown(ctx))
+		}
+	})
+	<-p.stopped
+	return p.err
+}
+
+func (pl *pipeline) shutdown(ctx context.Context) error {
+	return errors.Join(pl.samplers.shutdown(ctx), pl.each(func(l line) error { return l.Shutdown(ctx) }))
+}
+
+// each runs f for all lines at once, so that one that is slow takes no time
+// from the others.
+func (pl *pipeline) each(f func(line) error) error {
+	errs := make([]error, len(pl.lines))
+	var wg sync.WaitGroup
+	for i, l := range pl.lines {
+		wg.Go(func() {
+			if err := f(l); err != nil {
+				errs[i] = fmt.Errorf("exporter %q: %w", l.name, err)
+			}
+		})
+	}
+	wg.Wait()
+	return errors.Join(errs...)
+}
+
+// liveSampler and liveProcessor are what the SDK holds: the pipeline behind
+// them can be swapped.
+type liveSampler struct{ pipeline *atomic.Pointer[pipeline] }
+
+func (s liveSampler) ShouldSample(p sdktrace.SamplingParameters) sdktrace.SamplingResult {
+	return s.pipeline.Load().start.sample(p)
+}
+
+func (s liveSampler) Description() string { return s.pipeline.Load().start.description() }
+
+type liveProcessor struct{ pipeline *atomic.Pointer[pipeline] }
+
+func (liveProcessor) OnStart(context.Context, sdktrace.ReadWriteSpan) {}
+
+func (p liveProcessor) OnEnd(s sdktrace.ReadOnlySpan) {
+	for _, l := range p.pipeline.Load().lines {
+		l.Deliver(s)
+	}
+}
+
+// Shutdown and ForceFlush are the [Provider]'s to do.
+func (liveProcessor) Shutdown(context.Context) error   { return nil }
+func (liveProcessor) ForceFlush(context.Context) error { return nil }
+
+func (s *Spec) remoteParent() RemoteParent {
+	if s.RemoteParent == "" {
+		return Watch
+	}
+	return s.RemoteParent
+}
+
+// sdk returns the limits with the SDK's defaults, which read OTEL_SPAN_* and
+// its like, where none is set.
+func (l Limits) sdk() sdktrace.SpanLimits {
+	limits := sdktrace.NewSpanLimits()
+	for _, f := range []struct {
+		from *int
+		to   *int
+	}{
+		{l.AttributeCount, &limits.AttributeCountLimit},
+		{l.AttributeValueLength, &limits.AttributeValueLengthLimit},
+		{l.EventCount, &limits.EventCountLimit},
+		{l.LinkCount, &limits.LinkCountLimit},
+		{l.EventAttributeCount, &limits.AttributePerEventCountLimit},
+		{l.LinkAttributeCount, &limits.AttributePerLinkCountLimit},
+	} {
+		if f.from != nil {
+			*f.to = *f.from
+		}
+	}
+	return limits
+}
+
+// Interface guards.
+var (
+	_ sdktrace.Sampler       = liveSampler{}
+	_ sdktrace.SpanProcessor = liveProcessor{}
+)

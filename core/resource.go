@@ -1,0 +1,69 @@
+package core
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"runtime/debug"
+	"slices"
+
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/sdk/resource"
+	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
+)
+
+// deploymentEnvironment is the attribute that deployment.environment.name
+// replaced; many backends still look for it.
+const deploymentEnvironment = attribute.Key("deployment.environment")
+
+// newResource describes the service. What the spec says wins over
+// OTEL_RESOURCE_ATTRIBUTES, and that over what is detected. The process's
+// arguments are left out: they may hold secrets.
+func newResource(ctx context.Context, spec *Spec) (*resource.Resource, error) {
+	var attrs []attribute.KeyValue
+	for _, k := range slices.Sorted(maps.Keys(spec.Resource)) {
+		attrs = append(attrs, attribute.String(k, spec.Resource[k]))
+	}
+	add := func(value string, keys ...attribute.Key) {
+		if value == "" {
+			return
+		}
+		for _, k := range keys {
+			attrs = append(attrs, k.String(value))
+		}
+	}
+	version := spec.ServiceVersion
+	if version == "" && spec.Resource[string(semconv.ServiceVersionKey)] == "" {
+		version = buildVersion()
+	}
+	add(spec.ServiceName, semconv.ServiceNameKey)
+	add(version, semconv.ServiceVersionKey)
+	add(spec.ServiceNamespace, semconv.ServiceNamespaceKey)
+	add(spec.Environment, deploymentEnvironment, semconv.DeploymentEnvironmentNameKey)
+
+	r, err := resource.New(ctx,
+		resource.WithSchemaURL(semconv.SchemaURL),
+		resource.WithHost(),
+		resource.WithOSType(),
+		resource.WithProcessPID(),
+		resource.WithProcessExecutableName(),
+		resource.WithProcessRuntimeName(),
+		resource.WithProcessRuntimeVersion(),
+		resource.WithTelemetrySDK(),
+		resource.WithFromEnv(),
+		resource.WithAttributes(attrs...),
+	)
+	if errors.Is(err, resource.ErrPartialResource) || errors.Is(err, resource.ErrSchemaURLConflict) {
+		err = nil // what could be detected is better than no tracing
+	}
+	return r, err
+}
+
+// buildVersion is the version of the main module, "" if it has none.
+func buildVersion() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok || info.Main.Version == "(devel)" {
+		return ""
+	}
+	return info.Main.Version
+}

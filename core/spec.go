@@ -1,0 +1,146 @@
+package core
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"go.opentelemetry.io/contrib/propagators/autoprop"
+	"go.opentelemetry.io/otel/propagation"
+)
+
+// RemoteParent says what a remote parent's sampling decision means for a
+// local root.
+type RemoteParent string
+
+const (
+	// Watch follows the parent's decision, but lets end samplers keep the local
+	// part of a trace that the parent left out.
+	Watch RemoteParent = "watch"
+	// Follow follows the parent's decision and nothing else.
+	Follow RemoteParent = "follow"
+	// Ignore treats the local root as the root of a trace; for endpoints that
+	// anybody can call.
+	Ignore RemoteParent = "ignore"
+)
+
+// Spec says what a [Provider] is made of.
+type Spec struct {
+	// Enabled is false for tracing that is off.
+	Enabled bool
+
+	ServiceName      string
+	ServiceVersion   string // empty: from the build info
+	ServiceNamespace string
+	Environment      string
+	// Resource holds further attributes of the resource.
+	Resource map[string]string
+
+	RemoteParent RemoteParent // empty: Watch
+	Samplers     []Component
+	Exporters    []Component
+	// Propagators are autoprop's names; empty: tracecontext and baggage.
+	Propagators []string
+	Limits      Limits
+
+	// Path leads the paths of errors: "observability.tracing".
+	Path string
+	// Locate tells where a path below Path stands, as [Component.Locate] does;
+	// Quote returns the line at a position with a caret. Both may be nil.
+	Locate func(path string) string
+	Quote  func(position string) string
+}
+
+// Limits bound what a span can hold. nil leaves the SDK's default, which is
+// OpenTelemetry's; a negative number is no limit.
+type Limits struct {
+	_                    struct{} `doc:"what one span can hold; -1 is no limit"`
+	AttributeCount       *int     `yaml:"attribute_count" doc:"attributes of a span (OpenTelemetry's default: 128)"`
+	AttributeValueLength *int     `yaml:"attribute_value_length" doc:"characters of a string value; longer ones are cut (default: no limit)"`
+	EventCount           *int     `yaml:"event_count" doc:"events of a span (128)"`
+	LinkCount            *int     `yaml:"link_count" doc:"links of a span (128)"`
+	EventAttributeCount  *int     `yaml:"event_attribute_count" doc:"attributes of an event (128)"`
+	LinkAttributeCount   *int     `yaml:"link_attribute_count" doc:"attributes of a link (128)"`
+}
+
+// PropagatorNames are the propagators that a spec can name.
+func PropagatorNames() []string {
+	return []string{"tracecontext", "baggage", "b3", "b3multi", "jaeger", "xray", "ottrace", "none"}
+}
+
+// Check finds every mistake of the spec that can be found without building
+// anything. It returns [ConfigErrors] and has no side effects.
+func (s *Spec) Check(samplers *Registry[Sampler], exporters *Registry[Exporter]) error {
+	var errs ConfigErrors
+	add := func(path string, err error) {
+		e := &ConfigError{Path: joinPath(s.Path, path), Err: err}
+		if s.Locate != nil {
+			e.Position = s.Locate(path)
+		}
+		errs = append(errs, e)
+	}
+	switch s.RemoteParent {
+	case "", Watch, Follow, Ignore:
+	default:
+		add("remote_parent", fmt.Errorf("%q is not one of watch, follow, ignore", string(s.RemoteParent)))
+	}
+	for i, name := range s.Propagators {
+		path := fmt.Sprintf("propagators[%d]", i)
+		switch {
+		case !slices.Contains(PropagatorNames(), name):
+			msg := fmt.Sprintf("unknown propagator %q", name)
+			if near := Nearest(name, PropagatorNames()); near != "" {
+				msg += fmt.Sprintf(" (did you mean %q?)", near)
+			}
+			add(path, fmt.Errorf("%s: known are %s", msg, strings.Join(PropagatorNames(), ", ")))
+		case slices.Index(s.Propagators, name) < i:
+			add(path, fmt.Errorf("%q is listed twice", name))
+		case name == "none" && len(s.Propagators) > 1:
+			add(path, errors.New(`"none" stands alone`))
+		}
+	}
+	errs = append(errs, checkList(s.Path, "samplers", s.Samplers, samplers)...)
+	errs = append(errs, checkList(s.Path, "exporters", s.Exporters, exporters)...)
+	return s.quoted(errs).Sorted()
+}
+
+func checkList[T any](base, list string, entries []Component, registry *Registry[T]) ConfigErrors {
+	var errs ConfigErrors
+	first := map[string]int{}
+	for i, c := range entries {
+		path := joinPath(base, fmt.Sprintf("%s[%d]", list, i))
+		errs = append(errs, configErrorsOf(c, path, registry.Check(c))...)
+		if c.Type == "" {
+			continue
+		}
+		if j, ok := first[c.ID()]; ok {
+			err := fmt.Errorf("%s[%d] is called %q too: give one of them another name", list, j, c.ID())
+			errs = append(errs, configErrorsOf(c, path, &FieldError{Path: "name", Err: err})...)
+			continue
+		}
+		first[c.ID()] = i
+	}
+	return errs
+}
+
+// quoted adds the quoted line to errors that have a position and no snippet.
+func (s *Spec) quoted(errs ConfigErrors) ConfigErrors {
+	if s.Quote == nil {
+		return errs
+	}
+	for _, e := range errs {
+		if e.Snippet == "" && e.Position != "" {
+			e.Snippet = s.Quote(e.Position)
+		}
+	}
+	return errs
+}
+
+// propagator returns the propagators that the spec names.
+func (s *Spec) propagator() (propagation.TextMapPropagator, error) {
+	if len(s.Propagators) == 0 {
+		return propagation.NewCompositeTextMapPropagator(propagation.TraceContext{}, propagation.Baggage{}), nil
+	}
+	return autoprop.TextMapPropagator(s.Propagators...)
+}

@@ -1,0 +1,6 @@
+// Package standard registers the samplers that riffle comes with.
+package standard
+
+import (
+	_ "github.com/riffletrace/riffle/samplers/ratio" // type: ratio
+)
