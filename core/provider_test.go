@@ -1,0 +1,223 @@
+package core_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"log/slog"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"go.opentelemetry.io/otel"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	"go.opentelemetry.io/otel/sdk/trace/tracetest"
+
+	"github.com/riffletrace/riffle/core"
+)
+
+// closing records whether it was shut down.
+type closing struct {
+	answering
+	shut atomic.Int32
+}
+
+func (s *closing) Shutdown(context.Context) error { s.shut.Add(1); return nil }
+
+type closingExporter struct {
+	tracetest.InMemoryExporter
+	shut atomic.Int32
+}
+
+func (e *closingExporter) Shutdown(context.Context) error { e.shut.Add(1); return nil }
+
+func TestFailedStartIsUnwound(t *testing.T) {
+	sampler, exporter := &closing{}, &closingExporter{}
+	broken := core.Use(core.NewFactory("broken", struct{}{}, func(context.Context, core.Settings, struct{}) (core.Exporter, error) {
+		return nil, errors.New("no such place")
+	}), "b1", struct{}{})
+	_, err := core.New(t.Context(), core.Spec{
+		Enabled:   true,
+		Path:      "observability.tracing",
+		Samplers:  []core.Component{use("s", sampler)},
+		Exporters: []core.Component{useExporter("e", exporter), broken},
+	})
+	if want := `observability.tracing.exporters[1]: building exporter "b1": no such place`; err == nil || err.Error() != want {
+		t.Errorf("error = %v, want %s", err, want)
+	}
+	if sampler.shut.Load() != 1 || exporter.shut.Load() != 1 {
+		t.Errorf("shut down: sampler %d times, exporter %d times, want once each", sampler.shut.Load(), exporter.shut.Load())
+	}
+}
+
+func TestSpecErrorsComeTogether(t *testing.T) {
+	_, err := core.New(t.Context(), core.Spec{
+		Enabled:      true,
+		RemoteParent: "trust",
+		Propagators:  []string{"tracecontext", "b33", "tracecontext"},
+		Samplers:     []core.Component{use("s", &answering{}), use("s", &answering{}), {Type: "nix"}},
+	}, core.WithSamplers(new(core.Registry[core.Sampler])))
+	want := strings.Join([]string{
+		`remote_parent: "trust" is not one of watch, follow, ignore`,
+		`propagators[1]: unknown propagator "b33" (did you mean "b3"?): known are tracecontext, baggage, b3, b3multi, jaeger, xray, ottrace, none`,
+		`propagators[2]: "tracecontext" is listed twice`,
+		`samplers[1].name: samplers[0] is called "s" too: give one of them another name`,
+		`samplers[2].type: unknown sampler "nix": none is registered (forgotten import of samplers/standard?)`,
+	}, "\n")
+	if err == nil || err.Error() != want {
+		t.Errorf("got:\n%v\nwant:\n%s", err, want)
+	}
+}
+
+func TestDisabledRecordsNothing(t *testing.T) {
+	p, err := core.New(t.Context(), core.Spec{Samplers: []core.Component{use("s", &answering{})}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, s := p.TracerProvider().Tracer("").Start(t.Context(), "root")
+	if s.IsRecording() || s.SpanContext().IsSampled() {
+		t.Error("a span of a disabled provider is recorded")
+	}
+	if err := errors.Join(p.ForceFlush(t.Context()), p.Shutdown(t.Context())); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestInstallAndUndo(t *testing.T) {
+	tp, prop := otel.GetTracerProvider(), otel.GetTextMapPropagator()
+	p := newProvider(t, core.Spec{Propagators: []string{"b3multi", "baggage"}})
+	undo := p.Install()
+	if otel.GetTracerProvider() != p.TracerProvider() {
+		t.Error("the provider is not the global one")
+	}
+	if got := strings.Join(otel.GetTextMapPropagator().Fields(), " "); !strings.Contains(got, "x-b3-traceid") || !strings.Contains(got, "baggage") {
+		t.Errorf("global propagators write %s", got)
+	}
+	undo()
+	if otel.GetTracerProvider() != tp || otel.GetTextMapPropagator() != prop {
+		t.Error("undo left the globals")
+	}
+}
+
+// switchable fails, or hangs until its context is done, or works.
+type switchable struct {
+	tracetest.InMemoryExporter
+	err  atomic.Pointer[error]
+	hang atomic.Bool
+}
+
+func (e *switchable) ExportSpans(ctx context.Context, spans []sdktrace.ReadOnlySpan) error {
+	if e.hang.Load() {
+		<-ctx.Done()
+		return ctx.Err()
+	}
+	if err := e.err.Load(); err != nil {
+		return *err
+	}
+	return e.InMemoryExporter.ExportSpans(ctx, spans)
+}
+
+func (e *switchable) fail(err error) {
+	if err == nil {
+		e.err.Store(nil)
+	} else {
+		e.err.Store(&err)
+	}
+}
+
+func TestDeadBackendIsReportedOnce(t *testing.T) {
+	exporter := &switchable{}
+	log := &syncBuffer{}
+	p := newProvider(t, core.Spec{Exporters: []core.Component{useExporter("jaeger", exporter)}},
+		core.WithLogger(slog.New(slog.NewTextHandler(log, nil))))
+	send := func() error {
+		_, s := p.TracerProvider().Tracer("").Start(t.Context(), "root")
+		s.End()
+		return p.ForceFlush(t.Context())
+	}
+	exporter.fail(errors.New("connection refused"))
+	for range 5 {
+		if err := send(); err == nil || err.Error() != `exporter "jaeger": connection refused` {
+			t.Fatalf("ForceFlush = %v, want the backend's error", err)
+		}
+	}
+	exporter.fail(nil)
+	for range 5 {
+		if err := send(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := strings.Count(log.String(), "level=WARN"); n != 1 {
+		t.Errorf("%d warnings, want 1:\n%s", n, log)
+	}
+	if n := strings.Count(log.String(), "exporter has recovered"); n != 1 {
+		t.Errorf("%d recoveries logged, want 1:\n%s", n, log)
+	}
+	got := p.Stats().Exporters[0]
+	if got.Handed != 10 || got.Failed != 5 || got.Sent != 5 {
+		t.Errorf("stats = %+v, want 10 handed, 5 failed, 5 sent", got)
+	}
+}
+
+func TestShutdownWithContextThatIsDone(t *testing.T) {
+	exporter := &switchable{}
+	exporter.hang.Store(true)
+	p, err := core.New(t.Context(), core.Spec{Enabled: true, Exporters: []core.Component{useExporter("slow", exporter)}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, s := p.TracerProvider().Tracer("").Start(t.Context(), "root")
+	s.End()
+	done, cancel := context.WithCancel(t.Context())
+	cancel()
+	err = p.Shutdown(done)
+	if err == nil || !strings.Contains(err.Error(), "1 spans were left behind") {
+		t.Errorf("Shutdown = %v, want an error that counts what was left behind", err)
+	}
+	// TestMain finds a goroutine that is left.
+}
+
+func TestSecondShutdownWaitsForTheFirst(t *testing.T) {
+	exporter := &switchable{}
+	exporter.hang.Store(true)
+	p, err := core.New(t.Context(), core.Spec{Enabled: true, Exporters: []core.Component{useExporter("slow", exporter)}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, s := p.TracerProvider().Tracer("").Start(t.Context(), "root")
+	s.End()
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	var wg sync.WaitGroup
+	errs := make([]error, 2)
+	for i := range errs {
+		wg.Go(func() { errs[i] = p.Shutdown(ctx) })
+	}
+	wg.Wait()
+	if errs[0] == nil || errs[1] == nil {
+		t.Errorf("Shutdown = %v and %v, want the error of the first from both", errs[0], errs[1])
+	}
+	_, s = p.TracerProvider().Tracer("").Start(t.Context(), "late")
+	if s.IsRecording() {
+		t.Error("a span that starts after Shutdown is recorded")
+	}
+}
+
+type syncBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (b *syncBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.Write(p)
+}
+
+func (b *syncBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.String()
+}

@@ -1,0 +1,306 @@
+package core_test
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+	"strings"
+	"testing"
+
+	"go.opentelemetry.io/otel/attribute"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	"go.opentelemetry.io/otel/sdk/trace/tracetest"
+	"go.opentelemetry.io/otel/trace"
+
+	"github.com/riffletrace/riffle/core"
+)
+
+// answering is a start sampler that always gives the same answer.
+type answering struct {
+	answer  core.Answer
+	mayDrop bool
+	asked   int
+}
+
+func (s *answering) SampleStart(core.StartParameters) core.Answer { s.asked++; return s.answer }
+func (s *answering) Description() string                          { return "always " + s.answer.String() }
+func (s *answering) MayDrop() bool                                { return s.mayDrop }
+
+// use makes a list entry of a sampler that is already built.
+func use(name string, s core.Sampler) core.Component {
+	return core.Use(core.NewFactory(name, struct{}{}, func(context.Context, core.Settings, struct{}) (core.Sampler, error) {
+		return s, nil
+	}), "", struct{}{})
+}
+
+func useExporter(name string, e core.Exporter) core.Component {
+	return core.Use(core.NewFactory(name, struct{}{}, func(context.Context, core.Settings, struct{}) (core.Exporter, error) {
+		return e, nil
+	}), "", struct{}{})
+}
+
+func newProvider(t *testing.T, spec core.Spec, opts ...core.Option) *core.Provider {
+	t.Helper()
+	spec.Enabled = true
+	p, err := core.New(t.Context(), spec, opts...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := p.Shutdown(context.Background()); err != nil {
+			t.Error(err)
+		}
+	})
+	return p
+}
+
+// fixedIDs gives every trace the same randomness.
+type fixedIDs struct{ randomness uint64 }
+
+func (g fixedIDs) NewIDs(ctx context.Context) (trace.TraceID, trace.SpanID) {
+	id := trace.TraceID{1}
+	binary.BigEndian.PutUint64(id[8:], g.randomness)
+	return id, g.NewSpanID(ctx, id)
+}
+
+func (fixedIDs) NewSpanID(context.Context, trace.TraceID) trace.SpanID { return trace.SpanID{7: 1} }
+
+const half = core.Threshold(8 << 52)
+
+func TestFirstSamplerThatDoesNotAbstainDecides(t *testing.T) {
+	tests := []struct {
+		name       string
+		answers    []core.Answer
+		randomness uint64
+		kept       bool
+		state      string
+		sampler    string
+	}{
+		{"nobody decides", []core.Answer{core.Abstain()}, 0, true, "ot=th:0", ""},
+		{"no samplers", nil, 0, true, "ot=th:0", ""},
+		{"selected", []core.Answer{core.Abstain(), core.At(half), core.Drop()}, 8 << 52, true, "ot=th:8", "s1"},
+		{"not selected", []core.Answer{core.At(half), core.At(core.Always)}, 8<<52 - 1, false, "", ""},
+		{"drop", []core.Answer{core.Drop(), core.At(core.Always)}, 8 << 52, false, "", ""},
+		{"never", []core.Answer{core.At(core.Never)}, 1<<56 - 1, false, "", ""},
+		{"selected, T unknown", []core.Answer{core.Selected()}, 0, true, "", "s0"},
+		{"unselected, T unknown", []core.Answer{core.Unselected()}, 1<<56 - 1, false, "", ""},
+		{"at unknown", []core.Answer{core.At(core.Unknown)}, 0, true, "", "s0"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			var spec core.Spec
+			for i, a := range tt.answers {
+				spec.Samplers = append(spec.Samplers, use(fmt.Sprintf("s%d", i), &answering{answer: a}))
+			}
+			exported := tracetest.NewInMemoryExporter()
+			spec.Exporters = []core.Component{useExporter("memory", exported)}
+			p := newProvider(t, spec, core.WithIDGenerator(fixedIDs{tt.randomness}))
+
+			ctx, root := p.TracerProvider().Tracer("").Start(t.Context(), "root")
+			_, child := p.TracerProvider().Tracer("").Start(ctx, "child")
+			for _, s := range []trace.Span{root, child} {
+				if got := s.SpanContext().IsSampled(); got != tt.kept {
+					t.Errorf("sampled = %v, want %v", got, tt.kept)
+				}
+				if got := s.IsRecording(); got != tt.kept {
+					t.Errorf("recording = %v, want %v", got, tt.kept)
+				}
+				if got := s.SpanContext().TraceState().String(); got != tt.state {
+					t.Errorf("tracestate = %q, want %q", got, tt.state)
+				}
+			}
+			child.End()
+			root.End()
+			if err := p.ForceFlush(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			var sampler string
+			for _, s := range exported.GetSpans() {
+				if s.Name != "root" {
+					continue
+				}
+				set := attribute.NewSet(s.Attributes...)
+				v, _ := set.Value(core.SamplerKey)
+				sampler = v.AsString()
+			}
+			if sampler != tt.sampler {
+				t.Errorf("%s = %q, want %q", core.SamplerKey, sampler, tt.sampler)
+			}
+		})
+	}
+}
+
+func TestRemoteParent(t *testing.T) {
+	const low, high = "00000000000001", "ffffffffffffff"
+	tests := []struct {
+		name    string
+		mode    core.RemoteParent
+		sampled bool
+		id      string // the low 14 digits of the trace ID
+		state   string
+		answer  core.Answer
+		mayDrop bool
+		kept    bool
+		want    string // tracestate of the local root
+	}{
+		{"watch, sampled: the parent's th", core.Watch, true, high, "ot=th:8", core.At(core.Never), false, true, "ot=th:8"},
+		{"watch, sampled: samplers are not asked", core.Watch, true, high, "ot=th:8,v=1", core.At(core.Always), false, true, "ot=th:8,v=1"},
+		{"watch, sampled without th: unknown", core.Watch, true, high, "v=1", core.At(core.Always), false, true, "v=1"},
+		{"watch, sampled against R: th erased", core.Watch, true, low, "ot=th:8;a:1", core.At(core.Always), false, true, "ot=a:1"},
+		{"watch, rv decides", core.Watch, true, low, "ot=th:8;rv:" + high, core.At(core.Always), false, true, "ot=th:8;rv:" + high},
+		{"watch, malformed th erased", core.Watch, true, low, "ot=th:zz;a:1", core.At(core.Always), false, true, "ot=a:1"},
+		{"watch, unsampled", core.Watch, false, high, "v=1", core.At(core.Always), false, false, "v=1"},
+		{"watch, unsampled: th erased", core.Watch, false, high, "ot=th:0", core.At(core.Always), false, false, ""},
+		{"watch, drop rule", core.Watch, true, high, "ot=th:8", core.Drop(), true, false, ""},
+		{"watch, undeclared drop", core.Watch, true, high, "ot=th:8", core.Drop(), false, true, "ot=th:8"},
+		{"default is watch", "", true, high, "ot=th:8", core.Drop(), true, false, ""},
+		{"follow, sampled", core.Follow, true, high, "ot=th:8", core.Drop(), true, true, "ot=th:8"},
+		{"follow, unsampled", core.Follow, false, high, "", core.At(core.Always), false, false, ""},
+		{"ignore, unsampled", core.Ignore, false, low, "ot=th:8;rv:" + low + ",v=1", core.At(core.Always), false, true, "ot=th:0;rv:*,v=1"},
+		{"ignore, sampled", core.Ignore, true, high, "ot=th:8", core.At(core.Never), false, false, "ot=rv:*"},
+		{"ignore, drop rule", core.Ignore, true, high, "", core.Drop(), true, false, "ot=rv:*"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			p := newProvider(t, core.Spec{
+				RemoteParent: tt.mode,
+				Samplers:     []core.Component{use("s", &answering{answer: tt.answer, mayDrop: tt.mayDrop})},
+			})
+			parent := remoteContext(t, "000000000000000000"+tt.id, tt.state, tt.sampled)
+			ctx, root := p.TracerProvider().Tracer("").Start(parent, "root")
+			_, child := p.TracerProvider().Tracer("").Start(ctx, "child")
+			for _, s := range []trace.Span{root, child} {
+				if got := s.SpanContext().IsSampled(); got != tt.kept {
+					t.Errorf("sampled = %v, want %v", got, tt.kept)
+				}
+				if got := maskRV(s.SpanContext().TraceState().String(), tt.want); got != tt.want {
+					t.Errorf("tracestate = %q, want %q", got, tt.want)
+				}
+			}
+		})
+	}
+}
+
+// Under ignore, no client chooses its sampling: randomness differs between
+// processes (here: providers), is the same for one trace, and is uniform.
+func TestIgnoredParentsRandomness(t *testing.T) {
+	spec := core.Spec{RemoteParent: core.Ignore, Samplers: []core.Component{use("s", &answering{answer: core.At(half)})}}
+	p, other := newProvider(t, spec), newProvider(t, spec)
+	randomness := func(p *core.Provider, i int) (uint64, bool) {
+		ctx := remoteContext(t, fmt.Sprintf("%032x", i), "ot=rv:ffffffffffffff", true)
+		_, s := p.TracerProvider().Tracer("").Start(ctx, "root")
+		return core.Randomness(s.SpanContext()), s.SpanContext().IsSampled()
+	}
+	const n = 10000
+	var kept, same int
+	for i := 1; i <= n; i++ {
+		r, sampled := randomness(p, i)
+		if again, _ := randomness(p, i); again != r {
+			t.Fatalf("trace %d has randomness %x, then %x", i, r, again)
+		}
+		if sampled {
+			kept++
+		}
+		if r2, _ := randomness(other, i); r2 == r {
+			same++
+		}
+	}
+	if same > 0 {
+		t.Errorf("%d of %d traces have the same randomness under another secret", same, n)
+	}
+	if kept < n/2-4*50 || kept > n/2+4*50 { // 4 standard deviations
+		t.Errorf("kept %d of %d at one half", kept, n)
+	}
+}
+
+func TestNewRootBelowRemoteParentIsARoot(t *testing.T) {
+	s := &answering{answer: core.At(core.Always)}
+	p := newProvider(t, core.Spec{Samplers: []core.Component{use("s", s)}})
+	ctx := remoteContext(t, "0000000000000000ffffffffffffffff", "ot=th:8", false)
+	_, span := p.TracerProvider().Tracer("").Start(ctx, "root", trace.WithNewRoot())
+	if !span.SpanContext().IsSampled() || s.asked != 1 {
+		t.Errorf("sampled = %v after asking %d times", span.SpanContext().IsSampled(), s.asked)
+	}
+}
+
+func TestSDKSamplerInTheList(t *testing.T) {
+	tests := []struct {
+		name    string
+		sampler sdktrace.Sampler
+		drop    bool
+		next    bool // what the trace is when the next sampler keeps all
+		want    string
+	}{
+		{"always", sdktrace.AlwaysSample(), false, true, ""},
+		{"never", sdktrace.NeverSample(), false, false, ""},
+		{"never drops", sdktrace.NeverSample(), true, false, ""},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			var registry core.Registry[core.Sampler]
+			registry.MustAdd(core.SDKSampler("sdk", tt.sampler))
+			entry := core.Component{Type: "sdk", Decode: func(into any) error {
+				into.(*core.SDKSamplerConfig).Drop = tt.drop
+				return nil
+			}}
+			spec := core.Spec{Samplers: []core.Component{entry, use("rest", &answering{answer: core.At(core.Always)})}}
+			p := newProvider(t, spec, core.WithSamplers(&registry))
+			_, s := p.TracerProvider().Tracer("").Start(t.Context(), "root")
+			if got := s.SpanContext().IsSampled(); got != tt.next {
+				t.Errorf("sampled = %v, want %v", got, tt.next)
+			}
+			if got := s.SpanContext().TraceState().String(); got != tt.want {
+				t.Errorf("tracestate = %q, want %q: nobody knows the probability", got, tt.want)
+			}
+		})
+	}
+}
+
+func TestChainInAStockProvider(t *testing.T) {
+	spec := core.Spec{Samplers: []core.Component{use("s", &answering{answer: core.At(half)})}}
+	sampler, shutdown, err := core.NewSDKSampler(t.Context(), spec)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer shutdown(t.Context())
+	for _, r := range []uint64{0, 1<<56 - 1} {
+		tp := sdktrace.NewTracerProvider(sdktrace.WithSampler(sampler), sdktrace.WithIDGenerator(fixedIDs{r}))
+		_, s := tp.Tracer("").Start(t.Context(), "root")
+		if got, want := s.SpanContext().IsSampled(), r > 0; got != want {
+			t.Errorf("R = %x: sampled = %v, want %v", r, got, want)
+		}
+	}
+	if got, want := sampler.Description(), "riffle{s: always threshold 8}"; got != want {
+		t.Errorf("Description() = %q, want %q", got, want)
+	}
+}
+
+// maskRV replaces the randomness in s by * if want has one there.
+func maskRV(s, want string) string {
+	if !strings.Contains(want, "rv:*") {
+		return s
+	}
+	if i := strings.Index(s, "rv:"); i >= 0 && len(s) >= i+17 {
+		return s[:i+3] + "*" + s[i+17:]
+	}
+	return s
+}
+
+func remoteContext(t *testing.T, traceID, state string, sampled bool) context.Context {
+	t.Helper()
+	id, err := trace.TraceIDFromHex(traceID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ts, err := trace.ParseTraceState(state)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return trace.ContextWithSpanContext(t.Context(), trace.NewSpanContext(trace.SpanContextConfig{
+		TraceID:    id,
+		SpanID:     trace.SpanID{1},
+		TraceFlags: trace.TraceFlags(0).WithSampled(sampled),
+		TraceState: ts,
+		Remote:     true,
+	}))
+}
