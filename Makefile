@@ -1,0 +1,46 @@
+# `make` lists the targets.
+TOOL := go tool -modfile=tools/go.mod
+FUZZTIME ?= 10m
+BENCH ?= .
+COUNT ?= 6
+
+.PHONY: help
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "%-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: check
+check: ## everything that CI runs
+	.ci/run
+
+.PHONY: test
+test: ## the tests, with the race detector
+	go test -race ./...
+
+.PHONY: lint
+lint: ## the linters
+	$(TOOL) golangci-lint run ./...
+
+.PHONY: fmt
+fmt: ## format the code
+	$(TOOL) gofumpt -w $$(git ls-files '*.go')
+
+.PHONY: fuzz
+fuzz: ## every fuzz target for FUZZTIME (10m)
+	.ci/fuzz $(FUZZTIME)
+
+.PHONY: bench
+bench: ## the benchmarks matching BENCH, COUNT times, summed up by benchstat
+	go test -run '^$$' -bench '$(BENCH)' -benchmem -count $(COUNT) ./... | tee bench.out
+	$(TOOL) benchstat bench.out
+
+.PHONY: interop
+interop: ## the tests against real backends, which they start themselves
+	go test -count 1 -run Interop -v ./...
+
+.PHONY: soak
+soak: ## the demo with many requests under the race detector
+	go run -race ./cmd/riffle demo --requests 100000
+
+.PHONY: vulnerabilities
+vulnerabilities: ## known vulnerabilities in what riffle calls; asks the Go project's database
+	$(TOOL) govulncheck ./...
