@@ -25,33 +25,29 @@ import (
 // because the SDK gives those out as copies. Reuse dst. It is safe for
 // concurrent use.
 func AppendRequest(dst []byte, spans []sdktrace.ReadOnlySpan) []byte {
-	g := groupings.Get().(*grouping)
+	g := group(spans)
 	defer g.release()
 
-	for places := g.place(spans); len(places) > 0; {
-		var sameResource []place
-		sameResource, places = cut(places, func(p place) int32 { return p.resource })
-		dst = appendResourceSpans(dst, spans, sameResource)
+	for r := range g.resources {
+		dst = appendResourceSpans(dst, spans, g, r)
 	}
 	return dst
 }
 
-func appendResourceSpans(dst []byte, spans []sdktrace.ReadOnlySpan, places []place) []byte {
+func appendResourceSpans(dst []byte, spans []sdktrace.ReadOnlySpan, g *grouping, r int) []byte {
 	const (
 		fieldResource   = 1
 		fieldScopeSpans = 2
 		fieldSchemaURL  = 3
 	)
-	res := spans[places[0].span].Resource()
+	res := g.resources[r].value
 
 	dst, start := begin(dst, 1, roomGroup)
 	if res != nil {
 		dst = appendResource(dst, fieldResource, res)
 	}
-	for len(places) > 0 {
-		var sameScope []place
-		sameScope, places = cut(places, func(p place) int32 { return p.scope })
-		dst = appendScopeSpans(dst, fieldScopeSpans, spans, sameScope)
+	for sc := range g.scopesOf(r) {
+		dst = appendScopeSpans(dst, fieldScopeSpans, spans, g, sc)
 	}
 	dst = appendString(dst, fieldSchemaURL, res.SchemaURL())
 	return end(dst, start, roomGroup)
@@ -63,20 +59,20 @@ func appendResource(dst []byte, num protowire.Number, res *resource.Resource) []
 	return end(dst, start, roomSpan)
 }
 
-func appendScopeSpans(dst []byte, num protowire.Number, spans []sdktrace.ReadOnlySpan, places []place) []byte {
+func appendScopeSpans(dst []byte, num protowire.Number, spans []sdktrace.ReadOnlySpan, g *grouping, sc int) []byte {
 	const (
 		fieldScope     = 1
 		fieldSpans     = 2
 		fieldSchemaURL = 3
 	)
-	scope := spans[places[0].span].InstrumentationScope()
+	scope := &g.scopes[sc].value
 
 	dst, start := begin(dst, num, roomGroup)
-	if scope != (instrumentation.Scope{}) {
-		dst = appendScope(dst, fieldScope, &scope)
+	if *scope != (instrumentation.Scope{}) {
+		dst = appendScope(dst, fieldScope, scope)
 	}
-	for _, p := range places {
-		dst = appendSpan(dst, fieldSpans, spans[p.span])
+	for i := range g.spansOf(sc) {
+		dst = appendSpan(dst, fieldSpans, spans[i])
 	}
 	dst = appendString(dst, fieldSchemaURL, scope.SchemaURL)
 	return end(dst, start, roomGroup)
@@ -240,7 +236,7 @@ func appendValue(dst []byte, num protowire.Number, v attribute.Value) []byte {
 		dst = append(dst, byte(protowire.EncodeBool(v.AsBool())))
 	case attribute.INT64:
 		dst = appendTag(dst, fieldInt, protowire.VarintType)
-		dst = protowire.AppendVarint(dst, uint64(v.AsInt64())) //nolint:gosec // two's complement is the encoding
+		dst = appendVarint(dst, uint64(v.AsInt64())) //nolint:gosec // two's complement is the encoding
 	case attribute.FLOAT64:
 		dst = appendTag(dst, fieldDouble, protowire.Fixed64Type)
 		dst = protowire.AppendFixed64(dst, math.Float64bits(v.AsFloat64()))
@@ -315,7 +311,7 @@ func appendFlags(dst []byte, num protowire.Number, tf trace.TraceFlags, remote b
 	if remote {
 		flags |= uint32(tracepb.SpanFlags_SPAN_FLAGS_CONTEXT_IS_REMOTE_MASK)
 	}
-	dst = appendTag(dst, num, protowire.Fixed32Type)
+	dst = protowire.AppendTag(dst, num, protowire.Fixed32Type)
 	return protowire.AppendFixed32(dst, flags)
 }
 
@@ -337,7 +333,7 @@ func appendUint(dst []byte, num protowire.Number, v uint64) []byte {
 		return dst
 	}
 	dst = appendTag(dst, num, protowire.VarintType)
-	return protowire.AppendVarint(dst, v)
+	return appendVarint(dst, v)
 }
 
 func appendString(dst []byte, num protowire.Number, s string) []byte {
@@ -352,11 +348,21 @@ func appendPresentString(dst []byte, num protowire.Number, s string) []byte {
 		s = strings.ToValidUTF8(s, string(utf8.RuneError))
 	}
 	dst = appendTag(dst, num, protowire.BytesType)
-	return protowire.AppendString(dst, s)
+	dst = appendVarint(dst, uint64(len(s)))
+	return append(dst, s...)
 }
 
+// appendTag is protowire's for field numbers below 16, whose tags are one byte.
 func appendTag(dst []byte, num protowire.Number, typ protowire.Type) []byte {
-	return protowire.AppendTag(dst, num, typ)
+	return append(dst, byte(protowire.EncodeTag(num, typ))) //nolint:gosec // below 128
+}
+
+// appendVarint is protowire's with the one-byte case inlined.
+func appendVarint(dst []byte, v uint64) []byte {
+	if v < 1<<7 {
+		return append(dst, byte(v))
+	}
+	return protowire.AppendVarint(dst, v)
 }
 
 // The length of a message stands before it but is known only after it. begin
@@ -371,27 +377,29 @@ const (
 
 func begin(dst []byte, num protowire.Number, room int) (extended []byte, start int) {
 	dst = appendTag(dst, num, protowire.BytesType)
-	var none [roomGroup]byte
-	dst = append(dst, none[:room]...)
+	for range room {
+		dst = append(dst, 0)
+	}
 	return dst, len(dst)
 }
 
 func end(dst []byte, start, room int) []byte {
-	size := len(dst) - start
-	need := protowire.SizeVarint(uint64(size)) //nolint:gosec // not negative
-	if need != room {
-		dst = move(dst, start, start-room+need)
+	if size := len(dst) - start; size < 1<<7 && room == 1 {
+		dst[start-1] = byte(size)
+		return dst
 	}
-	protowire.AppendVarint(dst[:start-room], uint64(size)) //nolint:gosec // not negative
-	return dst
+	return endLarge(dst, start, room)
 }
 
-// move shifts dst[from:] to dst[to:], a few bytes to either side.
-func move(dst []byte, from, to int) []byte {
-	size := len(dst) - from
-	if to > from {
-		dst = append(dst, make([]byte, to-from)...)
+func endLarge(dst []byte, start, room int) []byte {
+	size := len(dst) - start
+	to := start - room + protowire.SizeVarint(uint64(size)) //nolint:gosec // not negative
+	if to > start {
+		dst = append(dst, make([]byte, to-start)...)
 	}
-	copy(dst[to:], dst[from:from+size])
+	if to != start {
+		copy(dst[to:], dst[start:start+size])
+	}
+	protowire.AppendVarint(dst[:start-room], uint64(size)) //nolint:gosec // not negative
 	return dst[:to+size]
 }

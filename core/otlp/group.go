@@ -1,8 +1,7 @@
 package otlp
 
 import (
-	"cmp"
-	"slices"
+	"iter"
 	"sync"
 
 	"go.opentelemetry.io/otel/attribute"
@@ -11,11 +10,27 @@ import (
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 )
 
-// place says where a span belongs in a request. Resources and scopes are
-// numbered in the order in which they were first seen.
-type place struct {
-	resource, scope, span int32
+// grouping is the spans of one request by resource and scope, found in time
+// linear in their number. All are told by index: spans by that in the request,
+// resources and scopes by that of first sight.
+type grouping struct {
+	resources []node[*resource.Resource]
+	scopes    []node[instrumentation.Scope]
+
+	// Linked lists: of the scopes of a resource and of the spans of a scope.
+	nextScope, nextSpan []int
+
+	resourceIndex map[resourceKey]int
+	scopeIndex    map[scopeKey]int
 }
+
+// node is a resource or a scope with the ends of the list of its members.
+type node[T any] struct {
+	value       T
+	first, last int
+}
+
+const none = -1
 
 type resourceKey struct {
 	attributes attribute.Distinct
@@ -23,75 +38,86 @@ type resourceKey struct {
 }
 
 type scopeKey struct {
-	resource int32
+	resource int
 	scope    instrumentation.Scope
 }
 
-// grouping holds what AppendRequest needs to bring spans into order.
-type grouping struct {
-	places    []place
-	resources map[resourceKey]int32
-	scopes    map[scopeKey]int32
-}
-
 var groupings = sync.Pool{New: func() any {
-	return &grouping{resources: map[resourceKey]int32{}, scopes: map[scopeKey]int32{}}
+	return &grouping{resourceIndex: map[resourceKey]int{}, scopeIndex: map[scopeKey]int{}}
 }}
 
-// release gives g back for another use. It holds on to nothing of the spans.
-func (g *grouping) release() {
-	g.places = g.places[:0]
-	clear(g.resources)
-	clear(g.scopes)
-	groupings.Put(g)
-}
-
-// place returns the places of the spans that are not nil, those of one resource
-// and one scope next to each other. They are valid until release.
-func (g *grouping) place(spans []sdktrace.ReadOnlySpan) []place {
-	var (
-		lastResource *resource.Resource
-		last         scopeKey
-		at           place
-	)
+// group groups the spans that are not nil. Whoever calls it calls release.
+func group(spans []sdktrace.ReadOnlySpan) *grouping {
+	g := groupings.Get().(*grouping)
+	r, sc := none, none
 	for i, s := range spans {
+		g.nextSpan = append(g.nextSpan, none)
 		if s == nil {
 			continue
 		}
-		// Most spans have the resource and scope of the one before.
-		first := len(g.places) == 0
-		if res := s.Resource(); first || res != lastResource {
-			lastResource = res
-			at.resource = number(g.resources, resourceKey{res.Equivalent(), res.SchemaURL()})
+		// Most spans share both with the one before, which saves the maps.
+		res, scope := s.Resource(), s.InstrumentationScope()
+		if r == none || res != g.resources[r].value {
+			r, sc = g.resource(res), none
 		}
-		if key := (scopeKey{at.resource, s.InstrumentationScope()}); first || key != last {
-			last = key
-			at.scope = number(g.scopes, key)
+		if sc == none || scope != g.scopes[sc].value {
+			sc = g.scope(r, scope)
 		}
-		at.span = int32(i) //nolint:gosec // no slice of spans is that long
-		g.places = append(g.places, at)
+		g.scopes[sc].add(i, g.nextSpan)
 	}
-	slices.SortFunc(g.places, func(a, b place) int {
-		return cmp.Or(cmp.Compare(a.resource, b.resource), cmp.Compare(a.scope, b.scope), cmp.Compare(a.span, b.span))
-	})
-	return g.places
+	return g
 }
 
-// number returns the number of k, giving it the next one if it is new.
-func number[K comparable](m map[K]int32, k K) int32 {
-	n, ok := m[k]
+// release gives g back for another request. It holds on to nothing of the spans.
+func (g *grouping) release() {
+	clear(g.resources)
+	clear(g.scopes)
+	clear(g.resourceIndex)
+	clear(g.scopeIndex)
+	g.resources, g.scopes = g.resources[:0], g.scopes[:0]
+	g.nextScope, g.nextSpan = g.nextScope[:0], g.nextSpan[:0]
+	groupings.Put(g)
+}
+
+func (g *grouping) scopesOf(r int) iter.Seq[int] { return g.resources[r].members(g.nextScope) }
+func (g *grouping) spansOf(sc int) iter.Seq[int] { return g.scopes[sc].members(g.nextSpan) }
+
+func (g *grouping) resource(res *resource.Resource) int {
+	key := resourceKey{res.Equivalent(), res.SchemaURL()}
+	r, ok := g.resourceIndex[key]
 	if !ok {
-		n = int32(len(m)) //nolint:gosec // no more than there are spans
-		m[k] = n
+		r = len(g.resources)
+		g.resourceIndex[key] = r
+		g.resources = append(g.resources, node[*resource.Resource]{res, none, none})
 	}
-	return n
+	return r
 }
 
-// cut splits places after the last one that agrees with the first.
-func cut(places []place, group func(place) int32) (same, rest []place) {
-	n := 1
-	for n < len(places) && group(places[n]) == group(places[0]) {
-		n++
+func (g *grouping) scope(r int, scope instrumentation.Scope) int {
+	key := scopeKey{r, scope}
+	sc, ok := g.scopeIndex[key]
+	if !ok {
+		sc = len(g.scopes)
+		g.scopeIndex[key] = sc
+		g.scopes = append(g.scopes, node[instrumentation.Scope]{scope, none, none})
+		g.nextScope = append(g.nextScope, none)
+		g.resources[r].add(sc, g.nextScope)
 	}
-	return places[:n], places[n:]
+	return sc
+}
+
+func (n *node[T]) add(i int, next []int) {
+	if n.first == none {
+		n.first = i
+	} else {
+		next[n.last] = i
+	}
+	n.last = i
+}
+
+func (n *node[T]) members(next []int) iter.Seq[int] {
+	return func(yield func(int) bool) {
+		for i := n.first; i != none && yield(i); i = next[i] {
+		}
+	}
 }
