@@ -37,9 +37,12 @@ type resourceKey struct {
 	schemaURL  string
 }
 
+// scopeKey tells sets of attributes apart by their hash, as the SDK does for
+// resources: comparing the sets would cost their size, for each span.
 type scopeKey struct {
-	resource int
-	scope    instrumentation.Scope
+	resource                 int
+	name, version, schemaURL string
+	attributes               attribute.Distinct
 }
 
 var groupings = sync.Pool{New: func() any {
@@ -50,6 +53,7 @@ var groupings = sync.Pool{New: func() any {
 func group(spans []sdktrace.ReadOnlySpan) *grouping {
 	g := groupings.Get().(*grouping)
 	r, sc := none, none
+	var last scopeKey
 	for i, s := range spans {
 		g.nextSpan = append(g.nextSpan, none)
 		if s == nil {
@@ -58,10 +62,11 @@ func group(spans []sdktrace.ReadOnlySpan) *grouping {
 		// Most spans share both with the one before, which saves the maps.
 		res, scope := s.Resource(), s.InstrumentationScope()
 		if r == none || res != g.resources[r].value {
-			r, sc = g.resource(res), none
+			r = g.resource(res)
 		}
-		if sc == none || scope != g.scopes[sc].value {
-			sc = g.scope(r, scope)
+		key := scopeKey{r, scope.Name, scope.Version, scope.SchemaURL, scope.Attributes.Equivalent()}
+		if sc == none || key != last {
+			sc, last = g.scope(key, scope), key
 		}
 		g.scopes[sc].add(i, g.nextSpan)
 	}
@@ -93,15 +98,14 @@ func (g *grouping) resource(res *resource.Resource) int {
 	return r
 }
 
-func (g *grouping) scope(r int, scope instrumentation.Scope) int {
-	key := scopeKey{r, scope}
+func (g *grouping) scope(key scopeKey, scope instrumentation.Scope) int {
 	sc, ok := g.scopeIndex[key]
 	if !ok {
 		sc = len(g.scopes)
 		g.scopeIndex[key] = sc
 		g.scopes = append(g.scopes, node[instrumentation.Scope]{scope, none, none})
 		g.nextScope = append(g.nextScope, none)
-		g.resources[r].add(sc, g.nextScope)
+		g.resources[key.resource].add(sc, g.nextScope)
 	}
 	return sc
 }
