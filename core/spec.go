@@ -50,6 +50,9 @@ type Spec struct {
 	// Quote returns the line at a position with a caret. Both may be nil.
 	Locate func(path string) string
 	Quote  func(position string) string
+
+	// Warnings are worth telling people, but no mistakes.
+	Warnings ConfigErrors
 }
 
 // Limits bound what a span can hold. nil leaves the SDK's default, which is
