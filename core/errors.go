@@ -199,4 +199,3 @@ func joinPath(base, path string) string {
 		return base + "." + path
 	}
 }
-
