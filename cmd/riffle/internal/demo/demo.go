@@ -1,0 +1,93 @@
+// Package demo runs a small HTTP service under load, with riffle deciding
+// which of its traces to keep, and compares what the load driver saw with what
+// arrived at a backend. The two are joined on trace IDs; neither knows of
+// riffle's own counters.
+package demo
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/riffletrace/riffle/cmd/riffle/internal/demo/load"
+	"github.com/riffletrace/riffle/cmd/riffle/internal/demo/receiver"
+	"github.com/riffletrace/riffle/cmd/riffle/internal/demo/service"
+	"github.com/riffletrace/riffle/core"
+	"github.com/riffletrace/riffle/exporters/otlp"
+)
+
+// receiverName is what the demo's own exporter is called among the others.
+const receiverName = "demo-receiver"
+
+// concurrency is how many requests are under way at once.
+const concurrency = 64
+
+// closeTimeout bounds flushing the exporters and ending the services.
+const closeTimeout = 5 * time.Second
+
+// Options say what to run.
+type Options struct {
+	// Spec is what riffle does; the demo's own exporter is added to it.
+	Spec     core.Spec
+	Requests int
+	Seed     uint64
+	// Logger is where riffle and its components speak.
+	Logger *slog.Logger
+	// Progress is called after each request, concurrently.
+	Progress func()
+}
+
+// Run runs the demo. When ctx is done it sends no more requests and reports
+// on those that it sent.
+func Run(ctx context.Context, o Options) (*Result, error) {
+	began := time.Now()
+	backend, err := receiver.Start(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("starting the receiver: %w", err)
+	}
+	defer backend.Close()
+
+	insecure := true
+	spec := o.Spec
+	spec.Exporters = append(spec.Exporters[:len(spec.Exporters):len(spec.Exporters)], core.Use(otlp.Factory, receiverName, otlp.Config{
+		Endpoint:    backend.Endpoint(),
+		Insecure:    &insecure,
+		Protocol:    otlp.HTTP,
+		Compression: "none",
+	}))
+	provider, err := core.New(ctx, spec, core.WithLogger(o.Logger), core.WithIDGenerator(service.IDs{Seed: o.Seed}))
+	if err != nil {
+		return nil, err
+	}
+	responses, err := drive(ctx, provider, o)
+
+	// Everything ends in order, also when ctx is done.
+	closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeTimeout)
+	defer cancel()
+	if err := provider.Shutdown(closing); err != nil {
+		o.Logger.Warn("not everything was delivered", "error", err)
+	}
+	if err != nil {
+		return nil, err
+	}
+	result := newResult(responses, backend.Traces(), provider.Stats().Exporters)
+	result.Seed = o.Seed
+	result.Interrupted = len(responses) < o.Requests
+	result.Seconds = time.Since(began).Seconds()
+	return result, result.check()
+}
+
+// drive runs the service, sends the requests and ends the service.
+func drive(ctx context.Context, provider *core.Provider, o Options) ([]load.Response, error) {
+	shop, err := service.Start(ctx, provider.TracerProvider(), provider.Propagator())
+	if err != nil {
+		return nil, fmt.Errorf("starting the service: %w", err)
+	}
+	responses, err := load.Run(ctx, shop.URL(), load.Plan(o.Requests, o.Seed), concurrency, o.Progress)
+
+	closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeTimeout)
+	defer cancel()
+	return responses, errors.Join(err, shop.Close(closing))
+}

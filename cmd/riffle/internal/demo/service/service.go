@@ -1,0 +1,215 @@
+// Package service is what the demo traces: a shop that checks who is asking,
+// reads from a store and, at a checkout, calls a second service for the
+// payment. Both listen on loopback and are instrumented as any service would
+// be. Nothing in it knows how its traces are sampled.
+package service
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+
+	"go.opentelemetry.io/contrib/instrumentation/net/http/otelhttp"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/codes"
+	"go.opentelemetry.io/otel/propagation"
+	"go.opentelemetry.io/otel/trace"
+)
+
+// What a request tells the shop: which number it has, how long the work for
+// it takes and whether that fails. The shop answers with the trace ID.
+const (
+	NumberHeader  = "Demo-Number"
+	WorkHeader    = "Demo-Work" // a duration
+	FailHeader    = "Demo-Fail" // "true"
+	TraceIDHeader = "X-Trace-ID"
+)
+
+var (
+	errStore   = errors.New("connection reset by the database")
+	errPayment = errors.New("the payment was refused")
+)
+
+// Shop is the running pair of services.
+type Shop struct {
+	shop, payments *http.Server
+	url            string
+
+	tracer      trace.Tracer
+	client      *http.Client
+	paymentsURL string
+}
+
+// Start starts both services on loopback.
+func Start(ctx context.Context, provider trace.TracerProvider, propagator propagation.TextMapPropagator) (*Shop, error) {
+	options := []otelhttp.Option{otelhttp.WithTracerProvider(provider), otelhttp.WithPropagators(propagator)}
+	transport := &http.Transport{MaxIdleConnsPerHost: 256}
+	s := &Shop{
+		tracer: provider.Tracer("github.com/riffletrace/riffle/cmd/riffle/internal/demo/service"),
+		client: &http.Client{Transport: otelhttp.NewTransport(transport, options...)},
+	}
+	var err error
+	if s.payments, s.paymentsURL, err = serve(ctx, options, map[string]http.HandlerFunc{
+		"POST /payments": s.pay,
+	}); err != nil {
+		return nil, err
+	}
+	if s.shop, s.url, err = serve(ctx, options, map[string]http.HandlerFunc{
+		"GET /healthz":        s.health,
+		"GET /products/{id}":  s.product,
+		"POST /checkout/{id}": s.checkout,
+	}); err != nil {
+		return nil, errors.Join(err, s.payments.Close())
+	}
+	return s, nil
+}
+
+// URL is where the shop listens.
+func (s *Shop) URL() string { return s.url }
+
+// Close ends both services once they have answered what they were asked,
+// bounded by ctx.
+func (s *Shop) Close(ctx context.Context) error {
+	err := s.shop.Shutdown(ctx)
+	s.client.CloseIdleConnections()
+	return errors.Join(err, s.payments.Shutdown(ctx))
+}
+
+// serve serves routes on a free port. Their spans start when the route is
+// known, so that samplers can go by it.
+func serve(ctx context.Context, options []otelhttp.Option, routes map[string]http.HandlerFunc) (server *http.Server, url string, err error) {
+	mux := http.NewServeMux()
+	for pattern, handler := range routes {
+		traced := otelhttp.NewHandler(answerTraceID(handler), "", options...)
+		mux.Handle(pattern, numbered(traced))
+	}
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, "", err
+	}
+	server = &http.Server{
+		Handler:           mux,
+		ReadHeaderTimeout: 10 * time.Second,
+		ErrorLog:          slog.NewLogLogger(slog.DiscardHandler, slog.LevelError),
+	}
+	go func() { _ = server.Serve(listener) }() // it ends with Shutdown
+	return server, "http://" + listener.Addr().String(), nil
+}
+
+// answerTraceID tells the client which trace its request became.
+func answerTraceID(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set(TraceIDHeader, trace.SpanContextFromContext(r.Context()).TraceID().String())
+		next.ServeHTTP(w, r)
+	})
+}
+
+func (*Shop) health(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "ok\n") }
+
+func (s *Shop) product(w http.ResponseWriter, r *http.Request) {
+	work, fail := orders(r)
+	err := s.authenticate(r.Context(), work/10)
+	if err == nil {
+		err = s.query(r.Context(), "SELECT product", work-work/10, fail)
+	}
+	answer(w, err, http.StatusInternalServerError)
+}
+
+func (s *Shop) checkout(w http.ResponseWriter, r *http.Request) {
+	work, fail := orders(r)
+	step := work / 10
+	err := s.authenticate(r.Context(), step)
+	if err == nil {
+		err = s.query(r.Context(), "SELECT cart", 2*step, false)
+	}
+	if err == nil {
+		err = s.requestPayment(r.Context(), work-5*step, fail)
+	}
+	if err == nil {
+		err = s.query(r.Context(), "INSERT order", 2*step, false)
+	}
+	answer(w, err, http.StatusBadGateway)
+}
+
+func (s *Shop) pay(w http.ResponseWriter, r *http.Request) {
+	work, fail := orders(r)
+	err := s.query(r.Context(), "INSERT payment", work, false)
+	if err == nil && fail {
+		err = errPayment
+		trace.SpanFromContext(r.Context()).RecordError(err)
+	}
+	answer(w, err, http.StatusServiceUnavailable)
+}
+
+func (s *Shop) authenticate(ctx context.Context, work time.Duration) error {
+	ctx, span := s.tracer.Start(ctx, "authenticate", trace.WithAttributes(attribute.String("enduser.scope", "customer")))
+	defer span.End()
+	return sleep(ctx, work)
+}
+
+func (s *Shop) query(ctx context.Context, statement string, work time.Duration, fail bool) error {
+	ctx, span := s.tracer.Start(ctx, statement, trace.WithSpanKind(trace.SpanKindClient), trace.WithAttributes(
+		attribute.String("db.system.name", "postgresql"),
+		attribute.String("db.query.summary", statement),
+	))
+	defer span.End()
+	err := sleep(ctx, work)
+	if err == nil && fail {
+		err = errStore
+	}
+	if err != nil {
+		span.RecordError(err)
+		span.SetStatus(codes.Error, err.Error())
+	}
+	return err
+}
+
+func (s *Shop) requestPayment(ctx context.Context, work time.Duration, fail bool) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, s.paymentsURL+"/payments", http.NoBody)
+	if err != nil {
+		return err
+	}
+	req.Header.Set(WorkHeader, work.String())
+	if fail {
+		req.Header.Set(FailHeader, "true")
+	}
+	resp, err := s.client.Do(req)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(io.Discard, resp.Body)
+	err = errors.Join(err, resp.Body.Close())
+	if err == nil && resp.StatusCode != http.StatusOK {
+		err = errPayment
+	}
+	return err
+}
+
+// orders reads how long the work for a request takes, and whether it fails.
+func orders(r *http.Request) (work time.Duration, fail bool) {
+	work, _ = time.ParseDuration(r.Header.Get(WorkHeader)) // none means none
+	return work, r.Header.Get(FailHeader) == "true"
+}
+
+func answer(w http.ResponseWriter, err error, failure int) {
+	if err != nil {
+		http.Error(w, err.Error(), failure)
+		return
+	}
+	_, _ = io.WriteString(w, "done\n")
+}
+
+func sleep(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}

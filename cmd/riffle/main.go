@@ -1,0 +1,79 @@
+// Command riffle shows what riffle does, checks configurations and lists the
+// components that they can use.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"github.com/riffletrace/riffle/core"
+	_ "github.com/riffletrace/riffle/exporters/standard"
+	_ "github.com/riffletrace/riffle/samplers/standard"
+)
+
+// The exit codes.
+const (
+	exitFine   = 0
+	exitFailed = 1 // the configuration or the work
+	exitUsage  = 2
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop) // a second signal kills
+	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
+}
+
+// run executes one command line and returns the exit code.
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	root := &cobra.Command{
+		Use:           "riffle",
+		Short:         "decides which traces of a Go service to keep, and delivers them",
+		Long:          "riffle decides which traces of a Go service to keep, and delivers them.\nStart with: riffle demo",
+		SilenceErrors: true,
+		SilenceUsage:  true,
+	}
+	// What fails before a command has begun is wrong usage.
+	begun := false
+	root.PersistentPreRun = func(*cobra.Command, []string) { begun = true }
+	root.AddCommand(newDemo(), newValidate(), newComponents(), newVersion())
+	root.SetArgs(args)
+	root.SetOut(stdout)
+	root.SetErr(stderr)
+
+	cmd, err := root.ExecuteContextC(ctx)
+	if err == nil {
+		return exitFine
+	}
+	var usage *usageError
+	if !begun || errors.As(err, &usage) {
+		fmt.Fprintf(stderr, "riffle: %v\nRun '%s --help' for usage.\n", err, cmd.CommandPath())
+		return exitUsage
+	}
+	printError(stderr, err)
+	return exitFailed
+}
+
+// usageError is a mistake in the command line.
+type usageError struct{ error }
+
+// printError prints an error; mistakes in a configuration lead with their
+// position, so that editors find them.
+func printError(w io.Writer, err error) {
+	if err == nil {
+		return
+	}
+	var mistakes core.ConfigErrors
+	if errors.As(err, &mistakes) {
+		fmt.Fprintln(w, mistakes)
+		return
+	}
+	fmt.Fprintf(w, "riffle: %v\n", err)
+}
