@@ -1,0 +1,92 @@
+// Package lines writes spans as lines of JSON, for stdout and files.
+package lines
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"go.opentelemetry.io/collector/pdata/ptrace"
+	"go.opentelemetry.io/otel/exporters/stdout/stdouttrace"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+
+	"github.com/riffletrace/riffle/core/otlp"
+)
+
+// Formats of lines.
+const (
+	// JSON is the SDK's: one span per line.
+	JSON = "json"
+	// OTLPJSON is that of OpenTelemetry's file exporter: one TracesData per line.
+	OTLPJSON = "otlp_json"
+)
+
+// ErrShutdown is what an export returns after Shutdown.
+var ErrShutdown = errors.New("the exporter is shut down")
+
+// CheckFormat refuses a format that is not one of the known.
+func CheckFormat(format string, known ...string) error {
+	for _, k := range known {
+		if format == k {
+			return nil
+		}
+	}
+	return fmt.Errorf("unknown format %q: known are %s", format, strings.Join(known, ", "))
+}
+
+// An Encoder returns spans as whole lines, each with its line break. The bytes are
+// valid until the next call; calls must not overlap.
+type Encoder func(context.Context, []sdktrace.ReadOnlySpan) ([]byte, error)
+
+// NewEncoder returns the encoder of a format.
+func NewEncoder(format string) (Encoder, error) {
+	switch format {
+	case JSON:
+		return newJSON()
+	case OTLPJSON:
+		return newOTLPJSON(), nil
+	default:
+		return nil, CheckFormat(format, JSON, OTLPJSON)
+	}
+}
+
+func newJSON() (Encoder, error) {
+	var buf bytes.Buffer
+	e, err := stdouttrace.New(stdouttrace.WithWriter(&buf))
+	if err != nil {
+		return nil, err
+	}
+	return func(ctx context.Context, spans []sdktrace.ReadOnlySpan) ([]byte, error) {
+		buf.Reset()
+		err := e.ExportSpans(ctx, spans)
+		return buf.Bytes(), err
+	}, nil
+}
+
+// newOTLPJSON goes through pdata, which knows where OTLP's JSON is not that of
+// protobuf: IDs are hex.
+func newOTLPJSON() Encoder {
+	var (
+		request []byte
+		read    ptrace.ProtoUnmarshaler
+		write   ptrace.JSONMarshaler
+	)
+	return func(_ context.Context, spans []sdktrace.ReadOnlySpan) ([]byte, error) {
+		if len(spans) == 0 {
+			return nil, nil
+		}
+		// A request for traces and TracesData are the same on the wire.
+		request = otlp.AppendRequest(request[:0], spans)
+		traces, err := read.UnmarshalTraces(request)
+		if err != nil {
+			return nil, fmt.Errorf("encoding spans: %w", err)
+		}
+		line, err := write.MarshalTraces(traces)
+		if err != nil {
+			return nil, fmt.Errorf("encoding spans: %w", err)
+		}
+		return append(line, '\n'), nil
+	}
+}

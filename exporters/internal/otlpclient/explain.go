@@ -1,0 +1,124 @@
+package otlpclient
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+)
+
+// Error is an error of sending, told so that the reader knows what to do.
+// What the transport said is behind Unwrap.
+type Error struct {
+	message string
+	cause   error
+}
+
+func (e *Error) Error() string { return e.message }
+func (e *Error) Unwrap() error { return e.cause }
+
+// WebPageError is for an answer that is a page for people. A server that
+// sends one knows no OTLP, whatever the status.
+type WebPageError struct{ Status string }
+
+func (e *WebPageError) Error() string { return "answered with a web page (" + e.Status + ")" }
+
+// Explain tells what a user can do about an error of sending. gRPC flattens
+// its causes to text, so text is what decides.
+func (c *Client) Explain(err error) error {
+	if err == nil {
+		return nil
+	}
+	text := err.Error()
+	says := func(parts ...string) bool {
+		for _, p := range parts {
+			if strings.Contains(text, p) {
+				return true
+			}
+		}
+		return false
+	}
+	explained := func(format string, args ...any) error {
+		return &Error{message: fmt.Sprintf("%s "+format, append([]any{c.Address}, args...)...), cause: err}
+	}
+
+	switch {
+	case says("first record does not look like a TLS handshake", "server gave HTTP response to HTTPS client"):
+		return explained("answered in plain text: %s", c.insecureAdvice())
+	case says("authentication handshake failed: EOF", "tls handshake eof", "handshake failed: read tcp"):
+		return explained("hung up during the TLS handshake: if it takes plain text, %s", c.insecureAdvice())
+
+	case says("certificate required", "remote error: tls: bad certificate", "remote error: tls: handshake failure"):
+		return explained("wants a client certificate, or not this one: set tls.cert_file and tls.key_file")
+	case says("certificate signed by unknown authority"):
+		return explained("has a certificate of an unknown authority: set tls.ca_file")
+	case says("certificate is valid for", "cannot validate certificate for", "is not valid for any names"):
+		return explained("has a certificate for another name: set tls.server_name (%s)", after(text, "x509: "))
+
+	case says("HTTP request to an HTTPS server", "plain HTTP request was sent to HTTPS port", `malformed HTTP response "\x15\x03`):
+		return explained("wants TLS: %s", c.secureAdvice())
+	case c.Protocol == HTTP && says(`malformed HTTP response "\x00\x00`):
+		return explained("speaks gRPC: set protocol: grpc, or the port for OTLP over HTTP (usually 4318)")
+
+	case c.Protocol == GRPC && says("frame header looked like an HTTP/1.1 header", "unexpected content-type", "unexpected HTTP status code"):
+		return explained("speaks HTTP, not gRPC: set the port for OTLP over gRPC (usually 4317), or protocol: http/protobuf")
+	case c.Protocol == GRPC && c.TLS == nil && says("error reading server preface"):
+		return explained("does not speak plain gRPC: if it wants TLS, %s (%s)", c.secureAdvice(), after(text, "error reading server preface: "))
+
+	case says("answered with a web page"):
+		return explained("answered with a web page: that is no OTLP receiver; the usual port is %s", c.Protocol.defaultPort())
+	case says("code = Unimplemented"):
+		return explained("takes no OTLP traces: is it a receiver of traces? (%s)", after(text, "desc = "))
+	case c.Protocol == HTTP && says("404 Not Found", "405 Method Not Allowed"):
+		return explained("takes no OTLP at %s: check the path of the endpoint", c.Path)
+	case says("code = Unauthenticated", "code = PermissionDenied", "401 Unauthorized", "403 Forbidden"):
+		return explained("refused the credentials: check headers")
+	}
+	return fmt.Errorf("sending to %s: %w", c.Address, err)
+}
+
+// insecureAdvice and secureAdvice are what to change for plaintext and TLS. A
+// scheme must be changed itself: insecure would contradict it.
+func (c *Client) insecureAdvice() string {
+	if c.scheme != "" {
+		return "write http:// in the endpoint"
+	}
+	return "set insecure: true"
+}
+
+func (c *Client) secureAdvice() string {
+	if c.scheme != "" {
+		return "write https:// in the endpoint"
+	}
+	return "set insecure: false"
+}
+
+func after(s, mark string) string {
+	if i := strings.LastIndex(s, mark); i >= 0 {
+		s = s[i+len(mark):]
+	}
+	return strings.Trim(s, `" `)
+}
+
+// Exporter is an exporter of this client, whose errors are explained.
+func (c *Client) Exporter(e sdktrace.SpanExporter) *Exporter {
+	return &Exporter{exporter: e, client: c}
+}
+
+// Exporter explains the errors of another.
+type Exporter struct {
+	exporter sdktrace.SpanExporter
+	client   *Client
+}
+
+// ExportSpans sends spans.
+func (e *Exporter) ExportSpans(ctx context.Context, spans []sdktrace.ReadOnlySpan) error {
+	return e.client.Explain(e.exporter.ExportSpans(ctx, spans))
+}
+
+// Shutdown closes the connections.
+func (e *Exporter) Shutdown(ctx context.Context) error { return e.exporter.Shutdown(ctx) }
+
+// Endpoint is where spans go.
+func (e *Exporter) Endpoint() string { return e.client.Endpoint() }

@@ -1,0 +1,111 @@
+package otlpclient
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/riffletrace/riffle/core"
+)
+
+// TLS is what users set under tls.
+type TLS struct {
+	CAFile             string `yaml:"ca_file" doc:"PEM file with the authorities to trust instead of the system's"`
+	CertFile           string `yaml:"cert_file" doc:"PEM file with the client's certificate, for mutual TLS; read again for each connection"`
+	KeyFile            string `yaml:"key_file" doc:"PEM file with the key of cert_file"`
+	ServerName         string `yaml:"server_name" doc:"name that the server's certificate must carry, if not the endpoint's host"`
+	InsecureSkipVerify bool   `yaml:"insecure_skip_verify" doc:"accept any certificate; for tests only"`
+	MinVersion         string `yaml:"min_version" doc:"lowest TLS version, 1.2 or 1.3; default 1.2"`
+
+	// fromEnv tells that the files are the environment's, which says less
+	// about what a configuration wants.
+	fromEnv bool
+}
+
+func (t TLS) set() bool { return t != TLS{fromEnv: t.fromEnv} }
+
+// Load reads the files. Its errors are [core.FieldError]s, joined.
+func (t TLS) Load() (*tls.Config, error) {
+	cfg := &tls.Config{
+		ServerName:         t.ServerName,
+		InsecureSkipVerify: t.InsecureSkipVerify, //nolint:gosec // the user says so
+		MinVersion:         tls.VersionTLS12,
+	}
+	var errs []error
+	fail := func(key string, err error) {
+		errs = append(errs, &core.FieldError{Path: "tls." + key, Err: err})
+	}
+	switch t.MinVersion {
+	case "", "1.2":
+	case "1.3":
+		cfg.MinVersion = tls.VersionTLS13
+	default:
+		fail("min_version", fmt.Errorf("%q is not one of 1.2, 1.3", t.MinVersion))
+	}
+	if t.CAFile != "" {
+		pool, err := loadCAs(t.CAFile)
+		if err != nil {
+			fail("ca_file", err)
+		}
+		cfg.RootCAs = pool
+	}
+	switch {
+	case t.CertFile == "" && t.KeyFile == "":
+	case t.KeyFile == "":
+		fail("key_file", errors.New("missing: cert_file needs its key"))
+	case t.CertFile == "":
+		fail("cert_file", errors.New("missing: key_file needs its certificate"))
+	default:
+		pair, key, err := t.loadPair()
+		if err != nil {
+			fail(key, err)
+		}
+		cfg.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
+			// Certificates are renewed while a service runs.
+			if renewed, _, err := t.loadPair(); err == nil {
+				return renewed, nil
+			}
+			return pair, nil
+		}
+	}
+	if len(errs) > 0 {
+		return nil, errors.Join(errs...)
+	}
+	return cfg, nil
+}
+
+func loadCAs(file string) (*x509.CertPool, error) {
+	bundle, err := os.ReadFile(file)
+	if err != nil {
+		return nil, err
+	}
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(bundle) {
+		return nil, fmt.Errorf("%s holds no PEM certificate", file)
+	}
+	return pool, nil
+}
+
+// loadPair reads the client's certificate. On an error, key is the one to
+// blame.
+func (t TLS) loadPair() (pair *tls.Certificate, key string, err error) {
+	certPEM, err := os.ReadFile(t.CertFile)
+	if err != nil {
+		return nil, "cert_file", err
+	}
+	if block, _ := pem.Decode(certPEM); block == nil {
+		return nil, "cert_file", fmt.Errorf("%s holds no PEM certificate", t.CertFile)
+	}
+	keyPEM, err := os.ReadFile(t.KeyFile)
+	if err != nil {
+		return nil, "key_file", err
+	}
+	c, err := tls.X509KeyPair(certPEM, keyPEM)
+	if err != nil {
+		return nil, "key_file", fmt.Errorf("%s does not go with %s: %w", t.KeyFile, t.CertFile, err)
+	}
+	return &c, "", nil
+}

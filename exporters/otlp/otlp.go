@@ -1,0 +1,71 @@
+// Package otlp is the exporter that sends spans to anything that takes OTLP:
+// a Collector, Jaeger, Tempo, or a vendor.
+package otlp
+
+import (
+	"context"
+
+	"github.com/riffletrace/riffle/core"
+	"github.com/riffletrace/riffle/exporters/internal/otlpclient"
+	"github.com/riffletrace/riffle/exporters/internal/sdkotlp"
+)
+
+// Protocol is how OTLP travels.
+type Protocol = otlpclient.Protocol
+
+// The protocols.
+const (
+	GRPC = otlpclient.GRPC
+	HTTP = otlpclient.HTTP
+)
+
+// TLS says whom to trust, and who one is.
+type TLS = otlpclient.TLS
+
+// Config is what users set. What it leaves out is taken from
+// OTEL_EXPORTER_OTLP_* before it is a default.
+type Config struct {
+	_           struct{}               `doc:"sends to anything that takes OTLP: a Collector, Jaeger, Tempo, a vendor"`
+	Endpoint    string                 `yaml:"endpoint" doc:"host:port, or a URL; default localhost:4317, for HTTP localhost:4318"`
+	Insecure    *bool                  `yaml:"insecure" doc:"true for plaintext, false for TLS; default: what the URL says, else plaintext on loopback and TLS anywhere else"`
+	Protocol    Protocol               `yaml:"protocol" doc:"grpc or http/protobuf; default grpc"`
+	Headers     map[string]core.Secret `yaml:"headers" doc:"headers of each request, such as an API key"`
+	Compression string                 `yaml:"compression" doc:"none or gzip; default none"`
+	Timeout     core.Duration          `yaml:"timeout" doc:"longest time for one export; default 10s"`
+	TLS         TLS                    `yaml:"tls" doc:"certificates"`
+}
+
+// Validate checks everything short of connecting, the TLS files too.
+func (c *Config) Validate() error {
+	_, err := c.client()
+	return err
+}
+
+func (c *Config) client() (*otlpclient.Client, error) {
+	return otlpclient.Config{
+		Protocol:    c.Protocol,
+		Endpoint:    c.Endpoint,
+		Insecure:    c.Insecure,
+		Headers:     c.Headers,
+		Compression: c.Compression,
+		Timeout:     c.Timeout,
+		TLS:         c.TLS,
+	}.Resolve()
+}
+
+// Factory makes the exporter; it is registered as "otlp".
+var Factory = core.NewFactory("otlp", Config{}, New)
+
+func init() { core.Exporters.MustAdd(Factory) }
+
+// New builds the exporter. It connects when there is something to send.
+func New(ctx context.Context, _ core.Settings, c Config) (core.Exporter, error) {
+	client, err := c.client()
+	if err != nil {
+		return nil, err
+	}
+	if client.Protocol == HTTP {
+		return sdkotlp.HTTP(ctx, client, nil)
+	}
+	return sdkotlp.GRPC(ctx, client)
+}

@@ -1,0 +1,104 @@
+package sdk
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+
+	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracehttp"
+
+	"github.com/riffletrace/riffle/core"
+	"github.com/riffletrace/riffle/exporters/internal/otlpclient"
+	"github.com/riffletrace/riffle/exporters/internal/sdkotlp"
+)
+
+// The values of encoding.
+const (
+	Protobuf = "protobuf"
+	JSON     = "json"
+)
+
+// HTTPConfig is what users set of otlptracehttp. What it leaves out is taken
+// from OTEL_EXPORTER_OTLP_* before it is a default.
+type HTTPConfig struct {
+	_               struct{}               `doc:"the OpenTelemetry SDK's exporter for OTLP over HTTP"`
+	Endpoint        string                 `yaml:"endpoint" doc:"host:port, or a URL, whose path is a base that /v1/traces is added to; default localhost:4318"`
+	URLPath         string                 `yaml:"url_path" doc:"path to post to, if not /v1/traces"`
+	Insecure        *bool                  `yaml:"insecure" doc:"true for plaintext, false for TLS; default: what the URL says, else plaintext on loopback and TLS anywhere else"`
+	Headers         map[string]core.Secret `yaml:"headers" doc:"headers of each request, such as an API key"`
+	Encoding        string                 `yaml:"encoding" doc:"protobuf or json"`
+	Compression     string                 `yaml:"compression" doc:"none or gzip; default none"`
+	Timeout         core.Duration          `yaml:"timeout" doc:"longest time for one request; default 10s"`
+	TLS             TLS                    `yaml:"tls" doc:"certificates"`
+	Proxy           core.Secret            `yaml:"proxy" doc:"URL of a proxy; default: what HTTP_PROXY, HTTPS_PROXY and NO_PROXY say"`
+	Retry           Retry                  `yaml:"retry" doc:"how the SDK repeats an export that failed"`
+	MaxRequestSize  core.Size              `yaml:"max_request_size" doc:"an export that is larger before compression is refused; 0 is no limit"`
+	MaxResponseSize core.Size              `yaml:"max_response_size" doc:"an answer that is larger is an error"`
+}
+
+// Validate checks everything short of connecting, the TLS files too.
+func (c *HTTPConfig) Validate() error {
+	_, err := c.client()
+	_, proxyErr := c.proxy()
+	errs := []error{err, proxyErr, c.Retry.validate()}
+	if c.Encoding != "" && c.Encoding != Protobuf && c.Encoding != JSON {
+		errs = append(errs, &core.FieldError{Path: "encoding", Err: fmt.Errorf("%q is not one of %s, %s", c.Encoding, Protobuf, JSON)})
+	}
+	return errors.Join(errs...)
+}
+
+func (c *HTTPConfig) client() (*otlpclient.Client, error) {
+	return otlpclient.Config{
+		Protocol:    otlpclient.HTTP,
+		Endpoint:    c.Endpoint,
+		URLPath:     c.URLPath,
+		Insecure:    c.Insecure,
+		Headers:     c.Headers,
+		Compression: c.Compression,
+		Timeout:     c.Timeout,
+		TLS:         c.TLS,
+	}.Resolve()
+}
+
+func (c *HTTPConfig) proxy() (*url.URL, error) {
+	if c.Proxy == "" {
+		return nil, nil //nolint:nilnil // none is set
+	}
+	u, err := url.Parse(string(c.Proxy))
+	if err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https" && u.Scheme != "socks5") {
+		// Not shown: there may be a password in it.
+		return nil, &core.FieldError{Path: "proxy", Err: errors.New("not a URL such as http://proxy:3128")}
+	}
+	return u, nil
+}
+
+// HTTP makes the exporter; it is registered as "otlptracehttp".
+var HTTP = core.NewFactory("otlptracehttp", HTTPConfig{
+	Encoding:        Protobuf,
+	Retry:           defaultRetry,
+	MaxRequestSize:  defaultMaxRequestSize,
+	MaxResponseSize: defaultMaxResponseSize,
+}, NewHTTP)
+
+// NewHTTP builds the exporter. It connects when there is something to send.
+func NewHTTP(ctx context.Context, _ core.Settings, c HTTPConfig) (core.Exporter, error) {
+	client, err := c.client()
+	if err != nil {
+		return nil, err
+	}
+	proxy, err := c.proxy()
+	if err != nil {
+		return nil, err
+	}
+	encoding := otlptracehttp.EncodingProtobuf
+	if c.Encoding == JSON {
+		encoding = otlptracehttp.EncodingJSON
+	}
+	return sdkotlp.HTTP(ctx, client, proxy,
+		otlptracehttp.WithEncoding(encoding),
+		otlptracehttp.WithRetry(otlptracehttp.RetryConfig(c.Retry.sdk())),
+		otlptracehttp.WithMaxRequestSize(int(c.MaxRequestSize)),
+		otlptracehttp.WithMaxResponseSize(int64(c.MaxResponseSize)),
+	)
+}
