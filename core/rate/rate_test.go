@@ -219,6 +219,18 @@ func TestLimiterWhoseClockStands(t *testing.T) {
 	}
 }
 
+// Goroutines bring their times out of order; no time flows in twice.
+func TestLimiterWhoseClockGoesBack(t *testing.T) {
+	l := rate.NewLimiter(10, time.Second)
+	var kept float64
+	for i := range 10_000 {
+		kept += l.Probability(epoch.Add(time.Duration(i%2)*time.Second), 1)
+	}
+	if kept > 30 {
+		t.Errorf("expects to keep %.1f in a second, want at most three windows' worth", kept)
+	}
+}
+
 // From 10 to 10,000 a second and back, each within a fifth of the target after
 // three windows.
 func TestTargetFollowsSteps(t *testing.T) {
