@@ -52,8 +52,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	if err == nil {
 		return exitFine
 	}
-	var usage *usageError
-	if !begun || errors.As(err, &usage) {
+	if _, wrong := errors.AsType[*usageError](err); wrong || !begun {
 		fmt.Fprintf(stderr, "riffle: %v\nRun '%s --help' for usage.\n", err, cmd.CommandPath())
 		return exitUsage
 	}
@@ -64,14 +63,16 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 // usageError is a mistake in the command line.
 type usageError struct{ error }
 
+// errReported is returned by a command that has printed its errors.
+var errReported = errors.New("reported")
+
 // printError prints an error; mistakes in a configuration lead with their
 // position, so that editors find them.
 func printError(w io.Writer, err error) {
-	if err == nil {
+	if errors.Is(err, errReported) {
 		return
 	}
-	var mistakes core.ConfigErrors
-	if errors.As(err, &mistakes) {
+	if mistakes, ok := errors.AsType[core.ConfigErrors](err); ok {
 		fmt.Fprintln(w, mistakes)
 		return
 	}

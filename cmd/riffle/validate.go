@@ -24,20 +24,17 @@ together with the environment: every mistake, with its position. It builds the
 samplers, but neither starts tracing nor connects to anything.`,
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, files []string) error {
-			failed := 0
+			var failed error
 			for _, file := range files {
 				summary, err := validate(cmd.Context(), file, cmd.ErrOrStderr(), config.App(app))
 				if err != nil {
-					failed++
+					failed = errReported
 					printError(cmd.ErrOrStderr(), err)
 					continue
 				}
 				fmt.Fprintf(cmd.OutOrStdout(), "%s: ok: %s\n", file, summary)
 			}
-			if failed > 0 {
-				return fmt.Errorf("%d of %d files cannot be used", failed, len(files))
-			}
-			return nil
+			return failed
 		},
 	}
 	addApp(cmd, &app)

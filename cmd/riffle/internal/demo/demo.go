@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/riffletrace/riffle/cmd/riffle/internal/demo/load"
@@ -24,7 +25,7 @@ const receiverName = "demo-receiver"
 // concurrency is how many requests are under way at once.
 const concurrency = 64
 
-// closeTimeout bounds flushing the exporters and ending the services.
+// closeTimeout bounds flushing the exporters.
 const closeTimeout = 5 * time.Second
 
 // Options say what to run.
@@ -51,7 +52,7 @@ func Run(ctx context.Context, o Options) (*Result, error) {
 
 	insecure := true
 	spec := o.Spec
-	spec.Exporters = append(spec.Exporters[:len(spec.Exporters):len(spec.Exporters)], core.Use(otlp.Factory, receiverName, otlp.Config{
+	spec.Exporters = append(slices.Clip(spec.Exporters), core.Use(otlp.Factory, receiverName, otlp.Config{
 		Endpoint:    backend.Endpoint(),
 		Insecure:    &insecure,
 		Protocol:    otlp.HTTP,
@@ -86,8 +87,5 @@ func drive(ctx context.Context, provider *core.Provider, o Options) ([]load.Resp
 		return nil, fmt.Errorf("starting the service: %w", err)
 	}
 	responses, err := load.Run(ctx, shop.URL(), load.Plan(o.Requests, o.Seed), concurrency, o.Progress)
-
-	closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeTimeout)
-	defer cancel()
-	return responses, errors.Join(err, shop.Close(closing))
+	return responses, errors.Join(err, shop.Close())
 }

@@ -46,10 +46,11 @@ func TestIDsAreRandom(t *testing.T) {
 }
 
 func TestIDsComeFromTheSeed(t *testing.T) {
-	if idOf(1, 2) != idOf(1, 2) {
-		t.Error("the same seed and number give another trace ID")
+	id := idOf(1, 2)
+	if again := idOf(1, 2); again != id {
+		t.Errorf("the same seed and number give %v, then %v", id, again)
 	}
-	if idOf(1, 2) == idOf(2, 1) || idOf(1, 2) == idOf(1, 3) {
+	if id == idOf(2, 1) || id == idOf(1, 3) {
 		t.Error("another seed or number gives the same trace ID")
 	}
 	a, _ := IDs{}.NewIDs(t.Context())

@@ -40,7 +40,8 @@ type Shop struct {
 	url            string
 
 	tracer      trace.Tracer
-	client      *http.Client
+	transport   *http.Transport
+	client      *http.Client // of the payments
 	paymentsURL string
 }
 
@@ -49,8 +50,9 @@ func Start(ctx context.Context, provider trace.TracerProvider, propagator propag
 	options := []otelhttp.Option{otelhttp.WithTracerProvider(provider), otelhttp.WithPropagators(propagator)}
 	transport := &http.Transport{MaxIdleConnsPerHost: 256}
 	s := &Shop{
-		tracer: provider.Tracer("github.com/riffletrace/riffle/cmd/riffle/internal/demo/service"),
-		client: &http.Client{Transport: otelhttp.NewTransport(transport, options...)},
+		tracer:    provider.Tracer("github.com/riffletrace/riffle/cmd/riffle/internal/demo/service"),
+		transport: transport,
+		client:    &http.Client{Transport: otelhttp.NewTransport(transport, options...)},
 	}
 	var err error
 	if s.payments, s.paymentsURL, err = serve(ctx, options, map[string]http.HandlerFunc{
@@ -71,12 +73,11 @@ func Start(ctx context.Context, provider trace.TracerProvider, propagator propag
 // URL is where the shop listens.
 func (s *Shop) URL() string { return s.url }
 
-// Close ends both services once they have answered what they were asked,
-// bounded by ctx.
-func (s *Shop) Close(ctx context.Context) error {
-	err := s.shop.Shutdown(ctx)
-	s.client.CloseIdleConnections()
-	return errors.Join(err, s.payments.Shutdown(ctx))
+// Close ends both services. Every request that was answered has ended its
+// spans by then.
+func (s *Shop) Close() error {
+	s.transport.CloseIdleConnections()
+	return errors.Join(s.shop.Close(), s.payments.Close())
 }
 
 // serve serves routes on a free port. Their spans start when the route is
@@ -96,7 +97,7 @@ func serve(ctx context.Context, options []otelhttp.Option, routes map[string]htt
 		ReadHeaderTimeout: 10 * time.Second,
 		ErrorLog:          slog.NewLogLogger(slog.DiscardHandler, slog.LevelError),
 	}
-	go func() { _ = server.Serve(listener) }() // it ends with Shutdown
+	go func() { _ = server.Serve(listener) }() // it ends with Close
 	return server, "http://" + listener.Addr().String(), nil
 }
 

@@ -1,0 +1,132 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/riffletrace/riffle/cmd/riffle/internal/demo"
+)
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"riffle": main})
+}
+
+func TestScripts(t *testing.T) {
+	testscript.Run(t, testscript.Params{Dir: "testdata", RequireUniqueNames: true})
+}
+
+func TestExitCodes(t *testing.T) {
+	t.Chdir(t.TempDir())
+	for name, text := range map[string]string{
+		"good.yaml":   "observability:\n  tracing:\n    enabled: true\n    sample_rate: 1\n    exporters: []\n",
+		"off.yaml":    "observability:\n  tracing:\n    enabled: false\n",
+		"broken.yaml": "observability:\n  tracing:\n    sample_rate: 2\n",
+	} {
+		if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, test := range []struct {
+		args string
+		want int
+		says string // on stderr
+	}{
+		{"", exitFine, ""},
+		{"--help", exitFine, ""},
+		{"version", exitFine, ""},
+		{"components", exitFine, ""},
+		{"components --json", exitFine, ""},
+		{"completion bash", exitFine, ""},
+		{"demo --help", exitFine, ""},
+		{"demo --requests 10", exitFine, ""},
+		{"demo --requests 10 --json --config good.yaml", exitFine, ""},
+		{"validate good.yaml off.yaml", exitFine, ""},
+
+		{"validate broken.yaml", exitFailed, "broken.yaml:3:5: observability.tracing.sample_rate: "},
+		{"validate good.yaml absent.yaml", exitFailed, "absent.yaml: no such file"},
+		{"demo --config broken.yaml", exitFailed, "broken.yaml:3:5: "},
+		{"demo --config absent.yaml", exitFailed, "absent.yaml: no such file"},
+		{"demo --config off.yaml", exitFailed, "off.yaml: tracing is off: set observability.tracing.enabled to true"},
+
+		{"trace", exitUsage, `unknown command "trace"`},
+		{"--colour", exitUsage, "unknown flag: --colour"},
+		{"demo now", exitUsage, `"now"`},
+		{"demo --request 5", exitUsage, "unknown flag: --request"},
+		{"demo --requests many", exitUsage, `"many"`},
+		{"demo --requests 0", exitUsage, "--requests 0: want 1 to 1000000"},
+		{"demo --seed -1", exitUsage, `"-1"`},
+		{"validate", exitUsage, "at least 1 arg"},
+		{"version 2", exitUsage, `"2"`},
+	} {
+		t.Run(test.args, func(t *testing.T) {
+			var stdout, stderr bytes.Buffer
+			if got := run(t.Context(), strings.Fields(test.args), &stdout, &stderr); got != test.want {
+				t.Errorf("exit code %d, want %d; stderr:\n%s", got, test.want, &stderr)
+			}
+			switch {
+			case test.says == "" && stderr.Len() > 0:
+				t.Errorf("stderr:\n%s\nwant none", &stderr)
+			case !strings.Contains(stderr.String(), test.says):
+				t.Errorf("stderr:\n%s\nwant %q in it", &stderr, test.says)
+			}
+			if test.want == exitUsage && !strings.Contains(stderr.String(), "--help' for usage.") {
+				t.Errorf("stderr does not say where the usage is:\n%s", &stderr)
+			}
+		})
+	}
+}
+
+// An interrupt ends the demo with what there is.
+func TestInterrupt(t *testing.T) {
+	config := filepath.Join(t.TempDir(), "fluxbase.yaml")
+	err := os.WriteFile(config, []byte(`
+observability:
+  tracing:
+    enabled: true
+    sample_rate: 1
+    exporters:
+      - {type: stdout, format: otlp_json, output: stderr}
+`), 0o600)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.CommandContext(t.Context(), "riffle", "demo", "--json", "--requests", "1000000", "--config", config)
+	var stdout bytes.Buffer
+	cmd.Stdout = &stdout
+	exported, err := cmd.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	r := bufio.NewReader(exported)
+	if _, err := r.ReadString('\n'); err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Process.Signal(os.Interrupt); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.Copy(io.Discard, r); err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Wait(); err != nil {
+		t.Errorf("the interrupted demo: %v", err)
+	}
+	var got demo.Result
+	if err := json.Unmarshal(stdout.Bytes(), &got); err != nil {
+		t.Fatalf("%v in:\n%s", err, &stdout)
+	}
+	if !got.Interrupted || got.Requests == 0 || got.TracesKept != got.Requests {
+		t.Errorf("%+v", got)
+	}
+}
