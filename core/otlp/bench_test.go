@@ -49,6 +49,26 @@ func BenchmarkEncode(b *testing.B) {
 	})
 }
 
+func BenchmarkEstimateSize(b *testing.B) {
+	span := serviceSpans(b, 1)[0]
+	b.ReportAllocs()
+	for b.Loop() {
+		otlp.EstimateSize(span)
+	}
+}
+
+func BenchmarkDecode(b *testing.B) {
+	const batch = 512
+	in := otlp.AppendRequest(nil, serviceSpans(b, batch))
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := otlp.Decode(in); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/batch, "ns/span")
+}
+
 // serviceSpans are what a service makes: HTTP, database and own spans in turn,
 // with 8 attributes, one event and a tracestate each, ended by the SDK.
 func serviceSpans(tb testing.TB, n int) []sdktrace.ReadOnlySpan {

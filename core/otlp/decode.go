@@ -33,8 +33,8 @@ const maxDepth = protowire.DefaultRecursionLimit
 // attributes of resources and scopes.
 //
 // Whatever b holds, Decode does not panic, and memory stays proportional to
-// len(b), though a hundred times it when b is nothing but empty messages: limit
-// len(b). An ID of the wrong length or an invalid tracestate is an error that
+// len(b), though up to 200 times it when b is nothing but empty messages: limit
+// what comes from outside. An ID of the wrong length or an invalid tracestate is an error that
 // says where it is. It is safe for concurrent use.
 func Decode(b []byte) ([]sdktrace.ReadOnlySpan, error) {
 	// TracesData is the same on the wire as the request, whose package needs gRPC.

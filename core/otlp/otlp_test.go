@@ -296,6 +296,23 @@ type wrapped struct {
 func (w wrapped) SpanContext() trace.SpanContext   { return w.sc }
 func (w wrapped) Attributes() []attribute.KeyValue { return w.attrs }
 
+func TestEstimateSize(t *testing.T) {
+	small, large := fullSpan(), fullSpan()
+	small.Attributes, small.Events, small.Links = nil, nil, nil
+	large.Attributes = append(large.Attributes,
+		attribute.String("db.query.text", strings.Repeat("x", 1<<20)),
+		attribute.StringSlice("args", slices.Repeat([]string{"argument"}, 1000)),
+	)
+	spans := append(serviceSpans(t, 1), tracetest.SpanStubs{fullSpan(), small, large}.Snapshots()...)
+	for _, s := range spans {
+		one, two := otlp.AppendRequest(nil, []sdktrace.ReadOnlySpan{s}), otlp.AppendRequest(nil, []sdktrace.ReadOnlySpan{s, s})
+		size, estimate := len(two)-len(one), otlp.EstimateSize(s)
+		if estimate < size*3/4 || estimate > size*5/4 {
+			t.Errorf("%q: estimate %d, truth %d", s.Name(), estimate, size)
+		}
+	}
+}
+
 func TestInvalidUTF8CostsNoBatch(t *testing.T) {
 	const bad, good = "a\xff\xfeb\xc3", "a\uFFFDb\uFFFD"
 	span := func(s string) []sdktrace.ReadOnlySpan {
