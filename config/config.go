@@ -1,0 +1,477 @@
+package config
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"reflect"
+	"slices"
+	"strings"
+
+	"github.com/riffletrace/riffle/core"
+)
+
+// root is where the file, and every path in an error, has the section.
+const root = "observability.tracing"
+
+// maxFile bounds the file that is read.
+const maxFile = 1 << 20
+
+// Option changes how a configuration is read.
+type Option func(*options)
+
+type options struct {
+	app       string
+	file      string
+	samplers  *core.Registry[core.Sampler]
+	exporters *core.Registry[core.Exporter]
+	environ   []string
+}
+
+func newOptions(opts []Option) *options {
+	o := &options{app: "fluxbase", file: "config", samplers: &core.Samplers, exporters: &core.Exporters, environ: os.Environ()}
+	for _, opt := range opts {
+		opt(o)
+	}
+	return o
+}
+
+// App names the application, by default fluxbase: its variables are called
+// FLUXBASE_OBSERVABILITY_TRACING_*, and it is the default of
+// service_namespace.
+func App(name string) Option { return func(o *options) { o.app = name } }
+
+// File is what [Parse] calls its input in positions.
+func File(name string) Option { return func(o *options) { o.file = name } }
+
+// Samplers takes sampler types from r instead of [core.Samplers].
+func Samplers(r *core.Registry[core.Sampler]) Option { return func(o *options) { o.samplers = r } }
+
+// Exporters takes exporter types from r instead of [core.Exporters].
+func Exporters(r *core.Registry[core.Exporter]) Option { return func(o *options) { o.exporters = r } }
+
+// Environ takes variables from env, in the form of [os.Environ], instead of
+// the process.
+func Environ(env []string) Option { return func(o *options) { o.environ = env } }
+
+// Load reads the file at path and the environment. A file that does not exist
+// is an error that wraps [io/fs.ErrNotExist]; mistakes in the file or the
+// variables are [core.ConfigErrors].
+func Load(path string, opts ...Option) (core.Spec, error) {
+	data, err := read(path)
+	if err != nil {
+		return core.Spec{}, fmt.Errorf("reading the configuration: %w", err)
+	}
+	return Parse(data, append([]Option{File(path)}, opts...)...)
+}
+
+// Parse reads a file's content and the environment, as [Load] does.
+func Parse(data []byte, opts ...Option) (core.Spec, error) {
+	r := newReader(newOptions(opts))
+	r.readFile(data)
+	return r.spec()
+}
+
+// FromEnv reads the environment alone. Without any variable, the spec is one
+// of tracing that is off.
+func FromEnv(opts ...Option) (core.Spec, error) {
+	return newReader(newOptions(opts)).spec()
+}
+
+// read returns at most one byte more than maxFile, which Parse refuses.
+func read(path string) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return io.ReadAll(io.LimitReader(f, maxFile+1))
+}
+
+// section is observability.tracing, as one source has it. nil is what the
+// source does not set.
+type section struct {
+	Enabled          *bool             `yaml:"enabled" doc:"turns tracing on"`
+	Endpoint         *string           `yaml:"endpoint" doc:"where to send traces, as host:port or URL: short for one otlp exporter"`
+	Insecure         *bool             `yaml:"insecure" doc:"plain text instead of TLS for endpoint; without it, an endpoint on loopback without a scheme is plain text and any other is TLS"`
+	SampleRate       *float64          `yaml:"sample_rate" doc:"share of the traces to keep, 0 (none) to 1: short for a ratio sampler at the end of samplers; without any sampler, all traces are kept"`
+	ServiceName      *string           `yaml:"service_name" doc:"resource attribute service.name"`
+	ServiceVersion   *string           `yaml:"service_version" doc:"resource attribute service.version; by default that of the build info"`
+	ServiceNamespace *string           `yaml:"service_namespace" doc:"resource attribute service.namespace; by default the application's name"`
+	Environment      *string           `yaml:"environment" doc:"resource attributes deployment.environment.name and deployment.environment"`
+	RemoteParent     *string           `yaml:"remote_parent" doc:"what the sampling decision of a remote parent means: watch follows it, but lets end samplers keep the local part of a trace that the parent left out; follow follows it and nothing else; ignore starts a new root, for endpoints that anybody can call"`
+	Propagators      []string          `yaml:"propagators" doc:"formats of the trace context in headers: tracecontext, baggage, b3, b3multi, jaeger, xray, ottrace, or none alone"`
+	Resource         map[string]string `yaml:"resource" doc:"further attributes of the resource"`
+	Limits           core.Limits       `yaml:"limits" doc:"what one span can hold; -1 is no limit"`
+	Samplers         []*node           `yaml:"samplers" doc:"which traces to keep: start samplers are asked in order and the first that does not abstain decides; end samplers are asked about every trace"`
+	Exporters        []*node           `yaml:"exporters" doc:"where traces go; each gets all that are kept; by default one otlp exporter"`
+}
+
+// defaults are the values of keys that no source sets.
+func defaults(app string) section {
+	off, watch := false, string(core.Watch)
+	return section{
+		Enabled:          &off,
+		ServiceNamespace: &app,
+		RemoteParent:     &watch,
+		Propagators:      []string{"tracecontext", "baggage"},
+	}
+}
+
+// host are the keys of a list entry that are not the component's. Adding a
+// field adds a key.
+type host struct {
+	Type string `yaml:"type" doc:"the kind of component"`
+	Name string `yaml:"name" doc:"the entry's name in logs and attributes, unique in its list; by default its type"`
+}
+
+var hostKeys = keysOf(reflect.TypeFor[host]())
+
+// attributeKeys are resource attributes that have a key of their own.
+var attributeKeys = []struct {
+	attribute, key string
+	field          func(*section) **string
+}{
+	{"service.name", "service_name", func(s *section) **string { return &s.ServiceName }},
+	{"service.version", "service_version", func(s *section) **string { return &s.ServiceVersion }},
+	{"service.namespace", "service_namespace", func(s *section) **string { return &s.ServiceNamespace }},
+	{"deployment.environment.name", "environment", func(s *section) **string { return &s.Environment }},
+	{"deployment.environment", "environment", func(s *section) **string { return &s.Environment }},
+}
+
+// source is one of the places that a configuration comes from.
+type source struct {
+	tree *node // a mapping; nil if the source says nothing
+	section
+}
+
+// reader collects the sources and the mistakes in them.
+type reader struct {
+	*options
+	env             environment
+	doc             *document // nil without a file
+	otel, file, app source
+	errs            core.ConfigErrors
+	warnings        core.ConfigErrors
+	// standsFor leads from the path of what the short form was turned into to
+	// the path of the short form.
+	standsFor map[string]string
+	// unusable are the paths of entries that cannot be decoded at all.
+	unusable []string
+}
+
+func newReader(o *options) *reader {
+	r := &reader{options: o, env: newEnvironment(o.environ), standsFor: map[string]string{}}
+	r.otel = r.decode(r.otelTree())
+	r.app = r.decode(r.appTree())
+	return r
+}
+
+// readFile adds the file.
+func (r *reader) readFile(data []byte) {
+	doc, errs := newDocument(r.options.file, data)
+	r.doc, r.errs = doc, append(r.errs, errs...)
+	if len(errs) > 0 {
+		return
+	}
+	b := &builder{doc: doc, env: r.env}
+	tree := b.section()
+	r.errs = append(r.errs, b.errs...)
+	r.warnings = append(r.warnings, b.warnings...)
+	r.file = r.decode(tree)
+}
+
+// decode reads a tree into a section and moves attributes that have a key of
+// their own to it.
+func (r *reader) decode(tree *node) source {
+	s := source{tree: tree}
+	if tree == nil {
+		return s
+	}
+	d := decoder{hide: r.hide}
+	d.decode(tree, &s.section)
+	for _, e := range core.FieldErrors(errors.Join(d.errs...)) {
+		r.fail(tree.locate(e.Path), e.Path, e.Err)
+	}
+	for _, a := range attributeKeys {
+		value, ok := s.Resource[a.attribute]
+		if !ok {
+			continue
+		}
+		delete(s.Resource, a.attribute)
+		if field := a.field(&s.section); *field == nil {
+			*field = &value
+		}
+		if path := keyPath("resource", a.attribute); tree.has(a.key) {
+			r.fail(tree.locate(path), path, fmt.Errorf("%s says the same: keep one of them", a.key))
+		}
+	}
+	return s
+}
+
+func (r *reader) fail(position, path string, err error) {
+	r.errs = append(r.errs, &core.ConfigError{Position: position, Path: joinPath(root, path), Err: err})
+}
+
+func (r *reader) warn(position string, format string, args ...any) {
+	r.warnings = append(r.warnings, &core.ConfigError{Position: position, Err: fmt.Errorf(format, args...)})
+}
+
+func (r *reader) hide(n *node) {
+	if r.doc != nil {
+		r.doc.hide(n.pos)
+	}
+}
+
+func (r *reader) quote(position string) string {
+	if r.doc == nil {
+		return ""
+	}
+	return r.doc.quote(position)
+}
+
+// locate asks the sources, the one that wins first.
+func (r *reader) locate(path string) string {
+	sources := []*node{r.app.tree, r.file.tree, r.otel.tree}
+	for _, tree := range sources {
+		if pos, ok := tree.find(path); ok {
+			return pos
+		}
+	}
+	return r.file.tree.locate(path)
+}
+
+// spec merges the sources and checks the result.
+func (r *reader) spec() (core.Spec, error) {
+	merged := defaults(r.options.app)
+	for _, s := range []source{r.otel, r.file, r.app} {
+		merge(&merged, &s.section)
+	}
+	spec := core.Spec{
+		Enabled:          *merged.Enabled,
+		ServiceName:      value(merged.ServiceName),
+		ServiceVersion:   value(merged.ServiceVersion),
+		ServiceNamespace: value(merged.ServiceNamespace),
+		Environment:      value(merged.Environment),
+		Resource:         merged.Resource,
+		RemoteParent:     core.RemoteParent(value(merged.RemoteParent)),
+		Propagators:      merged.Propagators,
+		Limits:           merged.Limits,
+		Path:             root,
+		Locate:           r.locate,
+		Quote:            r.quote,
+	}
+	spec.Samplers = r.components("samplers", r.samplerEntries())
+	spec.Exporters = r.components("exporters", r.exporterEntries(spec.Enabled))
+	r.checkVariables()
+	if spec.Enabled {
+		r.warnIgnored()
+		if r.otel.Enabled != nil && !*r.otel.Enabled {
+			r.warn("OTEL_SDK_DISABLED", "overridden by %s", r.locate("enabled"))
+		}
+	}
+
+	if err := spec.Check(r.samplers, r.exporters); err != nil {
+		r.add(err)
+	}
+	for _, e := range slices.Concat(r.errs, r.warnings) {
+		if e.Snippet == "" {
+			e.Snippet = r.quote(e.Position)
+		}
+	}
+	if err := r.errs.Sorted(); err != nil {
+		return core.Spec{}, err
+	}
+	spec.Warnings = r.warnings
+	return spec, nil
+}
+
+// add takes over the mistakes that [core.Spec.Check] found, except those in
+// an entry that is a mistake as a whole.
+func (r *reader) add(err error) {
+	var found core.ConfigErrors
+	if !errors.As(err, &found) {
+		r.fail("", "", err)
+		return
+	}
+	for _, e := range found {
+		if slices.ContainsFunc(r.unusable, func(entry string) bool { return strings.HasPrefix(e.Path, entry) }) {
+			continue
+		}
+		path := e.Path
+		for path != "" {
+			if short, ok := r.standsFor[path]; ok {
+				e.Path = short
+				break
+			}
+			path = path[:max(0, strings.LastIndexByte(path, '.'))]
+		}
+		r.errs = append(r.errs, e)
+	}
+}
+
+// components turns the entries of a list into components.
+func (r *reader) components(list string, entries []*node) []core.Component {
+	var all []core.Component
+	for i, n := range entries {
+		path := fmt.Sprintf("%s[%d]", list, i)
+		var h host
+		if n.kind == mapping {
+			d := decoder{hide: r.hide, only: hostKeys}
+			d.decode(n, &h)
+			for _, e := range core.FieldErrors(errors.Join(d.errs...)) {
+				r.fail(n.locate(e.Path), joinPath(path, e.Path), e.Err)
+				r.unusable = append(r.unusable, joinPath(joinPath(root, path), e.Path))
+			}
+		} else {
+			r.unusable = append(r.unusable, joinPath(root, path))
+			if n.kind != broken {
+				r.fail(n.pos, path, fmt.Errorf("want a mapping that begins with \"- type:\", not %s", n.what()))
+			}
+		}
+		all = append(all, core.Component{
+			Type:   h.Type,
+			Name:   h.Name,
+			Decode: func(into any) error { return r.decodeEntry(n, into) },
+			Locate: n.locate,
+		})
+	}
+	return all
+}
+
+// decodeEntry reads the component's part of an entry.
+func (r *reader) decodeEntry(n *node, into any) error {
+	d := decoder{hide: r.hide, skip: hostKeys}
+	d.decode(n, into)
+	return errors.Join(d.errs...)
+}
+
+// samplerEntries returns the list with the ratio sampler that sample_rate
+// stands for.
+func (r *reader) samplerEntries() []*node {
+	list := slices.Clone(r.file.Samplers)
+	ratios := ofType(list, "ratio")
+	if r.file.SampleRate != nil && len(ratios) > 0 {
+		r.fail(r.file.tree.locate("sample_rate"), "sample_rate",
+			fmt.Errorf("%s is a ratio sampler already: keep one of them", listed("samplers", list, ratios[:1])))
+		return list
+	}
+	var rate member
+	switch {
+	case r.app.SampleRate != nil:
+		rate = r.app.tree.member("sample_rate")
+	case r.file.SampleRate != nil:
+		rate = r.file.tree.member("sample_rate")
+	case r.otel.SampleRate != nil && r.file.Samplers == nil:
+		rate = r.otel.tree.member("sample_rate")
+	default:
+		return list
+	}
+	rate.key, rate.from = "rate", rate.key
+	switch len(ratios) {
+	case 0:
+		r.standIn("samplers", len(list), []member{rate})
+		return append(list, newEntry("ratio", rate))
+	case 1:
+		list[ratios[0]] = list[ratios[0]].with(rate)
+	default:
+		r.fail(rate.pos, "sample_rate", fmt.Errorf("which of %s? set their rates in the file", listed("samplers", list, ratios)))
+	}
+	return list
+}
+
+// exporterEntries returns the list with what endpoint and insecure stand for,
+// and one otlp exporter if nothing says where traces go.
+func (r *reader) exporterEntries(enabled bool) []*node {
+	var short []member
+	take := func(key string, app, file bool) {
+		switch {
+		case file && r.file.Exporters != nil:
+			r.fail(r.file.tree.locate(key), key, errors.New("belongs to an entry of exporters when there is such a list: move it there"))
+		case app:
+			short = append(short, r.app.tree.member(key))
+		case file:
+			short = append(short, r.file.tree.member(key))
+		}
+	}
+	take("endpoint", r.app.Endpoint != nil, r.file.Endpoint != nil)
+	take("insecure", r.app.Insecure != nil, r.file.Insecure != nil)
+	list := slices.Clone(r.file.Exporters)
+	if list == nil {
+		if !enabled && len(short) == 0 {
+			return nil
+		}
+		if r.otel.Exporters == nil || r.file.Endpoint != nil || r.app.Endpoint != nil {
+			r.standIn("exporters", 0, short)
+			return []*node{newEntry("otlp", short...)}
+		}
+		list = slices.Clone(r.otel.Exporters)
+	}
+	otlp := ofType(list, "otlp")
+	switch {
+	case len(short) == 0:
+	case len(otlp) == 1:
+		list[otlp[0]] = list[otlp[0]].with(short...)
+	case len(otlp) > 1:
+		r.fail(short[0].pos, short[0].key, fmt.Errorf("which of %s? set it in the file", listed("exporters", list, otlp)))
+	case short[0].key == "endpoint":
+		r.standIn("exporters", len(list), short)
+		list = append(list, newEntry("otlp", short...))
+	default:
+		r.fail(short[0].pos, short[0].key, errors.New("there is no otlp exporter that it could be about"))
+	}
+	return list
+}
+
+// standIn remembers that an entry was made from keys of the short form.
+func (r *reader) standIn(list string, i int, short []member) {
+	entry := fmt.Sprintf("%s.%s[%d]", root, list, i)
+	for _, m := range slices.Backward(short) {
+		from := joinPath(root, cmp.Or(m.from, m.key))
+		r.standsFor[joinPath(entry, m.key)] = from
+		r.standsFor[entry] = from
+	}
+}
+
+// newEntry makes a list entry in code.
+func newEntry(typ string, members ...member) *node {
+	n := &node{kind: mapping}
+	if len(members) > 0 {
+		n.pos = members[0].pos
+	}
+	n.members = append([]member{{key: "type", pos: n.pos, value: &node{kind: scalar, text: typ, pos: n.pos}}}, members...)
+	return n
+}
+
+// ofType returns the indexes of the entries of a type.
+func ofType(list []*node, typ string) []int {
+	var at []int
+	for i, n := range list {
+		if n.kind == mapping && n.has("type") && n.member("type").value.text == typ {
+			at = append(at, i)
+		}
+	}
+	return at
+}
+
+// listed names entries for people: samplers[1] ("base") and samplers[2].
+func listed(list string, entries []*node, at []int) string {
+	names := make([]string, len(at))
+	for i, j := range at {
+		names[i] = fmt.Sprintf("%s[%d]", list, j)
+		if n := entries[j]; n.has("name") {
+			names[i] += fmt.Sprintf(" (%q)", n.member("name").value.text)
+		}
+	}
+	return strings.Join(names, " and ")
+}
+
+func value[T any](p *T) T {
+	if p == nil {
+		var zero T
+		return zero
+	}
+	return *p
+}

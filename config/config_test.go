@@ -1,0 +1,403 @@
+package config_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"flag"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"go.opentelemetry.io/otel/sdk/trace/tracetest"
+
+	"github.com/riffletrace/riffle/config"
+	"github.com/riffletrace/riffle/core"
+	"github.com/riffletrace/riffle/exporters/otlp"
+	"github.com/riffletrace/riffle/exporters/sdk"
+	"github.com/riffletrace/riffle/exporters/stdout"
+	"github.com/riffletrace/riffle/samplers/ratio"
+)
+
+var update = flag.Bool("update", false, "write golden files and generated documentation")
+
+// slowConfig and routeConfig are of the shapes that samplers have: a value
+// with a unit, and a list of sections.
+type slowConfig struct {
+	Threshold core.Duration `yaml:"threshold"`
+}
+
+type routeConfig struct {
+	Rules []struct {
+		Route  string `yaml:"route"`
+		Sample string `yaml:"sample"`
+	} `yaml:"rules"`
+}
+
+func noSampler[C any](context.Context, core.Settings, C) (core.Sampler, error) {
+	return nil, errors.New("not built here")
+}
+
+// registries hold real components and fake ones.
+func registries(tb testing.TB) []config.Option {
+	tb.Helper()
+	var samplers core.Registry[core.Sampler]
+	for _, f := range []core.Factory[core.Sampler]{
+		ratio.Factory,
+		core.NewFactory("slow", slowConfig{}, noSampler[slowConfig]),
+		core.NewFactory("route", routeConfig{}, noSampler[routeConfig]),
+	} {
+		samplers.MustAdd(f)
+	}
+	var exporters core.Registry[core.Exporter]
+	for _, f := range []core.Factory[core.Exporter]{otlp.Factory, stdout.Factory, sdk.GRPC} {
+		exporters.MustAdd(f)
+	}
+	return []config.Option{config.Samplers(&samplers), config.Exporters(&exporters)}
+}
+
+// parse reads text with an environment of its own.
+func parse(tb testing.TB, text string, env ...string) (core.Spec, error) {
+	tb.Helper()
+	opts := append(registries(tb), config.File("fluxbase.yaml"), config.Environ(env))
+	return config.Parse([]byte(text), opts...)
+}
+
+// tracing puts lines into the section.
+func tracing(lines ...string) string {
+	return "observability:\n  tracing:\n    " + strings.Join(lines, "\n    ") + "\n"
+}
+
+func mustParse(tb testing.TB, text string, env ...string) core.Spec {
+	tb.Helper()
+	spec, err := parse(tb, text, env...)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return spec
+}
+
+// decode reads an entry into a configuration struct.
+func decode[C any](tb testing.TB, c core.Component) C {
+	tb.Helper()
+	var into C
+	if err := c.Decode(&into); err != nil {
+		tb.Fatal(err)
+	}
+	return into
+}
+
+// TestBroken compares the message about each broken configuration with a
+// golden file. A comment "# env:" at its top sets variables.
+func TestBroken(t *testing.T) {
+	files, err := filepath.Glob("testdata/broken/*.yaml")
+	if err != nil || len(files) < 40 {
+		t.Fatalf("%d broken configurations, %v", len(files), err)
+	}
+	for _, path := range files {
+		t.Run(strings.TrimSuffix(filepath.Base(path), ".yaml"), func(t *testing.T) {
+			data, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var env []string
+			if rest, ok := bytes.CutPrefix(data, []byte("# env: ")); ok {
+				line, _, _ := bytes.Cut(rest, []byte("\n"))
+				env = strings.Fields(string(line))
+			}
+			opts := append(registries(t), config.File("fluxbase.yaml"), config.Environ(env))
+			spec, err := config.Parse(data, opts...)
+			if err == nil {
+				t.Fatalf("no error; spec %+v", spec)
+			}
+			var all core.ConfigErrors
+			if !errors.As(err, &all) {
+				t.Errorf("%T is not ConfigErrors", err)
+			}
+			for _, e := range all {
+				if e.Position == "" {
+					t.Errorf("%q has no position", e)
+				}
+			}
+			got := err.Error() + "\n"
+			if strings.Contains(got, "s3cret") {
+				t.Error("a secret is quoted")
+			}
+			golden(t, strings.TrimSuffix(path, ".yaml")+".golden", got)
+		})
+	}
+}
+
+func golden(t *testing.T, path, got string) {
+	t.Helper()
+	if *update {
+		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(want), got); diff != "" {
+		t.Errorf("%s (-want +got):\n%s", path, diff)
+	}
+}
+
+func TestTooLarge(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "fluxbase.yaml")
+	text := tracing("enabled: true") + strings.Repeat("# filler\n", 10<<20/9)
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	_, err := config.Load(path, append(registries(t), config.Environ(nil))...)
+	if want := path + ": the file is larger than 1 MiB"; err == nil || err.Error() != want {
+		t.Errorf("got %v, want %s", err, want)
+	}
+}
+
+func TestMissingFile(t *testing.T) {
+	_, err := config.Load(filepath.Join(t.TempDir(), "none.yaml"), config.Environ(nil))
+	if !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("got %v, want fs.ErrNotExist", err)
+	}
+}
+
+func TestShortForm(t *testing.T) {
+	spec := mustParse(t, tracing(
+		"enabled: true",
+		"endpoint: collector:4317",
+		"service_name: fluxbase",
+		"environment: production",
+		"sample_rate: 0",
+		"insecure: true",
+	))
+	if !spec.Enabled || spec.ServiceName != "fluxbase" || spec.Environment != "production" || spec.ServiceNamespace != "fluxbase" {
+		t.Errorf("spec = %+v", spec)
+	}
+	if len(spec.Samplers) != 1 || spec.Samplers[0].Type != "ratio" {
+		t.Fatalf("samplers = %+v", spec.Samplers)
+	}
+	if rate := decodeRatio(t, spec.Samplers[0]); rate != 0 {
+		t.Errorf("rate = %v, want 0", rate)
+	}
+	if len(spec.Exporters) != 1 || spec.Exporters[0].Type != "otlp" {
+		t.Fatalf("exporters = %+v", spec.Exporters)
+	}
+	c := decode[otlp.Config](t, spec.Exporters[0])
+	if c.Endpoint != "collector:4317" || c.Insecure == nil || !*c.Insecure {
+		t.Errorf("otlp = %+v", c)
+	}
+}
+
+func decodeRatio(tb testing.TB, c core.Component) float64 {
+	tb.Helper()
+	into := ratio.Config{Rate: -1}
+	if err := c.Decode(&into); err != nil {
+		tb.Fatal(err)
+	}
+	return into.Rate
+}
+
+// TestSection: riffle's section may stand in the application's file.
+func TestSection(t *testing.T) {
+	for _, tt := range []struct {
+		name, text string
+		enabled    bool
+		warning    string
+	}{
+		{name: "siblings", text: "server: {port: 80, x: \"${NOT_OURS}\"}\nobservability:\n  metrics: [1]\n  tracing: {enabled: true}\n", enabled: true},
+		{name: "json", text: `{"observability": {"tracing": {"enabled": true}}}`, enabled: true},
+		{name: "byte order mark", text: "\ufeff" + tracing("enabled: true"), enabled: true},
+		{name: "crlf", text: strings.ReplaceAll(tracing("enabled: true", "sample_rate: 1"), "\n", "\r\n"), enabled: true},
+		{name: "no section", text: "server: 1\n"},
+		{name: "other signals", text: "observability:\n  metrics: [1]\n  logs: [2]\n"},
+		{name: "null", text: "observability:\n"},
+		{name: "null section", text: "observability:\n  tracing:\n"},
+		{name: "anchor", text: "base: &b {tracing: {enabled: true}}\nobservability: *b\n", enabled: true},
+		{name: "merge", text: "base: &b {tracing: {enabled: true}}\nobservability:\n  <<: *b\n", enabled: true},
+		{
+			name: "misspelled", text: "observabilty: {tracing: {enabled: true}}\n",
+			warning: "fluxbase.yaml:1:1: key \"observabilty\" is not read (did you mean \"observability\"?)\nobservabilty: {tracing: {enabled: true}}\n^",
+		},
+		{
+			name: "not nested", text: "tracing: {enabled: true}\n",
+			warning: "fluxbase.yaml:1:1: key \"tracing\" is not read (did you mean \"observability.tracing\"?)\ntracing: {enabled: true}\n^",
+		},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			spec := mustParse(t, tt.text)
+			if spec.Enabled != tt.enabled {
+				t.Errorf("enabled = %v, want %v", spec.Enabled, tt.enabled)
+			}
+			if diff := cmp.Diff(tt.warning, spec.Warnings.Error()); diff != "" {
+				t.Errorf("warnings (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestValues(t *testing.T) {
+	for _, tt := range []struct {
+		name, text string
+		env        []string
+		want       map[string]string
+	}{
+		{name: "text of numbers", text: "{a: 1.10, b: true, c: 0x1F}", want: map[string]string{"a": "1.10", "b": "true", "c": "0x1F"}},
+		{name: "default", text: `{a: "${X:-b c}", b: "${X:-}"}`, want: map[string]string{"a": "b c", "b": ""}},
+		{name: "set", text: `{a: "<${X}${X:-no}>"}`, env: []string{"X=y=z"}, want: map[string]string{"a": "<y=zy=z>"}},
+		{name: "empty takes the default", text: `{a: "${X:-d}", b: "${X}"}`, env: []string{"X="}, want: map[string]string{"a": "d", "b": ""}},
+		{name: "dollars", text: `{a: $$X, b: "$${X}", c: cost $5}`, want: map[string]string{"a": "$X", "b": "${X}", "c": "cost $5"}},
+		{name: "no second look", text: `{a: "${X}"}`, env: []string{"X=${Y}$$"}, want: map[string]string{"a": "${Y}$$"}},
+		{name: "no structure", text: "\n      a: ${X}", env: []string{"X={b: 1}\nc: 2"}, want: map[string]string{"a": "{b: 1}\nc: 2"}},
+		{name: "block", text: "\n      a: |-\n        x ${X}", env: []string{"X=1"}, want: map[string]string{"a": "x 1"}},
+		{name: "tags", text: "{a: !!str 5, b: !!int 5}", want: map[string]string{"a": "5", "b": "5"}},
+		{name: "merge", text: "\n      <<: [{a: 1, b: 1}, {b: 2, c: 2}]\n      a: 0", want: map[string]string{"a": "0", "b": "1", "c": "2"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			spec := mustParse(t, tracing("enabled: true", "resource: "+tt.text), tt.env...)
+			if diff := cmp.Diff(tt.want, spec.Resource); diff != "" {
+				t.Errorf("resource (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// TestTypeAfterSubstitution: an unquoted scalar gets its type when its
+// variables are in, a quoted one stays a string.
+func TestTypeAfterSubstitution(t *testing.T) {
+	text := tracing("enabled: ${ON:-true}", "sample_rate: 0.${DIGITS}", "service_version: ${VERSION}", "insecure: ${UNSET:-}")
+	spec := mustParse(t, text, "DIGITS=25", "VERSION=1.10")
+	if !spec.Enabled || spec.ServiceVersion != "1.10" {
+		t.Errorf("spec = %+v", spec)
+	}
+	if rate := decodeRatio(t, spec.Samplers[0]); rate != 0.25 {
+		t.Errorf("rate = %v, want 0.25", rate)
+	}
+	if c := decode[otlp.Config](t, spec.Exporters[0]); c.Insecure != nil {
+		t.Error("an empty variable sets insecure")
+	}
+	if _, err := parse(t, tracing(`sample_rate: "${RATE}"`), "RATE=0.5"); err == nil {
+		t.Error("a quoted variable is a number")
+	}
+}
+
+// TestLocate: what others find out later can be told with its position.
+func TestLocate(t *testing.T) {
+	spec := mustParse(t, tracing(
+		"enabled: true",
+		"service_name: x",
+		"propagators: [b3,",
+		"  jaeger]",
+		"resource: {a.b: c}",
+		"samplers:",
+		"  - type: route",
+		"    rules:",
+		"      - route: /a",
+		"      - {sample: drop, route: /b}",
+	), "FLUXBASE_OBSERVABILITY_TRACING_SERVICE_NAME=y")
+	for path, want := range map[string]string{
+		"enabled":                     "fluxbase.yaml:3:5",
+		"service_name":                "FLUXBASE_OBSERVABILITY_TRACING_SERVICE_NAME",
+		"propagators[1]":              "fluxbase.yaml:6:7",
+		`resource["a.b"]`:             "fluxbase.yaml:7:16",
+		"samplers[0].rules[1].sample": "fluxbase.yaml:12:14",
+		"samplers[0].rules[7].sample": "fluxbase.yaml:10:9",
+		"nowhere":                     "fluxbase.yaml:3:5",
+	} {
+		if got := spec.Locate(path); got != want {
+			t.Errorf("Locate(%s) = %s, want %s", path, got, want)
+		}
+	}
+	if got := spec.Samplers[0].Locate("rules[0].route"); got != "fluxbase.yaml:11:13" {
+		t.Errorf("Locate in the entry = %s", got)
+	}
+	if got, want := spec.Quote("fluxbase.yaml:4:5"), "    service_name: x\n    ^"; got != want {
+		t.Errorf("Quote = %q, want %q", got, want)
+	}
+	for _, position := range []string{"", "other.yaml:4:5", "fluxbase.yaml", "fluxbase.yaml:99:1", "fluxbase.yaml:-1:-1"} {
+		if got := spec.Quote(position); got != "" {
+			t.Errorf("Quote(%q) = %q", position, got)
+		}
+	}
+}
+
+// everything has a field of each kind that a configuration struct can have.
+type everything struct {
+	Text    string             `yaml:"text"`
+	Int     int8               `yaml:"int"`
+	Uint    uint16             `yaml:"uint"`
+	Float   *float32           `yaml:"float"`
+	Bool    bool               `yaml:"bool"`
+	Wait    core.Duration      `yaml:"wait"`
+	Size    core.Size          `yaml:"size"`
+	Secret  core.Secret        `yaml:"secret"`
+	List    []section          `yaml:"list"`
+	Numbers map[string]float64 `yaml:"numbers"`
+	Codes   map[int]string     `yaml:"codes"`
+	Section *section           `yaml:"section"`
+	Any     any                `yaml:"any"`
+	inline  `yaml:"-"`
+	Inline  inline `yaml:",inline"`
+	Ignored string
+}
+
+type (
+	section struct {
+		A string `yaml:"a"`
+		B string `yaml:"b"`
+	}
+	inline struct {
+		Deep []string `yaml:"deep"`
+	}
+)
+
+func TestDecode(t *testing.T) {
+	var exporters core.Registry[core.Exporter]
+	exporters.MustAdd(core.NewFactory("everything", everything{}, func(context.Context, core.Settings, everything) (core.Exporter, error) {
+		return tracetest.NewNoopExporter(), nil
+	}))
+	data, err := os.ReadFile("testdata/good/everything.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	spec, err := config.Parse(data, config.Exporters(&exporters), config.Environ(nil))
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := everything{
+		Text: "default", Int: 1, Wait: 1,
+		Section: &section{A: "default", B: "default"},
+		List:    []section{{A: "default"}, {A: "default"}, {A: "default"}},
+	}
+	if err := spec.Exporters[0].Decode(&got); err != nil {
+		t.Fatal(err)
+	}
+	half := float32(0.5)
+	want := everything{
+		Text:    "default",
+		Int:     -128,
+		Uint:    65535,
+		Float:   &half,
+		Bool:    true,
+		Wait:    core.Duration(90e9),
+		Size:    64 << 20,
+		Secret:  "hush",
+		List:    []section{{A: "1"}, {B: "2"}},
+		Numbers: map[string]float64{"one": 1, "half": 0.5},
+		Codes:   map[int]string{404: "not found"},
+		Section: &section{A: "default", B: "set"},
+		Any: map[string]any{
+			"list": []any{1, "two", 2.5, true, nil, "3"},
+			"map":  map[string]any{"k": "v"},
+		},
+		Inline: inline{Deep: []string{"x", "y"}},
+	}
+	if diff := cmp.Diff(want, got, cmp.AllowUnexported(everything{})); diff != "" {
+		t.Errorf("decoded (-want +got):\n%s", diff)
+	}
+}

@@ -1,0 +1,333 @@
+package config
+
+import (
+	"encoding"
+	"errors"
+	"fmt"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/riffletrace/riffle/core"
+)
+
+// decoder reads a tree into a value, strictly. It goes on after a mistake, so
+// that all of them are found; a value with a mistake keeps what it was.
+type decoder struct {
+	errs []error       // of *core.FieldError
+	hide func(n *node) // is told which nodes hold secrets
+	only []string      // the only keys of the outermost mapping to read, or
+	skip []string      // those to leave to somebody else
+}
+
+func (d *decoder) decode(n *node, into any) {
+	if len(d.only)+len(d.skip) > 0 && n.kind == mapping {
+		part := *n
+		part.members = slices.DeleteFunc(slices.Clone(n.members), func(m member) bool {
+			return slices.Contains(d.skip, m.key) || d.only != nil && !slices.Contains(d.only, m.key)
+		})
+		n = &part
+	}
+	d.value(n, reflect.ValueOf(into).Elem(), "")
+}
+
+// fail returns false.
+func (d *decoder) fail(path, format string, args ...any) bool {
+	d.errs = append(d.errs, &core.FieldError{Path: path, Err: fmt.Errorf(format, args...)})
+	return false
+}
+
+// value reads n into v and reports whether it could. Null leaves v as it is.
+func (d *decoder) value(n *node, v reflect.Value, path string) bool {
+	if into, ok := v.Addr().Interface().(**node); ok {
+		*into = n
+		return true
+	}
+	if n.kind == null || n.kind == broken {
+		return n.kind == null
+	}
+	if into, ok := v.Addr().Interface().(encoding.TextUnmarshaler); ok {
+		return d.text(n, into, path)
+	}
+	switch v.Kind() {
+	case reflect.Pointer:
+		p := v
+		if v.IsNil() {
+			p = reflect.New(v.Type().Elem())
+		}
+		if !d.value(n, p.Elem(), path) {
+			return false
+		}
+		v.Set(p)
+		return true
+	case reflect.Struct:
+		return d.mapping(n, v, path)
+	case reflect.Map:
+		return d.mapOf(n, v, path)
+	case reflect.Slice:
+		return d.listOf(n, v, path)
+	case reflect.Interface:
+		x := reflect.ValueOf(n.any())
+		if !x.Type().AssignableTo(v.Type()) {
+			return d.fail(path, "the configuration struct has a %s here, which nothing can be read into", v.Type())
+		}
+		v.Set(x)
+		return true
+	default:
+		return d.scalar(n, v, path)
+	}
+}
+
+func (d *decoder) text(n *node, into encoding.TextUnmarshaler, path string) bool {
+	if _, secret := into.(*core.Secret); secret {
+		d.hide(n)
+	}
+	if n.kind != scalar {
+		return d.fail(path, "want a %s, not %s", textType(into), n.what())
+	}
+	if err := into.UnmarshalText([]byte(n.text)); err != nil {
+		return d.fail(path, "%w", err)
+	}
+	return true
+}
+
+// textType is what people call a type that is written as text.
+func textType(v any) string {
+	if t, ok := v.(interface{ ConfigType() string }); ok && t.ConfigType() != "secret" {
+		return t.ConfigType()
+	}
+	return "string"
+}
+
+func (d *decoder) mapping(n *node, v reflect.Value, path string) bool {
+	if n.kind != mapping {
+		return d.fail(path, "want a mapping, not %s", n.what())
+	}
+	all, fields := true, fieldsOf(v)
+	for _, m := range n.members {
+		at := keyPath(path, m.key)
+		if f, ok := fields[m.key]; ok {
+			all = d.value(m.value, f, at) && all
+			continue
+		}
+		if m.value.kind != scalar {
+			d.hide(m.value) // it may be a misspelled key with secrets inside
+		}
+		known := keysOf(v.Type())
+		if path == "" {
+			known = append(known, d.skip...)
+		}
+		if near := core.Nearest(m.key, known); near != "" {
+			all = d.fail(at, "unknown key (did you mean %q?)", near)
+			continue
+		}
+		slices.Sort(known)
+		all = d.fail(at, "unknown key: known are %s", strings.Join(known, ", "))
+	}
+	return all
+}
+
+func (d *decoder) mapOf(n *node, v reflect.Value, path string) bool {
+	if n.kind != mapping {
+		return d.fail(path, "want a mapping, not %s", n.what())
+	}
+	all, out := true, reflect.MakeMapWithSize(v.Type(), len(n.members))
+	for _, m := range n.members {
+		at := keyPath(path, m.key)
+		if m.value.kind == null {
+			all = d.fail(at, "has no value")
+			continue
+		}
+		key := reflect.New(v.Type().Key()).Elem()
+		elem := reflect.New(v.Type().Elem()).Elem()
+		if !d.value(&node{kind: scalar, text: m.key}, key, at) || !d.value(m.value, elem, at) {
+			all = false
+			continue
+		}
+		out.SetMapIndex(key, elem)
+	}
+	if all {
+		v.Set(out)
+	}
+	return all
+}
+
+func (d *decoder) listOf(n *node, v reflect.Value, path string) bool {
+	if n.kind != list {
+		return d.fail(path, "want a list, not %s", n.what())
+	}
+	all, out := true, reflect.MakeSlice(v.Type(), len(n.items), len(n.items))
+	for i, item := range n.items {
+		at := indexPath(path, i)
+		if item.kind == null && v.Type().Elem() != reflect.TypeFor[*node]() {
+			all = d.fail(at, "an item without a value")
+			continue
+		}
+		all = d.value(item, out.Index(i), at) && all
+	}
+	if all {
+		v.Set(out)
+	}
+	return all
+}
+
+func (d *decoder) scalar(n *node, v reflect.Value, path string) bool {
+	var want string
+	var err error
+	switch v.Kind() {
+	case reflect.String:
+		if want = "a string"; n.kind == scalar {
+			v.SetString(n.text)
+			return true
+		}
+	case reflect.Bool:
+		want = "true or false"
+		if x, ok := yamlBool(n.text); n.isPlain() && ok {
+			v.SetBool(x)
+			return true
+		}
+	case reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64:
+		var x int64
+		want = "a whole number"
+		if x, err = strconv.ParseInt(n.text, 10, v.Type().Bits()); n.isPlain() && err == nil {
+			v.SetInt(x)
+			return true
+		}
+	case reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64:
+		var x uint64
+		want = "a whole number, 0 or more"
+		if x, err = strconv.ParseUint(n.text, 10, v.Type().Bits()); n.isPlain() && err == nil {
+			v.SetUint(x)
+			return true
+		}
+	case reflect.Float32, reflect.Float64:
+		var x float64
+		want = "a number"
+		if x, err = strconv.ParseFloat(yamlFloat(n.text), v.Type().Bits()); n.isPlain() && err == nil {
+			v.SetFloat(x)
+			return true
+		}
+	default:
+		return d.fail(path, "the configuration struct has a %s here, which nothing can be read into", v.Type())
+	}
+	switch {
+	case n.isPlain() && errors.Is(err, strconv.ErrRange):
+		return d.fail(path, "%s is out of range", n.text)
+	case n.kind == scalar && n.quoted:
+		return d.fail(path, "want %s, not %s (no quotes)", want, n.what())
+	default:
+		return d.fail(path, "want %s, not %s", want, n.what())
+	}
+}
+
+func (n *node) isPlain() bool { return n.kind == scalar && !n.quoted }
+
+// yamlFloat turns the forms of YAML into those of [strconv.ParseFloat].
+func yamlFloat(s string) string {
+	switch strings.ToLower(s) {
+	case ".nan":
+		return "nan"
+	case ".inf", "+.inf":
+		return "inf"
+	case "-.inf":
+		return "-inf"
+	}
+	return s
+}
+
+// yamlBool reads the forms of YAML 1.2.
+func yamlBool(s string) (value, ok bool) {
+	switch s {
+	case "true", "True", "TRUE":
+		return true, true
+	case "false", "False", "FALSE":
+		return false, true
+	}
+	return false, false
+}
+
+// any returns the value that YAML's own types make of n.
+func (n *node) any() any {
+	switch {
+	case n.kind == list:
+		out := make([]any, len(n.items))
+		for i, item := range n.items {
+			out[i] = item.any()
+		}
+		return out
+	case n.kind == mapping:
+		out := make(map[string]any, len(n.members))
+		for _, m := range n.members {
+			out[m.key] = m.value.any()
+		}
+		return out
+	case !n.isPlain():
+		if n.kind == scalar {
+			return n.text
+		}
+		return nil
+	}
+	if b, ok := yamlBool(n.text); ok {
+		return b
+	}
+	if i, err := strconv.Atoi(n.text); err == nil {
+		return i
+	}
+	if f, err := strconv.ParseFloat(yamlFloat(n.text), 64); err == nil {
+		return f
+	}
+	return n.text
+}
+
+// fieldsOf returns the fields of a struct by key.
+func fieldsOf(v reflect.Value) map[string]reflect.Value {
+	fields := map[string]reflect.Value{}
+	for i := range v.NumField() {
+		switch key, inline := core.FieldKey(v.Type().Field(i)); {
+		case inline:
+			for k, f := range fieldsOf(v.Field(i)) {
+				fields[k] = f
+			}
+		case key != "":
+			fields[key] = v.Field(i)
+		}
+	}
+	return fields
+}
+
+// keysOf returns the keys of a struct in its order.
+func keysOf(t reflect.Type) []string {
+	var keys []string
+	for i := range t.NumField() {
+		switch key, inline := core.FieldKey(t.Field(i)); {
+		case inline:
+			keys = append(keys, keysOf(t.Field(i).Type)...)
+		case key != "":
+			keys = append(keys, key)
+		}
+	}
+	return keys
+}
+
+// merge sets in dst what src sets: maps and structs by their parts, all else
+// as a whole.
+func merge(dst, src *section) { mergeValue(reflect.ValueOf(dst).Elem(), reflect.ValueOf(src).Elem()) }
+
+func mergeValue(dst, src reflect.Value) {
+	switch {
+	case src.Kind() == reflect.Struct:
+		for i := range src.NumField() {
+			if src.Type().Field(i).IsExported() {
+				mergeValue(dst.Field(i), src.Field(i))
+			}
+		}
+	case src.IsNil():
+	case src.Kind() == reflect.Map && !dst.IsNil():
+		for it := src.MapRange(); it.Next(); {
+			dst.SetMapIndex(it.Key(), it.Value())
+		}
+	default:
+		dst.Set(src)
+	}
+}

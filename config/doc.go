@@ -1,0 +1,14 @@
+// Package config reads a [core.Spec] from a YAML file and the environment.
+//
+// [Load] reads the section observability.tracing of a file, which may be the
+// application's own. Later sources win: defaults, OTEL_* variables, the file,
+// and the application's variables, FLUXBASE_OBSERVABILITY_TRACING_* for one
+// called fluxbase. Nothing is built, started or logged.
+//
+// Every mistake is found in one run. Each is a [core.ConfigError] with its
+// position, path and the quoted line; together they are [core.ConfigErrors].
+//
+// A source becomes a tree of nodes that know where they came from. What one
+// source overrides of another, and what the short form says, is grafted onto the
+// tree, so that an error about a value leads to the source that set it.
+package config

@@ -1,0 +1,395 @@
+package config
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"go.yaml.in/yaml/v4"
+
+	"github.com/riffletrace/riffle/core"
+)
+
+type kind uint8
+
+const (
+	null kind = iota
+	scalar
+	list
+	mapping
+	// broken stands where a mistake has been reported already.
+	broken
+)
+
+// node is a value with the place it came from.
+type node struct {
+	kind    kind
+	pos     string // "fluxbase.yaml:12:9", or the name of a variable
+	text    string // of a scalar
+	quoted  bool   // a scalar that can be nothing but a string
+	items   []*node
+	members []member
+}
+
+type member struct {
+	key   string
+	from  string // the key it had in the short form, if it had another
+	pos   string // of the key
+	value *node
+}
+
+func (n *node) what() string {
+	switch n.kind {
+	case list:
+		return "a list"
+	case mapping:
+		return "a mapping"
+	case null:
+		return "an empty value"
+	default:
+		if n.quoted {
+			return "the string " + strconv.Quote(n.text)
+		}
+		return strconv.Quote(n.text)
+	}
+}
+
+func (n *node) member(key string) member {
+	for _, m := range n.members {
+		if m.key == key {
+			return m
+		}
+	}
+	return member{}
+}
+
+// has reports whether the mapping sets the key.
+func (n *node) has(key string) bool {
+	if n == nil {
+		return false
+	}
+	m := n.member(key)
+	return m.value != nil && m.value.kind != null
+}
+
+// set adds a member, in place of one with its key.
+func (n *node) set(m member) {
+	for i := range n.members {
+		if n.members[i].key == m.key {
+			n.members[i] = m
+			return
+		}
+	}
+	n.members = append(n.members, m)
+}
+
+// with returns a copy of the mapping with other members.
+func (n *node) with(members ...member) *node {
+	c := *n
+	c.members = slices.Clone(n.members)
+	for _, m := range members {
+		c.set(m)
+	}
+	return &c
+}
+
+// locate tells where a path stands: where its key is, or its item. What is
+// not there stands where the nearest thing around it does.
+func (n *node) locate(path string) string {
+	pos, _ := n.find(path)
+	return pos
+}
+
+func (n *node) find(path string) (pos string, ok bool) {
+	if n == nil {
+		return "", false
+	}
+	pos = n.pos
+	for path != "" {
+		var key string
+		var index int
+		key, index, path = cutPath(path)
+		switch {
+		case n.kind == list && index >= 0 && index < len(n.items):
+			n = n.items[index]
+			pos = n.pos
+		case n.kind == mapping && index < 0:
+			m := n.member(key)
+			if m.value == nil {
+				return pos, false
+			}
+			n, pos = m.value, m.pos
+		default:
+			return pos, false
+		}
+	}
+	return pos, true
+}
+
+// cutPath takes the first step from a path: a key, or an index, which is -1
+// for a key.
+func cutPath(path string) (key string, index int, rest string) {
+	if in, ok := strings.CutPrefix(path, "["); ok {
+		if q, err := strconv.QuotedPrefix(in); err == nil {
+			key, _ = strconv.Unquote(q)
+			rest = strings.TrimPrefix(in[len(q):], "]")
+			return key, -1, strings.TrimPrefix(rest, ".")
+		}
+		number, rest, _ := strings.Cut(in, "]")
+		index, err := strconv.Atoi(number)
+		if err != nil {
+			return number, -1, ""
+		}
+		return "", index, strings.TrimPrefix(rest, ".")
+	}
+	end := strings.IndexAny(path, ".[")
+	if end < 0 {
+		return path, -1, ""
+	}
+	return path[:end], -1, strings.TrimPrefix(path[end:], ".")
+}
+
+func joinPath(base, path string) string {
+	switch {
+	case base == "":
+		return path
+	case path == "" || path[0] == '[':
+		return base + path
+	default:
+		return base + "." + path
+	}
+}
+
+// keyPath adds a key to a path; one that is no identifier in brackets.
+func keyPath(base, key string) string {
+	plain := key != "" && strings.IndexFunc(key, func(r rune) bool {
+		return r != '_' && r != '-' && (r < '0' || r > '9') && (r < 'a' || r > 'z') && (r < 'A' || r > 'Z')
+	}) < 0
+	if plain {
+		return joinPath(base, key)
+	}
+	return base + "[" + strconv.Quote(key) + "]"
+}
+
+func indexPath(base string, i int) string { return base + "[" + strconv.Itoa(i) + "]" }
+
+// maxAliased bounds how many values the aliases of a file expand to.
+const maxAliased = 10_000
+
+// builder turns parsed YAML into a tree: aliases and merge keys are expanded,
+// variables substituted, duplicate keys found.
+type builder struct {
+	doc            *document
+	env            environment
+	errs, warnings core.ConfigErrors
+
+	open    map[*yaml.Node]bool // anchors around the node that is being built
+	inside  int                 // aliases around it
+	aliased int                 // nodes built inside aliases
+}
+
+func (b *builder) fail(y *yaml.Node, path, format string, args ...any) *node {
+	b.errs = append(b.errs, &core.ConfigError{Position: b.doc.at(y), Path: path, Err: fmt.Errorf(format, args...)})
+	return &node{kind: broken, pos: b.doc.at(y)}
+}
+
+// section returns the tree of the section, nil if the file has none.
+func (b *builder) section() *node {
+	y, path := b.doc.root, ""
+	for _, key := range strings.Split(root, ".") {
+		if y = target(y); y.Kind != yaml.MappingNode {
+			if y.Tag != "!!null" {
+				b.fail(y, path, "want a mapping, not %s", b.node(y, path).what())
+			}
+			return nil
+		}
+		path = joinPath(path, key)
+		child := b.child(y, key, path)
+		if child == nil {
+			b.hint(y, key, path)
+			return nil
+		}
+		y = child
+	}
+	n := b.node(y, path)
+	switch n.kind {
+	case mapping:
+		return n
+	case null, broken:
+	default:
+		b.fail(y, path, "want a mapping, not %s", n.what())
+	}
+	return nil
+}
+
+// child returns the value of a key on the way to the section.
+func (b *builder) child(y *yaml.Node, key, path string) *yaml.Node {
+	var first, value *yaml.Node
+	var merged []*yaml.Node
+	for i := 0; i+1 < len(y.Content); i += 2 {
+		switch k := y.Content[i]; {
+		case k.Tag == mergeTag:
+			merged = append(merged, y.Content[i+1])
+		case k.Value != key:
+		case first != nil:
+			b.fail(k, path, "duplicate key (it is in line %d already)", first.Line)
+		default:
+			first, value = k, y.Content[i+1]
+		}
+	}
+	for _, m := range merged {
+		if m = target(m); value == nil && m.Kind == yaml.MappingNode && m != y {
+			for i := 0; i+1 < len(m.Content); i += 2 {
+				if m.Content[i].Value == key {
+					value = m.Content[i+1]
+				}
+			}
+		}
+	}
+	return value
+}
+
+// hint warns about a key that was probably meant to lead to the section.
+func (b *builder) hint(y *yaml.Node, key, path string) {
+	for i := 0; i < len(y.Content); i += 2 {
+		k, meant := y.Content[i], path
+		if core.Nearest(k.Value, []string{key}) == "" {
+			if meant = root; k.Value != "tracing" {
+				continue
+			}
+		}
+		b.warnings = append(b.warnings, &core.ConfigError{
+			Position: b.doc.at(k),
+			Err:      fmt.Errorf("key %q is not read (did you mean %q?)", k.Value, meant),
+		})
+	}
+}
+
+const mergeTag = "!!merge"
+
+// target follows aliases; the parser makes no cycles of them alone.
+func target(y *yaml.Node) *yaml.Node {
+	if y.Kind == yaml.AliasNode {
+		return y.Alias
+	}
+	return y
+}
+
+// node builds the tree of y, which stands at path.
+func (b *builder) node(y *yaml.Node, path string) *node {
+	n := &node{kind: broken, pos: b.doc.at(y)}
+	if b.inside > 0 {
+		if b.aliased++; b.aliased > maxAliased {
+			return n
+		}
+	}
+	if y.Anchor != "" && y.Kind != yaml.AliasNode {
+		if b.open == nil {
+			b.open = map[*yaml.Node]bool{}
+		}
+		b.open[y] = true
+		defer delete(b.open, y)
+	}
+	tag := y.ShortTag()
+	switch {
+	case y.Kind == yaml.AliasNode:
+		return b.alias(n, y, path)
+	case y.Kind == yaml.ScalarNode:
+		return b.scalar(n, y, path)
+	case y.Style&yaml.TaggedStyle != 0 && tag != "!!seq" && tag != "!!map":
+		return b.fail(y, path, "tag %s is not supported", y.Tag)
+	case y.Kind == yaml.MappingNode:
+		n.kind = mapping
+		b.mapping(n, y, path)
+	default:
+		n.kind = list
+		for i, item := range y.Content {
+			n.items = append(n.items, b.node(item, indexPath(path, i)))
+		}
+	}
+	return n
+}
+
+func (b *builder) alias(n *node, y *yaml.Node, path string) *node {
+	if b.open[y.Alias] {
+		return b.fail(y, path, "*%s stands inside of what it names", y.Value)
+	}
+	within := b.aliased <= maxAliased
+	b.inside++
+	expanded := *b.node(y.Alias, path)
+	b.inside--
+	expanded.pos = n.pos
+	if b.aliased > maxAliased {
+		if within && b.inside == 0 {
+			return b.fail(y, path, "aliases expand to more than %d values", maxAliased)
+		}
+		return n
+	}
+	return &expanded
+}
+
+func (b *builder) mapping(n *node, y *yaml.Node, path string) {
+	lines := map[string]int{}
+	var merges []*yaml.Node
+	for i := 0; i+1 < len(y.Content); i += 2 {
+		k, v := y.Content[i], y.Content[i+1]
+		switch {
+		case k.Tag == mergeTag:
+			merges = append(merges, v)
+			continue
+		case target(k).Kind != yaml.ScalarNode:
+			b.fail(k, path, "a key must be a plain word")
+			continue
+		}
+		key := target(k).Value
+		at := keyPath(path, key)
+		if line, ok := lines[key]; ok {
+			b.fail(k, at, "duplicate key (it is in line %d already)", line)
+			continue
+		}
+		lines[key] = k.Line
+		n.members = append(n.members, member{key: key, pos: b.doc.at(k), value: b.node(v, at)})
+	}
+	for _, v := range merges {
+		sources := []*node{b.node(v, path)}
+		if sources[0].kind == list {
+			sources = sources[0].items
+		}
+		for _, s := range sources {
+			if s.kind != mapping && s.kind != broken {
+				b.fail(v, path, "<< wants a mapping, not %s", s.what())
+			}
+			for _, m := range s.members {
+				if _, ok := lines[m.key]; !ok {
+					lines[m.key] = v.Line
+					n.members = append(n.members, m)
+				}
+			}
+		}
+	}
+}
+
+func (b *builder) scalar(n *node, y *yaml.Node, path string) *node {
+	n.kind = scalar
+	const quotes = yaml.SingleQuotedStyle | yaml.DoubleQuotedStyle | yaml.LiteralStyle | yaml.FoldedStyle
+	n.quoted = y.Style&quotes != 0
+	if y.Style&yaml.TaggedStyle != 0 {
+		switch y.ShortTag() {
+		case "!!str":
+			n.quoted = true
+		case "!!bool", "!!int", "!!float", "!!null":
+			n.quoted = false
+		default:
+			return b.fail(y, path, "tag %s is not supported", y.Tag)
+		}
+	}
+	var err error
+	if n.text, err = b.env.substitute(y.Value); err != nil {
+		return b.fail(y, path, "%w", err)
+	}
+	if !n.quoted && slices.Contains([]string{"", "~", "null", "Null", "NULL"}, n.text) {
+		n.kind = null
+	}
+	return n
+}
