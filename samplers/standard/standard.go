@@ -2,5 +2,6 @@
 package standard
 
 import (
+	_ "github.com/riffletrace/riffle/samplers/error" // type: error
 	_ "github.com/riffletrace/riffle/samplers/ratio" // type: ratio
 )

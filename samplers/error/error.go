@@ -1,0 +1,232 @@
+// Package errored is the sampler that keeps every trace with an error in it,
+// whatever its other samplers say. Its directory bears the name of its type in
+// configurations, which in Go is taken.
+package errored
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/codes"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+
+	"github.com/riffletrace/riffle/core"
+)
+
+// Config is what users set.
+type Config struct {
+	_          struct{} `doc:"keeps every trace that has a span with status Error, or one that a panic ended"`
+	Exceptions bool     `yaml:"exceptions" doc:"also traces with a recorded exception, whatever the status"`
+	HTTPStatus []Codes  `yaml:"http_status" doc:"also traces with a span, of a server or a client, that has such an HTTP status: [500-599, 429]"`
+	Ignore     []string `yaml:"ignore" doc:"errors that do not count, by the description of the status or the message of the exception or panic; * stands for any text"`
+}
+
+// Validate checks the ranges and the patterns.
+func (c *Config) Validate() error {
+	var errs []error
+	for i, r := range c.HTTPStatus {
+		if err := r.validate(); err != nil {
+			errs = append(errs, &core.FieldError{Path: fmt.Sprintf("http_status[%d]", i), Err: err})
+		}
+	}
+	for i, pattern := range c.Ignore {
+		if pattern == "" {
+			errs = append(errs, &core.FieldError{Path: fmt.Sprintf("ignore[%d]", i), Err: errors.New("empty: would ignore every error without a description")})
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// Codes is a range of HTTP status codes, both ends included: "500-599", or
+// "429" for one.
+type Codes struct{ First, Last int }
+
+// UnmarshalText parses a code, or two with a hyphen.
+func (r *Codes) UnmarshalText(text []byte) error {
+	first, last, isRange := strings.Cut(string(text), "-")
+	if !isRange {
+		last = first
+	}
+	var errFirst, errLast error
+	r.First, errFirst = strconv.Atoi(strings.TrimSpace(first))
+	r.Last, errLast = strconv.Atoi(strings.TrimSpace(last))
+	if errFirst != nil || errLast != nil {
+		return fmt.Errorf("%q is no status code: want one such as 503, or a range such as 500-599", text)
+	}
+	return r.validate()
+}
+
+// MarshalText writes what UnmarshalText parses.
+func (r Codes) MarshalText() ([]byte, error) { return []byte(r.String()), nil }
+
+// String is "500-599", or "429".
+func (r Codes) String() string {
+	if r.First == r.Last {
+		return strconv.Itoa(r.First)
+	}
+	return strconv.Itoa(r.First) + "-" + strconv.Itoa(r.Last)
+}
+
+// ConfigType is what documentation calls the type.
+func (Codes) ConfigType() string { return "status codes" }
+
+func (r Codes) validate() error {
+	if r.First < 100 || r.Last > 999 || r.First > r.Last {
+		return fmt.Errorf("%v holds no status codes: want one from 100 to 999, or a range from the lower to the higher", r)
+	}
+	return nil
+}
+
+// Factory makes the sampler; it is registered as "error".
+var Factory = core.NewFactory("error", Config{}, New)
+
+func init() { core.Samplers.MustAdd(Factory) }
+
+// New builds the sampler.
+func New(_ context.Context, _ core.Settings, c Config) (core.Sampler, error) {
+	if err := c.Validate(); err != nil {
+		return nil, err
+	}
+	s := &sampler{exceptions: c.Exceptions, ignore: slices.Clone(c.Ignore)}
+	what := []string{"error"}
+	if c.Exceptions {
+		what = append(what, "exceptions")
+	}
+	for _, r := range c.HTTPStatus {
+		reason := "http status " + r.String()
+		what = append(what, reason)
+		s.http = append(s.http, httpRule{r, core.At(core.Always).Because(reason)})
+	}
+	s.description = strings.Join(what, ", ")
+	if len(c.Ignore) > 0 {
+		s.description += fmt.Sprintf(", but not %q", c.Ignore)
+	}
+	return s, nil
+}
+
+type sampler struct {
+	exceptions  bool
+	http        []httpRule
+	ignore      []string
+	description string
+}
+
+type httpRule struct {
+	codes  Codes
+	answer core.Answer
+}
+
+var (
+	failed    = core.At(core.Always).Because("status Error")
+	panicked  = core.At(core.Always).Because("panic")
+	exception = core.At(core.Always).Because("exception")
+)
+
+func (s *sampler) Description() string { return s.description }
+
+// SampleEnd answers about the first thing that it finds wrong.
+func (s *sampler) SampleEnd(p core.EndParameters) core.Answer {
+	if status := p.Span.Status(); status.Code == codes.Error && !s.ignored(status.Description) {
+		return failed
+	}
+	// An open span has not been ended by a panic, and copies its events.
+	if !p.Open || s.exceptions {
+		if a := s.exception(p); !a.IsAbstain() {
+			return a
+		}
+	}
+	if len(s.http) > 0 {
+		if code, ok := statusCode(p.Span.Attributes()); ok {
+			for _, r := range s.http {
+				if r.codes.First <= code && code <= r.codes.Last {
+					return r.answer
+				}
+			}
+		}
+	}
+	return core.Abstain()
+}
+
+// exception looks for exceptions among the events. The SDK's End, when
+// deferred, records a panic after it took the end time, and as the last event; so
+// does nothing else, but for a span that was ended with an earlier time of the
+// caller's: there an exception of the time between counts as a panic. With a later
+// time of the caller's, a panic is not told from other exceptions.
+func (s *sampler) exception(p core.EndParameters) core.Answer {
+	events := p.Span.Events()
+	if n := len(events); n > 0 && !p.Open {
+		last := &events[n-1]
+		if isException(last) && !last.Time.Before(p.Span.EndTime()) && !s.ignored(message(last)) {
+			return panicked
+		}
+	}
+	if s.exceptions {
+		for i := range events {
+			if isException(&events[i]) && !s.ignored(message(&events[i])) {
+				return exception
+			}
+		}
+	}
+	return core.Abstain()
+}
+
+// The names are those of OpenTelemetry's semantic conventions, the older ones
+// too.
+func isException(e *sdktrace.Event) bool { return e.Name == "exception" }
+
+func message(e *sdktrace.Event) string {
+	for i := range e.Attributes {
+		if e.Attributes[i].Key == "exception.message" {
+			return e.Attributes[i].Value.AsString()
+		}
+	}
+	return ""
+}
+
+func statusCode(attrs []attribute.KeyValue) (code int, ok bool) {
+	for i := range attrs {
+		switch attrs[i].Key {
+		case "http.response.status_code", "http.status_code":
+			return int(attrs[i].Value.AsInt64()), true
+		}
+	}
+	return 0, false
+}
+
+func (s *sampler) ignored(text string) bool {
+	for _, pattern := range s.ignore {
+		if matches(pattern, text) {
+			return true
+		}
+	}
+	return false
+}
+
+// matches reports whether the whole of s matches the pattern, in which * stands
+// for any text.
+func matches(pattern, s string) bool {
+	head, rest, star := strings.Cut(pattern, "*")
+	s, ok := strings.CutPrefix(s, head)
+	if !ok || !star {
+		return ok && s == ""
+	}
+	for {
+		part, more, star := strings.Cut(rest, "*")
+		if !star {
+			return strings.HasSuffix(s, part)
+		}
+		i := strings.Index(s, part)
+		if i < 0 {
+			return false
+		}
+		s, rest = s[i+len(part):], more
+	}
+}
+
+// Interface guards.
+var _ core.EndSampler = (*sampler)(nil)
