@@ -1,0 +1,397 @@
+package riffle_test
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/riffletrace/riffle/config"
+	_ "github.com/riffletrace/riffle/exporters/standard"
+	_ "github.com/riffletrace/riffle/samplers/standard"
+)
+
+const modulePath = "github.com/riffletrace/riffle"
+
+// pages are those whose blocks are checked here. docs/configuration.md is
+// made from the code, and checked by the tests of package config.
+func pages(t *testing.T) []string {
+	t.Helper()
+	all, err := filepath.Glob("docs/*.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	all = slices.DeleteFunc(all, func(page string) bool { return page == "docs/configuration.md" })
+	return append(all, "README.md", "CONTRIBUTING.md")
+}
+
+// block is a fenced block of a page.
+type block struct {
+	line     int
+	language string
+	file     string // the last file that the text named before the block; may be empty
+	text     string
+}
+
+var fileName = regexp.MustCompile("`([a-z]+\\.(?:yaml|go))`")
+
+func blocksOf(t *testing.T, page string) []block {
+	t.Helper()
+	data, err := os.ReadFile(page)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var (
+		all  []block
+		file string
+		open *block
+	)
+	for i, line := range strings.Split(string(data), "\n") {
+		language, fence := strings.CutPrefix(line, "```")
+		switch {
+		case fence && open == nil:
+			open = &block{line: i + 1, language: language, file: file}
+		case fence:
+			all = append(all, *open)
+			open, file = nil, ""
+		case open != nil:
+			open.text += line + "\n"
+		default:
+			for _, m := range fileName.FindAllStringSubmatch(line, -1) {
+				file = m[1]
+			}
+		}
+	}
+	if open != nil {
+		t.Fatalf("%s:%d: the block does not end", page, open.line)
+	}
+	return all
+}
+
+// firstBlock returns the first block of a page in a language.
+func firstBlock(t *testing.T, page, language string) string {
+	t.Helper()
+	for _, b := range blocksOf(t, page) {
+		if b.language == language {
+			return b.text
+		}
+	}
+	t.Fatalf("%s has no %s block", page, language)
+	return ""
+}
+
+// Every configuration shown can be loaded, and every command run.
+func TestDocs(t *testing.T) {
+	riffle := filepath.Join(t.TempDir(), "riffle")
+	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", riffle, "./cmd/riffle").CombinedOutput(); err != nil {
+		t.Fatalf("building the command: %v\n%s", err, out)
+	}
+	makefile, err := os.ReadFile("Makefile")
+	if err != nil {
+		t.Fatal(err)
+	}
+	required := requirements(t)
+
+	command := func(t *testing.T, dir, line string) {
+		t.Helper()
+		args := strings.Fields(line)
+		if rest, ok := strings.CutPrefix(line, "go run ./cmd/riffle "); ok {
+			args = append([]string{"riffle"}, strings.Fields(rest)...)
+		}
+		switch {
+		case args[0] == "riffle":
+			cmd := exec.CommandContext(t.Context(), riffle, args[1:]...)
+			cmd.Dir, cmd.Env = dir, environ()
+			if out, err := cmd.CombinedOutput(); err != nil {
+				t.Errorf("%s: %v\n%s", line, err, out)
+			}
+		case args[0] == "make":
+			if len(args) > 1 && !bytes.Contains(makefile, []byte("\n"+args[1]+":")) {
+				t.Errorf("%s: there is no such target", line)
+			}
+		case strings.HasPrefix(line, "go get "):
+			for _, pkg := range args[2:] {
+				if pkg != modulePath && !slices.Contains(required, pkg) {
+					t.Errorf("%s: go.mod does not know %s", line, pkg)
+				}
+			}
+		case strings.HasPrefix(line, "go mod init "), strings.HasPrefix(line, "go test "):
+		default:
+			t.Errorf("%s: nobody knows how to check this command", line)
+		}
+	}
+
+	for _, page := range pages(t) {
+		t.Run(page, func(t *testing.T) {
+			dir := t.TempDir()
+			write(t, dir, "fluxbase.yaml", firstBlock(t, "README.md", "yaml"))
+			for _, b := range blocksOf(t, page) {
+				switch b.language {
+				case "yaml":
+					file := b.file
+					if !strings.HasSuffix(file, ".yaml") {
+						file = "fluxbase.yaml"
+					}
+					if _, err := config.Parse([]byte(b.text), config.File(file), config.Environ(nil)); err != nil {
+						t.Errorf("%s:%d: %v", page, b.line, err)
+					}
+					write(t, dir, file, b.text)
+				case "sh":
+					for line := range strings.Lines(b.text) {
+						command(t, dir, strings.TrimSpace(line))
+					}
+				case "go": // the tests below
+				default:
+					t.Errorf("%s:%d: a block of %q is checked by nothing", page, b.line, b.language)
+				}
+			}
+		})
+	}
+}
+
+// The links between the pages lead somewhere.
+func TestLinks(t *testing.T) {
+	link := regexp.MustCompile(`\]\(([^):#]+)[^)]*\)`)
+	for _, page := range pages(t) {
+		data, err := os.ReadFile(page)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range link.FindAllStringSubmatch(string(data), -1) {
+			if m[1] == "https" {
+				continue
+			}
+			if _, err := os.Stat(filepath.Join(filepath.Dir(page), m[1])); err != nil {
+				t.Errorf("%s: %v", page, err)
+			}
+		}
+	}
+}
+
+// The README's setup commands are what a newcomer, and CI, runs.
+func TestSetupCommands(t *testing.T) {
+	want := "go run ./cmd/riffle demo\ngo test ./...\n"
+	if diff := cmp.Diff(want, firstBlock(t, "README.md", "sh")); diff != "" {
+		t.Errorf("README.md (-want +got):\n%s", diff)
+	}
+}
+
+// The README's main.go runs in a module outside, next to the README's file.
+func TestReadmeProgram(t *testing.T) {
+	program := firstBlock(t, "README.md", "go")
+	if got := strings.Count(program, "\n"); got != 12 {
+		t.Errorf("main.go has %d lines, want 12", got)
+	}
+	dir := outside(t, map[string]string{
+		"main.go":       program,
+		"fluxbase.yaml": firstBlock(t, "README.md", "yaml"),
+	})
+	out, err := build(t, dir).CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	for _, want := range []string{"OpenTelemetry tracing initialized", "localhost:4317", "fluxbase"} {
+		if !strings.Contains(string(out), want) {
+			t.Errorf("no %q in:\n%s", want, out)
+		}
+	}
+}
+
+// The service of docs/getting-started.md answers a request and prints its
+// trace.
+func TestGettingStarted(t *testing.T) {
+	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "localhost:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	address := listener.Addr().String()
+	if err := listener.Close(); err != nil {
+		t.Fatal(err)
+	}
+	const page = "docs/getting-started.md"
+	program := firstBlock(t, page, "go")
+	if !strings.Contains(program, "localhost:8080") {
+		t.Fatal("the program has another address now")
+	}
+	dir := outside(t, map[string]string{
+		"main.go":       strings.Replace(program, "localhost:8080", address, 1),
+		"fluxbase.yaml": firstBlock(t, page, "yaml"),
+	})
+	cmd := build(t, dir)
+	var out bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &out
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer cmd.Process.Kill() //nolint:errcheck // it has ended unless the test failed
+
+	body, err := get(t, "http://"+address+"/hello/riffle")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if body != "Hello, riffle!\n" {
+		t.Errorf("the service says %q", body)
+	}
+	if err := cmd.Process.Signal(os.Interrupt); err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Wait(); err != nil {
+		t.Errorf("%v\n%s", err, &out)
+	}
+	if want := "GET /hello/{name}"; !strings.Contains(out.String(), want) {
+		t.Errorf("no trace of %q in:\n%s", want, &out)
+	}
+}
+
+// get asks until the service listens.
+func get(t *testing.T, url string) (string, error) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	for {
+		req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, http.NoBody)
+		if err != nil {
+			return "", err
+		}
+		resp, err := http.DefaultClient.Do(req)
+		if err == nil {
+			body, err := io.ReadAll(resp.Body)
+			resp.Body.Close()
+			return string(body), err
+		}
+		select {
+		case <-ctx.Done():
+			return "", err
+		case <-time.After(10 * time.Millisecond):
+		}
+	}
+}
+
+// Every direct requirement has its reason, and nothing else is listed.
+func TestDependencies(t *testing.T) {
+	f, err := os.Open("docs/dependencies.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	row := regexp.MustCompile("^\\| `([^`]+)` \\| (.+) \\|$")
+	var listed []string
+	s := bufio.NewScanner(f)
+	for s.Scan() {
+		if m := row.FindStringSubmatch(s.Text()); m != nil {
+			listed = append(listed, m[1])
+		}
+	}
+	if err := s.Err(); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(requirements(t), listed); diff != "" {
+		t.Errorf("docs/dependencies.md (-go.mod +listed):\n%s", diff)
+	}
+}
+
+type goMod struct {
+	Go      string
+	Require []struct {
+		Path, Version string
+		Indirect      bool
+	}
+}
+
+func readGoMod(t *testing.T) goMod {
+	t.Helper()
+	out, err := exec.CommandContext(t.Context(), "go", "mod", "edit", "-json").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var mod goMod
+	if err := json.Unmarshal(out, &mod); err != nil {
+		t.Fatal(err)
+	}
+	return mod
+}
+
+// requirements are the modules that go.mod requires directly, sorted.
+func requirements(t *testing.T) []string {
+	t.Helper()
+	var direct []string
+	for _, r := range readGoMod(t).Require {
+		if !r.Indirect {
+			direct = append(direct, r.Path)
+		}
+	}
+	slices.Sort(direct)
+	return direct
+}
+
+// outside makes a module that uses this one as anybody would, without the
+// network: its requirements are those of this one.
+func outside(t *testing.T, files map[string]string) (dir string) {
+	t.Helper()
+	root, err := os.Getwd()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var mod strings.Builder
+	our := readGoMod(t)
+	fmt.Fprintf(&mod, "module fluxbase\n\ngo %s\n\nrequire %s v0.0.0\n\nreplace %[2]s => %s\n\nrequire (\n", our.Go, modulePath, root)
+	for _, r := range our.Require {
+		fmt.Fprintf(&mod, "\t%s %s\n", r.Path, r.Version)
+	}
+	mod.WriteString(")\n")
+	sum, err := os.ReadFile("go.sum")
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir = t.TempDir()
+	files["go.mod"], files["go.sum"] = mod.String(), string(sum)
+	for name, text := range files {
+		write(t, dir, name, text)
+	}
+	return dir
+}
+
+func write(t *testing.T, dir, name, text string) {
+	t.Helper()
+	if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// environ is the environment, without what speaks of tracing.
+func environ() []string {
+	return slices.DeleteFunc(os.Environ(), func(v string) bool {
+		return strings.HasPrefix(v, "OTEL_") || strings.HasPrefix(v, "FLUXBASE_")
+	})
+}
+
+// build compiles the module in dir and returns its program, ready to start
+// there.
+func build(t *testing.T, dir string) *exec.Cmd {
+	t.Helper()
+	program := filepath.Join(dir, "fluxbase")
+	cmd := exec.CommandContext(t.Context(), "go", "build", "-o", program, ".")
+	cmd.Dir = dir
+	cmd.Env = append(os.Environ(), "GOFLAGS=-mod=mod", "GOPROXY=off", "GOWORK=off")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("go build: %v\n%s", err, out)
+	}
+	cmd = exec.CommandContext(t.Context(), program)
+	cmd.Dir = dir
+	cmd.Env = environ()
+	return cmd
+}
