@@ -4,4 +4,5 @@ package standard
 import (
 	_ "github.com/riffletrace/riffle/samplers/error" // type: error
 	_ "github.com/riffletrace/riffle/samplers/ratio" // type: ratio
+	_ "github.com/riffletrace/riffle/samplers/slow"  // type: slow
 )
