@@ -2,8 +2,11 @@ package otlpclient
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"slices"
 	"strings"
+	"sync/atomic"
 
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 )
@@ -25,55 +28,65 @@ type WebPageError struct{ Status string }
 func (e *WebPageError) Error() string { return "answered with a web page (" + e.Status + ")" }
 
 // Explain tells what a user can do about an error of sending. gRPC flattens
-// its causes to text, so text is what decides.
-func (c *Client) Explain(err error) error {
+// its causes to text, so text is what decides. worked tells that an export has
+// succeeded before: then a server that hangs up is no sign of a mistake in the
+// configuration.
+func (c *Client) Explain(err error, worked bool) error {
 	if err == nil {
 		return nil
 	}
 	text := err.Error()
 	says := func(parts ...string) bool {
-		for _, p := range parts {
-			if strings.Contains(text, p) {
-				return true
-			}
-		}
-		return false
+		return slices.ContainsFunc(parts, func(p string) bool { return strings.Contains(text, p) })
 	}
 	explained := func(format string, args ...any) error {
-		return &Error{message: fmt.Sprintf("%s "+format, append([]any{c.Address}, args...)...), cause: err}
+		return &Error{message: c.Address + " " + fmt.Sprintf(format, args...), cause: err}
 	}
+	const clientCert = "a client certificate that it trusts: set tls.cert_file and tls.key_file"
 
 	switch {
 	case says("first record does not look like a TLS handshake", "server gave HTTP response to HTTPS client"):
 		return explained("answered in plain text: %s", c.insecureAdvice())
-	case says("authentication handshake failed: EOF", "tls handshake eof", "handshake failed: read tcp"):
-		return explained("hung up during the TLS handshake: if it takes plain text, %s", c.insecureAdvice())
+	case says("HTTP request to an HTTPS server", "plain HTTP request was sent to HTTPS port", `malformed HTTP response "\x15\x03`):
+		return explained("wants TLS: %s", c.secureAdvice())
 
-	case says("certificate required", "remote error: tls: bad certificate", "remote error: tls: handshake failure"):
-		return explained("wants a client certificate, or not this one: set tls.cert_file and tls.key_file")
+	case says("remote error: tls: certificate required", "remote error: tls: bad certificate",
+		"remote error: tls: unknown certificate", "remote error: tls: handshake failure"):
+		return explained("wants " + clientCert)
 	case says("certificate signed by unknown authority"):
 		return explained("has a certificate of an unknown authority: set tls.ca_file")
 	case says("certificate is valid for", "cannot validate certificate for", "is not valid for any names"):
 		return explained("has a certificate for another name: set tls.server_name (%s)", after(text, "x509: "))
 
-	case says("HTTP request to an HTTPS server", "plain HTTP request was sent to HTTPS port", `malformed HTTP response "\x15\x03`):
-		return explained("wants TLS: %s", c.secureAdvice())
-	case c.Protocol == HTTP && says(`malformed HTTP response "\x00\x00`):
-		return explained("speaks gRPC: set protocol: grpc, or the port for OTLP over HTTP (usually 4318)")
-
-	case c.Protocol == GRPC && says("frame header looked like an HTTP/1.1 header", "unexpected content-type", "unexpected HTTP status code"):
-		return explained("speaks HTTP, not gRPC: set the port for OTLP over gRPC (usually 4317), or protocol: http/protobuf")
-	case c.Protocol == GRPC && c.TLS == nil && says("error reading server preface"):
-		return explained("does not speak plain gRPC: if it wants TLS, %s (%s)", c.secureAdvice(), after(text, "error reading server preface: "))
-
+	case c.Protocol == HTTP && says(`malformed HTTP response "\x00\x00`, "readLoopPeekFailLocked: %!w(<nil>)"): // it spoke first
+		return explained("speaks gRPC: use protocol grpc, or the port for OTLP over HTTP (usually 4318)")
+	case c.Protocol == GRPC && says("frame header looked like an HTTP/1.1 header", "tls: no application protocol",
+		"unexpected content-type", "unexpected HTTP status code"):
+		return explained("speaks HTTP, not gRPC: use protocol http/protobuf, or the port for OTLP over gRPC (usually 4317)")
 	case says("answered with a web page"):
-		return explained("answered with a web page: that is no OTLP receiver; the usual port is %s", c.Protocol.defaultPort())
+		return explained("answered with a web page: it is no OTLP receiver; the usual port is %s", c.Protocol.defaultPort())
 	case says("code = Unimplemented"):
-		return explained("takes no OTLP traces: is it a receiver of traces? (%s)", after(text, "desc = "))
+		return explained("takes no traces: %s", after(text, "desc = "))
 	case c.Protocol == HTTP && says("404 Not Found", "405 Method Not Allowed"):
-		return explained("takes no OTLP at %s: check the path of the endpoint", c.Path)
+		return explained("takes no traces at %s: check the path", c.Path)
 	case says("code = Unauthenticated", "code = PermissionDenied", "401 Unauthorized", "403 Forbidden"):
 		return explained("refused the credentials: check headers")
+
+	case says("connection refused"):
+		return explained("refused the connection: nothing listens there")
+	case says("no such host"):
+		return explained("is unknown: no such host")
+	case !worked && says("EOF", "broken pipe", "connection reset by peer", "server closed idle connection", "error reading server preface"):
+		switch {
+		case c.TLS == nil:
+			return explained("hung up on plain text: if it wants TLS, %s", c.secureAdvice())
+		case c.Protocol == HTTP || says("handshake failed"):
+			return explained("hung up during the TLS handshake: if it takes plain text, %s", c.insecureAdvice())
+		default: // in TLS 1.3, a server looks at certificates after the client's handshake
+			return explained("hung up after the TLS handshake: it may want " + clientCert)
+		}
+	case errors.Is(err, context.DeadlineExceeded) || says("DeadlineExceeded", "context deadline exceeded", "Client.Timeout"):
+		return explained("did not answer in time")
 	}
 	return fmt.Errorf("sending to %s: %w", c.Address, err)
 }
@@ -110,11 +123,17 @@ func (c *Client) Exporter(e sdktrace.SpanExporter) *Exporter {
 type Exporter struct {
 	exporter sdktrace.SpanExporter
 	client   *Client
+	worked   atomic.Bool
 }
 
 // ExportSpans sends spans.
 func (e *Exporter) ExportSpans(ctx context.Context, spans []sdktrace.ReadOnlySpan) error {
-	return e.client.Explain(e.exporter.ExportSpans(ctx, spans))
+	err := e.exporter.ExportSpans(ctx, spans)
+	if err == nil {
+		e.worked.Store(true)
+		return nil
+	}
+	return e.client.Explain(err, e.worked.Load())
 }
 
 // Shutdown closes the connections.

@@ -1,0 +1,105 @@
+package otlp_test
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/riffletrace/riffle/core"
+	"github.com/riffletrace/riffle/exporters/internal/otlptest"
+	"github.com/riffletrace/riffle/exporters/otlp"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func build(t *testing.T, c otlp.Config) core.Exporter {
+	t.Helper()
+	e, err := core.Exporters.Build(t.Context(), core.Settings{}, core.Use(otlp.Factory, "", c))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := e.Shutdown(context.WithoutCancel(t.Context())); err != nil {
+			t.Errorf("shutdown: %v", err)
+		}
+	})
+	return e
+}
+
+func TestSend(t *testing.T) {
+	tests := []struct {
+		name     string
+		protocol otlp.Protocol
+		env      string
+		start    func(*testing.T) *otlptest.Receiver
+	}{
+		{"default", "", "", func(t *testing.T) *otlptest.Receiver { return otlptest.GRPC(t, nil) }},
+		{"grpc", otlp.GRPC, "http/protobuf", func(t *testing.T) *otlptest.Receiver { return otlptest.GRPC(t, nil) }},
+		{"http", otlp.HTTP, "", func(t *testing.T) *otlptest.Receiver { return otlptest.HTTP(t, nil, "/v1/traces") }},
+		{"environment", "", "http/protobuf", func(t *testing.T) *otlptest.Receiver { return otlptest.HTTP(t, nil, "/v1/traces") }},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Setenv("OTEL_EXPORTER_OTLP_PROTOCOL", tt.env)
+			r := tt.start(t)
+			e := build(t, otlp.Config{Endpoint: r.Address, Protocol: tt.protocol})
+			if err := e.ExportSpans(t.Context(), otlptest.Spans("a")); err != nil {
+				t.Fatal(err)
+			}
+			if got := len(r.Requests()); got != 1 {
+				t.Errorf("%d requests, want 1", got)
+			}
+		})
+	}
+}
+
+// With a backend that is not there, an export ends with its context, although
+// it is repeated, and tells why.
+func TestDeadBackend(t *testing.T) {
+	for _, protocol := range []otlp.Protocol{otlp.GRPC, otlp.HTTP} {
+		t.Run(string(protocol), func(t *testing.T) {
+			address := otlptest.Dead(t)
+			e := build(t, otlp.Config{Endpoint: address, Protocol: protocol})
+			ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+			defer cancel()
+			began := time.Now()
+			err := e.ExportSpans(ctx, otlptest.Spans("a"))
+			want := address + " refused the connection: nothing listens there"
+			if err == nil || err.Error() != want {
+				t.Errorf("got  %v\nwant %s", err, want)
+			}
+			if took := time.Since(began); took > 3*time.Second {
+				t.Errorf("took %v", took)
+			}
+		})
+	}
+}
+
+func TestCheck(t *testing.T) {
+	check := func(c otlp.Config) error { return core.Exporters.Check(core.Use(otlp.Factory, "", c)) }
+	if err := check(otlp.Config{}); err != nil {
+		t.Error(err)
+	}
+	err := check(otlp.Config{Protocol: "http/json"})
+	if want := `protocol: "http/json" is not one of grpc, http/protobuf`; err == nil || err.Error() != want {
+		t.Errorf("got  %v\nwant %s", err, want)
+	}
+}
+
+func Example() {
+	entry := core.Use(otlp.Factory, "collector", otlp.Config{
+		Endpoint: "otlp.example.com:4317",
+		Headers:  map[string]core.Secret{"x-api-key": "s3cret"},
+	})
+	e, err := core.Exporters.Build(context.Background(), core.Settings{}, entry)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer func() { _ = e.Shutdown(context.Background()) }()
+	fmt.Println(e.(core.Endpointer).Endpoint())
+	// Output: otlp.example.com:4317
+}
