@@ -169,7 +169,7 @@ func decodeContext(traceID, spanID []byte, state string, flags uint32) (sc trace
 	if sc.TraceState, err = trace.ParseTraceState(state); err != nil {
 		return sc, err
 	}
-	sc.TraceFlags = trace.TraceFlags(flags & uint32(tracepb.SpanFlags_SPAN_FLAGS_TRACE_FLAGS_MASK)) //nolint:gosec // masked
+	sc.TraceFlags = trace.TraceFlags(flags & uint32(tracepb.SpanFlags_SPAN_FLAGS_TRACE_FLAGS_MASK))
 	return sc, nil
 }
 
@@ -219,7 +219,7 @@ func decodeTime(ns uint64) time.Time {
 	if ns == 0 {
 		return time.Time{}
 	}
-	return time.Unix(0, int64(min(ns, math.MaxInt64))) //nolint:gosec // clamped
+	return time.Unix(0, int64(min(ns, math.MaxInt64)))
 }
 
 func decodeKeyValues(kvs []*commonpb.KeyValue) []attribute.KeyValue {

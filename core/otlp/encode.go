@@ -236,7 +236,7 @@ func appendValue(dst []byte, num protowire.Number, v attribute.Value) []byte {
 		dst = append(dst, byte(protowire.EncodeBool(v.AsBool())))
 	case attribute.INT64:
 		dst = appendTag(dst, fieldInt, protowire.VarintType)
-		dst = appendVarint(dst, uint64(v.AsInt64())) //nolint:gosec // two's complement is the encoding
+		dst = appendVarint(dst, uint64(v.AsInt64()))
 	case attribute.FLOAT64:
 		dst = appendTag(dst, fieldDouble, protowire.Fixed64Type)
 		dst = protowire.AppendFixed64(dst, math.Float64bits(v.AsFloat64()))
@@ -325,7 +325,7 @@ func appendTime(dst []byte, num protowire.Number, t time.Time) []byte {
 }
 
 func appendCount(dst []byte, num protowire.Number, n int) []byte {
-	return appendUint(dst, num, min(uint64(max(n, 0)), math.MaxUint32)) //nolint:gosec // not negative
+	return appendUint(dst, num, min(uint64(max(n, 0)), math.MaxUint32))
 }
 
 func appendUint(dst []byte, num protowire.Number, v uint64) []byte {
@@ -354,7 +354,7 @@ func appendPresentString(dst []byte, num protowire.Number, s string) []byte {
 
 // appendTag is protowire's for field numbers below 16, whose tags are one byte.
 func appendTag(dst []byte, num protowire.Number, typ protowire.Type) []byte {
-	return append(dst, byte(protowire.EncodeTag(num, typ))) //nolint:gosec // below 128
+	return append(dst, byte(protowire.EncodeTag(num, typ)))
 }
 
 // appendVarint is protowire's with the one-byte case inlined.
@@ -393,13 +393,13 @@ func end(dst []byte, start, room int) []byte {
 
 func endLarge(dst []byte, start, room int) []byte {
 	size := len(dst) - start
-	to := start - room + protowire.SizeVarint(uint64(size)) //nolint:gosec // not negative
+	to := start - room + protowire.SizeVarint(uint64(size))
 	if to > start {
 		dst = append(dst, make([]byte, to-start)...)
 	}
 	if to != start {
 		copy(dst[to:], dst[start:start+size])
 	}
-	protowire.AppendVarint(dst[:start-room], uint64(size)) //nolint:gosec // not negative
+	protowire.AppendVarint(dst[:start-room], uint64(size))
 	return dst[:to+size]
 }

@@ -79,14 +79,14 @@ func (r random) spans() []sdktrace.ReadOnlySpan {
 			Attributes:             r.keyValues(3),
 			Events:                 r.events(),
 			Links:                  r.links(),
-			Status:                 sdktrace.Status{Code: codes.Code(r.IntN(4)), Description: r.text()}, //nolint:gosec // small
+			Status:                 sdktrace.Status{Code: codes.Code(r.IntN(4)), Description: r.text()},
 			DroppedAttributes:      r.count(),
 			DroppedEvents:          r.count(),
 			DroppedLinks:           r.count(),
 			ChildSpanCount:         r.count(),
 			Resource:               resources[r.IntN(len(resources))],
 			InstrumentationScope:   scope,
-			InstrumentationLibrary: scope,
+			InstrumentationLibrary: scope, //nolint:staticcheck // Snapshot reads it where the scope has only attributes
 		}.Snapshot()
 	}
 	return spans
@@ -114,7 +114,7 @@ func (r random) spanContext() trace.SpanContext {
 		binary.BigEndian.PutUint64(c.TraceID[8:], r.Uint64())
 		binary.BigEndian.PutUint64(c.SpanID[:], r.Uint64())
 	}
-	c.TraceFlags = trace.TraceFlags(r.IntN(256)) //nolint:gosec // a byte
+	c.TraceFlags = trace.TraceFlags(r.IntN(256))
 	c.Remote = r.IntN(2) == 0
 	for range r.IntN(3) {
 		key := string(rune('a' + r.IntN(26)))
@@ -192,7 +192,7 @@ func (r random) text() string {
 }
 
 func (r random) int() int64 {
-	return []int64{0, 1, -1, 127, 128, math.MaxInt64, math.MinInt64, int64(r.Uint64())}[r.IntN(8)] //nolint:gosec // any
+	return []int64{0, 1, -1, 127, 128, math.MaxInt64, math.MinInt64, int64(r.Uint64())}[r.IntN(8)]
 }
 
 func (r random) float() float64 {

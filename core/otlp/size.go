@@ -8,7 +8,7 @@ import (
 
 // EstimateSize returns about how many bytes s adds to a request, without its
 // resource and scope: within a quarter of the truth for spans of ordinary size,
-// closer for large ones. It costs a small part of encoding the span and
+// closer for large ones. It costs a quarter of encoding the span and
 // allocates only for attributes that hold slices or maps.
 func EstimateSize(s sdktrace.ReadOnlySpan) int {
 	const (
