@@ -1,0 +1,205 @@
+package riffle_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"log"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"go.opentelemetry.io/otel"
+	"go.opentelemetry.io/otel/propagation"
+	"go.opentelemetry.io/otel/sdk/trace/tracetest"
+	"go.opentelemetry.io/otel/trace"
+	"go.opentelemetry.io/otel/trace/noop"
+	"go.uber.org/goleak"
+
+	"github.com/riffletrace/riffle"
+	"github.com/riffletrace/riffle/config"
+	"github.com/riffletrace/riffle/core"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func Example() {
+	ctx := context.Background()
+	shutdown, err := riffle.Start(ctx, "testdata/fluxbase.yaml", riffle.App("fluxbase"))
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer shutdown(ctx)
+
+	_, span := otel.Tracer("example").Start(ctx, "GET /products")
+	defer span.End()
+	fmt.Println("sampled:", span.SpanContext().IsSampled())
+	// Output: sampled: true
+}
+
+// memory is an exporter that tells where it sends to, for tests.
+type memory struct{ *tracetest.InMemoryExporter }
+
+func (memory) Endpoint() string               { return "memory:1" }
+func (memory) Shutdown(context.Context) error { return nil } // the SDK's forgets
+
+// start runs Start with exporters that remember, and returns what it logs.
+func start(t *testing.T, file string, env ...string) (shutdown func(context.Context) error, spans *tracetest.InMemoryExporter, logs string, err error) {
+	t.Helper()
+	spans = tracetest.NewInMemoryExporter()
+	var exporters core.Registry[core.Exporter]
+	for _, name := range []string{"otlp", "memory"} {
+		type options struct {
+			Endpoint string `yaml:"endpoint"`
+		}
+		exporters.MustAdd(core.NewFactory(name, options{}, func(context.Context, core.Settings, options) (core.Exporter, error) {
+			return memory{spans}, nil
+		}))
+	}
+	var out bytes.Buffer
+	logger := slog.New(slog.NewTextHandler(&out, &slog.HandlerOptions{ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
+		if a.Key == slog.TimeKey {
+			return slog.Attr{}
+		}
+		return a
+	}}))
+	shutdown, err = riffle.Start(t.Context(), file, riffle.Logger(logger), riffle.Exporters(&exporters), riffle.Config(config.Environ(env)))
+	return shutdown, spans, out.String(), err
+}
+
+func configFile(t *testing.T, text string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "fluxbase.yaml")
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// globals puts known values in place of OpenTelemetry's, and returns a
+// function that fails the test if they are not there.
+func globals(t *testing.T) (check func()) {
+	t.Helper()
+	tp, prop := noop.NewTracerProvider(), propagation.Baggage{}
+	otel.SetTracerProvider(tp)
+	otel.SetTextMapPropagator(prop)
+	return func() {
+		t.Helper()
+		if otel.GetTracerProvider() != trace.TracerProvider(tp) || otel.GetTextMapPropagator() != propagation.TextMapPropagator(prop) {
+			t.Error("the globals are not what they were before Start")
+		}
+	}
+}
+
+func TestStart(t *testing.T) {
+	unchanged := globals(t)
+	file := configFile(t, `observability: {tracing: {enabled: true, service_name: shop, environment: test, sample_rate: 1, endpoint: "a:1"}}`)
+	shutdown, spans, logs, err := start(t, file, "FLUXBASE_OBSERVABILITY_TRACING_SERVICENAME=x")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := `level=WARN msg="OpenTelemetry tracing: unknown variable (did you mean FLUXBASE_OBSERVABILITY_TRACING_SERVICE_NAME?)" position=FLUXBASE_OBSERVABILITY_TRACING_SERVICENAME
+level=INFO msg="OpenTelemetry tracing initialized" service_name=shop environment=test exporters=[otlp] endpoints=[memory:1] samplers="[ratio 100%]"
+`
+	if diff := cmp.Diff(want, logs); diff != "" {
+		t.Errorf("logs (-want +got):\n%s", diff)
+	}
+	_, span := otel.Tracer("test").Start(t.Context(), "work")
+	carrier := propagation.MapCarrier{}
+	otel.GetTextMapPropagator().Inject(trace.ContextWithSpan(t.Context(), span), carrier)
+	if carrier["traceparent"] == "" {
+		t.Error("no trace context is sent on")
+	}
+	span.End()
+	for range 2 {
+		if err := shutdown(t.Context()); err != nil {
+			t.Error(err)
+		}
+		unchanged()
+	}
+	if n := len(spans.GetSpans()); n != 1 {
+		t.Errorf("%d spans were exported, want 1", n)
+	}
+}
+
+func TestStartOff(t *testing.T) {
+	for _, tt := range []struct{ name, file, want string }{
+		{name: "no file named", want: `msg="OpenTelemetry tracing is disabled"`},
+		{name: "no such file", file: "testdata/none.yaml", want: `msg="OpenTelemetry tracing is disabled" file_not_found=testdata/none.yaml`},
+		{name: "no section", file: configFile(t, "server: {port: 80}"), want: `msg="OpenTelemetry tracing is disabled"`},
+		{name: "off", file: configFile(t, "observability: {tracing: {enabled: false, endpoint: 'a:1'}}"), want: `msg="OpenTelemetry tracing is disabled"`},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			unchanged := globals(t)
+			shutdown, spans, logs, err := start(t, tt.file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if want := "level=INFO " + tt.want + "\n"; logs != want {
+				t.Errorf("logs %q, want %q", logs, want)
+			}
+			// The traces of others pass through unbroken.
+			const traceparent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+			in, out := propagation.MapCarrier{"traceparent": traceparent}, propagation.MapCarrier{}
+			ctx := otel.GetTextMapPropagator().Extract(t.Context(), in)
+			ctx, span := otel.Tracer("test").Start(ctx, "work")
+			otel.GetTextMapPropagator().Inject(ctx, out)
+			span.End()
+			if out["traceparent"] != traceparent {
+				t.Errorf("sent on %q, want %q", out["traceparent"], traceparent)
+			}
+			if err := shutdown(t.Context()); err != nil {
+				t.Error(err)
+			}
+			unchanged()
+			if n := len(spans.GetSpans()); n != 0 {
+				t.Errorf("%d spans were exported", n)
+			}
+		})
+	}
+}
+
+// TestStartByVariables: a file that is not there does not turn tracing off.
+func TestStartByVariables(t *testing.T) {
+	defer globals(t)()
+	shutdown, _, logs, err := start(t, "testdata/none.yaml", "FLUXBASE_OBSERVABILITY_TRACING_ENABLED=true")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(logs, "tracing initialized") {
+		t.Errorf("logs %q", logs)
+	}
+	if err := shutdown(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestStartMistake(t *testing.T) {
+	defer globals(t)()
+	file := configFile(t, "observability: {tracing: {enabled: true, sample_rat: 1}}")
+	shutdown, _, logs, err := start(t, file)
+	if mistakes := core.ConfigErrors(nil); !errors.As(err, &mistakes) {
+		t.Errorf("error %v", err)
+	}
+	if logs != "" {
+		t.Errorf("logs %q", logs)
+	}
+	if err := shutdown(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestStartMissingCertificate: a file that the configuration names and that
+// is not there is no missing configuration.
+func TestStartMissingCertificate(t *testing.T) {
+	defer globals(t)()
+	file := configFile(t, "observability: {tracing: {enabled: true, exporters: [{type: otlp, endpoint: 'a:1', tls: {ca_file: none.pem}}]}}")
+	_, err := riffle.Start(t.Context(), file, riffle.Config(config.Environ(nil)), riffle.Logger(slog.New(slog.DiscardHandler)))
+	if err == nil || !strings.Contains(err.Error(), "ca_file") {
+		t.Errorf("error %v", err)
+	}
+}
