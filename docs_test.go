@@ -138,7 +138,7 @@ func TestDocs(t *testing.T) {
 	for _, page := range pages(t) {
 		t.Run(page, func(t *testing.T) {
 			dir := t.TempDir()
-			write(t, dir, "fluxbase.yaml", firstBlock(t, "README.md", "yaml"))
+			writeFile(t, dir, "fluxbase.yaml", firstBlock(t, "README.md", "yaml"))
 			for _, b := range blocksOf(t, page) {
 				switch b.language {
 				case "yaml":
@@ -149,7 +149,7 @@ func TestDocs(t *testing.T) {
 					if _, err := config.Parse([]byte(b.text), config.File(file), config.Environ(nil)); err != nil {
 						t.Errorf("%s:%d: %v", page, b.line, err)
 					}
-					write(t, dir, file, b.text)
+					writeFile(t, dir, file, b.text)
 				case "sh":
 					for line := range strings.Lines(b.text) {
 						command(t, dir, strings.TrimSpace(line))
@@ -360,12 +360,12 @@ func outside(t *testing.T, files map[string]string) (dir string) {
 	dir = t.TempDir()
 	files["go.mod"], files["go.sum"] = mod.String(), string(sum)
 	for name, text := range files {
-		write(t, dir, name, text)
+		writeFile(t, dir, name, text)
 	}
 	return dir
 }
 
-func write(t *testing.T, dir, name, text string) {
+func writeFile(t *testing.T, dir, name, text string) {
 	t.Helper()
 	if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
 		t.Fatal(err)
