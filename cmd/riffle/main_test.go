@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/riffletrace/riffle/cmd/riffle/internal/demo"
@@ -128,5 +129,29 @@ observability:
 	}
 	if !got.Interrupted || got.Requests == 0 || got.TracesKept != got.Requests {
 		t.Errorf("%+v", got)
+	}
+}
+
+func TestProgress(t *testing.T) {
+	var out bytes.Buffer
+	p := &progress{w: &out, total: 4}
+	p.step()
+	p.drawn.Store(0)
+	p.step()
+	p.step() // at once: not drawn
+	p.clear()
+	want := "\r[==========" + strings.Repeat(" ", 30) + "] 1 of 4 requests" +
+		"\r[====================" + strings.Repeat(" ", 20) + "] 2 of 4 requests" +
+		"\r\x1b[K"
+	if diff := cmp.Diff(want, out.String()); diff != "" {
+		t.Error(diff)
+	}
+
+	none := newProgress(&out, 1)
+	out.Reset()
+	none.step()
+	none.clear()
+	if out.Len() > 0 {
+		t.Errorf("drawn without a terminal: %q", &out)
 	}
 }
