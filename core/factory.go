@@ -355,6 +355,9 @@ func typeName(t reflect.Type) string {
 }
 
 func defaultText(v reflect.Value) string {
+	if v.Kind() == reflect.Pointer {
+		return defaultText(v.Elem())
+	}
 	if m, ok := v.Interface().(encoding.TextMarshaler); ok {
 		if b, err := m.MarshalText(); err == nil {
 			return string(b)
