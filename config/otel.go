@@ -35,20 +35,20 @@ var otelVariables = slices.Concat(
 		{"OTEL_TRACES_SAMPLER_ARG", "sample_rate", "the rate of `traceidratio`", nil},
 		{"OTEL_TRACES_EXPORTER", "exporters", "a list with commas of `otlp`, `console` (`stdout`), or `none`", readExporters},
 	},
-	otlpVariables("ENDPOINT", "`endpoint`"),
-	otlpVariables("INSECURE", "`insecure`"),
-	otlpVariables("PROTOCOL", "`protocol`"),
-	otlpVariables("HEADERS", "`headers`"),
-	otlpVariables("COMPRESSION", "`compression`"),
-	otlpVariables("TIMEOUT", "`timeout`, in milliseconds"),
-	otlpVariables("CERTIFICATE", "the file of the authorities to trust, under `tls`"),
-	otlpVariables("CLIENT_CERTIFICATE", "the file of the client's certificate, under `tls`"),
-	otlpVariables("CLIENT_KEY", "the file of the client's key, under `tls`"),
+	otlpVariables("ENDPOINT", "`endpoint` of OTLP exporters"),
+	otlpVariables("INSECURE", "`insecure` of OTLP exporters"),
+	otlpVariables("PROTOCOL", "`protocol` of OTLP exporters"),
+	otlpVariables("HEADERS", "`headers` of OTLP exporters: `key=value,key=value`, percent-encoded"),
+	otlpVariables("COMPRESSION", "`compression` of OTLP exporters"),
+	otlpVariables("TIMEOUT", "`timeout` of OTLP exporters, in milliseconds"),
+	otlpVariables("CERTIFICATE", "`tls.ca_file` of OTLP exporters"),
+	otlpVariables("CLIENT_CERTIFICATE", "`tls.cert_file` of OTLP exporters"),
+	otlpVariables("CLIENT_KEY", "`tls.key_file` of OTLP exporters"),
 	[]otelVariable{
-		{"OTEL_BSP_SCHEDULE_DELAY", "", "longest wait for a batch to fill, in milliseconds", nil},
-		{"OTEL_BSP_EXPORT_TIMEOUT", "", "longest time for one export, in milliseconds", nil},
-		{"OTEL_BSP_MAX_QUEUE_SIZE", "", "spans in the queue", nil},
-		{"OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "", "spans in a batch", nil},
+		{"OTEL_BSP_SCHEDULE_DELAY", "", "longest wait of each exporter for a batch to fill, in milliseconds", nil},
+		{"OTEL_BSP_EXPORT_TIMEOUT", "", "longest time of each exporter for one batch, in milliseconds", nil},
+		{"OTEL_BSP_MAX_QUEUE_SIZE", "", "spans in the queue of each exporter", nil},
+		{"OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "", "spans in a batch of each exporter", nil},
 		limitVariable("OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", "attribute_count"),
 		limitVariable("OTEL_ATTRIBUTE_COUNT_LIMIT", "attribute_count"),
 		limitVariable("OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT", "attribute_value_length"),
@@ -63,7 +63,6 @@ var otelVariables = slices.Concat(
 // otlpVariables are read by the exporters that speak OTLP, for the keys that
 // their entry leaves out.
 func otlpVariables(name, doc string) []otelVariable {
-	doc += " of OTLP exporters whose entry leaves it out"
 	return []otelVariable{
 		{"OTEL_EXPORTER_OTLP_TRACES_" + name, "", doc, nil},
 		{"OTEL_EXPORTER_OTLP_" + name, "", doc, nil},

@@ -1,0 +1,149 @@
+package config_test
+
+import (
+	"fmt"
+	"os"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/riffletrace/riffle/config"
+	"github.com/riffletrace/riffle/core"
+	_ "github.com/riffletrace/riffle/exporters/standard"
+	_ "github.com/riffletrace/riffle/samplers/standard"
+)
+
+const (
+	docsPage = "../docs/configuration.md"
+	docsMark = "<!-- The rest of this page is made by: go test ./config -run Docs -update -->\n"
+)
+
+func docs(t *testing.T) (head, rest string) {
+	t.Helper()
+	data, err := os.ReadFile(docsPage)
+	if err != nil {
+		t.Fatal(err)
+	}
+	head, rest, ok := strings.Cut(string(data), docsMark)
+	if !ok {
+		t.Fatalf("%s has no line %s", docsPage, docsMark)
+	}
+	return head, rest
+}
+
+// TestDocs holds the reference to the structs that it describes.
+func TestDocs(t *testing.T) {
+	head, rest := docs(t)
+	want := reference()
+	if *update {
+		if err := os.WriteFile(docsPage, []byte(head+docsMark+want), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	if diff := cmp.Diff(want, rest); diff != "" {
+		t.Errorf("%s is not current; go test ./config -run Docs -update (-want +got):\n%s", docsPage, diff)
+	}
+}
+
+// TestDocsExamples parses what the page shows, and compares the messages
+// that it shows.
+func TestDocsExamples(t *testing.T) {
+	head, _ := docs(t)
+	blocks := regexp.MustCompile("(?s)```(yaml|text)\n(.*?)```").FindAllStringSubmatch(head, -1)
+	if len(blocks) == 0 {
+		t.Fatal("no examples")
+	}
+	for i, block := range blocks {
+		if block[1] != "yaml" {
+			continue
+		}
+		spec, err := config.Parse([]byte(block[2]), config.File("fluxbase.yaml"), config.Environ([]string{"COLLECTOR_KEY=x"}))
+		var got, want string
+		if err != nil {
+			got = err.Error() + "\n"
+		} else if !spec.Enabled {
+			t.Errorf("tracing is off by\n%s", block[2])
+		}
+		if i+1 < len(blocks) && blocks[i+1][1] == "text" {
+			want = blocks[i+1][2]
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("message about\n%s(-want +got):\n%s", block[2], diff)
+		}
+	}
+}
+
+// reference writes the second half of the page.
+func reference() string {
+	var b strings.Builder
+	b.WriteString("\n## Keys\n\nThese stand under `observability.tracing`.\n\n")
+	b.WriteString("| key | type | default | |\n|---|---|---|---|\n")
+	rows(&b, config.Keys(), "")
+	b.WriteString("\n## Variables\n\n| variable | key |\n|---|---|\n")
+	for _, f := range config.Keys() {
+		if v := config.VariableOf(f.Key); v != "" {
+			fmt.Fprintf(&b, "| `%s` | `%s` |\n", v, f.Key)
+		}
+	}
+	b.WriteString("\n## Entries of samplers and exporters\n\nEvery entry has these keys, and those of its type.\n\n")
+	table(&b, config.Host())
+	b.WriteString("\n## Samplers\n")
+	for _, name := range core.Samplers.Names() {
+		f, _ := core.Samplers.Lookup(name)
+		component(&b, name, f.Doc(), f.Fields())
+	}
+	b.WriteString("\n## Exporters\n")
+	for _, name := range core.Exporters.Names() {
+		f, _ := core.Exporters.Lookup(name)
+		component(&b, name, f.Doc(), f.Fields())
+	}
+	b.WriteString("\n## OpenTelemetry's variables\n\n" +
+		"They fill only what nothing else sets: those of exporters, the keys that an entry leaves out. A value that makes no sense is ignored with a warning, or an error if it is an exporter that reads it. All other `OTEL_*` variables are ignored, with one warning that names them.\n\n" +
+		"| variable | sets | |\n|---|---|---|\n")
+	for _, v := range config.OTelVariables() {
+		sets := ""
+		if v.Sets != "" {
+			sets = "`" + v.Sets + "`"
+		}
+		fmt.Fprintf(&b, "| `%s` | %s | %s |\n", v.Name, sets, v.Doc)
+	}
+	return b.String()
+}
+
+func component(b *strings.Builder, name, doc string, fields []core.Field) {
+	fmt.Fprintf(b, "\n### `type: %s`\n\n%s\n", name, sentence(doc))
+	if len(fields) > 0 {
+		b.WriteString("\n")
+		table(b, fields)
+	}
+}
+
+func table(b *strings.Builder, fields []core.Field) {
+	b.WriteString("| key | type | default | |\n|---|---|---|---|\n")
+	rows(b, fields, "")
+}
+
+func rows(b *strings.Builder, fields []core.Field, path string) {
+	for _, f := range fields {
+		def := f.Default
+		if def != "" {
+			def = "`" + def + "`"
+		}
+		fmt.Fprintf(b, "| `%s%s` | %s | %s | %s |\n", path, f.Key, f.Type, def, strings.ReplaceAll(f.Doc, "|", `\|`))
+		below := path + f.Key + "."
+		if strings.HasPrefix(f.Type, "list") {
+			below = path + f.Key + "[]."
+		}
+		rows(b, f.Fields, below)
+	}
+}
+
+func sentence(s string) string {
+	if s == "" {
+		return ""
+	}
+	return strings.ToUpper(s[:1]) + s[1:] + "."
+}
