@@ -1,0 +1,51 @@
+package file_test
+
+import (
+	"errors"
+	"math"
+	"os"
+	"os/signal"
+	"syscall"
+	"testing"
+
+	"github.com/riffletrace/riffle/exporters/file"
+	"github.com/riffletrace/riffle/exporters/internal/otlptest"
+)
+
+// When there is no room, an export fails as a whole: no half line is left,
+// and the next one that has room succeeds.
+func TestNoRoom(t *testing.T) {
+	path := at(t)
+	e := open(t, file.Config{Path: path})
+	export(t, e, "before")
+	info, err := os.Stat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	// A limit of the process's stands in for a full disk: some bytes fit.
+	signal.Ignore(syscall.SIGXFSZ)
+	defer signal.Reset(syscall.SIGXFSZ)
+	var unlimited syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_FSIZE, &unlimited); err != nil {
+		t.Fatal(err)
+	}
+	limited := syscall.Rlimit{Cur: uint64(info.Size()) + 20, Max: unlimited.Max}
+	if limited.Cur > math.MaxInt32 {
+		t.Fatal("the file is not as small as it should be")
+	}
+	if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &limited); err != nil {
+		t.Skipf("setting a limit: %v", err)
+	}
+	exportErr := e.ExportSpans(t.Context(), otlptest.Spans("lost"))
+	if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &unlimited); err != nil {
+		t.Fatal(err)
+	}
+
+	if !errors.Is(exportErr, syscall.EFBIG) {
+		t.Errorf("got %v, want EFBIG", exportErr)
+	}
+	wantSpans(t, path, "before")
+	export(t, e, "after")
+	wantSpans(t, path, "before", "after")
+}
