@@ -14,6 +14,7 @@ import (
 
 	"github.com/riffletrace/riffle/core"
 	errored "github.com/riffletrace/riffle/samplers/error"
+	"github.com/riffletrace/riffle/samplers/samplertest"
 )
 
 func newSampler(tb testing.TB, c errored.Config) core.EndSampler {
@@ -259,4 +260,10 @@ func unremarkable(tb testing.TB) sdktrace.ReadOnlySpan {
 		s.SetStatus(codes.Error, "context canceled")
 		s.End()
 	})
+}
+
+func TestConformance(t *testing.T) {
+	samplertest.Run(t, samplertest.Component(core.Use(errored.Factory, "", errored.Config{
+		Exceptions: true, HTTPStatus: []errored.Codes{{First: 500, Last: 599}}, Ignore: []string{"*canceled"},
+	})))
 }

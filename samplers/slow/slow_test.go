@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/riffletrace/riffle/core"
+	"github.com/riffletrace/riffle/samplers/samplertest"
 	"github.com/riffletrace/riffle/samplers/slow"
 )
 
@@ -92,5 +93,11 @@ func TestLongestWait(t *testing.T) {
 	s := newSampler(t, slow.Config{Threshold: second}).(interface{ LongestWait() time.Duration })
 	if got := s.LongestWait(); got != time.Second {
 		t.Errorf("longest wait = %v, want 1s", got)
+	}
+}
+
+func TestConformance(t *testing.T) {
+	for _, spans := range []slow.Spans{slow.LocalRoot, slow.Any} {
+		samplertest.Run(t, samplertest.Component(core.Use(slow.Factory, "", slow.Config{Threshold: second, Spans: spans})))
 	}
 }

@@ -1,0 +1,481 @@
+package samplertest
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+	"unicode"
+	"weak"
+
+	"go.opentelemetry.io/otel/attribute"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	"go.opentelemetry.io/otel/trace"
+
+	"github.com/riffletrace/riffle/core"
+)
+
+// manyIDs is how many trace IDs must get the same answer.
+const manyIDs = 1000
+
+// patience is for what should be over at once, on a busy machine.
+var patience = 5 * time.Second
+
+var cases = []testCase{
+	{
+		"interfaces",
+		"a sampler is a StartSampler, an EndSampler or a TraceSampler, or several of them; the host refuses any other, because it would never be asked",
+		interfaces,
+	},
+	{
+		"description",
+		"Description is one line, always the same, that says what the sampler does: it stands in lists, logs and the SDK sampler's own description",
+		description,
+	},
+	{
+		"legal answers",
+		"a StartSampler answers anything, an EndSampler Abstain or At, a TraceSampler Abstain, At or Drop, with a threshold up to core.Never or core.Unknown, and keeps what it declares (MayDrop, NeverAbstains, Keys); the host relies on that and takes anything else for Abstain",
+		legalAnswers,
+	},
+	{
+		"trace ID",
+		"an answer does not depend on the trace ID or its randomness: the host compares the randomness with the threshold, and a sampler that has looked at it first makes every weighted count wrong",
+		ignoresTraceID,
+	},
+	{
+		"keys",
+		"a core.Keyed sampler depends on the attributes that Keys lists, the name and the kind, on nothing else: a host that serves it from elsewhere sends nothing else",
+		dependsOnKeysOnly,
+	},
+	{
+		"parameters not changed",
+		"a sampler does not write to what its parameters point to: the span and the other samplers use the same memory",
+		changesNothing,
+	},
+	{
+		"parameters not kept",
+		"a sampler keeps nothing that its parameters point to after it has answered: the host uses the memory again, and a span that is held is a leak; copy what is needed",
+		keepsNothing,
+	},
+	{
+		"empty parameters",
+		"a sampler copes with parameters that are empty: a context without a span, no attributes, a span without a name, a trace without a root, a batch without a trace",
+		copesWithEmpty,
+	},
+	{
+		"concurrent use",
+		"SampleStart, SampleEnd, Description and Keys are called from all the goroutines that start and end spans, at the same time; run this under -race",
+		concurrentUse,
+	},
+	{
+		"at once",
+		"SampleStart and SampleEnd run while the application waits: no I/O, no waiting; the host switches off a sampler that takes over 1ms again and again",
+		answersAtOnce,
+	},
+	{
+		"deadline",
+		"SampleTraces returns when its context is done; what is not answered by then abstains. Other traces wait behind it, in bounded memory",
+		returnsWhenDone,
+	},
+	{
+		"shutdown",
+		"Shutdown ends every goroutine of the sampler, can be called twice and without any other call before it, and returns when its context is done; after it the sampler abstains. A sampler without Shutdown starts no goroutine",
+		shutsDown,
+	},
+}
+
+func interfaces(s *suite) {
+	sampler := s.sampler()
+	_, isStart := sampler.(core.StartSampler)
+	_, isEnd := sampler.(core.EndSampler)
+	_, isTrace := sampler.(core.TraceSampler)
+	if !isStart && !isEnd && !isTrace {
+		s.broken("%T is none of StartSampler, EndSampler and TraceSampler", sampler)
+	}
+}
+
+func description(s *suite) {
+	a, b := s.sampler(), s.sampler()
+	text := a.Description()
+	if text == "" || strings.TrimSpace(text) != text || strings.ContainsFunc(text, unicode.IsControl) {
+		s.broken("Description is %q", text)
+	}
+	for i, q := range s.questions(a) {
+		q.ask(a, variation{id: traceID(i)})
+	}
+	if now := a.Description(); now != text {
+		s.broken("Description was %q and is %q after a few questions", text, now)
+	}
+	if other := b.Description(); other != text {
+		s.broken("Description is %q, but %q for a second sampler with the same settings", text, other)
+	}
+}
+
+func legalAnswers(s *suite) {
+	sampler := s.sampler()
+	dropper, isDropper := sampler.(core.Dropper)
+	mayDrop := isDropper && dropper.MayDrop()
+	baseline, isBaseline := sampler.(core.Baseline)
+	neverAbstains := isBaseline && baseline.NeverAbstains()
+	keyed, isKeyed := sampler.(core.Keyed)
+	var keys []attribute.Key
+	if isKeyed {
+		keys = slices.Clone(keyed.Keys())
+	}
+	for i, q := range s.questions(sampler) {
+		r := q.ask(sampler, variation{id: traceID(i)})
+		if r.panic != nil {
+			s.broken("%v panicked: %v", q, r.panic)
+			continue
+		}
+		t, hasThreshold := r.answer.Threshold()
+		if hasThreshold && t > core.Never && t != core.Unknown {
+			s.broken("%v: the threshold of the answer is %#x, above core.Never", q, uint64(t))
+		}
+		kind := kind(r.answer)
+		_, isStart := q.(start)
+		_, isEnd := q.(end)
+		switch {
+		case isStart && neverAbstains && r.answer.IsAbstain():
+			s.broken("%v: abstains, although NeverAbstains says that it never does", q)
+		case isStart && isDropper && !mayDrop && r.answer.IsDrop():
+			s.broken("%v: drops, although MayDrop says that it never does", q)
+		case !isStart && len(r.answer.Attributes) > 0:
+			s.broken("%v: the answer has attributes, which only a StartSampler's can have", q)
+		case isEnd && r.answer.IsDrop(),
+			!isStart && (kind == core.Selected().String() || kind == core.Unselected().String()):
+			s.broken("%v: the answer is %v", q, r.answer)
+		}
+	}
+	if isDropper && dropper.MayDrop() != mayDrop || isBaseline && baseline.NeverAbstains() != neverAbstains ||
+		isKeyed && !slices.Equal(keyed.Keys(), keys) {
+		s.broken("MayDrop, NeverAbstains or Keys is not the same at every call")
+	}
+}
+
+func ignoresTraceID(s *suite) {
+	s.sameAnswers(manyIDs, "with another trace ID", func(i int) variation { return variation{id: traceID(i)} })
+}
+
+func dependsOnKeysOnly(s *suite) {
+	if _, ok := s.sampler().(core.Keyed); !ok {
+		return
+	}
+	s.sameAnswers(100, "with other attributes, links and baggage that are none of its keys", func(i int) variation {
+		return variation{id: traceID(0), noise: i + 1}
+	})
+}
+
+func changesNothing(s *suite) {
+	sampler := s.sampler()
+	for _, q := range s.questions(sampler) {
+		if r := q.ask(sampler, variation{id: traceID(0)}); r.changed != "" {
+			s.broken("%v changed %s", q, r.changed)
+		}
+	}
+	s.sameAnswers(100, "when the parameters of earlier calls are overwritten", func(int) variation {
+		return variation{id: traceID(0), poison: true}
+	})
+}
+
+// sameAnswers asks every question n times, two samplers plainly and a third one
+// with a variation, and expects the same answers of all. How far the first two are
+// from each other is what time does to the answers.
+func (s *suite) sameAnswers(n int, what string, vary func(i int) variation) {
+	s.Helper()
+	plain, varied, control := s.sampler(), s.sampler(), s.sampler()
+	plainly := variation{id: traceID(0)}
+	var drift, worst float64
+	var report string
+	for _, q := range s.questions(plain) {
+		for i := range n {
+			a, b, c := q.ask(plain, plainly), q.ask(varied, vary(i)), q.ask(control, plainly)
+			drift = max(drift, distance(a.answer, c.answer))
+			if d := distance(a.answer, b.answer); d > worst {
+				worst = d
+				report = fmt.Sprintf("%v: the answer is %v, but %v %s", q, a.answer, b.answer, what)
+			}
+		}
+	}
+	switch {
+	case math.IsInf(drift, 1):
+		s.Logf("not checked: two samplers that are asked the same do not answer the same")
+	case drift > 0 && worst <= 4*drift+0.1: // within what a pause between two calls does
+	case worst > 0:
+		s.broken("%s", report)
+	}
+}
+
+func keepsNothing(s *suite) {
+	sampler := s.sampler()
+	for _, q := range s.questions(sampler) {
+		kept := madeFor(q, sampler)
+		// What a sync.Pool holds goes at the second collection.
+		for range 4 {
+			runtime.GC()
+		}
+		for _, what := range kept {
+			if name, ok := what(); ok {
+				s.broken("%v: the sampler still holds the %s of the call", q, name)
+				return
+			}
+		}
+	}
+	runtime.KeepAlive(sampler)
+}
+
+// madeFor asks and returns a function for each thing that the parameters point
+// to, which names it if it is still held by anyone.
+//
+//go:noinline
+func madeFor(q question, sampler core.Sampler) (held []func() (string, bool)) {
+	q.ask(sampler, variation{id: traceID(0), made: func(things ...any) {
+		for _, thing := range things {
+			switch p := thing.(type) {
+			case *struct{ s string }:
+				held = append(held, holds(p, "ParentContext"))
+			case *attribute.KeyValue:
+				held = append(held, holds(p, "attributes"))
+			case *trace.Link:
+				held = append(held, holds(p, "links"))
+			case *sdktrace.Event:
+				held = append(held, holds(p, "events"))
+			case *sdktrace.ReadOnlySpan:
+				held = append(held, holds(p, "slice of spans"))
+			case *core.Trace:
+				held = append(held, holds(p, "slice of traces"))
+			case *core.Answer:
+				held = append(held, holds(p, "slice of answers"))
+			}
+		}
+	}})
+	return held
+}
+
+func holds[T any](p *T, name string) func() (string, bool) {
+	w := weak.Make(p)
+	return func() (string, bool) { return name, w.Value() != nil }
+}
+
+func copesWithEmpty(s *suite) {
+	sampler := s.sampler()
+	try := func(what string, f func()) {
+		defer func() {
+			if r := recover(); r != nil {
+				s.broken("%s panicked: %v", what, r)
+			}
+		}()
+		f()
+	}
+	if start, ok := sampler.(core.StartSampler); ok {
+		noSpan := trace.ContextWithSpan(context.Background(), nil)
+		canceled, cancel := context.WithCancel(context.Background())
+		cancel()
+		for what, ctx := range map[string]context.Context{
+			"context.Background": context.Background(), "a context with a nil span": noSpan, "a context that is done": canceled,
+		} {
+			try("SampleStart in "+what, func() { start.SampleStart(core.StartParameters{ParentContext: ctx}) })
+			try("SampleStart in "+what+" with an empty attribute and link", func() {
+				start.SampleStart(core.StartParameters{ParentContext: ctx, Attributes: make([]attribute.KeyValue, 1), Links: make([]trace.Link, 1)})
+			})
+		}
+	}
+	if traces, ok := sampler.(core.TraceSampler); ok {
+		try("SampleTraces of none", func() { traces.SampleTraces(context.Background(), nil, nil) })
+		try("SampleTraces of an empty trace", func() {
+			traces.SampleTraces(context.Background(), make([]core.Trace, 1), make([]core.Answer, 1))
+		})
+	}
+	for _, q := range s.questions(sampler) {
+		if r := q.ask(sampler, variation{}); r.panic != nil {
+			s.broken("%v panicked: %v", q, r.panic)
+		}
+	}
+}
+
+func concurrentUse(s *suite) {
+	const goroutines, each = 8, 200
+	sampler := s.sampler()
+	qs := slices.DeleteFunc(s.questions(sampler), func(q question) bool { _, ok := q.(finished); return ok })
+	var wg sync.WaitGroup
+	for g := range goroutines {
+		wg.Go(func() {
+			for i := range each {
+				_ = sampler.Description()
+				if keyed, ok := sampler.(core.Keyed); ok {
+					_ = keyed.Keys()
+				}
+				if len(qs) == 0 {
+					continue
+				}
+				q := qs[(g+i)%len(qs)]
+				if r := q.ask(sampler, variation{id: traceID(g*each + i)}); r.panic != nil {
+					s.broken("%v panicked when called concurrently: %v", q, r.panic)
+					return
+				}
+			}
+		})
+	}
+	wg.Wait()
+}
+
+func answersAtOnce(s *suite) {
+	sampler := s.sampler()
+	for _, q := range s.questions(sampler) {
+		if _, ok := q.(finished); ok {
+			continue
+		}
+		took := make([]time.Duration, 21)
+		for i := range took {
+			begin := time.Now()
+			q.ask(sampler, variation{id: traceID(i)})
+			took[i] = time.Since(begin)
+		}
+		slices.Sort(took)
+		if median := took[len(took)/2]; median > time.Millisecond {
+			s.broken("%v takes %v", q, median)
+			return
+		}
+	}
+}
+
+func returnsWhenDone(s *suite) {
+	sampler, ok := s.sampler().(core.TraceSampler)
+	if !ok {
+		return
+	}
+	var batch []core.Trace
+	for i := range 1000 {
+		t, _ := traces()[i%len(traces())].trace(traceID(i))
+		batch = append(batch, t)
+	}
+	for what, after := range map[string]time.Duration{"before the call": 0, "during the call": 10 * time.Millisecond} {
+		ctx, cancel := context.WithCancel(context.Background())
+		if after == 0 {
+			cancel()
+		} else {
+			time.AfterFunc(after, cancel)
+		}
+		done := make(chan any, 1)
+		go func() {
+			defer func() { done <- recover() }()
+			sampler.SampleTraces(ctx, batch, make([]core.Answer, len(batch)))
+		}()
+		select {
+		case r := <-done:
+			if r != nil {
+				s.broken("SampleTraces, its context done %s, panicked: %v", what, r)
+			}
+		case <-time.After(patience):
+			s.broken("SampleTraces has not returned %v after its context was done %s", patience, what)
+		}
+		cancel()
+	}
+}
+
+func shutsDown(s *suite) {
+	before := goroutines()
+	for _, asked := range []bool{false, true} {
+		sampler := s.newSampler(s.TB)
+		qs := s.questions(sampler)
+		if asked {
+			for i, q := range qs {
+				q.ask(sampler, variation{id: traceID(i)})
+			}
+		}
+		sd, ok := sampler.(core.Shutdowner)
+		if !ok {
+			continue
+		}
+		if !s.shutDown(sd, context.Background(), "Shutdown") {
+			return
+		}
+		done, cancel := context.WithCancel(context.Background())
+		cancel()
+		if !s.shutDown(sd, done, "a second Shutdown, with a context that is done,") {
+			return
+		}
+		for i, q := range qs {
+			r := q.ask(sampler, variation{id: traceID(i)})
+			if r.panic != nil {
+				s.broken("%v after Shutdown panicked: %v", q, r.panic)
+				break
+			}
+			if !r.answer.IsAbstain() {
+				s.broken("%v after Shutdown: the answer is %v", q, r.answer)
+				break
+			}
+		}
+	}
+	var left string
+	for deadline := time.Now().Add(patience); ; time.Sleep(time.Millisecond) {
+		left = ""
+		for id, stack := range goroutines() {
+			if _, ok := before[id]; !ok {
+				left = stack
+			}
+		}
+		if left == "" {
+			return
+		}
+		if time.Now().After(deadline) {
+			s.broken("a goroutine is left:\n%s", left)
+			return
+		}
+	}
+}
+
+// shutDown reports whether Shutdown returns, without an error as long as ctx is
+// not done.
+func (s *suite) shutDown(sd core.Shutdowner, ctx context.Context, what string) bool {
+	s.Helper()
+	done := make(chan error, 1)
+	go func() {
+		defer func() {
+			if r := recover(); r != nil {
+				done <- fmt.Errorf("panic: %v", r)
+			}
+		}()
+		err := sd.Shutdown(ctx)
+		if ctx.Err() != nil {
+			err = nil
+		}
+		done <- err
+	}()
+	select {
+	case err := <-done:
+		if err != nil {
+			s.broken("%s: %v", what, err)
+		}
+		return err == nil
+	case <-time.After(patience):
+		s.broken("%s has not returned after %v", what, patience)
+		return false
+	}
+}
+
+// goroutines are the stacks of all goroutines but this one, by their number.
+func goroutines() map[string]string {
+	buf := make([]byte, 1<<16)
+	for {
+		n := runtime.Stack(buf, true)
+		if n < len(buf) {
+			buf = buf[:n]
+			break
+		}
+		buf = make([]byte, 2*len(buf))
+	}
+	all := map[string]string{}
+	for _, stack := range strings.Split(string(buf), "\n\n")[1:] {
+		id, _, _ := strings.Cut(stack, " [")
+		all[id] = stack
+	}
+	return all
+}
+
+// Interface guards: the questions cover what can be asked.
+var _ = []question{start{}, end{}, finished{}}

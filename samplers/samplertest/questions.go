@@ -1,0 +1,383 @@
+package samplertest
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+	"math"
+	"reflect"
+	"slices"
+	"strconv"
+	"time"
+
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/baggage"
+	"go.opentelemetry.io/otel/codes"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	"go.opentelemetry.io/otel/sdk/trace/tracetest"
+	"go.opentelemetry.io/otel/trace"
+
+	"github.com/riffletrace/riffle/core"
+)
+
+// question is something that a sampler can be asked.
+type question interface {
+	// ask asks the sampler, with parameters made for this call alone.
+	ask(core.Sampler, variation) reply
+	fmt.Stringer
+}
+
+// variation is in what two ways of asking the same question differ.
+type variation struct {
+	id trace.TraceID
+	// noise, if not 0, adds to a start what is none of its sampler's keys.
+	noise int
+	// poison overwrites the parameters after the call.
+	poison bool
+	// made, if not nil, is called with what the parameters point to.
+	made func(...any)
+}
+
+// reply is what came back.
+type reply struct {
+	answer core.Answer
+	// changed says which parameter the sampler changed, panic with what it
+	// panicked.
+	changed string
+	panic   any
+}
+
+func traceID(i int) (id trace.TraceID) {
+	// Both halves vary, the randomness all over its range.
+	binary.BigEndian.PutUint64(id[:8], uint64(i)+1)
+	binary.BigEndian.PutUint64(id[8:], (uint64(i)+1)*0x9e3779b97f4a7c15)
+	return id
+}
+
+func (s *suite) questions(sampler core.Sampler) []question {
+	var qs []question
+	if _, ok := sampler.(core.StartSampler); ok {
+		for _, p := range append(starts(sampler), s.starts...) {
+			qs = append(qs, start{p})
+		}
+	}
+	if _, ok := sampler.(core.EndSampler); ok {
+		for _, e := range ends() {
+			qs = append(qs, e)
+		}
+	}
+	if _, ok := sampler.(core.TraceSampler); ok {
+		for _, t := range traces() {
+			qs = append(qs, t)
+		}
+	}
+	return qs
+}
+
+// start asks a StartSampler.
+type start struct{ core.StartParameters }
+
+func starts(sampler core.Sampler) []core.StartParameters {
+	all := []core.StartParameters{
+		{},
+		{Name: "work", Kind: trace.SpanKindInternal},
+		{Name: "GET /users/{id}", Kind: trace.SpanKindServer, Attributes: []attribute.KeyValue{
+			attribute.String("http.request.method", "GET"),
+			attribute.String("url.scheme", "https"),
+			attribute.String("url.path", "/users/7"),
+			attribute.String("http.route", "/users/{id}"),
+			attribute.Int("server.port", 8080),
+		}},
+		{Name: "POST", Kind: trace.SpanKindServer, Attributes: []attribute.KeyValue{
+			attribute.String("http.request.method", "POST"),
+			attribute.String("url.path", "/checkout/7"),
+		}},
+		{Name: "process orders", Kind: trace.SpanKindConsumer, Attributes: []attribute.KeyValue{
+			attribute.String("messaging.system", "kafka"),
+			attribute.String("messaging.destination.name", "orders"),
+		}},
+	}
+	keyed, ok := sampler.(core.Keyed)
+	if !ok {
+		return all
+	}
+	for _, value := range []attribute.Value{
+		attribute.StringValue("a"), attribute.StringValue("b"), attribute.IntValue(7), attribute.BoolValue(true),
+	} {
+		p := core.StartParameters{Name: "keyed", Kind: trace.SpanKindServer}
+		for _, key := range keyed.Keys() {
+			p.Attributes = append(p.Attributes, attribute.KeyValue{Key: key, Value: value})
+		}
+		all = append(all, p)
+	}
+	return all
+}
+
+func (q start) String() string {
+	return fmt.Sprintf("SampleStart of %q, %v, %v", q.Name, q.Kind, q.Attributes)
+}
+
+type contextKey struct{}
+
+func (q start) ask(s core.Sampler, v variation) (r reply) {
+	ctx := q.ParentContext
+	if ctx == nil {
+		ctx = context.Background()
+	}
+	value := &struct{ s string }{"a value of this call"}
+	ctx = context.WithValue(ctx, contextKey{}, value)
+	ctx = trace.ContextWithRemoteSpanContext(ctx, remote(v.id))
+	p := q.StartParameters
+	p.Attributes = slices.Clone(p.Attributes)
+	p.Links = slices.Clone(p.Links)
+	if v.noise != 0 {
+		ctx, p = noisy(s, ctx, p, v.noise)
+	}
+	p.ParentContext = ctx
+	attributes, links := slices.Clone(p.Attributes), slices.Clone(p.Links)
+	if v.made != nil {
+		v.made(value, first(p.Attributes), first(p.Links))
+	}
+
+	defer func() { r.panic = recover() }()
+	r.answer = s.(core.StartSampler).SampleStart(p)
+	switch {
+	case !reflect.DeepEqual(attributes, p.Attributes):
+		r.changed = "Attributes"
+	case !reflect.DeepEqual(links, p.Links):
+		r.changed = "Links"
+	}
+	if v.poison {
+		for i := range p.Attributes {
+			p.Attributes[i] = attribute.String("poison", "poison")
+		}
+		for i := range p.Links {
+			p.Links[i] = trace.Link{}
+		}
+	}
+	return r
+}
+
+// remote is a parent in another process, in the trace, whose tracestate says
+// its randomness.
+func remote(id trace.TraceID) trace.SpanContext {
+	state, _ := trace.ParseTraceState("ot=rv:" + id.String()[18:])
+	return trace.NewSpanContext(trace.SpanContextConfig{
+		TraceID: id, SpanID: trace.SpanID{7: 1}, TraceFlags: trace.FlagsSampled, TraceState: state, Remote: true,
+	})
+}
+
+// noisy adds what a keyed sampler must not look at.
+func noisy(s core.Sampler, ctx context.Context, p core.StartParameters, n int) (context.Context, core.StartParameters) {
+	text := strconv.Itoa(n)
+	if m, err := baggage.NewMember("tenant", text); err == nil {
+		if b, err := baggage.New(m); err == nil {
+			ctx = baggage.ContextWithBaggage(ctx, b)
+		}
+	}
+	var keys []attribute.Key
+	if keyed, ok := s.(core.Keyed); ok {
+		keys = keyed.Keys()
+	}
+	var added []attribute.KeyValue
+	for _, key := range []attribute.Key{"http.route", "url.path", "url.full", "http.target", "http.request.method", "user.id", "noise"} {
+		if slices.Contains(keys, key) {
+			continue
+		}
+		p.Attributes = slices.DeleteFunc(p.Attributes, func(kv attribute.KeyValue) bool { return kv.Key == key })
+		if n%3 != 0 {
+			added = append(added, key.String("/"+text))
+		}
+	}
+	if n%2 == 0 {
+		p.Attributes = append(added, p.Attributes...)
+	} else {
+		p.Attributes = append(p.Attributes, added...)
+	}
+	p.Links = append(p.Links, trace.Link{SpanContext: remote(traceID(n))})
+	return ctx, p
+}
+
+// end asks an EndSampler.
+type end struct {
+	stub       tracetest.SpanStub
+	parameters core.EndParameters
+}
+
+func ends() []end {
+	begin := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	span := func(name string, took time.Duration, root bool, f func(*tracetest.SpanStub, *core.EndParameters)) end {
+		e := end{
+			tracetest.SpanStub{
+				Name: name, SpanKind: trace.SpanKindServer, StartTime: begin, EndTime: begin.Add(took),
+				Attributes: []attribute.KeyValue{attribute.String("server.address", "example.com")},
+			},
+			core.EndParameters{LocalRoot: root, Duration: took, Spans: 1},
+		}
+		f(&e.stub, &e.parameters)
+		return e
+	}
+	return []end{
+		span("", 0, false, func(s *tracetest.SpanStub, _ *core.EndParameters) { *s = tracetest.SpanStub{} }),
+		span("GET /fast", time.Millisecond, true, func(*tracetest.SpanStub, *core.EndParameters) {}),
+		span("GET /slow", time.Hour, true, func(*tracetest.SpanStub, *core.EndParameters) {}),
+		span("GET /large", time.Second, true, func(_ *tracetest.SpanStub, p *core.EndParameters) { p.Spans = 10_000 }),
+		span("GET /error", time.Millisecond, true, func(s *tracetest.SpanStub, _ *core.EndParameters) {
+			s.Status = sdktrace.Status{Code: codes.Error, Description: "disk full"}
+			s.Attributes = []attribute.KeyValue{attribute.String("http.route", "/error"), attribute.Int("http.response.status_code", 503)}
+		}),
+		span("SELECT", time.Second, false, func(s *tracetest.SpanStub, p *core.EndParameters) {
+			s.SpanKind = trace.SpanKindClient
+			p.Spans = 7
+			s.Events = []sdktrace.Event{{Name: "exception", Time: s.EndTime, Attributes: []attribute.KeyValue{attribute.String("exception.message", "panic")}}}
+		}),
+		span("GET /open", 30*time.Second, true, func(s *tracetest.SpanStub, p *core.EndParameters) {
+			s.EndTime = time.Time{}
+			p.Open = true
+		}),
+	}
+}
+
+func (q end) String() string {
+	return fmt.Sprintf("SampleEnd of %q, %v, %d spans", q.stub.Name, q.parameters.Duration, q.parameters.Spans)
+}
+
+func (q end) ask(s core.Sampler, v variation) (r reply) {
+	stub, check := copyOf(q.stub, v.id)
+	p := q.parameters
+	if !p.LocalRoot {
+		stub.Parent = stub.SpanContext.WithSpanID(trace.SpanID{7: 2})
+	}
+	p.Span = stub.Snapshot()
+	if v.made != nil {
+		v.made(first(stub.Attributes), first(stub.Events))
+	}
+	defer func() { r.panic = recover() }()
+	r.answer = s.(core.EndSampler).SampleEnd(p)
+	r.changed = check()
+	if v.poison {
+		clear(stub.Attributes)
+		clear(stub.Events)
+	}
+	return r
+}
+
+// copyOf copies a span into a trace; check says what of the copy has changed.
+func copyOf(stub tracetest.SpanStub, id trace.TraceID) (out tracetest.SpanStub, check func() string) {
+	out = stub
+	out.SpanContext = trace.NewSpanContext(trace.SpanContextConfig{TraceID: id, SpanID: trace.SpanID{7: 3}})
+	out.Attributes, out.Events = slices.Clone(stub.Attributes), slices.Clone(stub.Events)
+	return out, func() string {
+		switch {
+		case !reflect.DeepEqual(out.Attributes, stub.Attributes):
+			return "the span's attributes"
+		case !reflect.DeepEqual(out.Events, stub.Events):
+			return "the span's events"
+		default:
+			return ""
+		}
+	}
+}
+
+// finished asks a TraceSampler about one trace.
+type finished struct {
+	spans     []tracetest.SpanStub
+	complete  bool
+	threshold core.Threshold
+}
+
+func traces() []finished {
+	var spans []tracetest.SpanStub
+	for _, e := range ends() {
+		spans = append(spans, e.stub)
+	}
+	return []finished{
+		{nil, false, core.Never},
+		{spans[1:2], true, core.Never},
+		{spans[4:5], true, core.Always},
+		{spans[1:6], true, core.Threshold(8 << 52)},
+		{spans[5:6], false, core.Never},
+	}
+}
+
+func (q finished) String() string {
+	return fmt.Sprintf("SampleTraces of %d spans, complete %v, threshold %v", len(q.spans), q.complete, q.threshold)
+}
+
+// trace makes the trace; check says what of it has changed.
+func (q finished) trace(id trace.TraceID) (t core.Trace, check func() string) {
+	t = core.Trace{TraceID: id, Complete: q.complete, Threshold: q.threshold}
+	var checks []func() string
+	for _, stub := range q.spans {
+		span, check := copyOf(stub, id)
+		checks = append(checks, check)
+		t.Spans = append(t.Spans, span.Snapshot())
+	}
+	if q.complete && len(t.Spans) > 0 {
+		t.Root = t.Spans[0]
+	}
+	return t, func() string {
+		for i, check := range checks {
+			if t.Spans[i] == nil || t.Spans[i].Name() != q.spans[i].Name {
+				return "Spans"
+			}
+			if what := check(); what != "" {
+				return what
+			}
+		}
+		return ""
+	}
+}
+
+func (q finished) ask(s core.Sampler, v variation) (r reply) {
+	t, check := q.trace(v.id)
+	traces, answers := []core.Trace{t}, make([]core.Answer, 1)
+	if v.made != nil {
+		v.made(first(traces), first(answers), first(t.Spans))
+		for _, span := range t.Spans {
+			v.made(first(span.Attributes()))
+		}
+	}
+	defer func() { r.panic = recover() }()
+	s.(core.TraceSampler).SampleTraces(context.Background(), traces, answers)
+	r.answer, r.changed = answers[0], check()
+	if !reflect.DeepEqual(traces[0], t) {
+		r.changed = "traces"
+	}
+	if v.poison {
+		clear(t.Spans)
+		traces[0], answers[0] = core.Trace{}, core.Drop()
+	}
+	return r
+}
+
+// first points to the first element, or is nil.
+func first[E any](s []E) any {
+	if len(s) == 0 {
+		return nil
+	}
+	return &s[0]
+}
+
+// kind is the answer without its threshold and reason.
+func kind(a core.Answer) string {
+	if t, ok := a.Threshold(); ok && t != core.Unknown {
+		return "threshold"
+	}
+	return a.Because("").String()
+}
+
+// distance is how far two answers are from each other: 0 if they are the same, the
+// difference of the logarithms of their probabilities, +Inf if they differ in
+// kind.
+func distance(a, b core.Answer) float64 {
+	if kind(a) != kind(b) {
+		return math.Inf(1)
+	}
+	ta, _ := a.Threshold()
+	tb, _ := b.Threshold()
+	if ta == tb {
+		return 0
+	}
+	return math.Abs(math.Log(ta.Probability() / tb.Probability()))
+}

@@ -1,0 +1,89 @@
+// Package samplertest is the conformance suite for samplers. An author runs it
+// from a test of the sampler's package, under -race too:
+//
+//	func TestConformance(t *testing.T) {
+//		samplertest.Run(t, samplertest.Component(core.Use(ratio.Factory, "", ratio.Config{Rate: 0.1})))
+//	}
+//
+// Each failure names the rule that was broken and why there is such a rule. A
+// sampler may be a start, an end and a trace sampler at once; what it is not
+// is left out.
+package samplertest
+
+import (
+	"context"
+	"testing"
+
+	"github.com/riffletrace/riffle/core"
+)
+
+// Run checks the samplers that newSampler makes, a new one at each call, with the
+// same settings. The starts are further parameters, that the sampler reacts to, for
+// those that the suite would not think of: the suite asks with names, kinds and
+// attributes as HTTP and messaging instrumentation have them, and with values
+// of a [core.Keyed] sampler's keys.
+func Run(t *testing.T, newSampler func(testing.TB) core.Sampler, starts ...core.StartParameters) {
+	t.Helper()
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			c.run(t, newSampler, starts)
+		})
+	}
+}
+
+// Component makes the samplers of [Run] from an entry of the samplers list:
+// core.Use(Factory, "", Config{...}), or one of a registered type.
+func Component(c core.Component) func(testing.TB) core.Sampler {
+	return func(tb testing.TB) core.Sampler {
+		tb.Helper()
+		s, err := core.Samplers.Build(tb.Context(), core.Settings{ID: c.ID()}, c)
+		if err != nil {
+			tb.Fatalf("building sampler %q: %v", c.ID(), err)
+		}
+		return s
+	}
+}
+
+// testCase checks one rule.
+type testCase struct {
+	name string
+	rule string
+	// check reports what breaks the rule.
+	check func(*suite)
+}
+
+func (c testCase) run(tb testing.TB, newSampler func(testing.TB) core.Sampler, starts []core.StartParameters) {
+	tb.Helper()
+	c.check(&suite{TB: tb, rule: c.rule, newSampler: newSampler, starts: starts})
+}
+
+// suite is what a case works with.
+type suite struct {
+	testing.TB
+	rule       string
+	newSampler func(testing.TB) core.Sampler
+	starts     []core.StartParameters
+}
+
+// sampler makes a sampler that is shut down when the case is over.
+func (s *suite) sampler() core.Sampler {
+	s.Helper()
+	sampler := s.newSampler(s.TB)
+	if sampler == nil {
+		s.Fatalf("newSampler returned nil")
+	}
+	s.Cleanup(func() {
+		if sd, ok := sampler.(core.Shutdowner); ok {
+			if err := sd.Shutdown(context.Background()); err != nil {
+				s.Errorf("Shutdown: %v", err)
+			}
+		}
+	})
+	return sampler
+}
+
+// broken fails the case and says why there is such a rule.
+func (s *suite) broken(format string, args ...any) {
+	s.Helper()
+	s.Errorf(format+"\nrule: %s", append(args, s.rule)...)
+}
