@@ -59,6 +59,10 @@ func TestRun(t *testing.T) {
 		t.Errorf("exported: %+v", r)
 	}
 
+	if r.received != r.TracesKept {
+		t.Errorf("%d traces arrived, of which %d are of requests", r.received, r.TracesKept)
+	}
+
 	again, err := Run(t.Context(), options(t, rate, n))
 	if err != nil {
 		t.Fatal(err)
@@ -98,6 +102,19 @@ func TestRunKeepsNothing(t *testing.T) {
 	}
 	if r.Requests != 50 || r.TracesKept != 0 || r.SpansExported != 0 || r.WeightedRequests != 0 {
 		t.Errorf("%+v", r)
+	}
+}
+
+// Without propagation, what the second service does are traces of its own.
+func TestNoPropagation(t *testing.T) {
+	o := options(t, 1, 50)
+	o.Spec.Propagators = []string{"none"}
+	r, err := Run(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r.TracesKept != 50 || r.WeightedRequests != 50 || r.received <= 50 {
+		t.Errorf("%+v, %d traces received", r, r.received)
 	}
 }
 

@@ -45,7 +45,7 @@ type Result struct {
 	// and one that was neither, where there are such.
 	Samples [][]*tracepb.ResourceSpans `json:"-"`
 
-	received int // traces at the backend
+	received int // traces at the backend; more than TracesKept if propagators part the two services
 	handed   uint64
 }
 
@@ -105,12 +105,10 @@ func newResult(responses []load.Response, traces map[trace.TraceID]*receiver.Tra
 	return r
 }
 
-// check finds what must not be: then the figures mean nothing.
+// check finds spans that were lost on the way to the demo's own backend: then
+// the figures mean nothing.
 func (r *Result) check() error {
-	switch {
-	case r.TracesKept != r.received:
-		return fmt.Errorf("%d of the %d traces received belong to no request", r.received-r.TracesKept, r.received)
-	case uint64(r.SpansExported) != r.handed:
+	if uint64(r.SpansExported) != r.handed {
 		return fmt.Errorf("the demo's receiver got %d of the %d spans handed to its exporter", r.SpansExported, r.handed)
 	}
 	return nil
