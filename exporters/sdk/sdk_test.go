@@ -8,6 +8,7 @@ import (
 	"log"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"sync"
@@ -208,7 +209,7 @@ func TestHangUpAfterSuccess(t *testing.T) {
 		t.Fatal(err)
 	}
 	answers := make(chan bool, 1)
-	server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+	server := &http.Server{Handler: http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
 		if !<-answers {
 			panic(http.ErrAbortHandler)
 		}
@@ -308,6 +309,52 @@ func TestEnvironment(t *testing.T) {
 	}
 }
 
+// Certificates in the environment are no reason to refuse an endpoint that is
+// plaintext.
+func TestEnvironmentWithPlaintext(t *testing.T) {
+	t.Setenv("OTEL_EXPORTER_OTLP_CERTIFICATE", otlptest.NewAuthority(t).File)
+	for _, protocol := range []string{"grpc", "http"} {
+		e := build(t, protocol, settings{endpoint: "http://" + receiver(t, protocol, nil).Address})
+		if err := e.ExportSpans(t.Context(), otlptest.Spans("a")); err != nil {
+			t.Errorf("%s: %v", protocol, err)
+		}
+	}
+}
+
+// No connection outlives Shutdown.
+func TestShutdownCloses(t *testing.T) {
+	var open sync.WaitGroup
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	server.Config.ConnState = func(_ net.Conn, state http.ConnState) {
+		switch state {
+		case http.StateNew:
+			open.Add(1)
+		case http.StateClosed:
+			open.Done()
+		}
+	}
+	server.Start()
+	t.Cleanup(server.Close)
+
+	e := build(t, "http", settings{endpoint: server.URL})
+	if err := e.ExportSpans(t.Context(), otlptest.Spans("a")); err != nil {
+		t.Fatal(err)
+	}
+	if err := e.Shutdown(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	closed := make(chan struct{})
+	go func() {
+		open.Wait()
+		close(closed)
+	}()
+	select {
+	case <-closed:
+	case <-time.After(10 * time.Second):
+		t.Error("a connection is still open")
+	}
+}
+
 // What only one of the two has.
 func TestHTTPOptions(t *testing.T) {
 	r := otlptest.HTTP(t, nil, "/elsewhere")
@@ -341,11 +388,15 @@ func TestCheck(t *testing.T) {
 retry.initial_interval: 0s is too short
 reconnection_period: -1ns is negative
 service_config: not JSON`},
-		{"encoding and proxy", core.Use(sdk.HTTP, "", sdk.HTTPConfig{Encoding: "xml", Proxy: "user:pw@"}),
+		{
+			"encoding and proxy", core.Use(sdk.HTTP, "", sdk.HTTPConfig{Encoding: "xml", Proxy: "user:pw@"}),
 			`proxy: not a URL such as http://proxy:3128
-encoding: "xml" is not one of protobuf, json`},
-		{"two paths", core.Use(sdk.HTTP, "", sdk.HTTPConfig{Endpoint: "http://a/b", URLPath: "/c"}),
-			`url_path: the endpoint has a path too ("/b"): write one of them`},
+encoding: "xml" is not one of protobuf, json`,
+		},
+		{
+			"two paths", core.Use(sdk.HTTP, "", sdk.HTTPConfig{Endpoint: "http://a/b", URLPath: "/c"}),
+			`url_path: the endpoint has a path too ("/b"): write one of them`,
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

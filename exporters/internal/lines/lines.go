@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"go.opentelemetry.io/collector/pdata/ptrace"
@@ -28,10 +29,8 @@ var ErrShutdown = errors.New("the exporter is shut down")
 
 // CheckFormat refuses a format that is not one of the known.
 func CheckFormat(format string, known ...string) error {
-	for _, k := range known {
-		if format == k {
-			return nil
-		}
+	if slices.Contains(known, format) {
+		return nil
 	}
 	return fmt.Errorf("unknown format %q: known are %s", format, strings.Join(known, ", "))
 }

@@ -120,7 +120,7 @@ func splitHostPort(s string) (host, port string, err error) {
 		return "", "", fmt.Errorf("%q has no port after its colon", s)
 	}
 	for _, r := range host {
-		if !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '-' || r == '.' || r == '_') {
+		if (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && r != '-' && r != '.' && r != '_' {
 			return "", "", fmt.Errorf("host %q has %q in it, which no host name has", host, r)
 		}
 	}

@@ -123,28 +123,55 @@ func TestResolveErrors(t *testing.T) {
 		{"path with a query", otlpclient.Config{Protocol: http, URLPath: "/a?b"}, `url_path: "/a?b" is not a path: want one such as /v1/traces`},
 		{"path with a host", otlpclient.Config{Protocol: http, URLPath: "//a/b"}, `url_path: "//a/b" is not a path: want one such as /v1/traces`},
 
-		{"https and insecure", otlpclient.Config{Endpoint: "https://a", Insecure: new(true)},
-			`insecure: true contradicts the https:// of the endpoint: write http://, or leave insecure out`},
-		{"http and secure", otlpclient.Config{Endpoint: "http://a", Insecure: new(false)},
-			`insecure: false contradicts the http:// of the endpoint: write https://, or leave insecure out`},
-		{"TLS to loopback", otlpclient.Config{TLS: otlpclient.TLS{CAFile: ca.File}},
-			`tls: localhost:4317 is sent to in plain text: set insecure: false, or leave tls out`},
-		{"TLS to http", otlpclient.Config{Endpoint: "http://a:1", TLS: otlpclient.TLS{ServerName: "a"}},
-			`tls: a:1 is sent to in plain text: write https:// in the endpoint, or leave tls out`},
+		{
+			"https and insecure",
+			otlpclient.Config{Endpoint: "https://a", Insecure: new(true)},
+			`insecure: true contradicts the https:// of the endpoint: write http://, or leave insecure out`,
+		},
+		{
+			"http and secure",
+			otlpclient.Config{Endpoint: "http://a", Insecure: new(false)},
+			`insecure: false contradicts the http:// of the endpoint: write https://, or leave insecure out`,
+		},
+		{
+			"TLS to loopback",
+			otlpclient.Config{TLS: otlpclient.TLS{CAFile: ca.File}},
+			`tls: localhost:4317 is sent to in plain text: set insecure: false, or leave tls out`,
+		},
+		{
+			"TLS to http",
+			otlpclient.Config{Endpoint: "http://a:1", TLS: otlpclient.TLS{ServerName: "a"}},
+			`tls: a:1 is sent to in plain text: write https:// in the endpoint, or leave tls out`,
+		},
 
-		{"all of TLS", otlpclient.Config{Endpoint: "a", TLS: otlpclient.TLS{CAFile: missing, CertFile: certFile, MinVersion: "1.1"}},
+		{
+			"all of TLS",
+			otlpclient.Config{Endpoint: "a", TLS: otlpclient.TLS{CAFile: missing, CertFile: certFile, MinVersion: "1.1"}},
 			`tls.min_version: "1.1" is not one of 1.2, 1.3
 tls.ca_file: open /nonexistent.pem: no such file or directory
-tls.key_file: missing: cert_file needs its key`},
+tls.key_file: missing: cert_file needs its key`,
+		},
 		{"no certificate", otlpclient.Config{Endpoint: "a", TLS: otlpclient.TLS{KeyFile: keyFile}}, `tls.cert_file: missing: key_file needs its certificate`},
-		{"unreadable certificate", otlpclient.Config{Endpoint: "a", TLS: otlpclient.TLS{CertFile: missing, KeyFile: keyFile}},
-			`tls.cert_file: open /nonexistent.pem: no such file or directory`},
-		{"unreadable key", otlpclient.Config{Endpoint: "a", TLS: otlpclient.TLS{CertFile: certFile, KeyFile: missing}},
-			`tls.key_file: open /nonexistent.pem: no such file or directory`},
-		{"junk", otlpclient.Config{Endpoint: "a", TLS: otlpclient.TLS{CAFile: junk, CertFile: junk, KeyFile: keyFile}},
-			"tls.ca_file: JUNK holds no PEM certificate\ntls.cert_file: JUNK holds no PEM certificate"},
-		{"mismatched pair", otlpclient.Config{Endpoint: "a", TLS: otlpclient.TLS{CertFile: certFile, KeyFile: otherKey}},
-			`tls.key_file: KEY does not go with CERT: tls: private key does not match public key`},
+		{
+			"unreadable certificate",
+			otlpclient.Config{Endpoint: "a", TLS: otlpclient.TLS{CertFile: missing, KeyFile: keyFile}},
+			`tls.cert_file: open /nonexistent.pem: no such file or directory`,
+		},
+		{
+			"unreadable key",
+			otlpclient.Config{Endpoint: "a", TLS: otlpclient.TLS{CertFile: certFile, KeyFile: missing}},
+			`tls.key_file: open /nonexistent.pem: no such file or directory`,
+		},
+		{
+			"junk",
+			otlpclient.Config{Endpoint: "a", TLS: otlpclient.TLS{CAFile: junk, CertFile: junk, KeyFile: keyFile}},
+			"tls.ca_file: JUNK holds no PEM certificate\ntls.cert_file: JUNK holds no PEM certificate",
+		},
+		{
+			"mismatched pair",
+			otlpclient.Config{Endpoint: "a", TLS: otlpclient.TLS{CertFile: certFile, KeyFile: otherKey}},
+			`tls.key_file: KEY does not go with CERT: tls: private key does not match public key`,
+		},
 
 		{"compression", otlpclient.Config{Compression: "zstd"}, `compression: "zstd" is not one of none, gzip`},
 		{"timeout", otlpclient.Config{Timeout: -1}, `timeout: -1ns is negative`},
@@ -181,8 +208,12 @@ func TestEnvironment(t *testing.T) {
 		{"whole without a path", map[string]string{"TRACES_ENDPOINT": "http://b:2"}, otlpclient.Config{Protocol: http}, "http://b:2/"},
 		{"gRPC", map[string]string{"TRACES_ENDPOINT": "http://b:2"}, otlpclient.Config{}, "b:2"},
 		{"protocol", map[string]string{"PROTOCOL": "http/protobuf"}, otlpclient.Config{}, "http://localhost:4318/v1/traces"},
-		{"config wins", map[string]string{"ENDPOINT": "http://a:1/base", "PROTOCOL": "grpc"},
-			otlpclient.Config{Protocol: http, Endpoint: "https://b:2"}, "https://b:2/v1/traces"},
+		{
+			"config wins",
+			map[string]string{"ENDPOINT": "http://a:1/base", "PROTOCOL": "grpc"},
+			otlpclient.Config{Protocol: http, Endpoint: "https://b:2"},
+			"https://b:2/v1/traces",
+		},
 		{"insecure", map[string]string{"INSECURE": "TRUE"}, otlpclient.Config{Protocol: http, Endpoint: "b:2"}, "http://b:2/v1/traces"},
 		{"insecure for traces", map[string]string{"INSECURE": "true", "TRACES_INSECURE": "false"}, otlpclient.Config{Protocol: http}, "https://localhost:4318/v1/traces"},
 		{"insecure with a scheme", map[string]string{"INSECURE": "true"}, otlpclient.Config{Protocol: http, Endpoint: "https://b:2"}, "https://b:2/v1/traces"},

@@ -22,8 +22,8 @@ func attr(s sdktrace.ReadOnlySpan, keys ...attribute.Key) (string, bool) {
 func find(attrs []attribute.KeyValue, keys ...attribute.Key) (string, bool) {
 	for _, k := range keys {
 		for _, a := range attrs {
-			if a.Key == k && a.Value.Type() != attribute.INVALID {
-				return a.Value.Emit(), true
+			if a.Key == k {
+				return a.Value.String(), true
 			}
 		}
 	}

@@ -122,8 +122,8 @@ func (t *traceTree) link() {
 	for _, n := range nodes {
 		parent := n.span.Parent()
 		p := byID[parent.SpanID()]
-		if p == nil || p == n {
-			n.orphan = p == nil && parent.SpanID().IsValid() && !parent.IsRemote()
+		if p == nil {
+			n.orphan = parent.SpanID().IsValid() && !parent.IsRemote()
 			t.roots = append(t.roots, n)
 			continue
 		}
