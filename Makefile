@@ -1,4 +1,7 @@
 # `make` lists the targets.
+SHELL := bash
+.SHELLFLAGS := -eu -o pipefail -c
+
 TOOL := go tool -modfile=tools/go.mod
 FUZZTIME ?= 10m
 BENCH ?= .
