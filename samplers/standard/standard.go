@@ -5,4 +5,5 @@ import (
 	_ "github.com/riffletrace/riffle/samplers/error" // type: error
 	_ "github.com/riffletrace/riffle/samplers/ratio" // type: ratio
 	_ "github.com/riffletrace/riffle/samplers/slow"  // type: slow
+	_ "github.com/riffletrace/riffle/samplers/spans" // type: spans
 )

@@ -1,0 +1,100 @@
+// Package spans is the sampler that keeps traces by how many spans they have in
+// this process: the large ones, such as those with a query in a loop, or the
+// small ones.
+//
+// With only a min it answers as soon as that many spans have ended, so that
+// services called from then on keep their part too. With a max the size must
+// be known: it answers when a local root ends, from the spans that ended until then,
+// the root included. Spans that outlive their root are not counted then, and a
+// trace that is overdue has no size.
+package spans
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+
+	"github.com/riffletrace/riffle/core"
+)
+
+// Config is what users set.
+type Config struct {
+	_      struct{} `doc:"keeps traces by how many spans they have"`
+	Min    int      `yaml:"min" doc:"the least number of spans"`
+	Max    int      `yaml:"max" doc:"the greatest number of spans; 0 is no bound"`
+	Sample float64  `yaml:"sample" doc:"share of such traces to keep, 0 to 1"`
+}
+
+// Validate checks the bounds.
+func (c *Config) Validate() error {
+	var errs []error
+	bad := func(path, format string, args ...any) {
+		errs = append(errs, &core.FieldError{Path: path, Err: fmt.Errorf(format, args...)})
+	}
+	switch {
+	case c.Min == 0 && c.Max == 0:
+		bad("", "neither min nor max is set")
+	case c.Min < 0:
+		bad("min", "%d is no number of spans", c.Min)
+	case c.Max < 0:
+		bad("max", "%d is no number of spans", c.Max)
+	case c.Max > 0 && c.Max < c.Min:
+		bad("max", "%d is less than min, %d", c.Max, c.Min)
+	}
+	if _, err := core.ThresholdFromProbability(c.Sample); err != nil {
+		bad("sample", "%v is not a share: want a number from 0 to 1", c.Sample)
+	}
+	return errors.Join(errs...)
+}
+
+// Factory makes the sampler; it is registered as "spans".
+var Factory = core.NewFactory("spans", Config{Sample: 1}, New)
+
+func init() { core.Samplers.MustAdd(Factory) }
+
+// New builds the sampler.
+func New(_ context.Context, _ core.Settings, c Config) (core.Sampler, error) {
+	if err := c.Validate(); err != nil {
+		return nil, err
+	}
+	t, err := core.ThresholdFromProbability(c.Sample)
+	if err != nil {
+		return nil, err
+	}
+	var size string
+	switch {
+	case c.Max == 0:
+		size = strconv.Itoa(c.Min) + " spans or more"
+	case c.Min == 0:
+		size = strconv.Itoa(c.Max) + " spans or fewer"
+	default:
+		size = strconv.Itoa(c.Min) + " to " + strconv.Itoa(c.Max) + " spans"
+	}
+	s := &sampler{min: c.Min, max: c.Max, answer: core.At(t).Because(size), description: size}
+	if c.Sample < 1 {
+		s.description += ", " + strconv.FormatFloat(c.Sample*100, 'g', 6, 64) + "%"
+	}
+	return s, nil
+}
+
+type sampler struct {
+	min, max    int
+	answer      core.Answer
+	description string
+}
+
+func (s *sampler) Description() string { return s.description }
+
+func (s *sampler) SampleEnd(p core.EndParameters) core.Answer {
+	if p.Spans < s.min {
+		return core.Abstain()
+	}
+	if s.max > 0 && (!p.LocalRoot || p.Open || p.Spans > s.max) {
+		return core.Abstain()
+	}
+	return s.answer
+}
+
+// Interface guards.
+var _ core.EndSampler = (*sampler)(nil)
