@@ -267,9 +267,24 @@ func TestTargetRisesByTwoASecondAtMost(t *testing.T) {
 		if most := last * math.Exp2(now.Sub(at).Seconds()); p > most*(1+1e-9) {
 			t.Fatalf("p rose from %v to %v in %v", last, p, now.Sub(at))
 		}
-		last, at = p, now
+		if p != last {
+			last, at = p, now
+		}
 	})
 	within(t, "p at 20 a second", last, 0.5, 0.05)
+}
+
+func TestTargetIdle(t *testing.T) {
+	tg := rate.NewTarget(10, time.Second)
+	if !tg.Idle(epoch) {
+		t.Error("not idle without any arrival")
+	}
+	tg.Probability(epoch)
+	for after, want := range map[time.Duration]bool{0: false, time.Second: false, 1999 * time.Millisecond: false, 3 * time.Second: true} {
+		if got := tg.Idle(epoch.Add(after)); got != want {
+			t.Errorf("idle %v after an arrival = %v, want %v", after, got, want)
+		}
+	}
 }
 
 func TestTargetKeepsRareArrivals(t *testing.T) {

@@ -18,19 +18,20 @@ import (
 type Target struct {
 	perSecond float64
 
-	pending     atomic.Int64  // arrivals not yet in counter
-	probability atomic.Uint64 // math.Float64bits
+	pending   atomic.Int64  // arrivals not yet in counter
+	published atomic.Uint64 // math.Float64bits of probability, give or take a hundredth
 
-	mu      sync.Mutex // only ever tried
-	counter Counter
-	last    time.Time
+	mu          sync.Mutex // arrivals only try it
+	counter     Counter
+	probability float64
+	last        time.Time // when probability was computed
 }
 
 // NewTarget returns a target for arrivals per second, above 0, that forgets half
 // of the past in a window.
 func NewTarget(perSecond float64, window time.Duration) *Target {
-	t := &Target{perSecond: perSecond, counter: NewCounter(window)}
-	t.probability.Store(math.Float64bits(1))
+	t := &Target{perSecond: perSecond, counter: NewCounter(window), probability: 1}
+	t.published.Store(math.Float64bits(1))
 	return t
 }
 
@@ -41,21 +42,29 @@ func (t *Target) Probability(now time.Time) float64 {
 		t.update(now)
 		t.mu.Unlock()
 	}
-	return math.Float64frombits(t.probability.Load())
+	return math.Float64frombits(t.published.Load())
+}
+
+// Idle reports whether there was no arrival in the last two windows.
+func (t *Target) Idle(now time.Time) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.pending.Load() == 0 && t.counter.PerSecond(now) == 0
 }
 
 func (t *Target) update(now time.Time) {
-	before := math.Float64frombits(t.probability.Load())
 	p := 1.0
 	if rate := t.counter.PerSecond(now); rate > t.perSecond {
 		p = t.perSecond / rate
 	}
-	if p > before {
-		p = min(p, before*math.Exp2(max(0, now.Sub(t.last).Seconds())))
+	if p > t.probability {
+		p = min(p, t.probability*math.Exp2(max(0, now.Sub(t.last).Seconds())))
 	}
-	if p != before {
-		t.probability.Store(math.Float64bits(p))
+	t.probability, t.last = p, now
+	// What changes little is left as it is, so that other cores keep it in their
+	// caches, and samplers meet few thresholds.
+	if was := math.Float64frombits(t.published.Load()); math.Abs(p-was) > was/100 || p == 1 && was != 1 {
+		t.published.Store(math.Float64bits(p))
 	}
-	t.last = now
 	t.counter.Add(now, float64(t.pending.Swap(0)))
 }
