@@ -2,8 +2,9 @@
 package standard
 
 import (
-	_ "github.com/riffletrace/riffle/samplers/error" // type: error
-	_ "github.com/riffletrace/riffle/samplers/ratio" // type: ratio
-	_ "github.com/riffletrace/riffle/samplers/slow"  // type: slow
-	_ "github.com/riffletrace/riffle/samplers/spans" // type: spans
+	_ "github.com/riffletrace/riffle/samplers/adaptive" // type: adaptive
+	_ "github.com/riffletrace/riffle/samplers/error"    // type: error
+	_ "github.com/riffletrace/riffle/samplers/ratio"    // type: ratio
+	_ "github.com/riffletrace/riffle/samplers/slow"     // type: slow
+	_ "github.com/riffletrace/riffle/samplers/spans"    // type: spans
 )

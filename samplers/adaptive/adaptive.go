@@ -1,0 +1,226 @@
+// Package adaptive is the sampler that keeps about so many traces a second of
+// each kind, where the values of some keys tell the kinds: all of a rare route, a
+// small share of a busy one.
+//
+// The probability for a trace follows from the arrivals before it, so weighted
+// counts stay right while it moves; see [rate.Target]. A key that is new starts
+// with a probability of 1.
+package adaptive
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash/maphash"
+	"maps"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"go.opentelemetry.io/otel/attribute"
+
+	"github.com/riffletrace/riffle/core"
+	"github.com/riffletrace/riffle/core/rate"
+)
+
+const (
+	// maxKeys is how many combinations of values have a target of their own.
+	maxKeys = 1000
+	// nameKey stands for the span's name in the list of keys.
+	nameKey = "name"
+)
+
+// Config is what users set.
+type Config struct {
+	_               struct{}      `doc:"keeps about so many traces a second of each key; a baseline"`
+	TargetPerSecond float64       `yaml:"target_per_second" doc:"traces to keep a second and key, above 0; required"`
+	Key             []string      `yaml:"key" doc:"attributes that the span has when it starts, or name for its name; 1,000 combinations have a target each, the rest share one"`
+	Window          core.Duration `yaml:"window" doc:"the time after which half of what was seen is forgotten"`
+}
+
+// Validate checks the values.
+func (c *Config) Validate() error {
+	var errs []error
+	switch {
+	case c.TargetPerSecond == 0:
+		errs = append(errs, &core.FieldError{Path: "target_per_second", Err: errors.New("missing: want a number above 0")})
+	case !(c.TargetPerSecond > 0) || math.IsInf(c.TargetPerSecond, 0):
+		errs = append(errs, &core.FieldError{Path: "target_per_second", Err: fmt.Errorf("%v is no target: want a number above 0", c.TargetPerSecond)})
+	}
+	for i, key := range c.Key {
+		switch {
+		case key == "":
+			errs = append(errs, &core.FieldError{Path: fmt.Sprintf("key[%d]", i), Err: errors.New("empty: want an attribute, or name")})
+		case slices.Index(c.Key, key) < i:
+			errs = append(errs, &core.FieldError{Path: fmt.Sprintf("key[%d]", i), Err: fmt.Errorf("%q is listed twice", key)})
+		}
+	}
+	if time.Duration(c.Window) < time.Millisecond {
+		errs = append(errs, &core.FieldError{Path: "window", Err: fmt.Errorf("%v is too short: want at least 1ms", c.Window)})
+	}
+	return errors.Join(errs...)
+}
+
+// Factory makes the sampler; it is registered as "adaptive".
+var Factory = core.NewFactory("adaptive", Config{
+	Key:    []string{"http.route", nameKey},
+	Window: core.Duration(10 * time.Second),
+}, New)
+
+func init() { core.Samplers.MustAdd(Factory) }
+
+// New builds the sampler.
+func New(_ context.Context, _ core.Settings, c Config) (core.Sampler, error) {
+	if err := c.Validate(); err != nil {
+		return nil, err
+	}
+	s := &sampler{
+		perSecond: c.TargetPerSecond,
+		window:    time.Duration(c.Window),
+		seed:      maphash.MakeSeed(),
+		rest:      rate.NewTarget(c.TargetPerSecond, time.Duration(c.Window)),
+	}
+	target := strconv.FormatFloat(c.TargetPerSecond, 'g', -1, 64) + "/s"
+	s.reason = "adaptive, " + target
+	s.description = "adaptive " + target
+	for _, key := range c.Key {
+		if key == nameKey {
+			s.byName = true
+			continue
+		}
+		s.keys = append(s.keys, attribute.Key(key))
+	}
+	if len(c.Key) > 0 {
+		s.description += " by " + strings.Join(c.Key, ", ")
+	}
+	s.targets.Store(&map[uint64]*rate.Target{})
+	return s, nil
+}
+
+type sampler struct {
+	perSecond   float64
+	window      time.Duration
+	keys        []attribute.Key
+	byName      bool
+	reason      string
+	description string
+
+	// targets are by the hash of the values: what clients send is not held, and
+	// two keys with one hash only share a target. The map is replaced, never
+	// written to.
+	seed    maphash.Seed
+	targets atomic.Pointer[map[uint64]*rate.Target]
+	rest    *rate.Target // of the keys that found no room
+
+	mu    sync.Mutex // of who replaces targets
+	swept time.Time
+}
+
+func (s *sampler) Description() string   { return s.description }
+func (s *sampler) Keys() []attribute.Key { return slices.Clone(s.keys) }
+func (*sampler) NeverAbstains() bool     { return true }
+
+func (s *sampler) SampleStart(p core.StartParameters) core.Answer {
+	now := time.Now()
+	key := s.hash(p)
+	target, ok := (*s.targets.Load())[key]
+	if !ok {
+		target = s.add(key, now)
+	}
+	t, err := core.ThresholdFromProbability(target.Probability(now))
+	if err != nil {
+		return core.Abstain() // unreachable: the probability is one
+	}
+	return core.At(t).Because(s.reason)
+}
+
+// hash is that of the values of the keys. Values of different types differ,
+// and so does one that is missing from an empty one.
+func (s *sampler) hash(p core.StartParameters) uint64 {
+	var h maphash.Hash
+	h.SetSeed(s.seed)
+	if s.byName {
+		writeString(&h, p.Name)
+	}
+	for _, key := range s.keys {
+		// The last one counts, as in the SDK.
+		var v attribute.Value
+		for i := range p.Attributes {
+			if p.Attributes[i].Key == key {
+				v = p.Attributes[i].Value
+			}
+		}
+		_ = h.WriteByte(byte(v.Type()))
+		switch v.Type() {
+		case attribute.INVALID:
+		case attribute.STRING:
+			writeString(&h, v.AsString())
+		case attribute.INT64:
+			writeUint64(&h, uint64(v.AsInt64()))
+		case attribute.FLOAT64:
+			writeUint64(&h, math.Float64bits(v.AsFloat64()))
+		case attribute.BOOL:
+			if v.AsBool() {
+				_ = h.WriteByte(1)
+			} else {
+				_ = h.WriteByte(0)
+			}
+		default:
+			writeString(&h, v.Emit())
+		}
+	}
+	return h.Sum64()
+}
+
+func writeString(h *maphash.Hash, s string) {
+	writeUint64(h, uint64(len(s)))
+	_, _ = h.WriteString(s)
+}
+
+func writeUint64(h *maphash.Hash, n uint64) {
+	var b [8]byte
+	binary.LittleEndian.PutUint64(b[:], n)
+	_, _ = h.Write(b[:])
+}
+
+// add makes a target for a key, in the place of idle ones if there is no room.
+// Without any it returns the one that the rest shares, and looks again after an
+// eighth of a window. It does not wait for another that adds: that trace counts
+// among the rest.
+func (s *sampler) add(key uint64, now time.Time) *rate.Target {
+	if !s.mu.TryLock() {
+		return s.rest
+	}
+	defer s.mu.Unlock()
+	targets := *s.targets.Load()
+	if t, ok := targets[key]; ok {
+		return t
+	}
+	full := len(targets) >= maxKeys
+	if full && now.Sub(s.swept) < s.window/8 {
+		return s.rest
+	}
+	targets = maps.Clone(targets)
+	if full {
+		s.swept = now
+		maps.DeleteFunc(targets, func(_ uint64, t *rate.Target) bool { return t.Idle(now) })
+		if len(targets) >= maxKeys {
+			return s.rest
+		}
+	}
+	t := rate.NewTarget(s.perSecond, s.window)
+	targets[key] = t
+	s.targets.Store(&targets)
+	return t
+}
+
+// Interface guards.
+var (
+	_ core.Keyed    = (*sampler)(nil)
+	_ core.Baseline = (*sampler)(nil)
+)

@@ -1,0 +1,245 @@
+package adaptive_test
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/trace"
+
+	"github.com/riffletrace/riffle/core"
+	"github.com/riffletrace/riffle/samplers/adaptive"
+	"github.com/riffletrace/riffle/samplers/samplertest"
+)
+
+const second = core.Duration(time.Second)
+
+func newSampler(tb testing.TB, c adaptive.Config) core.Keyed {
+	tb.Helper()
+	if c.Window == 0 {
+		c.Window = 10 * second
+	}
+	return samplertest.Component(core.Use(adaptive.Factory, "", c))(tb).(core.Keyed)
+}
+
+func ask(tb testing.TB, s core.StartSampler, p core.StartParameters) core.Threshold {
+	tb.Helper()
+	t, ok := s.SampleStart(p).Threshold()
+	if !ok {
+		tb.Fatal("the sampler abstains")
+	}
+	return t
+}
+
+func route(r string) core.StartParameters {
+	return core.StartParameters{Name: "GET", Kind: trace.SpanKindServer, Attributes: []attribute.KeyValue{
+		attribute.String("http.request.method", "GET"), attribute.String("http.route", r),
+	}}
+}
+
+// From 10 to 10,000 a second and back: the expected number kept is within a
+// fifth of the target after three windows, and the weights of what is kept add up
+// to what there was, at every step.
+func TestStep(t *testing.T) {
+	const window = 10 * time.Second
+	phases := []struct {
+		perSecond int
+		lasts     time.Duration
+		steady    bool
+	}{
+		{10, 3 * window, false}, {10, 5 * window, true},
+		{10_000, 3 * window, false}, {10_000, window, true},
+		{10, 3 * window, false}, {10, 5 * window, true},
+	}
+	for _, target := range []float64{1, 20} {
+		t.Run(fmt.Sprintf("target=%v", target), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				random := rand.New(rand.NewPCG(7, uint64(target)))
+				s := newSampler(t, adaptive.Config{TargetPerSecond: target, Key: []string{"http.route"}})
+				p := route("/x")
+				for _, phase := range phases {
+					n := int(phase.lasts.Seconds()) * phase.perSecond
+					randomness := stratified(random, n)
+					var expected, estimate, variance float64
+					for _, r := range randomness {
+						time.Sleep(time.Second / time.Duration(phase.perSecond))
+						th := ask(t, s, p)
+						expected += th.Probability()
+						variance += th.AdjustedCount() - 1
+						if th.Selects(r) {
+							estimate += th.AdjustedCount()
+						}
+					}
+					if want := min(target, float64(phase.perSecond)); phase.steady {
+						if got := expected / phase.lasts.Seconds(); math.Abs(got-want) > want/5 {
+							t.Errorf("%d a second: expects to keep %.2f a second, want %v within a fifth", phase.perSecond, got, want)
+						}
+					}
+					if got := math.Abs(estimate - float64(n)); got > 4*math.Sqrt(variance) {
+						t.Errorf("%d a second, steady %v: the weights add up to %.0f, want %d within %.0f", phase.perSecond, phase.steady, estimate, n, 4*math.Sqrt(variance))
+					}
+				}
+			})
+		})
+	}
+}
+
+// stratified draws one randomness from each n-th of the range, shuffled.
+func stratified(random *rand.Rand, n int) []uint64 {
+	all := make([]uint64, n)
+	for i := range all {
+		all[i] = uint64((float64(i) + random.Float64()) / float64(n) * (1 << 56))
+	}
+	random.Shuffle(n, func(i, j int) { all[i], all[j] = all[j], all[i] })
+	return all
+}
+
+// Traces with one key count together, traces with different ones do not.
+func TestKeys(t *testing.T) {
+	with := func(name string, kvs ...attribute.KeyValue) core.StartParameters {
+		return core.StartParameters{Name: name, Attributes: kvs}
+	}
+	a, b := attribute.Key("a"), attribute.Key("b")
+	tag := string(rune(attribute.STRING)) // what could stand between two values
+	for _, tt := range []struct {
+		what       string
+		key        []string
+		one, other core.StartParameters
+		same       bool
+	}{
+		{"no key", nil, with("x", a.Int(1)), with("y"), true},
+		{"name", []string{"name"}, with("x"), with("y"), false},
+		{"name, other attributes", []string{"name"}, with("x", a.Int(1)), with("x", a.Int(2)), true},
+		{"strings", []string{"a"}, with("", a.String("x")), with("", a.String("y")), false},
+		{"missing", []string{"a"}, with("", a.String("")), with(""), false},
+		{"numbers", []string{"a"}, with("", a.Int(1)), with("", a.Int(2)), false},
+		{"number and string", []string{"a"}, with("", a.Int(0)), with("", a.String("")), false},
+		{"booleans", []string{"a"}, with("", a.Bool(true)), with("", a.Bool(false)), false},
+		{"floats", []string{"a"}, with("", a.Float64(1)), with("", a.Float64(1.5)), false},
+		{"lists", []string{"a"}, with("", a.StringSlice([]string{"x"})), with("", a.StringSlice([]string{"y"})), false},
+		{"split elsewhere", []string{"a", "b"}, with("", a.String("x"+tag+"y"), b.String("z")), with("", a.String("x"), b.String("y"+tag+"z")), false},
+		{"exchanged", []string{"a", "b"}, with("", a.String("x"), b.String("y")), with("", a.String("y"), b.String("x")), false},
+		{"in another order", []string{"a", "b"}, with("", a.String("x"), b.String("y")), with("", b.String("y"), a.String("x")), true},
+		{"set twice", []string{"a"}, with("", a.String("x"), a.String("y")), with("", a.String("y")), true},
+	} {
+		t.Run(tt.what, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := newSampler(t, adaptive.Config{TargetPerSecond: 1, Key: tt.key})
+				for range 100 {
+					ask(t, s, tt.one)
+				}
+				if got := ask(t, s, tt.other) != core.Always; got != tt.same {
+					t.Errorf("%v and %v share a target: %v, want %v", tt.one, tt.other, got, tt.same)
+				}
+			})
+		})
+	}
+	s := newSampler(t, adaptive.Config{TargetPerSecond: 1, Key: []string{"http.route", "name", "tenant"}})
+	if got := fmt.Sprint(s.Keys()); got != "[http.route tenant]" {
+		t.Errorf("Keys = %s, want the attributes", got)
+	}
+}
+
+// A thousand keys have a target each, the rest share one until some are idle.
+func TestManyKeys(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSampler(t, adaptive.Config{TargetPerSecond: 2, Key: []string{"http.route"}})
+		busy := func(from, to int) (limited int) {
+			for i := from; i < to; i++ {
+				for range 10 {
+					ask(t, s, route(fmt.Sprint(i)))
+				}
+				if ask(t, s, route(fmt.Sprint(i))) != core.Always {
+					limited++
+				}
+			}
+			return limited
+		}
+		if n := busy(0, 1000); n != 0 {
+			t.Errorf("%d of the first thousand keys are limited", n)
+		}
+		if n := busy(1000, 1100); n < 95 {
+			t.Errorf("%d of a hundred further keys are limited, want nearly all: they share a target", n)
+		}
+		time.Sleep(15 * time.Second)
+		busy(0, 900)
+		time.Sleep(15 * time.Second)
+		if n := busy(2000, 2100); n != 0 {
+			t.Errorf("%d of a hundred new keys are limited, although a hundred are idle", n)
+		}
+		if n := busy(3000, 3100); n < 95 {
+			t.Errorf("%d of a hundred keys too many are limited, want nearly all", n)
+		}
+		if n := busy(0, 900); n != 0 {
+			t.Errorf("%d of the keys in use have lost their target", n)
+		}
+	})
+}
+
+func TestConfig(t *testing.T) {
+	for _, tt := range []struct {
+		config adaptive.Config
+		want   []string
+	}{
+		{adaptive.Config{TargetPerSecond: 0.1, Window: second}, nil},
+		{adaptive.Config{Window: second}, []string{"target_per_second: missing"}},
+		{adaptive.Config{TargetPerSecond: math.NaN(), Window: second}, []string{"target_per_second: NaN is no target"}},
+		{adaptive.Config{TargetPerSecond: math.Inf(1), Window: second}, []string{"target_per_second: +Inf is no target"}},
+		{
+			adaptive.Config{TargetPerSecond: -1, Key: []string{"a", "", "a"}},
+			[]string{"target_per_second: -1 is no target", "key[1]: empty", `key[2]: "a" is listed twice`, "window: 0s is too short"},
+		},
+	} {
+		got := core.FieldErrors(tt.config.Validate())
+		if len(got) != len(tt.want) {
+			t.Errorf("%+v: %v, want %q", tt.config, got, tt.want)
+			continue
+		}
+		for i := range got {
+			if !strings.HasPrefix(got[i].Error(), tt.want[i]) {
+				t.Errorf("%+v: %v, want %q", tt.config, got[i], tt.want[i])
+			}
+		}
+	}
+}
+
+func TestDescription(t *testing.T) {
+	for want, c := range map[string]adaptive.Config{
+		"adaptive 10/s":                      {TargetPerSecond: 10},
+		"adaptive 0.5/s by http.route, name": {TargetPerSecond: 0.5, Key: []string{"http.route", "name"}},
+	} {
+		if got := newSampler(t, c).Description(); got != want {
+			t.Errorf("description = %s, want %s", got, want)
+		}
+	}
+}
+
+func TestConformance(t *testing.T) {
+	samplertest.Run(t, samplertest.Component(core.Use(adaptive.Factory, "", adaptive.Config{
+		TargetPerSecond: 1, Key: []string{"http.route", "name"}, Window: 10 * second,
+	})))
+}
+
+func BenchmarkSampleStart(b *testing.B) {
+	for _, keys := range []int{1, 1000, 2000} {
+		b.Run(fmt.Sprintf("keys=%d", keys), func(b *testing.B) {
+			s := newSampler(b, adaptive.Config{TargetPerSecond: 10, Key: []string{"http.route"}})
+			all := make([]core.StartParameters, keys)
+			for i := range all {
+				all[i] = route(fmt.Sprint("/route/", i))
+				s.SampleStart(all[i])
+			}
+			b.ReportAllocs()
+			b.RunParallel(func(pb *testing.PB) {
+				for i := 0; pb.Next(); i++ {
+					s.SampleStart(all[i%keys])
+				}
+			})
+		})
+	}
+}
