@@ -45,6 +45,7 @@ type Kept struct {
 type pipeline struct {
 	samplers *samplerList
 	start    *startRules
+	fan      delivery.Fan
 	lines    []line
 }
 
@@ -119,10 +120,13 @@ func newPipeline(ctx context.Context, spec *Spec, o *options) (*pipeline, error)
 			errs = append(errs, buildErrors(c, path, "exporter", err)...)
 			continue
 		}
-		l := line{name: c.ID(), kind: c.Type, Line: delivery.New(exporter, logger)}
+		l := line{name: c.ID(), kind: c.Type}
 		if e, ok := exporter.(Endpointer); ok {
 			l.endpoint = e.Endpoint()
 		}
+		l.Line = pl.fan.Add(exporter, delivery.Defaults(), delivery.Settings{
+			Name: l.name, Type: l.kind, Endpoint: l.endpoint, Logger: logger,
+		})
 		pl.lines = append(pl.lines, l)
 	}
 	if len(errs) > 0 {
@@ -216,9 +220,7 @@ type liveProcessor struct{ pipeline *atomic.Pointer[pipeline] }
 func (liveProcessor) OnStart(context.Context, sdktrace.ReadWriteSpan) {}
 
 func (p liveProcessor) OnEnd(s sdktrace.ReadOnlySpan) {
-	for _, l := range p.pipeline.Load().lines {
-		l.Deliver(s)
-	}
+	p.pipeline.Load().fan.Deliver(s)
 }
 
 // Shutdown and ForceFlush are the [Provider]'s to do.
