@@ -16,8 +16,13 @@ import (
 // root is where the file, and every path in an error, has the section.
 const root = "observability.tracing"
 
-// maxFile bounds the file that is read.
-const maxFile = 1 << 20
+const (
+	// maxFile bounds the file that is read.
+	maxFile = 1 << 20
+	// maxMistakes bounds how many mistakes are reported, and what it takes to
+	// find them in a file that is nothing but mistakes.
+	maxMistakes = 100
+)
 
 // Option changes how a configuration is read.
 type Option func(*options)
@@ -158,12 +163,13 @@ type reader struct {
 	// standsFor leads from the path of what the short form was turned into to
 	// the path of the short form.
 	standsFor map[string]string
-	// unusable are the paths of entries that cannot be decoded at all.
-	unusable []string
+	// unusable are the paths of entries, and of host keys in them, that cannot
+	// be decoded at all.
+	unusable map[string]bool
 }
 
 func newReader(o *options) *reader {
-	r := &reader{options: o, env: newEnvironment(o.environ), standsFor: map[string]string{}}
+	r := &reader{options: o, env: newEnvironment(o.environ), standsFor: map[string]string{}, unusable: map[string]bool{}}
 	r.otel = r.decode(r.otelTree())
 	r.app = r.decode(r.appTree())
 	return r
@@ -261,7 +267,6 @@ func (r *reader) spec() (core.Spec, error) {
 		Limits:           merged.Limits,
 		Path:             root,
 		Locate:           r.locate,
-		Quote:            r.quote,
 	}
 	spec.Samplers = r.components("samplers", r.samplerEntries())
 	spec.Exporters = r.components("exporters", r.exporterEntries(spec.Enabled))
@@ -276,16 +281,30 @@ func (r *reader) spec() (core.Spec, error) {
 	if err := spec.Check(r.samplers, r.exporters); err != nil {
 		r.add(err)
 	}
-	for _, e := range slices.Concat(r.errs, r.warnings) {
-		if e.Snippet == "" {
-			e.Snippet = r.quote(e.Position)
-		}
+	if len(r.errs) > 0 {
+		return core.Spec{}, r.mistakes()
 	}
-	if err := r.errs.Sorted(); err != nil {
-		return core.Spec{}, err
-	}
-	spec.Warnings = r.warnings
+	spec.Quote, spec.Warnings = r.quote, r.quoted(r.warnings)
 	return spec, nil
+}
+
+// mistakes returns the first of them by line, each with the line it is in.
+func (r *reader) mistakes() error {
+	_ = r.errs.Sorted() // in place
+	if len(r.errs) > maxMistakes {
+		r.errs = append(r.errs[:maxMistakes], &core.ConfigError{
+			Position: r.errs[maxMistakes].Position,
+			Err:      errors.New("there are more mistakes from here on"),
+		})
+	}
+	return r.quoted(r.errs)
+}
+
+func (r *reader) quoted(errs core.ConfigErrors) core.ConfigErrors {
+	for _, e := range errs {
+		e.Snippet = r.quote(e.Position)
+	}
+	return errs
 }
 
 // add takes over the mistakes that [core.Spec.Check] found, except those in
@@ -297,7 +316,7 @@ func (r *reader) add(err error) {
 		return
 	}
 	for _, e := range found {
-		if slices.ContainsFunc(r.unusable, func(entry string) bool { return strings.HasPrefix(e.Path, entry) }) {
+		if entry, _, _ := strings.Cut(e.Path, "]"); r.unusable[entry+"]"] || r.unusable[e.Path] {
 			continue
 		}
 		path := e.Path
@@ -323,10 +342,10 @@ func (r *reader) components(list string, entries []*node) []core.Component {
 			d.decode(n, &h)
 			for _, e := range core.FieldErrors(errors.Join(d.errs...)) {
 				r.fail(n.locate(e.Path), joinPath(path, e.Path), e.Err)
-				r.unusable = append(r.unusable, joinPath(joinPath(root, path), e.Path))
+				r.unusable[joinPath(joinPath(root, path), e.Path)] = true
 			}
 		} else {
-			r.unusable = append(r.unusable, joinPath(root, path))
+			r.unusable[joinPath(root, path)] = true
 			if n.kind != broken {
 				r.fail(n.pos, path, fmt.Errorf("want a mapping that begins with \"- type:\", not %s", n.what()))
 			}
