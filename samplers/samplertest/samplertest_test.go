@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -41,8 +42,8 @@ func failuresOf(t *testing.T, c testCase, newSampler func() core.Sampler) []stri
 	t.Helper()
 	r := &recorder{TB: t}
 	c.run(r, func(testing.TB) core.Sampler { return newSampler() }, nil)
-	for i := len(r.cleanups) - 1; i >= 0; i-- {
-		r.cleanups[i]()
+	for _, cleanup := range slices.Backward(r.cleanups) {
+		cleanup()
 	}
 	return r.failures
 }
