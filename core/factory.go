@@ -256,7 +256,7 @@ type Field struct {
 	Type    string // "string", "number", "boolean", "duration", "size", "list of string", "map of string", "section"
 	Default string // as one would write it; "" for the empty value
 	Doc     string
-	Fields  []Field // of a section, or of a list's sections
+	Fields  []Field // of a section, or of a list's sections; none if they are those of the struct it stands in
 }
 
 // FieldsOf describes the configuration struct c, whose values are the
@@ -289,7 +289,7 @@ func FieldsOf(c any) (fields []Field, doc string) {
 		for elem.Kind() == reflect.Slice || elem.Kind() == reflect.Pointer {
 			elem = elem.Elem()
 		}
-		if elem.Kind() == reflect.Struct && !isText(elem) {
+		if elem.Kind() == reflect.Struct && !isText(elem) && elem != v.Type() {
 			section := reflect.New(elem).Elem()
 			if elem == sf.Type {
 				section = v.Field(i)
