@@ -110,8 +110,18 @@ type section struct {
 	Propagators      []string          `yaml:"propagators" doc:"formats of the trace context in headers: tracecontext, baggage, b3, b3multi, jaeger, xray, ottrace, or none alone"`
 	Resource         map[string]string `yaml:"resource" doc:"further attributes of the resource"`
 	Limits           core.Limits       `yaml:"limits" doc:"what one span can hold; -1 is no limit"`
+	DecisionWait     *core.Duration    `yaml:"decision_wait" doc:"when an open trace is decided; what ends later follows the decision"`
+	DecisionMemory   decisionMemory    `yaml:"decision_memory" doc:"what is remembered of decided traces, for spans that end later"`
+	MaxBytes         *core.Size        `yaml:"max_bytes" doc:"what traces that wait for their decision may take; above it, fewer are recorded, and their weights say so"`
+	MaxTraceBytes    *core.Size        `yaml:"max_trace_bytes" doc:"what one trace may take of it; a larger one is decided early"`
 	Samplers         []*node           `yaml:"samplers" doc:"which traces to keep: start samplers are asked in order and the first that does not abstain decides; end samplers are asked about every trace"`
 	Exporters        []*node           `yaml:"exporters" doc:"where traces go; each gets all that are kept; by default one otlp exporter"`
+}
+
+// decisionMemory is [core.DecisionMemory] as one source has it.
+type decisionMemory struct {
+	Traces *int           `yaml:"traces" doc:"how many traces; fewer where max_bytes is small"`
+	Age    *core.Duration `yaml:"age" doc:"for how long after the last span"`
 }
 
 // defaults are the values of keys that no source sets.
@@ -122,6 +132,10 @@ func defaults(app string) section {
 		ServiceNamespace: &app,
 		RemoteParent:     &watch,
 		Propagators:      []string{"tracecontext", "baggage"},
+		DecisionWait:     pointer(core.DefaultDecisionWait),
+		DecisionMemory:   decisionMemory{Traces: pointer(core.DefaultDecisionTraces), Age: pointer(core.DefaultDecisionAge)},
+		MaxBytes:         pointer(core.DefaultMaxBytes),
+		// MaxTraceBytes has none: core's depends on MaxBytes.
 	}
 }
 
@@ -133,6 +147,12 @@ type host struct {
 }
 
 var hostKeys = keysOf(reflect.TypeFor[host]())
+
+// listKeys are the keys of the entries of a list that [core] reads, besides
+// type and name.
+var listKeys = map[string]reflect.Type{
+	"samplers": reflect.TypeFor[core.SamplerKeys](),
+}
 
 // attributeKeys are resource attributes that have a key of their own.
 var attributeKeys = []struct {
@@ -265,6 +285,10 @@ func (r *reader) spec() (core.Spec, error) {
 		RemoteParent:     core.RemoteParent(value(merged.RemoteParent)),
 		Propagators:      merged.Propagators,
 		Limits:           merged.Limits,
+		DecisionWait:     value(merged.DecisionWait),
+		DecisionMemory:   core.DecisionMemory{Traces: value(merged.DecisionMemory.Traces), Age: value(merged.DecisionMemory.Age)},
+		MaxBytes:         value(merged.MaxBytes),
+		MaxTraceBytes:    value(merged.MaxTraceBytes),
 		Path:             root,
 		Locate:           r.locate,
 	}
@@ -334,6 +358,10 @@ func (r *reader) add(err error) {
 // components turns the entries of a list into components.
 func (r *reader) components(list string, entries []*node) []core.Component {
 	var all []core.Component
+	entryKeys := hostKeys
+	if t, ok := listKeys[list]; ok {
+		entryKeys = append(slices.Clip(hostKeys), keysOf(t)...)
+	}
 	for i, n := range entries {
 		path := fmt.Sprintf("%s[%d]", list, i)
 		var h host
@@ -353,16 +381,17 @@ func (r *reader) components(list string, entries []*node) []core.Component {
 		all = append(all, core.Component{
 			Type:   h.Type,
 			Name:   h.Name,
-			Decode: func(into any) error { return r.decodeEntry(n, into) },
+			Decode: func(into any) error { return r.decodeEntry(n, into, decoder{skip: entryKeys}) },
+			Host:   func(into any) error { return r.decodeEntry(n, into, decoder{only: keysOf(reflect.TypeOf(into).Elem())}) },
 			Locate: n.locate,
 		})
 	}
 	return all
 }
 
-// decodeEntry reads the component's part of an entry.
-func (r *reader) decodeEntry(n *node, into any) error {
-	d := decoder{hide: r.hide, skip: hostKeys}
+// decodeEntry reads a part of an entry.
+func (r *reader) decodeEntry(n *node, into any, d decoder) error {
+	d.hide = r.hide
 	d.decode(n, into)
 	return errors.Join(d.errs...)
 }
@@ -486,6 +515,8 @@ func listed(list string, entries []*node, at []int) string {
 	}
 	return strings.Join(names, " and ")
 }
+
+func pointer[T any](v T) *T { return &v }
 
 func value[T any](p *T) T {
 	if p == nil {
