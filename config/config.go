@@ -16,8 +16,13 @@ import (
 // root is where the file, and every path in an error, has the section.
 const root = "observability.tracing"
 
-// maxFile bounds the file that is read.
-const maxFile = 1 << 20
+const (
+	// maxFile bounds the file that is read.
+	maxFile = 1 << 20
+	// maxMistakes bounds how many mistakes are reported, and what it takes to
+	// find them in a file that is nothing but mistakes.
+	maxMistakes = 100
+)
 
 // Option changes how a configuration is read.
 type Option func(*options)
@@ -105,8 +110,18 @@ type section struct {
 	Propagators      []string          `yaml:"propagators" doc:"formats of the trace context in headers: tracecontext, baggage, b3, b3multi, jaeger, xray, ottrace, or none alone"`
 	Resource         map[string]string `yaml:"resource" doc:"further attributes of the resource"`
 	Limits           core.Limits       `yaml:"limits" doc:"what one span can hold; -1 is no limit"`
+	DecisionWait     *core.Duration    `yaml:"decision_wait" doc:"when an open trace is decided; what ends later follows the decision"`
+	DecisionMemory   decisionMemory    `yaml:"decision_memory" doc:"what is remembered of decided traces, for spans that end later"`
+	MaxBytes         *core.Size        `yaml:"max_bytes" doc:"what traces that wait for their decision may take; above it, fewer are recorded, and their weights say so"`
+	MaxTraceBytes    *core.Size        `yaml:"max_trace_bytes" doc:"what one trace may take of it; a larger one is decided early"`
 	Samplers         []*node           `yaml:"samplers" doc:"which traces to keep: start samplers are asked in order and the first that does not abstain decides; end samplers are asked about every trace"`
 	Exporters        []*node           `yaml:"exporters" doc:"where traces go; each gets all that are kept; by default one otlp exporter"`
+}
+
+// decisionMemory is [core.DecisionMemory] as one source has it.
+type decisionMemory struct {
+	Traces *int           `yaml:"traces" doc:"how many traces; fewer where max_bytes is small"`
+	Age    *core.Duration `yaml:"age" doc:"for how long after the last span"`
 }
 
 // defaults are the values of keys that no source sets.
@@ -117,6 +132,10 @@ func defaults(app string) section {
 		ServiceNamespace: &app,
 		RemoteParent:     &watch,
 		Propagators:      []string{"tracecontext", "baggage"},
+		DecisionWait:     pointer(core.DefaultDecisionWait),
+		DecisionMemory:   decisionMemory{Traces: pointer(core.DefaultDecisionTraces), Age: pointer(core.DefaultDecisionAge)},
+		MaxBytes:         pointer(core.DefaultMaxBytes),
+		// MaxTraceBytes has none: core's depends on MaxBytes.
 	}
 }
 
@@ -128,6 +147,12 @@ type host struct {
 }
 
 var hostKeys = keysOf(reflect.TypeFor[host]())
+
+// listKeys are the keys of the entries of a list that [core] reads, besides
+// type and name.
+var listKeys = map[string]reflect.Type{
+	"samplers": reflect.TypeFor[core.SamplerKeys](),
+}
 
 // attributeKeys are resource attributes that have a key of their own.
 var attributeKeys = []struct {
@@ -158,12 +183,13 @@ type reader struct {
 	// standsFor leads from the path of what the short form was turned into to
 	// the path of the short form.
 	standsFor map[string]string
-	// unusable are the paths of entries that cannot be decoded at all.
-	unusable []string
+	// unusable are the paths of entries, and of host keys in them, that cannot
+	// be decoded at all.
+	unusable map[string]bool
 }
 
 func newReader(o *options) *reader {
-	r := &reader{options: o, env: newEnvironment(o.environ), standsFor: map[string]string{}}
+	r := &reader{options: o, env: newEnvironment(o.environ), standsFor: map[string]string{}, unusable: map[string]bool{}}
 	r.otel = r.decode(r.otelTree())
 	r.app = r.decode(r.appTree())
 	return r
@@ -259,9 +285,12 @@ func (r *reader) spec() (core.Spec, error) {
 		RemoteParent:     core.RemoteParent(value(merged.RemoteParent)),
 		Propagators:      merged.Propagators,
 		Limits:           merged.Limits,
+		DecisionWait:     value(merged.DecisionWait),
+		DecisionMemory:   core.DecisionMemory{Traces: value(merged.DecisionMemory.Traces), Age: value(merged.DecisionMemory.Age)},
+		MaxBytes:         value(merged.MaxBytes),
+		MaxTraceBytes:    value(merged.MaxTraceBytes),
 		Path:             root,
 		Locate:           r.locate,
-		Quote:            r.quote,
 	}
 	spec.Samplers = r.components("samplers", r.samplerEntries())
 	spec.Exporters = r.components("exporters", r.exporterEntries(spec.Enabled))
@@ -276,16 +305,30 @@ func (r *reader) spec() (core.Spec, error) {
 	if err := spec.Check(r.samplers, r.exporters); err != nil {
 		r.add(err)
 	}
-	for _, e := range slices.Concat(r.errs, r.warnings) {
-		if e.Snippet == "" {
-			e.Snippet = r.quote(e.Position)
-		}
+	if len(r.errs) > 0 {
+		return core.Spec{}, r.mistakes()
 	}
-	if err := r.errs.Sorted(); err != nil {
-		return core.Spec{}, err
-	}
-	spec.Warnings = r.warnings
+	spec.Quote, spec.Warnings = r.quote, r.quoted(r.warnings)
 	return spec, nil
+}
+
+// mistakes returns the first of them by line, each with the line it is in.
+func (r *reader) mistakes() error {
+	_ = r.errs.Sorted() // in place
+	if len(r.errs) > maxMistakes {
+		r.errs = append(r.errs[:maxMistakes], &core.ConfigError{
+			Position: r.errs[maxMistakes].Position,
+			Err:      errors.New("there are more mistakes from here on"),
+		})
+	}
+	return r.quoted(r.errs)
+}
+
+func (r *reader) quoted(errs core.ConfigErrors) core.ConfigErrors {
+	for _, e := range errs {
+		e.Snippet = r.quote(e.Position)
+	}
+	return errs
 }
 
 // add takes over the mistakes that [core.Spec.Check] found, except those in
@@ -297,7 +340,7 @@ func (r *reader) add(err error) {
 		return
 	}
 	for _, e := range found {
-		if slices.ContainsFunc(r.unusable, func(entry string) bool { return strings.HasPrefix(e.Path, entry) }) {
+		if entry, _, _ := strings.Cut(e.Path, "]"); r.unusable[entry+"]"] || r.unusable[e.Path] {
 			continue
 		}
 		path := e.Path
@@ -315,6 +358,10 @@ func (r *reader) add(err error) {
 // components turns the entries of a list into components.
 func (r *reader) components(list string, entries []*node) []core.Component {
 	var all []core.Component
+	entryKeys := hostKeys
+	if t, ok := listKeys[list]; ok {
+		entryKeys = append(slices.Clip(hostKeys), keysOf(t)...)
+	}
 	for i, n := range entries {
 		path := fmt.Sprintf("%s[%d]", list, i)
 		var h host
@@ -323,10 +370,10 @@ func (r *reader) components(list string, entries []*node) []core.Component {
 			d.decode(n, &h)
 			for _, e := range core.FieldErrors(errors.Join(d.errs...)) {
 				r.fail(n.locate(e.Path), joinPath(path, e.Path), e.Err)
-				r.unusable = append(r.unusable, joinPath(joinPath(root, path), e.Path))
+				r.unusable[joinPath(joinPath(root, path), e.Path)] = true
 			}
 		} else {
-			r.unusable = append(r.unusable, joinPath(root, path))
+			r.unusable[joinPath(root, path)] = true
 			if n.kind != broken {
 				r.fail(n.pos, path, fmt.Errorf("want a mapping that begins with \"- type:\", not %s", n.what()))
 			}
@@ -334,16 +381,17 @@ func (r *reader) components(list string, entries []*node) []core.Component {
 		all = append(all, core.Component{
 			Type:   h.Type,
 			Name:   h.Name,
-			Decode: func(into any) error { return r.decodeEntry(n, into) },
+			Decode: func(into any) error { return r.decodeEntry(n, into, decoder{skip: entryKeys}) },
+			Host:   func(into any) error { return r.decodeEntry(n, into, decoder{only: keysOf(reflect.TypeOf(into).Elem())}) },
 			Locate: n.locate,
 		})
 	}
 	return all
 }
 
-// decodeEntry reads the component's part of an entry.
-func (r *reader) decodeEntry(n *node, into any) error {
-	d := decoder{hide: r.hide, skip: hostKeys}
+// decodeEntry reads a part of an entry.
+func (r *reader) decodeEntry(n *node, into any, d decoder) error {
+	d.hide = r.hide
 	d.decode(n, into)
 	return errors.Join(d.errs...)
 }
@@ -467,6 +515,8 @@ func listed(list string, entries []*node, at []int) string {
 	}
 	return strings.Join(names, " and ")
 }
+
+func pointer[T any](v T) *T { return &v }
 
 func value[T any](p *T) T {
 	if p == nil {

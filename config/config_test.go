@@ -8,8 +8,10 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
@@ -157,6 +159,41 @@ func TestTooLarge(t *testing.T) {
 	_, err := config.Load(path, append(registries(t), config.Environ(nil))...)
 	if want := path + ": the file is larger than 1 MiB"; err == nil || err.Error() != want {
 		t.Errorf("got %v, want %s", err, want)
+	}
+}
+
+// TestManyMistakes: files that are nothing but mistakes are answered at once.
+func TestManyMistakes(t *testing.T) {
+	repeat := func(before, text, after string) string {
+		var b strings.Builder
+		b.WriteString(before)
+		for i := 0; b.Len() < 1<<20-2*len(text)-len(after)-16; i++ {
+			b.WriteString(strings.ReplaceAll(text, "#", strconv.Itoa(i)))
+		}
+		return b.String() + after
+	}
+	for name, text := range map[string]string{
+		"unknown keys":   repeat(tracing(""), "    k#:\n", ""),
+		"in one line":    repeat("observability: {tracing: {", "k#: 1,", "}}"),
+		"duplicate keys": repeat(tracing("resource:"), "      k:\n", ""),
+		"entries":        repeat(tracing("samplers:"), "    - {}\n", ""),
+		"no entries":     repeat(tracing("exporters:"), "    - x\n", ""),
+		"variables":      repeat(tracing("propagators:"), "    - ${X#}\n", ""),
+		"values":         repeat(tracing("resource:"), "      k#: []\n", ""),
+		"long scalar":    repeat(tracing("endpoint: >"), "      a${b\n", ""),
+	} {
+		t.Run(name, func(t *testing.T) {
+			began := time.Now()
+			_, err := parse(t, text)
+			var all core.ConfigErrors
+			if !errors.As(err, &all) || len(all) > 101 {
+				t.Errorf("%d mistakes are reported", len(all))
+			}
+			if took := time.Since(began); took > 20*time.Second {
+				t.Errorf("took %v", took)
+			}
+			t.Logf("%v, %d bytes of message", time.Since(began), len(err.Error()))
+		})
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"encoding"
 	"errors"
 	"fmt"
+	"maps"
 	"reflect"
 	"slices"
 	"strconv"
@@ -34,20 +35,26 @@ func (d *decoder) decode(n *node, into any) {
 
 // fail returns false.
 func (d *decoder) fail(path, format string, args ...any) bool {
+	if d.full() {
+		return false
+	}
 	d.errs = append(d.errs, &core.FieldError{Path: path, Err: fmt.Errorf(format, args...)})
 	return false
 }
 
+// full tells that there are more mistakes than will be reported.
+func (d *decoder) full() bool { return len(d.errs) > maxMistakes }
+
 // value reads n into v and reports whether it could. Null leaves v as it is.
 func (d *decoder) value(n *node, v reflect.Value, path string) bool {
-	if into, ok := v.Addr().Interface().(**node); ok {
+	if into, ok := reflect.TypeAssert[**node](v.Addr()); ok {
 		*into = n
 		return true
 	}
 	if n.kind == null || n.kind == broken {
 		return n.kind == null
 	}
-	if into, ok := v.Addr().Interface().(encoding.TextUnmarshaler); ok {
+	if into, ok := reflect.TypeAssert[encoding.TextUnmarshaler](v.Addr()); ok {
 		return d.text(n, into, path)
 	}
 	switch v.Kind() {
@@ -110,6 +117,9 @@ func (d *decoder) mapping(n *node, v reflect.Value, path string) bool {
 		if f, ok := fields[m.key]; ok {
 			all = d.value(m.value, f, at) && all
 			continue
+		}
+		if d.full() {
+			return false
 		}
 		if m.value.kind != scalar {
 			d.hide(m.value) // it may be a misspelled key with secrets inside
@@ -286,9 +296,7 @@ func fieldsOf(v reflect.Value) map[string]reflect.Value {
 	for i := range v.NumField() {
 		switch key, inline := core.FieldKey(v.Type().Field(i)); {
 		case inline:
-			for k, f := range fieldsOf(v.Field(i)) {
-				fields[k] = f
-			}
+			maps.Copy(fields, fieldsOf(v.Field(i)))
 		case key != "":
 			fields[key] = v.Field(i)
 		}
@@ -299,10 +307,10 @@ func fieldsOf(v reflect.Value) map[string]reflect.Value {
 // keysOf returns the keys of a struct in its order.
 func keysOf(t reflect.Type) []string {
 	var keys []string
-	for i := range t.NumField() {
-		switch key, inline := core.FieldKey(t.Field(i)); {
+	for f := range t.Fields() {
+		switch key, inline := core.FieldKey(f); {
 		case inline:
-			keys = append(keys, keysOf(t.Field(i).Type)...)
+			keys = append(keys, keysOf(f.Type)...)
 		case key != "":
 			keys = append(keys, key)
 		}

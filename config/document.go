@@ -83,6 +83,10 @@ func newDocument(name string, data []byte) (*document, core.ConfigErrors) {
 	return d, nil
 }
 
+// bareReference finds ${NAME} without quotes inside { } or [ ], where YAML
+// takes its braces for its own.
+var bareReference = regexp.MustCompile(`[{\[].*\$\{`)
+
 // explain turns an error of the parser into a position and a sentence.
 func (d *document) explain(err error) (line, col int, _ error) {
 	var load *yaml.LoadError
@@ -106,7 +110,7 @@ func (d *document) explain(err error) (line, col int, _ error) {
 		return line, col, fmt.Errorf("nested deeper than %d levels", maxDepth)
 	case strings.Contains(indent, "\t") || strings.Contains(load.Message, "tab character"):
 		return line, strings.IndexByte(text, '\t') + 1, errors.New("a tab: YAML is indented with spaces")
-	case strings.Contains(text, "${") && strings.ContainsAny(text[:strings.Index(text, "${")], "{["):
+	case bareReference.MatchString(text):
 		return line, col, fmt.Errorf("not YAML: %s (inside { } and [ ], ${...} needs quotes)", load.Message)
 	case load.ContextMsg != "":
 		return line, col, fmt.Errorf("not YAML: %s: %s", load.ContextMsg, load.Message)
@@ -152,8 +156,12 @@ func (d *document) hide(position string) {
 // is quoted without anybody knowing what its keys mean.
 var looksSecret = regexp.MustCompile(`(?i)(?:secret|token|passw|credential|auth|api[-_]?key|private|header|cookie|connection)[^:=]*[:=]\s*()|://()[^/\s@]+@`)
 
-// maxQuote is how many characters of a line are quoted.
-const maxQuote = 100
+const (
+	// maxQuote is how many characters of a line are quoted.
+	maxQuote = 100
+	// maxLine is how long a line can be that is quoted from.
+	maxLine = 4096
+)
 
 // quote returns the line at a position, and a caret below the column.
 func (d *document) quote(position string) string {
@@ -161,15 +169,16 @@ func (d *document) quote(position string) string {
 	if name != d.name || line < 1 || col < 1 {
 		return ""
 	}
-	text := []rune(d.line(line))
-	if len(text) == 0 {
+	whole := d.line(line)
+	if whole == "" || len(whole) > maxLine {
 		return ""
 	}
+	text := []rune(whole)
 	d.mu.Lock()
 	from, secret := d.hidden[line]
 	d.mu.Unlock()
-	if at := looksSecret.FindStringSubmatchIndex(string(text)); at != nil {
-		if n := utf8.RuneCountInString(string(text)[:max(at[2], at[4])]) + 1; !secret || n < from {
+	if at := looksSecret.FindStringSubmatchIndex(whole); at != nil {
+		if n := utf8.RuneCountInString(whole[:max(at[2], at[4])]) + 1; !secret || n < from {
 			from, secret = n, true
 		}
 	}

@@ -1,7 +1,6 @@
 package config
 
 import (
-	"errors"
 	"fmt"
 	"maps"
 	"reflect"
@@ -33,8 +32,7 @@ var variableName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
 
 // substitute replaces ${NAME}, ${NAME:-default} and $$ in a scalar. What a
 // variable holds is not looked at again.
-func (env environment) substitute(text string) (string, error) {
-	var errs []error
+func (env environment) substitute(text string) (_ string, errs []error) {
 	out := reference.ReplaceAllStringFunc(text, func(ref string) string {
 		if ref == "$$" {
 			return "$"
@@ -42,6 +40,7 @@ func (env environment) substitute(text string) (string, error) {
 		inner, closed := strings.CutSuffix(ref[len("${"):], "}")
 		name, fallback, hasDefault := strings.Cut(inner, ":-")
 		value, set := env[name]
+		ref = short(ref)
 		switch {
 		case !closed:
 			errs = append(errs, fmt.Errorf("%s is not closed (a $ that is meant is written $$)", ref))
@@ -58,7 +57,7 @@ func (env environment) substitute(text string) (string, error) {
 		}
 		return ""
 	})
-	return out, errors.Join(errs...)
+	return out, errs
 }
 
 // prefix leads the names of the application's variables.

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/riffletrace/riffle/core"
@@ -32,10 +33,8 @@ func Host() []core.Field {
 
 // VariableOf is the application's variable for a key, "" if it has none.
 func VariableOf(key string) string {
-	for _, k := range variables() {
-		if k == key {
-			return prefix("fluxbase") + strings.ToUpper(key)
-		}
+	if !slices.Contains(variables(), key) {
+		return ""
 	}
-	return ""
+	return prefix("fluxbase") + strings.ToUpper(key)
 }

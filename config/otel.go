@@ -152,7 +152,7 @@ func readPropagators(_ *reader, tree *node, name, value string) error {
 }
 
 func readSampler(r *reader, tree *node, name, value string) error {
-	rate := ""
+	var rate string
 	switch strings.TrimPrefix(strings.ToLower(value), "parentbased_") {
 	case "always_on":
 		rate = "1"

@@ -49,10 +49,18 @@ func (n *node) what() string {
 		return "an empty value"
 	default:
 		if n.quoted {
-			return "the string " + strconv.Quote(n.text)
+			return "the string " + strconv.Quote(short(n.text))
 		}
-		return strconv.Quote(n.text)
+		return strconv.Quote(short(n.text))
 	}
+}
+
+// short cuts a text that goes into a message.
+func short(s string) string {
+	if r := []rune(s); len(r) > 60 {
+		return string(r[:60]) + "..."
+	}
+	return s
 }
 
 func (n *node) member(key string) member {
@@ -190,14 +198,16 @@ type builder struct {
 }
 
 func (b *builder) fail(y *yaml.Node, path, format string, args ...any) *node {
-	b.errs = append(b.errs, &core.ConfigError{Position: b.doc.at(y), Path: path, Err: fmt.Errorf(format, args...)})
+	if len(b.errs) <= maxMistakes {
+		b.errs = append(b.errs, &core.ConfigError{Position: b.doc.at(y), Path: path, Err: fmt.Errorf(format, args...)})
+	}
 	return &node{kind: broken, pos: b.doc.at(y)}
 }
 
 // section returns the tree of the section, nil if the file has none.
 func (b *builder) section() *node {
 	y, path := b.doc.root, ""
-	for _, key := range strings.Split(root, ".") {
+	for key := range strings.SplitSeq(root, ".") {
 		if y = target(y); y.Kind != yaml.MappingNode {
 			if y.Tag != "!!null" {
 				b.fail(y, path, "want a mapping, not %s", b.node(y, path).what())
@@ -384,10 +394,15 @@ func (b *builder) scalar(n *node, y *yaml.Node, path string) *node {
 			return b.fail(y, path, "tag %s is not supported", y.Tag)
 		}
 	}
-	var err error
-	if n.text, err = b.env.substitute(y.Value); err != nil {
-		return b.fail(y, path, "%w", err)
+	text, errs := b.env.substitute(y.Value)
+	for _, err := range errs {
+		b.fail(y, path, "%w", err)
 	}
+	if len(errs) > 0 {
+		n.kind = broken
+		return n
+	}
+	n.text = text
 	if !n.quoted && slices.Contains([]string{"", "~", "null", "Null", "NULL"}, n.text) {
 		n.kind = null
 	}

@@ -8,13 +8,27 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/riffletrace/riffle/core/units"
+	"github.com/riffletrace/riffle/core/internal/nearest"
 )
 
 // FieldError is a mistake in a configuration entry.
-type FieldError = units.FieldError
+type FieldError struct {
+	// Path is inside the entry: "rate", "rules[2].route"; "" is the entry.
+	Path string
+	Err  error
+}
 
-// FieldErrors takes a joined error apart. An error that is no [FieldError]
+func (e *FieldError) Error() string {
+	if e.Path == "" {
+		return e.Err.Error()
+	}
+	return e.Path + ": " + e.Err.Error()
+}
+
+func (e *FieldError) Unwrap() error { return e.Err }
+
+// FieldErrors takes a joined error apart. An error with a method FieldPath, of a
+// package that does not import this one, counts as a [FieldError]; any other
 // becomes one about the entry as a whole.
 func FieldErrors(err error) []*FieldError {
 	if err == nil {
@@ -22,6 +36,12 @@ func FieldErrors(err error) []*FieldError {
 	}
 	if fe, ok := err.(*FieldError); ok { //nolint:errorlint // a wrapped one has lost its place to stand
 		return []*FieldError{fe}
+	}
+	if fe, ok := err.(interface { //nolint:errorlint // likewise
+		FieldPath() string
+		Unwrap() error
+	}); ok {
+		return []*FieldError{{Path: fe.FieldPath(), Err: fe.Unwrap()}}
 	}
 	if joined, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // likewise
 		var all []*FieldError
@@ -117,44 +137,7 @@ func cutLast(s string) (before string, n int, ok bool) {
 }
 
 // Nearest returns the candidate that s was probably meant to be, or "".
-func Nearest(s string, candidates []string) string {
-	best, bestDistance := "", max(2, len(s)/3)+1
-	for _, c := range candidates {
-		if d := editDistance(strings.ToLower(s), c); d < bestDistance && d < len(c) {
-			best, bestDistance = c, d
-		}
-	}
-	return best
-}
-
-// editDistance counts the insertions, deletions, substitutions and
-// transpositions of neighbours between a and b.
-func editDistance(a, b string) int {
-	if len(a) > 64 || len(b) > 64 {
-		return max(len(a), len(b))
-	}
-	var before []int
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		next := make([]int, len(b)+1)
-		next[0] = i + 1
-		for j := range len(b) {
-			cost := 1
-			if a[i] == b[j] {
-				cost = 0
-			}
-			next[j+1] = min(row[j]+cost, row[j+1]+1, next[j]+1)
-			if i > 0 && j > 0 && a[i] == b[j-1] && a[i-1] == b[j] {
-				next[j+1] = min(next[j+1], before[j-1]+1)
-			}
-		}
-		before, row = row, next
-	}
-	return row[len(b)]
-}
+func Nearest(s string, candidates []string) string { return nearest.Of(s, candidates) }
 
 // configErrorsOf places the mistakes of the entry at path.
 func configErrorsOf(c Component, path string, err error) ConfigErrors {

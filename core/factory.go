@@ -98,6 +98,9 @@ type Component struct {
 	// holds the defaults. It is strict; its errors are [FieldError]s, joined,
 	// with a path inside the entry. nil leaves the defaults.
 	Decode func(into any) error
+	// Host reads, likewise, the keys of the entry that belong to the host, besides
+	// type and name: into a [SamplerKeys] for a sampler. nil: there are none.
+	Host func(into any) error
 	// Locate tells where a path inside the entry stands: "fluxbase.yaml:12:9".
 	// It is nil, or returns "", when the entry was made in Go.
 	Locate func(path string) string
@@ -256,11 +259,13 @@ type Field struct {
 	Type    string // "string", "number", "boolean", "duration", "size", "list of string", "map of string", "section"
 	Default string // as one would write it; "" for the empty value
 	Doc     string
-	Fields  []Field // of a section, or of a list's sections
+	Fields  []Field // of a section, or of a list's sections; none if they are those of the struct it stands in
 }
 
 // FieldsOf describes the configuration struct c, whose values are the
 // defaults. doc is that of its blank field.
+//
+// A struct that holds itself is described once; the inner one has no Fields.
 func FieldsOf(c any) (fields []Field, doc string) {
 	v := reflect.ValueOf(c)
 	for v.Kind() == reflect.Pointer {
@@ -269,6 +274,11 @@ func FieldsOf(c any) (fields []Field, doc string) {
 	if v.Kind() != reflect.Struct {
 		return nil, ""
 	}
+	return fieldsOf(v, nil)
+}
+
+func fieldsOf(v reflect.Value, outer []reflect.Type) (fields []Field, doc string) {
+	outer = append(outer, v.Type())
 	for i := range v.NumField() {
 		sf := v.Type().Field(i)
 		if sf.Name == "_" {
@@ -277,7 +287,7 @@ func FieldsOf(c any) (fields []Field, doc string) {
 		}
 		key, inline := FieldKey(sf)
 		if inline {
-			more, _ := FieldsOf(v.Field(i).Interface())
+			more, _ := fieldsOf(v.Field(i), outer)
 			fields = append(fields, more...)
 			continue
 		}
@@ -289,12 +299,14 @@ func FieldsOf(c any) (fields []Field, doc string) {
 		for elem.Kind() == reflect.Slice || elem.Kind() == reflect.Pointer {
 			elem = elem.Elem()
 		}
-		if elem.Kind() == reflect.Struct && !isText(elem) {
+		if elem.Kind() == reflect.Struct && !isText(elem) && elem != v.Type() {
 			section := reflect.New(elem).Elem()
 			if elem == sf.Type {
 				section = v.Field(i)
 			}
-			f.Fields, _ = FieldsOf(section.Interface())
+			if !slices.Contains(outer, elem) {
+				f.Fields, _ = fieldsOf(section, outer)
+			}
 		} else if fv := v.Field(i); !fv.IsZero() || fv.Kind() == reflect.Bool {
 			f.Default = defaultText(fv)
 		}
@@ -322,6 +334,9 @@ func isText(t reflect.Type) bool {
 }
 
 func typeName(t reflect.Type) string {
+	if t.Kind() == reflect.Pointer {
+		return typeName(t.Elem())
+	}
 	if n, ok := reflect.Zero(t).Interface().(interface{ ConfigType() string }); ok {
 		return n.ConfigType()
 	}
@@ -332,8 +347,6 @@ func typeName(t reflect.Type) string {
 		return "string"
 	}
 	switch t.Kind() {
-	case reflect.Pointer:
-		return typeName(t.Elem())
 	case reflect.Bool:
 		return "boolean"
 	case reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64,

@@ -3,6 +3,8 @@ package core
 import (
 	"log/slog"
 
+	"go.opentelemetry.io/otel"
+	"go.opentelemetry.io/otel/metric"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 )
 
@@ -14,10 +16,11 @@ type options struct {
 	exporters *Registry[Exporter]
 	logger    *slog.Logger
 	ids       sdktrace.IDGenerator
+	meters    metric.MeterProvider
 }
 
 func newOptions(opts []Option) *options {
-	o := &options{samplers: &Samplers, exporters: &Exporters, logger: slog.Default()}
+	o := &options{samplers: &Samplers, exporters: &Exporters, logger: slog.Default(), meters: otel.GetMeterProvider()}
 	for _, opt := range opts {
 		opt(o)
 	}
@@ -44,4 +47,10 @@ func WithLogger(l *slog.Logger) Option {
 // generator. The low 56 bits of its trace IDs must be random.
 func WithIDGenerator(g sdktrace.IDGenerator) Option {
 	return func(o *options) { o.ids = g }
+}
+
+// WithMeterProvider measures riffle itself with m instead of the global
+// provider.
+func WithMeterProvider(m metric.MeterProvider) Option {
+	return func(o *options) { o.meters = m }
 }

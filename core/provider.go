@@ -11,6 +11,7 @@ import (
 	"go.opentelemetry.io/otel/propagation"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/trace"
+	"go.opentelemetry.io/otel/trace/noop"
 
 	"github.com/riffletrace/riffle/core/delivery"
 )
@@ -19,7 +20,8 @@ import (
 // exporters. Make one with [New]; it is safe for concurrent use.
 type Provider struct {
 	spec       Spec
-	sdk        *sdktrace.TracerProvider
+	tracers    trace.TracerProvider
+	sdk        *sdktrace.TracerProvider // tracers, unless tracing is off
 	propagator propagation.TextMapPropagator
 	pipeline   *atomic.Pointer[pipeline]
 
@@ -45,8 +47,12 @@ type Kept struct {
 type pipeline struct {
 	samplers *samplerList
 	start    *startRules
+	buffer   *buffer // nil if no sampler waits for the end of spans
 	fan      delivery.Fan
 	lines    []line
+	closed   atomic.Bool
+	// unobserve ends the pipeline's metrics.
+	unobserve func() error
 }
 
 type line struct {
@@ -75,7 +81,7 @@ func New(ctx context.Context, spec Spec, opts ...Option) (*Provider, error) {
 	}
 	p := &Provider{spec: spec, propagator: propagator, pipeline: new(atomic.Pointer[pipeline]), stopped: make(chan struct{})}
 	if !spec.Enabled {
-		p.sdk = sdktrace.NewTracerProvider(sdktrace.WithSampler(sdktrace.NeverSample()))
+		p.tracers = noop.NewTracerProvider() // passes the parents of other services on
 		return p, nil
 	}
 	res, err := newResource(ctx, &spec)
@@ -85,6 +91,9 @@ func New(ctx context.Context, spec Spec, opts ...Option) (*Provider, error) {
 	pl, err := newPipeline(ctx, &spec, o)
 	if err != nil {
 		return nil, err
+	}
+	if pl.unobserve, err = pl.observe(o.meters); err != nil {
+		return nil, errors.Join(fmt.Errorf("registering metrics: %w", err), pl.shutdown(ctx))
 	}
 	p.pipeline.Store(pl)
 	sdkOpts := []sdktrace.TracerProviderOption{
@@ -97,6 +106,10 @@ func New(ctx context.Context, spec Spec, opts ...Option) (*Provider, error) {
 		sdkOpts = append(sdkOpts, sdktrace.WithIDGenerator(o.ids))
 	}
 	p.sdk = sdktrace.NewTracerProvider(sdkOpts...)
+	p.tracers = p.sdk
+	if pl.buffer != nil {
+		pl.buffer.start(p.sdk, o.logger)
+	}
 	return p, nil
 }
 
@@ -132,11 +145,17 @@ func newPipeline(ctx context.Context, spec *Spec, o *options) (*pipeline, error)
 	if len(errs) > 0 {
 		return nil, errors.Join(spec.quoted(errs).Sorted(), pl.shutdown(ctx))
 	}
+	if samplers.watches() {
+		pl.buffer = newBuffer(start, samplers, spec.bufferLimits(), pl.deliver)
+	}
 	return pl, nil
 }
 
+// deliver hands a kept trace to every line.
+func (pl *pipeline) deliver(k Kept) { pl.fan.Deliver(k.Spans...) }
+
 // TracerProvider is what instrumentation takes.
-func (p *Provider) TracerProvider() trace.TracerProvider { return p.sdk }
+func (p *Provider) TracerProvider() trace.TracerProvider { return p.tracers }
 
 // Propagator reads and writes trace context as the spec says.
 func (p *Provider) Propagator() propagation.TextMapPropagator { return p.propagator }
@@ -145,7 +164,7 @@ func (p *Provider) Propagator() propagation.TextMapPropagator { return p.propaga
 // a function that puts back what was there.
 func (p *Provider) Install() (undo func()) {
 	tp, prop := otel.GetTracerProvider(), otel.GetTextMapPropagator()
-	otel.SetTracerProvider(p.sdk)
+	otel.SetTracerProvider(p.tracers)
 	otel.SetTextMapPropagator(p.propagator)
 	return func() {
 		otel.SetTracerProvider(tp)
@@ -155,38 +174,58 @@ func (p *Provider) Install() (undo func()) {
 
 // Keep lets others speak for a trace: it is kept if its randomness reaches t,
 // for the reason given. It reports whether the trace is one that riffle still
-// holds; what it no longer holds, or never recorded, cannot be kept.
-func (*Provider) Keep(trace.TraceID, Threshold, string) bool { return false }
+// knows; what it has forgotten, or never recorded, cannot be kept.
+func (p *Provider) Keep(id trace.TraceID, t Threshold, reason string) bool {
+	pl := p.pipeline.Load()
+	if pl == nil || pl.buffer == nil {
+		return false
+	}
+	return pl.buffer.keep(id, t, reason)
+}
 
 // ForceFlush hands over what is decided and sends what the lines hold,
-// bounded by ctx.
+// bounded by ctx. It does not decide open traces.
 func (p *Provider) ForceFlush(ctx context.Context) error {
 	pl := p.pipeline.Load()
 	if pl == nil {
 		return nil
 	}
+	if pl.buffer != nil {
+		if err := pl.buffer.flush(ctx); err != nil {
+			return fmt.Errorf("asking trace samplers: %w", err)
+		}
+	}
 	return pl.each(func(l line) error { return l.ForceFlush(ctx) })
 }
 
-// Shutdown hands over what is left, closes the lines within ctx and ends all
-// goroutines, also when ctx is done already. A second call waits for the
-// first.
+// Shutdown decides every open trace, hands over what is kept, closes the lines
+// within ctx and ends all goroutines, also when ctx is done already. A second
+// call waits for the first.
 func (p *Provider) Shutdown(ctx context.Context) error {
 	p.stop.Do(func() {
 		defer close(p.stopped)
+		pl := p.pipeline.Load()
+		if pl == nil {
+			return
+		}
+		pl.closed.Store(true)
 		// The SDK's own Shutdown calls no processor when ctx is done. It only has
 		// to stop making spans; the pipeline is closed below.
-		p.err = p.sdk.Shutdown(context.WithoutCancel(ctx))
-		if pl := p.pipeline.Load(); pl != nil {
-			p.err = errors.Join(p.err, pl.shutdown(ctx))
-		}
+		p.err = errors.Join(p.sdk.Shutdown(context.WithoutCancel(ctx)), pl.shutdown(ctx))
 	})
 	<-p.stopped
 	return p.err
 }
 
 func (pl *pipeline) shutdown(ctx context.Context) error {
-	return errors.Join(pl.samplers.shutdown(ctx), pl.each(func(l line) error { return l.Shutdown(ctx) }))
+	if pl.buffer != nil {
+		pl.buffer.shutdown(ctx)
+	}
+	var err error
+	if pl.unobserve != nil {
+		err = pl.unobserve()
+	}
+	return errors.Join(err, pl.samplers.shutdown(ctx), pl.each(func(l line) error { return l.Shutdown(ctx) }))
 }
 
 // each runs f for all lines at once, so that one that is slow takes no time
@@ -210,17 +249,34 @@ func (pl *pipeline) each(f func(line) error) error {
 type liveSampler struct{ pipeline *atomic.Pointer[pipeline] }
 
 func (s liveSampler) ShouldSample(p sdktrace.SamplingParameters) sdktrace.SamplingResult {
-	return s.pipeline.Load().start.sample(p)
+	pl := s.pipeline.Load()
+	switch {
+	case pl.closed.Load():
+		return sdktrace.SamplingResult{Decision: sdktrace.Drop, Tracestate: trace.SpanContextFromContext(p.ParentContext).TraceState()}
+	case pl.buffer != nil:
+		return pl.buffer.sample(p)
+	default:
+		return pl.start.sample(p)
+	}
 }
 
 func (s liveSampler) Description() string { return s.pipeline.Load().start.description() }
 
 type liveProcessor struct{ pipeline *atomic.Pointer[pipeline] }
 
-func (liveProcessor) OnStart(context.Context, sdktrace.ReadWriteSpan) {}
+func (p liveProcessor) OnStart(_ context.Context, s sdktrace.ReadWriteSpan) {
+	if b := p.pipeline.Load().buffer; b != nil {
+		b.started(s)
+	}
+}
 
 func (p liveProcessor) OnEnd(s sdktrace.ReadOnlySpan) {
-	p.pipeline.Load().fan.Deliver(s)
+	pl := p.pipeline.Load()
+	if pl.buffer != nil {
+		pl.buffer.ended(s)
+		return
+	}
+	pl.fan.Deliver(s)
 }
 
 // Shutdown and ForceFlush are the [Provider]'s to do.

@@ -12,8 +12,10 @@ import (
 	"time"
 
 	"go.opentelemetry.io/otel"
+	"go.opentelemetry.io/otel/attribute"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/riffletrace/riffle/core"
 )
@@ -76,9 +78,13 @@ func TestDisabledRecordsNothing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, s := p.TracerProvider().Tracer("").Start(t.Context(), "root")
-	if s.IsRecording() || s.SpanContext().IsSampled() {
+	parent := remoteContext(t, "000000000000000000000000000000ff", "ot=th:8", true)
+	_, s := p.TracerProvider().Tracer("").Start(parent, "root")
+	if s.IsRecording() {
 		t.Error("a span of a disabled provider is recorded")
+	}
+	if got, want := s.SpanContext(), trace.SpanContextFromContext(parent); !got.Equal(want) {
+		t.Errorf("span context = %v: a disabled provider must pass the parent on, %v", got, want)
 	}
 	if err := errors.Join(p.ForceFlush(t.Context()), p.Shutdown(t.Context())); err != nil {
 		t.Error(err)
@@ -220,4 +226,41 @@ func (b *syncBuffer) String() string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.b.String()
+}
+
+func TestResource(t *testing.T) {
+	t.Setenv("OTEL_RESOURCE_ATTRIBUTES", "deployment.environment.name=from-env,team=core")
+	out := &collector{}
+	p := newProvider(t, core.Spec{
+		ServiceVersion:   "1.2.3",
+		ServiceNamespace: "fluxbase",
+		Environment:      "production",
+		Resource:         map[string]string{"region": "eu"},
+		Exporters:        []core.Component{useExporter("out", out)},
+	})
+	_, s := p.TracerProvider().Tracer("").Start(t.Context(), "root")
+	s.End()
+	if err := p.ForceFlush(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	set := out.byName()["root"].Resource().Set()
+	for key, want := range map[attribute.Key]string{
+		"service.version":             "1.2.3",
+		"service.namespace":           "fluxbase",
+		"deployment.environment":      "production",
+		"deployment.environment.name": "production",
+		"region":                      "eu",
+		"team":                        "core",
+		"telemetry.sdk.language":      "go",
+	} {
+		if v, _ := set.Value(key); v.AsString() != want {
+			t.Errorf("%s = %q, want %q", key, v.AsString(), want)
+		}
+	}
+	if v, _ := set.Value("service.name"); !strings.HasPrefix(v.AsString(), "unknown_service:") {
+		t.Errorf("service.name = %q of a service that nobody named", v.AsString())
+	}
+	if set.HasValue("process.command_args") {
+		t.Error("the process's arguments are in the resource: they may hold secrets")
+	}
 }

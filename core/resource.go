@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"maps"
+	"os"
+	"path/filepath"
 	"runtime/debug"
 	"slices"
 
@@ -50,6 +52,7 @@ func newResource(ctx context.Context, spec *Spec) (*resource.Resource, error) {
 		resource.WithProcessRuntimeName(),
 		resource.WithProcessRuntimeVersion(),
 		resource.WithTelemetrySDK(),
+		resource.WithAttributes(semconv.ServiceName(unknownService())),
 		resource.WithFromEnv(),
 		resource.WithAttributes(attrs...),
 	)
@@ -57,6 +60,16 @@ func newResource(ctx context.Context, spec *Spec) (*resource.Resource, error) {
 		err = nil // what could be detected is better than no tracing
 	}
 	return r, err
+}
+
+// unknownService is the name of a service that nobody named, as OpenTelemetry
+// wants it.
+func unknownService() string {
+	exe, err := os.Executable()
+	if err != nil {
+		return "unknown_service:go"
+	}
+	return "unknown_service:" + filepath.Base(exe)
 }
 
 // buildVersion is the version of the main module, "" if it has none.

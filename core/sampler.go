@@ -73,6 +73,14 @@ type EndSampler interface {
 	SampleEnd(p EndParameters) Answer
 }
 
+// Waiter is an [EndSampler] whose answer depends on how long a span takes.
+type Waiter interface {
+	EndSampler
+	// LongestWait is the longest duration it waits for; the same at every call.
+	// It must be below the time at which open traces are decided.
+	LongestWait() time.Duration
+}
+
 // TraceSampler is asked once per complete or overdue trace, in batches, off
 // the path of the spans.
 type TraceSampler interface {

@@ -4,20 +4,26 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
+
+	"go.opentelemetry.io/otel/attribute"
+
+	"github.com/riffletrace/riffle/core/match"
+	"github.com/riffletrace/riffle/core/rate"
 )
 
 // samplerList are the built samplers of a spec.
 type samplerList struct {
 	all    []Sampler
+	names  []string
+	guards []*guard
 	start  []*startEntry
-	end    []namedSampler[EndSampler]
-	traces []namedSampler[TraceSampler]
+	end    []*endEntry
+	traces []*traceEntry
 }
 
-type namedSampler[T Sampler] struct {
-	name    string
-	sampler T
-}
+// maxEndSamplers is how many bits a trace has to remember who answered.
+const maxEndSamplers = 64
 
 // watches reports whether unselected traces must be recorded.
 func (l *samplerList) watches() bool { return len(l.end) > 0 || len(l.traces) > 0 }
@@ -35,28 +41,20 @@ func buildSamplers(ctx context.Context, spec *Spec, o *options) (*samplerList, e
 			errs = append(errs, buildErrors(c, path, "sampler", err)...)
 			continue
 		}
-		l.all = append(l.all, s)
-		start, isStart := s.(StartSampler)
-		if isStart {
-			l.start = append(l.start, &startEntry{name: c.ID(), sampler: start})
-			if b, ok := s.(Baseline); ok && b.NeverAbstains() {
-				baseline = true
-			}
+		l.all, l.names = append(l.all, s), append(l.names, c.ID())
+		if err := l.add(s, c, int32(i), o); err != nil {
+			errs = append(errs, configErrorsOf(c, path, err)...)
+			continue
 		}
-		end, isEnd := s.(EndSampler)
-		if isEnd {
-			l.end = append(l.end, namedSampler[EndSampler]{c.ID(), end})
+		if b, ok := s.(Baseline); ok && b.NeverAbstains() && l.start[len(l.start)-1].match == nil {
+			baseline = true
 		}
-		traces, isTrace := s.(TraceSampler)
-		if isTrace {
-			l.traces = append(l.traces, namedSampler[TraceSampler]{c.ID(), traces})
-		}
-		if (isEnd || isTrace) && firstWatcher < 0 {
+		if firstWatcher < 0 && l.watches() {
 			firstWatcher = i
 		}
-		if !isStart && !isEnd && !isTrace {
-			err := fmt.Errorf("sampler %q (%T) is none of StartSampler, EndSampler and TraceSampler", c.ID(), s)
-			errs = append(errs, configErrorsOf(c, path, err)...)
+		if w, ok := s.(Waiter); ok && w.LongestWait() >= spec.decisionWait() {
+			err := fmt.Errorf("%s is not below decision_wait (%s), at which open traces are decided", Duration(w.LongestWait()), Duration(spec.decisionWait()))
+			errs = append(errs, configErrorsOf(c, path, &FieldError{Path: "threshold", Err: err})...)
 		}
 	}
 	if firstWatcher >= 0 && !baseline {
@@ -67,6 +65,77 @@ func buildSamplers(ctx context.Context, spec *Spec, o *options) (*samplerList, e
 		return nil, errors.Join(spec.quoted(errs).Sorted(), l.shutdown(ctx))
 	}
 	return l, nil
+}
+
+// add files a built sampler under the kinds it has.
+func (l *samplerList) add(s Sampler, c Component, place int32, o *options) error {
+	keys, err := c.samplerKeys()
+	if err != nil {
+		return err
+	}
+	var matcher *match.Matcher
+	if keys.Match != nil {
+		if matcher, err = keys.Match.Compile(); err != nil {
+			return err
+		}
+	}
+	common := func() entry { return entry{name: c.ID(), rank: place, match: matcher} }
+	start, isStart := s.(StartSampler)
+	end, isEnd := s.(EndSampler)
+	traces, isTrace := s.(TraceSampler)
+	switch {
+	case !isStart && !isEnd && !isTrace:
+		return fmt.Errorf("sampler %q (%T) is none of StartSampler, EndSampler and TraceSampler", c.ID(), s)
+	case keys.Limit != nil && !isEnd:
+		return &FieldError{Path: "limit", Err: fmt.Errorf("%q is no end sampler: only what one keeps can be limited", c.Type)}
+	case isEnd && len(l.end) == maxEndSamplers:
+		return fmt.Errorf("more than %d end samplers", maxEndSamplers)
+	}
+	if isStart {
+		e := &startEntry{entry: common(), sampler: start, attrs: []attribute.KeyValue{SamplerKey.String(c.ID())}}
+		l.start = append(l.start, e)
+		l.guards = append(l.guards, e.guard.init(c.ID(), o.logger))
+	}
+	if isEnd {
+		e := &endEntry{entry: common(), sampler: end, bit: 1 << len(l.end)}
+		if keys.Limit != nil {
+			e.limit = rate.NewLimiter(keys.Limit.PerSecond, time.Second)
+		}
+		l.end = append(l.end, e)
+		l.guards = append(l.guards, e.guard.init(c.ID(), o.logger))
+	}
+	if isTrace {
+		e := &traceEntry{entry: common(), sampler: traces}
+		l.traces = append(l.traces, e)
+		l.guards = append(l.guards, e.guard.init(c.ID(), o.logger))
+	}
+	return nil
+}
+
+// number gives the names of the list their numbers.
+func (l *samplerList) number(n *names) {
+	n.number("")
+	for _, e := range l.start {
+		e.entry.number = n.number(e.name)
+	}
+	for _, e := range l.end {
+		e.entry.number = n.number(e.name)
+	}
+	for _, e := range l.traces {
+		e.entry.number = n.number(e.name)
+	}
+}
+
+// samplerKeys decodes the keys of the entry that belong to the host.
+func (c Component) samplerKeys() (SamplerKeys, error) {
+	var keys SamplerKeys
+	if c.Host == nil {
+		return keys, nil
+	}
+	if err := c.Host(&keys); err != nil {
+		return keys, err
+	}
+	return keys, keys.Validate()
 }
 
 // shutdown releases the samplers.

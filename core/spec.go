@@ -1,10 +1,12 @@
 package core
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"go.opentelemetry.io/contrib/propagators/autoprop"
 	"go.opentelemetry.io/otel/propagation"
@@ -44,6 +46,15 @@ type Spec struct {
 	Propagators []string
 	Limits      Limits
 
+	// DecisionWait is when an open trace is decided; 0 means 30 s. DecisionMemory
+	// bounds what is remembered of decided ones. MaxBytes bounds what waits in
+	// the buffer, and MaxTraceBytes what one trace can have of it; 0 means 64 MiB
+	// and 4 MiB.
+	DecisionWait   Duration
+	DecisionMemory DecisionMemory
+	MaxBytes       Size
+	MaxTraceBytes  Size
+
 	// Path leads the paths of errors: "observability.tracing".
 	Path string
 	// Locate tells where a path below Path stands, as [Component.Locate] does;
@@ -66,6 +77,23 @@ type Limits struct {
 	EventAttributeCount  *int     `yaml:"event_attribute_count" doc:"attributes of an event (128)"`
 	LinkAttributeCount   *int     `yaml:"link_attribute_count" doc:"attributes of a link (128)"`
 }
+
+// DecisionMemory bounds what is remembered of decided traces, for spans that
+// end later.
+type DecisionMemory struct {
+	_      struct{} `doc:"what is remembered of decided traces, for spans that end later"`
+	Traces int      `yaml:"traces" doc:"how many traces"`
+	Age    Duration `yaml:"age" doc:"for how long after the last span"`
+}
+
+// The defaults of what bounds the trace buffer.
+const (
+	DefaultDecisionWait   = Duration(30 * time.Second)
+	DefaultMaxBytes       = Size(64 << 20)
+	DefaultMaxTraceBytes  = Size(4 << 20)
+	DefaultDecisionTraces = 100_000
+	DefaultDecisionAge    = Duration(60 * time.Second)
+)
 
 // PropagatorNames are the propagators that a spec can name.
 func PropagatorNames() []string {
@@ -103,6 +131,26 @@ func (s *Spec) Check(samplers *Registry[Sampler], exporters *Registry[Exporter])
 			add(path, errors.New(`"none" stands alone`))
 		}
 	}
+	if s.DecisionWait < 0 || s.DecisionWait > 0 && s.DecisionWait < minDecisionWait {
+		add("decision_wait", fmt.Errorf("%s is too short: want %s or more", s.DecisionWait, minDecisionWait))
+	}
+	if s.MaxBytes < 0 || s.MaxBytes > 0 && s.MaxBytes < minMaxBytes {
+		add("max_bytes", fmt.Errorf("%s is too little: want %s or more", s.MaxBytes, minMaxBytes))
+	}
+	if s.MaxTraceBytes < 0 || s.maxTraceBytes() > s.maxBytes() {
+		add("max_trace_bytes", fmt.Errorf("%s is not between 0 and max_bytes (%s)", s.maxTraceBytes(), s.maxBytes()))
+	}
+	if s.DecisionMemory.Traces < 0 {
+		add("decision_memory.traces", fmt.Errorf("%d is negative", s.DecisionMemory.Traces))
+	}
+	if s.DecisionMemory.Age < 0 {
+		add("decision_memory.age", fmt.Errorf("%s is negative", s.DecisionMemory.Age))
+	}
+	for i, c := range s.Samplers {
+		if _, err := c.samplerKeys(); err != nil {
+			errs = append(errs, configErrorsOf(c, joinPath(s.Path, fmt.Sprintf("samplers[%d]", i)), err)...)
+		}
+	}
 	errs = append(errs, checkList(s.Path, "samplers", s.Samplers, samplers)...)
 	errs = append(errs, checkList(s.Path, "exporters", s.Exporters, exporters)...)
 	return s.quoted(errs).Sorted()
@@ -138,6 +186,33 @@ func (s *Spec) quoted(errs ConfigErrors) ConfigErrors {
 		}
 	}
 	return errs
+}
+
+const (
+	minDecisionWait = Duration(10 * time.Millisecond)
+	minMaxBytes     = Size(1 << 20)
+)
+
+func (s *Spec) decisionWait() time.Duration {
+	return time.Duration(cmp.Or(s.DecisionWait, DefaultDecisionWait))
+}
+
+func (s *Spec) maxBytes() Size { return cmp.Or(s.MaxBytes, DefaultMaxBytes) }
+func (s *Spec) maxTraceBytes() Size {
+	return cmp.Or(s.MaxTraceBytes, min(DefaultMaxTraceBytes, s.maxBytes()))
+}
+
+func (s *Spec) bufferLimits() bufferLimits {
+	traces := cmp.Or(s.DecisionMemory.Traces, DefaultDecisionTraces)
+	// What is remembered must leave room for what waits.
+	traces = min(traces, int(s.maxBytes()/4/stateBytes))
+	return bufferLimits{
+		decisionWait:   s.decisionWait(),
+		memoryAge:      time.Duration(cmp.Or(s.DecisionMemory.Age, DefaultDecisionAge)),
+		memoryPerShard: (traces + shardCount - 1) / shardCount,
+		maxBytes:       int64(s.maxBytes()),
+		maxTraceBytes:  int64(s.maxTraceBytes()),
+	}
 }
 
 // propagator returns the propagators that the spec names.

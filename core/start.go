@@ -13,32 +13,51 @@ import (
 	"go.opentelemetry.io/otel/trace"
 )
 
-// SamplerKey is the attribute of a kept local root that names the sampler
-// that decided.
-const SamplerKey = attribute.Key("sampling.sampler")
-
-// startRules decide about every span that starts: rules 1 to 4 of the design.
+// startRules decide about local roots: rules 1 to 3 of the design.
 type startRules struct {
 	samplers []*startEntry
 	droppers []*startEntry // those of samplers that have drop rules
 	remote   RemoteParent
 	secret   cipher.Block // keys the randomness of Ignore
+	counts   [shardCount]startCounts
 }
 
-// startEntry is a start sampler of the list, with what its answers need ready
-// made.
+// startCounts count local roots; each part of the trace IDs has its own, so that
+// goroutines do not meet.
+type startCounts struct {
+	started, dropped atomic.Uint64
+	_                [48]byte
+}
+
+// startEntry is a start sampler of the list.
 type startEntry struct {
-	name    string
+	entry
 	sampler StartSampler
-	attrs   []attribute.KeyValue
 	// last is the tracestate of the last threshold that selected a trace
 	// without a tracestate of its own. Few samplers ever have a second one.
 	last atomic.Pointer[thresholdState]
+	// attrs names the sampler, ready made.
+	attrs []attribute.KeyValue
 }
 
 type thresholdState struct {
 	threshold Threshold
 	state     trace.TraceState
+}
+
+// startDecision is what the start of a local root decided.
+type startDecision struct {
+	verdict    verdict // abstain if nobody spoke; drop; threshold
+	selected   bool
+	follow     bool // the parent decided for good: end samplers are not asked
+	randomness uint64
+	// threshold is the one that was compared: Never if a remote parent did not
+	// select the trace, because then whoever does has the least threshold.
+	threshold Threshold
+	by        *startEntry // nil if a remote parent or nobody decided
+	attrs     []attribute.KeyValue
+	// state is the tracestate of the span; with th if selected.
+	state trace.TraceState
 }
 
 // keepAll is the tracestate of traces that no sampler spoke for.
@@ -47,7 +66,6 @@ var keepAll = withThreshold(trace.TraceState{}, Always)
 func newStartRules(remote RemoteParent, samplers []*startEntry) (*startRules, error) {
 	r := &startRules{samplers: samplers, remote: remote}
 	for _, e := range samplers {
-		e.attrs = []attribute.KeyValue{SamplerKey.String(e.name)}
 		if d, ok := e.sampler.(Dropper); ok && d.MayDrop() {
 			r.droppers = append(r.droppers, e)
 		}
@@ -66,77 +84,116 @@ func newStartRules(remote RemoteParent, samplers []*startEntry) (*startRules, er
 	return r, nil
 }
 
-// sample answers the SDK about one span.
+// sample answers the SDK when no sampler waits for the end of a span: what is
+// not selected is not recorded.
 func (r *startRules) sample(p sdktrace.SamplingParameters) sdktrace.SamplingResult {
 	parent := trace.SpanContextFromContext(p.ParentContext)
+	if parent.IsValid() && !parent.IsRemote() {
+		decision := sdktrace.Drop
+		if parent.IsSampled() {
+			decision = sdktrace.RecordAndSample
+		}
+		return sdktrace.SamplingResult{Decision: decision, Tracestate: parent.TraceState()}
+	}
+	d := r.decide(p, parent)
+	if !d.selected {
+		return sdktrace.SamplingResult{Decision: sdktrace.Drop, Tracestate: d.state}
+	}
+	return sdktrace.SamplingResult{Decision: sdktrace.RecordAndSample, Attributes: d.attributes(), Tracestate: d.state}
+}
+
+// attributes are those of a local root that is handed over without passing
+// through the buffer.
+func (d *startDecision) attributes() []attribute.KeyValue {
+	switch {
+	case d.by == nil:
+		return d.attrs
+	case len(d.attrs) == 0:
+		return d.by.attrs
+	default:
+		return append(d.attrs[:len(d.attrs):len(d.attrs)], d.by.attrs...)
+	}
+}
+
+// decide decides about a local root.
+func (r *startRules) decide(p sdktrace.SamplingParameters, parent trace.SpanContext) (d startDecision) {
 	switch {
 	case !parent.IsValid():
-		return r.root(p, traceIDRandomness(p.TraceID), trace.TraceState{})
-	case !parent.IsRemote():
-		return r.child(parent)
+		d = r.root(p, traceIDRandomness(p.TraceID), trace.TraceState{})
 	case r.remote == Ignore:
-		return r.ignored(p, parent)
+		d = r.ignored(p, parent)
 	default:
-		return r.watched(p, parent)
+		d = r.watched(p, parent)
 	}
+	if c := &r.counts[p.TraceID[15]%shardCount]; d.verdict == drop {
+		c.dropped.Add(1)
+	} else {
+		c.started.Add(1)
+	}
+	return d
+}
+
+// counted returns how many local roots a rule dropped, and how many not.
+func (r *startRules) counted() (started, dropped uint64) {
+	for i := range r.counts {
+		started += r.counts[i].started.Load()
+		dropped += r.counts[i].dropped.Load()
+	}
+	return started, dropped
 }
 
 // root asks the samplers in turn; the first that does not abstain decides.
 // state is the tracestate without a threshold.
-func (r *startRules) root(p sdktrace.SamplingParameters, randomness uint64, state trace.TraceState) sdktrace.SamplingResult {
-	params := startParameters(p)
-	for _, e := range r.samplers {
-		a := e.sampler.SampleStart(params)
-		if a.verdict == abstain {
-			continue
-		}
-		if !a.selects(randomness) {
-			return sdktrace.SamplingResult{Decision: sdktrace.Drop, Tracestate: state}
-		}
-		attrs := e.attrs
-		if len(a.Attributes) > 0 {
-			attrs = append(a.Attributes[:len(a.Attributes):len(a.Attributes)], attrs...)
-		}
-		return sdktrace.SamplingResult{
-			Decision:   sdktrace.RecordAndSample,
-			Attributes: attrs,
-			Tracestate: e.state(state, a.threshold),
+func (r *startRules) root(p sdktrace.SamplingParameters, randomness uint64, state trace.TraceState) startDecision {
+	d := startDecision{randomness: randomness, state: state}
+	if len(r.samplers) > 0 {
+		params := startParameters(p)
+		for _, e := range r.samplers {
+			a := e.ask(params)
+			if a.verdict == abstain {
+				continue
+			}
+			d.by, d.attrs = e, a.Attributes
+			if a.verdict == drop {
+				d.verdict = drop
+				return d
+			}
+			d.verdict, d.threshold, d.selected = threshold, a.threshold, a.selects(randomness)
+			if d.selected {
+				d.state = e.state(state, a.threshold)
+			}
+			return d
 		}
 	}
-	result := sdktrace.SamplingResult{Decision: sdktrace.RecordAndSample, Tracestate: keepAll}
-	if state.Len() > 0 {
-		result.Tracestate = withThreshold(state, Always)
+	d.selected = true // T=0
+	if state.Len() == 0 {
+		d.state = keepAll
+	} else {
+		d.state = withThreshold(state, Always)
 	}
-	return result
-}
-
-// child inherits: no sampler is asked.
-func (*startRules) child(parent trace.SpanContext) sdktrace.SamplingResult {
-	decision := sdktrace.Drop
-	if parent.IsSampled() {
-		decision = sdktrace.RecordAndSample
-	}
-	return sdktrace.SamplingResult{Decision: decision, Tracestate: parent.TraceState()}
+	return d
 }
 
 // watched follows the decision of a remote parent, unless a drop rule speaks.
-func (r *startRules) watched(p sdktrace.SamplingParameters, parent trace.SpanContext) sdktrace.SamplingResult {
-	state := parent.TraceState()
-	if !parent.IsSampled() {
-		return sdktrace.SamplingResult{Decision: sdktrace.Drop, Tracestate: withoutThreshold(state)}
+func (r *startRules) watched(p sdktrace.SamplingParameters, parent trace.SpanContext) startDecision {
+	d := startDecision{verdict: threshold, randomness: Randomness(parent), threshold: Never, state: parent.TraceState()}
+	d.follow = r.remote == Follow
+	if !d.follow && r.drops(p) || d.follow && !parent.IsSampled() {
+		d.verdict, d.state = drop, withoutThreshold(d.state)
+		return d
 	}
-	if r.remote != Follow && r.drops(p) {
-		return sdktrace.SamplingResult{Decision: sdktrace.Drop, Tracestate: withoutThreshold(state)}
+	if d.selected = parent.IsSampled(); d.selected {
+		d.threshold = ThresholdOf(parent)
 	}
-	if ThresholdOf(parent) == Unknown {
-		state = withoutThreshold(state)
+	if d.threshold == Never || d.threshold == Unknown {
+		d.state = withoutThreshold(d.state)
 	}
-	return sdktrace.SamplingResult{Decision: sdktrace.RecordAndSample, Tracestate: state}
+	return d
 }
 
 // ignored treats the span as the root of a trace whose randomness no client
 // chooses.
-func (r *startRules) ignored(p sdktrace.SamplingParameters, parent trace.SpanContext) sdktrace.SamplingResult {
+func (r *startRules) ignored(p sdktrace.SamplingParameters, parent trace.SpanContext) startDecision {
 	var hash [16]byte
 	r.secret.Encrypt(hash[:], p.TraceID[:])
 	randomness := binary.BigEndian.Uint64(hash[:8]) & randomnessMask
@@ -150,7 +207,7 @@ func (r *startRules) drops(p sdktrace.SamplingParameters) bool {
 	}
 	params := startParameters(p)
 	for _, e := range r.droppers {
-		if e.sampler.SampleStart(params).verdict == drop {
+		if e.ask(params).verdict == drop {
 			return true
 		}
 	}

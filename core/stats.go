@@ -1,16 +1,54 @@
 package core
 
-import "github.com/riffletrace/riffle/core/delivery"
+import (
+	"maps"
 
-// Stats is what a [Provider] knows about itself.
+	"github.com/riffletrace/riffle/core/delivery"
+)
+
+// Stats is what a [Provider] knows about itself. Counters only grow.
 type Stats struct {
+	// Started counts local roots that no rule dropped, Dropped those that one
+	// did.
+	Started, Dropped uint64
+
+	Buffer    BufferStats
 	Samplers  []SamplerStats
 	Exporters []ExporterStats
+}
+
+// BufferStats is about the trace buffer. It is all zero where no sampler
+// waits for the end of spans, because then there is no buffer.
+type BufferStats struct {
+	// NotRecorded counts local roots that were not recorded for lack of room.
+	NotRecorded uint64
+	// Kept counts kept traces by the name of the sampler that spoke the least
+	// threshold; "" is a remote parent, or nobody.
+	Kept map[string]uint64
+	// Forgotten counts traces that were not kept, and those of them, UnderPressure,
+	// that were forgotten early for lack of room. Discarded counts traces that a
+	// trace sampler discarded.
+	Forgotten, UnderPressure, Discarded uint64
+	// Overdue counts traces decided at decision_wait, Cut those decided because
+	// they, or the buffer, grew too large.
+	Overdue, Cut uint64
+	// SpansKept and SpansForgotten count ended spans, LateSpans those that ended
+	// after their trace was decided.
+	SpansKept, SpansForgotten, LateSpans uint64
+
+	// Undecided and Remembered count the traces held now, HeldBytes what they
+	// take. Probability is 1, or less when the buffer is full.
+	Undecided, Remembered int
+	HeldBytes             int64
+	Probability           float64
 }
 
 // SamplerStats is about one entry of the samplers list.
 type SamplerStats struct {
 	Name, Description string
+	// SwitchedOff counts how often it was switched off because it panicked or
+	// was slow.
+	SwitchedOff uint64
 }
 
 // ExporterStats is about one entry of the exporters list.
@@ -27,11 +65,65 @@ func (p *Provider) Stats() Stats {
 	if pl == nil {
 		return s
 	}
+	s.Started, s.Dropped = pl.start.counted()
+	if pl.buffer != nil {
+		s.Buffer = pl.buffer.stats()
+	}
+	switched := map[string]uint64{}
+	for _, g := range pl.samplers.guards {
+		switched[g.name] += g.switched.Load()
+	}
 	for i, sampler := range pl.samplers.all {
-		s.Samplers = append(s.Samplers, SamplerStats{Name: p.spec.Samplers[i].ID(), Description: sampler.Description()})
+		name := pl.samplers.names[i]
+		s.Samplers = append(s.Samplers, SamplerStats{Name: name, Description: sampler.Description(), SwitchedOff: switched[name]})
 	}
 	for _, l := range pl.lines {
 		s.Exporters = append(s.Exporters, ExporterStats{Name: l.name, Type: l.kind, Endpoint: l.endpoint, Stats: l.Stats()})
+	}
+	return s
+}
+
+// bufferCounts are the counters of a shard.
+type bufferCounts struct {
+	notRecorded                         uint64
+	forgotten, underPressure, discarded uint64
+	overdue, cut                        uint64
+	spansKept, spansForgotten, late     uint64
+	kept                                map[string]uint64
+}
+
+func (c *bufferCounts) keep(by string) {
+	if c.kept == nil {
+		c.kept = make(map[string]uint64)
+	}
+	c.kept[by]++
+}
+
+func (b *buffer) stats() BufferStats {
+	s := BufferStats{Kept: make(map[string]uint64), Probability: b.pressure().Probability()}
+	s.HeldBytes = b.held.Load()
+	for i := range b.shards {
+		sh := &b.shards[i]
+		sh.mu.Lock()
+		c := sh.counts
+		c.kept = maps.Clone(c.kept)
+		s.Undecided += sh.lists[inUndecided].n
+		s.Remembered += sh.lists[inOpen].n + sh.lists[inComplete].n
+		s.HeldBytes += sh.delta
+		sh.mu.Unlock()
+
+		s.NotRecorded += c.notRecorded
+		s.Forgotten += c.forgotten
+		s.UnderPressure += c.underPressure
+		s.Discarded += c.discarded
+		s.Overdue += c.overdue
+		s.Cut += c.cut
+		s.SpansKept += c.spansKept
+		s.SpansForgotten += c.spansForgotten
+		s.LateSpans += c.late
+		for name, n := range c.kept {
+			s.Kept[name] += n
+		}
 	}
 	return s
 }

@@ -268,7 +268,7 @@ func (b *batcher) dispatch(c *chunk, spans []sdktrace.ReadOnlySpan, size int) {
 				b.raw = otlp.AppendRequest(b.raw[:0], spans)
 			}
 			i = len(bodies)
-			bodies = append(bodies, body{l.compression, l.compression.compress(b.raw)})
+			bodies = append(bodies, body{l.compression, l.compression.Compress(b.raw)})
 		}
 		batch.body = bodies[i].bytes
 		batch.size = int64(len(batch.body))

@@ -45,8 +45,8 @@ var (
 	})
 )
 
-// compress returns body compressed, in memory of its own and of just that size.
-func (c Compression) compress(body []byte) []byte {
+// Compress returns body compressed, in memory of its own and of just that size.
+func (c Compression) Compress(body []byte) []byte {
 	switch c {
 	case Gzip:
 		w := gzipWriters.Get().(*gzipWriter)
@@ -63,7 +63,7 @@ func (c Compression) compress(body []byte) []byte {
 	}
 }
 
-// decompress undoes compress. It is for bytes of this process only: what they
+// decompress undoes Compress. It is for bytes of this process only: what they
 // grow to is not bounded.
 func (c Compression) decompress(body []byte) ([]byte, error) {
 	switch c {

@@ -91,7 +91,7 @@ func (c Config) WithEnv(getenv func(string) string) (Config, error) {
 		}
 		n, err := strconv.ParseInt(text, 10, 32)
 		if err != nil || n <= 0 {
-			errs = append(errs, &units.FieldError{Err: fmt.Errorf("%s: %q is not a positive number", v.name, text)})
+			errs = append(errs, fmt.Errorf("%s: %q is not a positive number", v.name, text))
 			continue
 		}
 		v.set(n)
@@ -100,7 +100,9 @@ func (c Config) WithEnv(getenv func(string) string) (Config, error) {
 	return c, errors.Join(errs...)
 }
 
-func milliseconds(n int64) units.Duration { return units.Duration(n) * units.Duration(time.Millisecond) }
+func milliseconds(n int64) units.Duration {
+	return units.Duration(n) * units.Duration(time.Millisecond)
+}
 
 const (
 	minQueue   units.Size = 64 << 10
@@ -108,12 +110,24 @@ const (
 	maxWorkers            = 64
 )
 
-// Validate finds every mistake. Its errors are [units.FieldError]s, joined.
+// fieldError is a mistake in the value of a key. Package core knows it by its
+// methods.
+type fieldError struct {
+	path string
+	err  error
+}
+
+func (e *fieldError) Error() string     { return e.path + ": " + e.err.Error() }
+func (e *fieldError) Unwrap() error     { return e.err }
+func (e *fieldError) FieldPath() string { return e.path }
+
+// Validate finds every mistake. Its errors are joined; each has a method
+// FieldPath that tells the key.
 func (c *Config) Validate() error {
 	var errs []error
 	check := func(path string, ok bool, format string, args ...any) {
 		if !ok {
-			errs = append(errs, &units.FieldError{Path: path, Err: fmt.Errorf(format, args...)})
+			errs = append(errs, &fieldError{path, fmt.Errorf(format, args...)})
 		}
 	}
 	b, q, s := c.Batch, c.Queue, c.Send

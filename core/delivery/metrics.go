@@ -87,7 +87,9 @@ func (m *metrics) register(l *Line, meter metric.Meter, with func(cause string) 
 	}
 	m.registration, err = meter.RegisterCallback(func(_ context.Context, o metric.Observer) error {
 		s := l.Stats()
-		observe := func(i metric.Int64Observable, n uint64, with metric.MeasurementOption) { o.ObserveInt64(i, int64(n), with) }
+		observe := func(i metric.Int64Observable, n uint64, with metric.MeasurementOption) {
+			o.ObserveInt64(i, int64(n), with)
+		}
 		observe(exported.Inst(), s.Sent, m.succeeded)
 		observe(exported.Inst(), s.Rejected, rejected)
 		for c, n := range [causes]uint64{

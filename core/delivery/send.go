@@ -145,7 +145,7 @@ func (l *Line) split(b *batch) ([]*batch, error) {
 			part.spans = slices.Clone(half)
 			part.size = b.size * int64(len(half)) / int64(len(spans))
 		} else {
-			part.body = l.compression.compress(otlp.AppendRequest(nil, half))
+			part.body = l.compression.Compress(otlp.AppendRequest(nil, half))
 			part.size = int64(len(part.body))
 		}
 		parts = append(parts, part)

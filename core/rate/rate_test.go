@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -104,7 +105,7 @@ func TestLimiterInStorm(t *testing.T) {
 					}
 					l := rate.NewLimiter(n, time.Second)
 					var mean, variance float64
-					phases := append(before[:len(before):len(before)], phase{50_000, time.Second})
+					phases := append(slices.Clip(before), phase{50_000, time.Second})
 					arrivals(random, phases, func(i int, at time.Time) {
 						if p := l.Probability(at, 1); i == len(before) {
 							mean += p
@@ -243,9 +244,12 @@ func TestTargetFollowsSteps(t *testing.T) {
 					random = rand.New(rand.NewPCG(5, uint64(target)))
 				}
 				phases := []phase{
-					{10, 3 * window}, {10, 10 * window},
-					{10_000, 3 * window}, {10_000, window},
-					{10, 3 * window}, {10, 10 * window},
+					{10, 3 * window},
+					{10, 10 * window},
+					{10_000, 3 * window},
+					{10_000, window},
+					{10, 3 * window},
+					{10, 10 * window},
 				}
 				var kept [6]float64
 				tg := rate.NewTarget(target, window)
@@ -280,9 +284,12 @@ func TestTargetIdle(t *testing.T) {
 		t.Error("not idle without any arrival")
 	}
 	tg.Probability(epoch)
-	for after, want := range map[time.Duration]bool{0: false, time.Second: false, 1999 * time.Millisecond: false, 3 * time.Second: true} {
-		if got := tg.Idle(epoch.Add(after)); got != want {
-			t.Errorf("idle %v after an arrival = %v, want %v", after, got, want)
+	for _, tt := range []struct {
+		after time.Duration
+		want  bool
+	}{{0, false}, {time.Second, false}, {1999 * time.Millisecond, false}, {3 * time.Second, true}} {
+		if got := tg.Idle(epoch.Add(tt.after)); got != tt.want {
+			t.Errorf("idle %v after an arrival = %v, want %v", tt.after, got, tt.want)
 		}
 	}
 }

@@ -24,7 +24,7 @@ type Target struct {
 	mu          sync.Mutex // arrivals only try it
 	counter     Counter
 	probability float64
-	last        time.Time // when probability was computed
+	last        time.Time // the latest time seen
 }
 
 // NewTarget returns a target for arrivals per second, above 0, that forgets half
@@ -37,10 +37,11 @@ func NewTarget(perSecond float64, window time.Duration) *Target {
 
 // Probability counts an arrival at now and returns the probability for it.
 func (t *Target) Probability(now time.Time) float64 {
-	t.pending.Add(1)
 	if t.mu.TryLock() {
 		t.update(now)
 		t.mu.Unlock()
+	} else {
+		t.pending.Add(1)
 	}
 	return math.Float64frombits(t.published.Load())
 }
@@ -53,6 +54,9 @@ func (t *Target) Idle(now time.Time) bool {
 }
 
 func (t *Target) update(now time.Time) {
+	if t.pending.Load() != 0 {
+		t.counter.Add(now, float64(t.pending.Swap(0)))
+	}
 	p := 1.0
 	if rate := t.counter.PerSecond(now); rate > t.perSecond {
 		p = t.perSecond / rate
@@ -60,11 +64,14 @@ func (t *Target) update(now time.Time) {
 	if p > t.probability {
 		p = min(p, t.probability*math.Exp2(max(0, now.Sub(t.last).Seconds())))
 	}
-	t.probability, t.last = p, now
+	t.probability = p
+	if t.last.Before(now) {
+		t.last = now
+	}
 	// What changes little is left as it is, so that other cores keep it in their
 	// caches, and samplers meet few thresholds.
 	if was := math.Float64frombits(t.published.Load()); math.Abs(p-was) > was/100 || p == 1 && was != 1 {
 		t.published.Store(math.Float64bits(p))
 	}
-	t.counter.Add(now, float64(t.pending.Swap(0)))
+	t.counter.Add(now, 1)
 }

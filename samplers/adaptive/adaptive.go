@@ -157,7 +157,7 @@ func (s *sampler) hash(p core.StartParameters) uint64 {
 		}
 		_ = h.WriteByte(byte(v.Type()))
 		switch v.Type() {
-		case attribute.INVALID:
+		case attribute.EMPTY:
 		case attribute.STRING:
 			writeString(&h, v.AsString())
 		case attribute.INT64:
@@ -171,7 +171,7 @@ func (s *sampler) hash(p core.StartParameters) uint64 {
 				_ = h.WriteByte(0)
 			}
 		default:
-			writeString(&h, v.Emit())
+			writeString(&h, v.String())
 		}
 	}
 	return h.Sum64()

@@ -52,9 +52,12 @@ func TestStep(t *testing.T) {
 		lasts     time.Duration
 		steady    bool
 	}{
-		{10, 3 * window, false}, {10, 5 * window, true},
-		{10_000, 3 * window, false}, {10_000, window, true},
-		{10, 3 * window, false}, {10, 5 * window, true},
+		{10, 3 * window, false},
+		{10, 5 * window, true},
+		{10_000, 3 * window, false},
+		{10_000, window, true},
+		{10, 3 * window, false},
+		{10, 5 * window, true},
 	}
 	for _, target := range []float64{1, 20} {
 		t.Run(fmt.Sprintf("target=%v", target), func(t *testing.T) {

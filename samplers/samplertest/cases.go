@@ -391,12 +391,12 @@ func shutsDown(s *suite) {
 		if !ok {
 			continue
 		}
-		if !s.shutDown(sd, context.Background(), "Shutdown") {
+		if !s.shutDown(context.Background(), sd, "Shutdown") {
 			return
 		}
 		done, cancel := context.WithCancel(context.Background())
 		cancel()
-		if !s.shutDown(sd, done, "a second Shutdown, with a context that is done,") {
+		if !s.shutDown(done, sd, "a second Shutdown, with a context that is done,") {
 			return
 		}
 		for i, q := range qs {
@@ -431,7 +431,7 @@ func shutsDown(s *suite) {
 
 // shutDown reports whether Shutdown returns, without an error as long as ctx is
 // not done.
-func (s *suite) shutDown(sd core.Shutdowner, ctx context.Context, what string) bool {
+func (s *suite) shutDown(ctx context.Context, sd core.Shutdowner, what string) bool {
 	s.Helper()
 	done := make(chan error, 1)
 	go func() {

@@ -131,7 +131,7 @@ func (q start) ask(s core.Sampler, v variation) (r reply) {
 	p.Attributes = slices.Clone(p.Attributes)
 	p.Links = slices.Clone(p.Links)
 	if v.noise != 0 {
-		ctx, p = noisy(s, ctx, p, v.noise)
+		ctx, p = noisy(ctx, s, p, v.noise)
 	}
 	p.ParentContext = ctx
 	attributes, links := slices.Clone(p.Attributes), slices.Clone(p.Links)
@@ -168,7 +168,7 @@ func remote(id trace.TraceID) trace.SpanContext {
 }
 
 // noisy adds what a keyed sampler must not look at.
-func noisy(s core.Sampler, ctx context.Context, p core.StartParameters, n int) (context.Context, core.StartParameters) {
+func noisy(ctx context.Context, s core.Sampler, p core.StartParameters, n int) (context.Context, core.StartParameters) {
 	text := strconv.Itoa(n)
 	if m, err := baggage.NewMember("tenant", text); err == nil {
 		if b, err := baggage.New(m); err == nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -41,8 +42,8 @@ func failuresOf(t *testing.T, c testCase, newSampler func() core.Sampler) []stri
 	t.Helper()
 	r := &recorder{TB: t}
 	c.run(r, func(testing.TB) core.Sampler { return newSampler() }, nil)
-	for i := len(r.cleanups) - 1; i >= 0; i-- {
-		r.cleanups[i]()
+	for _, cleanup := range slices.Backward(r.cleanups) {
+		cleanup()
 	}
 	return r.failures
 }
@@ -105,6 +106,9 @@ func byID(id trace.TraceID) core.Answer {
 	}
 	return core.Abstain()
 }
+
+// tooLong is more than the patience of the tests.
+const tooLong = time.Second
 
 // broken are samplers that break one rule each, and what the suite says.
 var broken = []struct {
@@ -287,15 +291,15 @@ var broken = []struct {
 	}},
 
 	{"takes its time", "deadline", "has not returned", func() core.Sampler {
-		return traceFunc(func(context.Context, []core.Trace, []core.Answer) { time.Sleep(2 * patience) })
+		return traceFunc(func(context.Context, []core.Trace, []core.Answer) { time.Sleep(tooLong) })
 	}},
 
 	{"goroutine that nobody ends", "shutdown", "a goroutine is left:\ngoroutine", func() core.Sampler {
-		go func() { time.Sleep(2 * patience) }()
+		go func() { time.Sleep(tooLong) }()
 		return startFunc(abstains)
 	}},
 	{"goroutine that outlives Shutdown", "shutdown", "a goroutine is left", func() core.Sampler {
-		go func() { time.Sleep(3 * patience) }()
+		go func() { time.Sleep(tooLong) }()
 		return stopping{abstains, func(context.Context) error { return nil }}
 	}},
 	{"closes twice", "shutdown", "a second Shutdown, with a context that is done,: panic: close of closed channel", func() core.Sampler {
@@ -303,7 +307,7 @@ var broken = []struct {
 		return stopping{abstains, func(context.Context) error { close(c); return nil }}
 	}},
 	{"hangs", "shutdown", "Shutdown has not returned", func() core.Sampler {
-		return stopping{abstains, func(context.Context) error { time.Sleep(2 * patience); return nil }}
+		return stopping{abstains, func(context.Context) error { time.Sleep(tooLong); return nil }}
 	}},
 	{"answers after Shutdown", "shutdown", "after Shutdown: the answer is threshold 0", func() core.Sampler {
 		return stopping{func(core.StartParameters) core.Answer { return core.At(core.Always) }, func(context.Context) error { return nil }}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/riffletrace/riffle/core"
+	"github.com/riffletrace/riffle/core/route"
 )
 
 // Config is what users set.
@@ -16,6 +17,13 @@ type Config struct {
 	_         struct{}      `doc:"keeps every trace that took long"`
 	Threshold core.Duration `yaml:"threshold" doc:"how long a local root takes at least to be slow; required"`
 	Spans     Spans         `yaml:"spans" doc:"which spans are measured: local_root, or any"`
+	Routes    []Route       `yaml:"routes" doc:"local roots with thresholds of their own, by pattern as in net/http; the most specific wins"`
+}
+
+// Route is a threshold for the local roots that a pattern matches.
+type Route struct {
+	Route     string        `yaml:"route" doc:"[METHOD ]/path/{id}/{rest...}, matched with http.route, else the path of the URL, else a name such as GET /x"`
+	Threshold core.Duration `yaml:"threshold" doc:"how long such a local root takes at least to be slow"`
 }
 
 // Spans says which spans are measured.
@@ -37,7 +45,26 @@ func (c *Config) Validate() error {
 	if c.Spans != LocalRoot && c.Spans != Any {
 		errs = append(errs, &core.FieldError{Path: "spans", Err: fmt.Errorf("%q is not one of %s, %s", string(c.Spans), LocalRoot, Any)})
 	}
-	return errors.Join(errs...)
+	_, routeErrs := c.table()
+	return errors.Join(append(errs, routeErrs...)...)
+}
+
+// table returns the limits by route.
+func (c *Config) table() (*route.Table[limit], []error) {
+	if len(c.Routes) == 0 {
+		return nil, nil
+	}
+	var t route.Table[limit]
+	var errs []error
+	for i, r := range c.Routes {
+		if err := t.Add(r.Route, newLimit(r.Threshold)); err != nil {
+			errs = append(errs, &core.FieldError{Path: fmt.Sprintf("routes[%d].route", i), Err: err})
+		}
+		if err := positive(r.Threshold); err != nil {
+			errs = append(errs, &core.FieldError{Path: fmt.Sprintf("routes[%d].threshold", i), Err: err})
+		}
+	}
+	return &t, errs
 }
 
 func positive(d core.Duration) error {
@@ -64,10 +91,20 @@ func New(_ context.Context, _ core.Settings, c Config) (core.Sampler, error) {
 	s := &sampler{
 		limit:       newLimit(c.Threshold),
 		any:         c.Spans == Any,
+		least:       time.Duration(c.Threshold),
+		most:        time.Duration(c.Threshold),
 		description: "slow from " + c.Threshold.String(),
+	}
+	s.routes, _ = c.table()
+	for _, r := range c.Routes {
+		s.least = min(s.least, time.Duration(r.Threshold))
+		s.most = max(s.most, time.Duration(r.Threshold))
 	}
 	if s.any {
 		s.description += ", any span"
+	}
+	if n := len(c.Routes); n > 0 {
+		s.description += fmt.Sprintf(", %d routes from %v to %v", n, core.Duration(s.least), core.Duration(s.most))
 	}
 	return s, nil
 }
@@ -75,6 +112,8 @@ func New(_ context.Context, _ core.Settings, c Config) (core.Sampler, error) {
 type sampler struct {
 	limit       limit
 	any         bool
+	routes      *route.Table[limit] // nil if there are none
+	least, most time.Duration       // of all thresholds
 	description string
 }
 
@@ -92,16 +131,27 @@ func (s *sampler) Description() string { return s.description }
 
 // SampleEnd answers about an open local root from its age.
 func (s *sampler) SampleEnd(p core.EndParameters) core.Answer {
-	if p.Duration < s.limit.threshold || !s.any && !p.LocalRoot {
+	if p.Duration < s.least || !s.any && !p.LocalRoot {
 		return core.Abstain()
 	}
-	return s.limit.answer
+	l := s.limit
+	if s.routes != nil && p.LocalRoot {
+		if method, path, ok := route.Subject(p.Span.Name(), p.Span.Attributes()); ok {
+			if own, ok := s.routes.Lookup(method, path); ok {
+				l = own
+			}
+		}
+	}
+	if p.Duration < l.threshold {
+		return core.Abstain()
+	}
+	return l.answer
 }
 
 // LongestWait is how long a trace must be watched at least, so that the
 // sampler can find it slow: the longest threshold. A host that decides earlier
 // than that refuses the configuration.
-func (s *sampler) LongestWait() time.Duration { return s.limit.threshold }
+func (s *sampler) LongestWait() time.Duration { return s.most }
 
 // Interface guards.
 var _ core.EndSampler = (*sampler)(nil)

@@ -5,6 +5,9 @@ import (
 	"testing"
 	"time"
 
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/sdk/trace/tracetest"
+
 	"github.com/riffletrace/riffle/core"
 	"github.com/riffletrace/riffle/samplers/samplertest"
 	"github.com/riffletrace/riffle/samplers/slow"
@@ -53,6 +56,44 @@ func TestSlow(t *testing.T) {
 	}
 }
 
+func TestRoutes(t *testing.T) {
+	s := newSampler(t, slow.Config{Threshold: second, Spans: slow.Any, Routes: []slow.Route{
+		{Route: "/reports/", Threshold: 20 * second},
+		{Route: "GET /reports/{id}/summary", Threshold: 5 * second},
+		{Route: "/quick", Threshold: second / 10},
+	}})
+	for _, tt := range []struct {
+		name  string // of the span
+		attrs []attribute.KeyValue
+		root  bool
+		took  core.Duration
+		want  string // "" abstains
+	}{
+		{"GET /users/{id}", nil, true, second, "1s"},
+		{"GET /users/{id}", nil, true, second - 1, ""},
+		{"work", nil, true, second, "1s"},
+		{"POST", []attribute.KeyValue{attribute.String("url.path", "/reports/7")}, true, 20*second - 1, ""},
+		{"POST", []attribute.KeyValue{attribute.String("url.path", "/reports/7")}, true, 20 * second, "20s"},
+		{"GET", []attribute.KeyValue{attribute.String("http.route", "/reports/{id}/summary")}, true, 5 * second, "5s"},
+		{"POST", []attribute.KeyValue{attribute.String("http.route", "/reports/{id}/summary")}, true, 5 * second, ""},
+		{"GET /quick", nil, true, second / 10, "100ms"},
+		{"GET /quick", nil, true, second/10 - 1, ""},
+		// Below the root, a route is that of another service.
+		{"GET /quick", nil, false, second / 10, ""},
+		{"GET /reports/7", nil, false, second, "1s"},
+	} {
+		span := tracetest.SpanStub{Name: tt.name, Attributes: tt.attrs}.Snapshot()
+		a := s.SampleEnd(core.EndParameters{Span: span, LocalRoot: tt.root, Duration: time.Duration(tt.took)})
+		want := "abstain"
+		if tt.want != "" {
+			want = "threshold 0: took " + tt.want + " or longer"
+		}
+		if got := a.String(); got != want {
+			t.Errorf("%s %v, root %v, %v: answer = %s, want %s", tt.name, tt.attrs, tt.root, tt.took, got, want)
+		}
+	}
+}
+
 func TestConfig(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
@@ -63,6 +104,14 @@ func TestConfig(t *testing.T) {
 		{"no threshold", slow.Config{Spans: slow.Any}, []string{"threshold: missing"}},
 		{"below 0", slow.Config{Threshold: -second, Spans: slow.Any}, []string{"threshold: -1s is no time to wait for"}},
 		{"spans", slow.Config{Threshold: second, Spans: "root"}, []string{`spans: "root" is not one of local_root, any`}},
+		{"routes", slow.Config{Threshold: second, Spans: slow.Any, Routes: []slow.Route{
+			{Route: "/x/{id}", Threshold: second}, {Route: "x", Threshold: second}, {Route: "/x/{name}", Threshold: -second}, {Route: "/y"},
+		}}, []string{
+			`routes[1].route: pattern "x"`,
+			`routes[2].route: "/x/{name}" matches the same requests as "/x/{id}"`,
+			"routes[2].threshold: -1s",
+			"routes[3].threshold: missing",
+		}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			got := core.FieldErrors(tt.config.Validate())
@@ -80,8 +129,9 @@ func TestConfig(t *testing.T) {
 
 func TestDescription(t *testing.T) {
 	for want, c := range map[string]slow.Config{
-		"slow from 1s":              {Threshold: second},
-		"slow from 250ms, any span": {Threshold: second / 4, Spans: slow.Any},
+		"slow from 1s":                            {Threshold: second},
+		"slow from 250ms, any span":               {Threshold: second / 4, Spans: slow.Any},
+		"slow from 1s, 2 routes from 500ms to 1m": {Threshold: second, Routes: []slow.Route{{"/a", 60 * second}, {"/b", second / 2}}},
 	} {
 		if got := newSampler(t, c).Description(); got != want {
 			t.Errorf("description = %s, want %s", got, want)
@@ -90,14 +140,46 @@ func TestDescription(t *testing.T) {
 }
 
 func TestLongestWait(t *testing.T) {
-	s := newSampler(t, slow.Config{Threshold: second}).(interface{ LongestWait() time.Duration })
-	if got := s.LongestWait(); got != time.Second {
-		t.Errorf("longest wait = %v, want 1s", got)
+	for _, tt := range []struct {
+		route core.Duration
+		want  time.Duration
+	}{{0, time.Second}, {second / 2, time.Second}, {20 * second, 20 * time.Second}} {
+		c := slow.Config{Threshold: second}
+		if tt.route > 0 {
+			c.Routes = []slow.Route{{Route: "/x", Threshold: tt.route}}
+		}
+		if got := newSampler(t, c).(interface{ LongestWait() time.Duration }).LongestWait(); got != tt.want {
+			t.Errorf("longest wait = %v, want %v", got, tt.want)
+		}
 	}
 }
 
 func TestConformance(t *testing.T) {
 	for _, spans := range []slow.Spans{slow.LocalRoot, slow.Any} {
-		samplertest.Run(t, samplertest.Component(core.Use(slow.Factory, "", slow.Config{Threshold: second, Spans: spans})))
+		samplertest.Run(t, samplertest.Component(core.Use(slow.Factory, "", slow.Config{
+			Threshold: second, Spans: spans, Routes: []slow.Route{{Route: "GET /", Threshold: second / 2}},
+		})))
+	}
+}
+
+// rooted is a root that takes long enough to be looked at.
+func rooted() core.EndParameters {
+	span := tracetest.SpanStub{Name: "GET /users/{id}", Attributes: []attribute.KeyValue{
+		attribute.String("http.request.method", "GET"), attribute.String("http.route", "/users/{id}"),
+	}}.Snapshot()
+	return core.EndParameters{Span: span, LocalRoot: true, Duration: time.Second * 3 / 4}
+}
+
+func BenchmarkAbstain(b *testing.B) {
+	for name, routes := range map[string][]slow.Route{
+		"none": nil, "one": {{Route: "/users/{id}", Threshold: second}, {Route: "/quick", Threshold: second / 2}},
+	} {
+		b.Run("routes="+name, func(b *testing.B) {
+			s, p := newSampler(b, slow.Config{Threshold: second, Routes: routes}), rooted()
+			b.ReportAllocs()
+			for b.Loop() {
+				s.SampleEnd(p)
+			}
+		})
 	}
 }

@@ -1,0 +1,133 @@
+package core_test
+
+import (
+	"context"
+	"syscall"
+	"testing"
+	"time"
+
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/codes"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	"go.opentelemetry.io/otel/sdk/trace/tracetest"
+	"go.opentelemetry.io/otel/trace"
+
+	"github.com/riffletrace/riffle/core"
+	"github.com/riffletrace/riffle/samplers/ratio"
+)
+
+// keepsErrors is the least an end sampler does.
+type keepsErrors struct{}
+
+func (keepsErrors) Description() string { return "errors" }
+func (keepsErrors) SampleEnd(p core.EndParameters) core.Answer {
+	if p.Span.Status().Code == codes.Error {
+		return core.At(core.Always)
+	}
+	return core.Abstain()
+}
+
+type keepsSlow struct{}
+
+func (keepsSlow) Description() string { return "slow" }
+func (keepsSlow) SampleEnd(p core.EndParameters) core.Answer {
+	if p.LocalRoot && p.Duration > time.Second {
+		return core.At(core.Always)
+	}
+	return core.Abstain()
+}
+
+type recordOnly struct{}
+
+func (recordOnly) ShouldSample(p sdktrace.SamplingParameters) sdktrace.SamplingResult {
+	return sdktrace.SamplingResult{Decision: sdktrace.RecordOnly, Tracestate: trace.SpanContextFromContext(p.ParentContext).TraceState()}
+}
+func (recordOnly) Description() string { return "record only" }
+
+type noopProcessor struct{}
+
+func (noopProcessor) OnStart(context.Context, sdktrace.ReadWriteSpan) {}
+func (noopProcessor) OnEnd(sdktrace.ReadOnlySpan)                     {}
+func (noopProcessor) Shutdown(context.Context) error                  { return nil }
+func (noopProcessor) ForceFlush(context.Context) error                { return nil }
+
+var serverAttrs = []attribute.KeyValue{
+	attribute.String("http.request.method", "GET"),
+	attribute.String("url.scheme", "https"),
+	attribute.String("url.path", "/users/4711"),
+	attribute.String("server.address", "api.example.com"),
+	attribute.Int("server.port", 443),
+	attribute.String("client.address", "203.0.113.7"),
+	attribute.String("user_agent.original", "curl/8.1"),
+	attribute.String("network.protocol.version", "1.1"),
+}
+
+var dbAttrs = []attribute.KeyValue{
+	attribute.String("db.system.name", "postgresql"),
+	attribute.String("db.namespace", "app"),
+	attribute.String("db.operation.name", "SELECT"),
+	attribute.String("db.collection.name", "users"),
+	attribute.String("server.address", "10.0.0.3"),
+	attribute.Int("server.port", 5432),
+}
+
+func twoSpans(ctx context.Context, tracer trace.Tracer) {
+	ctx, root := tracer.Start(ctx, "GET /users/{id}", trace.WithSpanKind(trace.SpanKindServer), trace.WithAttributes(serverAttrs...))
+	_, child := tracer.Start(ctx, "SELECT users", trace.WithSpanKind(trace.SpanKindClient), trace.WithAttributes(dbAttrs...))
+	child.SetAttributes(attribute.Int("db.response.returned_rows", 1))
+	child.End()
+	root.SetAttributes(attribute.Int("http.response.status_code", 200), attribute.String("http.route", "/users/{id}"))
+	root.End()
+}
+
+func bufferProvider(tb testing.TB, rate float64, exporters ...core.Component) trace.TracerProvider {
+	p, err := core.New(tb.Context(), core.Spec{Enabled: true, Exporters: exporters, Samplers: []core.Component{
+		use("error", keepsErrors{}), use("slow", keepsSlow{}), core.Use(ratio.Factory, "", ratio.Config{Rate: rate}),
+	}})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() { p.Shutdown(context.Background()) })
+	return p.TracerProvider()
+}
+
+// cpuTime is what the process has used so far, in user and system mode.
+func cpuTime() time.Duration {
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		return 0
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}
+
+func reportCPU(b *testing.B, since time.Duration) {
+	b.ReportMetric(float64(cpuTime()-since)/float64(b.N), "cpu-ns/op")
+}
+
+// What a trace of two spans costs that is recorded: against the floor, a
+// sampler that only records and a processor that does nothing.
+func BenchmarkRecorded(b *testing.B) {
+	floor := sdktrace.NewTracerProvider(sdktrace.WithSampler(recordOnly{}), sdktrace.WithSpanProcessor(noopProcessor{}))
+	stock := sdktrace.NewTracerProvider(sdktrace.WithBatcher(tracetest.NewNoopExporter()))
+	defer stock.Shutdown(context.Background())
+	for _, v := range []struct {
+		name     string
+		provider trace.TracerProvider
+	}{
+		{"floor", floor},
+		{"riffle-not-kept", bufferProvider(b, 0.01)},
+		{"riffle-kept", bufferProvider(b, 1)},
+		{"stock-always-batch", stock},
+	} {
+		b.Run("sdk="+v.name, func(b *testing.B) {
+			tracer := v.provider.Tracer("bench")
+			b.ReportAllocs()
+			defer reportCPU(b, cpuTime())
+			b.RunParallel(func(pb *testing.PB) {
+				for pb.Next() {
+					twoSpans(context.Background(), tracer)
+				}
+			})
+		})
+	}
+}

@@ -1,0 +1,710 @@
+package core
+
+import (
+	"math/bits"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	"go.opentelemetry.io/otel/trace"
+)
+
+// buffer holds one state per trace of this process until the trace is
+// decided, and remembers the decision for spans that come later: rules 4 to 8
+// of the design. It exists only if some sampler waits for the end of spans.
+//
+// A state belongs to the shard of its trace ID and is touched only with the
+// shard's lock held. Samplers and lines are called without it.
+type buffer struct {
+	rules   *startRules
+	names   names
+	end     []*endEntry
+	judge   *judge // nil without trace samplers
+	deliver func(Kept)
+	limits  bufferLimits
+	sdk     trace.TracerProvider // the one whose spans come here
+
+	shards [shardCount]shard
+	// held is how many bytes the shards hold, but for what each keeps to
+	// itself up to heldGrain.
+	held     atomic.Int64
+	halvings atomic.Int32 // of the pressure threshold
+	clock    atomic.Int32 // coarse, in ticks: what a start is stamped with
+
+	keeper keeper
+}
+
+type bufferLimits struct {
+	decisionWait   time.Duration
+	memoryAge      time.Duration
+	memoryPerShard int // traces
+	maxBytes       int64
+	maxTraceBytes  int64
+}
+
+const (
+	shardCount = 64
+	// heldGrain is how many bytes a shard may take or give before it says so.
+	heldGrain = 8 << 10
+	// stateBytes is what the state of a trace takes, its place in the map
+	// included.
+	stateBytes = 144
+	// rootBytes is what an open local root takes.
+	rootBytes = 1 << 10
+)
+
+// A shard keeps its states in chunks without a pointer, and refers to them by
+// number: the garbage collector must not walk a hundred thousand remembered
+// decisions again and again.
+type shard struct {
+	mu     sync.Mutex
+	traces map[trace.TraceID]ref
+	chunks []*[chunkLen]traceState
+	free   []ref
+	// Every state is in one of three lists, oldest first: undecided; decided
+	// with open spans; complete, which is what remains to remember.
+	lists  [listCount]stateList
+	live   []*liveTrace // by traceState.live-1
+	spare  []ref        // unused ones of live
+	delta  int64        // bytes not yet in buffer.held
+	counts bufferCounts
+
+	_ [64]byte // keeps neighbours off the cache line
+}
+
+// ref is the number of a state in its shard; 0 is none.
+type ref int32
+
+const chunkLen = 256
+
+// listName says which list a state is in.
+type listName uint8
+
+const (
+	inNone listName = iota
+	inUndecided
+	inOpen
+	inComplete
+	listCount
+)
+
+// traceState is what is known of one trace. It holds no pointer.
+type traceState struct {
+	id         trace.TraceID
+	randomness uint64
+	// least is the running minimum of the start threshold and all answers.
+	least    Threshold
+	pressure Threshold // the highest pressure threshold in its life
+	answered uint64    // one bit per end sampler that has answered
+	by       int32     // who spoke the least threshold: a place in buffer.names
+	byRank   int32
+	open     int32 // spans
+	ended    int32 // spans
+	// forgotten counts ended spans that are gone.
+	forgotten int32
+	at        int32 // tick of the start, then of the completion
+	live      ref   // a place in shard.live
+
+	self, prev, next ref
+
+	list     listName
+	kept     bool // R reached a threshold
+	spoken   bool // somebody other than the start said so
+	decided  bool // spans do not wait any more
+	judging  bool // trace samplers are being asked
+	discard  bool // a trace sampler discarded it
+	cut      bool // decided before it was complete
+	late     bool // what ends now was not there when the trace was decided
+	marked   bool // a span that carries sampling.partial was handed over
+	counted  bool // in the statistics of kept traces
+	asksNone bool // a parent decided for good
+}
+
+// liveTrace is what a trace holds only while it waits.
+type liveTrace struct {
+	spans []sdktrace.ReadOnlySpan
+	bytes int64
+	// roots are the open local roots, until the trace is decided.
+	roots []sdktrace.ReadOnlySpan
+}
+
+// spareCap bounds the capacity of slices that are used again.
+const spareCap = 32
+
+func newBuffer(rules *startRules, samplers *samplerList, limits bufferLimits, deliver func(Kept)) *buffer {
+	b := &buffer{rules: rules, end: samplers.end, limits: limits, deliver: deliver}
+	samplers.number(&b.names)
+	if len(samplers.traces) > 0 {
+		b.judge = newJudge(b, samplers.traces)
+	}
+	b.keeper.signal = make(chan struct{}, 1)
+	b.keeper.stop = make(chan struct{})
+	for i := range b.shards {
+		b.shards[i].traces = make(map[trace.TraceID]ref)
+	}
+	return b
+}
+
+func (b *buffer) shard(id trace.TraceID) *shard { return &b.shards[id[15]%shardCount] }
+
+// sample answers the SDK about one span. What it answers to record, it counts
+// as open: whatever other spans of the trace do before OnStart is called,
+// the trace is not complete.
+func (b *buffer) sample(p sdktrace.SamplingParameters) sdktrace.SamplingResult {
+	span := trace.SpanFromContext(p.ParentContext)
+	parent := span.SpanContext()
+	if parent.IsValid() && !parent.IsRemote() {
+		return b.child(span, parent)
+	}
+	d := b.rules.decide(p, parent)
+	if d.verdict == drop {
+		return sdktrace.SamplingResult{Decision: sdktrace.Drop, Tracestate: d.state}
+	}
+	return b.root(p.TraceID, &d)
+}
+
+// root records a local root that no rule dropped.
+func (b *buffer) root(id trace.TraceID, d *startDecision) sdktrace.SamplingResult {
+	pressure := b.pressure()
+	sh := b.shard(id)
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	st := sh.state(id)
+	if st == nil {
+		if !d.selected && !pressure.Selects(d.randomness) {
+			sh.counts.notRecorded++
+			return sdktrace.SamplingResult{Decision: sdktrace.Drop, Tracestate: d.state}
+		}
+		st = b.newState(sh, id, d.randomness, pressure)
+		st.asksNone = d.follow
+	}
+	sh.opened(st)
+	b.startSpoke(st, d)
+	if !st.kept {
+		return sdktrace.SamplingResult{Decision: sdktrace.RecordOnly, Attributes: d.attrs, Tracestate: d.state}
+	}
+	state := d.state
+	if st.spoken || !d.selected {
+		state = withThreshold(state, st.least)
+	}
+	return sdktrace.SamplingResult{Decision: sdktrace.RecordAndSample, Attributes: d.attrs, Tracestate: state}
+}
+
+// child records a span below a local parent if the parent is recorded: by its
+// type, else by the state of its trace.
+func (b *buffer) child(span trace.Span, parent trace.SpanContext) sdktrace.SamplingResult {
+	_, recorded := span.(sdktrace.ReadOnlySpan)
+	if !recorded && span.TracerProvider() == b.sdk {
+		return sdktrace.SamplingResult{Decision: sdktrace.Drop, Tracestate: parent.TraceState()}
+	}
+	id := parent.TraceID()
+	sh := b.shard(id)
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	st := sh.state(id)
+	if st == nil {
+		if !recorded && !parent.IsSampled() {
+			return sdktrace.SamplingResult{Decision: sdktrace.Drop, Tracestate: parent.TraceState()}
+		}
+		st = b.recall(sh, parent)
+	}
+	sh.opened(st)
+	switch {
+	case st.spoken:
+		return sdktrace.SamplingResult{Decision: sdktrace.RecordAndSample, Tracestate: withThreshold(parent.TraceState(), st.least)}
+	case parent.IsSampled():
+		return sdktrace.SamplingResult{Decision: sdktrace.RecordAndSample, Tracestate: parent.TraceState()}
+	default:
+		return sdktrace.SamplingResult{Decision: sdktrace.RecordOnly, Tracestate: parent.TraceState()}
+	}
+}
+
+// started remembers an open local root, for the case that its trace is
+// overdue before it ends.
+func (b *buffer) started(s sdktrace.ReadOnlySpan) {
+	if !isLocalRoot(s) {
+		return
+	}
+	id := s.SpanContext().TraceID()
+	sh := b.shard(id)
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	if st := sh.state(id); st != nil && !st.decided {
+		live := sh.hold(st)
+		live.roots = append(live.roots, s)
+		b.account(sh, rootBytes)
+	}
+}
+
+// ended takes a span that ended: end samplers are asked about it, and it
+// waits, is handed over, or is forgotten.
+func (b *buffer) ended(s sdktrace.ReadOnlySpan) {
+	sc := s.SpanContext()
+	id := sc.TraceID()
+	root := isLocalRoot(s)
+	sh := b.shard(id)
+
+	sh.mu.Lock()
+	st := sh.state(id)
+	if st == nil {
+		st = b.recall(sh, sc)
+		sh.opened(st)
+		sh.counts.late++
+		st.late = true
+	} else if st.late {
+		sh.counts.late++
+	}
+	st.ended++
+	ask := b.unanswered(st)
+	spans := int(st.ended)
+	sh.mu.Unlock()
+
+	if ask != 0 {
+		b.askEnd(st, id, ask, EndParameters{Span: s, LocalRoot: root, Duration: s.EndTime().Sub(s.StartTime()), Spans: spans})
+	}
+
+	sh.mu.Lock()
+	if st.id != id { // gone while the samplers were asked
+		if st = sh.state(id); st == nil {
+			st = b.recall(sh, sc)
+		}
+		sh.opened(st)
+	}
+	if live := sh.held(st); live != nil && root && live.closeRoot(sc.SpanID()) {
+		b.account(sh, -rootBytes)
+	}
+	out := b.settle(sh, st, s)
+	sh.mu.Unlock()
+	b.handOver(out)
+}
+
+// settle files an ended span and says what is to be handed over now.
+func (b *buffer) settle(sh *shard, st *traceState, s sdktrace.ReadOnlySpan) handOver {
+	var out handOver
+	if st.open > 0 {
+		st.open--
+	}
+	switch {
+	case st.decided && st.kept:
+		out = b.take(sh, st, s)
+	case st.decided:
+		st.forgotten++
+		sh.counts.spansForgotten++
+	case st.kept && st.least == Always && b.judge == nil:
+		b.decide(sh, st)
+		out = b.take(sh, st, s)
+	default:
+		live := b.wait(sh, st, s)
+		if live.bytes > b.limits.maxTraceBytes && st.open > 0 && !st.judging {
+			out = b.cut(sh, st)
+			sh.counts.cut++
+		}
+	}
+	if st.open > 0 || st.judging {
+		return out
+	}
+	if !st.decided {
+		if b.judge != nil {
+			b.judge.add(sh, st, true)
+			return out
+		}
+		b.decide(sh, st)
+		out = b.outcome(sh, st)
+	}
+	b.completed(sh, st)
+	return out
+}
+
+// cut decides a trace that is not complete.
+func (b *buffer) cut(sh *shard, st *traceState) handOver {
+	st.cut, st.late = true, true
+	b.decide(sh, st)
+	return b.outcome(sh, st)
+}
+
+// outcome hands over what a trace that was just decided holds, or forgets it.
+func (b *buffer) outcome(sh *shard, st *traceState) handOver {
+	if st.kept {
+		return b.take(sh, st, nil)
+	}
+	b.forget(sh, st)
+	return handOver{}
+}
+
+// decide ends the waiting of a trace's spans.
+func (b *buffer) decide(sh *shard, st *traceState) {
+	st.decided = true
+	if live := sh.held(st); live != nil {
+		b.dropRoots(sh, live)
+	}
+	if st.list == inUndecided {
+		b.remember(sh, st, inOpen)
+	}
+}
+
+// completed files a decided trace without open spans among those that are
+// only remembered.
+func (b *buffer) completed(sh *shard, st *traceState) {
+	st.at, st.late = b.clock.Load(), true
+	b.release(sh, st)
+	b.remember(sh, st, inComplete)
+}
+
+// remember files a decided trace, in the place of the oldest if there are too
+// many. Those that are complete go first.
+func (b *buffer) remember(sh *shard, st *traceState, list listName) {
+	sh.move(st, list)
+	for sh.lists[inComplete].n+sh.lists[inOpen].n > b.limits.memoryPerShard {
+		old := sh.first(inComplete)
+		if old == nil || old == st {
+			old = sh.first(inOpen)
+		}
+		if old == nil || old == st {
+			return
+		}
+		b.drop(sh, old)
+	}
+}
+
+// wait makes an ended span wait.
+func (b *buffer) wait(sh *shard, st *traceState, s sdktrace.ReadOnlySpan) *liveTrace {
+	live := sh.hold(st)
+	n := sizeOf(s)
+	live.spans = append(live.spans, s)
+	live.bytes += n
+	b.account(sh, n)
+	return live
+}
+
+// take gives away the waiting spans of a kept trace, and s if it is one.
+func (b *buffer) take(sh *shard, st *traceState, s sdktrace.ReadOnlySpan) handOver {
+	out := handOver{threshold: st.least, sampler: b.names.name(st.by), partial: st.cut || st.forgotten > 0, forgotten: st.forgotten}
+	if live := sh.held(st); live != nil && len(live.spans) > 0 {
+		out.spans = live.spans
+		live.spans = nil
+		b.account(sh, -live.bytes)
+		live.bytes = 0
+	}
+	if s != nil {
+		out.spans = append(out.spans, s)
+	}
+	if len(out.spans) == 0 {
+		return handOver{}
+	}
+	if out.partial && !st.marked {
+		st.marked, out.mark = true, true
+	}
+	if !st.counted {
+		st.counted = true
+		sh.counts.keep(out.sampler)
+	}
+	sh.counts.spansKept += uint64(len(out.spans))
+	return out
+}
+
+// forget lets go of the waiting spans of a trace.
+func (b *buffer) forget(sh *shard, st *traceState) {
+	sh.counts.forgotten++
+	live := sh.held(st)
+	if live == nil {
+		return
+	}
+	st.forgotten += int32(len(live.spans))
+	sh.counts.spansForgotten += uint64(len(live.spans))
+	clear(live.spans)
+	live.spans = live.spans[:0]
+	b.account(sh, -live.bytes)
+	live.bytes = 0
+}
+
+// unanswered are the end samplers to ask about a span of the trace.
+func (b *buffer) unanswered(st *traceState) uint64 {
+	if st.least == Always || st.discard || st.asksNone {
+		return 0
+	}
+	return (1<<len(b.end) - 1) &^ st.answered
+}
+
+// askEnd asks end samplers about a span, without a lock, and files what they
+// say.
+func (b *buffer) askEnd(st *traceState, id trace.TraceID, ask uint64, p EndParameters) {
+	for ; ask != 0; ask &= ask - 1 {
+		e := b.end[bits.TrailingZeros64(ask)]
+		a := e.ask(p)
+		if a.verdict != threshold {
+			continue
+		}
+		sh := b.shard(id)
+		sh.mu.Lock()
+		if st.id == id && st.answered&e.bit == 0 {
+			st.answered |= e.bit
+			b.speak(st, a.threshold, e.limited(a.threshold), e.rank, e.number)
+		}
+		done := st.least == Always
+		sh.mu.Unlock()
+		if done {
+			return
+		}
+	}
+}
+
+// speak files the threshold t that somebody other than the start has for the
+// trace. What is compared is no less than limit, and no less than the pressure
+// threshold, because traces below that are gone.
+func (b *buffer) speak(st *traceState, t, limit Threshold, rank, by int32) {
+	if st.discard {
+		return
+	}
+	st.pressure = max(st.pressure, b.pressure())
+	compared := max(limit, st.pressure)
+	if t != Unknown {
+		compared = max(compared, t)
+		t = compared
+	}
+	if compared.Selects(st.randomness) {
+		st.kept, st.spoken = true, true
+	}
+	st.lower(t, rank, by)
+}
+
+// startSpoke files what the start decided.
+func (b *buffer) startSpoke(st *traceState, d *startDecision) {
+	st.kept = st.kept || d.selected && !st.discard
+	if d.by == nil {
+		st.lower(d.threshold, 0, 0)
+		return
+	}
+	// A threshold nobody knows, and that did not select, decided nothing.
+	if d.threshold == Unknown && !d.selected {
+		st.least = Least(st.least, Unknown)
+		return
+	}
+	st.lower(d.threshold, 0, d.by.number)
+}
+
+// lower takes t into the running minimum. On a tie the one that comes first
+// in the list has spoken it.
+func (st *traceState) lower(t Threshold, rank, by int32) {
+	least := Least(st.least, t)
+	if least == st.least && (least != t || rank >= st.byRank) {
+		return
+	}
+	st.least, st.by, st.byRank = least, by, rank
+}
+
+// newState makes the state of a trace.
+func (b *buffer) newState(sh *shard, id trace.TraceID, randomness uint64, pressure Threshold) *traceState {
+	if len(sh.free) == 0 {
+		sh.grow()
+	}
+	last := len(sh.free) - 1
+	r := sh.free[last]
+	sh.free = sh.free[:last]
+	st := sh.at(r)
+	*st = traceState{id: id, randomness: randomness, least: Never, byRank: unranked, pressure: pressure, at: b.clock.Load(), self: r}
+	sh.traces[id] = r
+	sh.move(st, inUndecided)
+	b.account(sh, stateBytes)
+	return st
+}
+
+// grow adds a chunk of free states.
+func (sh *shard) grow() {
+	base := ref(len(sh.chunks) * chunkLen)
+	sh.chunks = append(sh.chunks, new([chunkLen]traceState))
+	for i := ref(chunkLen); i > 0; i-- {
+		sh.free = append(sh.free, base+i)
+	}
+}
+
+func (sh *shard) at(r ref) *traceState { return &sh.chunks[(r-1)/chunkLen][(r-1)%chunkLen] }
+
+// state is the state of the trace, nil if there is none.
+func (sh *shard) state(id trace.TraceID) *traceState {
+	if r, ok := sh.traces[id]; ok {
+		return sh.at(r)
+	}
+	return nil
+}
+
+// unranked is the rank of a threshold that nobody spoke.
+const unranked = 1 << 30
+
+// recall makes the state of a trace that riffle has forgotten about, or never
+// knew, from the context of one of its spans.
+func (b *buffer) recall(sh *shard, sc trace.SpanContext) *traceState {
+	st := b.newState(sh, sc.TraceID(), Randomness(sc), b.pressure())
+	if sc.IsSampled() {
+		st.kept = true
+		st.lower(ThresholdOf(sc), 0, 0)
+	}
+	return st
+}
+
+// opened counts a span that will end.
+func (sh *shard) opened(st *traceState) {
+	st.open++
+	if st.list == inComplete {
+		sh.move(st, inOpen)
+	}
+}
+
+// drop removes a state for good.
+func (b *buffer) drop(sh *shard, st *traceState) {
+	if live := sh.held(st); live != nil && len(live.spans) > 0 {
+		b.forget(sh, st)
+	}
+	b.release(sh, st)
+	delete(sh.traces, st.id)
+	sh.move(st, inNone)
+	st.id = trace.TraceID{}
+	sh.free = append(sh.free, st.self)
+	b.account(sh, -stateBytes)
+}
+
+// held is what a trace holds while it is live, nil if nothing.
+func (sh *shard) held(st *traceState) *liveTrace {
+	if st.live == 0 {
+		return nil
+	}
+	return sh.live[st.live-1]
+}
+
+// hold makes room for what a trace holds while it is live.
+func (sh *shard) hold(st *traceState) *liveTrace {
+	if st.live != 0 {
+		return sh.live[st.live-1]
+	}
+	if n := len(sh.spare); n > 0 {
+		st.live, sh.spare = sh.spare[n-1], sh.spare[:n-1]
+		return sh.live[st.live-1]
+	}
+	live := new(liveTrace)
+	sh.live = append(sh.live, live)
+	st.live = ref(len(sh.live))
+	return live
+}
+
+// release gives back what a trace held while it was live.
+func (b *buffer) release(sh *shard, st *traceState) {
+	live := sh.held(st)
+	if live == nil {
+		return
+	}
+	b.account(sh, -live.bytes)
+	b.dropRoots(sh, live)
+	clear(live.spans)
+	if cap(live.spans) > spareCap || cap(live.roots) > spareCap {
+		*live = liveTrace{}
+	}
+	live.spans, live.bytes = live.spans[:0], 0
+	sh.spare = append(sh.spare, st.live)
+	st.live = 0
+}
+
+// dropRoots lets go of open local roots: the trace is decided without them.
+func (b *buffer) dropRoots(sh *shard, live *liveTrace) {
+	b.account(sh, -rootBytes*int64(len(live.roots)))
+	clear(live.roots)
+	live.roots = live.roots[:0]
+}
+
+// closeRoot lets go of a local root that ended, and tells whether it held it.
+func (l *liveTrace) closeRoot(id trace.SpanID) bool {
+	for i, r := range l.roots {
+		if r.SpanContext().SpanID() == id {
+			last := len(l.roots) - 1
+			l.roots[i], l.roots[last] = l.roots[last], nil
+			l.roots = l.roots[:last]
+			return true
+		}
+	}
+	return false
+}
+
+// account counts bytes taken or given.
+func (b *buffer) account(sh *shard, n int64) {
+	sh.delta += n
+	if sh.delta < heldGrain && sh.delta > -heldGrain {
+		return
+	}
+	held := b.held.Add(sh.delta)
+	sh.delta = 0
+	if held > b.limits.maxBytes {
+		b.keeper.wake()
+	}
+}
+
+// keep is [Provider.Keep].
+func (b *buffer) keep(id trace.TraceID, t Threshold, reason string) bool {
+	sh := b.shard(id)
+	sh.mu.Lock()
+	st := sh.state(id)
+	if st == nil || st.discard {
+		sh.mu.Unlock()
+		return false
+	}
+	b.speak(st, t, Always, unranked-1, b.names.number(reason))
+	var out handOver
+	if st.kept && !st.decided && !st.judging && st.least == Always && b.judge == nil {
+		b.decide(sh, st)
+		out = b.take(sh, st, nil)
+	}
+	sh.mu.Unlock()
+	b.handOver(out)
+	return true
+}
+
+// stateList is a doubly linked list of states.
+type stateList struct {
+	first, last ref
+	n           int
+}
+
+// first is the oldest state of a list, next the one after st; nil if there is
+// none.
+func (sh *shard) first(list listName) *traceState { return sh.get(sh.lists[list].first) }
+func (sh *shard) next(st *traceState) *traceState { return sh.get(st.next) }
+
+func (sh *shard) get(r ref) *traceState {
+	if r == 0 {
+		return nil
+	}
+	return sh.at(r)
+}
+
+// move puts st at the end of a list, or in none.
+func (sh *shard) move(st *traceState, to listName) {
+	if st.list != inNone {
+		from := &sh.lists[st.list]
+		if st.prev != 0 {
+			sh.at(st.prev).next = st.next
+		} else {
+			from.first = st.next
+		}
+		if st.next != 0 {
+			sh.at(st.next).prev = st.prev
+		} else {
+			from.last = st.prev
+		}
+		from.n--
+	}
+	st.list, st.prev, st.next = to, 0, 0
+	if to == inNone {
+		return
+	}
+	list := &sh.lists[to]
+	if st.prev = list.last; st.prev != 0 {
+		sh.at(st.prev).next = st.self
+	} else {
+		list.first = st.self
+	}
+	list.last = st.self
+	list.n++
+}
+
+func isLocalRoot(s sdktrace.ReadOnlySpan) bool {
+	p := s.Parent()
+	return !p.IsValid() || p.IsRemote()
+}

@@ -1,0 +1,277 @@
+package core
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/trace"
+
+	"github.com/riffletrace/riffle/core/match"
+	"github.com/riffletrace/riffle/core/rate"
+)
+
+// What makes a sampler abstain for a while, so that it cannot hurt the
+// service that asks it.
+const (
+	slowAnswer  = time.Millisecond // an answer that takes longer is slow
+	slowStrikes = 3                // as many slow ones within a second switch off
+	offTime     = 30 * time.Second
+	timedShare  = 64 // one call in so many is timed
+	// traceSamplerGrace is how long past its deadline a trace sampler may take
+	// to return.
+	traceSamplerGrace = 100 * time.Millisecond
+)
+
+// SamplerKeys are the keys of a samplers entry that belong to the host,
+// besides type and name.
+type SamplerKeys struct {
+	Match *match.Config `yaml:"match" doc:"asks the sampler only about spans that match"`
+	Limit *LimitConfig  `yaml:"limit" doc:"on an end sampler: bounds what it keeps"`
+}
+
+// LimitConfig bounds what an end sampler keeps.
+type LimitConfig struct {
+	PerSecond float64 `yaml:"per_second" doc:"traces kept per second on average; above it, the threshold rises and the weights with it"`
+}
+
+// Validate checks what no sampler can tell.
+func (k *SamplerKeys) Validate() error {
+	var errs []error
+	if k.Match != nil {
+		if _, err := k.Match.Compile(); err != nil {
+			for _, fe := range FieldErrors(err) {
+				errs = append(errs, &FieldError{Path: joinPath("match", fe.Path), Err: fe.Err})
+			}
+		}
+	}
+	if k.Limit != nil && !(k.Limit.PerSecond > 0) {
+		errs = append(errs, &FieldError{Path: "limit.per_second", Err: fmt.Errorf("%v is not a rate: want a number above 0", k.Limit.PerSecond)})
+	}
+	return errors.Join(errs...)
+}
+
+// entry is what the samplers of all kinds have in common in the list.
+type entry struct {
+	name   string
+	number int32 // of the name, in the buffer's names
+	rank   int32 // place in the list; start samplers come first on a tie
+	match  *match.Matcher
+	guard  guard
+}
+
+// matches reports whether the sampler is to be asked about such a span.
+func (e *entry) matches(name string, kind trace.SpanKind, attrs []attribute.KeyValue) bool {
+	return e.match == nil || e.match.Match(match.Subject{Name: name, Kind: kind, Attributes: attrs})
+}
+
+// names numbers the names of those who speak for traces, so that a state needs
+// no pointer. 0 is "", and stands for a remote parent, or nobody.
+type names struct {
+	mu      sync.RWMutex
+	numbers map[string]int32
+	list    []string
+}
+
+// maxNames bounds the reasons that [Provider.Keep] is given.
+const maxNames = 1024
+
+const otherName = "other"
+
+func (n *names) number(name string) int32 {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.numbers == nil {
+		n.numbers = map[string]int32{"": 0, otherName: 1}
+		n.list = []string{"", otherName}
+	}
+	i, ok := n.numbers[name]
+	switch {
+	case ok:
+		return i
+	case len(n.list) >= maxNames:
+		return n.numbers[otherName]
+	}
+	i = int32(len(n.list))
+	n.numbers[name] = i
+	n.list = append(n.list, name)
+	return i
+}
+
+func (n *names) name(number int32) string {
+	n.mu.RLock()
+	defer n.mu.RUnlock()
+	return n.list[number]
+}
+
+// endEntry is an end sampler of the list.
+type endEntry struct {
+	entry
+	sampler EndSampler
+	limit   *rate.Limiter // nil without one
+	bit     uint64        // of traceState.answered
+}
+
+// traceEntry is a trace sampler of the list.
+type traceEntry struct {
+	entry
+	sampler TraceSampler
+	asking  atomic.Bool
+}
+
+func (e *startEntry) ask(p StartParameters) (a Answer) {
+	if e.guard.isOff() || !e.matches(p.Name, p.Kind, p.Attributes) {
+		return Answer{}
+	}
+	defer e.guard.rescue(&a)
+	if !e.guard.timesThis() {
+		return e.sampler.SampleStart(p)
+	}
+	start := time.Now()
+	a = e.sampler.SampleStart(p)
+	e.guard.took(time.Since(start))
+	return a
+}
+
+func (e *endEntry) ask(p EndParameters) (a Answer) {
+	if e.guard.isOff() || e.match != nil && !e.matches(p.Span.Name(), p.Span.SpanKind(), p.Span.Attributes()) {
+		return Answer{}
+	}
+	defer e.guard.rescue(&a)
+	if !e.guard.timesThis() {
+		return e.sampler.SampleEnd(p)
+	}
+	start := time.Now()
+	a = e.sampler.SampleEnd(p)
+	e.guard.took(time.Since(start))
+	return a
+}
+
+// guard switches a sampler off that panics or is slow.
+type guard struct {
+	name   string
+	logger *slog.Logger
+
+	// off is when the sampler may be asked again, in Unix nanoseconds; 0 if it
+	// is on, so that a sampler that behaves costs one load.
+	off      atomic.Int64
+	strikes  atomic.Int64 // slow answers, and in the high bits the second they fell in
+	switched atomic.Uint64
+}
+
+func (g *guard) init(name string, logger *slog.Logger) *guard {
+	g.name, g.logger = name, logger
+	return g
+}
+
+func (g *guard) isOff() bool {
+	until := g.off.Load()
+	if until == 0 {
+		return false
+	}
+	if time.Now().UnixNano() < until {
+		return true
+	}
+	if g.off.CompareAndSwap(until, 0) {
+		g.logger.Info("sampler is asked again", "sampler", g.name)
+	}
+	return false
+}
+
+// timesThis picks the calls that are timed.
+func (*guard) timesThis() bool { return rand.Uint32()%timedShare == 0 }
+
+// rescue is deferred around a call of the sampler.
+func (g *guard) rescue(a *Answer) {
+	if r := recover(); r != nil {
+		*a = Answer{}
+		g.switchOff("it panicked", r)
+	}
+}
+
+func (g *guard) took(d time.Duration) {
+	if d <= slowAnswer {
+		return
+	}
+	const countBits = 8
+	second := time.Now().Unix()
+	for {
+		old := g.strikes.Load()
+		count := int64(1)
+		if old>>countBits == second {
+			count += old & (1<<countBits - 1)
+		}
+		if g.strikes.CompareAndSwap(old, second<<countBits|count) {
+			if count >= slowStrikes {
+				g.switchOff("it was slow", d)
+			}
+			return
+		}
+	}
+}
+
+func (g *guard) switchOff(why string, detail any) {
+	if g.off.Swap(time.Now().Add(offTime).UnixNano()) == 0 {
+		g.switched.Add(1)
+		g.logger.Warn("sampler is switched off for a while: "+why, "sampler", g.name, "for", offTime, "detail", fmt.Sprint(detail))
+	}
+}
+
+// ask asks about a batch of traces. It returns when ctx is done, also if the
+// sampler does not; until that does, it is not asked again.
+func (e *traceEntry) ask(ctx context.Context, traces []Trace) []Answer {
+	if e.guard.isOff() || !e.asking.CompareAndSwap(false, true) {
+		return nil
+	}
+	answers := make([]Answer, len(traces))
+	answered := make(chan struct{})
+	go func() {
+		defer close(answered)
+		defer e.asking.Store(false)
+		defer func() {
+			if r := recover(); r != nil {
+				clear(answers)
+				e.guard.switchOff("it panicked", r)
+			}
+		}()
+		e.sampler.SampleTraces(ctx, traces, answers)
+	}()
+	select {
+	case <-answered:
+		return answers
+	case <-ctx.Done():
+	}
+	// One that returns because ctx is done may have answered for some.
+	grace := time.NewTimer(traceSamplerGrace)
+	defer grace.Stop()
+	select {
+	case <-answered:
+		return answers
+	case <-grace.C:
+		e.guard.switchOff("it ignores its deadline", ctx.Err())
+		return nil
+	}
+}
+
+// limited is the threshold that the entry's limit asks of a trace for which
+// the sampler answered t. It counts the trace.
+func (e *endEntry) limited(t Threshold) Threshold {
+	if e.limit == nil {
+		return Always
+	}
+	p := 1.0
+	if t <= Never {
+		p = t.Probability()
+	}
+	limit, err := ThresholdFromProbability(e.limit.Probability(time.Now(), p))
+	if err != nil {
+		return Always
+	}
+	return limit
+}

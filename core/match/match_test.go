@@ -1,0 +1,349 @@
+package match_test
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/trace"
+
+	"github.com/riffletrace/riffle/core/match"
+)
+
+func ExampleConfig() {
+	m, err := match.Config{
+		Attributes: map[string]any{"http.response.status_code": map[string]any{"min": 500}},
+		Kind:       "server",
+		Not:        &match.Config{Route: "GET /healthz"},
+	}.Compile()
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	span := match.Subject{
+		Name:       "GET /checkout/{id}",
+		Kind:       trace.SpanKindServer,
+		Attributes: []attribute.KeyValue{attribute.Int("http.response.status_code", 503)},
+	}
+	fmt.Println(m.Match(span))
+	span.Name = "GET /healthz"
+	fmt.Println(m.Match(span))
+	// Output:
+	// true
+	// false
+}
+
+type (
+	object = map[string]any
+	list   = []any
+)
+
+func attributes(key string, condition any) match.Config {
+	return match.Config{Attributes: object{key: condition}}
+}
+
+func compile(tb testing.TB, c match.Config) *match.Matcher {
+	tb.Helper()
+	m, err := c.Compile()
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return m
+}
+
+func TestAttributes(t *testing.T) {
+	const huge = 1<<53 + 1 // float64 cannot tell it from its neighbour
+	for _, tt := range []struct {
+		condition any
+		yes, no   []attribute.Value
+	}{
+		{
+			"gold",
+			[]attribute.Value{attribute.StringValue("gold"), attribute.StringSliceValue([]string{"new", "gold"}), attribute.SliceValue(attribute.IntValue(1), attribute.StringValue("gold"))},
+			[]attribute.Value{attribute.StringValue("Gold"), attribute.StringValue(""), attribute.StringSliceValue(nil), attribute.StringSliceValue([]string{"golden"}), attribute.IntValue(7), {}},
+		},
+		{
+			true,
+			[]attribute.Value{attribute.BoolValue(true), attribute.BoolSliceValue([]bool{false, true})},
+			[]attribute.Value{attribute.BoolValue(false), attribute.StringValue("true"), attribute.IntValue(1)},
+		},
+		{false, []attribute.Value{attribute.BoolValue(false)}, []attribute.Value{attribute.BoolValue(true), {}}},
+		{
+			500,
+			[]attribute.Value{attribute.IntValue(500), attribute.Float64Value(500), attribute.Int64SliceValue([]int64{1, 500})},
+			[]attribute.Value{attribute.IntValue(501), attribute.Float64Value(500.5), attribute.StringValue("500")},
+		},
+		{
+			0.5,
+			[]attribute.Value{attribute.Float64Value(0.5), attribute.Float64SliceValue([]float64{1, 0.5})},
+			[]attribute.Value{attribute.IntValue(0), attribute.IntValue(1), attribute.Float64Value(math.NaN())},
+		},
+		{huge, []attribute.Value{attribute.Int64Value(huge)}, []attribute.Value{attribute.Int64Value(huge - 1)}},
+		{uint64(math.MaxUint64), []attribute.Value{attribute.Float64Value(math.MaxUint64)}, []attribute.Value{attribute.Int64Value(-1)}},
+		{
+			list{"eu", 7, true},
+			[]attribute.Value{attribute.StringValue("eu"), attribute.IntValue(7), attribute.BoolValue(true), attribute.StringSliceValue([]string{"us", "eu"})},
+			[]attribute.Value{attribute.StringValue("us"), attribute.StringValue("7"), attribute.BoolValue(false), attribute.StringSliceValue([]string{"us"})},
+		},
+		{[]string{"eu", "us"}, []attribute.Value{attribute.StringValue("us")}, []attribute.Value{attribute.StringValue("af")}},
+		{object{"equals": "x"}, []attribute.Value{attribute.StringValue("x")}, []attribute.Value{attribute.StringValue("y")}},
+		{object{"one_of": list{"x", "y"}}, []attribute.Value{attribute.StringValue("y")}, []attribute.Value{attribute.StringValue("z")}},
+		{
+			object{"glob": "/api/*"},
+			[]attribute.Value{attribute.StringValue("/api/x/y"), attribute.StringSliceValue([]string{"/", "/api/"})},
+			[]attribute.Value{attribute.StringValue("/ap"), attribute.IntValue(1)},
+		},
+		{
+			object{"min": 500, "max": 599},
+			[]attribute.Value{attribute.IntValue(500), attribute.IntValue(599), attribute.Float64Value(599), attribute.Int64SliceValue([]int64{1, 503})},
+			[]attribute.Value{attribute.IntValue(499), attribute.IntValue(600), attribute.Float64Value(599.5), attribute.StringValue("503"), attribute.Float64Value(math.NaN()), attribute.Int64SliceValue([]int64{1, 600})},
+		},
+		{object{"min": 0.5}, []attribute.Value{attribute.IntValue(1), attribute.Float64Value(math.Inf(1))}, []attribute.Value{attribute.IntValue(0)}},
+		{object{"max": -1}, []attribute.Value{attribute.IntValue(-1)}, []attribute.Value{attribute.IntValue(0)}},
+		{object{"glob": "a*", "one_of": list{"ab", "bb"}}, []attribute.Value{attribute.StringValue("ab")}, []attribute.Value{attribute.StringValue("bb"), attribute.StringValue("ac"), attribute.StringSliceValue([]string{"ac", "bb"})}},
+		{object{"exists": true}, []attribute.Value{attribute.StringValue(""), attribute.BoolValue(false), attribute.StringSliceValue(nil)}, nil},
+		{object{"exists": false}, nil, []attribute.Value{attribute.StringValue("")}},
+	} {
+		m := compile(t, attributes("k", tt.condition))
+		for _, v := range append(slices.Clone(tt.yes), tt.no...) {
+			want := slices.ContainsFunc(tt.yes, func(y attribute.Value) bool { return y.Type() == v.Type() && y.String() == v.String() })
+			kvs := []attribute.KeyValue{attribute.String("a", "gold"), {Key: "k", Value: v}, attribute.String("z", "gold")}
+			if got := m.Match(match.Subject{Attributes: kvs}); got != want {
+				t.Errorf("%v of %s %s = %v", tt.condition, v.Type(), v.String(), got)
+			}
+		}
+		absent := match.Subject{Attributes: []attribute.KeyValue{attribute.String("a", "gold")}}
+		if o, _ := tt.condition.(object); m.Match(absent) != (o["exists"] == false) {
+			t.Errorf("%v of no attribute = %v", tt.condition, m.Match(absent))
+		}
+	}
+}
+
+func TestMatch(t *testing.T) {
+	gold := attributes("tier", "gold")
+	server := match.Config{Kind: "server"}
+	span := match.Subject{Name: "GET /a/7", Kind: trace.SpanKindServer, Attributes: []attribute.KeyValue{
+		attribute.String("tier", "iron"), attribute.String("region", "eu"), attribute.String("tier", "gold"),
+	}}
+	for _, tt := range []struct {
+		name string
+		c    match.Config
+		s    match.Subject
+		want bool
+	}{
+		{"the last of two counts", gold, span, true},
+		{"the last of two counts, no", attributes("tier", "iron"), span, false},
+		{"name", match.Config{Name: "GET *"}, span, true},
+		{"name, no", match.Config{Name: "POST *"}, span, false},
+		{"kind", server, span, true},
+		{"kind, no", match.Config{Kind: "client"}, span, false},
+		{"kinds", match.Config{Kind: list{"client", "server"}}, span, true},
+		{"an unspecified kind is internal", match.Config{Kind: "internal"}, match.Subject{}, true},
+		{"a kind nobody knows is internal", match.Config{Kind: "internal"}, match.Subject{Kind: 99}, true},
+		{"route", match.Config{Route: "GET /a/{id}"}, span, true},
+		{"route, no", match.Config{Route: "POST /a/{id}"}, span, false},
+		{"route, of no request", match.Config{Route: "/"}, match.Subject{Name: "job"}, false},
+		{"routes", match.Config{Route: []string{"/b/{x}", "/{y}/7"}}, span, true},
+		{"routes that conflict and repeat", match.Config{Route: list{"/a/{x}", "/{y}/7", "/a/{x}"}}, match.Subject{Name: "PUT /z/7"}, true},
+		{"and", match.Config{Name: "GET *", Attributes: object{"tier": "gold", "region": "us"}}, span, false},
+		{"all", match.Config{All: []match.Config{gold, server}}, span, true},
+		{"all, no", match.Config{All: []match.Config{gold, {Kind: "client"}}}, span, false},
+		{"any", match.Config{Any: []match.Config{{Kind: "client"}, gold}}, span, true},
+		{"any, no", match.Config{Any: []match.Config{{Kind: "client"}}}, span, false},
+		{"not", match.Config{Not: &gold}, span, false},
+		{"not, yes", match.Config{Not: &match.Config{Kind: "client"}}, span, true},
+		{"any and not", match.Config{Any: []match.Config{gold}, Not: &server}, span, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			if got := compile(t, tt.c).Match(tt.s); got != tt.want {
+				t.Errorf("Match = %v", got)
+			}
+		})
+	}
+	if !(*match.Matcher)(nil).Match(match.Subject{}) || (*match.Matcher)(nil).Keys() != nil {
+		t.Error("a nil matcher does not match everything")
+	}
+}
+
+func TestKeys(t *testing.T) {
+	m := compile(t, match.Config{
+		Attributes: object{"z": 1, "a": 1},
+		Any:        []match.Config{{Not: &match.Config{Attributes: object{"m": 1}}}, {Route: "/"}},
+		Kind:       "server",
+	})
+	want := []attribute.Key{"a", "http.method", "http.request.method", "http.route", "http.target", "m", "url.full", "url.path", "z"}
+	if diff := cmp.Diff(want, m.Keys()); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestErrors(t *testing.T) {
+	_, err := match.Config{
+		Attributes: object{
+			"":           "empty key",
+			"nil":        nil,
+			"list":       list{},
+			"items":      list{"x", list{"y"}, nil},
+			"nan":        math.NaN(),
+			"empty":      object{},
+			"user.id":    object{"glob": 7, "globb": "x", "wildcard": "x"},
+			"exists":     object{"exists": "yes"},
+			"never":      object{"exists": false, "glob": "x"},
+			"number":     object{"min": "1", "max": true},
+			"inverted":   object{"min": 2, "max": 1.5},
+			"equals":     object{"equals": list{"x"}},
+			"one_of":     object{"one_of": "x"},
+			"structured": struct{}{},
+			"typed":      map[string]string{"glob": "x"},
+		},
+		Kind:  list{"sever", "batch", 7},
+		Route: list{"GET x/", "/a/{"},
+		All:   []match.Config{{Name: "x"}, {}},
+		Any:   []match.Config{{Kind: 7}, {Any: []match.Config{{Kind: list{}}}}},
+		Not:   &match.Config{},
+	}.Compile()
+	want := `kind[2]: want a string, not 7
+kind[0]: "sever" is not a kind (did you mean "server"?)
+kind[1]: "batch" is not a kind: known are internal, server, client, producer, consumer
+attributes.empty: an empty condition: want one or more of equals, exists, glob, max, min, one_of
+attributes.equals.equals: want a string, a number or a boolean, not a list
+attributes.exists.exists: want true or false, not "yes"
+attributes.inverted.min: 2 is above max, 1.5
+attributes.items[1]: want a string, a number or a boolean, not a list
+attributes.items[2]: want a string, a number or a boolean, not nothing
+attributes.list: an empty list matches nothing
+attributes.nan: want a string, a number or a boolean, not NaN
+attributes.never.exists: an attribute that does not exist meets no other condition
+attributes.nil: want a string, a number or a boolean, not nothing
+attributes.number.max: want a number, not true
+attributes.number.min: want a number, not "1"
+attributes.one_of.one_of: want a list, not "x"
+attributes.structured: want a string, a number or a boolean, not {}
+attributes.typed: want a map[string]any, not a map[string]string
+attributes["user.id"].glob: want a string, not 7
+attributes["user.id"].globb: unknown key (did you mean "glob"?)
+attributes["user.id"].wildcard: unknown key: known are equals, exists, glob, max, min, one_of
+route[0]: pattern "GET x/": the host "x" cannot be told from a span: the path starts with a slash
+route[1]: pattern "/a/{": the wildcard in "{" does not fill its segment
+all[1]: an empty match: want one or more of attributes, name, kind, route, all, any, not
+any[0].kind: want a string or a list of them, not 7
+any[1].any[0].kind: an empty list matches nothing
+not: an empty match: want one or more of attributes, name, kind, route, all, any, not`
+	if err == nil {
+		t.Fatal("no error")
+	}
+	if diff := cmp.Diff(strings.Split(want, "\n"), strings.Split(err.Error(), "\n")); diff != "" {
+		t.Error(diff)
+	}
+	if _, err := (match.Config{}).Compile(); err == nil || !strings.HasPrefix(err.Error(), "an empty match") {
+		t.Errorf("an empty match: %v", err)
+	}
+}
+
+func TestGlob(t *testing.T) {
+	for _, tt := range []struct {
+		glob match.Glob
+		s    string
+		want bool
+	}{
+		{"", "", true},
+		{"", "a", false},
+		{"*", "", true},
+		{"*", "a/b", true},
+		{"a*c", "abcbc", true},
+		{"a*c", "abcb", false},
+		{"*a*b", "xaxaxb", true},
+		{"?", "é", true},
+		{"?", "", false},
+		{"*??", "é", false},
+		{"*??", "😀", false},
+		{"*é", "aéé", true},
+		{"a?c", "abc", true},
+		{"a?c", "ac", false},
+		{"**", "", true},
+		{"[a]", "[a]", true},
+		{"é*", "è", false},
+	} {
+		if got := tt.glob.Match(tt.s); got != tt.want {
+			t.Errorf("%q matches %q = %v", tt.glob, tt.s, got)
+		}
+	}
+	if match.Glob(strings.Repeat("*a", 500) + "b").Match(strings.Repeat("a", 10_000)) {
+		t.Error("matches")
+	}
+}
+
+// oracle is the definition of a glob, by characters; exponential.
+func oracle(g, s []rune) bool {
+	switch {
+	case len(g) == 0:
+		return len(s) == 0
+	case g[0] == '*':
+		return oracle(g[1:], s) || len(s) > 0 && oracle(g, s[1:])
+	default:
+		return len(s) > 0 && (g[0] == '?' || g[0] == s[0]) && oracle(g[1:], s[1:])
+	}
+}
+
+func FuzzGlob(f *testing.F) {
+	f.Add("a*b?c*", "axxbxcx")
+	f.Add("*??", "😀é")
+	f.Fuzz(func(t *testing.T, g, s string) {
+		if len(g) > 12 || len(s) > 24 {
+			return
+		}
+		// Invalid UTF-8 is no text: only that it ends.
+		got := match.Glob(g).Match(s)
+		if g != strings.ToValidUTF8(g, "") || s != strings.ToValidUTF8(s, "") {
+			return
+		}
+		if want := oracle([]rune(g), []rune(s)); got != want {
+			t.Errorf("%q matches %q = %v", g, s, got)
+		}
+	})
+}
+
+// large is a match with every kind of condition, and a span that it matches.
+func large(tb testing.TB) (*match.Matcher, match.Subject) {
+	tb.Helper()
+	m := compile(tb, match.Config{
+		Attributes: object{
+			"tenant.tier":               "gold",
+			"region":                    list{"eu", "us"},
+			"http.response.status_code": object{"min": 500, "max": 599},
+			"user.id":                   object{"exists": true},
+			"url.path":                  object{"glob": "/api/*"},
+		},
+		Name:  "GET *",
+		Kind:  "server",
+		Route: list{"GET /api/{id}", "/api/"},
+		Any:   []match.Config{{Name: "POST *"}, attributes("region", "us")},
+		Not:   &match.Config{Route: "/healthz"},
+	})
+	s := match.Subject{Name: "GET /api/{id}", Kind: trace.SpanKindServer, Attributes: []attribute.KeyValue{
+		attribute.String("http.request.method", "GET"),
+		attribute.String("url.path", "/api/7"),
+		attribute.String("tenant.tier", "gold"),
+		attribute.String("region", "us"),
+		attribute.Int("http.response.status_code", 503),
+		attribute.String("user.id", "7"),
+	}}
+	if !m.Match(s) {
+		tb.Fatal("does not match")
+	}
+	return m, s
+}
+
+func BenchmarkMatch(b *testing.B) {
+	m, s := large(b)
+	b.Run("conditions=12", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			m.Match(s)
+		}
+	})
+}

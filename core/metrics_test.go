@@ -1,0 +1,74 @@
+package core_test
+
+import (
+	"context"
+	"testing"
+
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/codes"
+	"go.opentelemetry.io/otel/sdk/metric"
+	"go.opentelemetry.io/otel/sdk/metric/metricdata"
+
+	"github.com/riffletrace/riffle/core"
+)
+
+var attributeEncoder = attribute.DefaultEncoder()
+
+func TestMetrics(t *testing.T) {
+	reader := metric.NewManualReader()
+	meters := metric.NewMeterProvider(metric.WithReader(reader))
+	b := newBench(t, core.Spec{}, core.WithMeterProvider(meters))
+	for i := range 3 {
+		_, root := b.tracer.Start(t.Context(), "root")
+		if i == 0 {
+			root.SetStatus(codes.Error, "no")
+		}
+		root.End()
+	}
+	got := collect(t, reader)
+	want := map[string]int64{
+		"riffle.traces.started riffle.outcome=recorded":     3,
+		"riffle.traces.kept riffle.sampler=error":           1,
+		"riffle.traces.not_kept riffle.reason=not_selected": 2,
+		"riffle.spans.ended riffle.outcome=kept":            1,
+		"riffle.spans.ended riffle.outcome=forgotten":       2,
+		"riffle.buffer.traces riffle.state=remembered":      3,
+	}
+	for name, n := range want {
+		if got[name] != n {
+			t.Errorf("%s = %d, want %d", name, got[name], n)
+		}
+	}
+	if err := b.provider.Shutdown(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	if left := collect(t, reader); len(left) != 0 {
+		t.Errorf("metrics after Shutdown: %v", left)
+	}
+}
+
+// collect returns the whole numbers that reader sees, by name and attributes.
+func collect(t *testing.T, reader *metric.ManualReader) map[string]int64 {
+	t.Helper()
+	var rm metricdata.ResourceMetrics
+	if err := reader.Collect(t.Context(), &rm); err != nil {
+		t.Fatal(err)
+	}
+	all := map[string]int64{}
+	for _, sm := range rm.ScopeMetrics {
+		for _, m := range sm.Metrics {
+			sum, ok := m.Data.(metricdata.Sum[int64])
+			if !ok {
+				continue
+			}
+			for _, p := range sum.DataPoints {
+				name := m.Name
+				if p.Attributes.Len() > 0 {
+					name += " " + p.Attributes.Encoded(attributeEncoder)
+				}
+				all[name] = p.Value
+			}
+		}
+	}
+	return all
+}

@@ -1,0 +1,179 @@
+// Package route finds the rule for a request by patterns in the syntax of
+// [net/http]'s ServeMux, and finds in a span what request it is about.
+//
+// A pattern is
+//
+//	[METHOD ]/path/{id}/{rest...}
+//
+// A wildcard {name} stands for one segment and {name...}, at the end, for all
+// that follow. A trailing slash stands for everything below it; {$} after one
+// limits the pattern to the path that ends there. GET also stands for HEAD.
+// The most specific pattern wins; of two that match some request in common, one
+// must be more specific, else they conflict. Unlike ServeMux's, patterns have
+// no host, and paths are matched as they are: nothing is cleaned or redirected.
+package route
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+)
+
+// Table finds values by pattern. The zero value is empty and ready. Lookup is
+// safe for concurrent use once everything is added.
+type Table[V any] struct {
+	methods map[string]*node[V] // "" is any method
+}
+
+// node stands for the segments that lead to it.
+type node[V any] struct {
+	leaf     *leaf[V] // the pattern that ends here
+	slash    *leaf[V] // ... in /{$}
+	rest     *leaf[V] // ... in a slash or a {name...}
+	single   *node[V]
+	literals map[string]*node[V]
+}
+
+type leaf[V any] struct {
+	pattern string
+	value   V
+}
+
+// ConflictError tells that a pattern cannot stand beside one that was added
+// before it.
+type ConflictError struct {
+	Pattern string
+	Other   string // as it was added
+	Example string // a request that both match
+	same    bool
+}
+
+func (e *ConflictError) Error() string {
+	if e.same {
+		return fmt.Sprintf("%q matches the same requests as %q", e.Pattern, e.Other)
+	}
+	return fmt.Sprintf("%q conflicts with %q: both match %q and neither is more specific", e.Pattern, e.Other, e.Example)
+}
+
+// Add adds a pattern. A pattern that conflicts with an earlier one, or matches
+// the same requests, is a [*ConflictError]; the table is then as before.
+func (t *Table[V]) Add(text string, value V) error {
+	p, err := parse(text)
+	if err != nil {
+		return err
+	}
+	for _, method := range slices.Sorted(maps.Keys(t.methods)) {
+		common, r, ok := relateMethods(p.method, method)
+		if !ok {
+			continue
+		}
+		if c := t.methods[method].clash(p.segments, r); c != nil {
+			return &ConflictError{
+				Pattern: text,
+				Other:   c.with.pattern,
+				Example: strings.TrimLeft(common+" "+c.path, " "),
+				same:    c.related == same,
+			}
+		}
+	}
+	if t.methods == nil {
+		t.methods = make(map[string]*node[V])
+	}
+	root := t.methods[p.method]
+	if root == nil {
+		root = new(node[V])
+		t.methods[p.method] = root
+	}
+	root.add(p.segments, &leaf[V]{text, value})
+	return nil
+}
+
+func (n *node[V]) add(segments []segment, l *leaf[V]) {
+	for _, s := range segments {
+		switch s.kind {
+		case literal:
+			next := n.literals[s.literal]
+			if next == nil {
+				if n.literals == nil {
+					n.literals = make(map[string]*node[V])
+				}
+				next = new(node[V])
+				n.literals[s.literal] = next
+			}
+			n = next
+		case single:
+			if n.single == nil {
+				n.single = new(node[V])
+			}
+			n = n.single
+		case slash:
+			n.slash = l
+			return
+		case rest:
+			n.rest = l
+			return
+		}
+	}
+	n.leaf = l
+}
+
+// Lookup returns the value of the most specific pattern that matches. An empty
+// method, one that is not known, is matched by patterns without a method only.
+// The path may be percent-encoded.
+//
+// The cost grows with the number of segments of the path. As in ServeMux, rules
+// that share literals in some positions and have wildcards in others
+// (/{x}/b/1, /a/{x}/2) are tried in turn. It allocates nothing, unless a
+// percent-encoded segment is longer than 64 bytes.
+func (t *Table[V]) Lookup(method, path string) (value V, ok bool) {
+	if t == nil || path == "" || path[0] != '/' {
+		return value, false
+	}
+	var l *leaf[V]
+	if method != "" {
+		l = t.methods[method].find(path)
+		if l == nil && method == "HEAD" {
+			l = t.methods["GET"].find(path)
+		}
+	}
+	if l == nil {
+		l = t.methods[""].find(path)
+	}
+	if l == nil {
+		return value, false
+	}
+	return l.value, true
+}
+
+func (n *node[V]) find(path string) *leaf[V] {
+	switch {
+	case n == nil:
+		return nil
+	case path == "":
+		return n.leaf
+	case path == "/" && n.slash != nil:
+		return n.slash
+	case path == "/":
+		return n.rest
+	}
+	seg, after := cut(path[1:])
+	if l := n.literal(seg).find(after); l != nil {
+		return l
+	}
+	if l := n.single.find(after); l != nil {
+		return l
+	}
+	return n.rest
+}
+
+// literal returns the child for a segment of a path.
+func (n *node[V]) literal(seg string) *node[V] {
+	if strings.IndexByte(seg, '%') >= 0 {
+		var buf [64]byte
+		if decoded, ok := appendDecoded(buf[:0], seg); ok {
+			return n.literals[string(decoded)]
+		}
+	}
+	return n.literals[seg]
+}

@@ -1,0 +1,110 @@
+package route
+
+import (
+	"slices"
+	"strings"
+
+	"go.opentelemetry.io/otel/attribute"
+)
+
+// The attributes that tell what request a span is about, those of older
+// conventions included.
+const (
+	httpRoute         attribute.Key = "http.route"
+	urlPath           attribute.Key = "url.path"
+	urlFull           attribute.Key = "url.full"
+	httpTarget        attribute.Key = "http.target"
+	httpRequestMethod attribute.Key = "http.request.method"
+	httpMethod        attribute.Key = "http.method"
+)
+
+var keys = []attribute.Key{httpRoute, urlPath, urlFull, httpTarget, httpRequestMethod, httpMethod}
+
+// Keys lists the attributes that [Subject] looks at.
+func Keys() []attribute.Key { return slices.Clone(keys) }
+
+// Subject finds the request that a span is about, for [Table.Lookup]. It is
+// false if the span is about none.
+//
+// The path is http.route if the span has it, else url.path, else the path of
+// url.full, of http.target, or of a name like "GET /x". The method is
+// http.request.method, else http.method, else what stands before the path in
+// http.route or in the name, else "". It allocates nothing.
+func Subject(name string, attributes []attribute.KeyValue) (method, path string, ok bool) {
+	var route, url, full, target, oldMethod string
+	for i := range attributes {
+		kv := &attributes[i]
+		if kv.Value.Type() != attribute.STRING {
+			continue
+		}
+		switch kv.Key {
+		case httpRoute:
+			route = kv.Value.AsString()
+		case urlPath:
+			url = kv.Value.AsString()
+		case urlFull:
+			full = kv.Value.AsString()
+		case httpTarget:
+			target = kv.Value.AsString()
+		case httpRequestMethod:
+			method = kv.Value.AsString()
+		case httpMethod:
+			oldMethod = kv.Value.AsString()
+		}
+	}
+	inRoute, route := splitMethod(route)
+	inName, named := splitMethod(name)
+	for _, m := range [...]string{oldMethod, inRoute, inName} {
+		if method == "" {
+			method = m
+		}
+	}
+	for _, p := range [...]string{pathOfRoute(route), url, pathOfURL(full), withoutQuery(target), withoutQuery(named)} {
+		if strings.HasPrefix(p, "/") {
+			return method, p, true
+		}
+	}
+	return method, "", false
+}
+
+// splitMethod splits "GET /x", and "GET" alone.
+func splitMethod(s string) (method, rest string) {
+	i := strings.IndexByte(s, ' ')
+	if i < 0 {
+		i = len(s)
+	}
+	if i == 0 || strings.ContainsFunc(s[:i], notInMethod) {
+		return "", s
+	}
+	return s[:i], strings.TrimLeft(s[i:], " ")
+}
+
+// pathOfRoute leaves out the host and the {$} that a pattern of ServeMux may
+// have.
+func pathOfRoute(route string) string {
+	i := strings.IndexByte(route, '/')
+	if i < 0 {
+		return ""
+	}
+	return strings.TrimSuffix(route[i:], "{$}")
+}
+
+// pathOfURL returns "" if there is no path to find.
+func pathOfURL(url string) string {
+	_, after, ok := strings.Cut(url, "://")
+	if !ok {
+		return ""
+	}
+	i := strings.IndexAny(after, "/?#")
+	if i < 0 || after[i] != '/' {
+		return "/"
+	}
+	return withoutQuery(after[i:])
+}
+
+func withoutQuery(path string) string {
+	if i := strings.IndexAny(path, "?#"); i >= 0 {
+		return path[:i]
+	}
+	return path
+}
