@@ -55,11 +55,6 @@ type pipeline struct {
 	unobserve func() error
 }
 
-type line struct {
-	name, kind, endpoint string
-	*delivery.Line
-}
-
 // Endpointer is an [Exporter] that can tell where it sends to, for people:
 // "localhost:4317".
 type Endpointer interface {
@@ -126,21 +121,9 @@ func newPipeline(ctx context.Context, spec *Spec, o *options) (*pipeline, error)
 	pl := &pipeline{samplers: samplers, start: start}
 	var errs ConfigErrors
 	for i, c := range spec.Exporters {
-		logger := o.logger.With("exporter", c.ID())
-		exporter, err := o.exporters.Build(ctx, Settings{ID: c.ID(), Logger: logger}, c)
-		if err != nil {
-			path := joinPath(spec.Path, fmt.Sprintf("exporters[%d]", i))
-			errs = append(errs, buildErrors(c, path, "exporter", err)...)
-			continue
+		if err := pl.addLine(ctx, c, o); err != nil {
+			errs = append(errs, buildErrors(c, joinPath(spec.Path, fmt.Sprintf("exporters[%d]", i)), "exporter", err)...)
 		}
-		l := line{name: c.ID(), kind: c.Type}
-		if e, ok := exporter.(Endpointer); ok {
-			l.endpoint = e.Endpoint()
-		}
-		l.Line = pl.fan.Add(exporter, delivery.Defaults(), delivery.Settings{
-			Name: l.name, Type: l.kind, Endpoint: l.endpoint, Logger: logger,
-		})
-		pl.lines = append(pl.lines, l)
 	}
 	if len(errs) > 0 {
 		return nil, errors.Join(spec.quoted(errs).Sorted(), pl.shutdown(ctx))
