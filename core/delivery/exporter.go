@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"net/url"
 	"os"
 	"syscall"
 	"time"
@@ -88,7 +89,7 @@ func classify(err error) *Failure {
 		return &c
 	}
 	verdict := Refused
-	if netErr := net.Error(nil); errors.As(err, &netErr) || isTransient(err) {
+	if isTransient(err) {
 		verdict = Retry
 	}
 	return &Failure{Verdict: verdict, Err: err}
@@ -104,5 +105,14 @@ func isTransient(err error) bool {
 			return true
 		}
 	}
-	return false
+	// Not net.Error alone, which any number of the operating system is.
+	if e := net.Error(nil); errors.As(err, &e) && e.Timeout() {
+		return true
+	}
+	return is[*net.OpError](err) || is[*net.DNSError](err) || is[*url.Error](err)
+}
+
+func is[E error](err error) bool {
+	var e E
+	return errors.As(err, &e)
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -65,7 +67,7 @@ type Line struct {
 
 func newLine(exporter sdktrace.SpanExporter, c Config, s Settings) *Line {
 	l := &Line{config: c, exporter: exporter, queue: newMemoryQueue(c.Queue), stopped: make(chan struct{})}
-	l.report = &report{logger: s.Logger, lost: l.lost}
+	l.report = &report{logger: s.Logger, lost: l.counts.lost}
 	l.changed.L = &l.mu
 	l.breaker.backoff = c.Send.Backoff
 	l.ctx, l.giveUp = context.WithCancelCause(context.Background())
@@ -90,12 +92,9 @@ func newLine(exporter sdktrace.SpanExporter, c Config, s Settings) *Line {
 // it tries until then, else until the first attempt that fails. The error
 // counts what has not arrived; what is not lost stays queued.
 func (l *Line) ForceFlush(ctx context.Context) error {
-	select {
-	case <-l.batcher.flush():
-	case <-ctx.Done():
-		return fmt.Errorf("making batches: %w", ctx.Err())
-	}
-	return l.wait(ctx)
+	w := l.newWaiter(ctx)
+	<-l.batcher.flush() // encoding takes no time to speak of
+	return l.wait(ctx, w)
 }
 
 // Shutdown sends what was handed over, like ForceFlush, shuts the exporter down
@@ -124,8 +123,9 @@ func (l *Line) Shutdown(ctx context.Context) error {
 }
 
 func (l *Line) shutdown(ctx context.Context) error {
-	<-l.batcher.leave(l) // encoding takes no time to speak of
-	failure := l.wait(ctx)
+	w := l.newWaiter(ctx)
+	<-l.batcher.leave(l)
+	failure := l.wait(ctx, w)
 
 	l.mu.Lock()
 	l.closed = true
@@ -155,15 +155,18 @@ func (l *Line) shutdown(ctx context.Context) error {
 	return errors.Join(failure, l.exporter.Shutdown(ctx))
 }
 
-// waiter waits until every batch that was put before is done.
+// waiter waits until batches are done: those there when it is made, and those
+// that are put before it knows its seq.
 type waiter struct {
-	seq     uint64
-	pending int  // batches that are not done
-	patient bool // attempts that fail do not end it
-	lost    int  // spans
+	seq     uint64 // of the last batch, once it is known
+	pending int    // batches that are not done
+	patient bool   // attempts that fail do not end it
+	lost    int    // spans
 	failure error
 	done    chan struct{} // closed when there is nothing to wait for
 }
+
+const unknownSeq = math.MaxUint64
 
 func (w *waiter) end() {
 	select {
@@ -173,17 +176,22 @@ func (w *waiter) end() {
 	}
 }
 
-// wait lets every batch be tried at once, and waits.
-func (l *Line) wait(ctx context.Context) error {
-	_, patient := ctx.Deadline()
-	w := &waiter{patient: patient, done: make(chan struct{})}
+func (l *Line) newWaiter(ctx context.Context) *waiter {
 	l.mu.Lock()
-	w.seq, w.pending = l.seq, l.pending
-	if w.pending == 0 {
-		l.mu.Unlock()
-		return nil
-	}
+	defer l.mu.Unlock()
+	w := &waiter{seq: unknownSeq, pending: l.pending, done: make(chan struct{})}
+	_, w.patient = ctx.Deadline()
 	l.waiters = append(l.waiters, w)
+	return w
+}
+
+// wait lets every batch be tried at once, and waits.
+func (l *Line) wait(ctx context.Context, w *waiter) error {
+	l.mu.Lock()
+	w.seq = l.seq
+	if w.pending == 0 {
+		w.end()
+	}
 	l.breaker.hurry()
 	l.queue.hurry()
 	l.changed.Broadcast()
@@ -197,17 +205,12 @@ func (l *Line) wait(ctx context.Context) error {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for i, o := range l.waiters {
-		if o == w {
-			l.waiters = append(l.waiters[:i:i], l.waiters[i+1:]...)
-			break
-		}
-	}
+	l.waiters = slices.DeleteFunc(l.waiters, func(o *waiter) bool { return o == w })
 	switch {
 	case w.lost > 0:
 		return fmt.Errorf("%s lost: %w", spansWere(w.lost), w.failure)
 	case w.pending > 0:
-		return fmt.Errorf("%d spans still wait: %w", l.waiting(), because(ended, w.failure))
+		return fmt.Errorf("%d spans still wait: %w", l.counts.waiting(), because(ended, w.failure))
 	default:
 		return nil
 	}
@@ -230,20 +233,6 @@ func spansWere(n int) string {
 		return "1 span was"
 	}
 	return fmt.Sprintf("%d spans were", n)
-}
-
-// waiting and lost are told by the counters.
-func (l *Line) waiting() uint64 {
-	done := l.counts.sent.Load() + l.lost()
-	return l.counts.handed.Load() - done
-}
-
-func (l *Line) lost() uint64 {
-	n := l.counts.rejected.Load()
-	for i := range l.counts.dropped {
-		n += l.counts.dropped[i].Load()
-	}
-	return n
 }
 
 // room is how much more may wait, told without a lock. A queue that drops the
@@ -281,10 +270,16 @@ func (l *Line) admit(b *batch, reserve int64) {
 	l.taken.Store(l.queue.size())
 	if !ok {
 		l.count(b.count, queueFull)
+		l.lost(b, b.count, errDropped[queueFull])
 		l.full.Store(l.queue.size() > 0)
 		return
 	}
 	l.pending++
+	for _, w := range l.waiters {
+		if w.seq == unknownSeq {
+			w.pending++
+		}
+	}
 	l.changed.Signal()
 }
 
@@ -371,13 +366,20 @@ func (l *Line) halves(b *batch, parts []*batch) {
 func (l *Line) done(b *batch, lost int, why error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if lost > 0 {
+		l.lost(b, lost, why)
+	}
+	l.finish(b)
+}
+
+// lost tells those who wait that spans of a batch are lost.
+func (l *Line) lost(b *batch, n int, why error) {
 	for _, w := range l.waiters {
-		if lost > 0 && b.seq <= w.seq {
-			w.lost += lost
+		if b.seq <= w.seq {
+			w.lost += n
 			w.failure = why
 		}
 	}
-	l.finish(b)
 }
 
 func (l *Line) finish(b *batch) {
@@ -388,12 +390,7 @@ func (l *Line) finish(b *batch) {
 // drop counts a batch as lost that the queue has given up.
 func (l *Line) drop(b *batch, why cause) {
 	l.count(b.count, why)
-	for _, w := range l.waiters {
-		if b.seq <= w.seq {
-			w.lost += b.count
-			w.failure = errDropped[why]
-		}
-	}
+	l.lost(b, b.count, errDropped[why])
 	l.forget(b)
 }
 
@@ -406,7 +403,7 @@ func (l *Line) forget(b *batch) {
 	l.full.Store(false)
 	for _, w := range l.waiters {
 		if b.seq <= w.seq {
-			if w.pending--; w.pending == 0 {
+			if w.pending--; w.pending == 0 && w.seq != unknownSeq {
 				w.end()
 			}
 		}

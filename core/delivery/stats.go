@@ -70,6 +70,19 @@ type counts struct {
 	sending                  atomic.Int64
 }
 
+func (c *counts) lost() uint64 {
+	n := c.rejected.Load()
+	for i := range c.dropped {
+		n += c.dropped[i].Load()
+	}
+	return n
+}
+
+func (c *counts) waiting() uint64 {
+	done := c.sent.Load() + c.lost()
+	return c.handed.Load() - done // handed last: it is never less
+}
+
 // Stats returns a snapshot.
 func (l *Line) Stats() Stats {
 	c := &l.counts
