@@ -56,8 +56,8 @@ type Exporter struct {
 	Failed uint64 `json:"failed"`
 }
 
-func newResult(responses []load.Response, traces map[trace.TraceID]*receiver.Trace, exporters []core.ExporterStats) *Result {
-	r := &Result{Requests: len(responses), received: len(traces)}
+func newResult(responses []load.Response, traces map[trace.TraceID]*receiver.Trace, stats core.Stats) *Result {
+	r := &Result{Requests: len(responses), RequestsDropped: int(stats.Dropped), received: len(traces)}
 	var failed, slow, plain []*tracepb.ResourceSpans
 	var variance float64
 	for i := range responses {
@@ -91,7 +91,7 @@ func newResult(responses []load.Response, traces map[trace.TraceID]*receiver.Tra
 	for _, t := range traces {
 		r.SpansExported += t.Spans
 	}
-	for _, e := range exporters {
+	for _, e := range stats.Exporters {
 		r.Exporters = append(r.Exporters, Exporter{Name: e.Name, Sent: e.Sent, Failed: e.Failed})
 		if e.Name == receiverName {
 			r.handed = e.Handed
