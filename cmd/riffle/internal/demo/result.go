@@ -47,6 +47,8 @@ type Result struct {
 
 	received int // traces at the backend; more than TracesKept if propagators part the two services
 	handed   uint64
+
+	healthKept int
 }
 
 // Exporter is what became of the spans handed to one exporter.
@@ -72,6 +74,7 @@ func newResult(responses []load.Response, traces map[trace.TraceID]*receiver.Tra
 			continue
 		}
 		r.TracesKept++
+		count(&r.healthKept, resp.Health)
 		count(&r.TracesKeptError, resp.IsError())
 		count(&r.TracesKeptSlow, resp.Slow && resp.TookLong())
 		r.WeightedRequests += t.Weight
