@@ -42,8 +42,10 @@ var Names = core.NewFactory("names", NamesConfig{Prefix: "-"}, func(_ context.Co
 	return &names{w: os.Stdout, prefix: c.Prefix}, nil
 })
 
-// An exporter that prints names. With core.Exporters.MustAdd(Names) in an init
-// function, configurations can name it: "- type: names".
+func init() { core.Exporters.MustAdd(Names) }
+
+// An exporter that prints names. Registered, configurations can name it:
+// "- type: names".
 func ExampleNewFactory_exporter() {
 	ctx := context.Background()
 	provider, err := core.New(ctx, core.Spec{Enabled: true, Exporters: []core.Component{

@@ -51,8 +51,10 @@ var Tenant = core.NewFactory("tenant", TenantConfig{}, func(_ context.Context, _
 	return s, nil
 })
 
-// A sampler that decides by tenant. With core.Samplers.MustAdd(Tenant) in an
-// init function, configurations can name it: "- type: tenant".
+func init() { core.Samplers.MustAdd(Tenant) }
+
+// A sampler that decides by tenant. Registered, configurations can name it:
+// "- type: tenant".
 func ExampleNewFactory_sampler() {
 	ctx := context.Background()
 	provider, err := core.New(ctx, core.Spec{Enabled: true, Samplers: []core.Component{
