@@ -471,16 +471,11 @@ func (b *buffer) speak(st *traceState, t, limit Threshold, rank, by int32) {
 // startSpoke files what the start decided.
 func (b *buffer) startSpoke(st *traceState, d *startDecision) {
 	st.kept = st.kept || d.selected && !st.discard
-	if d.by == nil {
-		st.lower(d.threshold, 0, 0)
-		return
+	var by int32
+	if d.by != nil {
+		by = d.by.number
 	}
-	// A threshold nobody knows, and that did not select, decided nothing.
-	if d.threshold == Unknown && !d.selected {
-		st.least = Least(st.least, Unknown)
-		return
-	}
-	st.lower(d.threshold, 0, d.by.number)
+	st.lower(d.threshold, startRank, by)
 }
 
 // lower takes t into the running minimum. On a tie the one that comes first
@@ -528,8 +523,11 @@ func (sh *shard) state(id trace.TraceID) *traceState {
 	return nil
 }
 
-// unranked is the rank of a threshold that nobody spoke.
-const unranked = 1 << 30
+// Ranks that are no place in the list.
+const (
+	startRank = -1      // of what decided at the start
+	unranked  = 1 << 30 // of a threshold that nobody spoke
+)
 
 // recall makes the state of a trace that riffle has forgotten about, or never
 // knew, from the context of one of its spans.
@@ -537,7 +535,7 @@ func (b *buffer) recall(sh *shard, sc trace.SpanContext) *traceState {
 	st := b.newState(sh, sc.TraceID(), Randomness(sc), b.pressure())
 	if sc.IsSampled() {
 		st.kept = true
-		st.lower(ThresholdOf(sc), 0, 0)
+		st.lower(ThresholdOf(sc), startRank, 0)
 	}
 	return st
 }
