@@ -291,9 +291,8 @@ func (b *buffer) settle(sh *shard, st *traceState, s sdktrace.ReadOnlySpan) hand
 	case st.decided:
 		st.forgotten++
 		sh.counts.spansForgotten++
-	case st.kept && st.least == Always && b.judge == nil:
-		b.decide(sh, st)
-		out = b.take(sh, st, s)
+	case b.streams(st):
+		out = b.stream(sh, st, s)
 	default:
 		live := b.wait(sh, st, s)
 		if live.bytes > b.limits.maxTraceBytes && st.open > 0 && !st.judging {
@@ -314,6 +313,18 @@ func (b *buffer) settle(sh *shard, st *traceState, s sdktrace.ReadOnlySpan) hand
 	}
 	b.completed(sh, st)
 	return out
+}
+
+// streams reports whether the spans of a trace are handed over as they end,
+// because nothing can be said any more.
+func (b *buffer) streams(st *traceState) bool {
+	return st.kept && st.least == Always && b.judge == nil
+}
+
+// stream decides such a trace and gives away what waits, and s if it is a span.
+func (b *buffer) stream(sh *shard, st *traceState, s sdktrace.ReadOnlySpan) handOver {
+	b.decide(sh, st)
+	return b.take(sh, st, s)
 }
 
 // cut decides a trace that is not complete.
@@ -427,8 +438,8 @@ func (b *buffer) unanswered(st *traceState) uint64 {
 }
 
 // askEnd asks end samplers about a span, without a lock, and files what they
-// say.
-func (b *buffer) askEnd(st *traceState, id trace.TraceID, ask uint64, p EndParameters) {
+// say. It reports whether no more needs to be said.
+func (b *buffer) askEnd(st *traceState, id trace.TraceID, ask uint64, p EndParameters) (done bool) {
 	for ; ask != 0; ask &= ask - 1 {
 		e := b.end[bits.TrailingZeros64(ask)]
 		a := e.ask(p)
@@ -441,12 +452,13 @@ func (b *buffer) askEnd(st *traceState, id trace.TraceID, ask uint64, p EndParam
 			st.answered |= e.bit
 			b.speak(st, a.threshold, e.limited(a.threshold), e.rank, e.number)
 		}
-		done := st.least == Always
+		done = st.id != id || st.least == Always
 		sh.mu.Unlock()
 		if done {
-			return
+			return true
 		}
 	}
+	return false
 }
 
 // speak files the threshold t that somebody other than the start has for the
@@ -645,9 +657,8 @@ func (b *buffer) keep(id trace.TraceID, t Threshold, reason string) bool {
 	}
 	b.speak(st, t, Always, unranked-1, b.names.number(reason))
 	var out handOver
-	if st.kept && !st.decided && !st.judging && st.least == Always && b.judge == nil {
-		b.decide(sh, st)
-		out = b.take(sh, st, nil)
+	if !st.decided && b.streams(st) {
+		out = b.stream(sh, st, nil)
 	}
 	sh.mu.Unlock()
 	b.handOver(out)

@@ -97,6 +97,12 @@ func (b *buffer) decideOverdue(sh *shard, isOverdue func(*traceState) bool) {
 			sh.mu.Unlock()
 			return
 		}
+		if b.streams(st) { // decided, though no span has ended
+			out := b.stream(sh, st, nil)
+			sh.mu.Unlock()
+			b.handOver(out)
+			continue
+		}
 		id := st.id
 		ask := b.unanswered(st)
 		spans := int(st.ended)
@@ -108,7 +114,10 @@ func (b *buffer) decideOverdue(sh *shard, isOverdue func(*traceState) bool) {
 
 		now := time.Now()
 		for _, root := range roots {
-			b.askEnd(st, id, ask, EndParameters{Span: root, LocalRoot: true, Open: true, Duration: now.Sub(root.StartTime()), Spans: spans})
+			p := EndParameters{Span: root, LocalRoot: true, Open: true, Duration: now.Sub(root.StartTime()), Spans: spans}
+			if b.askEnd(st, id, ask, p) {
+				break
+			}
 		}
 
 		sh.mu.Lock()
@@ -202,7 +211,11 @@ func (b *buffer) cutOldest() bool {
 	}
 	oldest.mu.Lock()
 	var out handOver
-	if st := oldest.oldestUndecided(); st != nil {
+	switch st := oldest.oldestUndecided(); {
+	case st == nil:
+	case b.streams(st):
+		out = b.stream(oldest, st, nil)
+	default:
 		oldest.counts.cut++
 		out = b.cut(oldest, st)
 	}
