@@ -108,17 +108,17 @@ type traceState struct {
 
 	self, prev, next ref
 
-	list     listName
-	kept     bool // R reached a threshold
-	spoken   bool // somebody other than the start said so
-	decided  bool // spans do not wait any more
-	judging  bool // trace samplers are being asked
-	discard  bool // a trace sampler discarded it
-	cut      bool // decided before it was complete
-	late     bool // what ends now was not there when the trace was decided
-	marked   bool // a span that carries sampling.partial was handed over
-	counted  bool // in the statistics of kept traces
-	asksNone bool // a parent decided for good
+	list    listName
+	kept    bool // R reached a threshold
+	spoken  bool // somebody other than the start said so
+	decided bool // spans do not wait any more
+	judging bool // trace samplers are being asked
+	discard bool // a trace sampler discarded it
+	cut     bool // decided before it was complete
+	late    bool // what ends now was not there when the trace was decided
+	marked  bool // a span that carries sampling.partial was handed over
+	counted bool // in the statistics of kept traces
+	follows bool // a remote parent decided for good, or may have
 }
 
 // liveTrace is what a trace holds only while it waits.
@@ -177,7 +177,7 @@ func (b *buffer) root(id trace.TraceID, d *startDecision) sdktrace.SamplingResul
 			return sdktrace.SamplingResult{Decision: sdktrace.Drop, Tracestate: d.state}
 		}
 		st = b.newState(sh, id, d.randomness, pressure)
-		st.asksNone = d.follow
+		st.follows = d.follow
 	}
 	sh.opened(st)
 	b.startSpoke(st, d)
@@ -431,7 +431,7 @@ func (b *buffer) forget(sh *shard, st *traceState) {
 
 // unanswered are the end samplers to ask about a span of the trace.
 func (b *buffer) unanswered(st *traceState) uint64 {
-	if st.least == Always || st.discard || st.asksNone {
+	if st.least == Always || st.discard || st.follows {
 		return 0
 	}
 	return (1<<len(b.end) - 1) &^ st.answered
@@ -465,7 +465,7 @@ func (b *buffer) askEnd(st *traceState, id trace.TraceID, ask uint64, p EndParam
 // trace. What is compared is no less than limit, and no less than the pressure
 // threshold, because traces below that are gone.
 func (b *buffer) speak(st *traceState, t, limit Threshold, rank, by int32) {
-	if st.discard {
+	if st.discard || st.follows {
 		return
 	}
 	st.pressure = max(st.pressure, b.pressure())
@@ -545,6 +545,9 @@ const (
 // knew, from the context of one of its spans.
 func (b *buffer) recall(sh *shard, sc trace.SpanContext) *traceState {
 	st := b.newState(sh, sc.TraceID(), Randomness(sc), b.pressure())
+	// Below a parent that did, unselected traces are not here: no threshold of
+	// ours could have a right weight.
+	st.follows = b.rules.remote == Follow
 	if sc.IsSampled() {
 		st.kept = true
 		st.lower(ThresholdOf(sc), startRank, 0)
