@@ -182,7 +182,11 @@ func (b *buffer) root(id trace.TraceID, d *startDecision) sdktrace.SamplingResul
 	sh.opened(st)
 	b.startSpoke(st, d)
 	if !st.kept {
-		return sdktrace.SamplingResult{Decision: sdktrace.RecordOnly, Attributes: d.attrs, Tracestate: d.state}
+		state := d.state
+		if d.selected { // but the trace was discarded
+			state = withoutThreshold(state)
+		}
+		return sdktrace.SamplingResult{Decision: sdktrace.RecordOnly, Attributes: d.attrs, Tracestate: state}
 	}
 	state := d.state
 	if st.spoken || !d.selected {
