@@ -2,6 +2,7 @@ package core
 
 import (
 	"math/bits"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -631,9 +632,7 @@ func (b *buffer) dropRoots(sh *shard, live *liveTrace) {
 func (l *liveTrace) closeRoot(id trace.SpanID) bool {
 	for i, r := range l.roots {
 		if r.SpanContext().SpanID() == id {
-			last := len(l.roots) - 1
-			l.roots[i], l.roots[last] = l.roots[last], nil
-			l.roots = l.roots[:last]
+			l.roots = slices.Delete(l.roots, i, i+1) // in order, because they are asked about in order
 			return true
 		}
 	}
