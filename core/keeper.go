@@ -78,7 +78,9 @@ func (b *buffer) sweep() {
 	forget := now - b.ticks(b.limits.memoryAge)
 	for i := range b.shards {
 		sh := &b.shards[i]
-		b.decideOverdue(sh, func(st *traceState) bool { return st.at <= overdue })
+		// Not at overdue: a trace that is younger than decision_wait could still
+		// turn out slow.
+		b.decideOverdue(sh, func(st *traceState) bool { return st.at < overdue })
 		sh.mu.Lock()
 		for st := sh.first(inComplete); st != nil && st.at <= forget; st = sh.first(inComplete) {
 			b.drop(sh, st)
