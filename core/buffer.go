@@ -63,8 +63,8 @@ type shard struct {
 	traces map[trace.TraceID]ref
 	chunks []*[chunkLen]traceState
 	free   []ref
-	// Every state is in one of three lists, oldest first: undecided; decided
-	// with open spans; complete, which is what remains to remember.
+	// Every state is in one of four lists, oldest first: undecided; before the
+	// judge; decided with open spans; complete, which is what remains to remember.
 	lists  [listCount]stateList
 	live   []*liveTrace // by traceState.live-1
 	spare  []ref        // unused ones of live
@@ -85,6 +85,7 @@ type listName uint8
 const (
 	inNone listName = iota
 	inUndecided
+	inJudging
 	inOpen
 	inComplete
 	listCount
@@ -113,7 +114,6 @@ type traceState struct {
 	kept    bool // R reached a threshold
 	spoken  bool // somebody other than the start said so
 	decided bool // spans do not wait any more
-	judging bool // trace samplers are being asked
 	discard bool // a trace sampler discarded it
 	cut     bool // decided before it was complete
 	late    bool // what ends now was not there when the trace was decided
@@ -300,17 +300,16 @@ func (b *buffer) settle(sh *shard, st *traceState, s sdktrace.ReadOnlySpan) hand
 		out = b.stream(sh, st, s)
 	default:
 		live := b.wait(sh, st, s)
-		if live.bytes > b.limits.maxTraceBytes && st.open > 0 && !st.judging {
+		if live.bytes > b.limits.maxTraceBytes && st.open > 0 {
 			out = b.cut(sh, st)
 			sh.counts.cut++
 		}
 	}
-	if st.open > 0 || st.judging {
+	if st.open > 0 || st.list == inJudging {
 		return out
 	}
 	if !st.decided {
-		if b.judge != nil {
-			b.judge.add(sh, st, true)
+		if b.judge != nil && b.judge.add(sh, st, true) {
 			return out
 		}
 		b.decide(sh, st)
@@ -332,11 +331,15 @@ func (b *buffer) stream(sh *shard, st *traceState, s sdktrace.ReadOnlySpan) hand
 	return b.take(sh, st, s)
 }
 
-// cut decides a trace that is not complete.
+// cut decides a trace that is not complete, or that waits for the judge.
 func (b *buffer) cut(sh *shard, st *traceState) handOver {
-	st.cut, st.late = true, true
+	st.cut, st.late = st.cut || st.open > 0, true
 	b.decide(sh, st)
-	return b.outcome(sh, st)
+	out := b.outcome(sh, st)
+	if st.open == 0 {
+		b.completed(sh, st)
+	}
+	return out
 }
 
 // outcome hands over what a trace that was just decided holds, or forgets it.
@@ -354,7 +357,7 @@ func (b *buffer) decide(sh *shard, st *traceState) {
 	if live := sh.held(st); live != nil {
 		b.dropRoots(sh, live)
 	}
-	if st.list == inUndecided {
+	if st.list == inUndecided || st.list == inJudging {
 		b.remember(sh, st, inOpen)
 	}
 }

@@ -94,7 +94,7 @@ func (b *buffer) sweep() {
 func (b *buffer) decideOverdue(sh *shard, isOverdue func(*traceState) bool) {
 	for {
 		sh.mu.Lock()
-		st := sh.oldestUndecided()
+		st := sh.first(inUndecided)
 		if st == nil || !isOverdue(st) {
 			sh.mu.Unlock()
 			return
@@ -124,11 +124,9 @@ func (b *buffer) decideOverdue(sh *shard, isOverdue func(*traceState) bool) {
 
 		sh.mu.Lock()
 		var out handOver
-		if st.id == id && st.list == inUndecided && !st.judging {
+		if st.id == id && st.list == inUndecided {
 			sh.counts.overdue++
-			if b.judge != nil {
-				b.judge.add(sh, st, false)
-			} else {
+			if b.judge == nil || !b.judge.add(sh, st, false) {
 				out = b.cut(sh, st)
 			}
 		}
@@ -171,20 +169,22 @@ func (b *buffer) forgetUnselected() (left int64) {
 	for i := range b.shards {
 		sh := &b.shards[i]
 		sh.mu.Lock()
-		for st := sh.first(inUndecided); st != nil; {
-			next := sh.next(st)
-			st.pressure = max(st.pressure, pressure)
-			switch {
-			case st.kept:
-			case st.pressure.Selects(st.randomness) || st.judging:
-				if live := sh.held(st); live != nil {
-					left += live.bytes
+		for _, list := range []listName{inUndecided, inJudging} {
+			for st := sh.first(list); st != nil; {
+				next := sh.next(st)
+				st.pressure = max(st.pressure, pressure)
+				switch {
+				case st.kept:
+				case st.pressure.Selects(st.randomness):
+					if live := sh.held(st); live != nil {
+						left += live.bytes
+					}
+				default:
+					sh.counts.underPressure++
+					b.cut(sh, st) // not kept: it hands over nothing
 				}
-			default:
-				sh.counts.underPressure++
-				b.cut(sh, st) // not kept: it hands over nothing
+				st = next
 			}
-			st = next
 		}
 		for st := sh.first(inOpen); st != nil; st = sh.next(st) {
 			st.pressure = max(st.pressure, pressure)
@@ -203,7 +203,7 @@ func (b *buffer) cutOldest() bool {
 	for i := range b.shards {
 		sh := &b.shards[i]
 		sh.mu.Lock()
-		if st := sh.oldestUndecided(); st != nil && (at < 0 || st.at < at) {
+		if st := sh.oldestWaiting(); st != nil && (at < 0 || st.at < at) {
 			oldest, at = sh, st.at
 		}
 		sh.mu.Unlock()
@@ -213,7 +213,7 @@ func (b *buffer) cutOldest() bool {
 	}
 	oldest.mu.Lock()
 	var out handOver
-	switch st := oldest.oldestUndecided(); {
+	switch st := oldest.oldestWaiting(); {
 	case st == nil:
 	case b.streams(st):
 		out = b.stream(oldest, st, nil)
@@ -227,13 +227,13 @@ func (b *buffer) cutOldest() bool {
 	return true
 }
 
-// oldestUndecided is the trace of the shard that has waited longest.
-func (sh *shard) oldestUndecided() *traceState {
-	st := sh.first(inUndecided)
-	for st != nil && st.judging {
-		st = sh.next(st)
+// oldestWaiting is the oldest trace of the shard that is not decided.
+func (sh *shard) oldestWaiting() *traceState {
+	a, b := sh.first(inJudging), sh.first(inUndecided)
+	if a == nil || b != nil && b.at < a.at {
+		return b
 	}
-	return st
+	return a
 }
 
 // ease lowers the pressure as room returns.
