@@ -65,11 +65,15 @@ type shard struct {
 	free   []ref
 	// Every state is in one of four lists, oldest first: undecided; before the
 	// judge; decided with open spans; complete, which is what remains to remember.
-	lists  [listCount]stateList
-	live   []*liveTrace // by traceState.live-1
-	spare  []ref        // unused ones of live
-	delta  int64        // bytes not yet in buffer.held
-	counts bufferCounts
+	lists [listCount]stateList
+	live  []*liveTrace // by traceState.live-1
+	spare []ref        // unused ones of live
+	delta int64        // bytes not yet in buffer.held
+	// lostPressure is the highest pressure threshold of open traces that were not
+	// remembered for lack of room: what is said of one that is recalled weighs no
+	// less than what is said of those that pressure spared.
+	lostPressure Threshold
+	counts       bufferCounts
 
 	_ [64]byte // keeps neighbours off the cache line
 }
@@ -328,7 +332,9 @@ func (b *buffer) streams(st *traceState) bool {
 // stream decides such a trace and gives away what waits, and s if it is a span.
 func (b *buffer) stream(sh *shard, st *traceState, s sdktrace.ReadOnlySpan) handOver {
 	b.decide(sh, st)
-	return b.take(sh, st, s)
+	out := b.take(sh, st, s)
+	b.release(sh, st)
+	return out
 }
 
 // cut decides a trace that is not complete, or that waits for the judge.
@@ -343,12 +349,14 @@ func (b *buffer) cut(sh *shard, st *traceState) handOver {
 }
 
 // outcome hands over what a trace that was just decided holds, or forgets it.
-func (b *buffer) outcome(sh *shard, st *traceState) handOver {
+func (b *buffer) outcome(sh *shard, st *traceState) (out handOver) {
 	if st.kept {
-		return b.take(sh, st, nil)
+		out = b.take(sh, st, nil)
+	} else {
+		b.forget(sh, st)
 	}
-	b.forget(sh, st)
-	return handOver{}
+	b.release(sh, st)
+	return out
 }
 
 // decide ends the waiting of a trace's spans.
@@ -382,6 +390,7 @@ func (b *buffer) remember(sh *shard, st *traceState, list listName) {
 		if old == nil || old == st {
 			return
 		}
+		sh.lostPressure = max(sh.lostPressure, old.pressure)
 		b.drop(sh, old)
 	}
 }
@@ -552,7 +561,7 @@ const (
 // recall makes the state of a trace that riffle has forgotten about, or never
 // knew, from the context of one of its spans.
 func (b *buffer) recall(sh *shard, sc trace.SpanContext) *traceState {
-	st := b.newState(sh, sc.TraceID(), Randomness(sc), b.pressure())
+	st := b.newState(sh, sc.TraceID(), Randomness(sc), max(b.pressure(), sh.lostPressure))
 	// Below a parent that did, unselected traces are not here: no threshold of
 	// ours could have a right weight.
 	st.follows = b.rules.remote == Follow
