@@ -383,7 +383,9 @@ func (r *reader) components(list string, entries []*node) []core.Component {
 			Type:   h.Type,
 			Name:   h.Name,
 			Decode: func(into any) error { return r.decodeEntry(n, into, decoder{skip: entryKeys}) },
-			Host:   func(into any) error { return r.decodeEntry(n, into, decoder{only: keysOf(reflect.TypeOf(into).Elem())}) },
+			Host: func(into any) error {
+				return r.decodeEntry(n, into, decoder{only: keysOf(reflect.TypeOf(into).Elem())})
+			},
 			Locate: n.locate,
 		})
 	}

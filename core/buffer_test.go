@@ -14,6 +14,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/riffletrace/riffle/core"
+	"github.com/riffletrace/riffle/core/match"
 	"github.com/riffletrace/riffle/samplers/ratio"
 )
 
@@ -408,4 +409,94 @@ func TestTraceSamplers(t *testing.T) {
 	if d.asked != 3 {
 		t.Errorf("asked about %d traces, want each once", d.asked)
 	}
+}
+
+// The root may end while a child is being started: the child is never lost.
+func TestRootEndsWhileAChildStarts(t *testing.T) {
+	b := newBench(t, core.Spec{})
+	const n = 500
+	for i := range n {
+		ctx, root := b.tracer.Start(t.Context(), "root")
+		var wg sync.WaitGroup
+		wg.Go(func() { root.End() })
+		wg.Go(func() {
+			_, child := b.tracer.Start(ctx, fmt.Sprintf("child %d", i))
+			child.SetStatus(codes.Error, "no")
+			child.End()
+		})
+		wg.Wait()
+	}
+	got := b.flushed()
+	for i := range n {
+		if got[fmt.Sprintf("child %d", i)] == nil {
+			t.Errorf("the failing child %d did not arrive", i)
+		}
+	}
+	if s := b.provider.Stats().Buffer; s.Undecided != 0 {
+		t.Errorf("%d traces are undecided though nothing is open", s.Undecided)
+	}
+}
+
+// A connection that is meant to stay open is left out of slow by match: at
+// decision_wait it is forgotten, and an error an hour later keeps what is left.
+func TestWebSocketOfAnHour(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		not := core.SamplerKeys{Match: &match.Config{Not: &match.Config{Name: "GET /ws*"}}}
+		slow := use("slow", keepsSlow{})
+		slow.Host = func(into any) error {
+			*into.(*core.SamplerKeys) = not
+			return nil
+		}
+		b := newBench(t, core.Spec{Samplers: []core.Component{use("error", keepsErrors{}), slow, core.Use(ratio.Factory, "", ratio.Config{Rate: 0})}})
+		ctx, calm := b.tracer.Start(t.Context(), "GET /ws/calm")
+		_, child := b.tracer.Start(ctx, "message")
+		child.End()
+		_, failing := b.tracer.Start(t.Context(), "GET /ws/failing")
+		_, other := b.tracer.Start(t.Context(), "GET /report")
+		time.Sleep(time.Hour)
+		calm.End()
+		failing.SetStatus(codes.Error, "no")
+		failing.End()
+		other.End()
+		b.wantNames("GET /ws/failing", "GET /report")
+		if s := b.provider.Stats().Buffer; s.Overdue != 3 {
+			t.Errorf("%d traces were overdue, want 3", s.Overdue)
+		}
+		_ = b.provider.Shutdown(context.Background())
+	})
+}
+
+// sleepy takes longer than a sampler may.
+type sleepy struct{}
+
+func (sleepy) Description() string { return "sleeps" }
+func (sleepy) SampleStart(core.StartParameters) core.Answer {
+	time.Sleep(2 * time.Millisecond)
+	return core.At(core.Always)
+}
+
+func TestSlowSamplersAreSwitchedOffForAWhile(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, core.Spec{Samplers: []core.Component{use("sleepy", sleepy{}), core.Use(ratio.Factory, "", ratio.Config{Rate: 0})}})
+		asked := func() bool {
+			start := time.Now()
+			_, root := b.tracer.Start(t.Context(), "root")
+			root.End()
+			return time.Since(start) > 0
+		}
+		n := 0
+		for ; asked(); n++ {
+			if n > 5000 {
+				t.Fatal("a sampler that takes 2 ms is asked again and again")
+			}
+		}
+		if s := b.provider.Stats().Samplers[0]; s.SwitchedOff != 1 {
+			t.Errorf("switched off %d times", s.SwitchedOff)
+		}
+		time.Sleep(31 * time.Second)
+		if !asked() {
+			t.Error("it is not asked again after 30 s")
+		}
+		_ = b.provider.Shutdown(context.Background())
+	})
 }
