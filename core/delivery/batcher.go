@@ -99,7 +99,7 @@ func (b *batcher) deliver(spans []sdktrace.ReadOnlySpan) {
 	room := b.room()
 	for i, s := range spans {
 		size := int64(bytesPerSpan)
-		if b.bytes > room/8 {
+		if b.bytes > room/8 && b.bytes < room {
 			// The goroutine lags, so that the guess begins to matter.
 			size = int64(otlp.EstimateSize(s))
 		}
