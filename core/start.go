@@ -193,8 +193,8 @@ func (r *startRules) watched(d *startDecision, p *sdktrace.SamplingParameters, p
 // ignored treats the span as the root of a trace whose randomness no client
 // chooses.
 func (r *startRules) ignored(d *startDecision, p *sdktrace.SamplingParameters, parent trace.SpanContext) {
-	var hash [16]byte
-	r.secret.Encrypt(hash[:], p.TraceID[:])
+	hash := p.TraceID
+	r.secret.Encrypt(hash[:], hash[:])
 	d.randomness = binary.BigEndian.Uint64(hash[:8]) & randomnessMask
 	d.state = insertOT(parent.TraceState(), otEntry{th: Unknown, rv: d.randomness, hasRV: true})
 	r.root(d, p)
