@@ -151,7 +151,8 @@ var hostKeys = keysOf(reflect.TypeFor[host]())
 // listKeys are the keys of the entries of a list that [core] reads, besides
 // type and name.
 var listKeys = map[string]reflect.Type{
-	"samplers": reflect.TypeFor[core.SamplerKeys](),
+	"samplers":  reflect.TypeFor[core.SamplerKeys](),
+	"exporters": reflect.TypeFor[core.ExporterKeys](),
 }
 
 // attributeKeys are resource attributes that have a key of their own.
