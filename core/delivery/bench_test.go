@@ -34,7 +34,7 @@ func BenchmarkHandOver(b *testing.B) {
 				c.Queue = delivery.Queue{MaxBytes: 4 << 20, WhenFull: when}
 				f := &delivery.Fan{}
 				l := f.Add(back, c, delivery.Settings{})
-				defer l.Shutdown(context.WithoutCancel(b.Context())) //nolint:errcheck // it has left spans behind
+				defer l.Shutdown(context.WithoutCancel(b.Context()))
 				for state == "full" && l.Stats().Dropped.QueueFull == 0 {
 					f.Deliver(s)
 				}
@@ -44,7 +44,7 @@ func BenchmarkHandOver(b *testing.B) {
 	}
 	b.Run("impl=sdk/state=idle", func(b *testing.B) {
 		p := sdktrace.NewBatchSpanProcessor(&discarding{})
-		defer p.Shutdown(context.WithoutCancel(b.Context())) //nolint:errcheck // it does not fail
+		defer p.Shutdown(context.WithoutCancel(b.Context()))
 		handOver(b, func() { p.OnEnd(s) })
 	})
 }

@@ -165,14 +165,10 @@ func serviceSpans(tb testing.TB, n int) []sdktrace.ReadOnlySpan {
 		)),
 	)
 	scopes := []string{"go.opentelemetry.io/contrib/instrumentation/net/http/otelhttp", "example.com/fluxbase/internal/checkout"}
-	var ctx context.Context
 	for i := range n {
-		if i%8 == 0 {
-			ctx = context.Background()
-		}
-		var span trace.Span
-		ctx, span = provider.Tracer(scopes[i%len(scopes)], trace.WithInstrumentationVersion("0.72.0")).
-			Start(ctx, "POST /api/v1/tables/{table}", trace.WithSpanKind(trace.SpanKindServer))
+		parent := trace.ContextWithSpanContext(tb.Context(), traceOf(i/8))
+		_, span := provider.Tracer(scopes[i%len(scopes)], trace.WithInstrumentationVersion("0.72.0")).
+			Start(parent, "POST /api/v1/tables/{table}", trace.WithSpanKind(trace.SpanKindServer))
 		span.SetAttributes(
 			attribute.String("http.request.method", "POST"),
 			attribute.String("http.route", "/api/v1/tables/{table}"),
@@ -188,4 +184,11 @@ func serviceSpans(tb testing.TB, n int) []sdktrace.ReadOnlySpan {
 		span.End()
 	}
 	return recorder.Ended()
+}
+
+// traceOf is a remote parent, that spans share.
+func traceOf(i int) trace.SpanContext {
+	return trace.NewSpanContext(trace.SpanContextConfig{
+		TraceID: trace.TraceID{1, 14: byte(i >> 8), 15: byte(i)}, SpanID: trace.SpanID{1}, TraceFlags: trace.FlagsSampled, Remote: true,
+	})
 }

@@ -32,11 +32,11 @@ func TestMain(m *testing.M) {
 // discard receives spans and forgets them. It prints its address, and ends when
 // its standard input does.
 func discard(protocol string) error {
-	l, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // the process ends it
+	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return err
 	}
-	fmt.Println(l.Addr()) //nolint:forbidigo // the parent reads it
+	fmt.Println(l.Addr())
 	go func() {
 		_, _ = io.Copy(io.Discard, os.Stdin)
 		_ = l.Close()

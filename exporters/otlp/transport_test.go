@@ -97,7 +97,7 @@ func TestRedirect(t *testing.T) {
 	if !strings.Contains(err.Error(), elsewhere.URL+"/login") || strings.Contains(err.Error(), "s3cret") {
 		t.Errorf("error: %v", err)
 	}
-	if f := (*delivery.Failure)(nil); !errors.As(err, &f) || f.Verdict != delivery.Refused {
+	if f := (*delivery.ExportError)(nil); !errors.As(err, &f) || f.Verdict != delivery.Refused {
 		t.Errorf("%#v is not refused", err)
 	}
 }
@@ -167,7 +167,7 @@ func TestProxy(t *testing.T) {
 				}
 				hijack(w, func(c net.Conn) {
 					_, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\n\r\n")
-					to, err := net.Dial("tcp", r.address) //nolint:noctx // it is there
+					to, err := net.Dial("tcp", r.address)
 					if err != nil {
 						return
 					}

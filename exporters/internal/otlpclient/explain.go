@@ -97,7 +97,7 @@ func (c *Client) Explain(err error, worked bool) error {
 
 // Fail is Explain for a failure: it means the same and says more.
 func (c *Client) Fail(err error, worked bool) error {
-	if f, ok := err.(*delivery.Failure); ok { //nolint:errorlint // it is not wrapped yet
+	if f, ok := err.(*delivery.ExportError); ok { //nolint:errorlint // it is not wrapped yet
 		explained := *f
 		explained.Err = c.Explain(f.Err, worked)
 		return &explained
@@ -155,7 +155,7 @@ func (e *Exporter) ExportSpans(ctx context.Context, spans []sdktrace.ReadOnlySpa
 		e.worked.Store(true)
 		return nil
 	}
-	return e.client.Fail(sdkFailure(err), e.worked.Load())
+	return e.client.Fail(sdkError(err), e.worked.Load())
 }
 
 // Shutdown closes the connections.
