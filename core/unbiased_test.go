@@ -151,6 +151,7 @@ func (p *population) limitedRoute() {
 func (p *population) late() {
 	ctx, root := p.root("late root")
 	root.End()
+	synctest.Wait() // for the trace sampler: the trace is decided
 	_, child := p.start(ctx, "late error")
 	fail(child)
 }
