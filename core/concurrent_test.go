@@ -63,28 +63,22 @@ func (s speaker) says(span string) (core.Threshold, bool) {
 	return thresholds[ofTrace.IntN(len(thresholds))], ofSpan.IntN(8) == 0
 }
 
-func (s speaker) SampleEnd(p core.EndParameters) core.Answer {
+type startSpeaker struct{ speaker }
+
+func (startSpeaker) NeverAbstains() bool { return true }
+func (s startSpeaker) SampleStart(p core.StartParameters) core.Answer {
+	t, _ := s.says(p.Name)
+	return core.At(t)
+}
+
+type endSpeaker struct{ speaker }
+
+func (s endSpeaker) SampleEnd(p core.EndParameters) core.Answer {
 	if t, ok := s.says(p.Span.Name()); ok {
 		return core.At(t)
 	}
 	return core.Abstain()
 }
-
-func (s speaker) SampleStart(p core.StartParameters) core.Answer {
-	t, _ := s.says(p.Name)
-	return core.At(t)
-}
-
-type startSpeaker struct{ s speaker }
-
-func (s startSpeaker) Description() string                            { return "start" }
-func (s startSpeaker) SampleStart(p core.StartParameters) core.Answer { return s.s.SampleStart(p) }
-func (startSpeaker) NeverAbstains() bool                              { return true }
-
-type endSpeaker struct{ s speaker }
-
-func (s endSpeaker) Description() string                        { return "end" }
-func (s endSpeaker) SampleEnd(p core.EndParameters) core.Answer { return s.s.SampleEnd(p) }
 
 // What is decided about a trace whose spans start and end on many goroutines,
 // some after the root ended, does not depend on their order.

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -221,13 +222,11 @@ type byName struct {
 
 func (s byName) Description() string { return s.name }
 func (s byName) answer(name string) core.Answer {
-	for _, n := range s.about {
-		if n == name {
-			t, _ := core.ThresholdFromProbability(s.fraction)
-			return core.At(t)
-		}
+	if !slices.Contains(s.about, name) {
+		return core.Abstain()
 	}
-	return core.Abstain()
+	t, _ := core.ThresholdFromProbability(s.fraction)
+	return core.At(t)
 }
 
 type startByName struct{ byName }
@@ -447,14 +446,13 @@ func TestUnbiasedUnderPressure(t *testing.T) {
 		p.tracer = provider.TracerProvider().Tracer("")
 		payload := attribute.String("payload", strings.Repeat("x", 8<<10))
 		for range episodes {
-			contexts := make([]context.Context, traces)
 			roots := make([]trace.Span, traces)
 			for i, stratum := range p.r.Perm(traces) {
 				p.randomness = uint64((float64(stratum) + p.r.Float64()) / traces * (1 << 56))
-				contexts[i], roots[i] = p.root("root")
+				_, roots[i] = p.root("root")
 			}
 			for i := range traces {
-				_, child := p.start(contexts[i], "child", trace.WithAttributes(payload))
+				_, child := p.start(trace.ContextWithSpan(context.Background(), roots[i]), "child", trace.WithAttributes(payload))
 				child.End()
 				synctest.Wait() // the buffer makes room
 			}
@@ -462,7 +460,7 @@ func TestUnbiasedUnderPressure(t *testing.T) {
 				if i%4 > 0 {
 					fail(roots[i])
 				} else {
-					_, child := p.start(contexts[i], "failing child")
+					_, child := p.start(trace.ContextWithSpan(context.Background(), roots[i]), "failing child")
 					fail(child)
 					roots[i].End()
 				}
