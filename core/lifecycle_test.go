@@ -2,6 +2,7 @@ package core_test
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"strings"
 	"sync"
@@ -11,8 +12,10 @@ import (
 	"time"
 
 	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/riffletrace/riffle/core"
+	"github.com/riffletrace/riffle/core/match"
 	"github.com/riffletrace/riffle/samplers/ratio"
 	"github.com/riffletrace/riffle/samplers/slow"
 )
@@ -262,7 +265,7 @@ func TestTracesThatNeverComplete(t *testing.T) {
 			}
 		}
 		before := p.Stats().Buffer
-		if before.NotRecorded == 0 || before.UnderPressure == 0 || before.NotRecorded+recorded != before.Started {
+		if before.NotRecorded == 0 || before.UnderPressure == 0 || before.NotRecorded+recorded != 10_000 {
 			t.Errorf("stats = %+v with %d roots recorded: want pressure, and every root counted", before, recorded)
 		}
 		time.Sleep(31 * time.Second)
@@ -273,5 +276,36 @@ func TestTracesThatNeverComplete(t *testing.T) {
 		if err := p.Shutdown(context.Background()); err != nil {
 			t.Error(err)
 		}
+	})
+}
+
+// A WebSocket is open for an hour without being slow: match exempts it. What
+// fails in it is kept all the same.
+func TestWebSocketExemptedByMatch(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		slowButSockets := core.Use(slow.Factory, "", slow.Config{Threshold: core.Duration(time.Second), Spans: slow.LocalRoot})
+		slowButSockets.Host = func(into any) error {
+			into.(*core.SamplerKeys).Match = &match.Config{Not: &match.Config{Name: "GET /socket*"}}
+			return nil
+		}
+		b := newBench(t, core.Spec{Samplers: []core.Component{use("error", keepsErrors{}), slowButSockets, baseline(0)}})
+		ctx, socket := b.tracer.Start(t.Context(), "GET /socket/7")
+		_, failing := b.tracer.Start(t.Context(), "GET /socket/8")
+		_, early := b.tracer.Start(trace.ContextWithSpan(t.Context(), failing), "message that is forgotten")
+		early.End()
+		_, request := b.tracer.Start(t.Context(), "GET /export")
+		for i := range 60 {
+			_, message := b.tracer.Start(ctx, fmt.Sprintf("message %d", i))
+			message.End()
+			time.Sleep(time.Minute)
+		}
+		fails := "message that fails"
+		_, message := b.tracer.Start(trace.ContextWithSpan(t.Context(), failing), fails)
+		fail(message)
+		socket.End()
+		failing.End()
+		request.End()
+		b.wantNames("GET /export", "GET /socket/8", fails)
+		_ = b.provider.Shutdown(context.Background())
 	})
 }
