@@ -114,6 +114,7 @@ type traceState struct {
 	decided  bool // spans do not wait any more
 	judging  bool // trace samplers are being asked
 	discard  bool // a trace sampler discarded it
+	forced   bool // no trace sampler can discard it
 	cut      bool // decided before it was complete
 	late     bool // what ends now was not there when the trace was decided
 	marked   bool // a span that carries sampling.partial was handed over
@@ -135,6 +136,7 @@ const spareCap = 32
 func newBuffer(rules *startRules, samplers *samplerList, limits bufferLimits, deliver func(Kept)) *buffer {
 	b := &buffer{rules: rules, end: samplers.end, limits: limits, deliver: deliver}
 	samplers.number(&b.names)
+	rules.force.number = b.names.number(ForceSampler)
 	if len(samplers.traces) > 0 {
 		b.judge = newJudge(b, samplers.traces)
 	}
@@ -470,6 +472,7 @@ func (b *buffer) speak(st *traceState, t, limit Threshold, rank, by int32) {
 
 // startSpoke files what the start decided.
 func (b *buffer) startSpoke(st *traceState, d *startDecision) {
+	st.forced = st.forced || d.forced
 	st.kept = st.kept || d.selected && !st.discard
 	if d.by == nil {
 		st.lower(d.threshold, 0, 0)

@@ -18,6 +18,7 @@ type startRules struct {
 	samplers []*startEntry
 	droppers []*startEntry // those of samplers that have drop rules
 	remote   RemoteParent
+	force    *startEntry  // speaks for forced traces
 	secret   cipher.Block // keys the randomness of Ignore
 	counts   [shardCount]startCounts
 }
@@ -50,6 +51,7 @@ type startDecision struct {
 	verdict    verdict // abstain if nobody spoke; drop; threshold
 	selected   bool
 	follow     bool // the parent decided for good: end samplers are not asked
+	forced     bool // nobody can discard the trace
 	randomness uint64
 	// threshold is the one that was compared: Never if a remote parent did not
 	// select the trace, because then whoever does has the least threshold.
@@ -64,7 +66,7 @@ type startDecision struct {
 var keepAll = withThreshold(trace.TraceState{}, Always)
 
 func newStartRules(remote RemoteParent, samplers []*startEntry) (*startRules, error) {
-	r := &startRules{samplers: samplers, remote: remote}
+	r := &startRules{samplers: samplers, remote: remote, force: newForceEntry()}
 	for _, e := range samplers {
 		if d, ok := e.sampler.(Dropper); ok && d.MayDrop() {
 			r.droppers = append(r.droppers, e)
@@ -118,6 +120,8 @@ func (d *startDecision) attributes() []attribute.KeyValue {
 // decide decides about a local root.
 func (r *startRules) decide(p sdktrace.SamplingParameters, parent trace.SpanContext) (d startDecision) {
 	switch {
+	case forced(p.ParentContext):
+		d = r.forcedRoot(p, parent)
 	case !parent.IsValid():
 		d = r.root(p, traceIDRandomness(p.TraceID), trace.TraceState{})
 	case r.remote == Ignore:
@@ -194,11 +198,17 @@ func (r *startRules) watched(p sdktrace.SamplingParameters, parent trace.SpanCon
 // ignored treats the span as the root of a trace whose randomness no client
 // chooses.
 func (r *startRules) ignored(p sdktrace.SamplingParameters, parent trace.SpanContext) startDecision {
+	randomness, state := r.ownRandomness(p, parent)
+	return r.root(p, randomness, state)
+}
+
+// ownRandomness is the randomness of a trace under the process's secret, and
+// the tracestate that tells it.
+func (r *startRules) ownRandomness(p sdktrace.SamplingParameters, parent trace.SpanContext) (uint64, trace.TraceState) {
 	var hash [16]byte
 	r.secret.Encrypt(hash[:], p.TraceID[:])
 	randomness := binary.BigEndian.Uint64(hash[:8]) & randomnessMask
-	state := insertOT(parent.TraceState(), otEntry{th: Unknown, rv: randomness, hasRV: true})
-	return r.root(p, randomness, state)
+	return randomness, insertOT(parent.TraceState(), otEntry{th: Unknown, rv: randomness, hasRV: true})
 }
 
 func (r *startRules) drops(p sdktrace.SamplingParameters) bool {
