@@ -43,11 +43,11 @@ func WithComments() Option { return func(o *options) { o.comments = true } }
 
 // Open is [sql.Open] with tracing.
 func Open(driverName, dataSourceName string, opts ...Option) (*sql.DB, error) {
-	db, err := otelsql.Open(driverName, dataSourceName, settings(opts)...)
+	pool, err := otelsql.Open(driverName, dataSourceName, settings(opts)...)
 	if err != nil {
 		return nil, fmt.Errorf("opening %q: %w", driverName, err)
 	}
-	return db, nil
+	return pool, nil
 }
 
 // OpenDB is [sql.OpenDB] with tracing.
