@@ -24,7 +24,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func open(t *testing.T, url string, opts ...sqltrace.Option) *sql.DB {
 	t.Helper()
-	db, err := sqltrace.Open("pgx", url, opts...)
+	db, err := openDB(url, opts...)
 	if err != nil {
 		t.Fatal(err)
 	}
