@@ -2,6 +2,7 @@ package core
 
 import (
 	"context"
+	"sync/atomic"
 
 	"go.opentelemetry.io/otel/attribute"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
@@ -22,11 +23,16 @@ type forceKey struct{}
 // It must be set before the local root starts; spans that are open already
 // are not concerned. Guard it: who can set it chooses what is kept.
 func ContextWithForce(ctx context.Context) context.Context {
+	anyForced.Store(true)
 	return context.WithValue(ctx, forceKey{}, true)
 }
 
 // forced reports whether a span started in ctx is to be kept in full.
-func forced(ctx context.Context) bool { return ctx.Value(forceKey{}) != nil }
+func forced(ctx context.Context) bool { return anyForced.Load() && ctx.Value(forceKey{}) != nil }
+
+// anyForced tells that the process has ever forced a trace: most never do, and
+// need not look for it in the context of every request.
+var anyForced atomic.Bool
 
 func newForceEntry() *startEntry {
 	return &startEntry{entry: entry{name: ForceSampler}, attrs: []attribute.KeyValue{SamplerKey.String(ForceSampler)}}
@@ -34,13 +40,13 @@ func newForceEntry() *startEntry {
 
 // forcedRoot keeps a local root without asking anybody. Only a remote parent
 // that was certain to be kept has a better threshold than unknown.
-func (r *startRules) forcedRoot(p sdktrace.SamplingParameters, parent trace.SpanContext) startDecision {
-	d := startDecision{verdict: threshold, selected: true, forced: true, threshold: Unknown, by: r.force}
+func (r *startRules) forcedRoot(d *startDecision, p *sdktrace.SamplingParameters, parent trace.SpanContext) {
+	d.verdict, d.threshold, d.selected, d.forced, d.by = threshold, Unknown, true, true, r.force
 	switch {
 	case !parent.IsValid():
 		d.randomness = traceIDRandomness(p.TraceID)
 	case r.remote == Ignore:
-		d.randomness, d.state = r.ownRandomness(p, parent)
+		r.ownRandomness(d, p.TraceID, parent)
 	default:
 		d.randomness, d.state = Randomness(parent), parent.TraceState()
 		if parent.IsSampled() && ThresholdOf(parent) == Always {
@@ -49,5 +55,4 @@ func (r *startRules) forcedRoot(p sdktrace.SamplingParameters, parent trace.Span
 			d.state = withoutThreshold(d.state)
 		}
 	}
-	return d
 }

@@ -170,6 +170,22 @@ func TestConflicts(t *testing.T) {
 	}
 }
 
+// Of several conflicts, the same one is reported each time.
+func TestConflictIsStable(t *testing.T) {
+	for range 20 {
+		var table route.Table[int]
+		for _, p := range []string{"/c/{y}", "/a/{y}", "POST /b/{y}", "/b/{y}"} {
+			if err := table.Add(p, 0); err != nil {
+				t.Fatal(err)
+			}
+		}
+		var conflict *route.ConflictError
+		if err := table.Add("/{x}/1", 0); !errors.As(err, &conflict) || conflict.Other != "/a/{y}" {
+			t.Fatal(err)
+		}
+	}
+}
+
 // oracle is a ServeMux, with patterns in place of handlers.
 type oracle struct{ mux *http.ServeMux }
 

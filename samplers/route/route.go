@@ -46,7 +46,7 @@ func (c *Config) build() (*sampler, error) {
 		if err != nil {
 			fail(i, "sample", err)
 		}
-		err = s.table.Add(r.Route, answer.Because(fmt.Sprintf("rule %d: %s", i+1, r.Route)))
+		err = s.table.Add(r.Route, answer.Because(fmt.Sprintf("rules[%d]: %s", i, r.Route)))
 		if conflict := (*route.ConflictError)(nil); errors.As(err, &conflict) {
 			// Each of the two is told, so that both positions are.
 			other := slices.IndexFunc(c.Rules, func(r Rule) bool { return r.Route == conflict.Other })

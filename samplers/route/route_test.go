@@ -42,17 +42,17 @@ func TestRoute(t *testing.T) {
 		p    core.StartParameters
 		want string
 	}{
-		{request("GET", "/healthz"), "drop: rule 2: GET /healthz"},
-		{request("HEAD", "/healthz"), "drop: rule 2: GET /healthz"},
+		{request("GET", "/healthz"), "drop: rules[1]: GET /healthz"},
+		{request("HEAD", "/healthz"), "drop: rules[1]: GET /healthz"},
 		{request("POST", "/healthz"), "abstain"},
-		{request("PUT", "/checkout/7"), "threshold 0: rule 1: /checkout/{id}"},
-		{request("GET", "/static/x.css"), "threshold never: rule 3: /static/"},
-		{request("GET", "/static/js/app.js"), "threshold c: rule 4: /static/{dir}/app.js"},
+		{request("PUT", "/checkout/7"), "threshold 0: rules[0]: /checkout/{id}"},
+		{request("GET", "/static/x.css"), "threshold never: rules[2]: /static/"},
+		{request("GET", "/static/js/app.js"), "threshold c: rules[3]: /static/{dir}/app.js"},
 		{request("GET", "/elsewhere"), "abstain"},
-		{core.StartParameters{Name: "GET /healthz"}, "drop: rule 2: GET /healthz"},
+		{core.StartParameters{Name: "GET /healthz"}, "drop: rules[1]: GET /healthz"},
 		{core.StartParameters{Name: "consume checkout"}, "abstain"},
 		{core.StartParameters{}, "abstain"},
-		{withRoute, "drop: rule 2: GET /healthz"},
+		{withRoute, "drop: rules[1]: GET /healthz"},
 	} {
 		if got := s.SampleStart(tt.p).String(); got != tt.want {
 			t.Errorf("%s %v: %s, want %s", tt.p.Name, tt.p.Attributes, got, tt.want)
