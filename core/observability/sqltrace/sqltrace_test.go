@@ -77,6 +77,9 @@ func TestPostgres(t *testing.T) {
 		if s := spans.One("db.select"); s.Status.Code != codes.Unset {
 			t.Errorf("status %v", s.Status)
 		}
+		if names := spans.Names(); len(names) != 1 { // none of the rows, or of the session
+			t.Errorf("spans %q", names)
+		}
 	})
 
 	t.Run("connect below a request only", func(t *testing.T) {
