@@ -1,0 +1,3 @@
+package interop
+
+var mistakes []struct{ message, matter string }
