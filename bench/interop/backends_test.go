@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -192,14 +193,14 @@ func (j *jaeger) spans(name string) ([]span, error) {
 func attributes(tags []jaegerTag) map[string]any {
 	m := map[string]any{}
 	for _, t := range tags {
-		n, isNumber := t.Value.(json.Number)
-		switch {
-		case t.Type == "int64" && isNumber:
-			m[t.Key], _ = n.Int64()
-		case t.Type == "float64" && isNumber:
-			m[t.Key], _ = n.Float64()
-		default:
-			m[t.Key] = t.Value
+		m[t.Key] = t.Value
+		// What JavaScript would round comes as a string.
+		text := fmt.Sprint(t.Value)
+		switch t.Type {
+		case "int64":
+			m[t.Key], _ = strconv.ParseInt(text, 10, 64)
+		case "float64":
+			m[t.Key], _ = strconv.ParseFloat(text, 64)
 		}
 	}
 	return m

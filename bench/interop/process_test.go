@@ -153,7 +153,7 @@ func launch(t testing.TB, p ports, program string, args ...string) (*process, er
 	t.Helper()
 	s := &process{cmd: exec.Command(program, args...), output: &buffer{}, exited: make(chan struct{})}
 	s.cmd.Stdout, s.cmd.Stderr = s.output, s.output
-	s.cmd.Env = environ()
+	s.cmd.Env = environ("OTEL_TRACES_SAMPLER=always_off") // Jaeger traces itself
 	s.cmd.Dir = t.TempDir()
 	dieWithTest(s.cmd)
 	if err := s.cmd.Start(); err != nil {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"slices"
@@ -29,7 +30,7 @@ const scope = "github.com/riffletrace/riffle/bench/interop"
 func TestInteropSpans(t *testing.T) {
 	real(t)
 	b := newBench(t)
-	for name, to := range map[string]backend{"Jaeger": b.jaeger(), "Collector": b.collector()} {
+	for name, to := range map[string]backend{"Jaeger": b.plainJaeger, "Collector": b.plainCollector} {
 		for protocol, key := range map[string]string{"gRPC": "grpc", "HTTP": "http/protobuf"} {
 			t.Run(name+"/"+protocol, func(t *testing.T) {
 				id := "spans-" + strings.ToLower(protocol)
@@ -92,7 +93,7 @@ func instrumented(t *testing.T, text string) []span {
 	// threshold lets pass.
 	const caller = "00f067aa0ba902b7"
 	incoming := propagation.MapCarrier{
-		"traceparent": "00-4bf92f3577b34da6a3ffffffffffffff-" + caller + "-01",
+		"traceparent": fmt.Sprintf("00-%016xa3ffffffffffffff-%s-01", rand.Uint64(), caller),
 		"tracestate":  "vendor=a:b,ot=th:c",
 	}
 	ctx := otel.GetTextMapPropagator().Extract(t.Context(), incoming)
@@ -152,7 +153,7 @@ func instrumented(t *testing.T, text string) []span {
 			continue
 		}
 		expect(root, span{
-			Name: "root", Kind: "internal", TraceState: "ot=th:8",
+			Name: "root", Kind: "internal", TraceState: "ot=th:8", Attributes: map[string]any{"sampling.sampler": "ratio"},
 			Links: []string{server.SpanContext().TraceID().String() + " " + server.SpanContext().SpanID().String()},
 		})
 		break

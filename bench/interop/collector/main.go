@@ -3,6 +3,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 
@@ -15,12 +16,10 @@ import (
 	"go.opentelemetry.io/collector/exporter"
 	"go.opentelemetry.io/collector/exporter/debugexporter"
 	"go.opentelemetry.io/collector/exporter/otlpexporter"
-	"go.opentelemetry.io/collector/extension"
 	"go.opentelemetry.io/collector/otelcol"
 	"go.opentelemetry.io/collector/processor"
 	"go.opentelemetry.io/collector/processor/batchprocessor"
 	"go.opentelemetry.io/collector/processor/memorylimiterprocessor"
-	"go.opentelemetry.io/collector/receiver"
 	"go.opentelemetry.io/collector/receiver/otlpreceiver"
 	"go.opentelemetry.io/collector/service/telemetry/otelconftelemetry"
 )
@@ -30,6 +29,7 @@ func main() {
 		BuildInfo: component.NewDefaultBuildInfo(),
 		Factories: factories,
 		ConfigProviderSettings: otelcol.ConfigProviderSettings{ResolverSettings: confmap.ResolverSettings{
+			DefaultScheme:     "file",
 			ProviderFactories: []confmap.ProviderFactory{fileprovider.NewFactory()},
 		}},
 	})
@@ -40,27 +40,23 @@ func main() {
 }
 
 func factories() (otelcol.Factories, error) {
+	receivers, err1 := otelcol.MakeFactoryMap(otlpreceiver.NewFactory())
+	processors, err2 := otelcol.MakeFactoryMap[processor.Factory](
+		memorylimiterprocessor.NewFactory(),
+		batchprocessor.NewFactory(),
+		tailsamplingprocessor.NewFactory(),
+	)
+	exporters, err3 := otelcol.MakeFactoryMap[exporter.Factory](
+		debugexporter.NewFactory(),
+		fileexporter.NewFactory(),
+		otlpexporter.NewFactory(),
+	)
+	extensions, err4 := otelcol.MakeFactoryMap(bearertokenauthextension.NewFactory())
 	return otelcol.Factories{
-		Receivers: byType[receiver.Factory](otlpreceiver.NewFactory()),
-		Processors: byType[processor.Factory](
-			memorylimiterprocessor.NewFactory(),
-			batchprocessor.NewFactory(),
-			tailsamplingprocessor.NewFactory(),
-		),
-		Exporters: byType[exporter.Factory](
-			debugexporter.NewFactory(),
-			fileexporter.NewFactory(),
-			otlpexporter.NewFactory(),
-		),
-		Extensions: byType[extension.Factory](bearertokenauthextension.NewFactory()),
+		Receivers:  receivers,
+		Processors: processors,
+		Exporters:  exporters,
+		Extensions: extensions,
 		Telemetry:  otelconftelemetry.NewFactory(),
-	}, nil
-}
-
-func byType[F component.Factory](all ...F) map[component.Type]F {
-	m := make(map[component.Type]F, len(all))
-	for _, f := range all {
-		m[f.Type()] = f
-	}
-	return m
+	}, errors.Join(err1, err2, err3, err4)
 }
