@@ -149,9 +149,29 @@ func redirect(text, address string) string {
 	return endpointLine.ReplaceAllString(text, "${1}"+address+"${2}\n")
 }
 
-// demo runs riffle demo with a configuration, next to the authority's files.
-// The seed makes trace IDs that no other run has.
+// demo runs riffle demo with a configuration, which must work.
 func demo(t *testing.T, a *authority, text, name string, seed int) *result {
+	t.Helper()
+	cmd, stdout, stderr := riffleDemo(t, a.dir, text, name, seed)
+	if err := cmd.Run(); err != nil {
+		t.Fatalf("riffle demo: %v\n%s", err, stderr)
+	}
+	if stderr.Len() > 0 {
+		t.Errorf("riffle demo says:\n%s", stderr)
+	}
+	var r result
+	if err := json.Unmarshal(stdout.Bytes(), &r); err != nil {
+		t.Fatalf("%v in %s", err, stdout)
+	}
+	if e := r.Exporters[0]; e.Sent != r.SpansExported || e.Failed != 0 {
+		t.Errorf("of %d spans, %s sent %d and lost %d", r.SpansExported, e.Name, e.Sent, e.Failed)
+	}
+	return &r
+}
+
+// riffleDemo is riffle demo with a configuration, ready to run next to the
+// files of an authority. The seed makes trace IDs that no other run has.
+func riffleDemo(t *testing.T, dir, text, name string, seed int) (cmd *exec.Cmd, stdout, stderr *bytes.Buffer) {
 	t.Helper()
 	program, err := riffleProgram()
 	if err != nil {
@@ -161,26 +181,13 @@ func demo(t *testing.T, a *authority, text, name string, seed int) *result {
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.CommandContext(t.Context(), program, "demo", "--config", file, "--json", "--requests", "200", "--seed", strconv.Itoa(seed))
-	cmd.Dir = a.dir
-	cmd.Env = environ(append(variables, "SSL_CERT_FILE="+a.path("ca.pem"), "OTEL_RESOURCE_ATTRIBUTES="+caseKey+"="+name)...)
+	cmd = exec.CommandContext(t.Context(), program, "demo", "--config", file, "--json", "--requests", "200", "--seed", strconv.Itoa(seed))
+	cmd.Dir = dir
+	cmd.Env = environ(append(variables, "SSL_CERT_FILE="+filepath.Join(dir, "ca.pem"), "OTEL_RESOURCE_ATTRIBUTES="+caseKey+"="+name)...)
 	dieWithTest(cmd)
-	var stdout, stderr bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &stdout, &stderr
-	if err := cmd.Run(); err != nil {
-		t.Fatalf("riffle demo: %v\n%s", err, &stderr)
-	}
-	if stderr.Len() > 0 {
-		t.Errorf("riffle demo says:\n%s", &stderr)
-	}
-	var r result
-	if err := json.Unmarshal(stdout.Bytes(), &r); err != nil {
-		t.Fatalf("%v in %s", err, &stdout)
-	}
-	if e := r.Exporters[0]; e.Sent != r.SpansExported || e.Failed != 0 {
-		t.Errorf("of %d spans, %s sent %d and lost %d", r.SpansExported, e.Name, e.Sent, e.Failed)
-	}
-	return &r
+	stdout, stderr = &bytes.Buffer{}, &bytes.Buffer{}
+	cmd.Stdout, cmd.Stderr = stdout, stderr
+	return cmd, stdout, stderr
 }
 
 // arrived waits until the backend has the spans of a run: all of them, or
