@@ -156,6 +156,7 @@ func TestDocs(t *testing.T) {
 					}
 				case "go": // the tests below
 				case "diagram":
+				case "yaml excerpt": // about a component that only the page has
 				default:
 					t.Errorf("%s:%d: a block of %q is checked by nothing", page, b.line, b.language)
 				}
@@ -283,6 +284,40 @@ func get(t *testing.T, url string) (string, error) {
 }
 
 // Every direct requirement has its reason, and nothing else is listed.
+// The components that the page shows are the examples of package core, which
+// are compiled and run.
+func TestWritingComponents(t *testing.T) {
+	files, err := filepath.Glob("core/example_*_test.go")
+	if err != nil || len(files) == 0 {
+		t.Fatal(files, err)
+	}
+	var examples strings.Builder
+	for _, f := range files {
+		data, err := os.ReadFile(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		examples.Write(data)
+	}
+	squeeze := func(s string) string { return strings.Join(strings.Fields(s), " ") }
+	shown := 0
+	for _, b := range blocksOf(t, "docs/writing-components.md") {
+		if b.language != "go" {
+			continue
+		}
+		shown++
+		if !strings.Contains(squeeze(examples.String()), squeeze(b.text)) {
+			t.Errorf("docs/writing-components.md:%d: no example of package core has this code", b.line)
+		}
+		if lines := strings.Count(b.text, "\n"); lines > 40 {
+			t.Errorf("docs/writing-components.md:%d: %d lines, want at most 40", b.line, lines)
+		}
+	}
+	if shown == 0 {
+		t.Error("the page shows no code")
+	}
+}
+
 func TestDependencies(t *testing.T) {
 	f, err := os.Open("docs/dependencies.md")
 	if err != nil {

@@ -1,8 +1,6 @@
 package core
 
 import (
-	"math/bits"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -54,84 +52,6 @@ const (
 	rootBytes = 1 << 10
 )
 
-// A shard keeps its states in chunks without a pointer, and refers to them by
-// number: the garbage collector must not walk a hundred thousand remembered
-// decisions again and again.
-type shard struct {
-	mu     sync.Mutex
-	traces map[trace.TraceID]ref
-	chunks []*[chunkLen]traceState
-	free   []ref
-	// Every state is in one of three lists, oldest first: undecided; decided
-	// with open spans; complete, which is what remains to remember.
-	lists  [listCount]stateList
-	live   []*liveTrace // by traceState.live-1
-	spare  []ref        // unused ones of live
-	delta  int64        // bytes not yet in buffer.held
-	counts bufferCounts
-
-	_ [64]byte // keeps neighbours off the cache line
-}
-
-// ref is the number of a state in its shard; 0 is none.
-type ref int32
-
-const chunkLen = 256
-
-// listName says which list a state is in.
-type listName uint8
-
-const (
-	inNone listName = iota
-	inUndecided
-	inOpen
-	inComplete
-	listCount
-)
-
-// traceState is what is known of one trace. It holds no pointer.
-type traceState struct {
-	id         trace.TraceID
-	randomness uint64
-	// least is the running minimum of the start threshold and all answers.
-	least    Threshold
-	pressure Threshold // the highest pressure threshold in its life
-	answered uint64    // one bit per end sampler that has answered
-	by       int32     // who spoke the least threshold: a place in buffer.names
-	byRank   int32
-	open     int32 // spans
-	ended    int32 // spans
-	// forgotten counts ended spans that are gone.
-	forgotten int32
-	at        int32 // tick of the start, then of the completion
-	live      ref   // a place in shard.live
-
-	self, prev, next ref
-
-	list     listName
-	kept     bool // R reached a threshold
-	spoken   bool // somebody other than the start said so
-	decided  bool // spans do not wait any more
-	judging  bool // trace samplers are being asked
-	discard  bool // a trace sampler discarded it
-	cut      bool // decided before it was complete
-	late     bool // what ends now was not there when the trace was decided
-	marked   bool // a span that carries sampling.partial was handed over
-	counted  bool // in the statistics of kept traces
-	asksNone bool // a parent decided for good
-}
-
-// liveTrace is what a trace holds only while it waits.
-type liveTrace struct {
-	spans []sdktrace.ReadOnlySpan
-	bytes int64
-	// roots are the open local roots, until the trace is decided.
-	roots []sdktrace.ReadOnlySpan
-}
-
-// spareCap bounds the capacity of slices that are used again.
-const spareCap = 32
-
 func newBuffer(rules *startRules, samplers *samplerList, limits bufferLimits, deliver func(Kept)) *buffer {
 	b := &buffer{rules: rules, end: samplers.end, limits: limits, deliver: deliver}
 	samplers.number(&b.names)
@@ -157,7 +77,8 @@ func (b *buffer) sample(p sdktrace.SamplingParameters) sdktrace.SamplingResult {
 	if parent.IsValid() && !parent.IsRemote() {
 		return b.child(span, parent)
 	}
-	d := b.rules.decide(p, parent)
+	var d startDecision
+	b.rules.decide(&d, &p, parent)
 	if d.verdict == drop {
 		return sdktrace.SamplingResult{Decision: sdktrace.Drop, Tracestate: d.state}
 	}
@@ -177,12 +98,16 @@ func (b *buffer) root(id trace.TraceID, d *startDecision) sdktrace.SamplingResul
 			return sdktrace.SamplingResult{Decision: sdktrace.Drop, Tracestate: d.state}
 		}
 		st = b.newState(sh, id, d.randomness, pressure)
-		st.asksNone = d.follow
+		st.follows = d.follow
 	}
 	sh.opened(st)
 	b.startSpoke(st, d)
 	if !st.kept {
-		return sdktrace.SamplingResult{Decision: sdktrace.RecordOnly, Attributes: d.attrs, Tracestate: d.state}
+		state := d.state
+		if d.selected { // but the trace was discarded
+			state = withoutThreshold(state)
+		}
+		return sdktrace.SamplingResult{Decision: sdktrace.RecordOnly, Attributes: d.attrs, Tracestate: state}
 	}
 	state := d.state
 	if st.spoken || !d.selected {
@@ -291,22 +216,20 @@ func (b *buffer) settle(sh *shard, st *traceState, s sdktrace.ReadOnlySpan) hand
 	case st.decided:
 		st.forgotten++
 		sh.counts.spansForgotten++
-	case st.kept && st.least == Always && b.judge == nil:
-		b.decide(sh, st)
-		out = b.take(sh, st, s)
+	case b.streams(st):
+		out = b.stream(sh, st, s)
 	default:
 		live := b.wait(sh, st, s)
-		if live.bytes > b.limits.maxTraceBytes && st.open > 0 && !st.judging {
+		if live.bytes > b.limits.maxTraceBytes && st.open > 0 {
 			out = b.cut(sh, st)
 			sh.counts.cut++
 		}
 	}
-	if st.open > 0 || st.judging {
+	if st.open > 0 || st.list == inJudging {
 		return out
 	}
 	if !st.decided {
-		if b.judge != nil {
-			b.judge.add(sh, st, true)
+		if b.judge != nil && b.judge.add(sh, st, true) {
 			return out
 		}
 		b.decide(sh, st)
@@ -316,20 +239,40 @@ func (b *buffer) settle(sh *shard, st *traceState, s sdktrace.ReadOnlySpan) hand
 	return out
 }
 
-// cut decides a trace that is not complete.
-func (b *buffer) cut(sh *shard, st *traceState) handOver {
-	st.cut, st.late = true, true
+// streams reports whether the spans of a trace are handed over as they end,
+// because nothing can be said any more.
+func (b *buffer) streams(st *traceState) bool {
+	return st.kept && st.least == Always && b.judge == nil
+}
+
+// stream decides such a trace and gives away what waits, and s if it is a span.
+func (b *buffer) stream(sh *shard, st *traceState, s sdktrace.ReadOnlySpan) handOver {
 	b.decide(sh, st)
-	return b.outcome(sh, st)
+	out := b.take(sh, st, s)
+	b.release(sh, st)
+	return out
+}
+
+// cut decides a trace that is not complete, or that waits for the judge.
+func (b *buffer) cut(sh *shard, st *traceState) handOver {
+	st.cut, st.late = st.cut || st.open > 0, true
+	b.decide(sh, st)
+	out := b.outcome(sh, st)
+	if st.open == 0 {
+		b.completed(sh, st)
+	}
+	return out
 }
 
 // outcome hands over what a trace that was just decided holds, or forgets it.
-func (b *buffer) outcome(sh *shard, st *traceState) handOver {
+func (b *buffer) outcome(sh *shard, st *traceState) (out handOver) {
 	if st.kept {
-		return b.take(sh, st, nil)
+		out = b.take(sh, st, nil)
+	} else {
+		b.forget(sh, st)
 	}
-	b.forget(sh, st)
-	return handOver{}
+	b.release(sh, st)
+	return out
 }
 
 // decide ends the waiting of a trace's spans.
@@ -338,7 +281,7 @@ func (b *buffer) decide(sh *shard, st *traceState) {
 	if live := sh.held(st); live != nil {
 		b.dropRoots(sh, live)
 	}
-	if st.list == inUndecided {
+	if st.list == inUndecided || st.list == inJudging {
 		b.remember(sh, st, inOpen)
 	}
 }
@@ -363,6 +306,7 @@ func (b *buffer) remember(sh *shard, st *traceState, list listName) {
 		if old == nil || old == st {
 			return
 		}
+		sh.lostPressure = max(sh.lostPressure, old.pressure)
 		b.drop(sh, old)
 	}
 }
@@ -418,81 +362,6 @@ func (b *buffer) forget(sh *shard, st *traceState) {
 	live.bytes = 0
 }
 
-// unanswered are the end samplers to ask about a span of the trace.
-func (b *buffer) unanswered(st *traceState) uint64 {
-	if st.least == Always || st.discard || st.asksNone {
-		return 0
-	}
-	return (1<<len(b.end) - 1) &^ st.answered
-}
-
-// askEnd asks end samplers about a span, without a lock, and files what they
-// say.
-func (b *buffer) askEnd(st *traceState, id trace.TraceID, ask uint64, p EndParameters) {
-	for ; ask != 0; ask &= ask - 1 {
-		e := b.end[bits.TrailingZeros64(ask)]
-		a := e.ask(p)
-		if a.verdict != threshold {
-			continue
-		}
-		sh := b.shard(id)
-		sh.mu.Lock()
-		if st.id == id && st.answered&e.bit == 0 {
-			st.answered |= e.bit
-			b.speak(st, a.threshold, e.limited(a.threshold), e.rank, e.number)
-		}
-		done := st.least == Always
-		sh.mu.Unlock()
-		if done {
-			return
-		}
-	}
-}
-
-// speak files the threshold t that somebody other than the start has for the
-// trace. What is compared is no less than limit, and no less than the pressure
-// threshold, because traces below that are gone.
-func (b *buffer) speak(st *traceState, t, limit Threshold, rank, by int32) {
-	if st.discard {
-		return
-	}
-	st.pressure = max(st.pressure, b.pressure())
-	compared := max(limit, st.pressure)
-	if t != Unknown {
-		compared = max(compared, t)
-		t = compared
-	}
-	if compared.Selects(st.randomness) {
-		st.kept, st.spoken = true, true
-	}
-	st.lower(t, rank, by)
-}
-
-// startSpoke files what the start decided.
-func (b *buffer) startSpoke(st *traceState, d *startDecision) {
-	st.kept = st.kept || d.selected && !st.discard
-	if d.by == nil {
-		st.lower(d.threshold, 0, 0)
-		return
-	}
-	// A threshold nobody knows, and that did not select, decided nothing.
-	if d.threshold == Unknown && !d.selected {
-		st.least = Least(st.least, Unknown)
-		return
-	}
-	st.lower(d.threshold, 0, d.by.number)
-}
-
-// lower takes t into the running minimum. On a tie the one that comes first
-// in the list has spoken it.
-func (st *traceState) lower(t Threshold, rank, by int32) {
-	least := Least(st.least, t)
-	if least == st.least && (least != t || rank >= st.byRank) {
-		return
-	}
-	st.least, st.by, st.byRank = least, by, rank
-}
-
 // newState makes the state of a trace.
 func (b *buffer) newState(sh *shard, id trace.TraceID, randomness uint64, pressure Threshold) *traceState {
 	if len(sh.free) == 0 {
@@ -509,45 +378,18 @@ func (b *buffer) newState(sh *shard, id trace.TraceID, randomness uint64, pressu
 	return st
 }
 
-// grow adds a chunk of free states.
-func (sh *shard) grow() {
-	base := ref(len(sh.chunks) * chunkLen)
-	sh.chunks = append(sh.chunks, new([chunkLen]traceState))
-	for i := ref(chunkLen); i > 0; i-- {
-		sh.free = append(sh.free, base+i)
-	}
-}
-
-func (sh *shard) at(r ref) *traceState { return &sh.chunks[(r-1)/chunkLen][(r-1)%chunkLen] }
-
-// state is the state of the trace, nil if there is none.
-func (sh *shard) state(id trace.TraceID) *traceState {
-	if r, ok := sh.traces[id]; ok {
-		return sh.at(r)
-	}
-	return nil
-}
-
-// unranked is the rank of a threshold that nobody spoke.
-const unranked = 1 << 30
-
 // recall makes the state of a trace that riffle has forgotten about, or never
 // knew, from the context of one of its spans.
 func (b *buffer) recall(sh *shard, sc trace.SpanContext) *traceState {
-	st := b.newState(sh, sc.TraceID(), Randomness(sc), b.pressure())
+	st := b.newState(sh, sc.TraceID(), Randomness(sc), max(b.pressure(), sh.lostPressure))
+	// Below a parent that did, unselected traces are not here: no threshold of
+	// ours could have a right weight.
+	st.follows = b.rules.remote == Follow
 	if sc.IsSampled() {
 		st.kept = true
-		st.lower(ThresholdOf(sc), 0, 0)
+		st.lower(ThresholdOf(sc), startRank, 0)
 	}
 	return st
-}
-
-// opened counts a span that will end.
-func (sh *shard) opened(st *traceState) {
-	st.open++
-	if st.list == inComplete {
-		sh.move(st, inOpen)
-	}
 }
 
 // drop removes a state for good.
@@ -561,29 +403,6 @@ func (b *buffer) drop(sh *shard, st *traceState) {
 	st.id = trace.TraceID{}
 	sh.free = append(sh.free, st.self)
 	b.account(sh, -stateBytes)
-}
-
-// held is what a trace holds while it is live, nil if nothing.
-func (sh *shard) held(st *traceState) *liveTrace {
-	if st.live == 0 {
-		return nil
-	}
-	return sh.live[st.live-1]
-}
-
-// hold makes room for what a trace holds while it is live.
-func (sh *shard) hold(st *traceState) *liveTrace {
-	if st.live != 0 {
-		return sh.live[st.live-1]
-	}
-	if n := len(sh.spare); n > 0 {
-		st.live, sh.spare = sh.spare[n-1], sh.spare[:n-1]
-		return sh.live[st.live-1]
-	}
-	live := new(liveTrace)
-	sh.live = append(sh.live, live)
-	st.live = ref(len(sh.live))
-	return live
 }
 
 // release gives back what a trace held while it was live.
@@ -610,19 +429,6 @@ func (b *buffer) dropRoots(sh *shard, live *liveTrace) {
 	live.roots = live.roots[:0]
 }
 
-// closeRoot lets go of a local root that ended, and tells whether it held it.
-func (l *liveTrace) closeRoot(id trace.SpanID) bool {
-	for i, r := range l.roots {
-		if r.SpanContext().SpanID() == id {
-			last := len(l.roots) - 1
-			l.roots[i], l.roots[last] = l.roots[last], nil
-			l.roots = l.roots[:last]
-			return true
-		}
-	}
-	return false
-}
-
 // account counts bytes taken or given.
 func (b *buffer) account(sh *shard, n int64) {
 	sh.delta += n
@@ -634,74 +440,6 @@ func (b *buffer) account(sh *shard, n int64) {
 	if held > b.limits.maxBytes {
 		b.keeper.wake()
 	}
-}
-
-// keep is [Provider.Keep].
-func (b *buffer) keep(id trace.TraceID, t Threshold, reason string) bool {
-	sh := b.shard(id)
-	sh.mu.Lock()
-	st := sh.state(id)
-	if st == nil || st.discard {
-		sh.mu.Unlock()
-		return false
-	}
-	b.speak(st, t, Always, unranked-1, b.names.number(reason))
-	var out handOver
-	if st.kept && !st.decided && !st.judging && st.least == Always && b.judge == nil {
-		b.decide(sh, st)
-		out = b.take(sh, st, nil)
-	}
-	sh.mu.Unlock()
-	b.handOver(out)
-	return true
-}
-
-// stateList is a doubly linked list of states.
-type stateList struct {
-	first, last ref
-	n           int
-}
-
-// first is the oldest state of a list, next the one after st; nil if there is
-// none.
-func (sh *shard) first(list listName) *traceState { return sh.get(sh.lists[list].first) }
-func (sh *shard) next(st *traceState) *traceState { return sh.get(st.next) }
-
-func (sh *shard) get(r ref) *traceState {
-	if r == 0 {
-		return nil
-	}
-	return sh.at(r)
-}
-
-// move puts st at the end of a list, or in none.
-func (sh *shard) move(st *traceState, to listName) {
-	if st.list != inNone {
-		from := &sh.lists[st.list]
-		if st.prev != 0 {
-			sh.at(st.prev).next = st.next
-		} else {
-			from.first = st.next
-		}
-		if st.next != 0 {
-			sh.at(st.next).prev = st.prev
-		} else {
-			from.last = st.prev
-		}
-		from.n--
-	}
-	st.list, st.prev, st.next = to, 0, 0
-	if to == inNone {
-		return
-	}
-	list := &sh.lists[to]
-	if st.prev = list.last; st.prev != 0 {
-		sh.at(st.prev).next = st.self
-	} else {
-		list.first = st.self
-	}
-	list.last = st.self
-	list.n++
 }
 
 func isLocalRoot(s sdktrace.ReadOnlySpan) bool {

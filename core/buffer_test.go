@@ -31,7 +31,7 @@ func (c *collector) ExportSpans(_ context.Context, spans []sdktrace.ReadOnlySpan
 	return nil
 }
 
-func (c *collector) Shutdown(context.Context) error { return nil }
+func (*collector) Shutdown(context.Context) error { return nil }
 
 func (c *collector) byName() map[string]sdktrace.ReadOnlySpan {
 	c.mu.Lock()
@@ -408,4 +408,65 @@ func TestTraceSamplers(t *testing.T) {
 	if d.asked != 3 {
 		t.Errorf("asked about %d traces, want each once", d.asked)
 	}
+}
+
+// The root may end while a child is being started: the child is never lost.
+func TestRootEndsWhileAChildStarts(t *testing.T) {
+	b := newBench(t, core.Spec{})
+	const n = 500
+	for i := range n {
+		ctx, root := b.tracer.Start(t.Context(), "root")
+		var wg sync.WaitGroup
+		wg.Go(func() { root.End() })
+		wg.Go(func() {
+			_, child := b.tracer.Start(ctx, fmt.Sprintf("child %d", i))
+			child.SetStatus(codes.Error, "no")
+			child.End()
+		})
+		wg.Wait()
+	}
+	got := b.flushed()
+	for i := range n {
+		if got[fmt.Sprintf("child %d", i)] == nil {
+			t.Errorf("the failing child %d did not arrive", i)
+		}
+	}
+	if s := b.provider.Stats().Buffer; s.Undecided != 0 {
+		t.Errorf("%d traces are undecided though nothing is open", s.Undecided)
+	}
+}
+
+// sleepy takes longer than a sampler may.
+type sleepy struct{}
+
+func (sleepy) Description() string { return "sleeps" }
+func (sleepy) SampleStart(core.StartParameters) core.Answer {
+	time.Sleep(2 * time.Millisecond)
+	return core.At(core.Always)
+}
+
+func TestSlowSamplersAreSwitchedOffForAWhile(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, core.Spec{Samplers: []core.Component{use("sleepy", sleepy{}), core.Use(ratio.Factory, "", ratio.Config{Rate: 0})}})
+		asked := func() bool {
+			start := time.Now()
+			_, root := b.tracer.Start(t.Context(), "root")
+			root.End()
+			return time.Since(start) > 0
+		}
+		n := 0
+		for ; asked(); n++ {
+			if n > 5000 {
+				t.Fatal("a sampler that takes 2 ms is asked again and again")
+			}
+		}
+		if s := b.provider.Stats().Samplers[0]; s.SwitchedOff != 1 {
+			t.Errorf("switched off %d times", s.SwitchedOff)
+		}
+		time.Sleep(31 * time.Second)
+		if !asked() {
+			t.Error("it is not asked again after 30 s")
+		}
+		_ = b.provider.Shutdown(context.Background())
+	})
 }

@@ -37,13 +37,13 @@ func FieldErrors(err error) []*FieldError {
 	if fe, ok := err.(*FieldError); ok { //nolint:errorlint // a wrapped one has lost its place to stand
 		return []*FieldError{fe}
 	}
-	if fe, ok := err.(interface { //nolint:errorlint // likewise
+	if fe, ok := err.(interface {
 		FieldPath() string
 		Unwrap() error
 	}); ok {
 		return []*FieldError{{Path: fe.FieldPath(), Err: fe.Unwrap()}}
 	}
-	if joined, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // likewise
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
 		var all []*FieldError
 		for _, e := range joined.Unwrap() {
 			all = append(all, FieldErrors(e)...)
@@ -116,10 +116,9 @@ func (es ConfigErrors) Sorted() error {
 // SplitPosition takes "file:line:col" apart; line and column are 0 if s has
 // none.
 func SplitPosition(s string) (file string, line, col int) {
-	file, line, col = s, 0, 0
 	rest, last, ok := cutLast(s)
 	if !ok {
-		return file, 0, 0
+		return s, 0, 0
 	}
 	if r, l, ok := cutLast(rest); ok {
 		return r, l, last

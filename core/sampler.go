@@ -26,6 +26,14 @@ type Shutdowner interface {
 	Shutdown(ctx context.Context) error
 }
 
+// Selective is a [Sampler] that says the same about every trace, so that only
+// its entry's match can say which traces it is about.
+type Selective interface {
+	Sampler
+	// NeedsMatch reports whether an entry without match is a mistake.
+	NeedsMatch() bool
+}
+
 // StartSampler is asked once, when a local root starts.
 type StartSampler interface {
 	Sampler
@@ -97,7 +105,7 @@ type TraceSampler interface {
 type StartParameters struct {
 	// ParentContext is the context the span is started in; never nil. It is for
 	// values such as baggage.
-	ParentContext context.Context
+	ParentContext context.Context //nolint:containedctx // as in the SDK's parameters
 	Name          string
 	Kind          trace.SpanKind
 	Attributes    []attribute.KeyValue

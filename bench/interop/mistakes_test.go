@@ -76,8 +76,8 @@ var mistakes = []mistake{
 		at:      func(f *field) []string { return grpcOf(f.tlsJaeger, f.tls) },
 	},
 	{
-		message: "localhost:4318 wants TLS: set insecure: false",
-		or:      "localhost:4318 hung up on plain text: if it wants TLS, set insecure: false",
+		message: "localhost:4318 hung up on plain text: if it wants TLS, set insecure: false",
+		or:      "localhost:4318 wants TLS: set insecure: false",
 		matter:  "the same over HTTP",
 		entry:   `endpoint: $address, protocol: http/protobuf`,
 		at:      func(f *field) []string { return httpOf(f.tlsJaeger, f.tls) },

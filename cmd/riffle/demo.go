@@ -44,7 +44,8 @@ A tenth of the requests are health checks, 3 % fail, and 1 % are slow: they take
 at least 400 ms, the others at most 50 ms, and "slow" means 250 ms or more. The
 seed fixes which, and their trace IDs. Interrupt it to see what there is so far.
 
-Without --config it keeps a tenth of the traces:
+Without --config it drops health checks, keeps every error and every slow
+request, and one in a hundred of the rest:
 
   ` + strings.ReplaceAll(strings.TrimSpace(string(demoConfig)), "\n", "\n  ") + `
 
@@ -57,7 +58,6 @@ it; the demo adds an exporter to a backend of its own.
   requests_slow            planned to be slow, and were
   requests_slow_unplanned  measured as slow without being planned to
   requests_health          health checks
-  requests_dropped         left out by a rule that drops; no sampler has one yet
 Counted from the bytes that the backend received:
   traces_kept, traces_kept_error, traces_kept_slow (planned ones)
   spans_exported
@@ -66,6 +66,7 @@ Counted from the bytes that the backend received:
   weighted_requests_standard_error
                            how far off that estimate usually is
 Counted by riffle:
+  requests_dropped         left out by a rule that drops
   exporters                of each: name, spans sent, spans failed`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -99,7 +100,7 @@ Counted by riffle:
 			return result.Print(stdout, treeOptions(stdout))
 		},
 	}
-	cmd.Flags().StringVar(&file, "config", "", "configuration `FILE` that says what to keep (default: a tenth of the traces)")
+	cmd.Flags().StringVar(&file, "config", "", "configuration `FILE` that says what to keep (default: as above)")
 	addApp(cmd, &app)
 	cmd.Flags().IntVar(&requests, "requests", 1000, "how many requests to send, `N`")
 	cmd.Flags().Uint64Var(&seed, "seed", 42, "what fixes the requests and their trace IDs, `S`")

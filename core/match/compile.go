@@ -108,7 +108,7 @@ func (cc *compiler) texts(x any, path string) []text {
 	}
 	var all []text
 	for i := range v.Len() {
-		s, ok := v.Index(i).Interface().(string)
+		s, ok := reflect.TypeAssert[string](v.Index(i))
 		if !ok {
 			cc.fail(item(path, i), "want a string, not %s", what(v.Index(i).Interface()))
 			continue

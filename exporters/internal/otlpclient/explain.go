@@ -12,6 +12,8 @@ import (
 	"sync/atomic"
 
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+
+	"github.com/riffletrace/riffle/core/delivery"
 )
 
 // Error is an error of sending, told so that the reader knows what to do.
@@ -150,6 +152,16 @@ func refusedConnect(text string) string {
 
 var statusLine = regexp.MustCompile(`HTTP/[0-9.]+ ([0-9]{3}[A-Za-z -]*)`)
 
+// Fail is Explain for a failure: it means the same and says more.
+func (c *Client) Fail(err error, worked bool) error {
+	if f, ok := err.(*delivery.Failure); ok { //nolint:errorlint // it is not wrapped yet
+		explained := *f
+		explained.Err = c.Explain(f.Err, worked)
+		return &explained
+	}
+	return c.Explain(err, worked)
+}
+
 // insecureAdvice and secureAdvice are what to change for plaintext and TLS. A
 // scheme must be changed itself: insecure would contradict it.
 func (c *Client) insecureAdvice() string {
@@ -192,7 +204,7 @@ func (e *Exporter) ExportSpans(ctx context.Context, spans []sdktrace.ReadOnlySpa
 		e.worked.Store(true)
 		return nil
 	}
-	return e.client.Explain(err, e.worked.Load())
+	return e.client.Fail(sdkFailure(err), e.worked.Load())
 }
 
 // Shutdown closes the connections.

@@ -84,17 +84,10 @@ func facts(s sdktrace.ReadOnlySpan) []string {
 		first("messaging.operation.name", "messaging.operation")
 		first("messaging.destination.name", "messaging.destination")
 	}
-	for _, f := range []struct {
-		key  attribute.Key
-		text string
-	}{
-		{"sampling.partial", "cut before it was complete"},
-		{"sampling.parent_missing", "the caller did not keep its part"},
-	} {
-		v, _ := attr(s, f.key)
-		add(f.text, v == "true")
+	if _, ok := attr(s, core.PartialKey); ok {
+		add("not complete", true)
 	}
-	if n, ok := attr(s, "sampling.spans_forgotten"); ok {
+	if n, ok := attr(s, core.SpansForgottenKey); ok {
 		add(n+" spans forgotten", true)
 	}
 	return all

@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"go.opentelemetry.io/otel/trace"
+
+	"github.com/riffletrace/riffle/core"
 )
 
 const (
@@ -96,7 +98,10 @@ func (d *drawing) add(n *node, depth int, guides, below, caller string) {
 	if name := service(s); name != caller {
 		r.facts = append([]string{name}, r.facts...)
 	}
-	if name := samplerOf(s); name != "" && n != d.trace.localRoot() {
+	if _, ok := attr(s, core.ParentMissingKey); ok && depth == 0 {
+		r.facts = append(r.facts, "the caller did not keep its part")
+	}
+	if name := samplerOf(s); name != "" && name != samplerOf(d.trace.localRoot().span) {
 		r.facts = append(r.facts, "kept by "+name)
 	}
 	if len(n.children) > 0 {

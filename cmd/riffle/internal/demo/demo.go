@@ -73,7 +73,7 @@ func Run(ctx context.Context, o Options) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	result := newResult(responses, backend.Traces(), provider.Stats().Exporters)
+	result := newResult(responses, backend.Traces(), provider.Stats())
 	result.Seed = o.Seed
 	result.Interrupted = len(responses) < o.Requests
 	result.Seconds = time.Since(began).Seconds()

@@ -47,6 +47,8 @@ type Result struct {
 
 	received int // traces at the backend; more than TracesKept if propagators part the two services
 	handed   uint64
+
+	healthKept int
 }
 
 // Exporter is what became of the spans handed to one exporter.
@@ -56,8 +58,8 @@ type Exporter struct {
 	Failed uint64 `json:"failed"`
 }
 
-func newResult(responses []load.Response, traces map[trace.TraceID]*receiver.Trace, exporters []core.ExporterStats) *Result {
-	r := &Result{Requests: len(responses), received: len(traces)}
+func newResult(responses []load.Response, traces map[trace.TraceID]*receiver.Trace, stats core.Stats) *Result {
+	r := &Result{Requests: len(responses), RequestsDropped: int(stats.Dropped), received: len(traces)}
 	var failed, slow, plain []*tracepb.ResourceSpans
 	var variance float64
 	for i := range responses {
@@ -72,6 +74,7 @@ func newResult(responses []load.Response, traces map[trace.TraceID]*receiver.Tra
 			continue
 		}
 		r.TracesKept++
+		count(&r.healthKept, resp.Health)
 		count(&r.TracesKeptError, resp.IsError())
 		count(&r.TracesKeptSlow, resp.Slow && resp.TookLong())
 		r.WeightedRequests += t.Weight
@@ -91,7 +94,7 @@ func newResult(responses []load.Response, traces map[trace.TraceID]*receiver.Tra
 	for _, t := range traces {
 		r.SpansExported += t.Spans
 	}
-	for _, e := range exporters {
+	for _, e := range stats.Exporters {
 		r.Exporters = append(r.Exporters, Exporter{Name: e.Name, Sent: e.Sent, Failed: e.Failed})
 		if e.Name == receiverName {
 			r.handed = e.Handed

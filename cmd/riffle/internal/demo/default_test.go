@@ -1,0 +1,48 @@
+package demo
+
+import (
+	"log/slog"
+	"math"
+	"os"
+	"testing"
+
+	"github.com/riffletrace/riffle/config"
+	_ "github.com/riffletrace/riffle/samplers/standard"
+)
+
+// What riffle is for: every error and every slow request is kept, no health
+// check is, and what is kept of the rest speaks for all of it.
+func TestDefaultConfigOverTwentySeeds(t *testing.T) {
+	const seeds, n = 20, 400
+	data, err := os.ReadFile("../../demo.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	spec, err := config.Parse(data, config.Environ(nil))
+	if err != nil {
+		t.Fatal(err)
+	}
+	spec.Exporters = nil
+	var weighted, truth, variance float64
+	for seed := range uint64(seeds) {
+		r, err := Run(t.Context(), Options{Spec: spec, Requests: n, Seed: seed, Logger: slog.New(slog.DiscardHandler), Progress: func() {}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if r.TracesKeptError != r.RequestsError || r.RequestsError == 0 {
+			t.Errorf("seed %d: kept %d of %d errors", seed, r.TracesKeptError, r.RequestsError)
+		}
+		if r.TracesKeptSlow != r.RequestsSlow || r.RequestsSlow == 0 {
+			t.Errorf("seed %d: kept %d of %d slow requests", seed, r.TracesKeptSlow, r.RequestsSlow)
+		}
+		if r.RequestsDropped != r.RequestsHealth || r.healthKept > 0 {
+			t.Errorf("seed %d: of %d health checks %d were dropped, %d kept", seed, r.RequestsHealth, r.RequestsDropped, r.healthKept)
+		}
+		weighted += r.WeightedRequests
+		truth += float64(r.Requests - r.RequestsDropped)
+		variance += r.WeightedStandardError * r.WeightedStandardError
+	}
+	if off, sigma := weighted-truth, math.Sqrt(variance); math.Abs(off) > 4*sigma {
+		t.Errorf("the weights speak for %.0f requests, there were %.0f: more than 4 standard errors (%.0f) off", weighted, truth, sigma)
+	}
+}

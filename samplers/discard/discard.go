@@ -1,0 +1,45 @@
+// Package discard is the sampler that discards complete traces, whatever the
+// others said: the 404s of bots, by the status of the root. Which traces is said
+// by the entry's match, which is about the root of the trace.
+//
+// A trace that is not over when it must be decided is not discarded.
+package discard
+
+import (
+	"context"
+
+	"github.com/riffletrace/riffle/core"
+)
+
+// Config is what users set: nothing but the entry's match.
+type Config struct {
+	_ struct{} `doc:"discards the complete traces whose root the entry's match selects, whatever others said"`
+}
+
+// Factory makes the sampler; it is registered as "discard".
+var Factory = core.NewFactory("discard", Config{}, New)
+
+func init() { core.Samplers.MustAdd(Factory) }
+
+// New builds the sampler.
+func New(context.Context, core.Settings, Config) (core.Sampler, error) { return sampler{}, nil }
+
+type sampler struct{}
+
+// SampleTraces does not look at its context: it is done at once.
+func (sampler) SampleTraces(_ context.Context, traces []core.Trace, answers []core.Answer) {
+	for i := range traces {
+		if traces[i].Complete {
+			answers[i] = core.Drop().Because("discarded")
+		}
+	}
+}
+
+func (sampler) Description() string { return "discard" }
+func (sampler) NeedsMatch() bool    { return true }
+
+// Interface guards.
+var (
+	_ core.TraceSampler = sampler{}
+	_ core.Selective    = sampler{}
+)

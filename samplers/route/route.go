@@ -1,0 +1,106 @@
+// Package route is the sampler that drops or keeps traces by the route of the
+// request that starts them: health checks out, checkouts in.
+package route
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"go.opentelemetry.io/otel/attribute"
+
+	"github.com/riffletrace/riffle/core"
+	"github.com/riffletrace/riffle/core/route"
+)
+
+// Config is what users set.
+type Config struct {
+	_     struct{} `doc:"drops or keeps traces by the route of the request that starts them"`
+	Rules []Rule   `yaml:"rules" doc:"the most specific that matches decides, whatever the order; if none does, the next sampler is asked"`
+}
+
+// Rule says what to do with the requests of a route.
+type Rule struct {
+	Route  string      `yaml:"route" doc:"a pattern of net/http: [METHOD ]/path/{id}/{rest...}; a trailing slash stands for everything below it"`
+	Sample core.Sample `yaml:"sample" doc:"drop, or the share of the traces to keep, 0 to 1"`
+}
+
+// Validate checks the rules, each alone and against the others.
+func (c *Config) Validate() error {
+	_, err := c.build()
+	return err
+}
+
+func (c *Config) build() (*sampler, error) {
+	s := &sampler{description: fmt.Sprintf("route by %d rules", len(c.Rules))}
+	if len(c.Rules) == 1 {
+		s.description = "route by " + c.Rules[0].Route
+	}
+	var errs []error
+	fail := func(rule int, key string, err error) {
+		errs = append(errs, &core.FieldError{Path: fmt.Sprintf("rules[%d].%s", rule, key), Err: err})
+	}
+	for i, r := range c.Rules {
+		answer, err := r.Sample.Answer()
+		if err != nil {
+			fail(i, "sample", err)
+		}
+		err = s.table.Add(r.Route, answer.Because(fmt.Sprintf("rules[%d]: %s", i, r.Route)))
+		if conflict := (*route.ConflictError)(nil); errors.As(err, &conflict) {
+			// Each of the two is told, so that both positions are.
+			other := slices.IndexFunc(c.Rules, func(r Rule) bool { return r.Route == conflict.Other })
+			fail(other, "route", fmt.Errorf("see rules[%d].route, which conflicts with it", i))
+			err = fmt.Errorf("%w; see rules[%d].route", err, other)
+		}
+		if err != nil {
+			fail(i, "route", err)
+		}
+		s.drops = s.drops || answer.IsDrop()
+	}
+	if len(c.Rules) == 0 {
+		errs = append(errs, &core.FieldError{Path: "rules", Err: errors.New(`missing: want one or more, such as {route: "GET /healthz", sample: drop}`)})
+	}
+	return s, errors.Join(errs...)
+}
+
+// Factory makes the sampler; it is registered as "route".
+var Factory = core.NewFactory("route", Config{}, New)
+
+func init() { core.Samplers.MustAdd(Factory) }
+
+// New builds the sampler.
+func New(_ context.Context, _ core.Settings, c Config) (core.Sampler, error) {
+	s, err := c.build()
+	if err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+type sampler struct {
+	table       route.Table[core.Answer]
+	drops       bool
+	description string
+}
+
+func (s *sampler) SampleStart(p core.StartParameters) core.Answer {
+	method, path, ok := route.Subject(p.Name, p.Attributes)
+	if !ok {
+		return core.Abstain()
+	}
+	answer, _ := s.table.Lookup(method, path)
+	return answer
+}
+
+func (s *sampler) Description() string { return s.description }
+func (s *sampler) MayDrop() bool       { return s.drops }
+
+// Keys are those that tell what request a span is about.
+func (*sampler) Keys() []attribute.Key { return route.Keys() }
+
+// Interface guards.
+var (
+	_ core.Keyed   = (*sampler)(nil)
+	_ core.Dropper = (*sampler)(nil)
+)
