@@ -59,26 +59,26 @@ var mistakes = []mistake{
 	},
 	{
 		message: "localhost:4318 answered in plain text: set insecure: true",
-		matter:  "the same over HTTP",
+		matter:  "TLS against plain text, over HTTP",
 		entry:   `endpoint: $address, insecure: false, protocol: http/protobuf`,
 		at:      func(f *field) []string { return httpOf(f.plainJaeger, f.plainCollector) },
 	},
 	{
 		message: "localhost:4318 answered in plain text: write http:// in the endpoint",
-		matter:  "the same, written as a URL",
+		matter:  "TLS against plain text, where the endpoint is a URL",
 		entry:   `endpoint: "https://$address", protocol: http/protobuf`,
 		at:      func(f *field) []string { return httpOf(f.plainJaeger, f.plainCollector) },
 	},
 	{
 		message: "localhost:4317 hung up on plain text: if it wants TLS, set insecure: false",
-		matter:  "plain text against TLS",
+		matter:  "plain text against TLS, over gRPC",
 		entry:   `endpoint: $address`,
 		at:      func(f *field) []string { return grpcOf(f.tlsJaeger, f.tls) },
 	},
 	{
-		message: "localhost:4318 hung up on plain text: if it wants TLS, set insecure: false",
-		or:      "localhost:4318 wants TLS: set insecure: false",
-		matter:  "the same over HTTP",
+		message: "localhost:4318 wants TLS: set insecure: false",
+		or:      "localhost:4318 hung up on plain text: if it wants TLS, set insecure: false",
+		matter:  "plain text against TLS, over HTTP",
 		entry:   `endpoint: $address, protocol: http/protobuf`,
 		at:      func(f *field) []string { return httpOf(f.tlsJaeger, f.tls) },
 	},
@@ -90,13 +90,13 @@ var mistakes = []mistake{
 	},
 	{
 		message: "localhost:4318 has a certificate of an unknown authority: set tls.ca_file",
-		matter:  "the same over HTTP",
+		matter:  "TLS without `ca_file`, over HTTP",
 		entry:   `endpoint: "https://$address", protocol: http/protobuf`,
 		at:      func(f *field) []string { return httpOf(f.tlsJaeger, f.tls) },
 	},
 	{
-		message: "localhost:4318 hung up during the TLS handshake: if it takes plain text, write http:// in the endpoint; if it wants a client certificate, set tls.cert_file and tls.key_file",
-		or:      "localhost:4318 answered in plain text: write http:// in the endpoint",
+		message: "localhost:4317 answered in plain text: write http:// in the endpoint",
+		or:      "localhost:4317 hung up during the TLS handshake: if it takes plain text, write http:// in the endpoint; if it wants a client certificate, set tls.cert_file and tls.key_file",
 		matter:  "TLS over HTTP at the port for gRPC, in plain text",
 		entry:   `endpoint: "https://$address", protocol: http/protobuf`,
 		at:      func(f *field) []string { return grpcOf(f.plainJaeger, f.plainCollector) },
@@ -117,7 +117,7 @@ var mistakes = []mistake{
 	{
 		message: "localhost:4318 wants a client certificate that it trusts: set tls.cert_file and tls.key_file",
 		or:      "localhost:4318 hung up after the TLS handshake: it may want a client certificate that it trusts: set tls.cert_file and tls.key_file",
-		matter:  "the same over HTTP",
+		matter:  "no certificate where one is wanted, over HTTP",
 		entry:   `endpoint: "https://$address", protocol: http/protobuf, tls: {ca_file: ca.pem}`,
 		at:      func(f *field) []string { return httpOf(f.mutualJaeger, f.mutual) },
 	},
@@ -141,7 +141,7 @@ var mistakes = []mistake{
 	},
 	{
 		message: "localhost:4318 refused the connection: nothing listens there",
-		matter:  "the same over HTTP",
+		matter:  "the wrong port, or the backend is down, over HTTP",
 		entry:   `endpoint: $address, protocol: http/protobuf`,
 		at:      func(f *field) []string { return []string{f.dead} },
 	},
@@ -165,14 +165,14 @@ var mistakes = []mistake{
 	},
 	{
 		message: "localhost:4318 refused the credentials: check headers",
-		matter:  "the same over HTTP",
+		matter:  "a missing or wrong key, over HTTP",
 		entry:   `endpoint: $address, protocol: http/protobuf`,
 		at:      func(f *field) []string { return httpOf(f.keyed) },
 	},
 }
 
 // TestInteropMistakes makes the mistakes against real servers, whose words for
-// them no fake knows. Each must get one message, the page's.
+// them no fake knows. Each must get one message, which the page lists.
 func TestInteropMistakes(t *testing.T) {
 	real(t)
 	b := newBench(t)
