@@ -39,7 +39,7 @@ var runs = []run{
 	{"tempo.yaml", "gRPC", "plain text", "Collector with the receiver of `tempo-server.yaml`", func(b *bench, t *testing.T) backend {
 		return startReceivers(t, section(t, b.files["tempo-server.yaml"], "distributor", "receivers"), demand{})
 	}, nil},
-	{"tempo-tenant.yaml", "HTTP", "plain text, header", "Collector that demands the header", func(b *bench, t *testing.T) backend {
+	{"tempo-tenant.yaml", "HTTP", "plain text, header", "Collector that demands the header", func(_ *bench, t *testing.T) backend {
 		// The Collector wants the name as net/http writes it.
 		return startCollector(t, security{}, demand{header: "X-Scope-Orgid", token: "fluxbase"})
 	}, nil},
@@ -124,7 +124,7 @@ type result struct {
 // TestInteropPage does for each configuration of the page what its reader
 // would do: it sends the demo's traces through it, and looks at the backend.
 func TestInteropPage(t *testing.T) {
-	real(t)
+	needsBackends(t)
 	b := newBench(t)
 	for i, r := range runs {
 		t.Run(strings.TrimSuffix(r.file, ".yaml")+"/"+r.against, func(t *testing.T) {

@@ -23,8 +23,8 @@ import (
 // waits for it to pass.
 const patience = time.Minute
 
-// real skips the test unless it was asked for.
-func real(t *testing.T) {
+// needsBackends skips the test unless it was asked for.
+func needsBackends(t *testing.T) {
 	t.Helper()
 	if os.Getenv("RIFFLE_INTEROP") != "1" {
 		t.Skip("builds and starts Jaeger and the Collector, for which a cold build takes minutes: set RIFFLE_INTEROP=1, or run make interop")
@@ -138,17 +138,8 @@ type process struct {
 	exited chan struct{}
 }
 
-// start starts a server and waits until it listens on all of its ports. It
+// launch starts a server and waits until it listens on all of its ports. It
 // ends with the test.
-func start(t testing.TB, p ports, program string, args ...string) *process {
-	t.Helper()
-	s, err := launch(t, p, program, args...)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return s
-}
-
 func launch(t testing.TB, p ports, program string, args ...string) (*process, error) {
 	t.Helper()
 	s := &process{cmd: exec.Command(program, args...), output: &buffer{}, exited: make(chan struct{})}

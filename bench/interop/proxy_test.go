@@ -55,7 +55,7 @@ func proxy(t *testing.T, to backend) string {
 // TestInteropProxy sends with the variables for proxies set, which a process
 // reads once.
 func TestInteropProxy(t *testing.T) {
-	real(t)
+	needsBackends(t)
 	b := newBench(t)
 	refusing := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		http.Error(w, "not there", http.StatusForbidden)

@@ -17,7 +17,7 @@ import (
 // say once that nothing listens there, deliver again as soon as it can, and
 // know of each span what became of it.
 func TestInteropRestart(t *testing.T) {
-	real(t)
+	needsBackends(t)
 	for protocol, key := range map[string]string{"gRPC": "grpc", "HTTP": "http/protobuf"} {
 		t.Run(protocol, func(t *testing.T) {
 			backend := startJaeger(t, security{})

@@ -28,7 +28,7 @@ const scope = "github.com/riffletrace/riffle/bench/interop"
 
 // TestInteropSpans reads back everything that a span can hold.
 func TestInteropSpans(t *testing.T) {
-	real(t)
+	needsBackends(t)
 	b := newBench(t)
 	for name, to := range map[string]backend{"Jaeger": b.plainJaeger, "Collector": b.plainCollector} {
 		for protocol, key := range map[string]string{"gRPC": "grpc", "HTTP": "http/protobuf"} {
