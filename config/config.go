@@ -151,7 +151,8 @@ var hostKeys = keysOf(reflect.TypeFor[host]())
 // listKeys are the keys of the entries of a list that [core] reads, besides
 // type and name.
 var listKeys = map[string]reflect.Type{
-	"samplers": reflect.TypeFor[core.SamplerKeys](),
+	"samplers":  reflect.TypeFor[core.SamplerKeys](),
+	"exporters": reflect.TypeFor[core.ExporterKeys](),
 }
 
 // attributeKeys are resource attributes that have a key of their own.
@@ -382,7 +383,9 @@ func (r *reader) components(list string, entries []*node) []core.Component {
 			Type:   h.Type,
 			Name:   h.Name,
 			Decode: func(into any) error { return r.decodeEntry(n, into, decoder{skip: entryKeys}) },
-			Host:   func(into any) error { return r.decodeEntry(n, into, decoder{only: keysOf(reflect.TypeOf(into).Elem())}) },
+			Host: func(into any) error {
+				return r.decodeEntry(n, into, decoder{only: keysOf(reflect.TypeOf(into).Elem())})
+			},
 			Locate: n.locate,
 		})
 	}

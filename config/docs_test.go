@@ -95,7 +95,8 @@ func reference() string {
 		f, _ := core.Samplers.Lookup(name)
 		component(&b, name, f.Doc(), f.Fields())
 	}
-	b.WriteString("\n## Exporters\n")
+	b.WriteString("\n## Exporters\n\nEvery entry also has these keys, about its line; [Delivery](delivery.md) explains them.\n\n")
+	table(&b, config.ExporterKeys())
 	for _, name := range core.Exporters.Names() {
 		f, _ := core.Exporters.Lookup(name)
 		component(&b, name, f.Doc(), f.Fields())

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/riffletrace/riffle/core"
+	"github.com/riffletrace/riffle/core/delivery"
 )
 
 // Variable is one of OpenTelemetry's, for the documentation and its test.
@@ -28,6 +29,12 @@ func Keys() []core.Field {
 // Host describes the keys of an entry that belong to the host.
 func Host() []core.Field {
 	fields, _ := core.FieldsOf(host{})
+	return fields
+}
+
+// ExporterKeys describes those of exporters, with their defaults.
+func ExporterKeys() []core.Field {
+	fields, _ := core.FieldsOf(core.ExporterKeys{Config: delivery.Defaults()})
 	return fields
 }
 

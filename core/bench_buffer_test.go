@@ -2,6 +2,7 @@ package core_test
 
 import (
 	"context"
+	"fmt"
 	"syscall"
 	"testing"
 	"time"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/riffletrace/riffle/core"
 	"github.com/riffletrace/riffle/samplers/ratio"
+	"github.com/riffletrace/riffle/samplers/route"
 )
 
 // keepsErrors is the least an end sampler does.
@@ -87,7 +89,7 @@ func bufferProvider(tb testing.TB, rate float64, exporters ...core.Component) tr
 	if err != nil {
 		tb.Fatal(err)
 	}
-	tb.Cleanup(func() { p.Shutdown(context.Background()) })
+	tb.Cleanup(func() { _ = p.Shutdown(context.Background()) })
 	return p.TracerProvider()
 }
 
@@ -104,21 +106,41 @@ func reportCPU(b *testing.B, since time.Duration) {
 	b.ReportMetric(float64(cpuTime()-since)/float64(b.N), "cpu-ns/op")
 }
 
-// What a trace of two spans costs that is recorded: against the floor, a
-// sampler that only records and a processor that does nothing.
-func BenchmarkRecorded(b *testing.B) {
-	floor := sdktrace.NewTracerProvider(sdktrace.WithSampler(recordOnly{}), sdktrace.WithSpanProcessor(noopProcessor{}))
-	stock := sdktrace.NewTracerProvider(sdktrace.WithBatcher(tracetest.NewNoopExporter()))
-	defer stock.Shutdown(context.Background())
-	for _, v := range []struct {
-		name     string
-		provider trace.TracerProvider
-	}{
-		{"floor", floor},
-		{"riffle-not-kept", bufferProvider(b, 0.01)},
-		{"riffle-kept", bufferProvider(b, 1)},
-		{"stock-always-batch", stock},
-	} {
+// thousandRules are rules of an ordinary service; the last drops the request of
+// twoSpans.
+func thousandRules() route.Config {
+	var c route.Config
+	for i := range 999 {
+		c.Rules = append(c.Rules, route.Rule{Route: fmt.Sprintf("GET /service%d/{id}/part%d", i%50, i), Sample: "0.5"})
+	}
+	c.Rules = append(c.Rules, route.Rule{Route: "GET /users/{id}", Sample: core.SampleDrop})
+	return c
+}
+
+// What a trace of two spans costs that a rule drops: against a sampler that
+// drops all.
+func BenchmarkDroppedByRoute(b *testing.B) {
+	stock := sdktrace.NewTracerProvider(sdktrace.WithSampler(sdktrace.NeverSample()))
+	p, err := core.New(b.Context(), core.Spec{Enabled: true, Samplers: []core.Component{
+		core.Use(route.Factory, "", thousandRules()),
+		use("error", keepsErrors{}), use("slow", keepsSlow{}), core.Use(ratio.Factory, "", ratio.Config{Rate: 0.01}),
+	}})
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { _ = p.Shutdown(context.Background()) })
+	run(b, []variant{{"stock-never", stock}, {"riffle-route-1000", p.TracerProvider()}})
+}
+
+type variant struct {
+	name     string
+	provider trace.TracerProvider
+}
+
+// run measures traces of two spans, on as many goroutines as there are
+// processors.
+func run(b *testing.B, variants []variant) {
+	for _, v := range variants {
 		b.Run("sdk="+v.name, func(b *testing.B) {
 			tracer := v.provider.Tracer("bench")
 			b.ReportAllocs()
@@ -130,4 +152,18 @@ func BenchmarkRecorded(b *testing.B) {
 			})
 		})
 	}
+}
+
+// What a trace of two spans costs that is recorded: against the floor, a
+// sampler that only records and a processor that does nothing.
+func BenchmarkRecorded(b *testing.B) {
+	floor := sdktrace.NewTracerProvider(sdktrace.WithSampler(recordOnly{}), sdktrace.WithSpanProcessor(noopProcessor{}))
+	stock := sdktrace.NewTracerProvider(sdktrace.WithBatcher(tracetest.NewNoopExporter()))
+	defer stock.Shutdown(context.Background())
+	run(b, []variant{
+		{"floor", floor},
+		{"riffle-not-kept", bufferProvider(b, 0.01)},
+		{"riffle-kept", bufferProvider(b, 1)},
+		{"stock-always-batch", stock},
+	})
 }

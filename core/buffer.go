@@ -2,6 +2,7 @@ package core
 
 import (
 	"math/bits"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -62,13 +63,17 @@ type shard struct {
 	traces map[trace.TraceID]ref
 	chunks []*[chunkLen]traceState
 	free   []ref
-	// Every state is in one of three lists, oldest first: undecided; decided
-	// with open spans; complete, which is what remains to remember.
-	lists  [listCount]stateList
-	live   []*liveTrace // by traceState.live-1
-	spare  []ref        // unused ones of live
-	delta  int64        // bytes not yet in buffer.held
-	counts bufferCounts
+	// Every state is in one of four lists, oldest first: undecided; before the
+	// judge; decided with open spans; complete, which is what remains to remember.
+	lists [listCount]stateList
+	live  []*liveTrace // by traceState.live-1
+	spare []ref        // unused ones of live
+	delta int64        // bytes not yet in buffer.held
+	// lostPressure is the highest pressure threshold of open traces that were not
+	// remembered for lack of room: what is said of one that is recalled weighs no
+	// less than what is said of those that pressure spared.
+	lostPressure Threshold
+	counts       bufferCounts
 
 	_ [64]byte // keeps neighbours off the cache line
 }
@@ -84,6 +89,7 @@ type listName uint8
 const (
 	inNone listName = iota
 	inUndecided
+	inJudging
 	inOpen
 	inComplete
 	listCount
@@ -108,17 +114,16 @@ type traceState struct {
 
 	self, prev, next ref
 
-	list     listName
-	kept     bool // R reached a threshold
-	spoken   bool // somebody other than the start said so
-	decided  bool // spans do not wait any more
-	judging  bool // trace samplers are being asked
-	discard  bool // a trace sampler discarded it
-	cut      bool // decided before it was complete
-	late     bool // what ends now was not there when the trace was decided
-	marked   bool // a span that carries sampling.partial was handed over
-	counted  bool // in the statistics of kept traces
-	asksNone bool // a parent decided for good
+	list    listName
+	kept    bool // R reached a threshold
+	spoken  bool // somebody other than the start said so
+	decided bool // spans do not wait any more
+	discard bool // a trace sampler discarded it
+	cut     bool // decided before it was complete
+	late    bool // what ends now was not there when the trace was decided
+	marked  bool // a span that carries sampling.partial was handed over
+	counted bool // in the statistics of kept traces
+	follows bool // a remote parent decided for good, or may have
 }
 
 // liveTrace is what a trace holds only while it waits.
@@ -177,12 +182,16 @@ func (b *buffer) root(id trace.TraceID, d *startDecision) sdktrace.SamplingResul
 			return sdktrace.SamplingResult{Decision: sdktrace.Drop, Tracestate: d.state}
 		}
 		st = b.newState(sh, id, d.randomness, pressure)
-		st.asksNone = d.follow
+		st.follows = d.follow
 	}
 	sh.opened(st)
 	b.startSpoke(st, d)
 	if !st.kept {
-		return sdktrace.SamplingResult{Decision: sdktrace.RecordOnly, Attributes: d.attrs, Tracestate: d.state}
+		state := d.state
+		if d.selected { // but the trace was discarded
+			state = withoutThreshold(state)
+		}
+		return sdktrace.SamplingResult{Decision: sdktrace.RecordOnly, Attributes: d.attrs, Tracestate: state}
 	}
 	state := d.state
 	if st.spoken || !d.selected {
@@ -291,22 +300,20 @@ func (b *buffer) settle(sh *shard, st *traceState, s sdktrace.ReadOnlySpan) hand
 	case st.decided:
 		st.forgotten++
 		sh.counts.spansForgotten++
-	case st.kept && st.least == Always && b.judge == nil:
-		b.decide(sh, st)
-		out = b.take(sh, st, s)
+	case b.streams(st):
+		out = b.stream(sh, st, s)
 	default:
 		live := b.wait(sh, st, s)
-		if live.bytes > b.limits.maxTraceBytes && st.open > 0 && !st.judging {
+		if live.bytes > b.limits.maxTraceBytes && st.open > 0 {
 			out = b.cut(sh, st)
 			sh.counts.cut++
 		}
 	}
-	if st.open > 0 || st.judging {
+	if st.open > 0 || st.list == inJudging {
 		return out
 	}
 	if !st.decided {
-		if b.judge != nil {
-			b.judge.add(sh, st, true)
+		if b.judge != nil && b.judge.add(sh, st, true) {
 			return out
 		}
 		b.decide(sh, st)
@@ -316,20 +323,40 @@ func (b *buffer) settle(sh *shard, st *traceState, s sdktrace.ReadOnlySpan) hand
 	return out
 }
 
-// cut decides a trace that is not complete.
-func (b *buffer) cut(sh *shard, st *traceState) handOver {
-	st.cut, st.late = true, true
+// streams reports whether the spans of a trace are handed over as they end,
+// because nothing can be said any more.
+func (b *buffer) streams(st *traceState) bool {
+	return st.kept && st.least == Always && b.judge == nil
+}
+
+// stream decides such a trace and gives away what waits, and s if it is a span.
+func (b *buffer) stream(sh *shard, st *traceState, s sdktrace.ReadOnlySpan) handOver {
 	b.decide(sh, st)
-	return b.outcome(sh, st)
+	out := b.take(sh, st, s)
+	b.release(sh, st)
+	return out
+}
+
+// cut decides a trace that is not complete, or that waits for the judge.
+func (b *buffer) cut(sh *shard, st *traceState) handOver {
+	st.cut, st.late = st.cut || st.open > 0, true
+	b.decide(sh, st)
+	out := b.outcome(sh, st)
+	if st.open == 0 {
+		b.completed(sh, st)
+	}
+	return out
 }
 
 // outcome hands over what a trace that was just decided holds, or forgets it.
-func (b *buffer) outcome(sh *shard, st *traceState) handOver {
+func (b *buffer) outcome(sh *shard, st *traceState) (out handOver) {
 	if st.kept {
-		return b.take(sh, st, nil)
+		out = b.take(sh, st, nil)
+	} else {
+		b.forget(sh, st)
 	}
-	b.forget(sh, st)
-	return handOver{}
+	b.release(sh, st)
+	return out
 }
 
 // decide ends the waiting of a trace's spans.
@@ -338,7 +365,7 @@ func (b *buffer) decide(sh *shard, st *traceState) {
 	if live := sh.held(st); live != nil {
 		b.dropRoots(sh, live)
 	}
-	if st.list == inUndecided {
+	if st.list == inUndecided || st.list == inJudging {
 		b.remember(sh, st, inOpen)
 	}
 }
@@ -363,6 +390,7 @@ func (b *buffer) remember(sh *shard, st *traceState, list listName) {
 		if old == nil || old == st {
 			return
 		}
+		sh.lostPressure = max(sh.lostPressure, old.pressure)
 		b.drop(sh, old)
 	}
 }
@@ -420,15 +448,15 @@ func (b *buffer) forget(sh *shard, st *traceState) {
 
 // unanswered are the end samplers to ask about a span of the trace.
 func (b *buffer) unanswered(st *traceState) uint64 {
-	if st.least == Always || st.discard || st.asksNone {
+	if st.least == Always || st.discard || st.follows {
 		return 0
 	}
 	return (1<<len(b.end) - 1) &^ st.answered
 }
 
 // askEnd asks end samplers about a span, without a lock, and files what they
-// say.
-func (b *buffer) askEnd(st *traceState, id trace.TraceID, ask uint64, p EndParameters) {
+// say. It reports whether no more needs to be said.
+func (b *buffer) askEnd(st *traceState, id trace.TraceID, ask uint64, p EndParameters) (done bool) {
 	for ; ask != 0; ask &= ask - 1 {
 		e := b.end[bits.TrailingZeros64(ask)]
 		a := e.ask(p)
@@ -441,19 +469,20 @@ func (b *buffer) askEnd(st *traceState, id trace.TraceID, ask uint64, p EndParam
 			st.answered |= e.bit
 			b.speak(st, a.threshold, e.limited(a.threshold), e.rank, e.number)
 		}
-		done := st.least == Always
+		done = st.id != id || st.least == Always
 		sh.mu.Unlock()
 		if done {
-			return
+			return true
 		}
 	}
+	return false
 }
 
 // speak files the threshold t that somebody other than the start has for the
 // trace. What is compared is no less than limit, and no less than the pressure
 // threshold, because traces below that are gone.
 func (b *buffer) speak(st *traceState, t, limit Threshold, rank, by int32) {
-	if st.discard {
+	if st.discard || st.follows {
 		return
 	}
 	st.pressure = max(st.pressure, b.pressure())
@@ -471,16 +500,11 @@ func (b *buffer) speak(st *traceState, t, limit Threshold, rank, by int32) {
 // startSpoke files what the start decided.
 func (b *buffer) startSpoke(st *traceState, d *startDecision) {
 	st.kept = st.kept || d.selected && !st.discard
-	if d.by == nil {
-		st.lower(d.threshold, 0, 0)
-		return
+	var by int32
+	if d.by != nil {
+		by = d.by.number
 	}
-	// A threshold nobody knows, and that did not select, decided nothing.
-	if d.threshold == Unknown && !d.selected {
-		st.least = Least(st.least, Unknown)
-		return
-	}
-	st.lower(d.threshold, 0, d.by.number)
+	st.lower(d.threshold, startRank, by)
 }
 
 // lower takes t into the running minimum. On a tie the one that comes first
@@ -528,16 +552,22 @@ func (sh *shard) state(id trace.TraceID) *traceState {
 	return nil
 }
 
-// unranked is the rank of a threshold that nobody spoke.
-const unranked = 1 << 30
+// Ranks that are no place in the list.
+const (
+	startRank = -1      // of what decided at the start
+	unranked  = 1 << 30 // of a threshold that nobody spoke
+)
 
 // recall makes the state of a trace that riffle has forgotten about, or never
 // knew, from the context of one of its spans.
 func (b *buffer) recall(sh *shard, sc trace.SpanContext) *traceState {
-	st := b.newState(sh, sc.TraceID(), Randomness(sc), b.pressure())
+	st := b.newState(sh, sc.TraceID(), Randomness(sc), max(b.pressure(), sh.lostPressure))
+	// Below a parent that did, unselected traces are not here: no threshold of
+	// ours could have a right weight.
+	st.follows = b.rules.remote == Follow
 	if sc.IsSampled() {
 		st.kept = true
-		st.lower(ThresholdOf(sc), 0, 0)
+		st.lower(ThresholdOf(sc), startRank, 0)
 	}
 	return st
 }
@@ -614,9 +644,7 @@ func (b *buffer) dropRoots(sh *shard, live *liveTrace) {
 func (l *liveTrace) closeRoot(id trace.SpanID) bool {
 	for i, r := range l.roots {
 		if r.SpanContext().SpanID() == id {
-			last := len(l.roots) - 1
-			l.roots[i], l.roots[last] = l.roots[last], nil
-			l.roots = l.roots[:last]
+			l.roots = slices.Delete(l.roots, i, i+1) // in order, because they are asked about in order
 			return true
 		}
 	}
@@ -647,9 +675,8 @@ func (b *buffer) keep(id trace.TraceID, t Threshold, reason string) bool {
 	}
 	b.speak(st, t, Always, unranked-1, b.names.number(reason))
 	var out handOver
-	if st.kept && !st.decided && !st.judging && st.least == Always && b.judge == nil {
-		b.decide(sh, st)
-		out = b.take(sh, st, nil)
+	if !st.decided && b.streams(st) {
+		out = b.stream(sh, st, nil)
 	}
 	sh.mu.Unlock()
 	b.handOver(out)

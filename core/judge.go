@@ -2,6 +2,7 @@ package core
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -21,14 +22,24 @@ type judge struct {
 	buffer   *buffer
 	samplers []*traceEntry
 
-	mu     sync.Mutex
-	queue  []caseFile
-	busy   bool          // a batch is before the samplers
-	idle   chan struct{} // closed when there is nothing left; nil if nobody waits
+	mu       sync.Mutex
+	queue    []request
+	closed   bool
+	added    uint64 // requests
+	judged   uint64
+	progress chan struct{} // closed, and replaced, after every batch
+
 	signal chan struct{}
 	life   context.Context // ends with the judge
 	stop   context.CancelFunc
 	done   sync.WaitGroup
+}
+
+// request is a trace that waits for the judge. Its spans stay in the buffer,
+// where their memory is bounded.
+type request struct {
+	id       trace.TraceID
+	complete bool
 }
 
 // caseFile is one trace before the judge.
@@ -40,7 +51,7 @@ type caseFile struct {
 }
 
 func newJudge(b *buffer, samplers []*traceEntry) *judge {
-	j := &judge{buffer: b, samplers: samplers, signal: make(chan struct{}, 1)}
+	j := &judge{buffer: b, samplers: samplers, progress: make(chan struct{}), signal: make(chan struct{}, 1)}
 	j.life, j.stop = context.WithCancel(context.Background())
 	return j
 }
@@ -49,22 +60,23 @@ func (j *judge) start() {
 	j.done.Go(func() { j.run(j.life) })
 }
 
-// add takes a trace whose shard is locked. Its spans stay its own; the samplers
-// see a copy of the list.
-func (j *judge) add(sh *shard, st *traceState, complete bool) {
-	st.judging = true
-	st.cut = st.cut || !complete
-	c := caseFile{id: st.id, complete: complete, least: st.least}
-	if live := sh.held(st); live != nil {
-		c.spans = append(c.spans, live.spans...)
-	}
+// add takes a trace whose shard is locked, and reports whether it did: after
+// shutdown it does not.
+func (j *judge) add(sh *shard, st *traceState, complete bool) bool {
 	j.mu.Lock()
-	j.queue = append(j.queue, c)
-	j.mu.Unlock()
+	defer j.mu.Unlock()
+	if j.closed {
+		return false
+	}
+	st.cut = st.cut || !complete
+	sh.move(st, inJudging)
+	j.queue = append(j.queue, request{id: st.id, complete: complete})
+	j.added++
 	select {
 	case j.signal <- struct{}{}:
 	default:
 	}
+	return true
 }
 
 func (j *judge) run(ctx context.Context) {
@@ -74,7 +86,7 @@ func (j *judge) run(ctx context.Context) {
 			return
 		case <-j.signal:
 		}
-		for j.next(ctx) {
+		for ctx.Err() == nil && j.next(ctx) {
 		}
 	}
 }
@@ -83,23 +95,18 @@ func (j *judge) run(ctx context.Context) {
 func (j *judge) next(ctx context.Context) bool {
 	j.mu.Lock()
 	n := min(len(j.queue), judgeBatch)
+	requests := slices.Clone(j.queue[:n])
+	j.queue = slices.Delete(j.queue, 0, n)
+	j.mu.Unlock()
 	if n == 0 {
-		j.busy = false
-		if j.idle != nil {
-			close(j.idle)
-			j.idle = nil
-		}
-		j.mu.Unlock()
 		return false
 	}
-	batch := make([]caseFile, n)
-	copy(batch, j.queue)
-	rest := copy(j.queue, j.queue[n:])
-	clear(j.queue[rest:])
-	j.queue = j.queue[:rest]
-	j.busy = true
-	j.mu.Unlock()
-
+	batch := make([]caseFile, 0, n)
+	for _, r := range requests {
+		if c, ok := j.open(r); ok {
+			batch = append(batch, c)
+		}
+	}
 	answers := make([][]Answer, len(j.samplers))
 	for i, e := range j.samplers {
 		answers[i] = j.ask(ctx, e, batch)
@@ -107,7 +114,30 @@ func (j *judge) next(ctx context.Context) bool {
 	for i := range batch {
 		j.conclude(&batch[i], i, answers)
 	}
+
+	j.mu.Lock()
+	j.judged += uint64(n)
+	close(j.progress)
+	j.progress = make(chan struct{})
+	j.mu.Unlock()
 	return true
+}
+
+// open makes the file of a trace, unless it was cut for lack of room. The spans
+// stay the trace's own; the samplers see a copy of the list.
+func (j *judge) open(r request) (c caseFile, ok bool) {
+	sh := j.buffer.shard(r.id)
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	st := sh.state(r.id)
+	if st == nil || st.list != inJudging {
+		return c, false
+	}
+	c = caseFile{id: r.id, complete: r.complete, least: st.least}
+	if live := sh.held(st); live != nil {
+		c.spans = slices.Clone(live.spans)
+	}
+	return c, true
 }
 
 // ask asks one sampler about the traces of a batch that its match selects.
@@ -151,7 +181,7 @@ func (j *judge) conclude(c *caseFile, i int, answers [][]Answer) {
 	sh := b.shard(c.id)
 	sh.mu.Lock()
 	st := sh.state(c.id)
-	if st == nil || !st.judging {
+	if st == nil || st.list != inJudging {
 		sh.mu.Unlock()
 		return
 	}
@@ -168,7 +198,6 @@ func (j *judge) conclude(c *caseFile, i int, answers [][]Answer) {
 		st.kept, st.spoken = false, false
 		sh.counts.discarded++
 	}
-	st.judging = false
 	b.decide(sh, st)
 	st.late = true
 	out := b.outcome(sh, st)
@@ -179,37 +208,39 @@ func (j *judge) conclude(c *caseFile, i int, answers [][]Answer) {
 	b.handOver(out)
 }
 
-// flush waits until everything that is complete has been judged.
+// flush waits until what was added before the call has been judged.
 func (j *judge) flush(ctx context.Context) error {
 	j.mu.Lock()
-	if len(j.queue) == 0 && !j.busy {
+	defer j.mu.Unlock()
+	for upTo := j.added; j.judged < upTo; {
+		progress := j.progress
 		j.mu.Unlock()
-		return nil
+		var err error
+		select {
+		case <-progress:
+		case <-ctx.Done():
+			err = ctx.Err()
+		}
+		j.mu.Lock()
+		if err != nil {
+			return err
+		}
 	}
-	if j.idle == nil {
-		j.idle = make(chan struct{})
-	}
-	idle := j.idle
-	j.mu.Unlock()
-	select {
-	case j.signal <- struct{}{}:
-	default:
-	}
-	select {
-	case <-idle:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
+	return nil
 }
 
-// shutdown judges what is left, without asking once ctx is done.
+// shutdown judges what is left. Once ctx is done, samplers are asked with a
+// context that is done, and for no longer than a batch may take.
 func (j *judge) shutdown(ctx context.Context) {
 	_ = j.flush(ctx)
 	j.stop()
 	j.done.Wait()
-	done, cancel := context.WithCancel(context.Background())
-	cancel()
-	for j.next(done) {
+	j.mu.Lock()
+	j.closed = true
+	j.mu.Unlock()
+	for end := time.Now().Add(judgeDeadline); j.next(j.life); {
+		if time.Now().After(end) {
+			j.samplers = nil
+		}
 	}
 }

@@ -78,7 +78,9 @@ func (b *buffer) sweep() {
 	forget := now - b.ticks(b.limits.memoryAge)
 	for i := range b.shards {
 		sh := &b.shards[i]
-		b.decideOverdue(sh, func(st *traceState) bool { return st.at <= overdue })
+		// Not at overdue: a trace that is younger than decision_wait could still
+		// turn out slow.
+		b.decideOverdue(sh, func(st *traceState) bool { return st.at < overdue })
 		sh.mu.Lock()
 		for st := sh.first(inComplete); st != nil && st.at <= forget; st = sh.first(inComplete) {
 			b.drop(sh, st)
@@ -92,10 +94,16 @@ func (b *buffer) sweep() {
 func (b *buffer) decideOverdue(sh *shard, isOverdue func(*traceState) bool) {
 	for {
 		sh.mu.Lock()
-		st := sh.oldestUndecided()
+		st := sh.first(inUndecided)
 		if st == nil || !isOverdue(st) {
 			sh.mu.Unlock()
 			return
+		}
+		if b.streams(st) { // decided, though no span has ended
+			out := b.stream(sh, st, nil)
+			sh.mu.Unlock()
+			b.handOver(out)
+			continue
 		}
 		id := st.id
 		ask := b.unanswered(st)
@@ -108,16 +116,17 @@ func (b *buffer) decideOverdue(sh *shard, isOverdue func(*traceState) bool) {
 
 		now := time.Now()
 		for _, root := range roots {
-			b.askEnd(st, id, ask, EndParameters{Span: root, LocalRoot: true, Open: true, Duration: now.Sub(root.StartTime()), Spans: spans})
+			p := EndParameters{Span: root, LocalRoot: true, Open: true, Duration: now.Sub(root.StartTime()), Spans: spans}
+			if b.askEnd(st, id, ask, p) {
+				break
+			}
 		}
 
 		sh.mu.Lock()
 		var out handOver
-		if st.id == id && st.list == inUndecided && !st.judging {
+		if st.id == id && st.list == inUndecided {
 			sh.counts.overdue++
-			if b.judge != nil {
-				b.judge.add(sh, st, false)
-			} else {
+			if b.judge == nil || !b.judge.add(sh, st, false) {
 				out = b.cut(sh, st)
 			}
 		}
@@ -160,20 +169,22 @@ func (b *buffer) forgetUnselected() (left int64) {
 	for i := range b.shards {
 		sh := &b.shards[i]
 		sh.mu.Lock()
-		for st := sh.first(inUndecided); st != nil; {
-			next := sh.next(st)
-			st.pressure = max(st.pressure, pressure)
-			switch {
-			case st.kept:
-			case st.pressure.Selects(st.randomness) || st.judging:
-				if live := sh.held(st); live != nil {
-					left += live.bytes
+		for _, list := range []listName{inUndecided, inJudging} {
+			for st := sh.first(list); st != nil; {
+				next := sh.next(st)
+				st.pressure = max(st.pressure, pressure)
+				switch {
+				case st.kept:
+				case st.pressure.Selects(st.randomness):
+					if live := sh.held(st); live != nil {
+						left += live.bytes
+					}
+				default:
+					sh.counts.underPressure++
+					b.cut(sh, st) // not kept: it hands over nothing
 				}
-			default:
-				sh.counts.underPressure++
-				b.cut(sh, st) // not kept: it hands over nothing
+				st = next
 			}
-			st = next
 		}
 		for st := sh.first(inOpen); st != nil; st = sh.next(st) {
 			st.pressure = max(st.pressure, pressure)
@@ -192,7 +203,7 @@ func (b *buffer) cutOldest() bool {
 	for i := range b.shards {
 		sh := &b.shards[i]
 		sh.mu.Lock()
-		if st := sh.oldestUndecided(); st != nil && (at < 0 || st.at < at) {
+		if st := sh.oldestWaiting(); st != nil && (at < 0 || st.at < at) {
 			oldest, at = sh, st.at
 		}
 		sh.mu.Unlock()
@@ -202,7 +213,11 @@ func (b *buffer) cutOldest() bool {
 	}
 	oldest.mu.Lock()
 	var out handOver
-	if st := oldest.oldestUndecided(); st != nil {
+	switch st := oldest.oldestWaiting(); {
+	case st == nil:
+	case b.streams(st):
+		out = b.stream(oldest, st, nil)
+	default:
 		oldest.counts.cut++
 		out = b.cut(oldest, st)
 	}
@@ -212,13 +227,13 @@ func (b *buffer) cutOldest() bool {
 	return true
 }
 
-// oldestUndecided is the trace of the shard that has waited longest.
-func (sh *shard) oldestUndecided() *traceState {
-	st := sh.first(inUndecided)
-	for st != nil && st.judging {
-		st = sh.next(st)
+// oldestWaiting is the oldest trace of the shard that is not decided.
+func (sh *shard) oldestWaiting() *traceState {
+	a, b := sh.first(inJudging), sh.first(inUndecided)
+	if a == nil || b != nil && b.at < a.at {
+		return b
 	}
-	return st
+	return a
 }
 
 // ease lowers the pressure as room returns.

@@ -48,15 +48,11 @@ type pipeline struct {
 	samplers *samplerList
 	start    *startRules
 	buffer   *buffer // nil if no sampler waits for the end of spans
+	fan      delivery.Fan
 	lines    []line
 	closed   atomic.Bool
 	// unobserve ends the pipeline's metrics.
 	unobserve func() error
-}
-
-type line struct {
-	name, kind, endpoint string
-	*delivery.Line
 }
 
 // Endpointer is an [Exporter] that can tell where it sends to, for people:
@@ -125,18 +121,9 @@ func newPipeline(ctx context.Context, spec *Spec, o *options) (*pipeline, error)
 	pl := &pipeline{samplers: samplers, start: start}
 	var errs ConfigErrors
 	for i, c := range spec.Exporters {
-		logger := o.logger.With("exporter", c.ID())
-		exporter, err := o.exporters.Build(ctx, Settings{ID: c.ID(), Logger: logger}, c)
-		if err != nil {
-			path := joinPath(spec.Path, fmt.Sprintf("exporters[%d]", i))
-			errs = append(errs, buildErrors(c, path, "exporter", err)...)
-			continue
+		if err := pl.addLine(ctx, c, o); err != nil {
+			errs = append(errs, buildErrors(c, joinPath(spec.Path, fmt.Sprintf("exporters[%d]", i)), "exporter", err)...)
 		}
-		l := line{name: c.ID(), kind: c.Type, Line: delivery.New(exporter, logger)}
-		if e, ok := exporter.(Endpointer); ok {
-			l.endpoint = e.Endpoint()
-		}
-		pl.lines = append(pl.lines, l)
 	}
 	if len(errs) > 0 {
 		return nil, errors.Join(spec.quoted(errs).Sorted(), pl.shutdown(ctx))
@@ -148,11 +135,7 @@ func newPipeline(ctx context.Context, spec *Spec, o *options) (*pipeline, error)
 }
 
 // deliver hands a kept trace to every line.
-func (pl *pipeline) deliver(k Kept) {
-	for _, l := range pl.lines {
-		l.Deliver(k.Spans...)
-	}
-}
+func (pl *pipeline) deliver(k Kept) { pl.fan.Deliver(k.Spans...) }
 
 // TracerProvider is what instrumentation takes.
 func (p *Provider) TracerProvider() trace.TracerProvider { return p.tracers }
@@ -276,9 +259,7 @@ func (p liveProcessor) OnEnd(s sdktrace.ReadOnlySpan) {
 		pl.buffer.ended(s)
 		return
 	}
-	for _, l := range pl.lines {
-		l.Deliver(s)
-	}
+	pl.fan.Deliver(s)
 }
 
 // Shutdown and ForceFlush are the [Provider]'s to do.

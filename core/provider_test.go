@@ -145,7 +145,7 @@ func TestDeadBackendIsReportedOnce(t *testing.T) {
 	}
 	exporter.fail(errors.New("connection refused"))
 	for range 5 {
-		if err := send(); err == nil || err.Error() != `exporter "jaeger": connection refused` {
+		if err := send(); err == nil || err.Error() != `exporter "jaeger": 1 span was lost: connection refused` {
 			t.Fatalf("ForceFlush = %v, want the backend's error", err)
 		}
 	}
@@ -179,7 +179,7 @@ func TestShutdownWithContextThatIsDone(t *testing.T) {
 	done, cancel := context.WithCancel(t.Context())
 	cancel()
 	err = p.Shutdown(done)
-	if err == nil || !strings.Contains(err.Error(), "1 spans were left behind") {
+	if err == nil || !strings.Contains(err.Error(), "1 span was left behind") {
 		t.Errorf("Shutdown = %v, want an error that counts what was left behind", err)
 	}
 	// TestMain finds a goroutine that is left.

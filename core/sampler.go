@@ -26,6 +26,14 @@ type Shutdowner interface {
 	Shutdown(ctx context.Context) error
 }
 
+// Selective is a [Sampler] that says the same about every trace, so that only
+// its entry's match can say which traces it is about.
+type Selective interface {
+	Sampler
+	// NeedsMatch reports whether an entry without match is a mistake.
+	NeedsMatch() bool
+}
+
 // StartSampler is asked once, when a local root starts.
 type StartSampler interface {
 	Sampler

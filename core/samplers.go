@@ -86,6 +86,8 @@ func (l *samplerList) add(s Sampler, c Component, place int32, o *options) error
 	switch {
 	case !isStart && !isEnd && !isTrace:
 		return fmt.Errorf("sampler %q (%T) is none of StartSampler, EndSampler and TraceSampler", c.ID(), s)
+	case needsMatch(s) && matcher == nil:
+		return &FieldError{Path: "match", Err: fmt.Errorf("missing: it says which traces %q is about", c.Type)}
 	case keys.Limit != nil && !isEnd:
 		return &FieldError{Path: "limit", Err: fmt.Errorf("%q is no end sampler: only what one keeps can be limited", c.Type)}
 	case isEnd && len(l.end) == maxEndSamplers:
@@ -110,6 +112,11 @@ func (l *samplerList) add(s Sampler, c Component, place int32, o *options) error
 		l.guards = append(l.guards, e.guard.init(c.ID(), o.logger))
 	}
 	return nil
+}
+
+func needsMatch(s Sampler) bool {
+	selective, ok := s.(Selective)
+	return ok && selective.NeedsMatch()
 }
 
 // number gives the names of the list their numbers.

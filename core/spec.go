@@ -151,6 +151,7 @@ func (s *Spec) Check(samplers *Registry[Sampler], exporters *Registry[Exporter])
 			errs = append(errs, configErrorsOf(c, joinPath(s.Path, fmt.Sprintf("samplers[%d]", i)), err)...)
 		}
 	}
+	errs = append(errs, s.checkLines()...)
 	errs = append(errs, checkList(s.Path, "samplers", s.Samplers, samplers)...)
 	errs = append(errs, checkList(s.Path, "exporters", s.Exporters, exporters)...)
 	return s.quoted(errs).Sorted()

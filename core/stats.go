@@ -107,7 +107,7 @@ func (b *buffer) stats() BufferStats {
 		sh.mu.Lock()
 		c := sh.counts
 		c.kept = maps.Clone(c.kept)
-		s.Undecided += sh.lists[inUndecided].n
+		s.Undecided += sh.lists[inUndecided].n + sh.lists[inJudging].n
 		s.Remembered += sh.lists[inOpen].n + sh.lists[inComplete].n
 		s.HeldBytes += sh.delta
 		sh.mu.Unlock()

@@ -4,7 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
+	"math"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -12,74 +13,98 @@ import (
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 )
 
-// ErrGaveUp is what an export returns once the deadline of Shutdown has passed.
+// ErrGaveUp is the cause of the contexts of exports that a shutdown had no time
+// for.
 var ErrGaveUp = errors.New("gave up: the deadline of the shutdown has passed")
 
 // exitGrace is how long Shutdown waits, past its context, for an exporter
 // that has been told to give up.
 const exitGrace = time.Second
 
-// Line takes kept spans to one exporter. Make one with [New].
+// Line takes spans to one exporter. [Fan.Add] starts it.
+//
+// An error of the exporter that is no [Failure] means another attempt if it is
+// one of the network, of a name that is not found, or of a deadline. Any other
+// one drops the batch: an exporter of the SDK has made its own attempts by then.
+// An exporter that is no [RequestExporter] has one call at a time.
 type Line struct {
-	batches sdktrace.SpanProcessor
-	sender  *sender
-	handed  atomic.Uint64
+	config      Config
+	exporter    sdktrace.SpanExporter
+	requests    RequestExporter // the exporter, if it is one
+	compression Compression
+	batcher     *batcher
+	counts      counts
+	report      *report
+	metrics     *metrics
+
+	// ctx ends when the line has given up.
+	ctx     context.Context //nolint:containedctx // it is the line's life, not a call's
+	giveUp  context.CancelCauseFunc
+	workers sync.WaitGroup
+
+	// taken is what the queue holds, full tells that it had no room for the last
+	// batch. They are changed with mu held, and read without.
+	taken atomic.Int64
+	full  atomic.Bool
+
+	accepted atomic.Uint64 // batches
+	saidFull atomic.Uint64 // spans dropped for want of room when it was last looked at
+
+	mu      sync.Mutex
+	changed sync.Cond // the queue or the breaker changed
+	timer   *time.Timer
+	queue   queue
+	breaker breaker
+	seq     uint64 // of the last batch
+	pending int    // batches that are not done
+	waiters []*waiter
+	closed  bool // takes no more batches, starts no more attempts
 
 	stop    sync.Once
 	stopped chan struct{}
 	err     error
 }
 
-// Stats counts what a line did with spans.
-type Stats struct {
-	// Handed counts spans handed over, Sent those the exporter accepted, and
-	// Failed those it returned an error for. What is in none of the two is
-	// queued, or was dropped because the queue was full.
-	Handed, Sent, Failed uint64
-}
-
-// New returns a running line. It owns the exporter from now on.
-func New(exporter sdktrace.SpanExporter, logger *slog.Logger) *Line {
-	s := &sender{exporter: exporter, logger: logger}
-	s.ctx, s.giveUp = context.WithCancelCause(context.Background())
-	return &Line{
-		batches: sdktrace.NewBatchSpanProcessor(s),
-		sender:  s,
-		stopped: make(chan struct{}),
+func newLine(exporter sdktrace.SpanExporter, c Config, s Settings) *Line {
+	l := &Line{config: c, exporter: exporter, queue: newMemoryQueue(c.Queue), stopped: make(chan struct{})}
+	l.report = &report{logger: s.Logger, lost: l.counts.lost}
+	l.changed.L = &l.mu
+	l.breaker.backoff = c.Send.Backoff
+	l.ctx, l.giveUp = context.WithCancelCause(context.Background())
+	l.timer = time.AfterFunc(time.Hour, func() {
+		l.mu.Lock() // not between a worker's look and its wait
+		defer l.mu.Unlock()
+		l.changed.Broadcast()
+	})
+	l.timer.Stop()
+	workers := 1
+	if r, ok := exporter.(RequestExporter); ok {
+		l.requests, l.compression, workers = r, r.Compression(), c.Send.Workers
 	}
-}
-
-// Deliver takes the spans over. It only enqueues and never blocks. It is safe
-// for concurrent use; after Shutdown it does nothing.
-func (l *Line) Deliver(spans ...sdktrace.ReadOnlySpan) {
-	l.handed.Add(uint64(len(spans)))
-	for _, s := range spans {
-		l.batches.OnEnd(s)
+	l.metrics = newMetrics(l, s)
+	for range workers {
+		l.workers.Go(l.work)
 	}
+	return l
 }
 
-// ForceFlush sends what was handed over before the call.
+// ForceFlush sends what was handed over before the call. If ctx has a deadline,
+// it tries until then, else until the first attempt that fails. The error
+// counts what has not arrived; what is not lost stays queued.
 func (l *Line) ForceFlush(ctx context.Context) error {
-	if err := l.batches.ForceFlush(ctx); err != nil {
-		return err
-	}
-	return l.sender.lastError()
+	w := l.newWaiter(ctx)
+	<-l.batcher.flush() // encoding takes no time to speak of
+	return l.wait(ctx, w)
 }
 
-// Shutdown sends what is queued and shuts the exporter down. When ctx is
-// done, exports under way are cancelled and the rest counts as failed. A
-// second call waits for the first.
+// Shutdown sends what was handed over, like ForceFlush, shuts the exporter down
+// and ends all goroutines, also when ctx is done. The error counts the spans
+// that were left behind. A second call waits for the first.
 func (l *Line) Shutdown(ctx context.Context) error {
 	l.stop.Do(func() {
 		go func() {
 			defer close(l.stopped)
-			failed := l.sender.failed.Load()
-			// Not ctx: the processor would leave its goroutine behind.
-			l.err = l.batches.Shutdown(context.WithoutCancel(ctx))
-			l.sender.giveUp(nil)
-			if n := l.sender.failed.Load() - failed; n > 0 {
-				l.err = errors.Join(l.err, fmt.Errorf("%d spans were left behind: %w", n, l.sender.lastError()))
-			}
+			l.err = l.shutdown(ctx)
 		}()
 	})
 	select {
@@ -87,8 +112,7 @@ func (l *Line) Shutdown(ctx context.Context) error {
 		return l.err
 	case <-ctx.Done():
 	}
-	l.sender.giveUp(ErrGaveUp)
-	grace := time.NewTimer(exitGrace)
+	grace := time.NewTimer(2 * exitGrace)
 	defer grace.Stop()
 	select {
 	case <-l.stopped:
@@ -98,73 +122,302 @@ func (l *Line) Shutdown(ctx context.Context) error {
 	}
 }
 
-// Stats returns what the line did so far.
-func (l *Line) Stats() Stats {
-	return Stats{Handed: l.handed.Load(), Sent: l.sender.sent.Load(), Failed: l.sender.failed.Load()}
+func (l *Line) shutdown(ctx context.Context) error {
+	w := l.newWaiter(ctx)
+	<-l.batcher.leave(l)
+	failure := l.wait(ctx, w)
+
+	l.mu.Lock()
+	l.closed = true
+	l.changed.Broadcast()
+	l.mu.Unlock()
+	l.giveUp(ErrGaveUp)
+	l.workers.Wait()
+	l.timer.Stop()
+
+	l.mu.Lock()
+	var left int
+	for _, b := range l.queue.drain() {
+		left += b.count
+		l.drop(b, leftBehind)
+	}
+	l.mu.Unlock()
+	if left > 0 {
+		failure = fmt.Errorf("%s left behind: %w", spansWere(left), because(ctx.Err(), l.report.lastFailure()))
+	}
+	l.metrics.close()
+
+	if ctx.Err() != nil { // to close connections takes no time to speak of
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(context.WithoutCancel(ctx), exitGrace)
+		defer cancel()
+	}
+	return errors.Join(failure, l.exporter.Shutdown(ctx))
 }
 
-// sender counts what the exporter does, and logs when it starts to fail and
-// when it recovers instead of once per batch.
-type sender struct {
-	exporter sdktrace.SpanExporter
-	logger   *slog.Logger
-	// ctx ends when the line has given up.
-	ctx    context.Context //nolint:containedctx // it is the line's life, not a call's
-	giveUp context.CancelCauseFunc
-
-	sent, failed atomic.Uint64
-
-	mu      sync.Mutex
-	failure error // of the last export; nil if it succeeded
-	lost    uint64
+// waiter waits until batches are done: those there when it is made, and those
+// that are put before it knows its seq.
+type waiter struct {
+	seq     uint64 // of the last batch, once it is known
+	pending int    // batches that are not done
+	patient bool   // attempts that fail do not end it
+	lost    int    // spans
+	failure error
+	done    chan struct{} // closed when there is nothing to wait for
 }
 
-func (s *sender) ExportSpans(ctx context.Context, spans []sdktrace.ReadOnlySpan) error {
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	defer context.AfterFunc(s.ctx, func() { cancel(context.Cause(s.ctx)) })()
+const unknownSeq = math.MaxUint64
 
-	err := context.Cause(s.ctx)
-	if err == nil {
-		err = s.exporter.ExportSpans(ctx, spans)
+func (w *waiter) end() {
+	select {
+	case <-w.done:
+	default:
+		close(w.done)
 	}
-	n := uint64(len(spans))
-	if err != nil {
-		s.failed.Add(n)
-	} else {
-		s.sent.Add(n)
+}
+
+func (l *Line) newWaiter(ctx context.Context) *waiter {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	w := &waiter{seq: unknownSeq, pending: l.pending, done: make(chan struct{})}
+	_, w.patient = ctx.Deadline()
+	l.waiters = append(l.waiters, w)
+	return w
+}
+
+// wait lets every batch be tried at once, and waits.
+func (l *Line) wait(ctx context.Context, w *waiter) error {
+	l.mu.Lock()
+	w.seq = l.seq
+	if w.pending == 0 {
+		w.end()
 	}
-	s.report(err, n)
+	l.breaker.hurry()
+	l.queue.hurry()
+	l.changed.Broadcast()
+	l.mu.Unlock()
+
+	var ended error
+	select {
+	case <-w.done:
+	case <-ctx.Done():
+		ended = ctx.Err()
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.waiters = slices.DeleteFunc(l.waiters, func(o *waiter) bool { return o == w })
+	switch {
+	case w.lost > 0:
+		return fmt.Errorf("%s lost: %w", spansWere(w.lost), w.failure)
+	case w.pending > 0:
+		return fmt.Errorf("%d spans still wait: %w", l.counts.waiting(), because(ended, w.failure))
+	default:
+		return nil
+	}
+}
+
+// because joins what ended a wait with why it took so long; either may be nil.
+func because(ended, failure error) error {
+	switch {
+	case ended == nil:
+		return failure
+	case failure == nil:
+		return ended
+	default:
+		return fmt.Errorf("%w: %w", ended, failure)
+	}
+}
+
+func spansWere(n int) string {
+	if n == 1 {
+		return "1 span was"
+	}
+	return fmt.Sprintf("%d spans were", n)
+}
+
+// room is how much more may wait, told without a lock. A queue that drops the
+// oldest has all of its room for what is new.
+func (l *Line) room() int64 {
+	switch {
+	case l.config.Queue.WhenFull == DropOldest:
+		return int64(l.config.Queue.MaxBytes)
+	case l.full.Load():
+		return 0
+	default:
+		return int64(l.config.Queue.MaxBytes) - l.taken.Load()
+	}
+}
+
+// put takes a batch in, or drops it.
+func (l *Line) put(b *batch, reserve int64) {
+	l.mu.Lock()
+	l.admit(b, reserve)
+	l.mu.Unlock()
+	l.sayFull()
+}
+
+func (l *Line) admit(b *batch, reserve int64) {
+	l.seq++
+	b.seq = l.seq
+	if l.closed {
+		l.count(b.count, leftBehind)
+		return
+	}
+	evicted, ok := l.queue.put(b, reserve)
+	for _, old := range evicted {
+		l.drop(old, queueFull)
+	}
+	l.taken.Store(l.queue.size())
+	if !ok {
+		l.count(b.count, queueFull)
+		l.lost(b, b.count, errDropped[queueFull])
+		l.full.Store(l.queue.size() > 0)
+		return
+	}
+	l.pending++
+	for _, w := range l.waiters {
+		if w.seq == unknownSeq {
+			w.pending++
+		}
+	}
+	l.changed.Signal()
+}
+
+// take waits for a batch that may be tried, nil if there will be none.
+func (l *Line) take() *batch {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for !l.closed {
+		now := time.Now()
+		wait := l.breaker.wait(now)
+		if wait == 0 {
+			var b *batch
+			if b, wait = l.queue.take(now); b != nil {
+				b.probe = l.breaker.open()
+				l.breaker.probing = b.probe
+				return b
+			}
+		}
+		if wait > 0 {
+			l.timer.Reset(wait)
+		}
+		l.changed.Wait()
+	}
 	return nil
 }
 
-func (s *sender) report(err error, n uint64) {
-	s.mu.Lock()
-	failure, lost := s.failure, s.lost
-	s.failure = err
-	if err != nil {
-		s.lost += n
-	} else {
-		s.lost = 0
+// kept takes a batch back that failed for now.
+func (l *Line) kept(b *batch, f *Failure) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	now := time.Now()
+	l.breaker.failed(now, b.probe, f.After)
+	b.failures++
+	b.due = now.Add(max(f.After, l.config.Send.Backoff.delay(b.failures)))
+	l.queue.again(b)
+	l.counts.retried.Add(1)
+	for _, w := range l.waiters {
+		if b.seq <= w.seq {
+			w.failure = f.Err
+			if !w.patient {
+				w.end()
+			}
+		}
 	}
-	s.mu.Unlock()
-	switch {
-	case err != nil && failure == nil:
-		s.logger.Warn("exporter is failing; spans are lost until it recovers", "error", err)
-	case err == nil && failure != nil:
-		s.logger.Info("exporter has recovered", "spans_lost", lost)
+	l.changed.Broadcast()
+}
+
+// unanswered notes that the backend may not be there.
+func (l *Line) unanswered(b *batch, f *Failure) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.breaker.failed(time.Now(), b.probe, f.After)
+	l.changed.Broadcast()
+}
+
+// answered notes that the backend is there.
+func (l *Line) answered() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.breaker.close()
+	l.changed.Broadcast()
+}
+
+// halves puts the parts of a batch in its place.
+func (l *Line) halves(b *batch, parts []*batch) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, part := range parts {
+		part.seq, part.born, part.began = b.seq, b.born, b.began
+		l.pending++
+		for _, w := range l.waiters {
+			if b.seq <= w.seq {
+				w.pending++
+			}
+		}
+	}
+	l.queue.again(parts...)
+	l.counts.split.Add(1)
+	l.finish(b)
+	l.changed.Broadcast()
+}
+
+// done forgets a batch that was sent or, if any spans are, lost.
+func (l *Line) done(b *batch, lost int, why error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if lost > 0 {
+		l.lost(b, lost, why)
+	}
+	l.finish(b)
+}
+
+// lost tells those who wait that spans of a batch are lost.
+func (l *Line) lost(b *batch, n int, why error) {
+	for _, w := range l.waiters {
+		if b.seq <= w.seq {
+			w.lost += n
+			w.failure = why
+		}
 	}
 }
 
-func (s *sender) lastError() error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.failure
+func (l *Line) finish(b *batch) {
+	l.queue.done(b)
+	l.forget(b)
 }
 
-func (s *sender) Shutdown(ctx context.Context) error {
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	defer context.AfterFunc(s.ctx, func() { cancel(context.Cause(s.ctx)) })()
-	return s.exporter.Shutdown(ctx)
+// drop counts a batch as lost that the queue has given up.
+func (l *Line) drop(b *batch, why cause) {
+	l.count(b.count, why)
+	l.lost(b, b.count, errDropped[why])
+	l.forget(b)
+}
+
+var errDropped = [causes]error{queueFull: errors.New("the queue is full"), leftBehind: ErrGaveUp}
+
+// forget tells those who wait that a batch is gone.
+func (l *Line) forget(b *batch) {
+	l.pending--
+	l.taken.Store(l.queue.size())
+	l.full.Store(false)
+	for _, w := range l.waiters {
+		if b.seq <= w.seq {
+			if w.pending--; w.pending == 0 && w.seq != unknownSeq {
+				w.end()
+			}
+		}
+	}
+}
+
+func (l *Line) count(n int, why cause) { l.counts.dropped[why].Add(uint64(n)) }
+
+// sayFull speaks of spans that found no room.
+func (l *Line) sayFull() {
+	n := l.counts.dropped[queueFull].Load()
+	if n == l.saidFull.Swap(n) {
+		return
+	}
+	l.report.warn("queue is full; spans are dropped: raise queue.max_bytes, or see why the backend does not keep up",
+		"max_bytes", l.config.Queue.MaxBytes.String(), "when_full", string(l.config.Queue.WhenFull), "spans_dropped", n)
 }

@@ -34,6 +34,11 @@ func Subject(name string, attributes []attribute.KeyValue) (method, path string,
 	var route, url, full, target, oldMethod string
 	for i := range attributes {
 		kv := &attributes[i]
+		switch len(kv.Key) { // most keys are none of these, and have other lengths
+		case len(urlPath), len(httpRoute), len(httpTarget), len(httpRequestMethod):
+		default:
+			continue
+		}
 		if kv.Value.Type() != attribute.STRING {
 			continue
 		}
@@ -52,20 +57,40 @@ func Subject(name string, attributes []attribute.KeyValue) (method, path string,
 			oldMethod = kv.Value.AsString()
 		}
 	}
-	inRoute, route := splitMethod(route)
-	inName, named := splitMethod(name)
-	for _, m := range [...]string{oldMethod, inRoute, inName} {
+	if method == "" {
+		method = oldMethod
+	}
+	if route != "" {
+		var inRoute string
+		inRoute, route = splitMethod(route)
 		if method == "" {
-			method = m
+			method = inRoute
 		}
+		path = pathOfRoute(route)
 	}
-	for _, p := range [...]string{pathOfRoute(route), url, pathOfURL(full), withoutQuery(target), withoutQuery(named)} {
-		if strings.HasPrefix(p, "/") {
-			return method, p, true
-		}
+	switch {
+	case path != "":
+	case isPath(url):
+		path = url
+	case full != "" && isPath(pathOfURL(full)):
+		path = pathOfURL(full)
+	case isPath(target):
+		path = withoutQuery(target)
 	}
-	return method, "", false
+	if path != "" && method != "" {
+		return method, path, true
+	}
+	inName, named := splitMethod(name)
+	if method == "" {
+		method = inName
+	}
+	if path == "" && isPath(named) {
+		path = withoutQuery(named)
+	}
+	return method, path, path != ""
 }
+
+func isPath(s string) bool { return s != "" && s[0] == '/' }
 
 // splitMethod splits "GET /x", and "GET" alone.
 func splitMethod(s string) (method, rest string) {

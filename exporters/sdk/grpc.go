@@ -10,6 +10,7 @@ import (
 	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracegrpc"
 
 	"github.com/riffletrace/riffle/core"
+	"github.com/riffletrace/riffle/core/delivery"
 	"github.com/riffletrace/riffle/exporters/internal/otlpclient"
 	"github.com/riffletrace/riffle/exporters/internal/sdkotlp"
 )
@@ -49,7 +50,7 @@ func (c *GRPCConfig) client() (*otlpclient.Client, error) {
 		Endpoint:    c.Endpoint,
 		Insecure:    c.Insecure,
 		Headers:     c.Headers,
-		Compression: c.Compression,
+		Compression: delivery.Compression(c.Compression),
 		Timeout:     c.Timeout,
 		TLS:         c.TLS,
 	}.Resolve()

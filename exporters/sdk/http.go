@@ -9,6 +9,7 @@ import (
 	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracehttp"
 
 	"github.com/riffletrace/riffle/core"
+	"github.com/riffletrace/riffle/core/delivery"
 	"github.com/riffletrace/riffle/exporters/internal/otlpclient"
 	"github.com/riffletrace/riffle/exporters/internal/sdkotlp"
 )
@@ -55,7 +56,7 @@ func (c *HTTPConfig) client() (*otlpclient.Client, error) {
 		URLPath:     c.URLPath,
 		Insecure:    c.Insecure,
 		Headers:     c.Headers,
-		Compression: c.Compression,
+		Compression: delivery.Compression(c.Compression),
 		Timeout:     c.Timeout,
 		TLS:         c.TLS,
 	}.Resolve()

@@ -80,6 +80,7 @@ type fixed struct {
 }
 
 func (f *fixed) Description() string { return f.description }
+func (*fixed) NeedsMatch() bool      { return true }
 
 type startSampler struct{ *fixed }
 
@@ -98,4 +99,5 @@ var (
 	_ core.Keyed      = startSampler{}
 	_ core.Dropper    = startSampler{}
 	_ core.EndSampler = endSampler{}
+	_ core.Selective  = startSampler{}
 )

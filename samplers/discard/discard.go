@@ -36,6 +36,10 @@ func (sampler) SampleTraces(_ context.Context, traces []core.Trace, answers []co
 }
 
 func (sampler) Description() string { return "discard" }
+func (sampler) NeedsMatch() bool    { return true }
 
 // Interface guards.
-var _ core.TraceSampler = sampler{}
+var (
+	_ core.TraceSampler = sampler{}
+	_ core.Selective    = sampler{}
+)

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/riffletrace/riffle/core"
+	"github.com/riffletrace/riffle/core/delivery"
 )
 
 // Protocol is how OTLP travels.
@@ -29,12 +30,6 @@ func (p Protocol) check() error {
 	return nil
 }
 
-// The values of compression.
-const (
-	None = "none"
-	Gzip = "gzip"
-)
-
 const (
 	defaultTimeout = 10 * time.Second
 	tracesPath     = "/v1/traces"
@@ -48,9 +43,13 @@ type Config struct {
 	URLPath     string // HTTP only; empty: from the endpoint
 	Insecure    *bool
 	Headers     map[string]core.Secret
-	Compression string
+	Compression delivery.Compression
 	Timeout     core.Duration
 	TLS         TLS
+
+	// Native is for riffle's own exporter. It knows zstd too, and its default
+	// over HTTP is gzip.
+	Native bool
 }
 
 // Client says where to send and how. It is a [Config] without questions left.
@@ -61,9 +60,9 @@ type Client struct {
 	// Path is that of the URL; empty for gRPC.
 	Path string
 	// TLS is nil for plaintext.
-	TLS     *tls.Config
-	Headers map[string]string
-	Gzip    bool
+	TLS         *tls.Config
+	Headers     map[string]string
+	Compression delivery.Compression
 	// Timeout bounds one export; it is positive.
 	Timeout time.Duration
 
@@ -93,14 +92,12 @@ func (c Config) resolve() (*Client, error) {
 		errs = append(errs, &core.FieldError{Path: path, Err: err})
 	}
 	client := &Client{
-		Protocol: c.Protocol,
-		Timeout:  cmp.Or(time.Duration(c.Timeout), defaultTimeout),
-		Gzip:     c.Compression == Gzip,
+		Protocol:    c.Protocol,
+		Timeout:     cmp.Or(time.Duration(c.Timeout), defaultTimeout),
+		Compression: cmp.Or(c.Compression, c.defaultCompression()),
 	}
-	switch c.Compression {
-	case "", None, Gzip:
-	default:
-		fail("compression", fmt.Errorf("%q is not one of none, gzip", c.Compression))
+	if err := c.checkCompression(client.Compression); err != nil {
+		fail("compression", err)
 	}
 	if c.Timeout < 0 {
 		fail("timeout", fmt.Errorf("%v is negative", c.Timeout))
@@ -116,10 +113,9 @@ func (c Config) resolve() (*Client, error) {
 		client.Headers[key] = string(value)
 	}
 
-	tlsConfig, err := c.TLS.Load()
-	errs = append(errs, err)
-
 	e, err := parseEndpoint(c.Endpoint, c.Protocol)
+	tlsConfig, tlsErr := c.TLS.Load(e.host)
+	errs = append(errs, tlsErr)
 	if err != nil {
 		fail("endpoint", err)
 		return nil, errors.Join(errs...)
@@ -146,6 +142,20 @@ func (c Config) resolve() (*Client, error) {
 		fail("tls", fmt.Errorf("%s is sent to in plain text: %s, or leave tls out", e.address, client.secureAdvice()))
 	}
 	return client, errors.Join(errs...)
+}
+
+func (c Config) defaultCompression() delivery.Compression {
+	if c.Native && c.Protocol == HTTP {
+		return delivery.Gzip
+	}
+	return delivery.None
+}
+
+func (c Config) checkCompression(v delivery.Compression) error {
+	if !c.Native && v != delivery.None && v != delivery.Gzip {
+		return fmt.Errorf("%q is not one of none, gzip", string(v))
+	}
+	return v.Valid()
 }
 
 // path is the path of the URL to post to. That of an endpoint is a base, as

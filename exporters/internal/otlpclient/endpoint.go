@@ -13,6 +13,7 @@ import (
 type endpoint struct {
 	scheme   string // http, https, unix; "" if none was written
 	address  string // host:port, or unix:///path
+	host     string
 	path     string
 	loopback bool
 }
@@ -92,7 +93,7 @@ func parseEndpoint(s string, p Protocol) (endpoint, error) {
 	if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
 		return endpoint{}, fmt.Errorf("port %q is not a number from 1 to 65535", port)
 	}
-	e.address = net.JoinHostPort(host, port)
+	e.address, e.host = net.JoinHostPort(host, port), host
 	e.loopback = isLoopback(host)
 	return e, nil
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/riffletrace/riffle/core"
+	"github.com/riffletrace/riffle/core/delivery"
 )
 
 // withEnv fills what the configuration leaves open from the variables of
@@ -63,10 +64,10 @@ func (c Config) withEnv(getenv func(string) string) (Config, error) {
 		return nil
 	})
 	fill(c.Compression == "", "COMPRESSION", func(_, value string) error {
-		if value != None && value != Gzip {
-			return fmt.Errorf("%q is not one of none, gzip", value)
+		if err := c.checkCompression(delivery.Compression(value)); err != nil {
+			return err
 		}
-		c.Compression = value
+		c.Compression = delivery.Compression(value)
 		return nil
 	})
 	fill(c.Timeout == 0, "TIMEOUT", func(_, value string) error {

@@ -9,6 +9,8 @@ import (
 	"sync/atomic"
 
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+
+	"github.com/riffletrace/riffle/core/delivery"
 )
 
 // Error is an error of sending, told so that the reader knows what to do.
@@ -91,6 +93,16 @@ func (c *Client) Explain(err error, worked bool) error {
 	return fmt.Errorf("sending to %s: %w", c.Address, err)
 }
 
+// Fail is Explain for a failure: it means the same and says more.
+func (c *Client) Fail(err error, worked bool) error {
+	if f, ok := err.(*delivery.Failure); ok { //nolint:errorlint // it is not wrapped yet
+		explained := *f
+		explained.Err = c.Explain(f.Err, worked)
+		return &explained
+	}
+	return c.Explain(err, worked)
+}
+
 // insecureAdvice and secureAdvice are what to change for plaintext and TLS. A
 // scheme must be changed itself: insecure would contradict it.
 func (c *Client) insecureAdvice() string {
@@ -133,7 +145,7 @@ func (e *Exporter) ExportSpans(ctx context.Context, spans []sdktrace.ReadOnlySpa
 		e.worked.Store(true)
 		return nil
 	}
-	return e.client.Explain(err, e.worked.Load())
+	return e.client.Fail(sdkFailure(err), e.worked.Load())
 }
 
 // Shutdown closes the connections.

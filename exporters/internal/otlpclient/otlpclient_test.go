@@ -250,7 +250,7 @@ func TestEnvironment(t *testing.T) {
 func TestRenewedCertificate(t *testing.T) {
 	ca := otlptest.NewAuthority(t)
 	certFile, keyFile := ca.Issue(t, "client", "client")
-	cfg, err := otlpclient.TLS{CertFile: certFile, KeyFile: keyFile}.Load()
+	cfg, err := otlpclient.TLS{CertFile: certFile, KeyFile: keyFile}.Load("localhost")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,6 +1,7 @@
 package otlpclient
 
 import (
+	"cmp"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/pem"
@@ -13,7 +14,7 @@ import (
 
 // TLS is what users set under tls.
 type TLS struct {
-	CAFile             string `yaml:"ca_file" doc:"PEM file with the authorities to trust instead of the system's"`
+	CAFile             string `yaml:"ca_file" doc:"PEM file with the authorities to trust instead of the system's; read again for each connection"`
 	CertFile           string `yaml:"cert_file" doc:"PEM file with the client's certificate, for mutual TLS; read again for each connection"`
 	KeyFile            string `yaml:"key_file" doc:"PEM file with the key of cert_file"`
 	ServerName         string `yaml:"server_name" doc:"name that the server's certificate must carry, if not the endpoint's host"`
@@ -27,8 +28,9 @@ type TLS struct {
 
 func (t TLS) set() bool { return t != TLS{fromEnv: t.fromEnv} }
 
-// Load reads the files. Its errors are [core.FieldError]s, joined.
-func (t TLS) Load() (*tls.Config, error) {
+// Load reads the files. host is whom the certificate of the server must be of,
+// unless ServerName says another. Its errors are [core.FieldError]s, joined.
+func (t TLS) Load(host string) (*tls.Config, error) {
 	cfg := &tls.Config{
 		ServerName:         t.ServerName,
 		InsecureSkipVerify: t.InsecureSkipVerify, //nolint:gosec // the user says so
@@ -50,7 +52,18 @@ func (t TLS) Load() (*tls.Config, error) {
 		if err != nil {
 			fail("ca_file", err)
 		}
-		cfg.RootCAs = pool
+		if !t.InsecureSkipVerify {
+			// The same as RootCAs, but for authorities that are renewed while a
+			// service runs.
+			cfg.InsecureSkipVerify = true //nolint:gosec // VerifyConnection does
+			cfg.VerifyConnection = func(state tls.ConnectionState) error {
+				roots, err := loadCAs(t.CAFile)
+				if err != nil {
+					roots = pool
+				}
+				return verify(state, roots, cmp.Or(t.ServerName, host))
+			}
+		}
 	}
 	switch {
 	case t.CertFile == "" && t.KeyFile == "":
@@ -75,6 +88,21 @@ func (t TLS) Load() (*tls.Config, error) {
 		return nil, errors.Join(errs...)
 	}
 	return cfg, nil
+}
+
+// verify does what crypto/tls does by itself. Its name cannot be taken from the
+// state, where it is missing if it is an address.
+func verify(state tls.ConnectionState, roots *x509.CertPool, name string) error {
+	certs := state.PeerCertificates
+	intermediates := x509.NewCertPool()
+	for _, c := range certs[1:] {
+		intermediates.AddCert(c)
+	}
+	_, err := certs[0].Verify(x509.VerifyOptions{Roots: roots, Intermediates: intermediates, DNSName: name})
+	if err != nil {
+		return &tls.CertificateVerificationError{UnverifiedCertificates: certs, Err: err}
+	}
+	return nil
 }
 
 func loadCAs(file string) (*x509.CertPool, error) {

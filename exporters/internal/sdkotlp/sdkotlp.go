@@ -21,6 +21,7 @@ import (
 	"google.golang.org/grpc/encoding"
 	"google.golang.org/grpc/encoding/gzip"
 
+	"github.com/riffletrace/riffle/core/delivery"
 	"github.com/riffletrace/riffle/exporters/internal/otlpclient"
 )
 
@@ -31,7 +32,7 @@ func GRPC(ctx context.Context, c *otlpclient.Client, more ...otlptracegrpc.Optio
 		creds = credentials.NewTLS(c.TLS)
 	}
 	compressor := encoding.Identity
-	if c.Gzip {
+	if c.Compression == delivery.Gzip {
 		compressor = gzip.Name
 	}
 	opts := append([]otlptracegrpc.Option{
@@ -64,7 +65,7 @@ func HTTP(ctx context.Context, c *otlpclient.Client, proxy *url.URL, more ...otl
 		transport.Proxy = http.ProxyURL(proxy)
 	}
 	compression := otlptracehttp.NoCompression
-	if c.Gzip {
+	if c.Compression == delivery.Gzip {
 		compression = otlptracehttp.GzipCompression
 	}
 	opts := append([]otlptracehttp.Option{

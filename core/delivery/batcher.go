@@ -1,0 +1,280 @@
+package delivery
+
+import (
+	"math"
+	"slices"
+	"sync"
+	"time"
+
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+
+	"github.com/riffletrace/riffle/core/otlp"
+)
+
+// batcher gathers spans and turns them into batches for its lines. Its
+// goroutine runs from the first line that joins until the last has left.
+type batcher struct {
+	config Batch
+	wake   chan struct{} // there is something for the goroutine; of capacity 1
+
+	mu     sync.Mutex
+	lines  []*Line // replaced, never changed in place
+	closed bool
+	open   chunk   // is being filled
+	sealed []chunk // wait for the goroutine
+	bytes  int64   // about the size of what is in open and sealed
+	spare  []sdktrace.ReadOnlySpan
+
+	// Of the goroutine alone.
+	raw []byte
+}
+
+// chunk is spans that were handed over in a row, or a mark among such.
+type chunk struct {
+	spans []sdktrace.ReadOnlySpan
+	bytes int64
+	born  time.Time // when the first was handed over
+	lines []*Line   // for whom they are
+	mark  chan struct{}
+
+	behind int64 // about the size of what was handed over since
+}
+
+func newBatcher(c Batch) *batcher {
+	return &batcher{config: c, wake: make(chan struct{}, 1)}
+}
+
+// join reports false if the batcher has ended.
+func (b *batcher) join(l *Line) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.closed {
+		return false
+	}
+	b.seal(nil)
+	if len(b.lines) == 0 {
+		go b.run()
+	}
+	b.lines = append(slices.Clip(b.lines), l)
+	l.batcher = b
+	return true
+}
+
+// leave takes a line off. When the mark closes, the line has everything that
+// was handed over before.
+func (b *batcher) leave(l *Line) (mark <-chan struct{}) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	m := make(chan struct{})
+	b.seal(m)
+	b.lines = slices.DeleteFunc(slices.Clone(b.lines), func(o *Line) bool { return o == l })
+	b.closed = len(b.lines) == 0
+	return m
+}
+
+// flush makes batches of what was handed over. They are in the queues when the
+// mark closes.
+func (b *batcher) flush() (mark <-chan struct{}) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	m := make(chan struct{})
+	if b.closed {
+		close(m)
+		return m
+	}
+	b.seal(m)
+	return m
+}
+
+// deliver is on the path of the application.
+func (b *batcher) deliver(spans []sdktrace.ReadOnlySpan) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if len(b.lines) == 0 || len(spans) == 0 {
+		return
+	}
+	for _, l := range b.lines {
+		l.counts.handed.Add(uint64(len(spans)))
+	}
+	room := b.room()
+	for i, s := range spans {
+		size := int64(bytesPerSpan)
+		if b.bytes > room/8 {
+			// The goroutine lags, so that the guess begins to matter.
+			size = int64(otlp.EstimateSize(s))
+		}
+		if b.bytes+size > room {
+			for _, l := range b.lines {
+				l.count(len(spans)-i, queueFull)
+			}
+			return
+		}
+		b.add(s, size)
+	}
+}
+
+// room is how much may wait here, as the line with the most room has it.
+func (b *batcher) room() int64 {
+	var room int64
+	for _, l := range b.lines {
+		room = max(room, l.room())
+	}
+	return room
+}
+
+func (b *batcher) add(s sdktrace.ReadOnlySpan, size int64) {
+	if len(b.open.spans) == 0 {
+		b.open.born = time.Now()
+		if b.open.spans == nil {
+			b.open.spans, b.spare = b.spare, nil
+		}
+		if b.open.spans == nil {
+			b.open.spans = make([]sdktrace.ReadOnlySpan, 0, min(b.config.MaxSpans, 256))
+		}
+		b.signal()
+	}
+	b.open.spans = append(b.open.spans, s)
+	b.open.bytes += size
+	b.bytes += size
+	if len(b.open.spans) >= b.config.MaxSpans {
+		b.seal(nil)
+	}
+}
+
+// seal ends the open chunk and, if there is one, puts a mark behind it.
+func (b *batcher) seal(mark chan struct{}) {
+	if len(b.open.spans) > 0 {
+		b.open.lines = b.lines
+		b.sealed = append(b.sealed, b.open)
+		b.open = chunk{}
+	}
+	if mark != nil {
+		b.sealed = append(b.sealed, chunk{mark: mark})
+	}
+	b.signal()
+}
+
+func (b *batcher) signal() {
+	select {
+	case b.wake <- struct{}{}:
+	default:
+	}
+}
+
+func (b *batcher) run() {
+	timer := time.NewTimer(math.MaxInt64)
+	defer timer.Stop()
+	for {
+		c, wait, ended := b.next()
+		switch {
+		case ended:
+			return
+		case c.mark != nil:
+			close(c.mark)
+			continue
+		case len(c.spans) > 0:
+			b.process(&c)
+			b.recycle(&c)
+			continue
+		}
+		timer.Reset(wait)
+		select {
+		case <-b.wake:
+		case <-timer.C:
+		}
+	}
+}
+
+// next returns a chunk, or how long to wait for one.
+func (b *batcher) next() (c chunk, wait time.Duration, ended bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if len(b.sealed) == 0 && len(b.open.spans) > 0 {
+		if wait = time.Duration(b.config.MaxAge) - time.Since(b.open.born); wait > 0 {
+			return c, wait, false
+		}
+		b.seal(nil)
+	}
+	if len(b.sealed) == 0 {
+		return c, math.MaxInt64, b.closed
+	}
+	c = b.sealed[0]
+	c.behind = b.bytes - c.bytes
+	b.sealed[0] = chunk{}
+	if b.sealed = b.sealed[1:]; len(b.sealed) == 0 {
+		b.sealed = nil
+	}
+	return c, 0, false
+}
+
+// recycle takes a chunk back that is processed.
+func (b *batcher) recycle(c *chunk) {
+	clear(c.spans)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.bytes -= c.bytes
+	b.spare = c.spans[:0]
+}
+
+// oldest is when the first of the spans that are no batch yet was handed over.
+func (b *batcher) oldest() (born time.Time, ok bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	switch {
+	case len(b.sealed) > 0 && b.sealed[0].mark == nil:
+		return b.sealed[0].born, true
+	case len(b.open.spans) > 0:
+		return b.open.born, true
+	default:
+		return time.Time{}, false
+	}
+}
+
+// process cuts a chunk into batches of at most MaxBytes.
+func (b *batcher) process(c *chunk) {
+	// What filters and redacts spans has its place here: before they are
+	// measured and encoded.
+	var first int
+	var size, limit = 0, int(b.config.MaxBytes)
+	for i, s := range c.spans {
+		n := otlp.EstimateSize(s)
+		if i > first && size+n > limit {
+			b.dispatch(c, c.spans[first:i], size)
+			first, size = i, 0
+		}
+		size += n
+	}
+	b.dispatch(c, c.spans[first:], size)
+}
+
+// dispatch gives spans to the lines: encoded once, and compressed once in each
+// of the ways that the lines want.
+func (b *batcher) dispatch(c *chunk, spans []sdktrace.ReadOnlySpan, size int) {
+	type body struct {
+		compression Compression
+		bytes       []byte
+	}
+	var bodies []body
+	for _, l := range c.lines {
+		batch := &batch{count: len(spans), born: c.born}
+		if l.requests == nil {
+			batch.spans, batch.size = slices.Clone(spans), int64(size)
+			l.put(batch, c.behind)
+			continue
+		}
+		i := slices.IndexFunc(bodies, func(o body) bool { return o.compression == l.compression })
+		if i < 0 {
+			if len(bodies) == 0 {
+				b.raw = otlp.AppendRequest(b.raw[:0], spans)
+			}
+			i = len(bodies)
+			bodies = append(bodies, body{l.compression, l.compression.Compress(b.raw)})
+		}
+		batch.body = bodies[i].bytes
+		batch.size = int64(len(batch.body))
+		l.put(batch, c.behind)
+	}
+	if cap(b.raw) > 4*int(b.config.MaxBytes) {
+		b.raw = nil // one huge span
+	}
+}

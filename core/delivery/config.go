@@ -1,0 +1,146 @@
+package delivery
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/riffletrace/riffle/core/units"
+)
+
+// Config is what users set of a line, in the entry of its exporter. Start from
+// [Defaults].
+type Config struct {
+	Batch Batch `yaml:"batch" doc:"what goes into one request"`
+	Queue Queue `yaml:"queue" doc:"what waits for the backend"`
+	Send  Send  `yaml:"send" doc:"how batches are sent"`
+}
+
+// Batch says when a batch is complete: at the first of three limits.
+type Batch struct {
+	MaxSpans int            `yaml:"max_spans" doc:"spans in a batch"`
+	MaxBytes units.Size     `yaml:"max_bytes" doc:"about the size of a batch, before compression"`
+	MaxAge   units.Duration `yaml:"max_age" doc:"longest wait of a span for its batch to fill"`
+}
+
+// Queue bounds what waits, in memory.
+type Queue struct {
+	MaxBytes units.Size `yaml:"max_bytes" doc:"size of what waits, as it waits: compressed if it is sent so"`
+	WhenFull WhenFull   `yaml:"when_full" doc:"drop_newest or drop_oldest"`
+}
+
+// WhenFull says whom a full queue drops.
+type WhenFull string
+
+// The values of when_full.
+const (
+	DropNewest WhenFull = "drop_newest"
+	DropOldest WhenFull = "drop_oldest"
+)
+
+// Send says how batches are sent.
+type Send struct {
+	Workers    int            `yaml:"workers" doc:"batches under way at once; an exporter that takes no OTLP bytes gets one at a time"`
+	Timeout    units.Duration `yaml:"timeout" doc:"longest time for one attempt"`
+	Backoff    Backoff        `yaml:"backoff" doc:"waits between attempts, each a random part of what is given here"`
+	MaxElapsed units.Duration `yaml:"max_elapsed" doc:"drop a batch that failed for this long; 0 is never"`
+}
+
+// Backoff grows from Initial to Max, twice as long after each failure.
+type Backoff struct {
+	Initial units.Duration `yaml:"initial" doc:"after the first failure"`
+	Max     units.Duration `yaml:"max" doc:"after many"`
+}
+
+// Defaults is the configuration of a line for which nothing is set.
+func Defaults() Config {
+	return Config{
+		Batch: Batch{MaxSpans: 2048, MaxBytes: 2 << 20, MaxAge: units.Duration(time.Second)},
+		Queue: Queue{MaxBytes: 32 << 20, WhenFull: DropNewest},
+		Send: Send{
+			Workers: 4,
+			Timeout: units.Duration(30 * time.Second),
+			Backoff: Backoff{Initial: units.Duration(500 * time.Millisecond), Max: units.Duration(30 * time.Second)},
+		},
+	}
+}
+
+// bytesPerSpan is what a span is taken to need where only their number is
+// known: it is larger than most.
+const bytesPerSpan = 1 << 10
+
+// WithEnv returns the configuration with what the OTEL_BSP_* variables set.
+// OTEL_BSP_MAX_QUEUE_SIZE is in spans; they are taken to be of 1 KiB.
+// Source: https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/
+func (c Config) WithEnv(getenv func(string) string) (Config, error) {
+	var errs []error
+	for _, v := range []struct {
+		name string
+		set  func(n int64)
+	}{
+		{"OTEL_BSP_SCHEDULE_DELAY", func(n int64) { c.Batch.MaxAge = milliseconds(n) }},
+		{"OTEL_BSP_EXPORT_TIMEOUT", func(n int64) { c.Send.Timeout = milliseconds(n) }},
+		{"OTEL_BSP_MAX_QUEUE_SIZE", func(n int64) { c.Queue.MaxBytes = max(minQueue, units.Size(n)*bytesPerSpan) }},
+		{"OTEL_BSP_MAX_EXPORT_BATCH_SIZE", func(n int64) { c.Batch.MaxSpans = int(n) }},
+	} {
+		text := strings.TrimSpace(getenv(v.name))
+		if text == "" {
+			continue
+		}
+		n, err := strconv.ParseInt(text, 10, 32)
+		if err != nil || n <= 0 {
+			errs = append(errs, fmt.Errorf("%s: %q is not a positive number", v.name, text))
+			continue
+		}
+		v.set(n)
+	}
+	c.Batch.MaxBytes = min(c.Batch.MaxBytes, c.Queue.MaxBytes)
+	return c, errors.Join(errs...)
+}
+
+func milliseconds(n int64) units.Duration {
+	return units.Duration(n) * units.Duration(time.Millisecond)
+}
+
+const (
+	minQueue   units.Size = 64 << 10
+	maxSpans              = 1 << 16
+	maxWorkers            = 64
+)
+
+// fieldError is a mistake in the value of a key. Package core knows it by its
+// methods.
+type fieldError struct {
+	path string
+	err  error
+}
+
+func (e *fieldError) Error() string     { return e.path + ": " + e.err.Error() }
+func (e *fieldError) Unwrap() error     { return e.err }
+func (e *fieldError) FieldPath() string { return e.path }
+
+// Validate finds every mistake. Its errors are joined; each has a method
+// FieldPath that tells the key.
+func (c *Config) Validate() error {
+	var errs []error
+	check := func(path string, ok bool, format string, args ...any) {
+		if !ok {
+			errs = append(errs, &fieldError{path, fmt.Errorf(format, args...)})
+		}
+	}
+	b, q, s := c.Batch, c.Queue, c.Send
+	check("batch.max_spans", b.MaxSpans >= 1 && b.MaxSpans <= maxSpans, "%d is not from 1 to %d", b.MaxSpans, maxSpans)
+	check("batch.max_age", b.MaxAge > 0, "%s is not positive", b.MaxAge)
+	check("batch.max_bytes", b.MaxBytes > 0, "%s is not positive", b.MaxBytes)
+	check("batch.max_bytes", b.MaxBytes <= q.MaxBytes || q.MaxBytes < minQueue, "%s is more than what may wait: queue.max_bytes is %s", b.MaxBytes, q.MaxBytes)
+	check("queue.max_bytes", q.MaxBytes >= minQueue, "%s is too little: want %s or more", q.MaxBytes, minQueue)
+	check("queue.when_full", q.WhenFull == DropNewest || q.WhenFull == DropOldest, "%q is not one of %s, %s", string(q.WhenFull), DropNewest, DropOldest)
+	check("send.workers", s.Workers >= 1 && s.Workers <= maxWorkers, "%d is not from 1 to %d", s.Workers, maxWorkers)
+	check("send.timeout", s.Timeout > 0, "%s is not positive", s.Timeout)
+	check("send.backoff.initial", s.Backoff.Initial > 0, "%s is not positive", s.Backoff.Initial)
+	check("send.backoff.max", s.Backoff.Max >= s.Backoff.Initial, "%s is less than initial (%s)", s.Backoff.Max, s.Backoff.Initial)
+	check("send.max_elapsed", s.MaxElapsed >= 0, "%s is negative", s.MaxElapsed)
+	return errors.Join(errs...)
+}

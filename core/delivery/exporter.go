@@ -1,0 +1,118 @@
+package delivery
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/url"
+	"os"
+	"syscall"
+	"time"
+
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+)
+
+// RequestExporter is an exporter that takes spans as OTLP bytes. A line calls
+// ExportRequest in place of ExportSpans.
+type RequestExporter interface {
+	sdktrace.SpanExporter
+
+	// Compression is what the bodies of requests are to be compressed with. It
+	// does not change.
+	Compression() Compression
+
+	// ExportRequest sends one request and returns what the backend answered. It
+	// returns promptly when ctx, which bounds the attempt, is done. It may be
+	// called concurrently, also with Shutdown; after Shutdown it returns an
+	// error. An error that is no [Failure] is classified as [Line] says.
+	ExportRequest(ctx context.Context, r Request) (Response, error)
+}
+
+// Request is an ExportTraceServiceRequest, encoded.
+type Request struct {
+	// Body is the message, compressed as the exporter asked for. It must not be
+	// modified, because other exporters have the same. It may be kept.
+	Body []byte
+	// Spans is how many spans there are in it.
+	Spans int
+}
+
+// Response is an answer that accepts a request, as a whole or in part.
+type Response struct {
+	// Rejected counts spans that the backend took but refused. They are not
+	// sent again.
+	Rejected int64
+	// Message is the backend's, about the rejected ones or as a warning.
+	Message string
+}
+
+// Verdict is what a [Failure] means for its batch.
+type Verdict int
+
+// The verdicts.
+const (
+	// Refused batches are dropped: sending them again would change nothing.
+	Refused Verdict = iota
+	// Retry is for what may pass: the batch is sent again.
+	Retry
+	// TooLarge batches are split in two; a single span is dropped.
+	TooLarge
+)
+
+// Failure is an error of sending with what it means.
+type Failure struct {
+	Verdict Verdict
+	// After is, with Retry, how long the backend asked to be left alone; 0 if it
+	// did not say.
+	After time.Duration
+	// Throttled tells, with Retry, that the backend is busy. The batch is not to
+	// blame for it.
+	Throttled bool
+	// Err is what happened, told so that a person knows what to do. Not nil.
+	Err error
+}
+
+func (f *Failure) Error() string { return f.Err.Error() }
+func (f *Failure) Unwrap() error { return f.Err }
+
+// maxAfter is how long a backend can silence a line.
+const maxAfter = 15 * time.Minute
+
+// classify tells what an error means. What no exporter has called a Failure is
+// worth another attempt if it is the network's or the deadline's.
+func classify(err error) *Failure {
+	if f := (*Failure)(nil); errors.As(err, &f) {
+		c := *f
+		c.After = min(max(c.After, 0), maxAfter)
+		c.Err = err
+		return &c
+	}
+	verdict := Refused
+	if isTransient(err) {
+		verdict = Retry
+	}
+	return &Failure{Verdict: verdict, Err: err}
+}
+
+func isTransient(err error) bool {
+	for _, target := range []error{
+		context.DeadlineExceeded, context.Canceled, os.ErrDeadlineExceeded, io.EOF, io.ErrUnexpectedEOF, net.ErrClosed,
+		syscall.ECONNREFUSED, syscall.ECONNRESET, syscall.ECONNABORTED, syscall.EPIPE, syscall.ETIMEDOUT,
+		syscall.EHOSTUNREACH, syscall.ENETUNREACH,
+	} {
+		if errors.Is(err, target) {
+			return true
+		}
+	}
+	// Not net.Error alone, which any number of the operating system is.
+	if e := net.Error(nil); errors.As(err, &e) && e.Timeout() {
+		return true
+	}
+	return is[*net.OpError](err) || is[*net.DNSError](err) || is[*url.Error](err)
+}
+
+func is[E error](err error) bool {
+	var e E
+	return errors.As(err, &e)
+}

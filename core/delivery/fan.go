@@ -1,0 +1,54 @@
+package delivery
+
+import (
+	"log/slog"
+
+	"go.opentelemetry.io/otel"
+	"go.opentelemetry.io/otel/metric"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+)
+
+// Fan hands spans to lines. The zero value has none.
+type Fan struct{ batchers []*batcher }
+
+// Settings is what the host gives to a line.
+type Settings struct {
+	// Name is the exporter's in the configuration, Type its type, Endpoint where
+	// it sends to, for people. All may be empty.
+	Name, Type, Endpoint string
+	// Logger is where the line speaks; nil is nowhere.
+	Logger *slog.Logger
+	// MeterProvider is where the line counts; nil is the global one.
+	MeterProvider metric.MeterProvider
+}
+
+// Add starts a line to an exporter and owns it from now on. The configuration
+// must be valid. Lines that batch alike share the batches. Add is not safe for
+// concurrent use, neither with itself nor with Deliver.
+func (f *Fan) Add(exporter sdktrace.SpanExporter, c Config, s Settings) *Line {
+	if s.Logger == nil {
+		s.Logger = slog.New(slog.DiscardHandler)
+	}
+	if s.MeterProvider == nil {
+		s.MeterProvider = otel.GetMeterProvider()
+	}
+	l := newLine(exporter, c, s)
+	for _, b := range f.batchers {
+		if b.config == c.Batch && b.join(l) {
+			return l
+		}
+	}
+	b := newBatcher(c.Batch)
+	f.batchers = append(f.batchers, b)
+	b.join(l)
+	return l
+}
+
+// Deliver hands ended spans to each line. It only enqueues and never blocks; it
+// keeps the spans, but not the slice. It is safe for concurrent use; lines that
+// are shut down get nothing.
+func (f *Fan) Deliver(spans ...sdktrace.ReadOnlySpan) {
+	for _, b := range f.batchers {
+		b.deliver(spans)
+	}
+}

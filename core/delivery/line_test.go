@@ -1,0 +1,517 @@
+package delivery_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+
+	"github.com/riffletrace/riffle/core/delivery"
+	"github.com/riffletrace/riffle/core/units"
+)
+
+var errAway = &delivery.Failure{Verdict: delivery.Retry, Err: errors.New("nobody there")}
+
+func TestBatches(t *testing.T) {
+	tests := []struct {
+		name    string
+		batch   delivery.Batch
+		hand    int
+		padding int
+		after   time.Duration // the last batch arrives
+		want    []int         // sizes of batches
+	}{
+		{"by number", delivery.Batch{MaxSpans: 10, MaxBytes: 1 << 20, MaxAge: 1e9}, 30, 0, 0, []int{10, 10, 10}},
+		{"by age", delivery.Batch{MaxSpans: 100, MaxBytes: 1 << 20, MaxAge: 1e9}, 30, 0, time.Second, []int{30}},
+		{"by number, then age", delivery.Batch{MaxSpans: 20, MaxBytes: 1 << 20, MaxAge: 1e9}, 30, 0, time.Second, []int{10, 20}},
+		{"by size", delivery.Batch{MaxSpans: 100, MaxBytes: 4 << 10, MaxAge: 1e9}, 10, 1000, time.Second, []int{1, 3, 3, 3}},
+		{"larger than a batch", delivery.Batch{MaxSpans: 100, MaxBytes: 500, MaxAge: 1e9}, 3, 1000, time.Second, []int{1, 1, 1}},
+		{"one", delivery.Batch{MaxSpans: 1, MaxBytes: 1 << 20, MaxAge: 1e9}, 3, 0, 0, []int{1, 1, 1}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var sizes []int
+				b := &backend{}
+				b.answer = func(_ context.Context, names []string) (delivery.Response, error) {
+					b.mu.Lock()
+					defer b.mu.Unlock()
+					sizes = append(sizes, len(names))
+					return delivery.Response{}, nil
+				}
+				f, l := one(t, b, &journal{}, func(c *delivery.Config) { c.Batch = tt.batch })
+				f.Deliver(spans(0, tt.hand, tt.padding)...)
+				if tt.after > 0 {
+					time.Sleep(tt.after - time.Millisecond)
+					synctest.Wait()
+					if l.Stats().Waiting == 0 {
+						t.Error("the last batch was sent early")
+					}
+					time.Sleep(time.Millisecond)
+				}
+				synctest.Wait()
+				slices.Sort(sizes)
+				if !slices.Equal(sizes, tt.want) {
+					t.Errorf("batches of %v, want %v", sizes, tt.want)
+				}
+				each(t, b, 0, tt.hand)
+				accounted(t, l, b)
+			})
+		})
+	}
+}
+
+// The backend is away for hours while spans keep coming. One batch at a time
+// is tried, memory stays within its bound, and nothing is lost.
+func TestBackendAwayForHours(t *testing.T) {
+	for _, takes := range []string{"requests", "spans"} {
+		t.Run(takes, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				const away, every, perTick = 8 * time.Hour, 10 * time.Second, 3
+				back := time.Now().Add(away)
+				b := &backend{answer: func(context.Context, []string) (delivery.Response, error) {
+					if time.Now().Before(back) {
+						return delivery.Response{}, errAway
+					}
+					return delivery.Response{}, nil
+				}}
+				var e sdktrace.SpanExporter = b
+				if takes == "spans" {
+					e = plain{b}
+				}
+				log := &journal{}
+				f, l := one(t, e, log, nil)
+				var n int
+				for time.Now().Before(back) {
+					f.Deliver(spans(n, n+perTick, 200)...)
+					n += perTick
+					time.Sleep(every)
+					if s := l.Stats(); s.Bytes > 32<<20 {
+						t.Fatalf("the queue holds %d bytes", s.Bytes)
+					}
+				}
+				attempts, most := b.tried()
+				// Full jitter waits 15 s on average when the backoff has grown.
+				if perHour := attempts / 8; perHour > 400 {
+					t.Errorf("%d attempts an hour at a dead backend", perHour)
+				}
+				if most > 4 {
+					t.Errorf("%d attempts at once", most)
+				}
+				if s := l.Stats(); s.Oldest < away-time.Minute || !s.Failing {
+					t.Errorf("while the backend is away: %+v", s)
+				}
+				time.Sleep(2 * time.Minute)
+				synctest.Wait()
+				each(t, b, 0, n)
+				accounted(t, l, b)
+				if s := l.Stats(); s.Waiting != 0 || s.Bytes != 0 || s.Failed != 0 || s.Failing {
+					t.Errorf("when it is back: %+v", s)
+				}
+				if warned, recovered := log.lines("level=WARN"), log.lines("recovered"); len(warned) != 1 || len(recovered) != 1 {
+					t.Errorf("logged %q and %q, want one of each", warned, recovered)
+				}
+			})
+		})
+	}
+}
+
+// While a backend is dead, one batch at a time is tried, however many workers
+// and batches there are.
+func TestDeadBackendCostsOneProbe(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var under, most atomic.Int64
+		start := time.Now()
+		b := &backend{answer: func(context.Context, []string) (delivery.Response, error) {
+			n := under.Add(1)
+			defer under.Add(-1)
+			if time.Since(start) > time.Second {
+				most.Store(max(most.Load(), n))
+			}
+			time.Sleep(100 * time.Millisecond)
+			return delivery.Response{}, errAway
+		}}
+		f, l := one(t, b, &journal{}, func(c *delivery.Config) { c.Batch.MaxSpans, c.Send.Workers = 1, 16 })
+		f.Deliver(spans(0, 1000, 0)...)
+		time.Sleep(10 * time.Minute)
+		if attempts, _ := b.tried(); attempts > 120 {
+			t.Errorf("%d attempts in 10 minutes", attempts)
+		}
+		if most.Load() != 1 {
+			t.Errorf("%d probes at once", most.Load())
+		}
+		if s := l.Stats(); s.Waiting != 1000 {
+			t.Errorf("%d of 1000 spans wait", s.Waiting)
+		}
+	})
+}
+
+func TestQueueFull(t *testing.T) {
+	for _, when := range []delivery.WhenFull{delivery.DropNewest, delivery.DropOldest} {
+		t.Run(string(when), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var back atomic.Bool
+				b := &backend{answer: func(context.Context, []string) (delivery.Response, error) {
+					if back.Load() {
+						return delivery.Response{}, nil
+					}
+					return delivery.Response{}, errAway
+				}}
+				log := &journal{}
+				f, l := one(t, b, log, func(c *delivery.Config) {
+					c.Queue = delivery.Queue{MaxBytes: 64 << 10, WhenFull: when}
+					c.Batch.MaxBytes, c.Batch.MaxSpans = 64<<10, 10
+				})
+				const n = 1000
+				for i := range n {
+					f.Deliver(span(fmt.Sprint(i), 500))
+					if i%10 == 9 {
+						synctest.Wait()
+					}
+					if s := l.Stats(); s.Bytes > 64<<10 {
+						t.Fatalf("the queue holds %d bytes", s.Bytes)
+					}
+				}
+				back.Store(true)
+				time.Sleep(5 * time.Minute)
+				synctest.Wait()
+				s := l.Stats()
+				accounted(t, l, b)
+				if s.Waiting != 0 || s.Dropped.QueueFull != s.Failed || s.Sent < 50 || s.Sent > 150 {
+					t.Errorf("stats = %+v", s)
+				}
+				got := b.received()
+				first, last := got["0"], got[fmt.Sprint(n-1)]
+				if when == delivery.DropNewest && (first != 1 || last != 0) || when == delivery.DropOldest && (first != 0 || last != 1) {
+					t.Errorf("the first arrived %d times, the last %d times", first, last)
+				}
+				if said := log.lines("queue is full"); len(said) != 1 {
+					t.Errorf("logged %q, want one line", said)
+				}
+				// There is room again.
+				f.Deliver(span("late", 0))
+				time.Sleep(2 * time.Second)
+				if b.received()["late"] != 1 {
+					t.Error("nothing is delivered after the queue was full")
+				}
+			})
+		})
+	}
+}
+
+// A batch that can never fit does not block the line.
+func TestLargerThanTheQueue(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := &backend{}
+		f, l := one(t, b, &journal{}, func(c *delivery.Config) { c.Queue.MaxBytes, c.Batch.MaxBytes = 64<<10, 64<<10 })
+		f.Deliver(span("huge", 1<<20))
+		time.Sleep(2 * time.Second)
+		f.Deliver(span("small", 0))
+		time.Sleep(2 * time.Second)
+		if s := l.Stats(); s.Dropped.QueueFull != 1 || s.Sent != 1 {
+			t.Errorf("stats = %+v", s)
+		}
+	})
+}
+
+func TestTooLarge(t *testing.T) {
+	for _, takes := range []string{"requests", "spans"} {
+		t.Run(takes, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				b := &backend{answer: func(_ context.Context, names []string) (delivery.Response, error) {
+					if len(names) > 7 || slices.Contains(names, "13") {
+						return delivery.Response{}, &delivery.Failure{Verdict: delivery.TooLarge, Err: errors.New("413 too large")}
+					}
+					return delivery.Response{}, nil
+				}}
+				var e sdktrace.SpanExporter = b
+				if takes == "spans" {
+					e = plain{b}
+				}
+				log := &journal{}
+				f, l := one(t, e, log, nil)
+				f.Deliver(spans(0, 100, 0)...)
+				time.Sleep(2 * time.Second)
+				synctest.Wait()
+				each(t, b, 0, 13)
+				each(t, b, 14, 100)
+				accounted(t, l, b)
+				if s := l.Stats(); s.Dropped.TooLarge != 1 || s.Failed != 1 || s.Split == 0 || s.Bytes != 0 {
+					t.Errorf("stats = %+v", s)
+				}
+				if said := log.lines(`\"13\" of trace 00000000000000000000000000000001`); len(said) != 1 {
+					t.Errorf("the span that is too large is named by %q", said)
+				}
+			})
+		})
+	}
+}
+
+// A batch that fails while others are accepted is set aside, but not too soon,
+// and not because the backend is busy.
+func TestPoison(t *testing.T) {
+	for _, tt := range []struct {
+		name    string
+		failure *delivery.Failure
+		dropped bool
+	}{
+		{"poison", errAway, true},
+		{"busy", &delivery.Failure{Verdict: delivery.Retry, Throttled: true, Err: errors.New("slow down")}, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var tries int
+				b := &backend{}
+				b.answer = func(_ context.Context, names []string) (delivery.Response, error) {
+					if slices.Contains(names, "poison") {
+						b.mu.Lock()
+						tries++
+						b.mu.Unlock()
+						return delivery.Response{}, tt.failure
+					}
+					return delivery.Response{}, nil
+				}
+				log := &journal{}
+				f, l := one(t, b, log, nil)
+				f.Deliver(span("poison", 0))
+				time.Sleep(2 * time.Second)
+				const n = 3600
+				for i := range n {
+					f.Deliver(span(fmt.Sprint(i), 0))
+					time.Sleep(time.Second)
+				}
+				time.Sleep(time.Minute)
+				each(t, b, 0, n)
+				accounted(t, l, b)
+				s := l.Stats()
+				if got := s.Dropped.Poisoned == 1; got != tt.dropped {
+					t.Errorf("dropped = %v after %d failures, want %v: %+v", got, tries, tt.dropped, s)
+				}
+				if tt.dropped && (tries < 20 || tries > 25 || len(log.lines("poison")) != 1) {
+					t.Errorf("%d failures, logged %q", tries, log.lines("poison"))
+				}
+			})
+		})
+	}
+}
+
+// A batch that failed often while the backend was away is not to blame.
+func TestOutageIsNoPoison(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		back := time.Now().Add(time.Hour)
+		b := &backend{answer: func(context.Context, []string) (delivery.Response, error) {
+			if time.Now().Before(back) {
+				return delivery.Response{}, errAway
+			}
+			return delivery.Response{}, nil
+		}}
+		f, l := one(t, b, &journal{}, nil)
+		f.Deliver(span("0", 0))
+		time.Sleep(2 * time.Hour)
+		if attempts, _ := b.tried(); attempts < 25 {
+			t.Fatalf("only %d attempts", attempts)
+		}
+		each(t, b, 0, 1)
+		accounted(t, l, b)
+	})
+}
+
+func TestVerdicts(t *testing.T) {
+	dns := &net.DNSError{Err: "no such host", IsNotFound: true}
+	tests := []struct {
+		name string
+		err  error
+		want func(delivery.Stats) bool
+	}{
+		{"refused", &delivery.Failure{Err: errors.New("400")}, func(s delivery.Stats) bool { return s.Dropped.Refused == 3 }},
+		{"unknown", errors.New("?"), func(s delivery.Stats) bool { return s.Dropped.Refused == 3 }},
+		{"wrapped failure", fmt.Errorf("sending: %w", errAway), func(s delivery.Stats) bool { return s.Waiting == 3 }},
+		{"connection refused", &net.OpError{Op: "dial", Err: os.NewSyscallError("connect", syscall.ECONNREFUSED)}, waits},
+		{"reset", fmt.Errorf("sending: %w", syscall.ECONNRESET), waits},
+		{"pipe", fmt.Errorf("sending: %w", syscall.EPIPE), waits},
+		{"end of file", fmt.Errorf("sending: %w", io.ErrUnexpectedEOF), waits},
+		{"name", fmt.Errorf("sending: %w", dns), waits},
+		{"deadline", fmt.Errorf("sending: %w", context.DeadlineExceeded), waits},
+		{"no space", fmt.Errorf("writing: %w", syscall.ENOSPC), func(s delivery.Stats) bool { return s.Dropped.Refused == 3 }},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				b := &backend{answer: func(context.Context, []string) (delivery.Response, error) { return delivery.Response{}, tt.err }}
+				f, l := one(t, plain{b}, &journal{}, nil)
+				f.Deliver(spans(0, 3, 0)...)
+				time.Sleep(time.Minute)
+				if s := l.Stats(); !tt.want(s) {
+					t.Errorf("stats = %+v", s)
+				}
+				accounted(t, l, b)
+			})
+		})
+	}
+}
+
+func waits(s delivery.Stats) bool { return s.Waiting == 3 && s.Retried > 0 }
+
+func TestRetryAfter(t *testing.T) {
+	for _, tt := range []struct{ asked, want time.Duration }{
+		{5 * time.Minute, 5 * time.Minute},
+		{24 * time.Hour, 15 * time.Minute}, // no backend silences a line for a day
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			var times []time.Time
+			b := &backend{}
+			b.answer = func(context.Context, []string) (delivery.Response, error) {
+				b.mu.Lock()
+				defer b.mu.Unlock()
+				if times = append(times, time.Now()); len(times) == 1 {
+					return delivery.Response{}, &delivery.Failure{Verdict: delivery.Retry, After: tt.asked, Err: errors.New("503")}
+				}
+				return delivery.Response{}, nil
+			}
+			f, _ := one(t, b, &journal{}, nil)
+			f.Deliver(span("0", 0))
+			time.Sleep(2 * time.Second)
+			f.Deliver(span("1", 0)) // it waits too
+			time.Sleep(48 * time.Hour)
+			each(t, b, 0, 2)
+			if got := times[1].Sub(times[0]); got < tt.want || got > tt.want+time.Second {
+				t.Errorf("asked for %v, waited %v", tt.asked, got)
+			}
+		})
+	}
+}
+
+func TestMaxElapsed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := &backend{answer: func(context.Context, []string) (delivery.Response, error) { return delivery.Response{}, errAway }}
+		f, l := one(t, b, &journal{}, func(c *delivery.Config) { c.Send.MaxElapsed = units.Duration(time.Minute) })
+		f.Deliver(spans(0, 5, 0)...)
+		time.Sleep(50 * time.Second)
+		if s := l.Stats(); s.Waiting != 5 {
+			t.Errorf("early: %+v", s)
+		}
+		time.Sleep(time.Minute)
+		if s := l.Stats(); s.Dropped.Expired != 5 {
+			t.Errorf("late: %+v", s)
+		}
+		// The breaker still lets probes through.
+		f.Deliver(spans(5, 10, 0)...)
+		time.Sleep(3 * time.Minute)
+		if s := l.Stats(); s.Dropped.Expired != 10 {
+			t.Errorf("again: %+v", s)
+		}
+	})
+}
+
+func TestPartialSuccess(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := &backend{answer: func(_ context.Context, names []string) (delivery.Response, error) {
+			return delivery.Response{Rejected: 3, Message: "bad attributes"}, nil
+		}}
+		log := &journal{}
+		f, l := one(t, b, log, nil)
+		f.Deliver(spans(0, 10, 0)...)
+		err := l.ForceFlush(t.Context())
+		if want := "3 spans were lost: the backend rejected 3 of 10 spans: bad attributes"; err == nil || err.Error() != want {
+			t.Errorf("ForceFlush = %v, want %s", err, want)
+		}
+		if attempts, _ := b.tried(); attempts != 1 {
+			t.Errorf("%d attempts, want 1", attempts)
+		}
+		if s := l.Stats(); s.Sent != 7 || s.Rejected != 3 || s.Failed != 3 {
+			t.Errorf("stats = %+v", s)
+		}
+		if len(log.lines("bad attributes")) != 1 {
+			t.Error("the message is not logged")
+		}
+		accounted(t, l, b)
+	})
+}
+
+func TestPanic(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := &backend{answer: func(_ context.Context, names []string) (delivery.Response, error) {
+			if names[0] == "0" {
+				panic("oh")
+			}
+			return delivery.Response{}, nil
+		}}
+		f, l := one(t, b, &journal{}, nil)
+		f.Deliver(span("0", 0))
+		time.Sleep(2 * time.Second)
+		f.Deliver(span("1", 0))
+		time.Sleep(2 * time.Second)
+		if s := l.Stats(); s.Dropped.Refused != 1 || s.Sent != 1 {
+			t.Errorf("stats = %+v", s)
+		}
+	})
+}
+
+// An exporter of the SDK has one call at a time.
+func TestPlainIsNotConcurrent(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := &backend{answer: func(context.Context, []string) (delivery.Response, error) {
+			time.Sleep(time.Second)
+			return delivery.Response{}, nil
+		}}
+		f, _ := one(t, plain{b}, &journal{}, func(c *delivery.Config) { c.Batch.MaxSpans, c.Send.Workers = 1, 8 })
+		f.Deliver(spans(0, 20, 0)...)
+		time.Sleep(time.Minute)
+		if _, most := b.tried(); most != 1 {
+			t.Errorf("%d calls at once", most)
+		}
+		each(t, b, 0, 20)
+	})
+}
+
+// Lines that batch alike have one encoding, and still go their own ways.
+func TestSharedEncoding(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dead := &backend{answer: func(context.Context, []string) (delivery.Response, error) { return delivery.Response{}, errAway }}
+		alive, other := &backend{}, &backend{}
+		f := &delivery.Fan{}
+		var lines []*delivery.Line
+		for _, e := range []sdktrace.SpanExporter{dead, alive, plain{other}} {
+			lines = append(lines, f.Add(e, delivery.Defaults(), delivery.Settings{}))
+		}
+		f.Deliver(spans(0, 10, 0)...)
+		time.Sleep(2 * time.Second)
+		each(t, alive, 0, 10)
+		each(t, other, 0, 10)
+		synctest.Wait()
+		if dead.body() != alive.body() {
+			t.Error("the spans were encoded twice")
+		}
+		if err := lines[1].Shutdown(t.Context()); err != nil {
+			t.Error(err)
+		}
+		f.Deliver(spans(10, 20, 0)...)
+		time.Sleep(2 * time.Second)
+		each(t, other, 0, 20)
+		if s := lines[1].Stats(); s.Handed != 10 {
+			t.Errorf("a line that is shut down was handed spans: %+v", s)
+		}
+		if err := lines[2].Shutdown(t.Context()); err != nil {
+			t.Error(err)
+		}
+		err := lines[0].Shutdown(t.Context())
+		if err == nil || !strings.Contains(err.Error(), "20 spans were left behind") {
+			t.Errorf("Shutdown of the dead line = %v", err)
+		}
+		f.Deliver(span("late", 0))
+		if l := f.Add(other, delivery.Defaults(), delivery.Settings{}); l.Shutdown(t.Context()) != nil {
+			t.Error("a line cannot be added after all were shut down")
+		}
+	})
+}

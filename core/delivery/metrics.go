@@ -1,0 +1,130 @@
+package delivery
+
+import (
+	"context"
+	"errors"
+	"net"
+	"strconv"
+	"time"
+
+	"go.opentelemetry.io/otel"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/metric"
+	"go.opentelemetry.io/otel/metric/noop"
+	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
+	"go.opentelemetry.io/otel/semconv/v1.43.0/otelconv"
+)
+
+const scopeName = "github.com/riffletrace/riffle/core/delivery"
+
+// metrics are what a line measures of itself. What Stats counts is read when
+// metrics are collected, so that it costs nothing else.
+type metrics struct {
+	registration metric.Registration
+	duration     metric.Float64Histogram
+	succeeded    metric.MeasurementOption
+	failed       [TooLarge + 1]metric.MeasurementOption // by verdict
+}
+
+func newMetrics(l *Line, s Settings) *metrics {
+	attrs := []attribute.KeyValue{semconv.OTelComponentName(s.Name), semconv.OTelComponentTypeKey.String(s.Type)}
+	if host, port, err := net.SplitHostPort(s.Endpoint); err == nil {
+		attrs = append(attrs, semconv.ServerAddress(host))
+		if n, err := strconv.Atoi(port); err == nil {
+			attrs = append(attrs, semconv.ServerPort(n))
+		}
+	}
+	with := func(cause string) metric.MeasurementOption {
+		set := attrs
+		if cause != "" {
+			set = append(attrs[:len(attrs):len(attrs)], semconv.ErrorTypeKey.String(cause))
+		}
+		return metric.WithAttributeSet(attribute.NewSet(set...))
+	}
+	m := &metrics{
+		succeeded: with(""),
+		failed:    [...]metric.MeasurementOption{Refused: with("refused"), Retry: with("retry"), TooLarge: with("too_large")},
+	}
+	if err := m.register(l, s.MeterProvider.Meter(scopeName), with); err != nil {
+		otel.Handle(err)
+		m.duration = noop.Float64Histogram{}
+	}
+	return m
+}
+
+func (m *metrics) register(l *Line, meter metric.Meter, with func(cause string) metric.MeasurementOption) error {
+	var errs []error
+	keep := func(err error) { errs = append(errs, err) }
+	duration, err := otelconv.NewSDKExporterOperationDuration(meter)
+	keep(err)
+	exported, err := otelconv.NewSDKExporterSpanExportedObservable(meter)
+	keep(err)
+	inflight, err := otelconv.NewSDKExporterSpanInflightObservable(meter)
+	keep(err)
+	processed, err := otelconv.NewSDKProcessorSpanProcessedObservable(meter)
+	keep(err)
+	waiting, err := otelconv.NewSDKProcessorSpanQueueSize(meter)
+	keep(err)
+	bytes, err := meter.Int64ObservableGauge("riffle.exporter.queue.size", metric.WithUnit("By"), metric.WithDescription("What the queue of the exporter holds."))
+	keep(err)
+	capacity, err := meter.Int64ObservableGauge("riffle.exporter.queue.capacity", metric.WithUnit("By"), metric.WithDescription("What the queue of the exporter can hold."))
+	keep(err)
+	oldest, err := meter.Float64ObservableGauge("riffle.exporter.queue.oldest", metric.WithUnit("s"), metric.WithDescription("How long the first span that waits has waited."))
+	keep(err)
+	retried, err := meter.Int64ObservableCounter("riffle.exporter.retries", metric.WithUnit("{batch}"), metric.WithDescription("Attempts that failed and will be repeated."))
+	keep(err)
+	split, err := meter.Int64ObservableCounter("riffle.exporter.splits", metric.WithUnit("{batch}"), metric.WithDescription("Batches that were too large and were split."))
+	keep(err)
+	if err := errors.Join(errs...); err != nil {
+		return err
+	}
+	m.duration = duration.Inst()
+
+	rejected := with("rejected")
+	var lost [causes]metric.MeasurementOption
+	for c := range causes {
+		lost[c] = with(c.String())
+	}
+	m.registration, err = meter.RegisterCallback(func(_ context.Context, o metric.Observer) error {
+		s := l.Stats()
+		observe := func(i metric.Int64Observable, n uint64, with metric.MeasurementOption) {
+			o.ObserveInt64(i, int64(n), with)
+		}
+		observe(exported.Inst(), s.Sent, m.succeeded)
+		observe(exported.Inst(), s.Rejected, rejected)
+		for c, n := range [causes]uint64{
+			tooLarge: s.Dropped.TooLarge, refused: s.Dropped.Refused, poisoned: s.Dropped.Poisoned,
+			expired: s.Dropped.Expired, leftBehind: s.Dropped.LeftBehind,
+		} {
+			if cause(c) != queueFull {
+				observe(exported.Inst(), n, lost[c])
+			}
+		}
+		observe(inflight.Inst(), s.Sending, m.succeeded)
+		observe(processed.Inst(), s.Handed-s.Waiting-s.Dropped.QueueFull, m.succeeded)
+		observe(processed.Inst(), s.Dropped.QueueFull, lost[queueFull])
+		observe(waiting.Inst(), s.Waiting-min(s.Waiting, s.Sending), m.succeeded)
+		observe(retried, s.Retried, m.succeeded)
+		observe(split, s.Split, m.succeeded)
+		o.ObserveInt64(bytes, s.Bytes, m.succeeded)
+		o.ObserveInt64(capacity, int64(l.config.Queue.MaxBytes), m.succeeded)
+		o.ObserveFloat64(oldest, s.Oldest.Seconds(), m.succeeded)
+		return nil
+	}, exported.Inst(), inflight.Inst(), processed.Inst(), waiting.Inst(), bytes, capacity, oldest, retried, split)
+	return err
+}
+
+// attempted records one attempt.
+func (m *metrics) attempted(took time.Duration, err error) {
+	with := m.succeeded
+	if err != nil {
+		with = m.failed[classify(err).Verdict]
+	}
+	m.duration.Record(context.Background(), took.Seconds(), with)
+}
+
+func (m *metrics) close() {
+	if m.registration != nil {
+		_ = m.registration.Unregister() // there is nothing to do about it
+	}
+}

@@ -1,0 +1,121 @@
+package delivery
+
+import (
+	"sync/atomic"
+	"time"
+)
+
+// Stats counts what a line did with spans. Counters only grow. Each span that
+// was handed over is in exactly one of Sent, Rejected, the counters of Dropped,
+// and Waiting.
+type Stats struct {
+	// Handed counts spans handed over, Sent those the backend accepted, and
+	// Failed those that are lost: Rejected and all of Dropped.
+	Handed, Sent, Failed uint64
+	// Rejected counts spans that the backend took but said it refused.
+	Rejected uint64
+	// Dropped counts lost spans by cause.
+	Dropped Dropped
+
+	// Attempts counts attempts to send a batch, Retried those that failed so
+	// that the batch was kept, and Split batches that were too large.
+	Attempts, Retried, Split uint64
+
+	// Waiting counts spans that are queued or under way, and Sending those under
+	// way; Bytes is what they take of the queue, and Oldest how long the first of
+	// them waits.
+	Waiting, Sending uint64
+	Bytes            int64
+	Oldest           time.Duration
+	// Failing tells that the last batch was not accepted.
+	Failing bool
+}
+
+// Dropped counts lost spans by cause.
+type Dropped struct {
+	// QueueFull is for want of room, TooLarge a span that the backend finds too
+	// large by itself, Refused a batch the backend, or the exporter, wants in no
+	// case, Poisoned a batch that failed again and again while others were
+	// accepted, Expired one that failed for longer than max_elapsed, and
+	// LeftBehind what a shutdown had no time for.
+	QueueFull, TooLarge, Refused, Poisoned, Expired, LeftBehind uint64
+}
+
+// Total is the sum.
+func (d Dropped) Total() uint64 {
+	return d.QueueFull + d.TooLarge + d.Refused + d.Poisoned + d.Expired + d.LeftBehind
+}
+
+// cause is why spans were dropped, as metrics say it.
+type cause int
+
+const (
+	queueFull cause = iota
+	tooLarge
+	refused
+	poisoned
+	expired
+	leftBehind
+	causes // how many
+)
+
+func (c cause) String() string {
+	return [causes]string{"queue_full", "too_large", "refused", "poisoned", "expired", "left_behind"}[c]
+}
+
+type counts struct {
+	handed, sent, rejected   atomic.Uint64
+	attempts, retried, split atomic.Uint64
+	dropped                  [causes]atomic.Uint64
+	sending                  atomic.Int64
+}
+
+func (c *counts) lost() uint64 {
+	n := c.rejected.Load()
+	for i := range c.dropped {
+		n += c.dropped[i].Load()
+	}
+	return n
+}
+
+func (c *counts) waiting() uint64 {
+	done := c.sent.Load() + c.lost()
+	return c.handed.Load() - done // handed last: it is never less
+}
+
+// Stats returns a snapshot.
+func (l *Line) Stats() Stats {
+	c := &l.counts
+	s := Stats{
+		Sent:     c.sent.Load(),
+		Rejected: c.rejected.Load(),
+		Dropped: Dropped{
+			QueueFull:  c.dropped[queueFull].Load(),
+			TooLarge:   c.dropped[tooLarge].Load(),
+			Refused:    c.dropped[refused].Load(),
+			Poisoned:   c.dropped[poisoned].Load(),
+			Expired:    c.dropped[expired].Load(),
+			LeftBehind: c.dropped[leftBehind].Load(),
+		},
+		Attempts: c.attempts.Load(),
+		Retried:  c.retried.Load(),
+		Split:    c.split.Load(),
+		Sending:  uint64(max(c.sending.Load(), 0)),
+		Failing:  l.report.failing(),
+	}
+	s.Failed = s.Rejected + s.Dropped.Total()
+	s.Handed = c.handed.Load() // last: it is never less than the others
+	s.Waiting = s.Handed - s.Sent - s.Failed
+
+	oldest, ok := l.batcher.oldest()
+	l.mu.Lock()
+	s.Bytes = l.queue.size()
+	if queued := l.queue.oldest(); !queued.IsZero() && (!ok || queued.Before(oldest)) {
+		oldest, ok = queued, true
+	}
+	l.mu.Unlock()
+	if ok {
+		s.Oldest = time.Since(oldest)
+	}
+	return s
+}

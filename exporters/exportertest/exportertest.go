@@ -1,0 +1,127 @@
+// Package exportertest is the conformance suite for exporters. An author runs
+// it from a test of the exporter's package, under -race too:
+//
+//	func TestConformance(t *testing.T) {
+//		exportertest.Run(t, exportertest.Component(core.Use(file.Factory, "", file.Config{Path: path})))
+//	}
+//
+// Each failure names the rule that was broken and why there is such a rule. The
+// suite asks for no success: a backend that works, one that refuses and one that
+// never answers are all worth a run. Start backends before Run, not in what it
+// calls, and run no other test in parallel: the suite counts goroutines.
+package exportertest
+
+import (
+	"context"
+	"fmt"
+	"runtime/debug"
+	"testing"
+	"time"
+
+	"github.com/riffletrace/riffle/core"
+)
+
+// patience is how long what must be prompt may take, on a busy machine.
+var patience = 2 * time.Second
+
+// attempt is the deadline of a call that need not succeed.
+const attempt = 300 * time.Millisecond
+
+// Run checks the exporters that newExporter makes, a new one at each call, with
+// the same settings.
+func Run(t *testing.T, newExporter func(testing.TB) core.Exporter) {
+	t.Helper()
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			c.run(t, newExporter)
+		})
+	}
+}
+
+// Component makes the exporters of [Run] from an entry of the exporters list:
+// core.Use(Factory, "", Config{...}), or one of a registered type.
+func Component(c core.Component) func(testing.TB) core.Exporter {
+	return func(tb testing.TB) core.Exporter {
+		tb.Helper()
+		e, err := core.Exporters.Build(tb.Context(), core.Settings{ID: c.ID()}, c)
+		if err != nil {
+			tb.Fatalf("building exporter %q: %v", c.ID(), err)
+		}
+		return e
+	}
+}
+
+// testCase checks one rule.
+type testCase struct {
+	name string
+	rule string
+	// check reports what breaks the rule.
+	check func(*suite)
+}
+
+func (c testCase) run(tb testing.TB, newExporter func(testing.TB) core.Exporter) {
+	tb.Helper()
+	c.check(&suite{TB: tb, rule: c.rule, newExporter: newExporter})
+}
+
+// suite is what a case works with.
+type suite struct {
+	testing.TB
+	rule        string
+	newExporter func(testing.TB) core.Exporter
+}
+
+// exporter makes an exporter that is shut down when the case is over.
+func (s *suite) exporter() core.Exporter {
+	s.Helper()
+	e := s.newExporter(s.TB)
+	if e == nil {
+		s.Fatalf("newExporter returned nil")
+	}
+	s.Cleanup(func() {
+		s.prompt("Shutdown", attempt, func(ctx context.Context) { _ = e.Shutdown(ctx) })
+	})
+	return e
+}
+
+// broken fails the case and says why there is such a rule.
+func (s *suite) broken(format string, args ...any) {
+	s.Helper()
+	s.Errorf("%s\nrule: %s", fmt.Sprintf(format, args...), s.rule)
+}
+
+// prompt calls f with a context of that deadline and reports whether it
+// returned soon after it, without a panic.
+func (s *suite) prompt(what string, deadline time.Duration, f func(context.Context)) bool {
+	s.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), deadline)
+	defer cancel()
+	return s.within(what, deadline+patience, func() { f(ctx) })
+}
+
+// within calls f and reports whether it returned in time, without a panic.
+func (s *suite) within(what string, limit time.Duration, f func()) bool {
+	s.Helper()
+	panicked := make(chan string, 1)
+	go func() {
+		defer func() {
+			if p := recover(); p != nil {
+				panicked <- fmt.Sprintf("%v\n%s", p, debug.Stack())
+			}
+			close(panicked)
+		}()
+		f()
+	}()
+	timer := time.NewTimer(limit)
+	defer timer.Stop()
+	select {
+	case p, ok := <-panicked:
+		if ok {
+			s.broken("%s panicked: %s", what, p)
+		}
+		return !ok
+	case <-timer.C:
+		s.broken("%s did not return within %v", what, limit)
+		return false
+	}
+}

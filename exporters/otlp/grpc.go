@@ -1,0 +1,190 @@
+package otlp
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"sync"
+
+	"github.com/klauspost/compress/zstd"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/backoff"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/connectivity"
+	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/credentials/insecure"
+	_ "google.golang.org/grpc/encoding/gzip" // a backend may answer so
+	"google.golang.org/grpc/mem"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/status"
+
+	"github.com/riffletrace/riffle/core/delivery"
+	"github.com/riffletrace/riffle/exporters/internal/otlpclient"
+)
+
+const exportMethod = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
+
+// maxGRPCAnswer is a number that no server is likely to have as its own limit.
+const maxGRPCAnswer = maxAnswer + 7
+
+type grpcTransport struct {
+	client  *otlpclient.Client
+	headers metadata.MD
+	options []grpc.DialOption
+
+	mu   sync.Mutex
+	conn *grpcConn // nil: the next attempt connects
+}
+
+// grpcConn is a connection with the number of attempts that use it. One that is
+// retired is closed when there are none.
+type grpcConn struct {
+	*grpc.ClientConn
+	users   int
+	retired bool
+}
+
+func newGRPCTransport(c *otlpclient.Client) *grpcTransport {
+	creds := insecure.NewCredentials()
+	if c.TLS != nil {
+		creds = credentials.NewTLS(c.TLS)
+	}
+	t := &grpcTransport{
+		client:  c,
+		headers: metadata.New(c.Headers),
+		options: []grpc.DialOption{
+			grpc.WithTransportCredentials(creds),
+			grpc.WithUserAgent(userAgent()),
+			grpc.WithDisableServiceConfig(),
+			grpc.WithDisableRetry(), // the line does it
+			grpc.WithConnectParams(grpc.ConnectParams{Backoff: backoff.DefaultConfig, MinConnectTimeout: c.Timeout}),
+			grpc.WithDefaultCallOptions(grpc.ForceCodecV2(rawCodec{}), grpc.MaxCallRecvMsgSize(maxGRPCAnswer)),
+		},
+	}
+	if c.Compression != delivery.None {
+		// What is deprecated is the only way to send what is compressed already:
+		// the new one compresses, by an algorithm that all of the process shares.
+		t.options = append(t.options,
+			grpc.WithCompressor(compressed{c.Compression})) //nolint:staticcheck // see above
+	}
+	if c.Compression == delivery.Zstd {
+		t.options = append(t.options, grpc.WithDecompressor(unzstd{})) //nolint:staticcheck // likewise
+	}
+	return t
+}
+
+func (t *grpcTransport) send(ctx context.Context, body []byte) (delivery.Response, error) {
+	conn, err := t.acquire()
+	if err != nil {
+		return delivery.Response{}, err
+	}
+	var answer []byte
+	err = conn.Invoke(metadata.NewOutgoingContext(ctx, t.headers), exportMethod, body, &answer)
+	t.release(conn, err)
+	switch {
+	case err == nil:
+		return readResponse(answer), nil
+	case isAboutAnswer(err): // which accepts
+		return delivery.Response{}, nil
+	case ctx.Err() != nil && status.Code(err) != codes.DeadlineExceeded:
+		err = errors.Join(err, ctx.Err())
+		return delivery.Response{}, &delivery.Failure{Verdict: delivery.Retry, Err: err}
+	default:
+		return delivery.Response{}, otlpclient.GRPCFailure(err)
+	}
+}
+
+// acquire returns a connection that may work. gRPC fails calls on one that is
+// broken until it has found the time to repair it; a new one tries at once, so
+// that each attempt of a line is one.
+func (t *grpcTransport) acquire() (*grpcConn, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.conn == nil {
+		conn, err := grpc.NewClient(t.client.Address, t.options...)
+		if err != nil {
+			return nil, err
+		}
+		t.conn = &grpcConn{ClientConn: conn}
+	}
+	t.conn.users++
+	return t.conn, nil
+}
+
+func (t *grpcTransport) release(conn *grpcConn, err error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	conn.users--
+	// What does not answer may never again, on this connection.
+	hangs := status.Code(err) == codes.DeadlineExceeded
+	if err != nil && (hangs || conn.GetState() == connectivity.TransientFailure) {
+		conn.retired = true
+		if t.conn == conn {
+			t.conn = nil
+		}
+	}
+	if conn.retired && conn.users == 0 {
+		_ = conn.Close() // there is nothing to do about it
+	}
+}
+
+func (t *grpcTransport) close() error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.conn == nil {
+		return nil
+	}
+	conn := t.conn
+	t.conn = nil
+	return conn.Close()
+}
+
+// isAboutAnswer recognizes the error that gRPC makes of an answer that is
+// larger than maxGRPCAnswer. A server uses the same words, with its own limit, for a
+// request.
+func isAboutAnswer(err error) bool {
+	s := status.Convert(err)
+	return s.Code() == codes.ResourceExhausted &&
+		(strings.HasSuffix(s.Message(), fmt.Sprintf("vs. %d)", maxGRPCAnswer)) || strings.HasSuffix(s.Message(), fmt.Sprintf("than max %d", maxGRPCAnswer)))
+}
+
+// rawCodec sends and receives messages as bytes.
+type rawCodec struct{}
+
+func (rawCodec) Name() string { return "proto" }
+
+func (rawCodec) Marshal(v any) (mem.BufferSlice, error) {
+	return mem.BufferSlice{mem.SliceBuffer(v.([]byte))}, nil
+}
+
+func (rawCodec) Unmarshal(data mem.BufferSlice, v any) error {
+	*v.(*[]byte) = data.Materialize()
+	return nil
+}
+
+// compressed tells gRPC that messages are compressed.
+type compressed struct{ by delivery.Compression }
+
+func (c compressed) Type() string { return string(c.by) }
+
+func (compressed) Do(w io.Writer, p []byte) error {
+	_, err := w.Write(p)
+	return err
+}
+
+// unzstd reads answers of a backend that answers as it was asked. gRPC knows
+// gzip itself.
+type unzstd struct{}
+
+func (unzstd) Type() string { return string(delivery.Zstd) }
+
+func (unzstd) Do(r io.Reader) ([]byte, error) {
+	d, err := zstd.NewReader(r, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxMemory(1<<20))
+	if err != nil {
+		return nil, err
+	}
+	defer d.Close()
+	return io.ReadAll(io.LimitReader(d, maxGRPCAnswer+1))
+}
