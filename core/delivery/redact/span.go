@@ -92,7 +92,7 @@ func (r *Redactor) inLinks(links []sdktrace.Link) bool {
 
 func (r *Redactor) inSet(set *attribute.Set) bool {
 	for it := set.Iter(); it.Next(); {
-		if kv := it.Attribute(); r.inValue(kv.Value, r.about(kv.Key)) {
+		if kv := it.Attribute(); r.inValue(&kv.Value, r.about(kv.Key)) {
 			return true
 		}
 	}
