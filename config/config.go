@@ -132,9 +132,9 @@ func defaults(app string) section {
 		ServiceNamespace: &app,
 		RemoteParent:     &watch,
 		Propagators:      []string{"tracecontext", "baggage"},
-		DecisionWait:     pointer(core.DefaultDecisionWait),
-		DecisionMemory:   decisionMemory{Traces: pointer(core.DefaultDecisionTraces), Age: pointer(core.DefaultDecisionAge)},
-		MaxBytes:         pointer(core.DefaultMaxBytes),
+		DecisionWait:     new(core.DefaultDecisionWait),
+		DecisionMemory:   decisionMemory{Traces: new(core.DefaultDecisionTraces), Age: new(core.DefaultDecisionAge)},
+		MaxBytes:         new(core.DefaultMaxBytes),
 		// MaxTraceBytes has none: core's depends on MaxBytes.
 	}
 }
@@ -518,8 +518,6 @@ func listed(list string, entries []*node, at []int) string {
 	}
 	return strings.Join(names, " and ")
 }
-
-func pointer[T any](v T) *T { return &v }
 
 func value[T any](p *T) T {
 	if p == nil {

@@ -32,7 +32,7 @@ func (c *collector) ExportSpans(_ context.Context, spans []sdktrace.ReadOnlySpan
 	return nil
 }
 
-func (c *collector) Shutdown(context.Context) error { return nil }
+func (*collector) Shutdown(context.Context) error { return nil }
 
 func (c *collector) byName() map[string]sdktrace.ReadOnlySpan {
 	c.mu.Lock()

@@ -125,16 +125,16 @@ type traceEntry struct {
 	asking  atomic.Bool
 }
 
-func (e *startEntry) ask(p StartParameters) (a Answer) {
+func (e *startEntry) ask(p *StartParameters) (a Answer) {
 	if e.guard.isOff() || !e.matches(p.Name, p.Kind, p.Attributes) {
 		return Answer{}
 	}
 	defer e.guard.rescue(&a)
 	if !e.guard.timesThis() {
-		return e.sampler.SampleStart(p)
+		return e.sampler.SampleStart(*p)
 	}
 	start := time.Now()
-	a = e.sampler.SampleStart(p)
+	a = e.sampler.SampleStart(*p)
 	e.guard.took(time.Since(start))
 	return a
 }

@@ -116,10 +116,9 @@ func (es ConfigErrors) Sorted() error {
 // SplitPosition takes "file:line:col" apart; line and column are 0 if s has
 // none.
 func SplitPosition(s string) (file string, line, col int) {
-	file, line, col = s, 0, 0
 	rest, last, ok := cutLast(s)
 	if !ok {
-		return file, 0, 0
+		return s, 0, 0
 	}
 	if r, l, ok := cutLast(rest); ok {
 		return r, l, last

@@ -36,8 +36,8 @@ func (s tenants) SampleStart(p core.StartParameters) core.Answer {
 	return core.Abstain()
 }
 
-func (s tenants) Description() string   { return fmt.Sprintf("%d tenants", len(s)) }
-func (s tenants) Keys() []attribute.Key { return []attribute.Key{"tenant"} }
+func (s tenants) Description() string { return fmt.Sprintf("%d tenants", len(s)) }
+func (tenants) Keys() []attribute.Key { return []attribute.Key{"tenant"} }
 
 var Tenant = core.NewFactory("tenant", TenantConfig{}, func(_ context.Context, _ core.Settings, c TenantConfig) (core.Sampler, error) {
 	s := tenants{}

@@ -3,6 +3,7 @@ package core
 import (
 	"context"
 	"encoding/binary"
+	"slices"
 	"time"
 
 	"go.opentelemetry.io/otel/attribute"
@@ -87,7 +88,7 @@ func (x *explainer) start(c Case) {
 		}
 		a, asked := Answer{}, e.matches(c.Name, c.Kind, c.Attributes)
 		if asked {
-			a = e.ask(params)
+			a = e.ask(&params)
 		}
 		x.step("start", &e.entry, e.sampler, a, asked)
 		if a.verdict == abstain {
@@ -187,7 +188,7 @@ func (c Case) span() sdktrace.ReadOnlySpan {
 		SpanContext: trace.NewSpanContext(trace.SpanContextConfig{TraceID: id, SpanID: trace.SpanID{7: 1}}),
 		StartTime:   end.Add(-c.Duration),
 		EndTime:     end,
-		Attributes:  append(c.Attributes[:len(c.Attributes):len(c.Attributes)], c.Late...),
+		Attributes:  append(slices.Clip(c.Attributes), c.Late...),
 		Status:      c.Status,
 	}.Snapshot()
 }

@@ -337,7 +337,7 @@ func typeName(t reflect.Type) string {
 	if t.Kind() == reflect.Pointer {
 		return typeName(t.Elem())
 	}
-	if n, ok := reflect.Zero(t).Interface().(interface{ ConfigType() string }); ok {
+	if n, ok := reflect.TypeAssert[interface{ ConfigType() string }](reflect.Zero(t)); ok {
 		return n.ConfigType()
 	}
 	switch {
@@ -371,7 +371,7 @@ func defaultText(v reflect.Value) string {
 	if v.Kind() == reflect.Pointer {
 		return defaultText(v.Elem())
 	}
-	if m, ok := v.Interface().(encoding.TextMarshaler); ok {
+	if m, ok := reflect.TypeAssert[encoding.TextMarshaler](v); ok {
 		if b, err := m.MarshalText(); err == nil {
 			return string(b)
 		}

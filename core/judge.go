@@ -30,7 +30,7 @@ type judge struct {
 	progress chan struct{} // closed, and replaced, after every batch
 
 	signal chan struct{}
-	life   context.Context // ends with the judge
+	life   context.Context //nolint:containedctx // ends with the judge
 	stop   context.CancelFunc
 	done   sync.WaitGroup
 }
@@ -141,7 +141,7 @@ func (j *judge) open(r request) (c caseFile, ok bool) {
 }
 
 // ask asks one sampler about the traces of a batch that its match selects.
-func (j *judge) ask(ctx context.Context, e *traceEntry, batch []caseFile) []Answer {
+func (*judge) ask(ctx context.Context, e *traceEntry, batch []caseFile) []Answer {
 	answers := make([]Answer, len(batch))
 	var traces []Trace
 	var places []int

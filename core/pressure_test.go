@@ -101,7 +101,7 @@ func TestPressure(t *testing.T) {
 	}
 	var errors, slowest, highest float64
 	type request struct {
-		ctx  context.Context
+		ctx  context.Context //nolint:containedctx // the request's own
 		root trace.Span
 	}
 	requests := make([]request, open)
@@ -157,7 +157,7 @@ func heapOfOpenSpans(t *testing.T, n int) int64 {
 	before := liveHeap()
 	contexts := make([]context.Context, n)
 	for i := range contexts {
-		contexts[i], _ = floor.Tracer("test").Start(t.Context(), "root")
+		contexts[i], _ = floor.Tracer("test").Start(t.Context(), "root") //nolint:fatcontext // each stands alone
 	}
 	after := liveHeap()
 	runtime.KeepAlive(contexts)

@@ -105,7 +105,7 @@ type TraceSampler interface {
 type StartParameters struct {
 	// ParentContext is the context the span is started in; never nil. It is for
 	// values such as baggage.
-	ParentContext context.Context
+	ParentContext context.Context //nolint:containedctx // as in the SDK's parameters
 	Name          string
 	Kind          trace.SpanKind
 	Attributes    []attribute.KeyValue

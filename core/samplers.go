@@ -123,13 +123,13 @@ func needsMatch(s Sampler) bool {
 func (l *samplerList) number(n *names) {
 	n.number("")
 	for _, e := range l.start {
-		e.entry.number = n.number(e.name)
+		e.number = n.number(e.name)
 	}
 	for _, e := range l.end {
-		e.entry.number = n.number(e.name)
+		e.number = n.number(e.name)
 	}
 	for _, e := range l.traces {
-		e.entry.number = n.number(e.name)
+		e.number = n.number(e.name)
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"crypto/cipher"
 	"crypto/rand"
 	"encoding/binary"
+	"slices"
 	"strings"
 	"sync/atomic"
 
@@ -95,7 +96,8 @@ func (r *startRules) sample(p sdktrace.SamplingParameters) sdktrace.SamplingResu
 		}
 		return sdktrace.SamplingResult{Decision: decision, Tracestate: parent.TraceState()}
 	}
-	d := r.decide(p, parent)
+	var d startDecision
+	r.decide(&d, &p, parent)
 	if !d.selected {
 		return sdktrace.SamplingResult{Decision: sdktrace.Drop, Tracestate: d.state}
 	}
@@ -111,26 +113,26 @@ func (d *startDecision) attributes() []attribute.KeyValue {
 	case len(d.attrs) == 0:
 		return d.by.attrs
 	default:
-		return append(d.attrs[:len(d.attrs):len(d.attrs)], d.by.attrs...)
+		return append(slices.Clip(d.attrs), d.by.attrs...)
 	}
 }
 
 // decide decides about a local root.
-func (r *startRules) decide(p sdktrace.SamplingParameters, parent trace.SpanContext) (d startDecision) {
+func (r *startRules) decide(d *startDecision, p *sdktrace.SamplingParameters, parent trace.SpanContext) {
 	switch {
 	case !parent.IsValid():
-		d = r.root(p, traceIDRandomness(p.TraceID), trace.TraceState{})
+		d.randomness = traceIDRandomness(p.TraceID)
+		r.root(d, p)
 	case r.remote == Ignore:
-		d = r.ignored(p, parent)
+		r.ignored(d, p, parent)
 	default:
-		d = r.watched(p, parent)
+		r.watched(d, p, parent)
 	}
 	if c := &r.counts[p.TraceID[15]%shardCount]; d.verdict == drop {
 		c.dropped.Add(1)
 	} else {
 		c.started.Add(1)
 	}
-	return d
 }
 
 // counted returns how many local roots a rule dropped, and how many not.
@@ -143,44 +145,42 @@ func (r *startRules) counted() (started, dropped uint64) {
 }
 
 // root asks the samplers in turn; the first that does not abstain decides.
-// state is the tracestate without a threshold.
-func (r *startRules) root(p sdktrace.SamplingParameters, randomness uint64, state trace.TraceState) startDecision {
-	d := startDecision{randomness: randomness, state: state}
+// d has the randomness, and the tracestate without a threshold.
+func (r *startRules) root(d *startDecision, p *sdktrace.SamplingParameters) {
 	if len(r.samplers) > 0 {
 		params := startParameters(p)
 		for _, e := range r.samplers {
-			a := e.ask(params)
+			a := e.ask(&params)
 			if a.verdict == abstain {
 				continue
 			}
 			d.by, d.attrs = e, a.Attributes
 			if a.verdict == drop {
 				d.verdict = drop
-				return d
+				return
 			}
-			d.verdict, d.threshold, d.selected = threshold, a.threshold, a.selects(randomness)
+			d.verdict, d.threshold, d.selected = threshold, a.threshold, a.selects(d.randomness)
 			if d.selected {
-				d.state = e.state(state, a.threshold)
+				d.state = e.state(d.state, a.threshold)
 			}
-			return d
+			return
 		}
 	}
 	d.selected = true // T=0
-	if state.Len() == 0 {
+	if d.state.Len() == 0 {
 		d.state = keepAll
 	} else {
-		d.state = withThreshold(state, Always)
+		d.state = withThreshold(d.state, Always)
 	}
-	return d
 }
 
 // watched follows the decision of a remote parent, unless a drop rule speaks.
-func (r *startRules) watched(p sdktrace.SamplingParameters, parent trace.SpanContext) startDecision {
-	d := startDecision{verdict: threshold, randomness: Randomness(parent), threshold: Never, state: parent.TraceState()}
+func (r *startRules) watched(d *startDecision, p *sdktrace.SamplingParameters, parent trace.SpanContext) {
+	d.verdict, d.randomness, d.threshold, d.state = threshold, Randomness(parent), Never, parent.TraceState()
 	d.follow = r.remote == Follow
 	if !d.follow && r.drops(p) || d.follow && !parent.IsSampled() {
 		d.verdict, d.state = drop, withoutThreshold(d.state)
-		return d
+		return
 	}
 	if d.selected = parent.IsSampled(); d.selected {
 		d.threshold = ThresholdOf(parent)
@@ -188,26 +188,25 @@ func (r *startRules) watched(p sdktrace.SamplingParameters, parent trace.SpanCon
 	if d.threshold == Never || d.threshold == Unknown {
 		d.state = withoutThreshold(d.state)
 	}
-	return d
 }
 
 // ignored treats the span as the root of a trace whose randomness no client
 // chooses.
-func (r *startRules) ignored(p sdktrace.SamplingParameters, parent trace.SpanContext) startDecision {
-	var hash [16]byte
-	r.secret.Encrypt(hash[:], p.TraceID[:])
-	randomness := binary.BigEndian.Uint64(hash[:8]) & randomnessMask
-	state := insertOT(parent.TraceState(), otEntry{th: Unknown, rv: randomness, hasRV: true})
-	return r.root(p, randomness, state)
+func (r *startRules) ignored(d *startDecision, p *sdktrace.SamplingParameters, parent trace.SpanContext) {
+	hash := p.TraceID
+	r.secret.Encrypt(hash[:], hash[:])
+	d.randomness = binary.BigEndian.Uint64(hash[:8]) & randomnessMask
+	d.state = insertOT(parent.TraceState(), otEntry{th: Unknown, rv: d.randomness, hasRV: true})
+	r.root(d, p)
 }
 
-func (r *startRules) drops(p sdktrace.SamplingParameters) bool {
+func (r *startRules) drops(p *sdktrace.SamplingParameters) bool {
 	if len(r.droppers) == 0 {
 		return false
 	}
 	params := startParameters(p)
 	for _, e := range r.droppers {
-		if e.ask(params).verdict == drop {
+		if e.ask(&params).verdict == drop {
 			return true
 		}
 	}
@@ -253,7 +252,7 @@ func withoutThreshold(ts trace.TraceState) trace.TraceState {
 	return withThreshold(ts, Unknown)
 }
 
-func startParameters(p sdktrace.SamplingParameters) StartParameters {
+func startParameters(p *sdktrace.SamplingParameters) StartParameters {
 	return StartParameters{
 		ParentContext: p.ParentContext,
 		Name:          p.Name,

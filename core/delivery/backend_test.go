@@ -37,7 +37,7 @@ type backend struct {
 	shut     int
 }
 
-func (b *backend) Compression() delivery.Compression { return delivery.None }
+func (*backend) Compression() delivery.Compression { return delivery.None }
 
 func (b *backend) ExportRequest(ctx context.Context, r delivery.Request) (delivery.Response, error) {
 	spans, err := otlp.Decode(r.Body)
@@ -78,7 +78,7 @@ func (b *backend) take(ctx context.Context, body []byte, spans []sdktrace.ReadOn
 	return resp, err
 }
 
-func (b *backend) ExportSpans(context.Context, []sdktrace.ReadOnlySpan) error {
+func (*backend) ExportSpans(context.Context, []sdktrace.ReadOnlySpan) error {
 	panic("it takes requests")
 }
 

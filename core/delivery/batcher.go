@@ -99,7 +99,7 @@ func (b *batcher) deliver(spans []sdktrace.ReadOnlySpan) {
 	room := b.room()
 	for i, s := range spans {
 		size := int64(bytesPerSpan)
-		if b.bytes > room/8 {
+		if b.bytes > room/8 && b.bytes < room {
 			// The goroutine lags, so that the guess begins to matter.
 			size = int64(otlp.EstimateSize(s))
 		}
@@ -234,8 +234,7 @@ func (b *batcher) oldest() (born time.Time, ok bool) {
 func (b *batcher) process(c *chunk) {
 	// What filters and redacts spans has its place here: before they are
 	// measured and encoded.
-	var first int
-	var size, limit = 0, int(b.config.MaxBytes)
+	first, size, limit := 0, 0, int(b.config.MaxBytes)
 	for i, s := range c.spans {
 		n := otlp.EstimateSize(s)
 		if i > first && size+n > limit {

@@ -83,7 +83,7 @@ func TestForceFlushHurries(t *testing.T) {
 			if back.Load() {
 				return delivery.Response{}, nil
 			}
-			return delivery.Response{}, &delivery.Failure{Verdict: delivery.Retry, After: 10 * time.Minute, Err: errors.New("503")}
+			return delivery.Response{}, &delivery.ExportError{Verdict: delivery.Retry, After: 10 * time.Minute, Err: errors.New("503")}
 		}}
 		f, l := one(t, b, &journal{}, func(c *delivery.Config) { c.Batch.MaxSpans = 1 })
 		f.Deliver(spans(0, 10, 0)...)
@@ -107,20 +107,28 @@ func TestShutdown(t *testing.T) {
 		within   time.Duration
 	}{
 		{"accepted", nil, -1, "", 0},
-		{"away without a deadline", func(context.Context, []string) (delivery.Response, error) { return delivery.Response{}, errAway },
-			-1, "10 spans were left behind: nobody there", 0},
-		{"away", func(context.Context, []string) (delivery.Response, error) { return delivery.Response{}, errAway },
-			5 * time.Second, "10 spans were left behind: context deadline exceeded: nobody there", 5 * time.Second},
-		{"done already", func(ctx context.Context, _ []string) (delivery.Response, error) {
-			<-ctx.Done()
-			return delivery.Response{}, ctx.Err()
+		{
+			"away without a deadline", func(context.Context, []string) (delivery.Response, error) { return delivery.Response{}, errAway },
+			-1, "10 spans were left behind: nobody there", 0,
 		},
-			0, "10 spans were left behind: context deadline exceeded", 0},
-		{"ignores its context", func(context.Context, []string) (delivery.Response, error) {
-			<-ignores
-			return delivery.Response{}, errAway
+		{
+			"away", func(context.Context, []string) (delivery.Response, error) { return delivery.Response{}, errAway },
+			5 * time.Second, "10 spans were left behind: context deadline exceeded: nobody there", 5 * time.Second,
 		},
-			5 * time.Second, "shutting down the exporter: it ignores its context: context deadline exceeded", 7 * time.Second},
+		{
+			"done already", func(ctx context.Context, _ []string) (delivery.Response, error) {
+				<-ctx.Done()
+				return delivery.Response{}, ctx.Err()
+			},
+			0, "10 spans were left behind: context deadline exceeded", 0,
+		},
+		{
+			"ignores its context", func(context.Context, []string) (delivery.Response, error) {
+				<-ignores
+				return delivery.Response{}, errAway
+			},
+			5 * time.Second, "shutting down the exporter: it ignores its context: context deadline exceeded", 7 * time.Second,
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -197,7 +205,7 @@ func TestConcurrentSafe(t *testing.T) {
 		case 1:
 			return delivery.Response{}, errors.New("bad request")
 		case 2:
-			return delivery.Response{}, &delivery.Failure{Verdict: delivery.TooLarge, Err: errors.New("413")}
+			return delivery.Response{}, &delivery.ExportError{Verdict: delivery.TooLarge, Err: errors.New("413")}
 		case 3:
 			return delivery.Response{Rejected: int64(rand.N(len(names) + 1))}, nil
 		default:

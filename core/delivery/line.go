@@ -23,7 +23,7 @@ const exitGrace = time.Second
 
 // Line takes spans to one exporter. [Fan.Add] starts it.
 //
-// An error of the exporter that is no [Failure] means another attempt if it is
+// An error of the exporter that is no [ExportError] means another attempt if it is
 // one of the network, of a name that is not found, or of a deadline. Any other
 // one drops the batch: an exporter of the SDK has made its own attempts by then.
 // An exporter that is no [RequestExporter] has one call at a time.
@@ -307,7 +307,7 @@ func (l *Line) take() *batch {
 }
 
 // kept takes a batch back that failed for now.
-func (l *Line) kept(b *batch, f *Failure) {
+func (l *Line) kept(b *batch, f *ExportError) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	now := time.Now()
@@ -328,7 +328,7 @@ func (l *Line) kept(b *batch, f *Failure) {
 }
 
 // unanswered notes that the backend may not be there.
-func (l *Line) unanswered(b *batch, f *Failure) {
+func (l *Line) unanswered(b *batch, f *ExportError) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.breaker.failed(time.Now(), b.probe, f.After)

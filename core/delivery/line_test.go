@@ -21,7 +21,7 @@ import (
 	"github.com/riffletrace/riffle/core/units"
 )
 
-var errAway = &delivery.Failure{Verdict: delivery.Retry, Err: errors.New("nobody there")}
+var errAway = &delivery.ExportError{Verdict: delivery.Retry, Err: errors.New("nobody there")}
 
 func TestBatches(t *testing.T) {
 	tests := []struct {
@@ -231,7 +231,7 @@ func TestTooLarge(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				b := &backend{answer: func(_ context.Context, names []string) (delivery.Response, error) {
 					if len(names) > 7 || slices.Contains(names, "13") {
-						return delivery.Response{}, &delivery.Failure{Verdict: delivery.TooLarge, Err: errors.New("413 too large")}
+						return delivery.Response{}, &delivery.ExportError{Verdict: delivery.TooLarge, Err: errors.New("413 too large")}
 					}
 					return delivery.Response{}, nil
 				}}
@@ -263,11 +263,11 @@ func TestTooLarge(t *testing.T) {
 func TestPoison(t *testing.T) {
 	for _, tt := range []struct {
 		name    string
-		failure *delivery.Failure
+		failure *delivery.ExportError
 		dropped bool
 	}{
 		{"poison", errAway, true},
-		{"busy", &delivery.Failure{Verdict: delivery.Retry, Throttled: true, Err: errors.New("slow down")}, false},
+		{"busy", &delivery.ExportError{Verdict: delivery.Retry, Throttled: true, Err: errors.New("slow down")}, false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -334,7 +334,7 @@ func TestVerdicts(t *testing.T) {
 		err  error
 		want func(delivery.Stats) bool
 	}{
-		{"refused", &delivery.Failure{Err: errors.New("400")}, func(s delivery.Stats) bool { return s.Dropped.Refused == 3 }},
+		{"refused", &delivery.ExportError{Err: errors.New("400")}, func(s delivery.Stats) bool { return s.Dropped.Refused == 3 }},
 		{"unknown", errors.New("?"), func(s delivery.Stats) bool { return s.Dropped.Refused == 3 }},
 		{"wrapped failure", fmt.Errorf("sending: %w", errAway), func(s delivery.Stats) bool { return s.Waiting == 3 }},
 		{"connection refused", &net.OpError{Op: "dial", Err: os.NewSyscallError("connect", syscall.ECONNREFUSED)}, waits},
@@ -375,7 +375,7 @@ func TestRetryAfter(t *testing.T) {
 				b.mu.Lock()
 				defer b.mu.Unlock()
 				if times = append(times, time.Now()); len(times) == 1 {
-					return delivery.Response{}, &delivery.Failure{Verdict: delivery.Retry, After: tt.asked, Err: errors.New("503")}
+					return delivery.Response{}, &delivery.ExportError{Verdict: delivery.Retry, After: tt.asked, Err: errors.New("503")}
 				}
 				return delivery.Response{}, nil
 			}
@@ -416,7 +416,7 @@ func TestMaxElapsed(t *testing.T) {
 
 func TestPartialSuccess(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := &backend{answer: func(_ context.Context, names []string) (delivery.Response, error) {
+		b := &backend{answer: func(context.Context, []string) (delivery.Response, error) {
 			return delivery.Response{Rejected: 3, Message: "bad attributes"}, nil
 		}}
 		log := &journal{}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"slices"
 	"strconv"
 	"time"
 
@@ -37,7 +38,7 @@ func newMetrics(l *Line, s Settings) *metrics {
 	with := func(cause string) metric.MeasurementOption {
 		set := attrs
 		if cause != "" {
-			set = append(attrs[:len(attrs):len(attrs)], semconv.ErrorTypeKey.String(cause))
+			set = append(slices.Clip(attrs), semconv.ErrorTypeKey.String(cause))
 		}
 		return metric.WithAttributeSet(attribute.NewSet(set...))
 	}

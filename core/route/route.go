@@ -15,7 +15,6 @@ package route
 
 import (
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 )
@@ -23,7 +22,22 @@ import (
 // Table finds values by pattern. The zero value is empty and ready. Lookup is
 // safe for concurrent use once everything is added.
 type Table[V any] struct {
-	methods map[string]*node[V] // "" is any method
+	// methods are sorted; there are few, so that a walk beats a map.
+	methods []method[V]
+}
+
+type method[V any] struct {
+	name string // "" is any method
+	root *node[V]
+}
+
+func (t *Table[V]) method(name string) *node[V] {
+	for i := range t.methods {
+		if t.methods[i].name == name {
+			return t.methods[i].root
+		}
+	}
+	return nil
 }
 
 // node stands for the segments that lead to it.
@@ -63,12 +77,12 @@ func (t *Table[V]) Add(text string, value V) error {
 	if err != nil {
 		return err
 	}
-	for _, method := range slices.Sorted(maps.Keys(t.methods)) {
-		common, r, ok := relateMethods(p.method, method)
+	for _, other := range t.methods {
+		common, r, ok := relateMethods(p.method, other.name)
 		if !ok {
 			continue
 		}
-		if c := t.methods[method].clash(p.segments, r); c != nil {
+		if c := other.root.clash(p.segments, r); c != nil {
 			return &ConflictError{
 				Pattern: text,
 				Other:   c.with.pattern,
@@ -77,13 +91,11 @@ func (t *Table[V]) Add(text string, value V) error {
 			}
 		}
 	}
-	if t.methods == nil {
-		t.methods = make(map[string]*node[V])
-	}
-	root := t.methods[p.method]
+	root := t.method(p.method)
 	if root == nil {
 		root = new(node[V])
-		t.methods[p.method] = root
+		t.methods = append(t.methods, method[V]{p.method, root})
+		slices.SortFunc(t.methods, func(a, b method[V]) int { return strings.Compare(a.name, b.name) })
 	}
 	root.add(p.segments, &leaf[V]{text, value})
 	return nil
@@ -132,13 +144,13 @@ func (t *Table[V]) Lookup(method, path string) (value V, ok bool) {
 	}
 	var l *leaf[V]
 	if method != "" {
-		l = t.methods[method].find(path)
+		l = t.method(method).find(path)
 		if l == nil && method == "HEAD" {
-			l = t.methods["GET"].find(path)
+			l = t.method("GET").find(path)
 		}
 	}
 	if l == nil {
-		l = t.methods[""].find(path)
+		l = t.method("").find(path)
 	}
 	if l == nil {
 		return value, false

@@ -42,17 +42,7 @@ type settings struct {
 // build makes either exporter, and shuts it down after the test.
 func build(t *testing.T, protocol string, s settings) core.Exporter {
 	t.Helper()
-	var entry core.Component
-	if protocol == "grpc" {
-		entry = core.Use(sdk.GRPC, "", sdk.GRPCConfig{
-			Endpoint: s.endpoint, Insecure: s.insecure, Headers: s.headers, Compression: s.compression, TLS: s.tls,
-		})
-	} else {
-		entry = core.Use(sdk.HTTP, "", sdk.HTTPConfig{
-			Endpoint: s.endpoint, Insecure: s.insecure, Headers: s.headers, Compression: s.compression, TLS: s.tls,
-		})
-	}
-	e, err := core.Exporters.Build(t.Context(), core.Settings{}, entry)
+	e, err := core.Exporters.Build(t.Context(), core.Settings{}, entry(protocol, s))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -62,6 +52,17 @@ func build(t *testing.T, protocol string, s settings) core.Exporter {
 		}
 	})
 	return e
+}
+
+func entry(protocol string, s settings) core.Component {
+	if protocol == "grpc" {
+		return core.Use(sdk.GRPC, "", sdk.GRPCConfig{
+			Endpoint: s.endpoint, Insecure: s.insecure, Headers: s.headers, Compression: s.compression, TLS: s.tls,
+		})
+	}
+	return core.Use(sdk.HTTP, "", sdk.HTTPConfig{
+		Endpoint: s.endpoint, Insecure: s.insecure, Headers: s.headers, Compression: s.compression, TLS: s.tls,
+	})
 }
 
 func receiver(t *testing.T, protocol string, cfg *tls.Config) *otlptest.Receiver {

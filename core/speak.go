@@ -1,0 +1,103 @@
+package core
+
+import (
+	"math/bits"
+
+	"go.opentelemetry.io/otel/trace"
+)
+
+// unanswered are the end samplers to ask about a span of the trace.
+func (b *buffer) unanswered(st *traceState) uint64 {
+	if st.least == Always || st.discard || st.follows {
+		return 0
+	}
+	return (1<<len(b.end) - 1) &^ st.answered
+}
+
+// askEnd asks end samplers about a span, without a lock, and files what they
+// say. It reports whether no more needs to be said.
+func (b *buffer) askEnd(st *traceState, id trace.TraceID, ask uint64, p EndParameters) (done bool) {
+	for ; ask != 0; ask &= ask - 1 {
+		e := b.end[bits.TrailingZeros64(ask)]
+		a := e.ask(p)
+		if a.verdict != threshold {
+			continue
+		}
+		sh := b.shard(id)
+		sh.mu.Lock()
+		if st.id == id && st.answered&e.bit == 0 {
+			st.answered |= e.bit
+			b.speak(st, a.threshold, e.limited(a.threshold), e.rank, e.number)
+		}
+		done = st.id != id || st.least == Always
+		sh.mu.Unlock()
+		if done {
+			return true
+		}
+	}
+	return false
+}
+
+// speak files the threshold t that somebody other than the start has for the
+// trace. What is compared is no less than limit, and no less than the pressure
+// threshold, because traces below that are gone.
+func (b *buffer) speak(st *traceState, t, limit Threshold, rank, by int32) {
+	if st.discard || st.follows {
+		return
+	}
+	st.pressure = max(st.pressure, b.pressure())
+	compared := max(limit, st.pressure)
+	if t != Unknown {
+		compared = max(compared, t)
+		t = compared
+	}
+	if compared.Selects(st.randomness) {
+		st.kept, st.spoken = true, true
+	}
+	st.lower(t, rank, by)
+}
+
+// startSpoke files what the start decided.
+func (*buffer) startSpoke(st *traceState, d *startDecision) {
+	st.kept = st.kept || d.selected && !st.discard
+	var by int32
+	if d.by != nil {
+		by = d.by.number
+	}
+	st.lower(d.threshold, startRank, by)
+}
+
+// lower takes t into the running minimum. On a tie the one that comes first
+// in the list has spoken it.
+func (st *traceState) lower(t Threshold, rank, by int32) {
+	least := Least(st.least, t)
+	if least == st.least && (least != t || rank >= st.byRank) {
+		return
+	}
+	st.least, st.by, st.byRank = least, by, rank
+}
+
+// Ranks that are no place in the list.
+const (
+	startRank = -1      // of what decided at the start
+	unranked  = 1 << 30 // of a threshold that nobody spoke
+)
+
+// keep is [Provider.Keep].
+func (b *buffer) keep(id trace.TraceID, t Threshold, reason string) bool {
+	sh := b.shard(id)
+	sh.mu.Lock()
+	st := sh.state(id)
+	if st == nil || st.discard {
+		sh.mu.Unlock()
+		return false
+	}
+	b.speak(st, t, Always, unranked-1, b.names.number(reason))
+	var out handOver
+	if !st.decided && b.streams(st) {
+		out = b.stream(sh, st, nil)
+	}
+	sh.mu.Unlock()
+	b.handOver(out)
+	return true
+}
