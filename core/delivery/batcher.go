@@ -254,8 +254,14 @@ func (b *batcher) dispatch(c *chunk, spans []sdktrace.ReadOnlySpan, size int) {
 		bytes       []byte
 	}
 	var bodies []body
+	oldest := spans[0].EndTime()
+	for _, s := range spans[1:] {
+		if end := s.EndTime(); end.Before(oldest) {
+			oldest = end
+		}
+	}
 	for _, l := range c.lines {
-		batch := &batch{count: len(spans), born: c.born}
+		batch := &batch{count: len(spans), born: c.born, oldest: oldest}
 		if l.requests == nil {
 			batch.spans, batch.size = slices.Clone(spans), int64(size)
 			l.put(batch, c.behind)
