@@ -41,8 +41,14 @@ interop: ## the tests against real backends, which they start themselves
 	go test -count 1 -run Interop -v ./...
 
 .PHONY: soak
-soak: ## the demo with many requests under the race detector
+soak: ## the demo with many requests under the race detector, and the sampling engine over many seeds
 	go run -race ./cmd/riffle demo --requests 100000
+	go test -count 1 -timeout 30m -run '^TestOracle$$' ./core -seeds 50000
+	go test -count 1 -timeout 30m -run '^TestUnbiased$$' ./core -seeds 1000
+
+.PHONY: mutants
+mutants: ## the sampling engine broken on purpose, which its tests must notice
+	RIFFLE_MUTANTS=1 go test -count 1 -timeout 30m -v -run '^TestMutants$$' ./core
 
 .PHONY: vulnerabilities
 vulnerabilities: ## known vulnerabilities in what riffle calls; asks the Go project's database

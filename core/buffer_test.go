@@ -14,7 +14,6 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/riffletrace/riffle/core"
-	"github.com/riffletrace/riffle/core/match"
 	"github.com/riffletrace/riffle/samplers/ratio"
 )
 
@@ -435,35 +434,6 @@ func TestRootEndsWhileAChildStarts(t *testing.T) {
 	if s := b.provider.Stats().Buffer; s.Undecided != 0 {
 		t.Errorf("%d traces are undecided though nothing is open", s.Undecided)
 	}
-}
-
-// A connection that is meant to stay open is left out of slow by match: at
-// decision_wait it is forgotten, and an error an hour later keeps what is left.
-func TestWebSocketOfAnHour(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		not := core.SamplerKeys{Match: &match.Config{Not: &match.Config{Name: "GET /ws*"}}}
-		slow := use("slow", keepsSlow{})
-		slow.Host = func(into any) error {
-			*into.(*core.SamplerKeys) = not
-			return nil
-		}
-		b := newBench(t, core.Spec{Samplers: []core.Component{use("error", keepsErrors{}), slow, core.Use(ratio.Factory, "", ratio.Config{Rate: 0})}})
-		ctx, calm := b.tracer.Start(t.Context(), "GET /ws/calm")
-		_, child := b.tracer.Start(ctx, "message")
-		child.End()
-		_, failing := b.tracer.Start(t.Context(), "GET /ws/failing")
-		_, other := b.tracer.Start(t.Context(), "GET /report")
-		time.Sleep(time.Hour)
-		calm.End()
-		failing.SetStatus(codes.Error, "no")
-		failing.End()
-		other.End()
-		b.wantNames("GET /ws/failing", "GET /report")
-		if s := b.provider.Stats().Buffer; s.Overdue != 3 {
-			t.Errorf("%d traces were overdue, want 3", s.Overdue)
-		}
-		_ = b.provider.Shutdown(context.Background())
-	})
 }
 
 // sleepy takes longer than a sampler may.

@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"flag"
 	"fmt"
-	"hash/fnv"
 	"math/rand/v2"
 	"strings"
 	"sync"
@@ -19,128 +18,10 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/riffletrace/riffle/core"
-	"github.com/riffletrace/riffle/core/rate"
 )
 
 // seeds is how many random histories are compared; make soak asks for more.
 var seeds = flag.Int("seeds", 0, "random histories of the trace buffer to compare with the oracle, and seeds of its statistics (0: a number that takes seconds)")
-
-// setup is a random configuration. Its samplers answer by the name of a span.
-type setup struct {
-	seed       uint64
-	mode       core.RemoteParent
-	wait       time.Duration
-	memory     time.Duration
-	starts     []*namedStart
-	ends       []*namedEnd
-	judges     bool
-	judgePlace int
-	perSecond  float64
-}
-
-var thresholds = []core.Threshold{core.Always, core.Always, 4 << 52, 8 << 52, 12 << 52, 0xff << 48, core.Unknown, core.Never}
-
-// limiter is one like that of the entry with a limit.
-func (s *setup) limiter() *rate.Limiter {
-	if s.perSecond == 0 {
-		return nil
-	}
-	return rate.NewLimiter(s.perSecond, time.Second)
-}
-
-func (s *setup) dice(what, name string, i int) *rand.Rand {
-	h := fnv.New64a()
-	fmt.Fprint(h, what, i, name)
-	return rand.New(rand.NewPCG(s.seed, h.Sum64()))
-}
-
-func (s *setup) startAnswer(i int, name string) core.Answer {
-	r := s.dice("start", name, i)
-	switch n := r.IntN(20); {
-	case n < 8:
-		return core.Abstain()
-	case n < 10:
-		return core.Drop()
-	case n < 11:
-		return core.Selected()
-	case n < 12:
-		return core.Unselected()
-	default:
-		return core.At(thresholds[r.IntN(len(thresholds))])
-	}
-}
-
-// endAnswer is what the i-th end sampler says. A limited one abstains about
-// open spans: the oracle does not know when exactly those are asked about.
-func (s *setup) endAnswer(i int, name string, failed bool, p core.EndParameters) (core.Threshold, bool) {
-	e := s.ends[i]
-	r := s.dice("end", name, i)
-	t := thresholds[r.IntN(len(thresholds))]
-	switch {
-	case e.errors:
-		return core.Always, failed
-	case e.slow > 0:
-		return thresholds[i%4], p.LocalRoot && p.Duration >= e.slow
-	case e.perSecond > 0:
-		return t, !p.Open && r.IntN(2) == 0
-	default:
-		return t, r.IntN(5) == 0
-	}
-}
-
-func (s *setup) traceAnswer(name string) core.Answer {
-	r := s.dice("trace", name, 0)
-	switch n := r.IntN(6); {
-	case n < 1:
-		return core.Drop()
-	case n < 2:
-		return core.At(thresholds[r.IntN(len(thresholds))])
-	default:
-		return core.Abstain()
-	}
-}
-
-func newSetup(seed uint64) (*setup, core.Spec) {
-	r := rand.New(rand.NewPCG(seed, 1))
-	s := &setup{seed: seed, mode: []core.RemoteParent{core.Watch, core.Watch, core.Follow, core.Ignore}[r.IntN(4)]}
-	s.wait, s.memory = 10*time.Second, 20*time.Second
-	spec := core.Spec{
-		RemoteParent: s.mode, DecisionWait: core.Duration(s.wait), DecisionMemory: core.DecisionMemory{Age: core.Duration(s.memory)},
-		MaxBytes: 1 << 30, MaxTraceBytes: 1 << 20,
-	}
-	add := func(name string, sampler core.Sampler) {
-		spec.Samplers = append(spec.Samplers, use(name, sampler))
-	}
-	for range 1 + r.IntN(4) {
-		e := &namedEnd{setup: s, i: len(s.ends), place: len(spec.Samplers), name: fmt.Sprintf("end%d", len(s.ends))}
-		s.ends = append(s.ends, e)
-		switch r.IntN(5) {
-		case 0:
-			e.errors = true
-		case 1:
-			e.slow = 3 * time.Second
-		}
-		add(e.name, e)
-		if r.IntN(3) == 0 {
-			st := &namedStart{setup: s, i: len(s.starts), name: fmt.Sprintf("start%d", len(s.starts)), mayDrop: r.IntN(2) == 0}
-			s.starts = append(s.starts, st)
-			add(st.name, st)
-		}
-	}
-	if r.IntN(3) == 0 {
-		e := &namedEnd{setup: s, i: len(s.ends), place: len(spec.Samplers), name: "limited", perSecond: 0.5}
-		s.ends, s.perSecond = append(s.ends, e), e.perSecond
-		spec.Samplers = append(spec.Samplers, limitedTo(use(e.name, e), e.perSecond))
-	}
-	if s.judges = r.IntN(3) == 0; s.judges {
-		s.judgePlace = len(spec.Samplers)
-		add("judge", &namedJudge{s})
-	}
-	last := &namedStart{setup: s, i: len(s.starts), name: "last"}
-	s.starts = append(s.starts, last)
-	add(last.name, lastStart{last})
-	return s, spec
-}
 
 // history is what a random application does, and what it sees.
 type history struct {
@@ -153,7 +34,6 @@ type history struct {
 	spans  []*modelSpan
 	open   []*modelSpan
 	live   map[*modelSpan]trace.Span
-	ctx    map[*modelSpan]context.Context
 	errors []string
 
 	mu   sync.Mutex
@@ -200,7 +80,7 @@ func (h *history) pick(spans []*modelSpan) *modelSpan {
 // this process knows, which called somebody who called back.
 func (h *history) remote() trace.SpanContext {
 	if s := h.pick(h.spans); s != nil && h.r.IntN(2) == 0 && h.setup.mode != core.Ignore {
-		sc := s.context.WithRemote(true).WithSpanID(h.NewSpanID(nil, trace.TraceID{}))
+		sc := s.context.WithRemote(true).WithSpanID(h.NewSpanID(context.Background(), trace.TraceID{}))
 		if h.r.IntN(4) == 0 {
 			sc = sc.WithTraceFlags(sc.TraceFlags() ^ trace.FlagsSampled)
 		}
@@ -244,7 +124,7 @@ func (h *history) start() {
 	switch n := h.r.IntN(10); {
 	case n < 2:
 		if p := h.pick(h.spans); p != nil && h.r.IntN(2) == 0 {
-			ctx, opts = h.ctx[p], append(opts, trace.WithNewRoot())
+			ctx, opts = trace.ContextWithSpan(ctx, h.live[p]), append(opts, trace.WithNewRoot())
 		}
 	case n < 4:
 		s.remote = h.remote()
@@ -257,14 +137,14 @@ func (h *history) start() {
 		if p == nil {
 			return
 		}
-		do, s.parent, s.hidden, ctx = startChild, p, h.r.IntN(5) == 0, h.ctx[p]
+		do, s.parent, s.hidden, ctx = startChild, p, h.r.IntN(5) == 0, trace.ContextWithSpan(ctx, h.live[p])
 		if s.hidden {
 			ctx = trace.ContextWithSpanContext(context.Background(), p.context)
 		}
 	}
-	ctx, span := h.tracer.Start(ctx, s.name, opts...)
+	_, span := h.tracer.Start(ctx, s.name, opts...)
 	s.context, s.recording = span.SpanContext(), span.IsRecording()
-	h.ctx[s], h.live[s] = ctx, span
+	h.live[s] = span
 	h.spans, h.open = append(h.spans, s), append(h.open, s)
 	h.events = append(h.events, event{at: s.started, do: do, span: s})
 }
@@ -399,7 +279,7 @@ func compare(t *testing.T, seed uint64, saw map[string]int) (diffs []string, vag
 	s, spec := newSetup(seed)
 	h := &history{
 		t: t, setup: s, r: rand.New(rand.NewPCG(seed, 2)),
-		live: make(map[*modelSpan]trace.Span), ctx: make(map[*modelSpan]context.Context), got: make(map[string]verdictOf),
+		live: make(map[*modelSpan]trace.Span), got: make(map[string]verdictOf),
 	}
 	spec.Enabled = true
 	p, err := core.New(context.Background(), spec, core.WithIDGenerator(h))

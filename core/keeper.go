@@ -177,7 +177,7 @@ func (b *buffer) forgetUnselected() (left int64) {
 				case st.kept:
 				case st.pressure.Selects(st.randomness):
 					if live := sh.held(st); live != nil {
-						left += live.bytes
+						left += live.bytes + rootBytes*int64(len(live.roots))
 					}
 				default:
 					sh.counts.underPressure++

@@ -2,7 +2,8 @@ package core_test
 
 import (
 	"context"
-	"go.opentelemetry.io/otel/attribute"
+	"fmt"
+	"log/slog"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -10,7 +11,11 @@ import (
 	"testing/synctest"
 	"time"
 
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/trace"
+
 	"github.com/riffletrace/riffle/core"
+	"github.com/riffletrace/riffle/core/match"
 	"github.com/riffletrace/riffle/samplers/ratio"
 	"github.com/riffletrace/riffle/samplers/slow"
 )
@@ -127,4 +132,180 @@ func TestForceFlushEnds(t *testing.T) {
 	b.wantNames("before")
 	open.End()
 	b.wantNames("before", "open", "child")
+}
+
+// A trace sampler that ignores its deadline costs it once, abstains, and is not
+// asked again until it has returned and its time is over. Nobody else waits.
+func TestTraceSamplerThatIgnoresItsDeadline(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &stuck{release: make(chan struct{})}
+		b := newBench(t, core.Spec{Samplers: []core.Component{use("stuck", s), use("error", keepsErrors{}), baseline(0)}})
+		failing := func(name string) time.Duration {
+			start := time.Now()
+			_, root := b.tracer.Start(t.Context(), name)
+			fail(root)
+			if time.Since(start) > 0 {
+				t.Errorf("%s: ending a span waited", name)
+			}
+			b.flushed()
+			return time.Since(start)
+		}
+		if d := failing("first"); d < time.Second || d > 1200*time.Millisecond {
+			t.Errorf("the first trace waited %v for its sampler, want the deadline of a second", d)
+		}
+		if d := failing("second"); d > 0 {
+			t.Errorf("the second trace waited %v for a sampler that is switched off", d)
+		}
+		time.Sleep(time.Minute)
+		if d := failing("third"); d > 0 {
+			t.Errorf("the third trace waited %v for a sampler that has not returned", d)
+		}
+		b.wantNames("first", "second", "third")
+		if n := s.asked.Load(); n != 1 {
+			t.Errorf("it was asked about %d traces, want 1", n)
+		}
+		if n := b.provider.Stats().Samplers[0].SwitchedOff; n != 1 {
+			t.Errorf("it was switched off %d times, want once", n)
+		}
+		close(s.release)
+		synctest.Wait()
+		if failing("fourth"); s.asked.Load() != 2 {
+			t.Errorf("it was asked about %d traces, want 2: it has returned", s.asked.Load())
+		}
+		_ = b.provider.Shutdown(context.Background())
+	})
+}
+
+type panickingJudge struct{}
+
+func (panickingJudge) Description() string { return "panics" }
+func (panickingJudge) SampleTraces(_ context.Context, _ []core.Trace, answers []core.Answer) {
+	for i := range answers {
+		answers[i] = core.Drop()
+	}
+	panic("no")
+}
+
+// What a trace sampler had answered before it panicked does not count.
+func TestTraceSamplerThatPanics(t *testing.T) {
+	b := newBench(t, core.Spec{Samplers: []core.Component{use("bad", panickingJudge{}), use("error", keepsErrors{}), baseline(0)}})
+	_, root := b.tracer.Start(t.Context(), "root")
+	fail(root)
+	b.wantNames("root")
+	if n := b.provider.Stats().Samplers[0].SwitchedOff; n != 1 {
+		t.Errorf("it was switched off %d times, want once", n)
+	}
+}
+
+// dawdling is a start sampler that takes its time.
+type dawdling struct{ asked atomic.Int64 }
+
+func (*dawdling) Description() string { return "dawdles" }
+func (d *dawdling) SampleStart(core.StartParameters) core.Answer {
+	d.asked.Add(1)
+	time.Sleep(2 * time.Millisecond)
+	return core.At(core.Never)
+}
+
+func TestSlowStartSamplerIsSwitchedOff(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := &dawdling{}
+		b := newBench(t, core.Spec{Samplers: []core.Component{use("slow start", d), use("error", keepsErrors{}), baseline(1)}})
+		start := func() bool {
+			before := d.asked.Load()
+			_, root := b.tracer.Start(t.Context(), "root")
+			root.End()
+			return d.asked.Load() > before
+		}
+		n := 0
+		for start() {
+			// One call in 64 is timed, three slow ones within a second decide.
+			if n++; n > 20_000 {
+				t.Fatal("it is asked for ever")
+			}
+		}
+		off := time.Now()
+		for time.Since(off) < 29*time.Second {
+			if start() {
+				t.Fatalf("it is asked again after %v", time.Since(off))
+			}
+			time.Sleep(time.Second)
+		}
+		time.Sleep(2 * time.Second)
+		if !start() {
+			t.Error("it is not asked again")
+		}
+		if n := b.provider.Stats().Samplers[0].SwitchedOff; n != 1 {
+			t.Errorf("it was switched off %d times, want once", n)
+		}
+		_ = b.provider.Shutdown(context.Background())
+	})
+}
+
+// 10,000 traces whose roots never end: what is held is bounded before they are
+// overdue and after, and all goroutines end.
+func TestTracesThatNeverComplete(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const maxBytes = 4 << 20
+		p := newProvider(t, core.Spec{MaxBytes: maxBytes, Samplers: []core.Component{use("error", keepsErrors{}), baseline(0)}},
+			core.WithLogger(slog.New(slog.DiscardHandler)))
+		tracer := p.TracerProvider().Tracer("")
+		var recorded uint64
+		for range 10_000 {
+			ctx, root := tracer.Start(t.Context(), "never ends")
+			if root.IsRecording() {
+				recorded++
+			}
+			_, child := tracer.Start(ctx, "child")
+			child.SetAttributes(attribute.String("payload", strings.Repeat("x", 2000)))
+			child.End()
+			synctest.Wait()
+			if held := p.Stats().Buffer.HeldBytes; held > maxBytes*5/4 {
+				t.Fatalf("the buffer holds %d bytes, its bound is %d", held, maxBytes)
+			}
+		}
+		before := p.Stats().Buffer
+		if before.NotRecorded == 0 || before.UnderPressure == 0 || before.NotRecorded+recorded != 10_000 {
+			t.Errorf("stats = %+v with %d roots recorded: want pressure, and every root counted", before, recorded)
+		}
+		time.Sleep(31 * time.Second)
+		s := p.Stats().Buffer
+		if s.Undecided != 0 || s.Forgotten != recorded || s.SpansForgotten != recorded || s.HeldBytes > maxBytes/4 {
+			t.Errorf("stats = %+v, want all %d recorded traces forgotten and little held", s, recorded)
+		}
+		if err := p.Shutdown(context.Background()); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// A WebSocket is open for an hour without being slow: match exempts it. What
+// fails in it is kept all the same.
+func TestWebSocketExemptedByMatch(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		slowButSockets := core.Use(slow.Factory, "", slow.Config{Threshold: core.Duration(time.Second), Spans: slow.LocalRoot})
+		slowButSockets.Host = func(into any) error {
+			into.(*core.SamplerKeys).Match = &match.Config{Not: &match.Config{Name: "GET /socket*"}}
+			return nil
+		}
+		b := newBench(t, core.Spec{Samplers: []core.Component{use("error", keepsErrors{}), slowButSockets, baseline(0)}})
+		ctx, socket := b.tracer.Start(t.Context(), "GET /socket/7")
+		_, failing := b.tracer.Start(t.Context(), "GET /socket/8")
+		_, early := b.tracer.Start(trace.ContextWithSpan(t.Context(), failing), "message that is forgotten")
+		early.End()
+		_, request := b.tracer.Start(t.Context(), "GET /export")
+		for i := range 60 {
+			_, message := b.tracer.Start(ctx, fmt.Sprintf("message %d", i))
+			message.End()
+			time.Sleep(time.Minute)
+		}
+		fails := "message that fails"
+		_, message := b.tracer.Start(trace.ContextWithSpan(t.Context(), failing), fails)
+		fail(message)
+		socket.End()
+		failing.End()
+		request.End()
+		b.wantNames("GET /export", "GET /socket/8", fails)
+		_ = b.provider.Shutdown(context.Background())
+	})
 }

@@ -1,14 +1,11 @@
 package core_test
 
 import (
-	"context"
 	"fmt"
 	"slices"
 	"strings"
 	"time"
 
-	"go.opentelemetry.io/otel/codes"
-	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/riffletrace/riffle/core"
@@ -173,12 +170,12 @@ func (o *oracle) root(e *event) {
 	switch {
 	case remote && o.setup.mode == core.Follow:
 		drop = !s.remote.IsSampled()
-		v = o.parentSays(s)
+		v = parentSays(s)
 	case remote && o.setup.mode != core.Ignore:
 		for i, st := range o.setup.starts {
 			drop = drop || st.mayDrop && o.setup.startAnswer(i, s.name).IsDrop()
 		}
-		v = o.parentSays(s)
+		v = parentSays(s)
 	default:
 		if !remote {
 			r = lowBits(s.context.TraceID())
@@ -233,7 +230,7 @@ func (o *oracle) fail(format string, args ...any) {
 }
 
 // parentSays is the decision of a remote parent.
-func (o *oracle) parentSays(s *modelSpan) voice {
+func parentSays(s *modelSpan) voice {
 	v := voice{t: core.Never, selects: s.remote.IsSampled(), place: -1}
 	if v.selects {
 		v.t = consistent(s.remote)
@@ -530,120 +527,4 @@ func (l *life) bigOnes() (n int) {
 		}
 	}
 	return n
-}
-
-func reaches(r uint64, t core.Threshold) bool { return t == core.Unknown || r >= uint64(t) }
-
-// consistent is the th of a context, if it does not contradict R.
-func consistent(sc trace.SpanContext) core.Threshold {
-	t, err := core.ParseThreshold(th(sc))
-	if err != nil || core.Randomness(sc) < uint64(t) {
-		return core.Unknown
-	}
-	return t
-}
-
-// th is what tracestate says.
-func th(sc trace.SpanContext) string {
-	for m := range strings.SplitSeq(sc.TraceState().Get("ot"), ";") {
-		if v, ok := strings.CutPrefix(m, "th:"); ok {
-			return v
-		}
-	}
-	return ""
-}
-
-func text(t core.Threshold) string {
-	s, _ := t.Text()
-	return s
-}
-
-func lowBits(id trace.TraceID) (r uint64) {
-	for _, b := range id[9:] {
-		r = r<<8 | uint64(b)
-	}
-	return r
-}
-
-// failedStatus is what the error sampler of the histories looks at.
-func failedStatus(s sdktrace.ReadOnlySpan) bool { return s.Status().Code == codes.Error }
-
-// Samplers of the histories answer by the name of a span, as the setup says.
-
-type namedStart struct {
-	setup *setup
-	i     int
-	name  string
-	// mayDrop declares drop rules.
-	mayDrop bool
-}
-
-func (s *namedStart) Description() string { return s.name }
-func (s *namedStart) MayDrop() bool       { return s.mayDrop }
-func (s *namedStart) SampleStart(p core.StartParameters) core.Answer {
-	return s.setup.startAnswer(s.i, p.Name)
-}
-
-// lastStart claims to be a baseline, whether or not it is one.
-type lastStart struct{ *namedStart }
-
-func (lastStart) NeverAbstains() bool { return true }
-
-type namedEnd struct {
-	setup     *setup
-	i, place  int
-	name      string
-	errors    bool
-	slow      time.Duration
-	perSecond float64
-}
-
-func (s *namedEnd) Description() string { return s.name }
-func (s *namedEnd) SampleEnd(p core.EndParameters) core.Answer {
-	t, speaks := s.setup.endAnswer(s.i, p.Span.Name(), failedStatus(p.Span), p)
-	if !speaks {
-		return core.Abstain()
-	}
-	return core.At(t)
-}
-
-type namedJudge struct{ setup *setup }
-
-func (*namedJudge) Description() string { return "judge" }
-func (j *namedJudge) SampleTraces(_ context.Context, traces []core.Trace, answers []core.Answer) {
-	for i, t := range traces {
-		if t.Root != nil {
-			answers[i] = j.setup.traceAnswer(t.Root.Name())
-		}
-	}
-}
-
-// limitedTo adds the host's limit to an entry.
-func limitedTo(c core.Component, perSecond float64) core.Component {
-	c.Host = func(into any) error {
-		into.(*core.SamplerKeys).Limit = &core.LimitConfig{PerSecond: perSecond}
-		return nil
-	}
-	return c
-}
-
-// found is what the engine handed over, in the oracle's words.
-func found(s sdktrace.ReadOnlySpan) verdictOf {
-	v := verdictOf{th: core.Unknown}
-	if t, err := core.ParseThreshold(th(s.SpanContext())); err == nil {
-		v.th = t
-	}
-	for _, kv := range s.Attributes() {
-		switch kv.Key {
-		case core.SamplerKey:
-			v.sampler = kv.Value.AsString()
-		case core.PartialKey:
-			v.partial = kv.Value.AsBool()
-		case core.SpansForgottenKey:
-			v.forgotten = int(kv.Value.AsInt64())
-		case core.ParentMissingKey:
-			v.missing = kv.Value.AsBool()
-		}
-	}
-	return v
 }
