@@ -7,15 +7,22 @@ import (
 	"strings"
 	"time"
 
+	"github.com/riffletrace/riffle/core/delivery/redact"
 	"github.com/riffletrace/riffle/core/units"
 )
 
 // Config is what users set of a line, in the entry of its exporter. Start from
 // [Defaults].
 type Config struct {
-	Batch Batch `yaml:"batch" doc:"what goes into one request"`
-	Queue Queue `yaml:"queue" doc:"what waits for the backend"`
-	Send  Send  `yaml:"send" doc:"how batches are sent"`
+	Filter *Filter        `yaml:"filter" doc:"which of the kept spans it gets; by default all"`
+	Redact *redact.Config `yaml:"redact" doc:"what to take out of its spans, besides what the top-level redact does"`
+	Batch  Batch          `yaml:"batch" doc:"what goes into one request"`
+	Queue  Queue          `yaml:"queue" doc:"what waits for the backend"`
+	Send   Send           `yaml:"send" doc:"how batches are sent"`
+
+	// RedactAll comes before Redact. It is what the host wants taken out of every
+	// span.
+	RedactAll *redact.Config `yaml:"-"`
 }
 
 // Batch says when a batch is complete: at the first of three limits.
@@ -136,7 +143,14 @@ func (c *Config) Validate() error {
 	}
 	b, q, s := c.Batch, c.Queue, c.Send
 	q.MaxBytes = q.limit()
-	q.check(func(path string, err error) { errs = append(errs, &fieldError{path, err}) })
+	add := func(path string, err error) { errs = append(errs, &fieldError{path, err}) }
+	if c.Filter != nil {
+		c.Filter.check(add)
+	}
+	if c.Redact != nil {
+		addFields(add, "redact", c.Redact.Validate())
+	}
+	q.check(add)
 	check("batch.max_spans", b.MaxSpans >= 1 && b.MaxSpans <= maxSpans, "%d is not from 1 to %d", b.MaxSpans, maxSpans)
 	check("batch.max_age", b.MaxAge > 0, "%s is not positive", b.MaxAge)
 	check("batch.max_bytes", b.MaxBytes > 0, "%s is not positive", b.MaxBytes)
