@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -21,7 +22,12 @@ import (
 	"github.com/riffletrace/riffle/core/otlp"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	if dir := os.Getenv(killedDir); dir != "" {
+		toBeKilled(dir)
+	}
+	goleak.VerifyTestMain(m)
+}
 
 // backend is an exporter that takes requests and answers as it is told.
 type backend struct {

@@ -316,11 +316,11 @@ func TestConfig(t *testing.T) {
 	if err := good.Validate(); err != nil {
 		t.Error(err)
 	}
-	bad := delivery.Config{Send: delivery.Send{MaxElapsed: -1}}
+	bad := delivery.Config{Queue: delivery.Queue{MaxBytes: 1}, Send: delivery.Send{MaxElapsed: -1}}
 	want := `batch.max_spans: 0 is not from 1 to 65536
 batch.max_age: 0s is not positive
 batch.max_bytes: 0B is not positive
-queue.max_bytes: 0B is too little: want 64KiB or more
+queue.max_bytes: 1B is too little: want 64KiB or more
 queue.when_full: "" is not one of drop_newest, drop_oldest
 send.workers: 0 is not from 1 to 64
 send.timeout: 0s is not positive

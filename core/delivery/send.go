@@ -22,6 +22,9 @@ func (l *Line) work() {
 		if b == nil {
 			return
 		}
+		if !l.fetch(b) {
+			continue
+		}
 		if b.began.IsZero() {
 			b.began = time.Now()
 		}
@@ -157,7 +160,7 @@ func (l *Line) decode(b *batch) ([]sdktrace.ReadOnlySpan, error) {
 	if l.requests == nil {
 		return b.spans, nil
 	}
-	raw, err := l.compression.decompress(b.body)
+	raw, err := l.compression.Decompress(b.body)
 	if err != nil {
 		return nil, err
 	}
