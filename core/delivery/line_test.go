@@ -320,4 +320,3 @@ func TestOutageIsNoPoison(t *testing.T) {
 		accounted(t, l, b)
 	})
 }
-
