@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/riffletrace/riffle/core"
+	"github.com/riffletrace/riffle/core/delivery/redact"
 )
 
 // root is where the file, and every path in an error, has the section.
@@ -114,6 +115,7 @@ type section struct {
 	DecisionMemory   decisionMemory    `yaml:"decision_memory" doc:"what is remembered of decided traces, for spans that end later"`
 	MaxBytes         *core.Size        `yaml:"max_bytes" doc:"what traces that wait for their decision may take; above it, fewer are recorded, and their weights say so"`
 	MaxTraceBytes    *core.Size        `yaml:"max_trace_bytes" doc:"what one trace may take of it; a larger one is decided early"`
+	Redact           *redact.Config    `yaml:"redact" doc:"what to take out of the spans of all exporters; exporters can have rules of their own besides"`
 	Samplers         []*node           `yaml:"samplers" doc:"which traces to keep: start samplers are asked in order and the first that does not abstain decides; end samplers are asked about every trace"`
 	Exporters        []*node           `yaml:"exporters" doc:"where traces go; each gets all that are kept; by default one otlp exporter"`
 }
@@ -290,6 +292,7 @@ func (r *reader) spec() (core.Spec, error) {
 		DecisionMemory:   core.DecisionMemory{Traces: value(merged.DecisionMemory.Traces), Age: value(merged.DecisionMemory.Age)},
 		MaxBytes:         value(merged.MaxBytes),
 		MaxTraceBytes:    value(merged.MaxTraceBytes),
+		Redact:           merged.Redact,
 		Path:             root,
 		Locate:           r.locate,
 	}

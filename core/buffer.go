@@ -55,6 +55,7 @@ const (
 func newBuffer(rules *startRules, samplers *samplerList, limits bufferLimits, deliver func(Kept)) *buffer {
 	b := &buffer{rules: rules, end: samplers.end, limits: limits, deliver: deliver}
 	samplers.number(&b.names)
+	rules.force.number = b.names.number(ForceSampler)
 	if len(samplers.traces) > 0 {
 		b.judge = newJudge(b, samplers.traces)
 	}

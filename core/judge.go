@@ -188,7 +188,7 @@ func (j *judge) conclude(c *caseFile, i int, answers [][]Answer) {
 	for k, e := range j.samplers {
 		switch a := answers[k][i]; a.verdict {
 		case drop:
-			st.discard = true
+			st.discard = !st.forced
 		case threshold:
 			b.speak(st, a.threshold, Always, e.rank, e.number)
 		default:

@@ -6,6 +6,7 @@ import (
 	"os"
 
 	"github.com/riffletrace/riffle/core/delivery"
+	"github.com/riffletrace/riffle/core/delivery/redact"
 )
 
 // ExporterKeys are the keys of an exporters entry that belong to the host,
@@ -49,11 +50,12 @@ type line struct {
 }
 
 // addLine builds an exporter and starts a line to it.
-func (pl *pipeline) addLine(ctx context.Context, c Component, o *options) error {
+func (pl *pipeline) addLine(ctx context.Context, c Component, redactAll *redact.Config, o *options) error {
 	keys, err := c.exporterKeys()
 	if err != nil {
 		return err
 	}
+	keys.RedactAll = redactAll
 	logger := o.logger.With("exporter", c.ID())
 	exporter, err := o.exporters.Build(ctx, Settings{ID: c.ID(), Logger: logger}, c)
 	if err != nil {

@@ -72,6 +72,7 @@ type traceState struct {
 	spoken  bool // somebody other than the start said so
 	decided bool // spans do not wait any more
 	discard bool // a trace sampler discarded it
+	forced  bool // no trace sampler can discard it
 	cut     bool // decided before it was complete
 	late    bool // what ends now was not there when the trace was decided
 	marked  bool // a span that carries sampling.partial was handed over

@@ -59,6 +59,7 @@ func (b *buffer) speak(st *traceState, t, limit Threshold, rank, by int32) {
 
 // startSpoke files what the start decided.
 func (*buffer) startSpoke(st *traceState, d *startDecision) {
+	st.forced = st.forced || d.forced
 	st.kept = st.kept || d.selected && !st.discard
 	var by int32
 	if d.by != nil {

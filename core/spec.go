@@ -10,6 +10,8 @@ import (
 
 	"go.opentelemetry.io/contrib/propagators/autoprop"
 	"go.opentelemetry.io/otel/propagation"
+
+	"github.com/riffletrace/riffle/core/delivery/redact"
 )
 
 // RemoteParent says what a remote parent's sampling decision means for a
@@ -45,6 +47,9 @@ type Spec struct {
 	// Propagators are autoprop's names; empty: tracecontext and baggage.
 	Propagators []string
 	Limits      Limits
+
+	// Redact is what every exporter takes out of spans, before its own rules.
+	Redact *redact.Config
 
 	// DecisionWait is when an open trace is decided; 0 means 30 s. DecisionMemory
 	// bounds what is remembered of decided ones. MaxBytes bounds what waits in
@@ -149,6 +154,11 @@ func (s *Spec) Check(samplers *Registry[Sampler], exporters *Registry[Exporter])
 	for i, c := range s.Samplers {
 		if _, err := c.samplerKeys(); err != nil {
 			errs = append(errs, configErrorsOf(c, joinPath(s.Path, fmt.Sprintf("samplers[%d]", i)), err)...)
+		}
+	}
+	if s.Redact != nil {
+		for _, fe := range FieldErrors(s.Redact.Validate()) {
+			add(joinPath("redact", fe.Path), fe.Err)
 		}
 	}
 	errs = append(errs, s.checkLines()...)

@@ -20,6 +20,7 @@ type startRules struct {
 	droppers []*startEntry // those of samplers that have drop rules
 	remote   RemoteParent
 	secret   cipher.Block // keys the randomness of Ignore
+	force    *startEntry  // speaks for forced traces
 	counts   [shardCount]startCounts
 }
 
@@ -50,6 +51,7 @@ type thresholdState struct {
 type startDecision struct {
 	verdict    verdict // abstain if nobody spoke; drop; threshold
 	selected   bool
+	forced     bool // nobody can discard the trace
 	follow     bool // the parent decided for good: end samplers are not asked
 	randomness uint64
 	// threshold is the one that was compared: Never if a remote parent did not
@@ -65,7 +67,7 @@ type startDecision struct {
 var keepAll = withThreshold(trace.TraceState{}, Always)
 
 func newStartRules(remote RemoteParent, samplers []*startEntry) (*startRules, error) {
-	r := &startRules{samplers: samplers, remote: remote}
+	r := &startRules{samplers: samplers, remote: remote, force: newForceEntry()}
 	for _, e := range samplers {
 		if d, ok := e.sampler.(Dropper); ok && d.MayDrop() {
 			r.droppers = append(r.droppers, e)
@@ -120,6 +122,8 @@ func (d *startDecision) attributes() []attribute.KeyValue {
 // decide decides about a local root.
 func (r *startRules) decide(d *startDecision, p *sdktrace.SamplingParameters, parent trace.SpanContext) {
 	switch {
+	case forced(p.ParentContext):
+		r.forcedRoot(d, p, parent)
 	case !parent.IsValid():
 		d.randomness = traceIDRandomness(p.TraceID)
 		r.root(d, p)
@@ -193,11 +197,16 @@ func (r *startRules) watched(d *startDecision, p *sdktrace.SamplingParameters, p
 // ignored treats the span as the root of a trace whose randomness no client
 // chooses.
 func (r *startRules) ignored(d *startDecision, p *sdktrace.SamplingParameters, parent trace.SpanContext) {
-	hash := p.TraceID
-	r.secret.Encrypt(hash[:], hash[:])
-	d.randomness = binary.BigEndian.Uint64(hash[:8]) & randomnessMask
-	d.state = insertOT(parent.TraceState(), otEntry{th: Unknown, rv: d.randomness, hasRV: true})
+	r.ownRandomness(d, p.TraceID, parent)
 	r.root(d, p)
+}
+
+// ownRandomness gives a trace a randomness under the process's secret, and the
+// tracestate that tells it.
+func (r *startRules) ownRandomness(d *startDecision, id trace.TraceID, parent trace.SpanContext) {
+	r.secret.Encrypt(id[:], id[:])
+	d.randomness = binary.BigEndian.Uint64(id[:8]) & randomnessMask
+	d.state = insertOT(parent.TraceState(), otEntry{th: Unknown, rv: d.randomness, hasRV: true})
 }
 
 func (r *startRules) drops(p *sdktrace.SamplingParameters) bool {

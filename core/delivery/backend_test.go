@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -21,7 +22,12 @@ import (
 	"github.com/riffletrace/riffle/core/otlp"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	if dir := os.Getenv(killedDir); dir != "" {
+		toBeKilled(dir)
+	}
+	goleak.VerifyTestMain(m)
+}
 
 // backend is an exporter that takes requests and answers as it is told.
 type backend struct {
@@ -37,7 +43,7 @@ type backend struct {
 	shut     int
 }
 
-func (b *backend) Compression() delivery.Compression { return delivery.None }
+func (*backend) Compression() delivery.Compression { return delivery.None }
 
 func (b *backend) ExportRequest(ctx context.Context, r delivery.Request) (delivery.Response, error) {
 	spans, err := otlp.Decode(r.Body)
@@ -78,7 +84,7 @@ func (b *backend) take(ctx context.Context, body []byte, spans []sdktrace.ReadOn
 	return resp, err
 }
 
-func (b *backend) ExportSpans(context.Context, []sdktrace.ReadOnlySpan) error {
+func (*backend) ExportSpans(context.Context, []sdktrace.ReadOnlySpan) error {
 	panic("it takes requests")
 }
 

@@ -15,6 +15,7 @@ import (
 // goroutine runs from the first line that joins until the last has left.
 type batcher struct {
 	config Batch
+	shape  shape
 	wake   chan struct{} // there is something for the goroutine; of capacity 1
 
 	mu     sync.Mutex
@@ -26,7 +27,8 @@ type batcher struct {
 	spare  []sdktrace.ReadOnlySpan
 
 	// Of the goroutine alone.
-	raw []byte
+	raw   []byte
+	stage *stage
 }
 
 // chunk is spans that were handed over in a row, or a mark among such.
@@ -36,12 +38,13 @@ type chunk struct {
 	born  time.Time // when the first was handed over
 	lines []*Line   // for whom they are
 	mark  chan struct{}
+	last  bool // of a mark: one of the lines leaves
 
 	behind int64 // about the size of what was handed over since
 }
 
-func newBatcher(c Batch) *batcher {
-	return &batcher{config: c, wake: make(chan struct{}, 1)}
+func newBatcher(s shape) *batcher {
+	return &batcher{config: s.batch, shape: s, stage: newStage(s), wake: make(chan struct{}, 1)}
 }
 
 // join reports false if the batcher has ended.
@@ -67,6 +70,7 @@ func (b *batcher) leave(l *Line) (mark <-chan struct{}) {
 	defer b.mu.Unlock()
 	m := make(chan struct{})
 	b.seal(m)
+	b.sealed[len(b.sealed)-1].last = true
 	b.lines = slices.DeleteFunc(slices.Clone(b.lines), func(o *Line) bool { return o == l })
 	b.closed = len(b.lines) == 0
 	return m
@@ -99,7 +103,7 @@ func (b *batcher) deliver(spans []sdktrace.ReadOnlySpan) {
 	room := b.room()
 	for i, s := range spans {
 		size := int64(bytesPerSpan)
-		if b.bytes > room/8 {
+		if b.bytes > room/8 && b.bytes < room {
 			// The goroutine lags, so that the guess begins to matter.
 			size = int64(otlp.EstimateSize(s))
 		}
@@ -149,7 +153,7 @@ func (b *batcher) seal(mark chan struct{}) {
 		b.open = chunk{}
 	}
 	if mark != nil {
-		b.sealed = append(b.sealed, chunk{mark: mark})
+		b.sealed = append(b.sealed, chunk{mark: mark, lines: b.lines})
 	}
 	b.signal()
 }
@@ -170,6 +174,9 @@ func (b *batcher) run() {
 		case ended:
 			return
 		case c.mark != nil:
+			if c.last {
+				c.filtered(b.stage.giveUp())
+			}
 			close(c.mark)
 			continue
 		case len(c.spans) > 0:
@@ -230,21 +237,30 @@ func (b *batcher) oldest() (born time.Time, ok bool) {
 	}
 }
 
+// filtered counts spans that the lines do not get.
+func (c *chunk) filtered(n int) {
+	for _, l := range c.lines {
+		l.counts.filtered.Add(uint64(n))
+	}
+}
+
 // process cuts a chunk into batches of at most MaxBytes.
 func (b *batcher) process(c *chunk) {
-	// What filters and redacts spans has its place here: before they are
-	// measured and encoded.
-	var first int
-	var size, limit = 0, int(b.config.MaxBytes)
-	for i, s := range c.spans {
+	spans, filtered := b.stage.apply(c.spans)
+	c.filtered(filtered)
+	if len(spans) == 0 {
+		return
+	}
+	first, size, limit := 0, 0, int(b.config.MaxBytes)
+	for i, s := range spans {
 		n := otlp.EstimateSize(s)
 		if i > first && size+n > limit {
-			b.dispatch(c, c.spans[first:i], size)
+			b.dispatch(c, spans[first:i], size)
 			first, size = i, 0
 		}
 		size += n
 	}
-	b.dispatch(c, c.spans[first:], size)
+	b.dispatch(c, spans[first:], size)
 }
 
 // dispatch gives spans to the lines: encoded once, and compressed once in each
@@ -255,8 +271,14 @@ func (b *batcher) dispatch(c *chunk, spans []sdktrace.ReadOnlySpan, size int) {
 		bytes       []byte
 	}
 	var bodies []body
+	oldest := spans[0].EndTime()
+	for _, s := range spans[1:] {
+		if end := s.EndTime(); end.Before(oldest) {
+			oldest = end
+		}
+	}
 	for _, l := range c.lines {
-		batch := &batch{count: len(spans), born: c.born}
+		batch := &batch{count: len(spans), born: c.born, oldest: oldest}
 		if l.requests == nil {
 			batch.spans, batch.size = slices.Clone(spans), int64(size)
 			l.put(batch, c.behind)

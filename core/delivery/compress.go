@@ -40,7 +40,7 @@ var (
 		return e
 	})
 	zstdDecoder = sync.OnceValue(func() *zstd.Decoder {
-		d, _ := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true))
+		d, _ := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxMemory(maxBody))
 		return d
 	})
 )
@@ -63,16 +63,22 @@ func (c Compression) Compress(body []byte) []byte {
 	}
 }
 
-// decompress undoes Compress. It is for bytes of this process only: what they
-// grow to is not bounded.
-func (c Compression) decompress(body []byte) ([]byte, error) {
+// maxBody is what a body can grow to.
+const maxBody = 256 << 20
+
+// Decompress undoes Compress. Bodies of more than 256 MiB are errors.
+func (c Compression) Decompress(body []byte) ([]byte, error) {
 	switch c {
 	case Gzip:
 		r, err := gzip.NewReader(bytes.NewReader(body))
 		if err != nil {
 			return nil, err
 		}
-		return io.ReadAll(r)
+		b, err := io.ReadAll(io.LimitReader(r, maxBody+1))
+		if err == nil && len(b) > maxBody {
+			err = fmt.Errorf("more than %d bytes", maxBody)
+		}
+		return b, err
 	case Zstd:
 		return zstdDecoder().DecodeAll(body, nil)
 	default:

@@ -7,15 +7,22 @@ import (
 	"strings"
 	"time"
 
+	"github.com/riffletrace/riffle/core/delivery/redact"
 	"github.com/riffletrace/riffle/core/units"
 )
 
 // Config is what users set of a line, in the entry of its exporter. Start from
 // [Defaults].
 type Config struct {
-	Batch Batch `yaml:"batch" doc:"what goes into one request"`
-	Queue Queue `yaml:"queue" doc:"what waits for the backend"`
-	Send  Send  `yaml:"send" doc:"how batches are sent"`
+	Filter *Filter        `yaml:"filter" doc:"which of the kept spans it gets; by default all"`
+	Redact *redact.Config `yaml:"redact" doc:"what to take out of its spans, besides what the top-level redact does"`
+	Batch  Batch          `yaml:"batch" doc:"what goes into one request"`
+	Queue  Queue          `yaml:"queue" doc:"what waits for the backend"`
+	Send   Send           `yaml:"send" doc:"how batches are sent"`
+
+	// RedactAll comes before Redact. It is what the host wants taken out of every
+	// span.
+	RedactAll *redact.Config `yaml:"-"`
 }
 
 // Batch says when a batch is complete: at the first of three limits.
@@ -25,10 +32,14 @@ type Batch struct {
 	MaxAge   units.Duration `yaml:"max_age" doc:"longest wait of a span for its batch to fill"`
 }
 
-// Queue bounds what waits, in memory.
+// Queue says where batches wait, and bounds them.
 type Queue struct {
-	MaxBytes units.Size `yaml:"max_bytes" doc:"size of what waits, as it waits: compressed if it is sent so"`
-	WhenFull WhenFull   `yaml:"when_full" doc:"drop_newest or drop_oldest"`
+	Storage  Storage        `yaml:"storage" doc:"memory, or disk: what waits there outlives the process"`
+	Dir      string         `yaml:"dir" doc:"directory of storage: disk; exporters and processes can share it"`
+	MaxBytes units.Size     `yaml:"max_bytes" doc:"size of what waits, as it waits: compressed if it is sent so; default 32MiB, on disk 1GiB"`
+	WhenFull WhenFull       `yaml:"when_full" doc:"drop_newest or drop_oldest"`
+	Fsync    Fsync          `yaml:"fsync" doc:"when a batch that waits is written to the disk, to survive a power failure: after a duration, or always, at once; never writes at once, to survive the process only"`
+	MaxAge   units.Duration `yaml:"max_age" doc:"drop batches with a span that ended longer ago than this, for backends that refuse old ones; 0 is never"`
 }
 
 // WhenFull says whom a full queue drops.
@@ -58,7 +69,7 @@ type Backoff struct {
 func Defaults() Config {
 	return Config{
 		Batch: Batch{MaxSpans: 2048, MaxBytes: 2 << 20, MaxAge: units.Duration(time.Second)},
-		Queue: Queue{MaxBytes: 32 << 20, WhenFull: DropNewest},
+		Queue: Queue{Storage: Memory, WhenFull: DropNewest, Fsync: "1s"},
 		Send: Send{
 			Workers: 4,
 			Timeout: units.Duration(30 * time.Second),
@@ -96,7 +107,7 @@ func (c Config) WithEnv(getenv func(string) string) (Config, error) {
 		}
 		v.set(n)
 	}
-	c.Batch.MaxBytes = min(c.Batch.MaxBytes, c.Queue.MaxBytes)
+	c.Batch.MaxBytes = min(c.Batch.MaxBytes, c.Queue.limit())
 	return c, errors.Join(errs...)
 }
 
@@ -131,6 +142,15 @@ func (c *Config) Validate() error {
 		}
 	}
 	b, q, s := c.Batch, c.Queue, c.Send
+	q.MaxBytes = q.limit()
+	add := func(path string, err error) { errs = append(errs, &fieldError{path, err}) }
+	if c.Filter != nil {
+		c.Filter.check(add)
+	}
+	if c.Redact != nil {
+		addFields(add, "redact", c.Redact.Validate())
+	}
+	q.check(add)
 	check("batch.max_spans", b.MaxSpans >= 1 && b.MaxSpans <= maxSpans, "%d is not from 1 to %d", b.MaxSpans, maxSpans)
 	check("batch.max_age", b.MaxAge > 0, "%s is not positive", b.MaxAge)
 	check("batch.max_bytes", b.MaxBytes > 0, "%s is not positive", b.MaxBytes)

@@ -18,7 +18,7 @@
 //
 // An exporter is any [sdktrace.SpanExporter]. One that takes OTLP bytes says so
 // by being a [RequestExporter], which is many times cheaper. An exporter tells
-// a line what became of a batch by returning a [Failure].
+// a line what became of a batch by returning an [ExportError].
 //
 // A batch may reach a backend twice: if the answer is lost, nobody knows better
 // than to send it again.

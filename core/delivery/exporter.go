@@ -25,7 +25,7 @@ type RequestExporter interface {
 	// ExportRequest sends one request and returns what the backend answered. It
 	// returns promptly when ctx, which bounds the attempt, is done. It may be
 	// called concurrently, also with Shutdown; after Shutdown it returns an
-	// error. An error that is no [Failure] is classified as [Line] says.
+	// error. An error that is no [ExportError] is classified as [Line] says.
 	ExportRequest(ctx context.Context, r Request) (Response, error)
 }
 
@@ -47,7 +47,7 @@ type Response struct {
 	Message string
 }
 
-// Verdict is what a [Failure] means for its batch.
+// Verdict is what an [ExportError] means for its batch.
 type Verdict int
 
 // The verdicts.
@@ -60,8 +60,8 @@ const (
 	TooLarge
 )
 
-// Failure is an error of sending with what it means.
-type Failure struct {
+// ExportError is an error of sending with what it means.
+type ExportError struct {
 	Verdict Verdict
 	// After is, with Retry, how long the backend asked to be left alone; 0 if it
 	// did not say.
@@ -73,16 +73,16 @@ type Failure struct {
 	Err error
 }
 
-func (f *Failure) Error() string { return f.Err.Error() }
-func (f *Failure) Unwrap() error { return f.Err }
+func (f *ExportError) Error() string { return f.Err.Error() }
+func (f *ExportError) Unwrap() error { return f.Err }
 
 // maxAfter is how long a backend can silence a line.
 const maxAfter = 15 * time.Minute
 
-// classify tells what an error means. What no exporter has called a Failure is
+// classify tells what an error means. What no exporter has called an ExportError is
 // worth another attempt if it is the network's or the deadline's.
-func classify(err error) *Failure {
-	if f := (*Failure)(nil); errors.As(err, &f) {
+func classify(err error) *ExportError {
+	if f := (*ExportError)(nil); errors.As(err, &f) {
 		c := *f
 		c.After = min(max(c.After, 0), maxAfter)
 		c.Err = err
@@ -92,7 +92,7 @@ func classify(err error) *Failure {
 	if isTransient(err) {
 		verdict = Retry
 	}
-	return &Failure{Verdict: verdict, Err: err}
+	return &ExportError{Verdict: verdict, Err: err}
 }
 
 func isTransient(err error) bool {

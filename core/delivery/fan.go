@@ -23,7 +23,8 @@ type Settings struct {
 }
 
 // Add starts a line to an exporter and owns it from now on. The configuration
-// must be valid. Lines that batch alike share the batches. Add is not safe for
+// must be valid. Lines that batch, filter and redact
+// alike share the batches. Add is not safe for
 // concurrent use, neither with itself nor with Deliver.
 func (f *Fan) Add(exporter sdktrace.SpanExporter, c Config, s Settings) *Line {
 	if s.Logger == nil {
@@ -34,11 +35,11 @@ func (f *Fan) Add(exporter sdktrace.SpanExporter, c Config, s Settings) *Line {
 	}
 	l := newLine(exporter, c, s)
 	for _, b := range f.batchers {
-		if b.config == c.Batch && b.join(l) {
+		if b.shape.equal(shapeOf(&c)) && b.join(l) {
 			return l
 		}
 	}
-	b := newBatcher(c.Batch)
+	b := newBatcher(shapeOf(&c))
 	f.batchers = append(f.batchers, b)
 	b.join(l)
 	return l

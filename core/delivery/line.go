@@ -23,7 +23,7 @@ const exitGrace = time.Second
 
 // Line takes spans to one exporter. [Fan.Add] starts it.
 //
-// An error of the exporter that is no [Failure] means another attempt if it is
+// An error of the exporter that is no [ExportError] means another attempt if it is
 // one of the network, of a name that is not found, or of a deadline. Any other
 // one drops the batch: an exporter of the SDK has made its own attempts by then.
 // An exporter that is no [RequestExporter] has one call at a time.
@@ -50,7 +50,13 @@ type Line struct {
 	accepted atomic.Uint64 // batches
 	saidFull atomic.Uint64 // spans dropped for want of room when it was last looked at
 
+	// keeper is nil unless the queue is on a disk. It ends after the workers.
+	keeper     *keeper
+	keeping    sync.WaitGroup
+	keepNoMore chan struct{}
+
 	mu      sync.Mutex
+	ready   bool      // the queue has what was on the disk
 	changed sync.Cond // the queue or the breaker changed
 	timer   *time.Timer
 	queue   queue
@@ -66,7 +72,7 @@ type Line struct {
 }
 
 func newLine(exporter sdktrace.SpanExporter, c Config, s Settings) *Line {
-	l := &Line{config: c, exporter: exporter, queue: newMemoryQueue(c.Queue), stopped: make(chan struct{})}
+	l := &Line{config: c, exporter: exporter, stopped: make(chan struct{}), keepNoMore: make(chan struct{})}
 	l.report = &report{logger: s.Logger, lost: l.counts.lost}
 	l.changed.L = &l.mu
 	l.breaker.backoff = c.Send.Backoff
@@ -85,6 +91,14 @@ func newLine(exporter sdktrace.SpanExporter, c Config, s Settings) *Line {
 	for range workers {
 		l.workers.Go(l.work)
 	}
+	if c.Queue.Storage != Disk {
+		l.queue, l.ready = newMemoryQueue(c.Queue), true
+		return l
+	}
+	q := newDiskQueue(c.Queue)
+	l.queue = q
+	l.keeper = newKeeper(l, q, s)
+	l.keeping.Go(func() { l.keeper.run(l.keepNoMore) })
 	return l
 }
 
@@ -123,7 +137,13 @@ func (l *Line) Shutdown(ctx context.Context) error {
 }
 
 func (l *Line) shutdown(ctx context.Context) error {
+	before := l.counts.lost()
 	w := l.newWaiter(ctx)
+	if l.keeper != nil && !l.keeper.failing.Load() {
+		l.mu.Lock()
+		w.patient = false // what is not sent now is not lost
+		l.mu.Unlock()
+	}
 	<-l.batcher.leave(l)
 	failure := l.wait(ctx, w)
 
@@ -134,6 +154,8 @@ func (l *Line) shutdown(ctx context.Context) error {
 	l.giveUp(ErrGaveUp)
 	l.workers.Wait()
 	l.timer.Stop()
+	close(l.keepNoMore)
+	l.keeping.Wait()
 
 	l.mu.Lock()
 	var left int
@@ -144,6 +166,12 @@ func (l *Line) shutdown(ctx context.Context) error {
 	l.mu.Unlock()
 	if left > 0 {
 		failure = fmt.Errorf("%s left behind: %w", spansWere(left), because(ctx.Err(), l.report.lastFailure()))
+	}
+	if waiting := l.counts.waiting(); l.keeper != nil && waiting > 0 {
+		l.report.logger.Info("spans wait in the disk queue for the next process", "spans", waiting)
+		if l.counts.lost() == before {
+			failure = nil
+		}
 	}
 	l.metrics.close()
 
@@ -238,13 +266,14 @@ func spansWere(n int) string {
 // room is how much more may wait, told without a lock. A queue that drops the
 // oldest has all of its room for what is new.
 func (l *Line) room() int64 {
+	q := &l.config.Queue
 	switch {
-	case l.config.Queue.WhenFull == DropOldest:
-		return int64(l.config.Queue.MaxBytes)
+	case q.WhenFull == DropOldest:
+		return q.inMemory()
 	case l.full.Load():
 		return 0
 	default:
-		return int64(l.config.Queue.MaxBytes) - l.taken.Load()
+		return min(int64(q.limit())-l.taken.Load(), q.inMemory())
 	}
 }
 
@@ -290,7 +319,7 @@ func (l *Line) take() *batch {
 	for !l.closed {
 		now := time.Now()
 		wait := l.breaker.wait(now)
-		if wait == 0 {
+		if wait == 0 && l.ready {
 			var b *batch
 			if b, wait = l.queue.take(now); b != nil {
 				b.probe = l.breaker.open()
@@ -307,7 +336,7 @@ func (l *Line) take() *batch {
 }
 
 // kept takes a batch back that failed for now.
-func (l *Line) kept(b *batch, f *Failure) {
+func (l *Line) kept(b *batch, f *ExportError) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	now := time.Now()
@@ -328,7 +357,7 @@ func (l *Line) kept(b *batch, f *Failure) {
 }
 
 // unanswered notes that the backend may not be there.
-func (l *Line) unanswered(b *batch, f *Failure) {
+func (l *Line) unanswered(b *batch, f *ExportError) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.breaker.failed(time.Now(), b.probe, f.After)
@@ -348,7 +377,10 @@ func (l *Line) halves(b *batch, parts []*batch) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, part := range parts {
-		part.seq, part.born, part.began = b.seq, b.born, b.began
+		part.seq, part.born, part.began, part.oldest, part.restored = b.seq, b.born, b.began, b.oldest, b.restored
+		if part.restored {
+			continue
+		}
 		l.pending++
 		for _, w := range l.waiters {
 			if b.seq <= w.seq {
@@ -375,7 +407,7 @@ func (l *Line) done(b *batch, lost int, why error) {
 // lost tells those who wait that spans of a batch are lost.
 func (l *Line) lost(b *batch, n int, why error) {
 	for _, w := range l.waiters {
-		if b.seq <= w.seq {
+		if b.seq <= w.seq && !b.restored {
 			w.lost += n
 			w.failure = why
 		}
@@ -398,9 +430,12 @@ var errDropped = [causes]error{queueFull: errors.New("the queue is full"), leftB
 
 // forget tells those who wait that a batch is gone.
 func (l *Line) forget(b *batch) {
-	l.pending--
 	l.taken.Store(l.queue.size())
 	l.full.Store(false)
+	if b.restored { // nobody waits for it
+		return
+	}
+	l.pending--
 	for _, w := range l.waiters {
 		if b.seq <= w.seq {
 			if w.pending--; w.pending == 0 && w.seq != unknownSeq {
@@ -419,5 +454,5 @@ func (l *Line) sayFull() {
 		return
 	}
 	l.report.warn("queue is full; spans are dropped: raise queue.max_bytes, or see why the backend does not keep up",
-		"max_bytes", l.config.Queue.MaxBytes.String(), "when_full", string(l.config.Queue.WhenFull), "spans_dropped", n)
+		"max_bytes", l.config.Queue.limit().String(), "when_full", string(l.config.Queue.WhenFull), "spans_dropped", n)
 }

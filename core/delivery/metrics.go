@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"slices"
 	"strconv"
 	"time"
 
@@ -37,7 +38,7 @@ func newMetrics(l *Line, s Settings) *metrics {
 	with := func(cause string) metric.MeasurementOption {
 		set := attrs
 		if cause != "" {
-			set = append(attrs[:len(attrs):len(attrs)], semconv.ErrorTypeKey.String(cause))
+			set = append(slices.Clip(attrs), semconv.ErrorTypeKey.String(cause))
 		}
 		return metric.WithAttributeSet(attribute.NewSet(set...))
 	}
@@ -95,6 +96,7 @@ func (m *metrics) register(l *Line, meter metric.Meter, with func(cause string) 
 		for c, n := range [causes]uint64{
 			tooLarge: s.Dropped.TooLarge, refused: s.Dropped.Refused, poisoned: s.Dropped.Poisoned,
 			expired: s.Dropped.Expired, leftBehind: s.Dropped.LeftBehind,
+			tooOld: s.Dropped.TooOld, damaged: s.Dropped.Damaged,
 		} {
 			if cause(c) != queueFull {
 				observe(exported.Inst(), n, lost[c])
@@ -107,7 +109,7 @@ func (m *metrics) register(l *Line, meter metric.Meter, with func(cause string) 
 		observe(retried, s.Retried, m.succeeded)
 		observe(split, s.Split, m.succeeded)
 		o.ObserveInt64(bytes, s.Bytes, m.succeeded)
-		o.ObserveInt64(capacity, int64(l.config.Queue.MaxBytes), m.succeeded)
+		o.ObserveInt64(capacity, int64(l.config.Queue.limit()), m.succeeded)
 		o.ObserveFloat64(oldest, s.Oldest.Seconds(), m.succeeded)
 		return nil
 	}, exported.Inst(), inflight.Inst(), processed.Inst(), waiting.Inst(), bytes, capacity, oldest, retried, split)

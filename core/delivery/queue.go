@@ -5,16 +5,25 @@ import (
 	"time"
 
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+
+	"github.com/riffletrace/riffle/core/delivery/disk"
 )
 
 // batch is what one attempt sends.
 type batch struct {
-	spans []sdktrace.ReadOnlySpan // for an exporter that takes spans
-	body  []byte                  // for one that takes requests
-	count int                     // of spans
-	size  int64                   // what it takes of the queue
-	born  time.Time               // when its first span was handed over
-	seq   uint64                  // batches that were put earlier have a lower one
+	spans  []sdktrace.ReadOnlySpan // for an exporter that takes spans
+	body   []byte                  // for one that takes requests
+	count  int                     // of spans
+	size   int64                   // what it takes of the queue
+	born   time.Time               // when its first span was handed over
+	seq    uint64                  // batches that were put earlier have a lower one
+	oldest time.Time               // when the first of its spans ended
+
+	// Of a disk queue, guarded by the line's lock.
+	unsaved  bool        // is to be stored
+	came     time.Time   // when that began
+	file     *disk.Entry // where it is stored; nil: it is not
+	restored bool        // another process has stored it
 
 	began    time.Time // the first attempt
 	failures int       // attempts that failed
@@ -64,7 +73,7 @@ type memoryQueue struct {
 }
 
 func newMemoryQueue(c Queue) *memoryQueue {
-	return &memoryQueue{limit: int64(c.MaxBytes), whenFull: c.WhenFull, out: make(map[*batch]struct{})}
+	return &memoryQueue{limit: int64(c.limit()), whenFull: c.WhenFull, out: make(map[*batch]struct{})}
 }
 
 func (q *memoryQueue) put(b *batch, reserve int64) (evicted []*batch, ok bool) {

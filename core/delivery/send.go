@@ -22,6 +22,9 @@ func (l *Line) work() {
 		if b == nil {
 			return
 		}
+		if !l.fetch(b) {
+			continue
+		}
 		if b.began.IsZero() {
 			b.began = time.Now()
 		}
@@ -40,7 +43,7 @@ func (l *Line) attempt(b *batch) (resp Response, err error) {
 	defer func() {
 		// A line outlives its exporter's mistakes.
 		if p := recover(); p != nil {
-			err = &Failure{Verdict: Refused, Err: fmt.Errorf("the exporter panicked: %v", p)}
+			err = &ExportError{Verdict: Refused, Err: fmt.Errorf("the exporter panicked: %v", p)}
 		}
 		l.metrics.attempted(time.Since(began), err)
 	}()
@@ -123,7 +126,7 @@ func (l *Line) lose(b *batch, why cause, err error) {
 
 // strike notes a failure, and reports whether the batch is to blame for it: it
 // has failed often, and each time others were accepted in between.
-func (l *Line) strike(b *batch, f *Failure) bool {
+func (l *Line) strike(b *batch, f *ExportError) bool {
 	accepted := l.accepted.Load()
 	if b.failures > 0 && accepted > b.accepted && !f.Throttled && f.After == 0 {
 		b.strikes++
@@ -157,7 +160,7 @@ func (l *Line) decode(b *batch) ([]sdktrace.ReadOnlySpan, error) {
 	if l.requests == nil {
 		return b.spans, nil
 	}
-	raw, err := l.compression.decompress(b.body)
+	raw, err := l.compression.Decompress(b.body)
 	if err != nil {
 		return nil, err
 	}

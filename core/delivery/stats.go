@@ -6,12 +6,16 @@ import (
 )
 
 // Stats counts what a line did with spans. Counters only grow. Each span that
-// was handed over is in exactly one of Sent, Rejected, the counters of Dropped,
-// and Waiting.
+// was handed over is in exactly one of Filtered, Sent, Rejected, the counters of
+// Dropped, and Waiting.
 type Stats struct {
 	// Handed counts spans handed over, Sent those the backend accepted, and
 	// Failed those that are lost: Rejected and all of Dropped.
 	Handed, Sent, Failed uint64
+	// Recovered counts those of Handed that another process has left on the disk,
+	// and Stored those that were written there, to stay until they are sent or
+	// dropped. Filtered counts spans that the filter has kept from the exporter.
+	Recovered, Stored, Filtered uint64
 	// Rejected counts spans that the backend took but said it refused.
 	Rejected uint64
 	// Dropped counts lost spans by cause.
@@ -37,13 +41,14 @@ type Dropped struct {
 	// large by itself, Refused a batch the backend, or the exporter, wants in no
 	// case, Poisoned a batch that failed again and again while others were
 	// accepted, Expired one that failed for longer than max_elapsed, and
-	// LeftBehind what a shutdown had no time for.
-	QueueFull, TooLarge, Refused, Poisoned, Expired, LeftBehind uint64
+	// LeftBehind what a shutdown had no time for. TooOld is a batch past the
+	// queue's max_age, and Damaged one whose file is.
+	QueueFull, TooLarge, Refused, Poisoned, Expired, LeftBehind, TooOld, Damaged uint64
 }
 
 // Total is the sum.
 func (d Dropped) Total() uint64 {
-	return d.QueueFull + d.TooLarge + d.Refused + d.Poisoned + d.Expired + d.LeftBehind
+	return d.QueueFull + d.TooLarge + d.Refused + d.Poisoned + d.Expired + d.LeftBehind + d.TooOld + d.Damaged
 }
 
 // cause is why spans were dropped, as metrics say it.
@@ -56,16 +61,20 @@ const (
 	poisoned
 	expired
 	leftBehind
+	tooOld
+	damaged
 	causes // how many
 )
 
 func (c cause) String() string {
-	return [causes]string{"queue_full", "too_large", "refused", "poisoned", "expired", "left_behind"}[c]
+	return [causes]string{"queue_full", "too_large", "refused", "poisoned", "expired", "left_behind", "too_old", "damaged"}[c]
 }
 
 type counts struct {
 	handed, sent, rejected   atomic.Uint64
 	attempts, retried, split atomic.Uint64
+	recovered, stored        atomic.Uint64
+	filtered                 atomic.Uint64
 	dropped                  [causes]atomic.Uint64
 	sending                  atomic.Int64
 }
@@ -79,7 +88,7 @@ func (c *counts) lost() uint64 {
 }
 
 func (c *counts) waiting() uint64 {
-	done := c.sent.Load() + c.lost()
+	done := c.sent.Load() + c.filtered.Load() + c.lost()
 	return c.handed.Load() - done // handed last: it is never less
 }
 
@@ -96,16 +105,23 @@ func (l *Line) Stats() Stats {
 			Poisoned:   c.dropped[poisoned].Load(),
 			Expired:    c.dropped[expired].Load(),
 			LeftBehind: c.dropped[leftBehind].Load(),
+			TooOld:     c.dropped[tooOld].Load(),
+			Damaged:    c.dropped[damaged].Load(),
 		},
 		Attempts: c.attempts.Load(),
 		Retried:  c.retried.Load(),
 		Split:    c.split.Load(),
-		Sending:  uint64(max(c.sending.Load(), 0)),
-		Failing:  l.report.failing(),
+
+		Recovered: c.recovered.Load(),
+		Stored:    c.stored.Load(),
+		Filtered:  c.filtered.Load(),
+
+		Sending: uint64(max(c.sending.Load(), 0)),
+		Failing: l.report.failing(),
 	}
 	s.Failed = s.Rejected + s.Dropped.Total()
 	s.Handed = c.handed.Load() // last: it is never less than the others
-	s.Waiting = s.Handed - s.Sent - s.Failed
+	s.Waiting = s.Handed - s.Sent - s.Failed - s.Filtered
 
 	oldest, ok := l.batcher.oldest()
 	l.mu.Lock()

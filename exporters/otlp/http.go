@@ -85,7 +85,7 @@ func (t *httpTransport) send(ctx context.Context, body []byte) (delivery.Respons
 	req.Header, req.Host = t.header.Clone(), cmp.Or(t.host, req.Host)
 	resp, err := t.client.Do(req)
 	if err != nil {
-		return delivery.Response{}, &delivery.Failure{Verdict: delivery.Retry, Err: err}
+		return delivery.Response{}, &delivery.ExportError{Verdict: delivery.Retry, Err: err}
 	}
 	defer resp.Body.Close()
 	// What is read of an answer does not change whether it accepts.
@@ -93,9 +93,9 @@ func (t *httpTransport) send(ctx context.Context, body []byte) (delivery.Respons
 	kind, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type"))
 	switch {
 	case resp.StatusCode/100 != 2:
-		return delivery.Response{}, otlpclient.HTTPFailure(resp, messageOf(kind, answer), time.Now())
+		return delivery.Response{}, otlpclient.HTTPError(resp, messageOf(kind, answer), time.Now())
 	case kind == "text/html":
-		return delivery.Response{}, &delivery.Failure{Verdict: delivery.Refused, Err: &otlpclient.WebPageError{Status: resp.Status}}
+		return delivery.Response{}, &delivery.ExportError{Verdict: delivery.Refused, Err: &otlpclient.WebPageError{Status: resp.Status}}
 	case kind == contentType:
 		return readResponse(answer), nil
 	default:

@@ -91,7 +91,7 @@ func New(_ context.Context, _ core.Settings, c Config) (core.Exporter, error) {
 
 // transport makes attempts.
 type transport interface {
-	// send makes one attempt. Its errors are [delivery.Failure]s where they say
+	// send makes one attempt. Its errors are [delivery.ExportError]s where they say
 	// more than that the network failed.
 	send(ctx context.Context, body []byte) (delivery.Response, error)
 	// close ends all goroutines. No attempt is under way then.

@@ -6,16 +6,12 @@ import (
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
-
 	"github.com/riffletrace/riffle/core"
 	"github.com/riffletrace/riffle/exporters/internal/otlptest"
 	"github.com/riffletrace/riffle/exporters/otlp"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
-
-func build(t *testing.T, c otlp.Config) core.Exporter {
+func build(t testing.TB, c otlp.Config) core.Exporter {
 	t.Helper()
 	e, err := core.Exporters.Build(t.Context(), core.Settings{}, core.Use(otlp.Factory, "", c))
 	if err != nil {

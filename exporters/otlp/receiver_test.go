@@ -141,7 +141,7 @@ func (r *receiver) serveHTTP(w http.ResponseWriter, req *http.Request) {
 	r.mu.Lock()
 	r.seen = req.Header.Clone()
 	r.mu.Unlock()
-	if r.script.http != nil && r.script.http(r.calls.Add(1)-1, w, req) {
+	if r.http != nil && r.http(r.calls.Add(1)-1, w, req) {
 		return
 	}
 	body, err := io.ReadAll(req.Body)

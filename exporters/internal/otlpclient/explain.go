@@ -82,6 +82,8 @@ func (c *Client) Explain(err error, worked bool) error {
 		return explained("speaks HTTP, not gRPC: use protocol http/protobuf, or the port for OTLP over gRPC (usually 4317)")
 	case says("answered with a web page"):
 		return explained("answered with a web page: it is no OTLP receiver; the usual port is %s", c.Protocol.defaultPort())
+	case says("Decompressor is not installed", "415 Unsupported Media Type") && c.Compression != delivery.None:
+		return explained("does not know compression %s: set compression: %s", c.Compression, simpler(c.Compression))
 	case says("code = Unimplemented"):
 		return explained("takes no traces: %s", after(text, "desc = "))
 	case c.Protocol == HTTP && says("404 Not Found", "405 Method Not Allowed"):
@@ -154,12 +156,20 @@ var statusLine = regexp.MustCompile(`HTTP/[0-9.]+ ([0-9]{3}[A-Za-z -]*)`)
 
 // Fail is Explain for a failure: it means the same and says more.
 func (c *Client) Fail(err error, worked bool) error {
-	if f, ok := err.(*delivery.Failure); ok { //nolint:errorlint // it is not wrapped yet
+	if f, ok := err.(*delivery.ExportError); ok { //nolint:errorlint // it is not wrapped yet
 		explained := *f
 		explained.Err = c.Explain(f.Err, worked)
 		return &explained
 	}
 	return c.Explain(err, worked)
+}
+
+// simpler is a compression that more receivers know.
+func simpler(c delivery.Compression) delivery.Compression {
+	if c == delivery.Zstd {
+		return delivery.Gzip
+	}
+	return delivery.None
 }
 
 // insecureAdvice and secureAdvice are what to change for plaintext and TLS. A
@@ -204,7 +214,7 @@ func (e *Exporter) ExportSpans(ctx context.Context, spans []sdktrace.ReadOnlySpa
 		e.worked.Store(true)
 		return nil
 	}
-	return e.client.Fail(sdkFailure(err), e.worked.Load())
+	return e.client.Fail(sdkError(err), e.worked.Load())
 }
 
 // Shutdown closes the connections.

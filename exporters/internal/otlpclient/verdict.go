@@ -16,10 +16,10 @@ import (
 	"github.com/riffletrace/riffle/core/delivery"
 )
 
-// GRPCFailure says what an error of a gRPC call means.
+// GRPCError says what an error of a gRPC call means.
 // Source: https://opentelemetry.io/docs/specs/otlp/#failures
-func GRPCFailure(err error) *delivery.Failure {
-	f := &delivery.Failure{Verdict: delivery.Refused, Err: err}
+func GRPCError(err error) *delivery.ExportError {
+	f := &delivery.ExportError{Verdict: delivery.Refused, Err: err}
 	s := status.Convert(err)
 	after, asked := retryInfo(s)
 	switch s.Code() {
@@ -79,14 +79,14 @@ func isBroken(message string) bool {
 	return false
 }
 
-// HTTPFailure says what an answer means that accepts nothing. message is what
+// HTTPError says what an answer means that accepts nothing. message is what
 // its body says.
-func HTTPFailure(resp *http.Response, message string, now time.Time) *delivery.Failure {
+func HTTPError(resp *http.Response, message string, now time.Time) *delivery.ExportError {
 	err := errors.New(resp.Status)
 	if message != "" {
 		err = fmt.Errorf("%s: %s", resp.Status, message)
 	}
-	f := &delivery.Failure{Verdict: delivery.Refused, Err: err}
+	f := &delivery.ExportError{Verdict: delivery.Refused, Err: err}
 	switch code := resp.StatusCode; {
 	case code == http.StatusTooManyRequests, code == http.StatusServiceUnavailable:
 		f.Verdict, f.Throttled = delivery.Retry, code == http.StatusTooManyRequests
@@ -122,20 +122,20 @@ func retryAfter(s string, now time.Time) time.Duration {
 	return 0
 }
 
-// sdkFailure says what an error of one of the SDK's exporters means. They tell
+// sdkError says what an error of one of the SDK's exporters means. They tell
 // it in types for gRPC, and in text for HTTP.
-func sdkFailure(err error) error {
+func sdkError(err error) error {
 	if _, ok := status.FromError(err); ok {
-		return GRPCFailure(err)
+		return GRPCError(err)
 	}
 	text := err.Error()
 	for _, code := range []int{http.StatusTooManyRequests, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout} {
 		if strings.Contains(text, strconv.Itoa(code)+" "+http.StatusText(code)) {
-			return &delivery.Failure{Verdict: delivery.Retry, Err: err}
+			return &delivery.ExportError{Verdict: delivery.Retry, Err: err}
 		}
 	}
 	if strings.Contains(text, strconv.Itoa(http.StatusRequestEntityTooLarge)+" ") {
-		return &delivery.Failure{Verdict: delivery.TooLarge, Err: err}
+		return &delivery.ExportError{Verdict: delivery.TooLarge, Err: err}
 	}
 	return err
 }

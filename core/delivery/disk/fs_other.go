@@ -1,0 +1,17 @@
+//go:build !(darwin || dragonfly || freebsd || linux || netbsd || openbsd || windows)
+
+package disk
+
+import (
+	"errors"
+	"os"
+)
+
+const (
+	noFollow = 0
+	nonBlock = 0
+)
+
+func lock(*os.File) error { return errors.ErrUnsupported }
+
+func syncName(string) error { return errors.ErrUnsupported }

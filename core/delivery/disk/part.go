@@ -1,0 +1,318 @@
+package disk
+
+import (
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// Identity is what an exporter is known by. Batches are sent by an exporter
+// with the same one only.
+type Identity struct {
+	Name     string `json:"name"`
+	Type     string `json:"type"`
+	Endpoint string `json:"endpoint"`
+}
+
+const (
+	identityFile = "exporter.json"
+	partPrefix   = "part-"
+)
+
+// dir is the name of the exporter's directory.
+func (id Identity) dir() string {
+	h := sha256.New()
+	for _, s := range []string{id.Name, id.Type, id.Endpoint} {
+		fmt.Fprintf(h, "%d:%s", len(s), s)
+	}
+	return slug(id.Name) + "-" + hex.EncodeToString(h.Sum(nil)[:8])
+}
+
+// slug is what of a name any file system takes.
+func slug(name string) string {
+	s := strings.Map(func(r rune) rune {
+		switch {
+		case r >= 'a' && r <= 'z', r >= 'A' && r <= 'Z', r >= '0' && r <= '9', r == '_', r == '-':
+			return r
+		default:
+			return '_'
+		}
+	}, name)
+	return s[:min(len(s), 64)]
+}
+
+// save writes the identity, for people, unless it is there.
+func (id Identity) save(fsys FS, dir string) error {
+	name := filepath.Join(dir, identityFile)
+	if have, err := loadIdentity(fsys, dir); err == nil && have == id {
+		return nil
+	}
+	text, err := json.Marshal(id)
+	if err != nil {
+		return err
+	}
+	tmp := filepath.Join(dir, identityFile+"-"+random())
+	f, err := fsys.Create(tmp)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(append(text, '\n'))
+	if err = errors.Join(err, f.Sync(), f.Close()); err == nil {
+		err = fsys.Rename(tmp, name)
+	}
+	if err != nil {
+		_ = fsys.Remove(tmp)
+	}
+	return err
+}
+
+func loadIdentity(fsys FS, dir string) (id Identity, err error) {
+	text, err := fsys.ReadFile(filepath.Join(dir, identityFile))
+	if err != nil {
+		return id, err
+	}
+	return id, json.Unmarshal(text, &id)
+}
+
+func random() string {
+	var b [4]byte
+	_, _ = rand.Read(b[:]) // it never fails
+	return hex.EncodeToString(b[:])
+}
+
+// private makes a directory that nobody else may look into.
+func private(fsys FS, name string) error {
+	if err := makeDir(fsys, name); err != nil {
+		return err
+	}
+	info, err := fsys.Lstat(name)
+	if err != nil {
+		return err
+	}
+	if mode := info.Mode().Perm(); mode&0o077 != 0 && modes {
+		return fmt.Errorf("%s has mode %04o: others may read the traces in it; want %04o", name, mode, dirMode)
+	}
+	return nil
+}
+
+// settle gives the store a part: one that nobody has, or a new one.
+func (s *Store) settle() error {
+	parts, err := s.parts()
+	if err != nil {
+		return err
+	}
+	const attempts = 100 // others start at the same time
+	for range attempts {
+		parts = append(parts, partPrefix+random())
+	}
+	for _, p := range parts {
+		part := filepath.Join(s.line, p)
+		if err := private(s.fs, part); err != nil {
+			return err
+		}
+		lock, err := s.fs.Lock(filepath.Join(part, lockFile))
+		if errors.Is(err, ErrLocked) || errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		s.part, s.lock = part, lock
+		return makeDirs(s.fs, part)
+	}
+	return fmt.Errorf("no part of %s can be locked", s.line)
+}
+
+func makeDirs(fsys FS, part string) error {
+	for _, d := range []string{tmpDir, readyDir, badDir} {
+		if err := private(fsys, filepath.Join(part, d)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// repair makes the directories that somebody has deleted, and locks them.
+func (s *Store) repair() error {
+	if err := private(s.fs, s.part); err != nil {
+		return err
+	}
+	name := filepath.Join(s.part, lockFile)
+	if _, err := s.fs.Lstat(name); errors.Is(err, fs.ErrNotExist) {
+		lock, err := s.fs.Lock(name)
+		if err != nil {
+			return err
+		}
+		_ = s.lock.Close() // of a file that is gone
+		s.lock = lock
+	}
+	return makeDirs(s.fs, s.part)
+}
+
+// parts lists the parts of the exporter, in use or not.
+func (s *Store) parts() ([]string, error) { return partsOf(s.fs, s.line) }
+
+func partsOf(fsys FS, line string) (names []string, err error) {
+	entries, err := fsys.ReadDir(line)
+	for _, d := range entries {
+		if d.IsDir() && strings.HasPrefix(d.Name(), partPrefix) {
+			names = append(names, d.Name())
+		}
+	}
+	return names, err
+}
+
+// listOf returns the batches in a directory, in the order in which they were
+// written. What is no file of a store's is left alone.
+func listOf(fsys FS, dir string) ([]Entry, error) {
+	files, err := fsys.ReadDir(dir)
+	if err != nil {
+		return nil, err
+	}
+	entries := make([]Entry, 0, len(files))
+	for _, d := range files {
+		e, ok := parseName(d.Name())
+		if !ok || !d.Type().IsRegular() {
+			continue
+		}
+		info, err := d.Info()
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		e.Size = info.Size()
+		entries = append(entries, e)
+	}
+	slices.SortFunc(entries, func(a, b Entry) int { return strings.Compare(a.name(), b.name()) })
+	return entries, nil
+}
+
+// rescue takes in what a process had written when it was ended, but not stored
+// yet. Files that are not whole were never promised to anybody.
+func (s *Store) rescue(part string) ([]Entry, error) {
+	dir := filepath.Join(part, tmpDir)
+	files, err := listOf(s.fs, dir)
+	if err != nil {
+		return nil, err
+	}
+	var rescued []Entry
+	for _, e := range files {
+		name := filepath.Join(dir, e.name())
+		file, err := s.fs.ReadFile(name)
+		if err != nil {
+			return rescued, err
+		}
+		if b, err := Decode(file); err != nil || !e.describes(b) {
+			if err := s.fs.Remove(name); err != nil {
+				return rescued, err
+			}
+			continue
+		}
+		if err := s.fs.Sync(name); err != nil {
+			return rescued, err
+		}
+		e, err := s.move(name, e)
+		if err != nil {
+			return rescued, err
+		}
+		rescued = append(rescued, e)
+	}
+	return rescued, nil
+}
+
+// move takes a file in as the last one.
+func (s *Store) move(name string, e Entry) (Entry, error) {
+	s.seq++
+	e.seq, e.epoch = s.seq, s.epoch
+	return e, s.fs.Rename(name, s.path(readyDir, e))
+}
+
+// Adopt takes over what processes have left behind that are gone, and returns
+// it. Call it now and then.
+func (s *Store) Adopt() ([]Entry, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	parts, err := s.parts()
+	if err != nil {
+		return nil, err
+	}
+	var all []Entry
+	var errs []error
+	for _, p := range parts {
+		if part := filepath.Join(s.line, p); part != s.part {
+			entries, err := s.adopt(part)
+			all = append(all, entries...)
+			if err != nil {
+				errs = append(errs, fmt.Errorf("taking over %s: %w", part, err))
+			}
+		}
+	}
+	return all, errors.Join(errs...)
+}
+
+func (s *Store) adopt(part string) (adopted []Entry, err error) {
+	if err := private(s.fs, part); err != nil {
+		return nil, err
+	}
+	lock, err := s.fs.Lock(filepath.Join(part, lockFile))
+	if errors.Is(err, ErrLocked) || errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, lock.Close()) }()
+	if err := makeDirs(s.fs, part); err != nil {
+		return nil, err
+	}
+	entries, err := listOf(s.fs, filepath.Join(part, readyDir))
+	if err != nil {
+		return nil, err
+	}
+	for _, e := range entries {
+		e, err := s.move(filepath.Join(part, readyDir, e.name()), e)
+		if err != nil {
+			return adopted, err
+		}
+		adopted = append(adopted, e)
+	}
+	rescued, err := s.rescue(part)
+	adopted = append(adopted, rescued...)
+	if err != nil {
+		return adopted, err
+	}
+	if err := s.fs.Sync(filepath.Join(s.part, readyDir)); err != nil {
+		return adopted, err
+	}
+	return adopted, s.demolish(part)
+}
+
+// demolish removes a part that holds no batches. What else is in it, such as
+// damaged files, stays, and the part with it.
+func (s *Store) demolish(part string) error {
+	for _, d := range []string{tmpDir, readyDir, badDir} {
+		name := filepath.Join(part, d)
+		files, err := s.fs.ReadDir(name)
+		if err != nil {
+			return err
+		}
+		if len(files) > 0 {
+			return nil
+		}
+	}
+	for _, name := range []string{tmpDir, readyDir, badDir, lockFile, ""} {
+		if err := s.fs.Remove(filepath.Join(part, name)); err != nil {
+			return nil //nolint:nilerr // somebody has put something there; it can stay
+		}
+	}
+	return nil
+}

@@ -1,0 +1,240 @@
+package disk
+
+import (
+	"crypto/rand"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"math"
+	"path/filepath"
+	"slices"
+	"sync"
+	"time"
+)
+
+// Store holds the batches of one exporter in one process. [Open] makes it. It
+// is safe for concurrent use, but for Close, which comes last.
+type Store struct {
+	fs    FS
+	line  string // the exporter's directory
+	part  string // the part's
+	epoch uint32
+	lock  io.Closer
+
+	mu    sync.Mutex // held while files are written or taken over
+	seq   uint64     // of the last file
+	shaky bool       // a write has failed: the directories may be gone
+	bad   int        // files in bad
+}
+
+// The directories of a part, and its lock.
+const (
+	tmpDir   = "tmp"
+	readyDir = "ready"
+	badDir   = "bad"
+	lockFile = "lock"
+)
+
+// maxBad is how many damaged files are kept; more are deleted.
+const maxBad = 1000
+
+// Open opens the store of an exporter in dir, which it makes if need be, and
+// returns what waits there: in the order in which it was written, then what it
+// took over from processes that are gone.
+func Open(fsys FS, dir string, id Identity) (*Store, []Entry, error) {
+	s := &Store{fs: fsys, line: filepath.Join(dir, id.dir())}
+	var epoch [4]byte
+	_, _ = rand.Read(epoch[:]) // it never fails
+	s.epoch = binary.LittleEndian.Uint32(epoch[:])
+	entries, err := s.open(dir, id)
+	if err != nil {
+		if s.lock != nil {
+			err = errors.Join(err, s.lock.Close())
+		}
+		return nil, nil, fmt.Errorf("opening the queue in %s: %w", dir, err)
+	}
+	return s, entries, nil
+}
+
+func (s *Store) open(dir string, id Identity) ([]Entry, error) {
+	if err := makeDir(s.fs, dir); err != nil {
+		return nil, err
+	}
+	if err := private(s.fs, s.line); err != nil {
+		return nil, err
+	}
+	if err := id.save(s.fs, s.line); err != nil {
+		return nil, err
+	}
+	if err := s.settle(); err != nil {
+		return nil, err
+	}
+	// Those who made the directories may have been killed before they synced them.
+	for _, d := range []string{s.part, s.line, dir} {
+		if err := s.fs.Sync(d); err != nil {
+			return nil, err
+		}
+	}
+	entries, err := listOf(s.fs, filepath.Join(s.part, readyDir))
+	if err != nil {
+		return nil, err
+	}
+	for _, e := range entries {
+		s.seq = max(s.seq, e.seq)
+	}
+	bad, err := s.fs.ReadDir(filepath.Join(s.part, badDir))
+	if err != nil {
+		return nil, err
+	}
+	s.bad = len(bad)
+	// What cannot be taken in now can wait: Adopt will tell why it cannot.
+	rescued, _ := s.rescue(s.part)
+	adopted, _ := s.Adopt()
+	return slices.Concat(entries, rescued, adopted), nil
+}
+
+// Dir is where the store has its files.
+func (s *Store) Dir() string { return s.part }
+
+// Write stores batches, in order. When it returns, those of the entries survive
+// the process and, with sync, a power failure; the rest have left nothing
+// behind, for the reason that the error tells.
+func (s *Store) Write(batches []Batch, sync bool) ([]Entry, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	entries, err := s.write(batches, sync)
+	s.shaky = err != nil
+	if err != nil {
+		err = fmt.Errorf("writing to the queue: %w", err)
+	}
+	return entries, err
+}
+
+func (s *Store) write(batches []Batch, sync bool) ([]Entry, error) {
+	if s.shaky {
+		if err := s.repair(); err != nil {
+			return nil, err
+		}
+	}
+	var entries []Entry
+	var failure error
+	for _, b := range batches {
+		e, err := s.create(b, sync)
+		if err != nil {
+			failure = err
+			break
+		}
+		entries = append(entries, e)
+	}
+	for i, e := range entries {
+		if err := s.fs.Rename(s.path(tmpDir, e), s.path(readyDir, e)); err != nil {
+			s.discard(tmpDir, entries[i:])
+			entries, failure = entries[:i], err
+			break
+		}
+	}
+	if sync && len(entries) > 0 {
+		if err := s.fs.Sync(filepath.Join(s.part, readyDir)); err != nil {
+			s.discard(readyDir, entries)
+			return nil, err
+		}
+	}
+	return entries, failure
+}
+
+// create writes a file in tmp.
+func (s *Store) create(b Batch, sync bool) (Entry, error) {
+	s.seq++
+	b.Oldest = time.Unix(0, b.Oldest.UnixNano()) // as the file will tell it
+	b.Spans = min(max(b.Spans, 0), math.MaxInt32)
+	e := Entry{Meta: b.Meta, Size: int64(headerSize + len(b.Payload)), seq: s.seq, epoch: s.epoch}
+	f, err := s.fs.Create(s.path(tmpDir, e))
+	if err != nil {
+		return e, err
+	}
+	err = fill(f, b, sync)
+	if err = errors.Join(err, f.Close()); err != nil {
+		s.discard(tmpDir, []Entry{e})
+	}
+	return e, err
+}
+
+func fill(f File, b Batch, sync bool) error {
+	// One write for the header and the payload, so that a small batch is one call.
+	file := make([]byte, 0, headerSize+len(b.Payload))
+	if _, err := f.Write(append(appendHeader(file, b), b.Payload...)); err != nil {
+		return err
+	}
+	if !sync {
+		return nil
+	}
+	return f.Sync()
+}
+
+// discard deletes what was not stored. If it cannot, the batch is sent twice in
+// the worst case.
+func (s *Store) discard(dir string, entries []Entry) {
+	for _, e := range entries {
+		_ = s.fs.Remove(s.path(dir, e))
+	}
+}
+
+func (s *Store) path(dir string, e Entry) string { return filepath.Join(s.part, dir, e.name()) }
+
+// Read returns a batch. If its file is damaged, the error is [ErrDamaged], and
+// the file is moved out of the way; any other error may pass.
+func (s *Store) Read(e Entry) (Batch, error) {
+	name := s.path(readyDir, e)
+	file, err := s.fs.ReadFile(name)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return Batch{}, damaged("%s is gone", name)
+	case err != nil:
+		return Batch{}, fmt.Errorf("reading from the queue: %w", err)
+	}
+	b, err := Decode(file)
+	if err == nil && !e.describes(b) {
+		err = damaged("its name and its header differ")
+	}
+	if err != nil {
+		return Batch{}, fmt.Errorf("%s: %w", s.condemn(e), err)
+	}
+	return b, nil
+}
+
+func (e *Entry) describes(b Batch) bool {
+	return e.Spans == b.Spans && e.Oldest.Equal(b.Oldest) && e.Encoding == b.Encoding
+}
+
+// condemn moves a damaged file to bad, and returns where it is.
+func (s *Store) condemn(e Entry) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	from, to := s.path(readyDir, e), s.path(badDir, e)
+	if s.bad >= maxBad {
+		_ = s.fs.Remove(from) // it stays, if it cannot be removed, and is found again
+		return from
+	}
+	if err := s.fs.Rename(from, to); err != nil {
+		return from
+	}
+	s.bad++
+	return to
+}
+
+// Remove deletes a batch that was sent, or is not wanted any more.
+func (s *Store) Remove(e Entry) error {
+	if err := s.fs.Remove(s.path(readyDir, e)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("deleting from the queue: %w", err)
+	}
+	return nil
+}
+
+// Close gives the part free, with what waits in it.
+func (s *Store) Close() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.lock.Close()
+}

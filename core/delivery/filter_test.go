@@ -1,0 +1,180 @@
+package delivery_test
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	"go.opentelemetry.io/otel/sdk/trace/tracetest"
+	"go.opentelemetry.io/otel/trace"
+
+	"github.com/riffletrace/riffle/core/delivery"
+	"github.com/riffletrace/riffle/core/delivery/redact"
+	"github.com/riffletrace/riffle/core/match"
+)
+
+// of is a span of a trace, below a local parent or not.
+func of(id byte, name string, root bool) sdktrace.ReadOnlySpan {
+	stub := tracetest.SpanStub{
+		Name:        name,
+		SpanContext: trace.NewSpanContext(trace.SpanContextConfig{TraceID: trace.TraceID{id}, SpanID: trace.SpanID{1}}),
+	}
+	if !root {
+		stub.Parent = trace.NewSpanContext(trace.SpanContextConfig{TraceID: trace.TraceID{id}, SpanID: trace.SpanID{2}})
+	}
+	return stub.Snapshot()
+}
+
+// names are what a backend got, sorted.
+func names(b *backend) (all []string) {
+	for name, n := range b.received() {
+		for range n {
+			all = append(all, name)
+		}
+	}
+	slices.Sort(all)
+	return all
+}
+
+func TestFilter(t *testing.T) {
+	handed := []sdktrace.ReadOnlySpan{
+		of(1, "a", false), of(2, "x", false), of(1, "gold b", true), of(2, "y", true), of(2, "late", false), of(1, "late c", false),
+		of(3, "gold d", true), of(3, "e", false), of(4, "gold f", false), of(5, "open", false),
+	}
+	tests := map[delivery.FilterOf][]string{
+		"":              {"gold b", "gold d", "gold f"},
+		delivery.Spans:  {"gold b", "gold d", "gold f"},
+		delivery.Traces: {"a", "e", "gold b", "gold d", "gold f", "late c"},
+	}
+	for what, want := range tests {
+		for _, together := range []bool{true, false} {
+			t.Run(fmt.Sprintf("%s/together=%v", what, together), func(t *testing.T) {
+				b := &backend{}
+				f, l := one(t, b, &journal{}, func(c *delivery.Config) {
+					c.Filter = &delivery.Filter{Of: what, Match: &match.Config{Name: "gold*"}}
+				})
+				for _, s := range handed {
+					f.Deliver(s)
+					if !together {
+						if err := l.ForceFlush(t.Context()); err != nil {
+							t.Fatal(err)
+						}
+					}
+				}
+				shutDown(t, l)
+				if diff := cmp.Diff(want, names(b)); diff != "" {
+					t.Error(diff)
+				}
+				s := l.Stats()
+				if s.Handed != 10 || s.Filtered != uint64(10-len(want)) || s.Waiting != 0 {
+					t.Errorf("%+v", s)
+				}
+			})
+		}
+	}
+}
+
+// Redacted text is in no request and on no disk; a line without rules keeps it.
+func TestRedact(t *testing.T) {
+	const secret = "bob@example.com"
+	emails := &redact.Config{Rules: []redact.Rule{{Presets: []string{"emails"}}}}
+	for name, set := range map[string]func(*delivery.Config){
+		"own": func(c *delivery.Config) { c.Redact = emails },
+		"all": func(c *delivery.Config) { c.RedactAll = emails },
+		"both": func(c *delivery.Config) {
+			c.RedactAll = &redact.Config{Rules: []redact.Rule{{Value: "bob"}}}
+			c.Redact = &redact.Config{Rules: []redact.Rule{{Value: `\*\*\*@example\.com`}}}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			redacted, whole := dead(), &backend{}
+			f, l := one(t, redacted, &journal{}, func(c *delivery.Config) {
+				onDisk(dir)(c)
+				set(c)
+			})
+			c := delivery.Defaults()
+			c.Batch.MaxSpans, c.Batch.MaxAge = 10, 1e6 // as the other has them
+			other := f.Add(whole, c, delivery.Settings{})
+			s := of(1, "mail "+secret, true)
+			f.Deliver(s)
+			until(t, "stored", func() bool { return l.Stats().Stored == 1 })
+			until(t, "tried", func() bool { n, _ := redacted.tried(); return n > 0 })
+			shutDown(t, l)
+			shutDown(t, other)
+			if diff := cmp.Diff([]string{s.Name()}, names(whole)); diff != "" {
+				t.Errorf("the line without rules: %s", diff)
+			}
+			later := &backend{}
+			_, l = one(t, later, &journal{}, onDisk(dir)) // no rules: what is on the disk is
+			until(t, "sent", func() bool { return l.Stats().Sent == 1 })
+			if diff := cmp.Diff([]string{"mail ***"}, names(later)); diff != "" {
+				t.Error(diff)
+			}
+			for _, body := range redacted.bodies {
+				if strings.Contains(string(body), "bob") {
+					t.Errorf("it was sent: %q", body)
+				}
+			}
+		})
+	}
+}
+
+// Lines share what they encode if they filter and redact alike, and only then.
+func TestShapes(t *testing.T) {
+	rules := func() *redact.Config { return &redact.Config{Rules: []redact.Rule{{Presets: []string{"emails"}}}} }
+	c := delivery.Defaults()
+	c.Batch.MaxAge = 1e6
+	withRules := c
+	withRules.Redact = rules()
+	again := c
+	again.Redact = rules()
+	f := &delivery.Fan{}
+	backends := []*backend{{}, {}, {}}
+	var lines []*delivery.Line
+	for i, c := range []delivery.Config{c, withRules, again} {
+		lines = append(lines, f.Add(backends[i], c, delivery.Settings{}))
+	}
+	f.Deliver(span("a@b.c", 0))
+	for _, l := range lines {
+		if err := l.ForceFlush(context.Background()); err != nil {
+			t.Error(err)
+		}
+		shutDown(t, l)
+	}
+	if backends[1].body() != backends[2].body() || backends[0].body() == backends[1].body() {
+		t.Error("lines share what they should not, or the other way round")
+	}
+}
+
+func TestHostMistakes(t *testing.T) {
+	c := delivery.Defaults()
+	c.Filter = &delivery.Filter{Of: "roots", Match: &match.Config{Kind: "servant"}}
+	c.Redact = &redact.Config{Rules: []redact.Rule{{Keys: []string{"a"}, Action: "hide"}}}
+	c.Queue.Storage, c.Queue.Fsync, c.Queue.MaxAge = "tape", "5ns", -1
+	want := `filter.of: "roots" is not one of spans, traces
+filter.match.kind: "servant" is not a kind: known are internal, server, client, producer, consumer
+redact.rules[0].action: "hide" is not one of mask, sha256, drop
+queue.storage: "tape" is not one of memory, disk
+queue.fsync: 5ns is not from 10ms to 1m0s; for less, there is always
+queue.max_age: -1ns is negative`
+	if diff := cmp.Diff(want, message(c.Validate())); diff != "" {
+		t.Error(diff)
+	}
+	c = delivery.Defaults()
+	c.Filter = &delivery.Filter{}
+	c.Queue.Dir = "x"
+	want = `filter.match: missing: want what spans must match
+queue.dir: only a queue with storage: disk has one`
+	if diff := cmp.Diff(want, message(c.Validate())); diff != "" {
+		t.Error(diff)
+	}
+	c.Filter, c.Queue.Storage, c.Queue.Dir = nil, delivery.Disk, ""
+	if diff := cmp.Diff("queue.dir: missing: storage: disk needs a directory", message(c.Validate())); diff != "" {
+		t.Error(diff)
+	}
+}
