@@ -23,6 +23,7 @@ import (
 	"github.com/riffletrace/riffle/core/observability"
 	"github.com/riffletrace/riffle/core/observability/internal/spantest"
 	"github.com/riffletrace/riffle/core/observability/pgxtrace"
+	"github.com/riffletrace/riffle/exporters/otlp"
 	"github.com/riffletrace/riffle/internal/pgtest"
 )
 
@@ -134,7 +135,7 @@ func TestEndToEnd(t *testing.T) {
 			}
 			defer pool.Close()
 
-			arrived := install(t, core.Spec{})
+			arrived := install(t, core.Spec{Exporters: backend()})
 			s := &shop{pool: pool}
 			server := httptest.NewServer(s.handler())
 			defer server.Close()
@@ -160,6 +161,17 @@ func TestEndToEnd(t *testing.T) {
 			check(t, arrived(), resp.Header.Get(observability.TraceIDHeader))
 		})
 	}
+}
+
+// endpointVariable is where bench/interop wants to see the spans too.
+const endpointVariable = "RIFFLE_END_TO_END_ENDPOINT"
+
+func backend() []core.Component {
+	endpoint := os.Getenv(endpointVariable)
+	if endpoint == "" {
+		return nil
+	}
+	return []core.Component{core.Use(otlp.Factory, "", otlp.Config{Endpoint: endpoint})}
 }
 
 func check(t *testing.T, spans tracetest.SpanStubs, traceID string) {

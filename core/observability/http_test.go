@@ -198,9 +198,9 @@ func install(t *testing.T, spec core.Spec) func() tracetest.SpanStubs {
 	t.Helper()
 	out := tracetest.NewInMemoryExporter()
 	spec.Enabled = true
-	spec.Exporters = []core.Component{core.Use(core.NewFactory("memory", struct{}{}, func(context.Context, core.Settings, struct{}) (core.Exporter, error) {
+	spec.Exporters = append(spec.Exporters, core.Use(core.NewFactory("memory", struct{}{}, func(context.Context, core.Settings, struct{}) (core.Exporter, error) {
 		return out, nil
-	}), "", struct{}{})}
+	}), "", struct{}{}))
 	p, err := core.New(t.Context(), spec)
 	if err != nil {
 		t.Fatal(err)
