@@ -43,6 +43,7 @@ interop: ## the tests against Jaeger and the Collector; the first run builds bot
 .PHONY: soak
 soak: ## the demo with many requests under the race detector, and the sampling engine over many seeds
 	go run -race ./cmd/riffle demo --requests 100000
+	go test -count 1 -timeout 30m -run '^TestOutage$$' ./cmd/riffle/internal/demo -outage-requests 45000
 	go test -count 1 -timeout 30m -run '^TestOracle$$' ./core -seeds 50000
 	go test -count 1 -timeout 30m -run '^TestUnbiased$$' ./core -seeds 1000
 
