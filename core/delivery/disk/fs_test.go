@@ -150,4 +150,3 @@ func TestManyFiles(t *testing.T) {
 		t.Errorf("200 operations looked at %d files", n)
 	}
 }
-
