@@ -37,8 +37,8 @@ bench: ## the benchmarks matching BENCH, COUNT times, summed up by benchstat
 	$(TOOL) benchstat bench.out
 
 .PHONY: interop
-interop: ## the tests against real backends, which they start themselves
-	go test -count 1 -run Interop -v ./...
+interop: ## the tests against Jaeger and the Collector; the first run builds both, for some minutes
+	cd bench/interop && RIFFLE_INTEROP=1 go test -count 1 -timeout 45m ./...
 
 .PHONY: soak
 soak: ## the demo with many requests under the race detector, the sampling engine over many seeds, and the disk queue killed and without power

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math/rand/v2"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -14,6 +15,7 @@ import (
 	"go.opentelemetry.io/otel/attribute"
 	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 
 	"github.com/riffletrace/riffle/core/delivery"
 )
@@ -340,4 +342,98 @@ send.max_elapsed: -1ns is negative`
 	if _, err := good.WithEnv(func(key string) string { return env[key] }); err == nil || !strings.Contains(err.Error(), `OTEL_BSP_SCHEDULE_DELAY: "1s"`) {
 		t.Errorf("got %v", err)
 	}
+}
+
+// What is lost between making the batches and waiting for them is told too.
+func TestForceFlushMissesNothing(t *testing.T) {
+	b := &backend{answer: func(context.Context, []string) (delivery.Response, error) {
+		return delivery.Response{}, errors.New("bad request")
+	}}
+	f, l := one(t, b, &journal{}, nil)
+	for i := range 2000 {
+		f.Deliver(span("a", 0))
+		if err := l.ForceFlush(t.Context()); err == nil {
+			t.Fatalf("flush %d does not tell that its span is lost", i)
+		}
+	}
+}
+
+// stuck is a span that holds up those who encode it.
+type stuck struct {
+	sdktrace.ReadOnlySpan
+	until chan struct{}
+}
+
+func (s stuck) Attributes() []attribute.KeyValue {
+	<-s.until
+	return s.ReadOnlySpan.Attributes()
+}
+
+// What is not encoded yet counts: when the encoder does not keep up, memory
+// stays within its bound.
+func TestUnencodedSpansCount(t *testing.T) {
+	for _, when := range []delivery.WhenFull{delivery.DropNewest, delivery.DropOldest} {
+		t.Run(string(when), func(t *testing.T) {
+			b := &backend{}
+			f, l := one(t, b, &journal{}, func(c *delivery.Config) {
+				c.Batch.MaxSpans, c.Batch.MaxBytes = 10, 64<<10
+				c.Queue = delivery.Queue{MaxBytes: 1 << 20, WhenFull: when}
+			})
+			until := make(chan struct{})
+			for range 10 {
+				f.Deliver(stuck{span("stuck", 0), until})
+			}
+			large := span("a", 10_000)
+			const n = 1000 // ten times what there is room for
+			for range n {
+				f.Deliver(large)
+			}
+			s := l.Stats()
+			// An eighth of the room is filled by spans that are not measured yet.
+			if most := uint64(128 + 105 + 10); s.Waiting > most || s.Dropped.QueueFull < n-most {
+				t.Errorf("%d spans of 10 kB wait where 1 MiB may: %+v", s.Waiting, s)
+			}
+			close(until)
+			_ = l.ForceFlush(t.Context())
+			accounted(t, l, b)
+		})
+	}
+}
+
+// With a dead backend and a full queue, memory does not grow.
+func TestMemoryIsFlat(t *testing.T) {
+	b := &backend{answer: func(context.Context, []string) (delivery.Response, error) { return delivery.Response{}, errAway }}
+	const room = 4 << 20
+	f, l := one(t, &forgetful{b}, &journal{}, func(c *delivery.Config) {
+		c.Queue = delivery.Queue{MaxBytes: room, WhenFull: delivery.DropOldest}
+		c.Batch.MaxSpans = 100
+	})
+	heap := func() int64 {
+		runtime.GC()
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		return int64(m.HeapAlloc)
+	}
+	before := heap()
+	var most int64
+	for range 20 {
+		for range 5000 { // of 200 bytes
+			f.Deliver(span("a", 100))
+		}
+		_ = l.ForceFlush(t.Context()) // it is dead, but the spans are encoded now
+		most = max(most, heap()-before)
+	}
+	if most > 2*room {
+		t.Errorf("the heap grew by %d KiB, the queue may hold %d KiB", most>>10, room>>10)
+	}
+	if s := l.Stats(); s.Dropped.QueueFull < 50_000 {
+		t.Errorf("the queue was not full: %+v", s)
+	}
+}
+
+// forgetful keeps nothing of what it was asked to send.
+type forgetful struct{ *backend }
+
+func (f *forgetful) ExportRequest(ctx context.Context, _ delivery.Request) (delivery.Response, error) {
+	return f.answer(ctx, nil)
 }

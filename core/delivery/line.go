@@ -87,18 +87,21 @@ func newLine(exporter sdktrace.SpanExporter, c Config, s Settings) *Line {
 	if r, ok := exporter.(RequestExporter); ok {
 		l.requests, l.compression, workers = r, r.Compression(), c.Send.Workers
 	}
+	if c.Queue.Storage == Disk {
+		q := newDiskQueue(c.Queue)
+		l.queue = q
+		l.keeper = newKeeper(l, q, s)
+	} else {
+		l.queue, l.ready = newMemoryQueue(c.Queue), true
+	}
 	l.metrics = newMetrics(l, s)
+	// Everything is in its place before anybody works with it.
 	for range workers {
 		l.workers.Go(l.work)
 	}
-	if c.Queue.Storage != Disk {
-		l.queue, l.ready = newMemoryQueue(c.Queue), true
-		return l
+	if l.keeper != nil {
+		l.keeping.Go(func() { l.keeper.run(l.keepNoMore) })
 	}
-	q := newDiskQueue(c.Queue)
-	l.queue = q
-	l.keeper = newKeeper(l, q, s)
-	l.keeping.Go(func() { l.keeper.run(l.keepNoMore) })
 	return l
 }
 

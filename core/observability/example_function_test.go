@@ -34,7 +34,7 @@ func runFunction(ctx context.Context, cmd *exec.Cmd) {
 func serve(context.Context, *exec.Cmd) (int, error) { return 404, nil }
 
 func ExampleStartFunctionSpan() {
-	print(func(ctx context.Context) { runFunction(ctx, &exec.Cmd{}) })
+	show(func(ctx context.Context) { runFunction(ctx, &exec.Cmd{}) })
 	// Output:
 	// function.images.resize (server)
 	//   function.duration_ms = 0
@@ -55,7 +55,7 @@ func ExampleStartFunctionSpan() {
 
 func ExampleContextFromEnv() {
 	environ := []string{"TRACEPARENT=00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"} // os.Environ() in the process
-	print(func(ctx context.Context) {
+	show(func(ctx context.Context) {
 		ctx, span := observability.StartSpan(observability.ContextFromEnv(ctx, environ), "main")
 		defer span.End()
 		fmt.Println(observability.ExtractTraceID(ctx))

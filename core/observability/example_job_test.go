@@ -36,7 +36,7 @@ func work(ctx context.Context, job storedJob) {
 }
 
 func ExampleStartJobSpan() {
-	print(func(ctx context.Context) {
+	show(func(ctx context.Context) {
 		ctx, request := observability.StartSpan(ctx, "request")
 		job := enqueue(ctx, "j-1")
 		request.End()
@@ -67,7 +67,7 @@ func ExampleStartJobSpan() {
 }
 
 func ExampleAsLink() {
-	print(func(ctx context.Context) {
+	show(func(ctx context.Context) {
 		request, span := observability.StartSpan(ctx, "request")
 		job := enqueue(request, "j-1")
 		span.End()

@@ -24,7 +24,7 @@ func checkout(ctx context.Context, order string) (err error) {
 }
 
 func ExampleStartSpan() {
-	print(func(ctx context.Context) { _ = checkout(ctx, "o-17") })
+	show(func(ctx context.Context) { _ = checkout(ctx, "o-17") })
 	// Output:
 	// checkout (internal)
 	//   order.id = o-17
@@ -37,7 +37,7 @@ func ExampleStartSpan() {
 }
 
 func ExampleRecordError() {
-	print(func(ctx context.Context) {
+	show(func(ctx context.Context) {
 		ctx, span := observability.StartSpan(ctx, "stream")
 		defer span.End()
 		// The client went away: that is no error of the service.
@@ -50,7 +50,7 @@ func ExampleRecordError() {
 
 func ExampleSpanFromContext() {
 	cart := []string{"book", "pen"}
-	print(func(ctx context.Context) {
+	show(func(ctx context.Context) {
 		ctx, span := observability.StartSpan(ctx, "price")
 		defer span.End()
 		if span := observability.SpanFromContext(ctx); span.IsRecording() {
@@ -63,7 +63,7 @@ func ExampleSpanFromContext() {
 }
 
 func ExampleContextWithSpan() {
-	print(func(ctx context.Context) {
+	show(func(ctx context.Context) {
 		_, span := observability.StartSpan(ctx, "export")
 		defer span.End()
 		// The work goes on after the request, and stays in its trace.
@@ -76,7 +76,7 @@ func ExampleContextWithSpan() {
 }
 
 func ExampleExtractTraceID() {
-	print(func(ctx context.Context) {
+	show(func(ctx context.Context) {
 		fmt.Printf("%q %q\n", observability.ExtractTraceID(ctx), observability.ExtractSpanID(ctx))
 		ctx, span := observability.StartSpan(ctx, "request")
 		defer span.End()
@@ -96,7 +96,7 @@ func queryUsers(ctx context.Context) (err error) {
 }
 
 func ExampleStartDBSpan() {
-	print(func(ctx context.Context) { _ = queryUsers(ctx) })
+	show(func(ctx context.Context) { _ = queryUsers(ctx) })
 	// Output:
 	// db.select (client)
 	//   db.operation = select
@@ -105,7 +105,7 @@ func ExampleStartDBSpan() {
 }
 
 func ExampleStartAuthSpan() {
-	print(func(ctx context.Context) {
+	show(func(ctx context.Context) {
 		ctx, span := observability.StartAuthSpan(ctx, "magic_link")
 		defer span.End()
 		observability.SetSpanAttributes(ctx, attribute.String("user.id", "u-1"))
@@ -117,7 +117,7 @@ func ExampleStartAuthSpan() {
 }
 
 func ExampleStartStorageSpan() {
-	print(func(ctx context.Context) {
+	show(func(ctx context.Context) {
 		_, span := observability.StartStorageSpan(ctx, "upload", "avatars", "u-1.png")
 		defer span.End()
 	})

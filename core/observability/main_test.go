@@ -24,8 +24,8 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-// print prints each span that ends while f runs.
-func print(f func(context.Context)) { printTo(printer{}, f) }
+// show prints each span that ends while f runs.
+func show(f func(context.Context)) { printTo(printer{}, f) }
 
 // printNames prints their names only.
 func printNames(f func(context.Context)) { printTo(printer{names: true}, f) }

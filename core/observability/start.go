@@ -2,6 +2,7 @@ package observability
 
 import (
 	"context"
+	"maps"
 	"reflect"
 	"sync"
 	"sync/atomic"
@@ -133,9 +134,7 @@ func remember(parts nameParts, s string) {
 		if len(*known) >= maxNames {
 			return
 		}
-		for k, v := range *known {
-			next[k] = v
-		}
+		maps.Copy(next, *known)
 	}
 	next[parts] = s
 	names.Store(&next)

@@ -115,6 +115,7 @@ func TestErrorsSayWhatToDo(t *testing.T) {
 	const (
 		wantsCert = "ADDR wants a client certificate that it trusts: set tls.cert_file and tls.key_file"
 		mayWant   = "ADDR hung up after the TLS handshake: it may want a client certificate that it trusts: set tls.cert_file and tls.key_file"
+		hungUp    = "ADDR hung up during the TLS handshake: if it takes plain text, set insecure: true"
 		webPage   = "ADDR answered with a web page: it is no OTLP receiver; the usual port is 4318"
 		notGRPC   = "ADDR speaks HTTP, not gRPC: use protocol http/protobuf, or the port for OTLP over gRPC (usually 4317)"
 		notHTTP   = "ADDR speaks gRPC: use protocol grpc, or the port for OTLP over HTTP (usually 4318)"
@@ -137,16 +138,17 @@ func TestErrorsSayWhatToDo(t *testing.T) {
 		{"http to TLS", "http", httpServer(certificates), http1, []string{"ADDR wants TLS: write https:// in the endpoint"}},
 
 		{"hangs up", "", hangsUp, plain, []string{"ADDR hung up on plain text: if it wants TLS, set insecure: false"}},
-		{"hangs up on TLS", "", hangsUp, secure, []string{"ADDR hung up during the TLS handshake: if it takes plain text, set insecure: true"}},
+		{"hangs up on TLS", "grpc", hangsUp, secure, []string{hungUp}},
+		{"hangs up on TLS", "http", hangsUp, secure, []string{hungUp + "; if it wants a client certificate, set tls.cert_file and tls.key_file"}},
 
 		{"unknown authority", "grpc", grpcServer(certificates), secure, []string{"ADDR has a certificate of an unknown authority: set tls.ca_file"}},
 		{"unknown authority", "http", httpServer(certificates), secure, []string{"ADDR has a certificate of an unknown authority: set tls.ca_file"}},
 		{"other name", "grpc", grpcServer(ca.Server(t, "elsewhere")), trusting, []string{otherName}},
 		{"other name", "http", httpServer(ca.Server(t, "elsewhere")), trusting, []string{otherName}},
 		{"no client certificate", "grpc", grpcServer(mutual), trusting, []string{wantsCert, mayWant}},
-		{"no client certificate", "http", httpServer(mutual), trusting, []string{wantsCert}},
+		{"no client certificate", "http", httpServer(mutual), trusting, []string{wantsCert, mayWant}},
 		{"stranger's certificate", "grpc", grpcServer(mutual), stranger, []string{wantsCert, mayWant}},
-		{"stranger's certificate", "http", httpServer(mutual), stranger, []string{wantsCert}},
+		{"stranger's certificate", "http", httpServer(mutual), stranger, []string{wantsCert, mayWant}},
 
 		{"gRPC's port", "http", grpcServer(nil), settings{}, []string{notHTTP}},
 		{"HTTP's port", "grpc", httpServer(nil), settings{}, []string{notGRPC}},

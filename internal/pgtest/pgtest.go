@@ -64,8 +64,12 @@ func Start(t testing.TB) (url string) {
 	if err := server.Start(); err != nil {
 		t.Fatal(err)
 	}
-	exited := make(chan error, 1)
-	go func() { exited <- server.Wait() }()
+	var exit error
+	exited := make(chan struct{})
+	go func() {
+		exit = server.Wait()
+		close(exited)
+	}()
 	t.Cleanup(func() {
 		_ = server.Process.Signal(os.Interrupt) // ends connections, then the server
 		select {
@@ -90,9 +94,8 @@ func Start(t testing.TB) (url string) {
 			return url
 		}
 		select {
-		case err := <-exited:
-			exited <- err
-			t.Fatalf("PostgreSQL exited: %v\n%s", err, out)
+		case <-exited:
+			t.Fatalf("PostgreSQL exited: %v\n%s", exit, out)
 		case <-time.After(20 * time.Millisecond):
 		}
 		if time.Now().After(deadline) {

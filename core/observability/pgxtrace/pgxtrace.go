@@ -217,7 +217,7 @@ func parameters(args []any) []attribute.KeyValue {
 	return attrs
 }
 
-// Comment, as the first argument of a query, carries the trace context to
+// Comment is a first argument of a query that carries the trace context to
 // PostgreSQL in a comment behind the statement, as sqlcommenter does. It is
 // then in pg_stat_activity and in the server's log. Each text is another
 // then, so leave statements unprepared:

@@ -24,12 +24,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func newPool(t *testing.T, url string, opts ...pgxtrace.Option) *pgxpool.Pool {
 	t.Helper()
-	cfg, err := pgxpool.ParseConfig(url)
-	if err != nil {
-		t.Fatal(err)
-	}
-	cfg.ConnConfig.Tracer = pgxtrace.New(opts...)
-	pool, err := pgxpool.NewWithConfig(t.Context(), cfg)
+	pool, err := openPool(t.Context(), url, opts...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -302,7 +297,11 @@ func TestPostgres(t *testing.T) {
 		asked := newPool(t, url, pgxtrace.WithParameters())
 		var activity string
 		const self = "SELECT query FROM pg_stat_activity WHERE pid = pg_backend_pid() AND $1 = 7"
-		if err := asked.QueryRow(t.Context(), self, pgx.QueryExecModeExec, pgxtrace.Comment, 7).Scan(&activity); err != nil {
+		rows, err := commented(t.Context(), asked, self, 7)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if activity, err = pgx.CollectExactlyOneRow(rows, pgx.RowTo[string]); err != nil {
 			t.Fatal(err)
 		}
 		s := spans.One("db.select")

@@ -24,7 +24,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func open(t *testing.T, url string, opts ...sqltrace.Option) *sql.DB {
 	t.Helper()
-	db, err := sqltrace.Open("pgx", url, opts...)
+	db, err := openDB(url, opts...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -76,6 +76,9 @@ func TestPostgres(t *testing.T) {
 		}
 		if s := spans.One("db.select"); s.Status.Code != codes.Unset {
 			t.Errorf("status %v", s.Status)
+		}
+		if names := spans.Names(); len(names) != 1 { // none of the rows, or of the session
+			t.Errorf("spans %q", names)
 		}
 	})
 

@@ -4,6 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
+	"net/url"
+	"regexp"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -44,9 +47,21 @@ func (c *Client) Explain(err error, worked bool) error {
 	explained := func(format string, args ...any) error {
 		return &Error{message: c.Address + " " + fmt.Sprintf(format, args...), cause: err}
 	}
+	const connLost = "http2: client conn could not be established" // net/http's, after the TLS handshake
 	const clientCert = "a client certificate that it trusts: set tls.cert_file and tls.key_file"
+	proxy, proxyAdvice := c.proxy()
 
 	switch {
+	// What a proxy does says nothing of the receiver behind it.
+	case proxy == "" && says("proxyconnect"): // it is configured
+		return explained("cannot be reached through its proxy (%s): check proxy", after(text, "proxyconnect tcp: "))
+	case proxy != "" && says("connection refused"):
+		return explained("cannot be reached through the proxy %s (connection refused): %s", proxy, proxyAdvice)
+	case proxy != "" && refusedConnect(text) != "":
+		return explained("cannot be reached through the proxy %s (%s): %s", proxy, refusedConnect(text), proxyAdvice)
+	case proxy != "" && c.TLS == nil && says("401 Unauthorized", "403 Forbidden", "407 Proxy Auth", "502 Bad Gateway", "504 Gateway"):
+		return explained("refused, or the proxy %s did: check headers; %s", proxy, proxyAdvice)
+
 	case says("first record does not look like a TLS handshake", "server gave HTTP response to HTTPS client"):
 		return explained("answered in plain text: %s", c.insecureAdvice())
 	case says("HTTP request to an HTTPS server", "plain HTTP request was sent to HTTPS port", `malformed HTTP response "\x15\x03`):
@@ -80,11 +95,13 @@ func (c *Client) Explain(err error, worked bool) error {
 		return explained("refused the connection: nothing listens there")
 	case says("no such host"):
 		return explained("is unknown: no such host")
-	case !worked && says("EOF", "broken pipe", "connection reset by peer", "server closed idle connection", "error reading server preface"):
+	case !worked && says("EOF", "broken pipe", "connection reset by peer", "server closed idle connection", "error reading server preface", connLost):
 		switch {
 		case c.TLS == nil:
 			return explained("hung up on plain text: if it wants TLS, %s", c.secureAdvice())
-		case c.Protocol == HTTP || says("handshake failed"):
+		case c.Protocol == HTTP && !says("write: ", connLost) && c.TLS.GetClientCertificate == nil: // net/http does not tell when
+			return explained("hung up during the TLS handshake: if it takes plain text, %s; if it wants a client certificate, set tls.cert_file and tls.key_file", c.insecureAdvice())
+		case c.Protocol == HTTP && !says("write: ", connLost) || says("handshake failed"):
 			return explained("hung up during the TLS handshake: if it takes plain text, %s", c.insecureAdvice())
 		default: // in TLS 1.3, a server looks at certificates after the client's handshake
 			return explained("hung up after the TLS handshake: it may want " + clientCert)
@@ -94,6 +111,48 @@ func (c *Client) Explain(err error, worked bool) error {
 	}
 	return fmt.Errorf("sending to %s: %w", c.Address, err)
 }
+
+// proxy is host:port of the proxy that the environment puts in front of the
+// receiver, and what to change about it; "" if there is none.
+func (c *Client) proxy() (address, advice string) {
+	target, variable := c.URL(), "HTTPS_PROXY"
+	switch {
+	case strings.HasPrefix(c.Address, "unix:"):
+		return "", ""
+	case c.Protocol == GRPC: // which asks for a tunnel, whatever goes through it
+		target = "https://" + c.Address
+	case c.TLS == nil:
+		variable = "HTTP_PROXY"
+	}
+	u, err := url.Parse(target)
+	if err != nil {
+		return "", ""
+	}
+	via, err := http.ProxyFromEnvironment(&http.Request{URL: u})
+	if via == nil || err != nil {
+		return "", ""
+	}
+	return via.Host, fmt.Sprintf("check %s, or add %s to NO_PROXY", variable, u.Hostname())
+}
+
+// refusedConnect is the status with which a proxy refused a tunnel; "" if it
+// did not.
+func refusedConnect(text string) string {
+	if _, answer, ok := strings.Cut(text, "failed to do connect handshake"); ok { // gRPC's words
+		if at := statusLine.FindStringSubmatch(answer); at != nil {
+			return at[1]
+		}
+		return "no tunnel"
+	}
+	for code := http.StatusBadRequest; code <= http.StatusNetworkAuthenticationRequired; code++ { // net/http's
+		if status := http.StatusText(code); status != "" && strings.HasSuffix(text, `": `+status) {
+			return fmt.Sprintf("%d %s", code, status)
+		}
+	}
+	return ""
+}
+
+var statusLine = regexp.MustCompile(`HTTP/[0-9.]+ ([0-9]{3}[A-Za-z -]*)`)
 
 // Fail is Explain for a failure: it means the same and says more.
 func (c *Client) Fail(err error, worked bool) error {

@@ -46,22 +46,14 @@ func Message(err error) string {
 	if s := State(err); !strings.HasPrefix(s, "22") && s != "42601" {
 		return message
 	}
-	var b strings.Builder
-	for {
-		before, rest, found := strings.Cut(message, `"`)
-		b.WriteString(before)
-		if !found {
-			return b.String()
-		}
-		b.WriteString(`"?"`)
-		i := closing(rest)
-		if i < 0 {
-			return b.String()
-		}
-		message = rest[i+1:]
+	// A value may have quotes itself, which are not doubled.
+	first, last := strings.IndexByte(message, '"'), strings.LastIndexByte(message, '"')
+	switch {
+	case first < 0:
+		return message
+	case first == last:
+		return message[:first] + `"?"`
+	default:
+		return message[:first] + `"?"` + message[last+1:]
 	}
 }
-
-// closing is where the quote ends that PostgreSQL opened: the value itself may
-// have some, and these are not doubled, so it is the last one.
-func closing(s string) int { return strings.LastIndexByte(s, '"') }

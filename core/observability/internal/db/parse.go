@@ -1,6 +1,9 @@
 package db
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // A Statement is what a span says about an SQL statement.
 type Statement struct {
@@ -44,13 +47,11 @@ func (p *parser) is(s string) bool {
 
 // skip skips the token if it is one of those.
 func (p *parser) skip(words ...string) bool {
-	for _, w := range words {
-		if p.is(w) {
-			p.advance()
-			return true
-		}
+	if !slices.ContainsFunc(words, p.is) {
+		return false
 	}
-	return false
+	p.advance()
+	return true
 }
 
 // skipAll skips these words as long as there are any.
