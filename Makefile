@@ -41,11 +41,13 @@ interop: ## the tests against Jaeger and the Collector; the first run builds bot
 	cd bench/interop && RIFFLE_INTEROP=1 go test -count 1 -timeout 45m ./...
 
 .PHONY: soak
-soak: ## the demo with many requests under the race detector, and the sampling engine over many seeds
+soak: ## the demo with many requests under the race detector, the sampling engine over many seeds, and the disk queue killed and without power
 	go run -race ./cmd/riffle demo --requests 100000
 	go test -count 1 -timeout 30m -run '^TestOutage$$' ./cmd/riffle/internal/demo -outage-requests 45000
 	go test -count 1 -timeout 30m -run '^TestOracle$$' ./core -seeds 50000
 	go test -count 1 -timeout 30m -run '^TestUnbiased$$' ./core -seeds 1000
+	go test -count 1 -timeout 60m ./core/delivery/disk -histories 10000 -rounds 200 -files 100000
+	go test -count 1 -timeout 60m -run '^TestKill$$' ./core/delivery -rounds 200
 
 .PHONY: mutants
 mutants: ## the sampling engine broken on purpose, which its tests must notice

@@ -26,7 +26,7 @@ func newQueue() *cobra.Command {
 		Long: `queue looks into the directory of exporters with queue: {storage: disk}, whether
 the service runs or not.`,
 		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
+		RunE: func(*cobra.Command, []string) error {
 			return &usageError{errors.New("want a command: ls, inspect or purge")}
 		},
 	}

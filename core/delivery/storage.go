@@ -70,7 +70,12 @@ func (q *Queue) limit() units.Size {
 }
 
 // inMemory bounds what waits in memory.
-func (q *Queue) inMemory() int64 { return int64(min(q.limit(), memoryBytes)) }
+func (q *Queue) inMemory() int64 {
+	if q.Storage == Disk {
+		return int64(min(q.limit(), memoryBytes))
+	}
+	return int64(q.limit())
+}
 
 // check finds the mistakes in what is about storage.
 func (q *Queue) check(add func(path string, err error)) {

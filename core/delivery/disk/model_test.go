@@ -381,11 +381,11 @@ type info struct {
 	n    *node
 }
 
-func (i info) Name() string       { return i.name }
-func (i info) Size() int64        { return int64(len(i.n.data)) }
-func (i info) ModTime() time.Time { return time.Time{} }
-func (i info) IsDir() bool        { return i.n.names != nil }
-func (i info) Sys() any           { return nil }
+func (i info) Name() string     { return i.name }
+func (i info) Size() int64      { return int64(len(i.n.data)) }
+func (info) ModTime() time.Time { return time.Time{} }
+func (i info) IsDir() bool      { return i.n.names != nil }
+func (info) Sys() any           { return nil }
 func (i info) Mode() fs.FileMode {
 	switch {
 	case i.n.link:

@@ -2,13 +2,11 @@ package disk_test
 
 import (
 	"errors"
-	"flag"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -16,8 +14,6 @@ import (
 
 	"github.com/riffletrace/riffle/core/delivery/disk"
 )
-
-var many = flag.Int("files", 5000, "files of the test with many")
 
 func open(t *testing.T, dir string) (*disk.Store, []disk.Entry) {
 	t.Helper()
@@ -137,8 +133,8 @@ func TestDamage(t *testing.T) {
 		}
 		return b
 	}()
-	damages := map[string][]byte{"longer": append(whole[:len(whole):len(whole)], 0)}
-	for n := range len(whole) {
+	damages := map[string][]byte{"longer": append(slices.Clip(whole), 0)}
+	for n := range whole {
 		damages["truncated to "+time.Duration(n).String()] = whole[:n]
 		flipped := append([]byte(nil), whole...)
 		flipped[n] ^= 1 << (n % 8)
@@ -221,15 +217,15 @@ func TestForeignFiles(t *testing.T) {
 }
 
 func TestLinksAreRefused(t *testing.T) {
-	real := t.TempDir()
+	target := t.TempDir()
 	dir := filepath.Join(t.TempDir(), "queue")
-	if err := os.Symlink(real, dir); err != nil {
+	if err := os.Symlink(target, dir); err != nil {
 		t.Fatal(err)
 	}
 	if _, _, err := disk.Open(disk.OS{}, dir, identity); err == nil {
 		t.Error("the directory may be a link")
 	}
-	s, _ := open(t, real)
+	s, _ := open(t, target)
 	closed(t, s)
 	line := filepath.Dir(s.Dir())
 	if err := os.Rename(line, line+".moved"); err != nil {
@@ -238,7 +234,7 @@ func TestLinksAreRefused(t *testing.T) {
 	if err := os.Symlink(line+".moved", line); err != nil {
 		t.Fatal(err)
 	}
-	if _, _, err := disk.Open(disk.OS{}, real, identity); err == nil {
+	if _, _, err := disk.Open(disk.OS{}, target, identity); err == nil {
 		t.Error("the exporter's directory may be a link")
 	}
 }
@@ -337,67 +333,6 @@ func TestDeletedDirectory(t *testing.T) {
 	}
 	closed(t, other)
 	closed(t, s)
-}
-
-// counting counts operations.
-type counting struct {
-	disk.FS
-	n atomic.Int64
-}
-
-func (c *counting) Create(name string) (disk.File, error) { c.n.Add(1); return c.FS.Create(name) }
-func (c *counting) ReadDir(name string) ([]fs.DirEntry, error) {
-	entries, err := c.FS.ReadDir(name)
-	c.n.Add(int64(1 + len(entries)))
-	return entries, err
-}
-func (c *counting) ReadFile(name string) ([]byte, error)   { c.n.Add(1); return c.FS.ReadFile(name) }
-func (c *counting) Lstat(name string) (fs.FileInfo, error) { c.n.Add(1); return c.FS.Lstat(name) }
-func (c *counting) Lock(name string) (io.Closer, error)    { c.n.Add(1); return c.FS.Lock(name) }
-
-// However many files there are, an operation looks at its own only.
-func TestManyFiles(t *testing.T) {
-	fsys := &counting{FS: disk.OS{}}
-	dir := t.TempDir()
-	s, _, err := disk.Open(fsys, dir, identity)
-	if err != nil {
-		t.Fatal(err)
-	}
-	group := make([]disk.Batch, 100)
-	for i := range group {
-		group[i] = batch(uint64(i + 1))
-	}
-	for range *many / len(group) {
-		if _, err := s.Write(group, false); err != nil {
-			t.Fatal(err)
-		}
-	}
-	closed(t, s)
-	start := time.Now()
-	s, entries, err := disk.Open(fsys, dir, identity)
-	if err != nil || len(entries) != *many {
-		t.Fatalf("%d of %d files: %v", len(entries), *many, err)
-	}
-	defer closed(t, s)
-	t.Logf("opened with %d files in %v", *many, time.Since(start))
-	before := fsys.n.Load()
-	for _, e := range entries[:100] {
-		if _, err := s.Read(e); err != nil {
-			t.Fatal(err)
-		}
-		if err := s.Remove(e); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if _, err := s.Write(group, true); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := s.Adopt(); err != nil {
-		t.Fatal(err)
-	}
-	if n := fsys.n.Load() - before; n > 250 {
-		t.Errorf("200 operations looked at %d files", n)
-	}
 }
 
 func TestLookAndPurge(t *testing.T) {

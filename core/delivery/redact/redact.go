@@ -4,12 +4,11 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
-	"maps"
+	"hash/maphash"
 	"math"
 	"math/bits"
 	"slices"
 	"strings"
-	"sync"
 	"sync/atomic"
 
 	"go.opentelemetry.io/otel/attribute"
@@ -37,8 +36,9 @@ type Redactor struct {
 	possible [][256]ruleSet
 	length   int // of the shortest text in which anything can be found
 
-	mu    sync.Mutex
-	plans atomic.Pointer[map[attribute.Key]ruleSet] // the rules about a key; replaced as a whole
+	// plans are the rules about keys, at the first free place after their hash.
+	seed  maphash.Seed
+	plans []atomic.Pointer[plan]
 
 	resource atomic.Pointer[redactedResource] // the last one
 }
@@ -53,10 +53,19 @@ type compiled struct {
 	length int // of the shortest text in which it can find anything
 }
 
+// plan are the rules about a key.
+type plan struct {
+	key   attribute.Key
+	rules ruleSet
+}
+
 type redactedResource struct{ from, to *resource.Resource }
 
-// maxPlans bounds what is remembered about keys, should somebody make them up.
-const maxPlans = 4096
+// What is remembered about keys is bounded, should somebody make them up.
+const (
+	planSlots  = 1 << 12
+	planProbes = 4
+)
 
 func (r *Redactor) prepare() {
 	var sets []byteSet
@@ -105,7 +114,7 @@ func (r *Redactor) prepare() {
 			}
 		}
 	}
-	r.plans.Store(&map[attribute.Key]ruleSet{})
+	r.seed, r.plans = maphash.MakeSeed(), make([]atomic.Pointer[plan], planSlots)
 }
 
 // about returns the rules about an attribute.
@@ -113,28 +122,31 @@ func (r *Redactor) about(key attribute.Key) ruleSet {
 	if len(r.rules) == bits.OnesCount64(r.free) {
 		return r.free
 	}
-	if plan, ok := (*r.plans.Load())[key]; ok {
-		return plan
-	}
-	return r.plan(key)
-}
-
-func (r *Redactor) plan(key attribute.Key) ruleSet {
-	plan := r.free
-	for i, rule := range r.rules {
-		if slices.ContainsFunc(rule.keys, func(g match.Glob) bool { return g.Match(string(key)) }) {
-			plan |= 1 << i
+	hash := maphash.String(r.seed, string(key))
+	for i := range uint64(planProbes) {
+		slot := &r.plans[(hash+i)%planSlots]
+		p := slot.Load()
+		if p == nil {
+			p = &plan{attribute.Key(strings.Clone(string(key))), r.matching(key)}
+			slot.CompareAndSwap(nil, p)
+			return p.rules
+		}
+		if p.key == key {
+			return p.rules
 		}
 	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if old := *r.plans.Load(); len(old) < maxPlans {
-		plans := make(map[attribute.Key]ruleSet, len(old)+1)
-		maps.Copy(plans, old)
-		plans[attribute.Key(strings.Clone(string(key)))] = plan
-		r.plans.Store(&plans)
+	return r.matching(key)
+}
+
+// matching is about without a memory.
+func (r *Redactor) matching(key attribute.Key) ruleSet {
+	rules := r.free
+	for i, rule := range r.rules {
+		if slices.ContainsFunc(rule.keys, func(g match.Glob) bool { return g.Match(string(key)) }) {
+			rules |= 1 << i
+		}
 	}
-	return plan
+	return rules
 }
 
 // inText reports whether any of the rules finds anything in a text.

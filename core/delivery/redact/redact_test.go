@@ -222,6 +222,23 @@ func TestKeys(t *testing.T) {
 	}
 }
 
+// However many keys there are, a rule finds its own.
+func TestManyKeys(t *testing.T) {
+	r := compile(t, redact.Rule{Keys: []string{"secret.*"}})
+	for range 2 {
+		for i := range 20_000 {
+			key, want := fmt.Sprint("public.", i), "text"
+			if i%2 == 0 {
+				key, want = fmt.Sprint("secret.", i), "***"
+			}
+			s := tracetest.SpanStub{Attributes: []attribute.KeyValue{attribute.String(key, "text")}}
+			if got := r.Span(s.Snapshot()).Attributes()[0].Value.AsString(); got != want {
+				t.Fatalf("%s: %q", key, got)
+			}
+		}
+	}
+}
+
 // Each rule sees what those before have left.
 func TestOrder(t *testing.T) {
 	r := compile(t, redact.Rule{Value: "b+"}, redact.Rule{Value: `\*\*\*`, Action: redact.Drop})
