@@ -2,7 +2,6 @@ package demo
 
 import (
 	"context"
-	"errors"
 	"flag"
 	"io"
 	"net"
@@ -58,8 +57,13 @@ func (g *gate) pass(ctx context.Context, in net.Conn) {
 	out, err := new(net.Dialer).DialContext(ctx, "tcp", g.to)
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if err != nil || g.listener == nil {
-		err = errors.Join(err, in.Close())
+	if err != nil {
+		in.Close()
+		return
+	}
+	if g.listener == nil {
+		in.Close()
+		out.Close()
 		return
 	}
 	g.conns[in], g.conns[out] = struct{}{}, struct{}{}
