@@ -84,7 +84,7 @@ func newResult(responses []load.Response, traces map[trace.TraceID]*receiver.Tra
 		switch {
 		case resp.IsError():
 			failed = larger(failed, t.Whole)
-		case resp.Slow:
+		case resp.Slow || resp.TookLong():
 			slow = larger(slow, t.Whole)
 		default:
 			plain = larger(plain, t.Whole)
