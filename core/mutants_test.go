@@ -28,16 +28,16 @@ const (
 
 var mutants = []mutant{
 	{"the weight is the start's", []edit{
-		{"buffer.go", "\tst.lower(t, rank, by)\n", "\t_, _ = rank, by\n"},
+		{"speak.go", "\tst.lower(t, rank, by)\n", "\t_, _ = rank, by\n"},
 	}, []string{byOracle, byStrata, bySeeds}},
 	{"T is the greatest", []edit{
-		{"buffer.go", "least := Least(st.least, t)", "least := t\n\tif st.byRank != unranked {\n\t\tleast = max(st.least, t)\n\t}"},
+		{"speak.go", "least := Least(st.least, t)", "least := t\n\tif st.byRank != unranked {\n\t\tleast = max(st.least, t)\n\t}"},
 	}, []string{byOracle, byStrata, bySeeds}},
 	{"the limit is left out of T", []edit{
-		{"buffer.go", "\t\tt = compared\n", "\t\tt = max(t, st.pressure)\n"},
+		{"speak.go", "\t\tt = compared\n", "\t\tt = max(t, st.pressure)\n"},
 	}, []string{byOracle, byStrata, bySeeds}},
 	{"late spans copy the first decision", []edit{
-		{"buffer.go", "\tleast    Threshold\n", "\tleast    Threshold\n\tfirst    Threshold\n"},
+		{"shard.go", "\tleast    Threshold\n", "\tleast    Threshold\n\tfirst    Threshold\n"},
 		{"buffer.go", "\tout := handOver{threshold: st.least,", "\tif !st.counted {\n\t\tst.first = st.least\n\t}\n\tout := handOver{threshold: st.first,"},
 	}, []string{byOracle, byStrata, bySeeds}},
 	{"unselected traces are evicted at random", []edit{
@@ -45,13 +45,13 @@ var mutants = []mutant{
 		{"keeper.go", "case st.pressure.Selects(st.randomness):", "case st.pressure.Selects(rand.Uint64() & randomnessMask):"},
 	}, []string{byPressed}},
 	{"pressure is left out of T", []edit{
-		{"buffer.go", "compared := max(limit, st.pressure)", "compared := limit"},
+		{"speak.go", "compared := max(limit, st.pressure)", "compared := limit"},
 	}, []string{byPressed}},
 	{"spans started after an answer are not promoted", []edit{
 		{"buffer.go", "\tcase st.spoken:\n", "\tcase false:\n"},
 	}, []string{byOracle, byStrata, bySeeds}},
 	{"the last answer of an end sampler stands", []edit{
-		{"buffer.go", "\t\t\tst.answered |= e.bit\n", ""},
+		{"speak.go", "\t\t\tst.answered |= e.bit\n", ""},
 	}, []string{byOracle}},
 	{"spans of a trace that was forgotten stay so", []edit{
 		{"buffer.go", "\tcase st.decided && st.kept:\n", "\tcase st.decided && st.kept && st.forgotten == 0:\n"},
