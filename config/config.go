@@ -123,7 +123,7 @@ type section struct {
 // decisionMemory is [core.DecisionMemory] as one source has it.
 type decisionMemory struct {
 	Traces *int           `yaml:"traces" doc:"how many traces; fewer where max_bytes is small"`
-	Age    *core.Duration `yaml:"age" doc:"for how long after the last span"`
+	Age    *core.Duration `yaml:"age" doc:"for how long after the last span, or after Provider.Keep"`
 }
 
 // defaults are the values of keys that no source sets.

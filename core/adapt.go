@@ -87,7 +87,7 @@ func NewSDKSampler(ctx context.Context, spec Spec, opts ...Option) (sdktrace.Sam
 type ruleSampler struct{ *startRules }
 
 func (s ruleSampler) ShouldSample(p sdktrace.SamplingParameters) sdktrace.SamplingResult {
-	return s.sample(p)
+	return s.sample(&p)
 }
 
 func (s ruleSampler) Description() string { return s.description() }

@@ -72,14 +72,14 @@ func (b *buffer) shard(id trace.TraceID) *shard { return &b.shards[id[15]%shardC
 // sample answers the SDK about one span. What it answers to record, it counts
 // as open: whatever other spans of the trace do before OnStart is called,
 // the trace is not complete.
-func (b *buffer) sample(p sdktrace.SamplingParameters) sdktrace.SamplingResult {
+func (b *buffer) sample(p *sdktrace.SamplingParameters) sdktrace.SamplingResult {
 	span := trace.SpanFromContext(p.ParentContext)
 	parent := span.SpanContext()
 	if parent.IsValid() && !parent.IsRemote() {
 		return b.child(span, parent)
 	}
 	var d startDecision
-	b.rules.decide(&d, &p, parent)
+	b.rules.decide(&d, p, parent)
 	if d.verdict == drop {
 		return sdktrace.SamplingResult{Decision: sdktrace.Drop, Tracestate: d.state}
 	}
@@ -101,7 +101,7 @@ func (b *buffer) root(id trace.TraceID, d *startDecision) sdktrace.SamplingResul
 		st = b.newState(sh, id, d.randomness, pressure)
 		st.follows = d.follow
 	}
-	sh.opened(st)
+	sh.opened(st, b.clock.Load())
 	b.startSpoke(st, d)
 	if !st.kept {
 		state := d.state
@@ -110,11 +110,14 @@ func (b *buffer) root(id trace.TraceID, d *startDecision) sdktrace.SamplingResul
 		}
 		return sdktrace.SamplingResult{Decision: sdktrace.RecordOnly, Attributes: d.attrs, Tracestate: state}
 	}
-	state := d.state
+	state, attrs := d.state, d.attrs
 	if st.spoken || !d.selected {
 		state = withThreshold(state, st.least)
 	}
-	return sdktrace.SamplingResult{Decision: sdktrace.RecordAndSample, Attributes: d.attrs, Tracestate: state}
+	if d.threshold == Always && d.by != nil && st.by == d.by.number {
+		attrs = d.attributes() // nobody can say less
+	}
+	return sdktrace.SamplingResult{Decision: sdktrace.RecordAndSample, Attributes: attrs, Tracestate: state}
 }
 
 // child records a span below a local parent if the parent is recorded: by its
@@ -130,12 +133,13 @@ func (b *buffer) child(span trace.Span, parent trace.SpanContext) sdktrace.Sampl
 	defer sh.mu.Unlock()
 	st := sh.state(id)
 	if st == nil {
-		if !recorded && !parent.IsSampled() {
+		if !recorded && !parent.IsSampled() && b.forgotten(sh, id) == nil {
 			return sdktrace.SamplingResult{Decision: sdktrace.Drop, Tracestate: parent.TraceState()}
 		}
 		st = b.recall(sh, parent)
 	}
-	sh.opened(st)
+	sh.opened(st, b.clock.Load())
+	st.trust(parent)
 	switch {
 	case st.spoken:
 		return sdktrace.SamplingResult{Decision: sdktrace.RecordAndSample, Tracestate: withThreshold(parent.TraceState(), st.least)}
@@ -175,7 +179,7 @@ func (b *buffer) ended(s sdktrace.ReadOnlySpan) {
 	st := sh.state(id)
 	if st == nil {
 		st = b.recall(sh, sc)
-		sh.opened(st)
+		sh.opened(st, b.clock.Load())
 		sh.counts.late++
 		st.late = true
 	} else if st.late {
@@ -195,7 +199,7 @@ func (b *buffer) ended(s sdktrace.ReadOnlySpan) {
 		if st = sh.state(id); st == nil {
 			st = b.recall(sh, sc)
 		}
-		sh.opened(st)
+		sh.opened(st, b.clock.Load())
 	}
 	if live := sh.held(st); live != nil && root && live.closeRoot(sc.SpanID()) {
 		b.account(sh, -rootBytes)
@@ -291,8 +295,29 @@ func (b *buffer) decide(sh *shard, st *traceState) {
 // only remembered.
 func (b *buffer) completed(sh *shard, st *traceState) {
 	st.at, st.late = b.clock.Load(), true
+	if b.unspoken(st) {
+		if sh.forgotten.sets == nil {
+			sh.forgotten.grow(b.limits.memoryPerShard)
+			b.account(sh, sh.forgotten.bytes())
+		}
+		sh.forgotten.put(forgottenTrace{id: st.id, randomness: st.randomness, spans: st.forgotten, at: st.at})
+		b.drop(sh, st)
+		return
+	}
 	b.release(sh, st)
 	b.remember(sh, st, inComplete)
+}
+
+// unspoken reports whether nothing was said of a trace that is not kept but by
+// its start: whatever is said later has a lesser threshold than that, or does not
+// keep it either, so that the start's need not be remembered.
+func (b *buffer) unspoken(st *traceState) bool {
+	return !st.kept && !st.discard && st.answered == 0 && st.least != Unknown && st.pressure == Always && b.rules.remote != Follow
+}
+
+// forgotten is what remains of a trace that was forgotten, nil if nothing.
+func (b *buffer) forgotten(sh *shard, id trace.TraceID) *forgottenTrace {
+	return sh.forgotten.find(id, b.clock.Load()-b.ticks(b.limits.memoryAge))
 }
 
 // remember files a decided trace, in the place of the oldest if there are too
@@ -373,6 +398,9 @@ func (b *buffer) newState(sh *shard, id trace.TraceID, randomness uint64, pressu
 	sh.free = sh.free[:last]
 	st := sh.at(r)
 	*st = traceState{id: id, randomness: randomness, least: Never, byRank: unranked, pressure: pressure, at: b.clock.Load(), self: r}
+	if old := b.forgotten(sh, id); old != nil {
+		st.randomness, st.forgotten = old.randomness, old.spans
+	}
 	sh.traces[id] = r
 	sh.move(st, inUndecided)
 	b.account(sh, stateBytes)
@@ -386,11 +414,17 @@ func (b *buffer) recall(sh *shard, sc trace.SpanContext) *traceState {
 	// Below a parent that did, unselected traces are not here: no threshold of
 	// ours could have a right weight.
 	st.follows = b.rules.remote == Follow
-	if sc.IsSampled() {
+	st.trust(sc)
+	return st
+}
+
+// trust takes the word of a span of the trace that it is kept: riffle has
+// forgotten that it said so.
+func (st *traceState) trust(sc trace.SpanContext) {
+	if sc.IsSampled() && !st.kept && !st.discard {
 		st.kept = true
 		st.lower(ThresholdOf(sc), startRank, 0)
 	}
-	return st
 }
 
 // drop removes a state for good.

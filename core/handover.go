@@ -43,32 +43,44 @@ type keptSpan struct {
 func (s *keptSpan) SpanContext() trace.SpanContext   { return s.context }
 func (s *keptSpan) Attributes() []attribute.KeyValue { return s.attrs }
 
-// handOver delivers what a shard gave away.
+// handOver delivers what a shard gave away. A span that says already what is to be
+// said is handed over as it is.
 func (b *buffer) handOver(h handOver) {
 	if len(h.spans) == 0 {
 		return
 	}
-	wrapped := make([]keptSpan, len(h.spans))
+	var wrapped []keptSpan
 	var states stateMemo
 	for i, s := range h.spans {
 		sc := s.SpanContext()
-		state := states.with(sc.TraceState(), h.threshold)
-		w := &wrapped[i]
-		w.ReadOnlySpan = s
-		w.context = sc.WithTraceFlags(sc.TraceFlags().WithSampled(true)).WithTraceState(state)
-		w.attrs = h.attributes(s, i == 0)
-		h.spans[i] = w
+		state, sameState := states.with(sc.TraceState(), h.threshold)
+		attrs, sameAttrs := h.attributes(s, i == 0)
+		if sameState && sameAttrs && sc.IsSampled() {
+			continue
+		}
+		if wrapped == nil {
+			wrapped = make([]keptSpan, 0, len(h.spans)-i)
+		}
+		wrapped = append(wrapped, keptSpan{
+			ReadOnlySpan: s,
+			context:      sc.WithTraceFlags(sc.TraceFlags().WithSampled(true)).WithTraceState(state),
+			attrs:        attrs,
+		})
+		h.spans[i] = &wrapped[len(wrapped)-1]
 	}
 	b.deliver(Kept{Spans: h.spans, Threshold: h.threshold, Sampler: h.sampler, Partial: h.partial})
 }
 
-// attributes are those of s and what riffle has to say.
-func (h *handOver) attributes(s sdktrace.ReadOnlySpan, first bool) []attribute.KeyValue {
+// attributes are those of s and what riffle has to say, or those of s alone if
+// they say it already.
+func (h *handOver) attributes(s sdktrace.ReadOnlySpan, first bool) (_ []attribute.KeyValue, same bool) {
 	attrs := s.Attributes()
 	root := isLocalRoot(s)
 	partial := h.partial && root || h.mark && first
-	if !root && !partial {
-		return attrs
+	named := !root || h.sampler == "" || namesSampler(attrs, h.sampler)
+	missing := root && parentMissing(s)
+	if named && !partial && !missing {
+		return attrs, true
 	}
 	all := make([]attribute.KeyValue, len(attrs), len(attrs)+4)
 	copy(all, attrs)
@@ -78,16 +90,29 @@ func (h *handOver) attributes(s sdktrace.ReadOnlySpan, first bool) []attribute.K
 			all = append(all, SpansForgottenKey.Int(int(h.forgotten)))
 		}
 	}
-	if !root {
-		return all
-	}
-	if h.sampler != "" {
+	if !named {
 		all = append(all, SamplerKey.String(h.sampler))
 	}
-	if p := s.Parent(); p.IsRemote() && !p.IsSampled() {
+	if missing {
 		all = append(all, ParentMissingKey.Bool(true))
 	}
-	return all
+	return all, false
+}
+
+// namesSampler reports whether the attributes of a local root tell the sampler:
+// one that kept the trace for certain is set at the start.
+func namesSampler(attrs []attribute.KeyValue, sampler string) bool {
+	for i := range attrs {
+		if attrs[i].Key == SamplerKey {
+			return attrs[i].Value.AsString() == sampler
+		}
+	}
+	return false
+}
+
+func parentMissing(s sdktrace.ReadOnlySpan) bool {
+	p := s.Parent()
+	return p.IsRemote() && !p.IsSampled()
 }
 
 // stateMemo remembers the last tracestate it made: the spans of a trace mostly
@@ -98,16 +123,20 @@ type stateMemo struct {
 	made     bool
 }
 
-func (m *stateMemo) with(ts trace.TraceState, t Threshold) trace.TraceState {
-	if ts.Len() > 1 {
-		return withThreshold(ts, t)
-	}
+// with returns ts with th set to t, and whether it was so before.
+func (m *stateMemo) with(ts trace.TraceState, t Threshold) (_ trace.TraceState, same bool) {
 	ot := ts.Get(otKey)
+	if th := parseOT(ot).th; th == t && t < Never || ot == "" && t >= Never {
+		return ts, true
+	}
+	if ts.Len() > 1 {
+		return withThreshold(ts, t), false
+	}
 	if m.made && ot == m.ot && ts.Len() == m.from.Len() && (ts.Len() == 0 || ot != "") {
-		return m.to
+		return m.to, false
 	}
 	*m = stateMemo{from: ts, to: withThreshold(ts, t), ot: ot, made: true}
-	return m.to
+	return m.to, false
 }
 
 // What a span takes, by its parts, besides the bytes of its strings.
@@ -134,7 +163,13 @@ func sizeOf(s sdktrace.ReadOnlySpan) int64 {
 func sizeOfAttributes(attrs []attribute.KeyValue) int64 {
 	n := int64(len(attrs)) * attrBytes
 	for i := range attrs {
-		n += sizeOfValue(attrs[i].Value)
+		switch v := &attrs[i].Value; v.Type() {
+		case attribute.STRING:
+			n += int64(len(v.AsString()))
+		case attribute.BOOL, attribute.INT64, attribute.FLOAT64:
+		default:
+			n += sizeOfValue(*v)
+		}
 	}
 	return n
 }

@@ -352,6 +352,7 @@ func TestOracle(t *testing.T) {
 		"spans kept", "root not recorded", "root not selected", "local roots at once", "hidden parent", "trace recalled",
 		"child of a promoted trace", "late span", "completed by a child", "overdue", "cut by size", "kept after spans were forgotten",
 		"answer under a limit", "answer about an open root", "unknown at the end", "kept on demand", "discarded",
+		"trace that begins again",
 	} {
 		if saw[what] < n/20 {
 			t.Errorf("%q happened %d times in %d histories: that tests too little", what, saw[what], n)

@@ -192,7 +192,7 @@ func (o *oracle) root(e *event) {
 		l = o.begin(s.context.TraceID(), r, e.at)
 		l.follows = remote && o.setup.mode == core.Follow
 	}
-	l.open++
+	o.opened(l, e.at)
 	l.roots = append(l.roots, s)
 	if len(l.roots) > 1 {
 		o.saw["local roots at once"]++
@@ -208,6 +208,16 @@ func (o *oracle) root(e *event) {
 	default:
 		o.seen(s, true, true, text(l.least()))
 	}
+}
+
+// opened counts an open span. In a complete trace that was not kept, waiting
+// begins again.
+func (o *oracle) opened(l *life, at time.Time) {
+	if l.open == 0 && l.decided && !l.selected() && !l.discarded {
+		o.saw["trace that begins again"]++
+		l.decided, l.began = false, at
+	}
+	l.open++
 }
 
 // seen compares what the application saw when s started.
@@ -274,7 +284,8 @@ func (o *oracle) child(e *event) {
 	if l == nil {
 		l = o.recall(p.context, e.at)
 	}
-	l.open++
+	o.opened(l, e.at)
+	l.trust(p.context)
 	if l.spoken() {
 		o.saw["child of a promoted trace"]++
 		o.seen(s, true, true, text(l.least()))
@@ -417,7 +428,13 @@ func (o *oracle) keep(e *event) {
 	if known := l != nil && !l.discarded; known != e.known {
 		o.fail("Keep(%s) = %v, want %v", e.id, e.known, known)
 	}
-	if l == nil || l.discarded || l.follows {
+	if l == nil || l.discarded {
+		return
+	}
+	if l.open == 0 && l.decided {
+		l.quiet = e.at // it is remembered from now on
+	}
+	if l.follows {
 		return
 	}
 	l.voices = append(l.voices, voice{t: e.t, selects: reaches(l.r, e.t), sampler: e.reason, place: 1 << 20, late: true})
@@ -475,10 +492,15 @@ func (o *oracle) recall(sc trace.SpanContext, at time.Time) *life {
 	o.saw["trace recalled"]++
 	// Whether a remote parent decided for good is not known any more.
 	l.follows = o.setup.mode == core.Follow
-	if sc.IsSampled() {
+	l.trust(sc)
+	return l
+}
+
+// trust takes a span's word that its trace is kept, which was forgotten.
+func (l *life) trust(sc trace.SpanContext) {
+	if sc.IsSampled() && !l.selected() && !l.discarded {
 		l.voices = append(l.voices, voice{t: consistent(sc), selects: true, place: -1})
 	}
-	return l
 }
 
 func (l *life) least() core.Threshold {

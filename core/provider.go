@@ -237,9 +237,9 @@ func (s liveSampler) ShouldSample(p sdktrace.SamplingParameters) sdktrace.Sampli
 	case pl.closed.Load():
 		return sdktrace.SamplingResult{Decision: sdktrace.Drop, Tracestate: trace.SpanContextFromContext(p.ParentContext).TraceState()}
 	case pl.buffer != nil:
-		return pl.buffer.sample(p)
+		return pl.buffer.sample(&p)
 	default:
-		return pl.start.sample(p)
+		return pl.start.sample(&p)
 	}
 }
 

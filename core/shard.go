@@ -26,6 +26,7 @@ type shard struct {
 	// remembered for lack of room: what is said of one that is recalled weighs no
 	// less than what is said of those that pressure spared.
 	lostPressure Threshold
+	forgotten    forgottenTraces
 	counts       bufferCounts
 
 	_ [64]byte // keeps neighbours off the cache line
@@ -192,10 +193,16 @@ func (sh *shard) move(st *traceState, to listName) {
 	list.n++
 }
 
-// opened counts a span that will end.
-func (sh *shard) opened(st *traceState) {
+// opened counts a span that will end. A complete trace that was not kept begins
+// again: what starts in it now waits as before, so that an error keeps it whole.
+func (sh *shard) opened(st *traceState, now int32) {
 	st.open++
-	if st.list == inComplete {
+	switch {
+	case st.list != inComplete:
+	case st.kept || st.discard:
 		sh.move(st, inOpen)
+	default:
+		st.decided, st.at = false, now
+		sh.move(st, inUndecided)
 	}
 }

@@ -89,14 +89,21 @@ func (b *buffer) keep(id trace.TraceID, t Threshold, reason string) bool {
 	sh := b.shard(id)
 	sh.mu.Lock()
 	st := sh.state(id)
+	if st == nil && b.forgotten(sh, id) != nil {
+		st = b.newState(sh, id, 0, Always) // whose randomness is remembered
+		b.decide(sh, st)
+	}
 	if st == nil || st.discard {
 		sh.mu.Unlock()
 		return false
 	}
 	b.speak(st, t, Always, unranked-1, b.names.number(reason))
 	var out handOver
-	if !st.decided && b.streams(st) {
+	switch {
+	case !st.decided && b.streams(st):
 		out = b.stream(sh, st, nil)
+	case st.decided && st.open == 0:
+		b.completed(sh, st) // and is remembered from now on
 	}
 	sh.mu.Unlock()
 	b.handOver(out)

@@ -88,7 +88,7 @@ type Limits struct {
 type DecisionMemory struct {
 	_      struct{} `doc:"what is remembered of decided traces, for spans that end later"`
 	Traces int      `yaml:"traces" doc:"how many traces"`
-	Age    Duration `yaml:"age" doc:"for how long after the last span"`
+	Age    Duration `yaml:"age" doc:"for how long after the last span, or after Provider.Keep"`
 }
 
 // The defaults of what bounds the trace buffer.

@@ -89,7 +89,7 @@ func newStartRules(remote RemoteParent, samplers []*startEntry) (*startRules, er
 
 // sample answers the SDK when no sampler waits for the end of a span: what is
 // not selected is not recorded.
-func (r *startRules) sample(p sdktrace.SamplingParameters) sdktrace.SamplingResult {
+func (r *startRules) sample(p *sdktrace.SamplingParameters) sdktrace.SamplingResult {
 	parent := trace.SpanContextFromContext(p.ParentContext)
 	if parent.IsValid() && !parent.IsRemote() {
 		decision := sdktrace.Drop
@@ -99,7 +99,7 @@ func (r *startRules) sample(p sdktrace.SamplingParameters) sdktrace.SamplingResu
 		return sdktrace.SamplingResult{Decision: decision, Tracestate: parent.TraceState()}
 	}
 	var d startDecision
-	r.decide(&d, &p, parent)
+	r.decide(&d, p, parent)
 	if !d.selected {
 		return sdktrace.SamplingResult{Decision: sdktrace.Drop, Tracestate: d.state}
 	}

@@ -36,8 +36,9 @@ type BufferStats struct {
 	// after their trace was decided.
 	SpansKept, SpansForgotten, LateSpans uint64
 
-	// Undecided and Remembered count the traces held now, HeldBytes what they
-	// take. Probability is 1, or less when the buffer is full.
+	// Undecided and Remembered count the traces held now, the latter decided ones
+	// that somebody spoke for; HeldBytes is what they take, and what is remembered
+	// of those forgotten. Probability is 1, or less when the buffer is full.
 	Undecided, Remembered int
 	HeldBytes             int64
 	Probability           float64

@@ -46,7 +46,8 @@ func (c *Config) build() (*sampler, error) {
 		if err != nil {
 			fail(i, "sample", err)
 		}
-		err = s.table.Add(r.Route, answer.Because(fmt.Sprintf("rules[%d]: %s", i, r.Route)))
+		answer = answer.Because(fmt.Sprintf("rules[%d]: %s", i, r.Route))
+		err = s.table.Add(r.Route, &answer)
 		if conflict := (*route.ConflictError)(nil); errors.As(err, &conflict) {
 			// Each of the two is told, so that both positions are.
 			other := slices.IndexFunc(c.Rules, func(r Rule) bool { return r.Route == conflict.Other })
@@ -79,7 +80,7 @@ func New(_ context.Context, _ core.Settings, c Config) (core.Sampler, error) {
 }
 
 type sampler struct {
-	table       route.Table[core.Answer]
+	table       route.Table[*core.Answer]
 	drops       bool
 	description string
 }
@@ -89,8 +90,10 @@ func (s *sampler) SampleStart(p core.StartParameters) core.Answer {
 	if !ok {
 		return core.Abstain()
 	}
-	answer, _ := s.table.Lookup(method, path)
-	return answer
+	if answer, ok := s.table.Lookup(method, path); ok {
+		return *answer
+	}
+	return core.Abstain()
 }
 
 func (s *sampler) Description() string { return s.description }
