@@ -3,6 +3,7 @@ package core_test
 import (
 	"context"
 	"fmt"
+	"slices"
 	"syscall"
 	"testing"
 	"time"
@@ -137,8 +138,14 @@ type variant struct {
 	provider trace.TracerProvider
 }
 
-// run measures traces of two spans, on as many goroutines as there are
-// processors.
+// sliceLen is how many traces a variant makes before it is the next one's
+// turn.
+const sliceLen = 2000
+
+// run measures traces of two spans on one goroutine: each variant alone, and
+// then all of them by turns, in slices of some milliseconds, so that whatever
+// else the machine does hits all alike. Against the first of them, it reports the
+// median of the ratios of CPU time in each turn.
 func run(b *testing.B, variants []variant) {
 	for _, v := range variants {
 		b.Run("sdk="+v.name, func(b *testing.B) {
@@ -152,6 +159,29 @@ func run(b *testing.B, variants []variant) {
 			})
 		})
 	}
+	b.Run("by-turns", func(b *testing.B) {
+		ratios := make([][]float64, len(variants))
+		took := make([]float64, len(variants))
+		for turn := 0; b.Loop(); turn++ {
+			for i := range variants {
+				i = (i + turn) % len(variants)
+				tracer := variants[i].provider.Tracer("bench")
+				start := cpuTime()
+				for range sliceLen {
+					twoSpans(context.Background(), tracer)
+				}
+				took[i] = float64(cpuTime() - start)
+			}
+			for i := range variants {
+				ratios[i] = append(ratios[i], took[i]/took[0])
+			}
+		}
+		for i, v := range variants[1:] {
+			slices.Sort(ratios[i+1])
+			b.ReportMetric(ratios[i+1][len(ratios[i+1])/2], v.name+"/"+variants[0].name)
+		}
+		b.ReportMetric(0, "ns/op") // of all variants together: no figure
+	})
 }
 
 // What a trace of two spans costs that is recorded: against the floor, a

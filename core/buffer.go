@@ -100,6 +100,9 @@ func (b *buffer) root(id trace.TraceID, d *startDecision) sdktrace.SamplingResul
 		}
 		st = b.newState(sh, id, d.randomness, pressure)
 		st.follows = d.follow
+		if !d.fresh {
+			b.resume(sh, st)
+		}
 	}
 	sh.opened(st, b.clock.Load())
 	b.startSpoke(st, d)
@@ -398,19 +401,24 @@ func (b *buffer) newState(sh *shard, id trace.TraceID, randomness uint64, pressu
 	sh.free = sh.free[:last]
 	st := sh.at(r)
 	*st = traceState{id: id, randomness: randomness, least: Never, byRank: unranked, pressure: pressure, at: b.clock.Load(), self: r}
-	if old := b.forgotten(sh, id); old != nil {
-		st.randomness, st.forgotten = old.randomness, old.spans
-	}
-	sh.traces[id] = r
+	sh.traces[id], sh.recent = r, st
 	sh.move(st, inUndecided)
 	b.account(sh, stateBytes)
 	return st
+}
+
+// resume takes up a trace where it was forgotten.
+func (b *buffer) resume(sh *shard, st *traceState) {
+	if old := b.forgotten(sh, st.id); old != nil {
+		st.randomness, st.forgotten = old.randomness, old.spans
+	}
 }
 
 // recall makes the state of a trace that riffle has forgotten about, or never
 // knew, from the context of one of its spans.
 func (b *buffer) recall(sh *shard, sc trace.SpanContext) *traceState {
 	st := b.newState(sh, sc.TraceID(), Randomness(sc), max(b.pressure(), sh.lostPressure))
+	b.resume(sh, st)
 	// Below a parent that did, unselected traces are not here: no threshold of
 	// ours could have a right weight.
 	st.follows = b.rules.remote == Follow
@@ -436,6 +444,9 @@ func (b *buffer) drop(sh *shard, st *traceState) {
 	delete(sh.traces, st.id)
 	sh.move(st, inNone)
 	st.id = trace.TraceID{}
+	if sh.recent == st {
+		sh.recent = nil
+	}
 	sh.free = append(sh.free, st.self)
 	b.account(sh, -stateBytes)
 }

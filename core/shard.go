@@ -14,6 +14,7 @@ import (
 type shard struct {
 	mu     sync.Mutex
 	traces map[trace.TraceID]ref
+	recent *traceState // the last one looked for or made
 	chunks []*[chunkLen]traceState
 	free   []ref
 	// Every state is in one of four lists, oldest first: undecided; before the
@@ -103,12 +104,18 @@ func (sh *shard) grow() {
 
 func (sh *shard) at(r ref) *traceState { return &sh.chunks[(r-1)/chunkLen][(r-1)%chunkLen] }
 
-// state is the state of the trace, nil if there is none.
+// state is the state of the trace, nil if there is none. What happens to a trace
+// mostly happens at once, so that the last one looked for is often the next.
 func (sh *shard) state(id trace.TraceID) *traceState {
-	if r, ok := sh.traces[id]; ok {
-		return sh.at(r)
+	if sh.recent != nil && sh.recent.id == id {
+		return sh.recent
 	}
-	return nil
+	r, ok := sh.traces[id]
+	if !ok {
+		return nil
+	}
+	sh.recent = sh.at(r)
+	return sh.recent
 }
 
 // held is what a trace holds while it is live, nil if nothing.

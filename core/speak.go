@@ -90,7 +90,8 @@ func (b *buffer) keep(id trace.TraceID, t Threshold, reason string) bool {
 	sh.mu.Lock()
 	st := sh.state(id)
 	if st == nil && b.forgotten(sh, id) != nil {
-		st = b.newState(sh, id, 0, Always) // whose randomness is remembered
+		st = b.newState(sh, id, 0, Always)
+		b.resume(sh, st)
 		b.decide(sh, st)
 	}
 	if st == nil || st.discard {

@@ -53,6 +53,7 @@ type startDecision struct {
 	selected   bool
 	forced     bool // nobody can discard the trace
 	follow     bool // the parent decided for good: end samplers are not asked
+	fresh      bool // this process made the trace ID: it was never seen before
 	randomness uint64
 	// threshold is the one that was compared: Never if a remote parent did not
 	// select the trace, because then whoever does has the least threshold.
@@ -125,7 +126,7 @@ func (r *startRules) decide(d *startDecision, p *sdktrace.SamplingParameters, pa
 	case forced(p.ParentContext):
 		r.forcedRoot(d, p, parent)
 	case !parent.IsValid():
-		d.randomness = traceIDRandomness(p.TraceID)
+		d.randomness, d.fresh = traceIDRandomness(p.TraceID), true
 		r.root(d, p)
 	case r.remote == Ignore:
 		r.ignored(d, p, parent)
