@@ -1,6 +1,7 @@
 package redact
 
 import (
+	"math/bits"
 	"regexp"
 	"strings"
 )
@@ -52,9 +53,11 @@ func (p *preset) all(s string) (found [][]int) {
 var presets = map[string]finder{
 	"emails":          &preset{needs{6, []byteSet{setOf("@")}}, email},
 	"bearer_tokens":   &preset{needs{8, []byteSet{setOf("bB"), setOf("rR"), setOf("aA"), setOf(" \t")}}, bearer},
-	"credit_cards":    &preset{needs{minCard, []byteSet{setOf("0123456789")}}, card},
+	"credit_cards":    &preset{needs{minCard, []byteSet{setOf(digits)}}, card},
 	"url_credentials": &preset{needs{6, []byteSet{setOf("@"), setOf(":"), setOf("/")}}, credentials},
 }
+
+const digits = "0123456789"
 
 func isDigit(b byte) bool  { return b-'0' <= 9 }
 func isLetter(b byte) bool { return b|0x20-'a' <= 'z'-'a' }
@@ -130,6 +133,9 @@ const (
 // those of payment cards do, and no letter or digit is next to them: else
 // every tenth long number would be one.
 func card(s string, from int) (start, end int) {
+	if !hasDigits(s[from:], minCard) {
+		return -1, -1
+	}
 	for i := from; i+minCard <= len(s); i++ {
 		if !isDigit(s[i]) || i > 0 && isWord(s[i-1]) {
 			continue
@@ -144,18 +150,35 @@ func card(s string, from int) (start, end int) {
 	return -1, -1
 }
 
+// hasDigits reports whether a text has so many digits: most that have any have
+// fewer than a card number. It looks at eight bytes at a time.
+func hasDigits(s string, n int) bool {
+	const each, high = 0x0101010101010101, 0x80 * 0x0101010101010101
+	for ; len(s) >= 8 && n > 0; s = s[8:] {
+		x := eight(s) ^ '0'*each // now digits, and nothing else, are below 10
+		others := (x&^high + (0x80-10)*each | x) & high
+		n -= 8 - bits.OnesCount64(others)
+	}
+	for i := range len(s) {
+		if isDigit(s[i]) {
+			n--
+		}
+	}
+	return n <= 0
+}
+
 // cardEnd returns the end of the longest card number that begins at i, or -1.
 func cardEnd(s string, i int) int {
-	var digits [maxCard]byte
+	var number [maxCard]byte
 	n, end := 0, -1
 	for j := i; j < len(s); j++ {
 		if isDigit(s[j]) {
 			if n == maxCard {
 				break
 			}
-			digits[n] = s[j] - '0'
+			number[n] = s[j] - '0'
 			n++
-			if (j+1 == len(s) || !isWord(s[j+1])) && isCard(digits[:n]) {
+			if (j+1 == len(s) || !isWord(s[j+1])) && isCard(number[:n]) {
 				end = j + 1
 			}
 			continue

@@ -41,10 +41,11 @@ func (r *Redactor) Span(s sdktrace.ReadOnlySpan) sdktrace.ReadOnlySpan {
 		return s
 	}
 	attrs, events, links := s.Attributes(), s.Events(), s.Links()
-	res, scope, status := r.resourceOf(s), s.InstrumentationScope(), s.Status()
+	from, scope, status := s.Resource(), s.InstrumentationScope(), s.Status()
+	res := r.resourceOf(from)
 	inAttributes, inEvents, inLinks := r.inAttributes(attrs), r.inEvents(events), r.inLinks(links)
 	inScope := scope.Attributes.Len() > 0 && r.inSet(&scope.Attributes)
-	if !inAttributes && !inEvents && !inLinks && !inScope && res == s.Resource() &&
+	if !inAttributes && !inEvents && !inLinks && !inScope && res == from &&
 		!r.inText(s.Name(), r.free) && !r.inText(status.Description, r.free) {
 		return s
 	}
@@ -99,10 +100,9 @@ func (r *Redactor) inSet(set *attribute.Set) bool {
 	return false
 }
 
-// resourceOf returns the span's resource without what the rules take out. A
+// resourceOf returns a span's resource without what the rules take out. A
 // process has one, so that the last is remembered.
-func (r *Redactor) resourceOf(s sdktrace.ReadOnlySpan) *resource.Resource {
-	from := s.Resource()
+func (r *Redactor) resourceOf(from *resource.Resource) *resource.Resource {
 	if last := r.resource.Load(); last != nil && last.from == from {
 		return last.to
 	}
