@@ -3,7 +3,9 @@ package core_test
 import (
 	"context"
 	"fmt"
+	"runtime"
 	"slices"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -142,10 +144,10 @@ type variant struct {
 // turn.
 const sliceLen = 2000
 
-// run measures traces of two spans on one goroutine: each variant alone, and
-// then all of them by turns, in slices of some milliseconds, so that whatever
-// else the machine does hits all alike. Against the first of them, it reports the
-// median of the ratios of CPU time in each turn.
+// run measures traces of two spans, on as many goroutines as there are
+// processors: each variant alone, and then all of them by turns, in slices of some
+// milliseconds, so that whatever else the machine does hits all alike. Against the
+// first of them, it reports the median of the ratios of CPU time in each turn.
 func run(b *testing.B, variants []variant) {
 	for _, v := range variants {
 		b.Run("sdk="+v.name, func(b *testing.B) {
@@ -167,9 +169,15 @@ func run(b *testing.B, variants []variant) {
 				i = (i + turn) % len(variants)
 				tracer := variants[i].provider.Tracer("bench")
 				start := cpuTime()
-				for range sliceLen {
-					twoSpans(context.Background(), tracer)
+				var wg sync.WaitGroup
+				for range runtime.GOMAXPROCS(0) {
+					wg.Go(func() {
+						for range sliceLen {
+							twoSpans(context.Background(), tracer)
+						}
+					})
 				}
+				wg.Wait()
 				took[i] = float64(cpuTime() - start)
 			}
 			for i := range variants {

@@ -1,6 +1,8 @@
 package core
 
 import (
+	"math/bits"
+	"runtime"
 	"sync/atomic"
 	"time"
 
@@ -23,7 +25,9 @@ type buffer struct {
 	limits  bufferLimits
 	sdk     trace.TracerProvider // the one whose spans come here
 
-	shards [shardCount]shard
+	shards []shard
+	// memoryPerShard is how many decided traces a shard remembers.
+	memoryPerShard int
 	// held is how many bytes the shards hold, but for what each keeps to
 	// itself up to heldGrain.
 	held     atomic.Int64
@@ -34,15 +38,14 @@ type buffer struct {
 }
 
 type bufferLimits struct {
-	decisionWait   time.Duration
-	memoryAge      time.Duration
-	memoryPerShard int // traces
-	maxBytes       int64
-	maxTraceBytes  int64
+	decisionWait  time.Duration
+	memoryAge     time.Duration
+	memoryTraces  int
+	maxBytes      int64
+	maxTraceBytes int64
 }
 
 const (
-	shardCount = 64
 	// heldGrain is how many bytes a shard may take or give before it says so.
 	heldGrain = 8 << 10
 	// stateBytes is what the state of a trace takes, its place in the map
@@ -59,6 +62,8 @@ func newBuffer(rules *startRules, samplers *samplerList, limits bufferLimits, de
 	if len(samplers.traces) > 0 {
 		b.judge = newJudge(b, samplers.traces)
 	}
+	b.shards = make([]shard, stripes())
+	b.memoryPerShard = (limits.memoryTraces + len(b.shards) - 1) / len(b.shards)
 	b.keeper.signal = make(chan struct{}, 1)
 	b.keeper.stop = make(chan struct{})
 	for i := range b.shards {
@@ -67,7 +72,17 @@ func newBuffer(rules *startRules, samplers *samplerList, limits bufferLimits, de
 	return b
 }
 
-func (b *buffer) shard(id trace.TraceID) *shard { return &b.shards[id[15]%shardCount] }
+func (b *buffer) shard(id trace.TraceID) *shard { return &b.shards[stripeOf(id, len(b.shards))] }
+
+// stripes is into how many parts is cut what all goroutines share, by trace IDs:
+// a power of two, several for each processor, so that goroutines seldom meet. More
+// would only be in no cache.
+func stripes() int {
+	const least, most, perProcessor = 16, 256, 8
+	return min(max(1<<bits.Len(uint(perProcessor*runtime.GOMAXPROCS(0)-1)), least), most)
+}
+
+func stripeOf(id trace.TraceID, stripes int) int { return int(id[15]) & (stripes - 1) }
 
 // sample answers the SDK about one span. What it answers to record, it counts
 // as open: whatever other spans of the trace do before OnStart is called,
@@ -209,7 +224,9 @@ func (b *buffer) ended(s sdktrace.ReadOnlySpan) {
 	}
 	out := b.settle(sh, st, s)
 	sh.mu.Unlock()
-	b.handOver(out)
+	if len(out.spans) > 0 {
+		b.handOver(&out)
+	}
 }
 
 // settle files an ended span and says what is to be handed over now.
@@ -300,7 +317,7 @@ func (b *buffer) completed(sh *shard, st *traceState) {
 	st.at, st.late = b.clock.Load(), true
 	if b.unspoken(st) {
 		if sh.forgotten.sets == nil {
-			sh.forgotten.grow(b.limits.memoryPerShard)
+			sh.forgotten.grow(b.memoryPerShard)
 			b.account(sh, sh.forgotten.bytes())
 		}
 		sh.forgotten.put(forgottenTrace{id: st.id, randomness: st.randomness, spans: st.forgotten, at: st.at})
@@ -327,7 +344,7 @@ func (b *buffer) forgotten(sh *shard, id trace.TraceID) *forgottenTrace {
 // many. Those that are complete go first.
 func (b *buffer) remember(sh *shard, st *traceState, list listName) {
 	sh.move(st, list)
-	for sh.lists[inComplete].n+sh.lists[inOpen].n > b.limits.memoryPerShard {
+	for sh.lists[inComplete].n+sh.lists[inOpen].n > b.memoryPerShard {
 		old := sh.first(inComplete)
 		if old == nil || old == st {
 			old = sh.first(inOpen)

@@ -45,7 +45,7 @@ func (s *keptSpan) Attributes() []attribute.KeyValue { return s.attrs }
 
 // handOver delivers what a shard gave away. A span that says already what is to be
 // said is handed over as it is.
-func (b *buffer) handOver(h handOver) {
+func (b *buffer) handOver(h *handOver) {
 	if len(h.spans) == 0 {
 		return
 	}

@@ -205,7 +205,7 @@ func (j *judge) conclude(c *caseFile, i int, answers [][]Answer) {
 		b.completed(sh, st)
 	}
 	sh.mu.Unlock()
-	b.handOver(out)
+	b.handOver(&out)
 }
 
 // flush waits until what was added before the call has been judged.

@@ -102,7 +102,7 @@ func (b *buffer) decideOverdue(sh *shard, isOverdue func(*traceState) bool) {
 		if b.streams(st) { // decided, though no span has ended
 			out := b.stream(sh, st, nil)
 			sh.mu.Unlock()
-			b.handOver(out)
+			b.handOver(&out)
 			continue
 		}
 		id := st.id
@@ -131,7 +131,7 @@ func (b *buffer) decideOverdue(sh *shard, isOverdue func(*traceState) bool) {
 			}
 		}
 		sh.mu.Unlock()
-		b.handOver(out)
+		b.handOver(&out)
 	}
 }
 
@@ -223,7 +223,7 @@ func (b *buffer) cutOldest() bool {
 	}
 	b.flushAccount(oldest)
 	oldest.mu.Unlock()
-	b.handOver(out)
+	b.handOver(&out)
 	return true
 }
 

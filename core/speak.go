@@ -107,6 +107,6 @@ func (b *buffer) keep(id trace.TraceID, t Threshold, reason string) bool {
 		b.completed(sh, st) // and is remembered from now on
 	}
 	sh.mu.Unlock()
-	b.handOver(out)
+	b.handOver(&out)
 	return true
 }

@@ -218,11 +218,11 @@ func (s *Spec) bufferLimits() bufferLimits {
 	// What is remembered must leave room for what waits.
 	traces = min(traces, int(s.maxBytes()/4/stateBytes))
 	return bufferLimits{
-		decisionWait:   s.decisionWait(),
-		memoryAge:      time.Duration(cmp.Or(s.DecisionMemory.Age, DefaultDecisionAge)),
-		memoryPerShard: (traces + shardCount - 1) / shardCount,
-		maxBytes:       int64(s.maxBytes()),
-		maxTraceBytes:  int64(s.maxTraceBytes()),
+		decisionWait:  s.decisionWait(),
+		memoryAge:     time.Duration(cmp.Or(s.DecisionMemory.Age, DefaultDecisionAge)),
+		memoryTraces:  traces,
+		maxBytes:      int64(s.maxBytes()),
+		maxTraceBytes: int64(s.maxTraceBytes()),
 	}
 }
 

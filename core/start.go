@@ -21,7 +21,7 @@ type startRules struct {
 	remote   RemoteParent
 	secret   cipher.Block // keys the randomness of Ignore
 	force    *startEntry  // speaks for forced traces
-	counts   [shardCount]startCounts
+	counts   []startCounts
 }
 
 // startCounts count local roots; each part of the trace IDs has its own, so that
@@ -68,7 +68,7 @@ type startDecision struct {
 var keepAll = withThreshold(trace.TraceState{}, Always)
 
 func newStartRules(remote RemoteParent, samplers []*startEntry) (*startRules, error) {
-	r := &startRules{samplers: samplers, remote: remote, force: newForceEntry()}
+	r := &startRules{samplers: samplers, remote: remote, force: newForceEntry(), counts: make([]startCounts, stripes())}
 	for _, e := range samplers {
 		if d, ok := e.sampler.(Dropper); ok && d.MayDrop() {
 			r.droppers = append(r.droppers, e)
@@ -133,7 +133,7 @@ func (r *startRules) decide(d *startDecision, p *sdktrace.SamplingParameters, pa
 	default:
 		r.watched(d, p, parent)
 	}
-	if c := &r.counts[p.TraceID[15]%shardCount]; d.verdict == drop {
+	if c := &r.counts[stripeOf(p.TraceID, len(r.counts))]; d.verdict == drop {
 		c.dropped.Add(1)
 	} else {
 		c.started.Add(1)
