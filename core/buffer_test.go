@@ -470,3 +470,25 @@ func TestSlowSamplersAreSwitchedOffForAWhile(t *testing.T) {
 		_ = b.provider.Shutdown(context.Background())
 	})
 }
+
+// A client calls twice in one trace, one call after the other. The first was
+// forgotten; an error keeps all of the second.
+func TestSecondRequestOfAForgottenTrace(t *testing.T) {
+	b := newBench(t, core.Spec{})
+	parent := remoteContext(t, "000000000000000000000000000000fe", "", false)
+	_, first := b.tracer.Start(parent, "first")
+	first.End()
+	ctx, second := b.tracer.Start(parent, "second")
+	_, before := b.tracer.Start(ctx, "before")
+	before.End()
+	_, failing := b.tracer.Start(ctx, "failing")
+	failing.SetStatus(codes.Error, "no")
+	failing.End()
+	second.End()
+	got := b.wantNames("second", "before", "failing")
+	for _, name := range []string{"second", "before"} {
+		if v := attr(got[name], core.SpansForgottenKey).AsInt64(); v != 1 {
+			t.Errorf("%s: spans_forgotten = %d, want 1", name, v)
+		}
+	}
+}
