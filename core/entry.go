@@ -15,6 +15,7 @@ import (
 
 	"github.com/riffletrace/riffle/core/match"
 	"github.com/riffletrace/riffle/core/rate"
+	"github.com/riffletrace/riffle/core/units"
 )
 
 // What makes a sampler abstain for a while, so that it cannot hurt the
@@ -47,7 +48,7 @@ func (k *SamplerKeys) Validate() error {
 	if k.Match != nil {
 		if _, err := k.Match.Compile(); err != nil {
 			for _, fe := range FieldErrors(err) {
-				errs = append(errs, &FieldError{Path: joinPath("match", fe.Path), Err: fe.Err})
+				errs = append(errs, &FieldError{Path: units.JoinPath("match", fe.Path), Err: fe.Err})
 			}
 		}
 	}

@@ -9,49 +9,15 @@ import (
 	"strings"
 
 	"github.com/riffletrace/riffle/core/internal/nearest"
+	"github.com/riffletrace/riffle/core/units"
 )
 
 // FieldError is a mistake in a configuration entry.
-type FieldError struct {
-	// Path is inside the entry: "rate", "rules[2].route"; "" is the entry.
-	Path string
-	Err  error
-}
+type FieldError = units.FieldError
 
-func (e *FieldError) Error() string {
-	if e.Path == "" {
-		return e.Err.Error()
-	}
-	return e.Path + ": " + e.Err.Error()
-}
-
-func (e *FieldError) Unwrap() error { return e.Err }
-
-// FieldErrors takes a joined error apart. An error with a method FieldPath, of a
-// package that does not import this one, counts as a [FieldError]; any other
+// FieldErrors takes a joined error apart. An error that is no [FieldError]
 // becomes one about the entry as a whole.
-func FieldErrors(err error) []*FieldError {
-	if err == nil {
-		return nil
-	}
-	if fe, ok := err.(*FieldError); ok { //nolint:errorlint // a wrapped one has lost its place to stand
-		return []*FieldError{fe}
-	}
-	if fe, ok := err.(interface {
-		FieldPath() string
-		Unwrap() error
-	}); ok {
-		return []*FieldError{{Path: fe.FieldPath(), Err: fe.Unwrap()}}
-	}
-	if joined, ok := err.(interface{ Unwrap() []error }); ok {
-		var all []*FieldError
-		for _, e := range joined.Unwrap() {
-			all = append(all, FieldErrors(e)...)
-		}
-		return all
-	}
-	return []*FieldError{{Err: err}}
-}
+func FieldErrors(err error) []*FieldError { return units.FieldErrors(err) }
 
 // ConfigError is one mistake in a configuration: where it stands, which key
 // it is about, and what to do.
@@ -142,7 +108,7 @@ func Nearest(s string, candidates []string) string { return nearest.Of(s, candid
 func configErrorsOf(c Component, path string, err error) ConfigErrors {
 	var all ConfigErrors
 	for _, fe := range FieldErrors(err) {
-		e := &ConfigError{Path: joinPath(path, fe.Path), Err: fe.Err}
+		e := &ConfigError{Path: units.JoinPath(path, fe.Path), Err: fe.Err}
 		if c.Locate != nil {
 			e.Position = c.Locate(fe.Path)
 		}
@@ -158,15 +124,4 @@ func buildErrors(c Component, path, kind string, err error) ConfigErrors {
 		err = fmt.Errorf("building %s %q: %w", kind, c.ID(), err)
 	}
 	return configErrorsOf(c, path, err)
-}
-
-func joinPath(base, path string) string {
-	switch {
-	case base == "":
-		return path
-	case path == "" || path[0] == '[':
-		return base + path
-	default:
-		return base + "." + path
-	}
 }

@@ -14,7 +14,7 @@ import (
 func TestFieldErrors(t *testing.T) {
 	err := errors.Join(
 		&core.FieldError{Path: "rate", Err: errors.New("no number")},
-		errors.Join(&match.FieldError{Path: "any[1].kind", Err: errors.New("unknown")}),
+		errors.Join(&core.FieldError{Path: "any[1].kind", Err: errors.New("unknown")}),
 		fmt.Errorf("of the %w", errors.New("whole")),
 	)
 	var got []string

@@ -7,6 +7,7 @@ import (
 
 	"github.com/riffletrace/riffle/core/delivery"
 	"github.com/riffletrace/riffle/core/delivery/redact"
+	"github.com/riffletrace/riffle/core/units"
 )
 
 // ExporterKeys are the keys of an exporters entry that belong to the host,
@@ -77,7 +78,7 @@ func (s *Spec) checkLines() ConfigErrors {
 	var errs ConfigErrors
 	for i, c := range s.Exporters {
 		if _, err := c.exporterKeys(); err != nil {
-			errs = append(errs, configErrorsOf(c, joinPath(s.Path, fmt.Sprintf("exporters[%d]", i)), err)...)
+			errs = append(errs, configErrorsOf(c, units.JoinPath(s.Path, fmt.Sprintf("exporters[%d]", i)), err)...)
 		}
 	}
 	return errs

@@ -14,6 +14,7 @@ import (
 	"go.opentelemetry.io/otel/trace/noop"
 
 	"github.com/riffletrace/riffle/core/delivery"
+	"github.com/riffletrace/riffle/core/units"
 )
 
 // Provider makes spans, decides which traces to keep, and hands those to the
@@ -122,7 +123,7 @@ func newPipeline(ctx context.Context, spec *Spec, o *options) (*pipeline, error)
 	var errs ConfigErrors
 	for i, c := range spec.Exporters {
 		if err := pl.addLine(ctx, c, spec.Redact, o); err != nil {
-			errs = append(errs, buildErrors(c, joinPath(spec.Path, fmt.Sprintf("exporters[%d]", i)), "exporter", err)...)
+			errs = append(errs, buildErrors(c, units.JoinPath(spec.Path, fmt.Sprintf("exporters[%d]", i)), "exporter", err)...)
 		}
 	}
 	if len(errs) > 0 {

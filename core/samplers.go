@@ -10,6 +10,7 @@ import (
 
 	"github.com/riffletrace/riffle/core/match"
 	"github.com/riffletrace/riffle/core/rate"
+	"github.com/riffletrace/riffle/core/units"
 )
 
 // samplerList are the built samplers of a spec.
@@ -35,7 +36,7 @@ func buildSamplers(ctx context.Context, spec *Spec, o *options) (*samplerList, e
 	var baseline bool
 	firstWatcher := -1
 	for i, c := range spec.Samplers {
-		path := joinPath(spec.Path, fmt.Sprintf("samplers[%d]", i))
+		path := units.JoinPath(spec.Path, fmt.Sprintf("samplers[%d]", i))
 		s, err := o.samplers.Build(ctx, Settings{ID: c.ID(), Logger: o.logger.With("sampler", c.ID())}, c)
 		if err != nil {
 			errs = append(errs, buildErrors(c, path, "sampler", err)...)
@@ -59,7 +60,7 @@ func buildSamplers(ctx context.Context, spec *Spec, o *options) (*samplerList, e
 	}
 	if firstWatcher >= 0 && !baseline {
 		err := errors.New(`no baseline: add "- type: ratio" (rate: 0 keeps only what error and slow keep)`)
-		errs = append(errs, configErrorsOf(spec.Samplers[firstWatcher], joinPath(spec.Path, "samplers"), err)...)
+		errs = append(errs, configErrorsOf(spec.Samplers[firstWatcher], units.JoinPath(spec.Path, "samplers"), err)...)
 	}
 	if len(errs) > 0 {
 		return nil, errors.Join(spec.quoted(errs).Sorted(), l.shutdown(ctx))

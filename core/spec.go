@@ -12,6 +12,7 @@ import (
 	"go.opentelemetry.io/otel/propagation"
 
 	"github.com/riffletrace/riffle/core/delivery/redact"
+	"github.com/riffletrace/riffle/core/units"
 )
 
 // RemoteParent says what a remote parent's sampling decision means for a
@@ -110,7 +111,7 @@ func PropagatorNames() []string {
 func (s *Spec) Check(samplers *Registry[Sampler], exporters *Registry[Exporter]) error {
 	var errs ConfigErrors
 	add := func(path string, err error) {
-		e := &ConfigError{Path: joinPath(s.Path, path), Err: err}
+		e := &ConfigError{Path: units.JoinPath(s.Path, path), Err: err}
 		if s.Locate != nil {
 			e.Position = s.Locate(path)
 		}
@@ -153,12 +154,12 @@ func (s *Spec) Check(samplers *Registry[Sampler], exporters *Registry[Exporter])
 	}
 	for i, c := range s.Samplers {
 		if _, err := c.samplerKeys(); err != nil {
-			errs = append(errs, configErrorsOf(c, joinPath(s.Path, fmt.Sprintf("samplers[%d]", i)), err)...)
+			errs = append(errs, configErrorsOf(c, units.JoinPath(s.Path, fmt.Sprintf("samplers[%d]", i)), err)...)
 		}
 	}
 	if s.Redact != nil {
 		for _, fe := range FieldErrors(s.Redact.Validate()) {
-			add(joinPath("redact", fe.Path), fe.Err)
+			add(units.JoinPath("redact", fe.Path), fe.Err)
 		}
 	}
 	errs = append(errs, s.checkLines()...)
@@ -171,7 +172,7 @@ func checkList[T any](base, list string, entries []Component, registry *Registry
 	var errs ConfigErrors
 	first := map[string]int{}
 	for i, c := range entries {
-		path := joinPath(base, fmt.Sprintf("%s[%d]", list, i))
+		path := units.JoinPath(base, fmt.Sprintf("%s[%d]", list, i))
 		errs = append(errs, configErrorsOf(c, path, registry.Check(c))...)
 		if c.Type == "" {
 			continue

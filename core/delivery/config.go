@@ -121,29 +121,17 @@ const (
 	maxWorkers            = 64
 )
 
-// fieldError is a mistake in the value of a key. Package core knows it by its
-// methods.
-type fieldError struct {
-	path string
-	err  error
-}
-
-func (e *fieldError) Error() string     { return e.path + ": " + e.err.Error() }
-func (e *fieldError) Unwrap() error     { return e.err }
-func (e *fieldError) FieldPath() string { return e.path }
-
-// Validate finds every mistake. Its errors are joined; each has a method
-// FieldPath that tells the key.
+// Validate finds every mistake. Its errors are [units.FieldError]s, joined.
 func (c *Config) Validate() error {
 	var errs []error
 	check := func(path string, ok bool, format string, args ...any) {
 		if !ok {
-			errs = append(errs, &fieldError{path, fmt.Errorf(format, args...)})
+			errs = append(errs, &units.FieldError{Path: path, Err: fmt.Errorf(format, args...)})
 		}
 	}
 	b, q, s := c.Batch, c.Queue, c.Send
 	q.MaxBytes = q.limit()
-	add := func(path string, err error) { errs = append(errs, &fieldError{path, err}) }
+	add := func(path string, err error) { errs = append(errs, &units.FieldError{Path: path, Err: err}) }
 	if c.Filter != nil {
 		c.Filter.check(add)
 	}

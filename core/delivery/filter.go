@@ -11,6 +11,7 @@ import (
 
 	"github.com/riffletrace/riffle/core/delivery/redact"
 	"github.com/riffletrace/riffle/core/match"
+	"github.com/riffletrace/riffle/core/units"
 )
 
 // Filter says which spans an exporter gets.
@@ -40,24 +41,10 @@ func (f *Filter) check(add func(path string, err error)) {
 	addFields(add, "filter.match", err)
 }
 
-// addFields adds joined errors that know their fields, below path.
+// addFields adds the mistakes of what stands below path.
 func addFields(add func(path string, err error), path string, err error) {
-	switch e := err.(type) { //nolint:errorlint // it takes apart what was joined
-	case nil:
-	case interface{ Unwrap() []error }:
-		for _, err := range e.Unwrap() {
-			addFields(add, path, err)
-		}
-	case interface {
-		FieldPath() string
-		Unwrap() error
-	}:
-		if p := e.FieldPath(); p != "" {
-			path += "." + p
-		}
-		add(path, e.Unwrap())
-	default:
-		add(path, err)
+	for _, e := range units.FieldErrors(err) {
+		add(units.JoinPath(path, e.Path), e.Err)
 	}
 }
 

@@ -15,27 +15,8 @@ import (
 
 	"github.com/riffletrace/riffle/core/internal/nearest"
 	"github.com/riffletrace/riffle/core/route"
+	"github.com/riffletrace/riffle/core/units"
 )
-
-// FieldError is a mistake in a [Config].
-type FieldError struct {
-	// Path is inside the Config: `any[1].attributes["user.id"].glob`; "" is the
-	// whole.
-	Path string
-	Err  error
-}
-
-func (e *FieldError) Error() string {
-	if e.Path == "" {
-		return e.Err.Error()
-	}
-	return e.Path + ": " + e.Err.Error()
-}
-
-// FieldPath is Path.
-func (e *FieldError) FieldPath() string { return e.Path }
-
-func (e *FieldError) Unwrap() error { return e.Err }
 
 // compiler goes on after a mistake, so that all of them are found.
 type compiler struct {
@@ -46,7 +27,7 @@ type compiler struct {
 func (cc *compiler) err() error { return errors.Join(cc.errs...) }
 
 func (cc *compiler) fail(path, format string, args ...any) {
-	cc.errs = append(cc.errs, &FieldError{Path: path, Err: fmt.Errorf(format, args...)})
+	cc.errs = append(cc.errs, &units.FieldError{Path: path, Err: fmt.Errorf(format, args...)})
 }
 
 func (cc *compiler) config(c Config, path string) test {

@@ -45,19 +45,7 @@ const (
 	maxRules = 64
 )
 
-// fieldError is a mistake in the value of a key. Package core knows it by its
-// methods.
-type fieldError struct {
-	path string
-	err  error
-}
-
-func (e *fieldError) Error() string     { return e.path + ": " + e.err.Error() }
-func (e *fieldError) Unwrap() error     { return e.err }
-func (e *fieldError) FieldPath() string { return e.path }
-
-// Validate finds every mistake. Its errors are joined; each has a method
-// FieldPath that tells the key.
+// Validate finds every mistake. Its errors are [units.FieldError]s, joined.
 func (c *Config) Validate() error {
 	_, err := c.Compile()
 	return err
@@ -68,7 +56,7 @@ func (c *Config) Validate() error {
 func (c *Config) Compile() (*Redactor, error) {
 	var errs []error
 	fail := func(path, format string, args ...any) {
-		errs = append(errs, &fieldError{path, fmt.Errorf(format, args...)})
+		errs = append(errs, &units.FieldError{Path: path, Err: fmt.Errorf(format, args...)})
 	}
 	r := &Redactor{salt: []byte(c.Salt)}
 	hashes := false
