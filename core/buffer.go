@@ -209,7 +209,7 @@ func (b *buffer) ended(s sdktrace.ReadOnlySpan) {
 	sh.mu.Unlock()
 
 	if ask != 0 {
-		b.askEnd(st, id, ask, EndParameters{Span: s, LocalRoot: root, Duration: s.EndTime().Sub(s.StartTime()), Spans: spans})
+		b.askEnd(st, id, ask, &EndParameters{Span: s, LocalRoot: root, Duration: s.EndTime().Sub(s.StartTime()), Spans: spans})
 	}
 
 	sh.mu.Lock()
@@ -222,7 +222,8 @@ func (b *buffer) ended(s sdktrace.ReadOnlySpan) {
 	if live := sh.held(st); live != nil && root && live.closeRoot(sc.SpanID()) {
 		b.account(sh, -rootBytes)
 	}
-	out := b.settle(sh, st, s)
+	var out handOver
+	b.settle(sh, st, s, &out)
 	sh.mu.Unlock()
 	if len(out.spans) > 0 {
 		b.handOver(&out)
@@ -230,38 +231,41 @@ func (b *buffer) ended(s sdktrace.ReadOnlySpan) {
 }
 
 // settle files an ended span and says what is to be handed over now.
-func (b *buffer) settle(sh *shard, st *traceState, s sdktrace.ReadOnlySpan) handOver {
-	var out handOver
+func (b *buffer) settle(sh *shard, st *traceState, s sdktrace.ReadOnlySpan, out *handOver) {
 	if st.open > 0 {
 		st.open--
 	}
 	switch {
 	case st.decided && st.kept:
-		out = b.take(sh, st, s)
+		b.take(sh, st, s, out)
 	case st.decided:
 		st.forgotten++
 		sh.counts.spansForgotten++
 	case b.streams(st):
-		out = b.stream(sh, st, s)
+		b.stream(sh, st, s, out)
 	default:
 		live := b.wait(sh, st, s)
 		if live.bytes > b.limits.maxTraceBytes && st.open > 0 {
-			out = b.cut(sh, st)
+			b.cut(sh, st, out)
 			sh.counts.cut++
 		}
 	}
 	if st.open > 0 || st.list == inJudging {
-		return out
+		return
 	}
 	if !st.decided {
 		if b.judge != nil && b.judge.add(sh, st, true) {
-			return out
+			return
+		}
+		if b.unspoken(st) { // as most are
+			b.forget(sh, st)
+			b.bury(sh, st)
+			return
 		}
 		b.decide(sh, st)
-		out = b.outcome(sh, st)
+		b.outcome(sh, st, out)
 	}
 	b.completed(sh, st)
-	return out
 }
 
 // streams reports whether the spans of a trace are handed over as they end,
@@ -271,33 +275,30 @@ func (b *buffer) streams(st *traceState) bool {
 }
 
 // stream decides such a trace and gives away what waits, and s if it is a span.
-func (b *buffer) stream(sh *shard, st *traceState, s sdktrace.ReadOnlySpan) handOver {
+func (b *buffer) stream(sh *shard, st *traceState, s sdktrace.ReadOnlySpan, out *handOver) {
 	b.decide(sh, st)
-	out := b.take(sh, st, s)
+	b.take(sh, st, s, out)
 	b.release(sh, st)
-	return out
 }
 
 // cut decides a trace that is not complete, or that waits for the judge.
-func (b *buffer) cut(sh *shard, st *traceState) handOver {
+func (b *buffer) cut(sh *shard, st *traceState, out *handOver) {
 	st.cut, st.late = st.cut || st.open > 0, true
 	b.decide(sh, st)
-	out := b.outcome(sh, st)
+	b.outcome(sh, st, out)
 	if st.open == 0 {
 		b.completed(sh, st)
 	}
-	return out
 }
 
 // outcome hands over what a trace that was just decided holds, or forgets it.
-func (b *buffer) outcome(sh *shard, st *traceState) (out handOver) {
+func (b *buffer) outcome(sh *shard, st *traceState, out *handOver) {
 	if st.kept {
-		out = b.take(sh, st, nil)
+		b.take(sh, st, nil, out)
 	} else {
 		b.forget(sh, st)
 	}
 	b.release(sh, st)
-	return out
 }
 
 // decide ends the waiting of a trace's spans.
@@ -308,52 +309,6 @@ func (b *buffer) decide(sh *shard, st *traceState) {
 	}
 	if st.list == inUndecided || st.list == inJudging {
 		b.remember(sh, st, inOpen)
-	}
-}
-
-// completed files a decided trace without open spans among those that are
-// only remembered.
-func (b *buffer) completed(sh *shard, st *traceState) {
-	st.at, st.late = b.clock.Load(), true
-	if b.unspoken(st) {
-		if sh.forgotten.sets == nil {
-			sh.forgotten.grow(b.memoryPerShard)
-			b.account(sh, sh.forgotten.bytes())
-		}
-		sh.forgotten.put(forgottenTrace{id: st.id, randomness: st.randomness, spans: st.forgotten, at: st.at})
-		b.drop(sh, st)
-		return
-	}
-	b.release(sh, st)
-	b.remember(sh, st, inComplete)
-}
-
-// unspoken reports whether nothing was said of a trace that is not kept but by
-// its start: whatever is said later has a lesser threshold than that, or does not
-// keep it either, so that the start's need not be remembered.
-func (b *buffer) unspoken(st *traceState) bool {
-	return !st.kept && !st.discard && st.answered == 0 && st.least != Unknown && st.pressure == Always && b.rules.remote != Follow
-}
-
-// forgotten is what remains of a trace that was forgotten, nil if nothing.
-func (b *buffer) forgotten(sh *shard, id trace.TraceID) *forgottenTrace {
-	return sh.forgotten.find(id, b.clock.Load()-b.ticks(b.limits.memoryAge))
-}
-
-// remember files a decided trace, in the place of the oldest if there are too
-// many. Those that are complete go first.
-func (b *buffer) remember(sh *shard, st *traceState, list listName) {
-	sh.move(st, list)
-	for sh.lists[inComplete].n+sh.lists[inOpen].n > b.memoryPerShard {
-		old := sh.first(inComplete)
-		if old == nil || old == st {
-			old = sh.first(inOpen)
-		}
-		if old == nil || old == st {
-			return
-		}
-		sh.lostPressure = max(sh.lostPressure, old.pressure)
-		b.drop(sh, old)
 	}
 }
 
@@ -368,8 +323,7 @@ func (b *buffer) wait(sh *shard, st *traceState, s sdktrace.ReadOnlySpan) *liveT
 }
 
 // take gives away the waiting spans of a kept trace, and s if it is one.
-func (b *buffer) take(sh *shard, st *traceState, s sdktrace.ReadOnlySpan) handOver {
-	out := handOver{threshold: st.least, sampler: b.names.name(st.by), partial: st.cut || st.forgotten > 0, forgotten: st.forgotten}
+func (b *buffer) take(sh *shard, st *traceState, s sdktrace.ReadOnlySpan, out *handOver) {
 	if live := sh.held(st); live != nil && len(live.spans) > 0 {
 		out.spans = live.spans
 		live.spans = nil
@@ -380,17 +334,18 @@ func (b *buffer) take(sh *shard, st *traceState, s sdktrace.ReadOnlySpan) handOv
 		out.spans = append(out.spans, s)
 	}
 	if len(out.spans) == 0 {
-		return handOver{}
+		return
 	}
+	out.threshold, out.sampler = st.least, b.names.name(st.by)
+	out.partial, out.forgotten = st.cut || st.forgotten > 0, st.forgotten
 	if out.partial && !st.marked {
 		st.marked, out.mark = true, true
 	}
 	if !st.counted {
 		st.counted = true
-		sh.counts.keep(out.sampler)
+		sh.counts.keep(st.by)
 	}
 	sh.counts.spansKept += uint64(len(out.spans))
-	return out
 }
 
 // forget lets go of the waiting spans of a trace.
@@ -422,34 +377,6 @@ func (b *buffer) newState(sh *shard, id trace.TraceID, randomness uint64, pressu
 	sh.move(st, inUndecided)
 	b.account(sh, stateBytes)
 	return st
-}
-
-// resume takes up a trace where it was forgotten.
-func (b *buffer) resume(sh *shard, st *traceState) {
-	if old := b.forgotten(sh, st.id); old != nil {
-		st.randomness, st.forgotten = old.randomness, old.spans
-	}
-}
-
-// recall makes the state of a trace that riffle has forgotten about, or never
-// knew, from the context of one of its spans.
-func (b *buffer) recall(sh *shard, sc trace.SpanContext) *traceState {
-	st := b.newState(sh, sc.TraceID(), Randomness(sc), max(b.pressure(), sh.lostPressure))
-	b.resume(sh, st)
-	// Below a parent that did, unselected traces are not here: no threshold of
-	// ours could have a right weight.
-	st.follows = b.rules.remote == Follow
-	st.trust(sc)
-	return st
-}
-
-// trust takes the word of a span of the trace that it is kept: riffle has
-// forgotten that it said so.
-func (st *traceState) trust(sc trace.SpanContext) {
-	if sc.IsSampled() && !st.kept && !st.discard {
-		st.kept = true
-		st.lower(ThresholdOf(sc), startRank, 0)
-	}
 }
 
 // drop removes a state for good.

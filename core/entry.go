@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -75,9 +76,9 @@ func (e *entry) matches(name string, kind trace.SpanKind, attrs []attribute.KeyV
 // names numbers the names of those who speak for traces, so that a state needs
 // no pointer. 0 is "", and stands for a remote parent, or nobody.
 type names struct {
-	mu      sync.RWMutex
+	mu      sync.Mutex
 	numbers map[string]int32
-	list    []string
+	list    atomic.Pointer[[]string] // copied on write
 }
 
 // maxNames bounds the reasons that [Provider.Keep] is given.
@@ -90,26 +91,24 @@ func (n *names) number(name string) int32 {
 	defer n.mu.Unlock()
 	if n.numbers == nil {
 		n.numbers = map[string]int32{"": 0, otherName: 1}
-		n.list = []string{"", otherName}
+		n.list.Store(&[]string{"", otherName})
 	}
+	list := *n.list.Load()
 	i, ok := n.numbers[name]
 	switch {
 	case ok:
 		return i
-	case len(n.list) >= maxNames:
+	case len(list) >= maxNames:
 		return n.numbers[otherName]
 	}
-	i = int32(len(n.list))
+	i = int32(len(list))
 	n.numbers[name] = i
-	n.list = append(n.list, name)
+	list = append(slices.Clip(list), name)
+	n.list.Store(&list)
 	return i
 }
 
-func (n *names) name(number int32) string {
-	n.mu.RLock()
-	defer n.mu.RUnlock()
-	return n.list[number]
-}
+func (n *names) name(number int32) string { return (*n.list.Load())[number] }
 
 // endEntry is an end sampler of the list.
 type endEntry struct {
@@ -140,16 +139,16 @@ func (e *startEntry) ask(p *StartParameters) (a Answer) {
 	return a
 }
 
-func (e *endEntry) ask(p EndParameters) (a Answer) {
+func (e *endEntry) ask(p *EndParameters) (a Answer) {
 	if e.guard.isOff() || e.match != nil && !e.matches(p.Span.Name(), p.Span.SpanKind(), p.Span.Attributes()) {
 		return Answer{}
 	}
 	defer e.guard.rescue(&a)
 	if !e.guard.timesThis() {
-		return e.sampler.SampleEnd(p)
+		return e.sampler.SampleEnd(*p)
 	}
 	start := time.Now()
-	a = e.sampler.SampleEnd(p)
+	a = e.sampler.SampleEnd(*p)
 	e.guard.took(time.Since(start))
 	return a
 }

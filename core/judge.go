@@ -200,7 +200,8 @@ func (j *judge) conclude(c *caseFile, i int, answers [][]Answer) {
 	}
 	b.decide(sh, st)
 	st.late = true
-	out := b.outcome(sh, st)
+	var out handOver
+	b.outcome(sh, st, &out)
 	if st.open == 0 {
 		b.completed(sh, st)
 	}

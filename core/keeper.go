@@ -100,7 +100,8 @@ func (b *buffer) decideOverdue(sh *shard, isOverdue func(*traceState) bool) {
 			return
 		}
 		if b.streams(st) { // decided, though no span has ended
-			out := b.stream(sh, st, nil)
+			var out handOver
+			b.stream(sh, st, nil, &out)
 			sh.mu.Unlock()
 			b.handOver(&out)
 			continue
@@ -116,7 +117,7 @@ func (b *buffer) decideOverdue(sh *shard, isOverdue func(*traceState) bool) {
 
 		now := time.Now()
 		for _, root := range roots {
-			p := EndParameters{Span: root, LocalRoot: true, Open: true, Duration: now.Sub(root.StartTime()), Spans: spans}
+			p := &EndParameters{Span: root, LocalRoot: true, Open: true, Duration: now.Sub(root.StartTime()), Spans: spans}
 			if b.askEnd(st, id, ask, p) {
 				break
 			}
@@ -127,7 +128,7 @@ func (b *buffer) decideOverdue(sh *shard, isOverdue func(*traceState) bool) {
 		if st.id == id && st.list == inUndecided {
 			sh.counts.overdue++
 			if b.judge == nil || !b.judge.add(sh, st, false) {
-				out = b.cut(sh, st)
+				b.cut(sh, st, &out)
 			}
 		}
 		sh.mu.Unlock()
@@ -181,7 +182,7 @@ func (b *buffer) forgetUnselected() (left int64) {
 					}
 				default:
 					sh.counts.underPressure++
-					b.cut(sh, st) // not kept: it hands over nothing
+					b.cut(sh, st, nil) // not kept: it hands over nothing
 				}
 				st = next
 			}
@@ -216,10 +217,10 @@ func (b *buffer) cutOldest() bool {
 	switch st := oldest.oldestWaiting(); {
 	case st == nil:
 	case b.streams(st):
-		out = b.stream(oldest, st, nil)
+		b.stream(oldest, st, nil, &out)
 	default:
 		oldest.counts.cut++
-		out = b.cut(oldest, st)
+		b.cut(oldest, st, &out)
 	}
 	b.flushAccount(oldest)
 	oldest.mu.Unlock()

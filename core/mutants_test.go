@@ -38,7 +38,7 @@ var mutants = []mutant{
 	}, []string{byOracle, byStrata, bySeeds}},
 	{"late spans copy the first decision", []edit{
 		{"shard.go", "\tleast    Threshold\n", "\tleast    Threshold\n\tfirst    Threshold\n"},
-		{"buffer.go", "\tout := handOver{threshold: st.least,", "\tif !st.counted {\n\t\tst.first = st.least\n\t}\n\tout := handOver{threshold: st.first,"},
+		{"buffer.go", "\tout.threshold, out.sampler = st.least,", "\tif !st.counted {\n\t\tst.first = st.least\n\t}\n\tout.threshold, out.sampler = st.first,"},
 	}, []string{byOracle, byStrata, bySeeds}},
 	{"unselected traces are evicted at random", []edit{
 		{"keeper.go", "\t\"log/slog\"\n", "\t\"log/slog\"\n\t\"math/rand/v2\"\n"},
@@ -56,6 +56,18 @@ var mutants = []mutant{
 	{"spans of a trace that was forgotten stay so", []edit{
 		{"buffer.go", "\tcase st.decided && st.kept:\n", "\tcase st.decided && st.kept && st.forgotten == 0:\n"},
 	}, []string{byOracle, byStrata, bySeeds}},
+	{"a trace that was forgotten does not begin again", []edit{
+		{"shard.go", "\t\tst.decided, st.at = false, now\n", "\t\tst.at = now\n"},
+	}, []string{byOracle}},
+	{"a forgotten trace takes the randomness of its next span", []edit{
+		{"memory.go", "\t\tst.randomness, st.forgotten = old.randomness, old.spans\n", "\t\tst.forgotten = old.spans\n"},
+	}, []string{byOracle}},
+	{"an unknown threshold is not remembered", []edit{
+		{"memory.go", " && st.least != Unknown", ""},
+	}, []string{byOracle}},
+	{"a sampled parent of a forgotten trace is not believed", []edit{
+		{"memory.go", "\tif sc.IsSampled() && !st.kept && !st.discard {\n", "\tif false {\n"},
+	}, []string{byOracle}},
 	{"only the first local root is watched", []edit{
 		{"buffer.go", "\t\tlive.roots = append(live.roots, s)\n", "\t\tlive.roots = append(live.roots[:0], s)\n"},
 	}, []string{byOracle}},

@@ -16,7 +16,7 @@ func (b *buffer) unanswered(st *traceState) uint64 {
 
 // askEnd asks end samplers about a span, without a lock, and files what they
 // say. It reports whether no more needs to be said.
-func (b *buffer) askEnd(st *traceState, id trace.TraceID, ask uint64, p EndParameters) (done bool) {
+func (b *buffer) askEnd(st *traceState, id trace.TraceID, ask uint64, p *EndParameters) (done bool) {
 	for ; ask != 0; ask &= ask - 1 {
 		e := b.end[bits.TrailingZeros64(ask)]
 		a := e.ask(p)
@@ -102,7 +102,7 @@ func (b *buffer) keep(id trace.TraceID, t Threshold, reason string) bool {
 	var out handOver
 	switch {
 	case !st.decided && b.streams(st):
-		out = b.stream(sh, st, nil)
+		b.stream(sh, st, nil, &out)
 	case st.decided && st.open == 0:
 		b.completed(sh, st) // and is remembered from now on
 	}

@@ -1,7 +1,7 @@
 package core
 
 import (
-	"maps"
+	"slices"
 
 	"github.com/riffletrace/riffle/core/delivery"
 )
@@ -90,12 +90,12 @@ type bufferCounts struct {
 	forgotten, underPressure, discarded uint64
 	overdue, cut                        uint64
 	spansKept, spansForgotten, late     uint64
-	kept                                map[string]uint64
+	kept                                []uint64 // by place in buffer.names
 }
 
-func (c *bufferCounts) keep(by string) {
-	if c.kept == nil {
-		c.kept = make(map[string]uint64)
+func (c *bufferCounts) keep(by int32) {
+	for int(by) >= len(c.kept) {
+		c.kept = append(c.kept, 0)
 	}
 	c.kept[by]++
 }
@@ -107,7 +107,7 @@ func (b *buffer) stats() BufferStats {
 		sh := &b.shards[i]
 		sh.mu.Lock()
 		c := sh.counts
-		c.kept = maps.Clone(c.kept)
+		c.kept = slices.Clone(c.kept)
 		s.Undecided += sh.lists[inUndecided].n + sh.lists[inJudging].n
 		s.Remembered += sh.lists[inOpen].n + sh.lists[inComplete].n
 		s.HeldBytes += sh.delta
@@ -122,8 +122,10 @@ func (b *buffer) stats() BufferStats {
 		s.SpansKept += c.spansKept
 		s.SpansForgotten += c.spansForgotten
 		s.LateSpans += c.late
-		for name, n := range c.kept {
-			s.Kept[name] += n
+		for by, n := range c.kept {
+			if n > 0 {
+				s.Kept[b.names.name(int32(by))] += n
+			}
 		}
 	}
 	return s
