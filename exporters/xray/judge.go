@@ -3,7 +3,6 @@ package xray
 import (
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"strings"
 	"time"
@@ -67,12 +66,12 @@ func clockSkew(resp *http.Response, now time.Time) (described string, skewed boo
 	if err != nil {
 		return "wrong", false
 	}
-	d := now.Sub(date).Round(time.Second)
+	d := now.Sub(date)
 	switch {
 	case d >= maxSkew:
-		return fmt.Sprintf("%s ahead of AWS's", d), true
+		return fmt.Sprintf("%s ahead of AWS's", d.Round(time.Minute)), true
 	case d <= -maxSkew:
-		return fmt.Sprintf("%s behind AWS's", -d), true
+		return fmt.Sprintf("%s behind AWS's", -d.Round(time.Minute)), true
 	default:
 		return "not AWS's", false
 	}
@@ -100,15 +99,4 @@ func reason(err error) string {
 		err = op.Err
 	}
 	return err.Error()
-}
-
-// body is one that something has to be done after.
-type body struct {
-	io.ReadCloser
-	after func()
-}
-
-func (b *body) Close() error {
-	defer b.after()
-	return b.ReadCloser.Close()
 }

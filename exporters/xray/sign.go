@@ -7,12 +7,11 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"net/netip"
-	"net/url"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/config"
 
 	"github.com/riffletrace/riffle/exporters/internal/otlpclient"
@@ -30,7 +29,6 @@ type signer struct {
 	// ctx ends with the exporter: fetching credentials does, too.
 	ctx    context.Context //nolint:containedctx // it is the signer's life, not a call's
 	cancel context.CancelFunc
-	base   *http.Transport
 
 	building    chan struct{} // of capacity 1: held while the chain is built
 	credentials aws.CredentialsProvider
@@ -39,16 +37,18 @@ type signer struct {
 func newSigner(t *target) *signer {
 	s := &signer{target: t, signer: v4.NewSigner(), building: make(chan struct{}, 1)}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
-	s.base = &http.Transport{
-		Proxy:                 proxy,
-		DialContext:           (&net.Dialer{Timeout: 2 * time.Second}).DialContext, // metadata servers are near
-		TLSHandshakeTimeout:   5 * time.Second,
-		ResponseHeaderTimeout: 5 * time.Second,
-		IdleConnTimeout:       30 * time.Second,
-	}
+	// The SDK wants a client that it can change: it adds AWS_CA_BUNDLE, and is
+	// less patient with metadata servers.
+	client := awshttp.NewBuildableClient().WithDialerOptions(func(d *net.Dialer) {
+		d.Timeout = 5 * time.Second
+		d.Cancel = s.ctx.Done() //nolint:staticcheck // the only way that survives the SDK's changes
+	}).WithTransportOptions(func(t *http.Transport) {
+		t.ResponseHeaderTimeout = 5 * time.Second
+		t.DisableKeepAlives = true // nothing is left when the exporter has shut down
+	})
 	s.options = []func(*config.LoadOptions) error{
 		config.WithRegion(t.region),
-		config.WithHTTPClient(&http.Client{Transport: s}),
+		config.WithHTTPClient(client),
 		config.WithCredentialsCacheOptions(func(o *aws.CredentialsCacheOptions) { o.ExpiryWindow = time.Minute }),
 	}
 	if t.profile != "" {
@@ -57,32 +57,7 @@ func newSigner(t *target) *signer {
 	return s
 }
 
-// proxy is the environment's, but metadata servers have none in front.
-func proxy(r *http.Request) (*url.URL, error) {
-	if ip, err := netip.ParseAddr(r.URL.Hostname()); err == nil && (ip.IsLinkLocalUnicast() || ip.IsPrivate() || ip.IsLoopback()) {
-		return nil, nil
-	}
-	return http.ProxyFromEnvironment(r)
-}
-
-// RoundTrip makes a request for credentials, unless the exporter has shut down.
-func (s *signer) RoundTrip(r *http.Request) (*http.Response, error) {
-	ctx, cancel := context.WithCancel(r.Context())
-	stop := context.AfterFunc(s.ctx, cancel)
-	resp, err := s.base.RoundTrip(r.WithContext(ctx))
-	if err != nil {
-		stop()
-		cancel()
-		return nil, err
-	}
-	resp.Body = &body{resp.Body, func() { stop(); cancel() }}
-	return resp, nil
-}
-
-func (s *signer) close() {
-	s.cancel()
-	s.base.CloseIdleConnections()
-}
+func (s *signer) close() { s.cancel() }
 
 // sign adds the headers of a signature. The body is hashed as it is sent.
 func (s *signer) sign(r *http.Request, body []byte) error {

@@ -68,7 +68,7 @@ type target struct {
 
 var regions = regexp.MustCompile(`^[a-z]{2,}(-[a-z]+)+-[0-9]+$`)
 
-func (c *Config) target() (*target, error) {
+func (c Config) target() (*target, error) {
 	var errs []error
 	fail := func(path, format string, args ...any) {
 		errs = append(errs, &core.FieldError{Path: path, Err: fmt.Errorf(format, args...)})
@@ -101,6 +101,9 @@ func (c *Config) target() (*target, error) {
 	if len(errs) > 0 {
 		return nil, errors.Join(errs...)
 	}
+	if t.sign && c.TLS.CAFile == "" { // the SDK's, for a proxy that looks inside
+		c.TLS.CAFile = os.Getenv("AWS_CA_BUNDLE")
+	}
 	var err error
 	t.client, err = otlpclient.Config{
 		Protocol:    otlpclient.HTTP,
@@ -124,7 +127,7 @@ func isAWS(host string) bool {
 
 // region is where the SDK would find one, without asking a metadata server:
 // where spans go must be known at once.
-func (c *Config) region() (string, error) {
+func (c Config) region() (string, error) {
 	if region := cmp.Or(c.Region, os.Getenv("AWS_REGION"), os.Getenv("AWS_DEFAULT_REGION")); region != "" {
 		return region, nil
 	}
