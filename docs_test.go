@@ -21,9 +21,16 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/riffletrace/riffle/config"
-	_ "github.com/riffletrace/riffle/exporters/standard"
+	_ "github.com/riffletrace/riffle/exporters/all"
 	_ "github.com/riffletrace/riffle/samplers/standard"
 )
+
+// secrets are the variables that the configurations of the pages name.
+var secrets = []string{
+	"REDACT_SALT=of a test",
+	"AXIOM_TOKEN=x", "DD_API_KEY=x", "DYNATRACE_TOKEN=x", "ELASTIC_API_KEY=x", "GRAFANA_TOKEN=x", "HONEYCOMB_API_KEY=x",
+	"NEW_RELIC_LICENSE_KEY=x", "SIGNOZ_KEY=x", "UPTRACE_DSN=x",
+}
 
 const modulePath = "github.com/riffletrace/riffle"
 
@@ -149,7 +156,7 @@ func TestDocs(t *testing.T) {
 					if !strings.HasSuffix(file, ".yaml") {
 						file = "fluxbase.yaml"
 					}
-					if _, err := config.Parse([]byte(b.text), config.File(file), config.Environ([]string{"REDACT_SALT=of a test"})); err != nil {
+					if _, err := config.Parse([]byte(b.text), config.File(file), config.Environ(secrets)); err != nil {
 						t.Errorf("%s:%d: %v", page, b.line, err)
 					}
 					writeFile(t, dir, file, b.text)
@@ -431,9 +438,9 @@ func writeFile(t *testing.T, dir, name, text string) {
 
 // environ is the environment, without what speaks of tracing.
 func environ() []string {
-	return slices.DeleteFunc(os.Environ(), func(v string) bool {
+	return append(slices.Clone(secrets), slices.DeleteFunc(os.Environ(), func(v string) bool {
 		return strings.HasPrefix(v, "OTEL_") || strings.HasPrefix(v, "FLUXBASE_")
-	})
+	})...)
 }
 
 // build compiles the module in dir and returns its program, ready to start

@@ -34,16 +34,30 @@ type Config struct {
 	Compression delivery.Compression   `yaml:"compression" doc:"none, gzip or zstd; default gzip for HTTP, none for gRPC"`
 	Timeout     core.Duration          `yaml:"timeout" doc:"longest time for one attempt; default 10s"`
 	TLS         TLS                    `yaml:"tls" doc:"certificates"`
+
+	Preset  string      `yaml:"preset" doc:"a vendor, whose endpoint, protocol, header and limits it knows: axiom, datadog, dynatrace, elastic, grafana_cloud, honeycomb, newrelic, signoz or uptrace; nothing is then taken from OTEL_EXPORTER_OTLP_*"`
+	Region  string      `yaml:"region" doc:"of a preset: axiom us-east-1, eu-central-1; datadog the site, such as datadoghq.eu; honeycomb us, eu; newrelic us, eu, gov; signoz us, eu, in; grafana_cloud such as prod-eu-west-0"`
+	Account string      `yaml:"account" doc:"of a preset: dynatrace's environment ID, grafana_cloud's instance ID"`
+	Dataset string      `yaml:"dataset" doc:"of a preset: axiom's, for traces"`
+	Key     core.Secret `yaml:"key" doc:"of a preset: the API key or token; for uptrace the DSN"`
 }
 
 // Validate checks everything short of connecting, the TLS files too.
 func (c *Config) Validate() error {
-	_, err := c.client()
+	_, _, err := c.client()
 	return err
 }
 
-func (c *Config) client() (*otlpclient.Client, error) {
-	return otlpclient.Config{
+func (c Config) client() (*otlpclient.Client, delivery.Limits, error) {
+	c, limits, err := c.applied()
+	if err != nil {
+		return nil, limits, err
+	}
+	var keyAt string
+	if c.Preset != "" {
+		keyAt = "key"
+	}
+	client, err := otlpclient.Config{
 		Protocol:    c.Protocol,
 		Endpoint:    c.Endpoint,
 		Insecure:    c.Insecure,
@@ -52,7 +66,10 @@ func (c *Config) client() (*otlpclient.Client, error) {
 		Timeout:     c.Timeout,
 		TLS:         c.TLS,
 		Native:      true,
+		NoEnv:       c.Preset != "",
+		KeyAt:       keyAt,
 	}.Resolve()
+	return client, limits, err
 }
 
 // Factory makes the exporter; it is registered as "otlp".
@@ -62,9 +79,9 @@ func init() { core.Exporters.MustAdd(Factory) }
 
 // New builds the exporter. It connects when there is something to send.
 func New(_ context.Context, _ core.Settings, c Config) (core.Exporter, error) {
-	client, err := c.client()
+	client, limits, err := c.client()
 	if err != nil {
 		return nil, err
 	}
-	return otlpsend.New(client, otlpsend.Options{}), nil
+	return otlpsend.New(client, otlpsend.Options{Limits: limits}), nil
 }

@@ -54,6 +54,9 @@ type Config struct {
 	// NoEnv leaves the environment out: it is about another backend, and so are
 	// its headers.
 	NoEnv bool
+
+	// KeyAt is the key where users set who they are; empty: headers.
+	KeyAt string
 }
 
 // Client says where to send and how. It is a [Config] without questions left.
@@ -70,6 +73,8 @@ type Client struct {
 	// Timeout bounds one export; it is positive.
 	Timeout time.Duration
 
+	// keyAt is what to check if the receiver refuses who sends.
+	keyAt string
 	// scheme is the one that the endpoint was written with; "" if none.
 	scheme string
 }
@@ -101,6 +106,7 @@ func (c Config) resolve() (*Client, error) {
 	}
 	client := &Client{
 		Protocol:    c.Protocol,
+		keyAt:       cmp.Or(c.KeyAt, "headers"),
 		Timeout:     cmp.Or(time.Duration(c.Timeout), defaultTimeout),
 		Compression: cmp.Or(c.Compression, c.defaultCompression()),
 	}

@@ -63,7 +63,7 @@ func (c *Client) Explain(err error, worked bool) error {
 	case proxy != "" && refusedConnect(text) != "":
 		return explained("cannot be reached through the proxy %s (%s): %s", proxy, refusedConnect(text), proxyAdvice)
 	case proxy != "" && c.TLS == nil && says("401 Unauthorized", "403 Forbidden", "407 Proxy Auth", "502 Bad Gateway", "504 Gateway"):
-		return explained("refused, or the proxy %s did: check headers; %s", proxy, proxyAdvice)
+		return explained("refused, or the proxy %s did: check %s; %s", proxy, c.keyAt, proxyAdvice)
 
 	case says("first record does not look like a TLS handshake", "server gave HTTP response to HTTPS client"):
 		return explained("answered in plain text: %s", c.insecureAdvice())
@@ -92,7 +92,7 @@ func (c *Client) Explain(err error, worked bool) error {
 	case c.Protocol == HTTP && says("404 Not Found", "405 Method Not Allowed"):
 		return explained("takes no traces at %s: check the path", c.Path)
 	case says("code = Unauthenticated", "code = PermissionDenied", "401 Unauthorized", "403 Forbidden"):
-		return explained("refused the credentials: check headers")
+		return explained("refused the credentials: check %s", c.keyAt)
 
 	case says("connection refused"):
 		return explained("refused the connection: nothing listens there")
