@@ -101,7 +101,7 @@ func (c Config) target() (*target, error) {
 	if len(errs) > 0 {
 		return nil, errors.Join(errs...)
 	}
-	if t.sign && c.TLS.CAFile == "" { // the SDK's, for a proxy that looks inside
+	if t.sign && c.TLS.CAFile == "" && !strings.HasPrefix(endpoint, "http://") { // the SDK's, for a proxy that looks inside
 		c.TLS.CAFile = os.Getenv("AWS_CA_BUNDLE")
 	}
 	var err error

@@ -161,10 +161,10 @@ var statusLine = regexp.MustCompile(`HTTP/[0-9.]+ ([0-9]{3}[A-Za-z -]*)`)
 func (c *Client) Fail(err error, worked bool) error {
 	if f, ok := err.(*delivery.ExportError); ok { //nolint:errorlint // it is not wrapped yet
 		explained := *f
-		explained.Err = c.Explain(f.Err, worked)
+		explained.Err = c.masked(c.Explain(f.Err, worked))
 		return &explained
 	}
-	return c.Explain(err, worked)
+	return c.masked(c.Explain(err, worked))
 }
 
 // simpler is a compression that more receivers know.

@@ -86,7 +86,7 @@ func (t *grpcTransport) send(ctx context.Context, body []byte) (delivery.Respons
 	t.release(conn, err)
 	switch {
 	case err == nil:
-		return readResponse(answer), nil
+		return readResponse(answer, t.headers), nil
 	case isAboutAnswer(err): // which accepts
 		return delivery.Response{}, nil
 	case ctx.Err() != nil && status.Code(err) != codes.DeadlineExceeded:

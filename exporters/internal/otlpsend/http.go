@@ -109,7 +109,7 @@ func (t *httpTransport) send(ctx context.Context, body []byte) (delivery.Respons
 	kind, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type"))
 	switch {
 	case resp.StatusCode/100 != 2:
-		message := messageOf(kind, answer)
+		message := otlpclient.Mask(messageOf(kind, answer), req.Header)
 		f := otlpclient.HTTPError(resp, message, time.Now())
 		if t.judge != nil {
 			t.judge(resp, message, f)
@@ -118,7 +118,7 @@ func (t *httpTransport) send(ctx context.Context, body []byte) (delivery.Respons
 	case kind == "text/html":
 		return delivery.Response{}, &delivery.ExportError{Verdict: delivery.Refused, Err: &otlpclient.WebPageError{Status: resp.Status}}
 	case kind == contentType:
-		return readResponse(answer), nil
+		return readResponse(answer, req.Header), nil
 	default:
 		return delivery.Response{}, nil
 	}

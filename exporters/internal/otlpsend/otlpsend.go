@@ -165,13 +165,13 @@ func (e *Exporter) Shutdown(ctx context.Context) error {
 
 // readResponse reads what an answer says that accepts a request. One that is no
 // OTLP has accepted it all the same.
-func readResponse(body []byte) delivery.Response {
+func readResponse(body []byte, sent map[string][]string) delivery.Response {
 	var msg coltracepb.ExportTraceServiceResponse
 	if err := proto.Unmarshal(body, &msg); err != nil {
 		return delivery.Response{}
 	}
 	partial := msg.GetPartialSuccess()
-	return delivery.Response{Rejected: partial.GetRejectedSpans(), Message: partial.GetErrorMessage()}
+	return delivery.Response{Rejected: partial.GetRejectedSpans(), Message: otlpclient.Mask(partial.GetErrorMessage(), sent)}
 }
 
 // userAgent names riffle and, where a program was built with it as a module,
