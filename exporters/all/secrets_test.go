@@ -121,13 +121,20 @@ func (o *output) say(what string, v any) {
 	}
 }
 
-// No secret is in any output: logs, errors, metrics, statistics, what the
-// command line prints, and the configuration however it is printed.
-func TestSecrets(t *testing.T) {
+// command builds the command line.
+func command(t *testing.T) string {
+	t.Helper()
 	riffle := filepath.Join(t.TempDir(), "riffle")
 	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", riffle, "../../cmd/riffle").CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
+	return riffle
+}
+
+// No secret is in any output: logs, errors, metrics, statistics, what the
+// command line prints, and the configuration however it is printed.
+func TestSecrets(t *testing.T) {
+	riffle := command(t)
 	for _, h := range holders {
 		t.Run(h.name, func(t *testing.T) {
 			for _, v := range h.env {
