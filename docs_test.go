@@ -223,6 +223,37 @@ func TestReadmeProgram(t *testing.T) {
 	}
 }
 
+// What docs/aws.md imports makes a program that has the exporter.
+func TestAWS(t *testing.T) {
+	const page = "docs/aws.md"
+	var file string
+	for _, b := range blocksOf(t, page) {
+		if b.file == "xray.yaml" {
+			file = b.text
+		}
+	}
+	program := "package main\n\n" + firstBlock(t, page, "go") + `
+import (
+	"context"
+	"fmt"
+
+	"github.com/riffletrace/riffle"
+	"github.com/riffletrace/riffle/core"
+	"github.com/riffletrace/riffle/exporters/xray"
+)
+
+func main() {
+	shutdown, err := riffle.Start(context.Background(), "xray.yaml", riffle.Core(core.WithIDGenerator(xray.NewIDGenerator())))
+	fmt.Println(err, shutdown(context.Background()))
+}
+`
+	dir := outside(t, map[string]string{"main.go": program, "xray.yaml": file})
+	out, err := build(t, dir).CombinedOutput()
+	if err != nil || !strings.Contains(string(out), "<nil> <nil>") || !strings.Contains(string(out), "xray.eu-central-1.amazonaws.com") {
+		t.Errorf("%v\n%s", err, out)
+	}
+}
+
 // The service of docs/getting-started.md answers a request and prints its
 // trace.
 func TestGettingStarted(t *testing.T) {

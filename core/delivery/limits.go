@@ -118,6 +118,7 @@ func (l *Line) fit(b *batch) bool {
 	spans, err := l.decode(b)
 	if err != nil {
 		l.probed(b)
+		l.report.warn("batch cannot be read, to see whether the backend takes it; it is dropped", "spans", b.count, "error", err)
 		l.discard(b, refused, fmt.Errorf("looking at a batch: %w", err))
 		return false
 	}

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/http"
 	"time"
@@ -13,6 +14,7 @@ import (
 	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/smithy-go/logging"
 
 	"github.com/riffletrace/riffle/exporters/internal/otlpclient"
 )
@@ -34,7 +36,7 @@ type signer struct {
 	credentials aws.CredentialsProvider
 }
 
-func newSigner(t *target) *signer {
+func newSigner(t *target, logger *slog.Logger) *signer {
 	s := &signer{target: t, signer: v4.NewSigner(), building: make(chan struct{}, 1)}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	// The SDK wants a client that it can change: it adds AWS_CA_BUNDLE, and is
@@ -49,6 +51,13 @@ func newSigner(t *target) *signer {
 	s.options = []func(*config.LoadOptions) error{
 		config.WithRegion(t.region),
 		config.WithHTTPClient(client),
+		config.WithLogger(logging.LoggerFunc(func(class logging.Classification, format string, args ...any) {
+			level := slog.LevelDebug
+			if class == logging.Warn {
+				level = slog.LevelWarn
+			}
+			logger.Log(s.ctx, level, "AWS SDK: "+fmt.Sprintf(format, args...))
+		})),
 		config.WithCredentialsCacheOptions(func(o *aws.CredentialsCacheOptions) { o.ExpiryWindow = time.Minute }),
 	}
 	if t.profile != "" {

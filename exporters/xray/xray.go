@@ -112,6 +112,7 @@ func (c Config) target() (*target, error) {
 		Timeout:     c.Timeout,
 		TLS:         c.TLS,
 		NoEnv:       true,
+		KeyAt:       "sign", // of a Collector's refusals; those of AWS are judged
 	}.Resolve()
 	return t, err
 }
@@ -151,14 +152,14 @@ func (c Config) region() (string, error) {
 
 // New builds the exporter. It connects, and asks for credentials, when there is
 // something to send.
-func New(_ context.Context, _ core.Settings, c Config) (core.Exporter, error) {
+func New(_ context.Context, settings core.Settings, c Config) (core.Exporter, error) {
 	t, err := c.target()
 	if err != nil {
 		return nil, err
 	}
 	o := otlpsend.Options{Limits: limits, HTTP1: true}
 	if t.sign {
-		s := newSigner(t)
+		s := newSigner(t, settings.Logger)
 		o.Authorize, o.Judge, o.Close = s.sign, s.judge, s.close
 	}
 	return otlpsend.New(t.client, o), nil
