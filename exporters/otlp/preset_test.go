@@ -184,7 +184,7 @@ func TestPresetMistakes(t *testing.T) {
 		{"key twice", func(c *otlp.Config) { c.Headers = map[string]core.Secret{"API-Key": "x"} }, "newrelic", `headers.API-Key: key says it: leave it out`},
 		{"gRPC", func(c *otlp.Config) { c.Protocol = otlp.GRPC }, "datadog", `protocol: datadog is sent to over http/protobuf: leave protocol out`},
 		{"insecure", func(c *otlp.Config) { c.Insecure = &off }, "datadog", `insecure: datadog is sent to with TLS: leave insecure out; for a server of your own, write http:// in endpoint`},
-		{"line break", func(c *otlp.Config) { c.Key = "s3cret\n" }, "datadog", `headers.dd-api-key: the value has a control character in it (a line break at its end?)`},
+		{"line break", func(c *otlp.Config) { c.Key = "s3cret\n" }, "datadog", `key: there is a control character in it (a line break at its end?)`},
 		{"no preset", func(c *otlp.Config) { *c = otlp.Config{Key: "s3cret"} }, "uptrace", `key: only an entry with a preset has one`},
 	}
 	for _, tt := range tests {
