@@ -388,6 +388,7 @@ func (l *Line) replace(b *batch, parts []*batch, lost int, why error) {
 	if lost > 0 {
 		l.lost(b, lost, why)
 	}
+	b.divide(parts)
 	for _, part := range parts {
 		part.seq, part.born, part.began, part.oldest, part.restored = b.seq, b.born, b.began, b.oldest, b.restored
 		if part.restored {

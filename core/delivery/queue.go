@@ -25,6 +25,7 @@ type batch struct {
 	came     time.Time   // when that began
 	file     *disk.Entry // where it is stored; nil: it is not
 	restored bool        // another process has stored it
+	whole    *whole      // it is a part of that; nil once it is stored itself
 
 	began    time.Time // the first attempt
 	failures int       // attempts that failed

@@ -10,6 +10,11 @@ import (
 )
 
 func TestConformance(t *testing.T) {
+	t.Run("preset", func(t *testing.T) {
+		c := preset("newrelic")
+		c.Endpoint = "http://" + otlptest.HTTP(t, nil, "/v1/traces").Address
+		exportertest.Run(t, exportertest.Component(core.Use(otlp.Factory, "", c)))
+	})
 	for _, protocol := range []otlp.Protocol{otlp.GRPC, otlp.HTTP} {
 		works := &otlptest.Scripted{Address: otlptest.Dead(t)}
 		works.Start(t, protocol)
