@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -170,6 +171,48 @@ func TestRefusals(t *testing.T) {
 			}
 		})
 	}
+}
+
+// What is wrong with an account costs no span: they arrive when it is right.
+func TestSwitchedOn(t *testing.T) {
+	f := newFake(t)
+	var on atomic.Bool
+	f.fails = func() (int, string, string) {
+		if on.Load() {
+			return 0, "", ""
+		}
+		return http.StatusBadRequest, "InvalidRequestException", "The OTLP API is supported with CloudWatch Logs as a Trace Segment Destination."
+	}
+	c := delivery.Defaults()
+	c.Send.Backoff = delivery.Backoff{Initial: core.Duration(time.Millisecond), Max: core.Duration(10 * time.Millisecond)}
+	fan := &delivery.Fan{}
+	l := fan.Add(build(t, to(f.Listener.Addr().String())), c, delivery.Settings{})
+	fan.Deliver(otlptest.SpansAt(time.Now(), "a", "b")...)
+	for l.Stats().Retried < 3 {
+		time.Sleep(time.Millisecond)
+	}
+	on.Store(true)
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	if err := l.Shutdown(ctx); err != nil {
+		t.Error(err)
+	}
+	if diff := cmp.Diff([]string{"a", "b"}, f.received()); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+}
+
+// What is shown of a message is a part of it, whatever it is.
+func FuzzBrief(f *testing.F) {
+	f.Add("")
+	f.Add(`{"message":"no"}`)
+	f.Add(`{"Message": "`)
+	f.Add(`{"__type":"x","message":""}`)
+	f.Fuzz(func(t *testing.T, message string) {
+		if got := xray.Brief(message); got == "" || message != "" && !strings.Contains(message, got) {
+			t.Errorf("%q of %q", got, message)
+		}
+	})
 }
 
 // The receiver misbehaves in all the ways that one of OTLP can, and throttles
