@@ -36,6 +36,10 @@ bench: ## the benchmarks matching BENCH, COUNT times, summed up by benchstat
 	go test -run '^$$' -bench '$(BENCH)' -benchmem -count $(COUNT) ./... | tee bench.out
 	$(TOOL) benchstat bench.out
 
+.PHONY: sizes
+sizes: ## what each exporter of exporters/all adds to a binary
+	bench/sizes
+
 .PHONY: interop
 interop: ## the tests against Jaeger and the Collector; the first run builds both, for some minutes
 	cd bench/interop && RIFFLE_INTEROP=1 go test -count 1 -timeout 45m ./...

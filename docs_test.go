@@ -21,9 +21,16 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/riffletrace/riffle/config"
-	_ "github.com/riffletrace/riffle/exporters/standard"
+	_ "github.com/riffletrace/riffle/exporters/all"
 	_ "github.com/riffletrace/riffle/samplers/standard"
 )
+
+// secrets are the variables that the configurations of the pages name.
+var secrets = []string{
+	"REDACT_SALT=of a test",
+	"AXIOM_TOKEN=x", "DD_API_KEY=x", "DYNATRACE_TOKEN=x", "ELASTIC_API_KEY=x", "GRAFANA_TOKEN=x", "HONEYCOMB_API_KEY=x",
+	"NEW_RELIC_LICENSE_KEY=x", "SIGNOZ_KEY=x", "UPTRACE_DSN=x",
+}
 
 const modulePath = "github.com/riffletrace/riffle"
 
@@ -149,7 +156,7 @@ func TestDocs(t *testing.T) {
 					if !strings.HasSuffix(file, ".yaml") {
 						file = "fluxbase.yaml"
 					}
-					if _, err := config.Parse([]byte(b.text), config.File(file), config.Environ([]string{"REDACT_SALT=of a test"})); err != nil {
+					if _, err := config.Parse([]byte(b.text), config.File(file), config.Environ(secrets)); err != nil {
 						t.Errorf("%s:%d: %v", page, b.line, err)
 					}
 					writeFile(t, dir, file, b.text)
@@ -213,6 +220,37 @@ func TestReadmeProgram(t *testing.T) {
 		if !strings.Contains(string(out), want) {
 			t.Errorf("no %q in:\n%s", want, out)
 		}
+	}
+}
+
+// What docs/aws.md imports makes a program that has the exporter.
+func TestAWS(t *testing.T) {
+	const page = "docs/aws.md"
+	var file string
+	for _, b := range blocksOf(t, page) {
+		if b.file == "xray.yaml" {
+			file = b.text
+		}
+	}
+	program := "package main\n\n" + firstBlock(t, page, "go") + `
+import (
+	"context"
+	"fmt"
+
+	"github.com/riffletrace/riffle"
+	"github.com/riffletrace/riffle/core"
+	"github.com/riffletrace/riffle/exporters/xray"
+)
+
+func main() {
+	shutdown, err := riffle.Start(context.Background(), "xray.yaml", riffle.Core(core.WithIDGenerator(xray.NewIDGenerator())))
+	fmt.Println(err, shutdown(context.Background()))
+}
+`
+	dir := outside(t, map[string]string{"main.go": program, "xray.yaml": file})
+	out, err := build(t, dir).CombinedOutput()
+	if err != nil || !strings.Contains(string(out), "<nil> <nil>") || !strings.Contains(string(out), "xray.eu-central-1.amazonaws.com") {
+		t.Errorf("%v\n%s", err, out)
 	}
 }
 
@@ -431,9 +469,9 @@ func writeFile(t *testing.T, dir, name, text string) {
 
 // environ is the environment, without what speaks of tracing.
 func environ() []string {
-	return slices.DeleteFunc(os.Environ(), func(v string) bool {
+	return append(slices.Clone(secrets), slices.DeleteFunc(os.Environ(), func(v string) bool {
 		return strings.HasPrefix(v, "OTEL_") || strings.HasPrefix(v, "FLUXBASE_")
-	})
+	})...)
 }
 
 // build compiles the module in dir and returns its program, ready to start

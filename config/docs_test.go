@@ -11,7 +11,7 @@ import (
 
 	"github.com/riffletrace/riffle/config"
 	"github.com/riffletrace/riffle/core"
-	_ "github.com/riffletrace/riffle/exporters/standard"
+	_ "github.com/riffletrace/riffle/exporters/all"
 	_ "github.com/riffletrace/riffle/samplers/standard"
 )
 

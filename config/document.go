@@ -154,7 +154,7 @@ func (d *document) hide(position string) {
 
 // looksSecret finds a key that may have a secret as its value, on a line that
 // is quoted without anybody knowing what its keys mean.
-var looksSecret = regexp.MustCompile(`(?i)(?:secret|token|passw|credential|auth|api[-_]?key|private|header|cookie|connection)[^:=]*[:=]\s*()|://()[^/\s@]+@`)
+var looksSecret = regexp.MustCompile(`(?i)(?:secret|token|passw|credential|auth|api[-_]?key|private|header|cookie|connection)[^:=]*[:=]\s*()|://()[^/\s@]+@|(?:^|[\s{,])key:\s*()[^\[\s]`)
 
 const (
 	// maxQuote is how many characters of a line are quoted.
@@ -178,7 +178,7 @@ func (d *document) quote(position string) string {
 	from, secret := d.hidden[line]
 	d.mu.Unlock()
 	if at := looksSecret.FindStringSubmatchIndex(whole); at != nil {
-		if n := utf8.RuneCountInString(whole[:max(at[2], at[4])]) + 1; !secret || n < from {
+		if n := utf8.RuneCountInString(whole[:max(at[2], at[4], at[6])]) + 1; !secret || n < from {
 			from, secret = n, true
 		}
 	}

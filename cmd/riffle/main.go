@@ -14,7 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/riffletrace/riffle/core"
-	_ "github.com/riffletrace/riffle/exporters/standard"
+	_ "github.com/riffletrace/riffle/exporters/all"
 	_ "github.com/riffletrace/riffle/samplers/standard"
 )
 

@@ -75,8 +75,47 @@ func (q *diskQueue) done(b *batch) {
 	q.drop(b)
 }
 
+// whole is a stored batch whose parts took its place. Its file stays until they
+// are stored, sent or dropped.
+type whole struct {
+	file  disk.Entry
+	parts int
+}
+
+// divide makes batches parts of another.
+func (b *batch) divide(parts []*batch) {
+	if len(parts) == 0 { // it ends as a whole
+		return
+	}
+	w := b.whole
+	if b.file != nil {
+		w, b.file = &whole{file: *b.file}, nil
+	}
+	if w == nil {
+		return
+	}
+	w.parts += len(parts)
+	for _, part := range parts {
+		part.whole = w
+	}
+}
+
+// release lets go of what a batch is a part of.
+func (q *diskQueue) release(b *batch) {
+	w := b.whole
+	if w == nil {
+		return
+	}
+	b.whole = nil
+	if w.parts--; w.parts == 0 {
+		q.remove = append(q.remove, w.file)
+		q.signal()
+	}
+}
+
 // drop forgets what is kept of a batch.
 func (q *diskQueue) drop(b *batch) {
+	q.release(b)
 	if b.unsaved {
 		b.unsaved = false
 		q.unsavedBytes -= b.size
@@ -94,6 +133,7 @@ func (q *diskQueue) drain() []*batch {
 
 // saved notes that a batch is on the disk.
 func (q *diskQueue) saved(b *batch, e disk.Entry) {
+	q.release(b)
 	b.file = &e
 	if !b.unsaved { // it was sent, or dropped, meanwhile
 		q.remove = append(q.remove, e)

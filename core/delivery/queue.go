@@ -18,12 +18,14 @@ type batch struct {
 	born   time.Time               // when its first span was handed over
 	seq    uint64                  // batches that were put earlier have a lower one
 	oldest time.Time               // when the first of its spans ended
+	extent extent
 
 	// Of a disk queue, guarded by the line's lock.
 	unsaved  bool        // is to be stored
 	came     time.Time   // when that began
 	file     *disk.Entry // where it is stored; nil: it is not
 	restored bool        // another process has stored it
+	whole    *whole      // it is a part of that; nil once it is stored itself
 
 	began    time.Time // the first attempt
 	failures int       // attempts that failed

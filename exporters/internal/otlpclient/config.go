@@ -50,6 +50,13 @@ type Config struct {
 	// Native is for riffle's own exporter. It knows zstd too, and its default
 	// over HTTP is gzip.
 	Native bool
+
+	// NoEnv leaves the environment out: it is about another backend, and so are
+	// its headers.
+	NoEnv bool
+
+	// KeyAt is the key where users set who they are; empty: headers.
+	KeyAt string
 }
 
 // Client says where to send and how. It is a [Config] without questions left.
@@ -66,6 +73,8 @@ type Client struct {
 	// Timeout bounds one export; it is positive.
 	Timeout time.Duration
 
+	// keyAt is what to check if the receiver refuses who sends.
+	keyAt string
 	// scheme is the one that the endpoint was written with; "" if none.
 	scheme string
 }
@@ -78,7 +87,11 @@ func (c Config) Resolve() (*Client, error) {
 			return nil, &core.FieldError{Path: "protocol", Err: err}
 		}
 	}
-	c, envErr := c.withEnv(os.Getenv)
+	getenv := os.Getenv
+	if c.NoEnv {
+		getenv = func(string) string { return "" }
+	}
+	c, envErr := c.withEnv(getenv)
 	client, err := c.resolve()
 	if err := errors.Join(envErr, err); err != nil {
 		return nil, err
@@ -93,6 +106,7 @@ func (c Config) resolve() (*Client, error) {
 	}
 	client := &Client{
 		Protocol:    c.Protocol,
+		keyAt:       cmp.Or(c.KeyAt, "headers"),
 		Timeout:     cmp.Or(time.Duration(c.Timeout), defaultTimeout),
 		Compression: cmp.Or(c.Compression, c.defaultCompression()),
 	}

@@ -19,12 +19,12 @@ import (
 // Error is an error of sending, told so that the reader knows what to do.
 // What the transport said is behind Unwrap.
 type Error struct {
-	message string
-	cause   error
+	Message string
+	Cause   error
 }
 
-func (e *Error) Error() string { return e.message }
-func (e *Error) Unwrap() error { return e.cause }
+func (e *Error) Error() string { return e.Message }
+func (e *Error) Unwrap() error { return e.Cause }
 
 // WebPageError is for an answer that is a page for people. A server that
 // sends one knows no OTLP, whatever the status.
@@ -40,12 +40,15 @@ func (c *Client) Explain(err error, worked bool) error {
 	if err == nil {
 		return nil
 	}
+	if told := (*Error)(nil); errors.As(err, &told) {
+		return told
+	}
 	text := err.Error()
 	says := func(parts ...string) bool {
 		return slices.ContainsFunc(parts, func(p string) bool { return strings.Contains(text, p) })
 	}
 	explained := func(format string, args ...any) error {
-		return &Error{message: c.Address + " " + fmt.Sprintf(format, args...), cause: err}
+		return &Error{Message: c.Address + " " + fmt.Sprintf(format, args...), Cause: err}
 	}
 	const connLost = "http2: client conn could not be established" // net/http's, after the TLS handshake
 	const clientCert = "a client certificate that it trusts: set tls.cert_file and tls.key_file"
@@ -60,7 +63,7 @@ func (c *Client) Explain(err error, worked bool) error {
 	case proxy != "" && refusedConnect(text) != "":
 		return explained("cannot be reached through the proxy %s (%s): %s", proxy, refusedConnect(text), proxyAdvice)
 	case proxy != "" && c.TLS == nil && says("401 Unauthorized", "403 Forbidden", "407 Proxy Auth", "502 Bad Gateway", "504 Gateway"):
-		return explained("refused, or the proxy %s did: check headers; %s", proxy, proxyAdvice)
+		return explained("refused, or the proxy %s did: check %s; %s", proxy, c.keyAt, proxyAdvice)
 
 	case says("first record does not look like a TLS handshake", "server gave HTTP response to HTTPS client"):
 		return explained("answered in plain text: %s", c.insecureAdvice())
@@ -89,7 +92,7 @@ func (c *Client) Explain(err error, worked bool) error {
 	case c.Protocol == HTTP && says("404 Not Found", "405 Method Not Allowed"):
 		return explained("takes no traces at %s: check the path", c.Path)
 	case says("code = Unauthenticated", "code = PermissionDenied", "401 Unauthorized", "403 Forbidden"):
-		return explained("refused the credentials: check headers")
+		return explained("refused the credentials: check %s", c.keyAt)
 
 	case says("connection refused"):
 		return explained("refused the connection: nothing listens there")
@@ -158,10 +161,10 @@ var statusLine = regexp.MustCompile(`HTTP/[0-9.]+ ([0-9]{3}[A-Za-z -]*)`)
 func (c *Client) Fail(err error, worked bool) error {
 	if f, ok := err.(*delivery.ExportError); ok { //nolint:errorlint // it is not wrapped yet
 		explained := *f
-		explained.Err = c.Explain(f.Err, worked)
+		explained.Err = c.masked(c.Explain(f.Err, worked))
 		return &explained
 	}
-	return c.Explain(err, worked)
+	return c.masked(c.Explain(err, worked))
 }
 
 // simpler is a compression that more receivers know.

@@ -1,0 +1,237 @@
+package all_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"go.opentelemetry.io/otel"
+	"go.opentelemetry.io/otel/sdk/metric"
+	"go.opentelemetry.io/otel/sdk/metric/metricdata"
+	"go.uber.org/goleak"
+	"go.yaml.in/yaml/v4"
+
+	"github.com/riffletrace/riffle/config"
+	"github.com/riffletrace/riffle/core"
+	_ "github.com/riffletrace/riffle/exporters/all"
+	_ "github.com/riffletrace/riffle/samplers/standard"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func TestNames(t *testing.T) {
+	for _, name := range []string{"otlp", "stdout", "xray"} {
+		if _, ok := core.Exporters.Lookup(name); !ok {
+			t.Errorf("%s is missing", name)
+		}
+	}
+}
+
+// Every key is documented.
+func TestDocumented(t *testing.T) {
+	var check func(path string, fields []core.Field)
+	check = func(path string, fields []core.Field) {
+		for _, f := range fields {
+			if f.Doc == "" {
+				t.Errorf("%s.%s has no doc", path, f.Key)
+			}
+			check(path+"."+f.Key, f.Fields)
+		}
+	}
+	for _, name := range core.Exporters.Names() {
+		f, _ := core.Exporters.Lookup(name)
+		check(name, f.Fields())
+	}
+}
+
+// holder is an exporter with secrets: an entry in the configuration, in YAML,
+// with %s where an HTTP server is to be written, and variables.
+type holder struct {
+	name    string
+	entry   string
+	env     []string
+	secrets []string // as they are, and as they are sent
+}
+
+var holders = []holder{
+	{"otlp over HTTP", `{type: otlp, protocol: http/protobuf, endpoint: "%s", headers: {x-api-key: hdr-s3cret-1, authorization: Bearer hdr-s3cret-2}}`, nil, []string{"hdr-s3cret"}},
+	{"otlp over gRPC", `{type: otlp, endpoint: "%s", headers: {x-api-key: hdr-s3cret-1}}`, nil, []string{"hdr-s3cret"}},
+	{"otlptracehttp", `{type: otlptracehttp, endpoint: "%s", headers: {x-api-key: hdr-s3cret-1}}`, nil, []string{"hdr-s3cret"}},
+	{"preset", `{type: otlp, preset: honeycomb, endpoint: "%s", key: key-s3cret}`, nil, []string{"key-s3cret"}},
+	{"preset with a password", `{type: otlp, preset: grafana_cloud, account: 123456, endpoint: "%s", key: "${KEY}"}`, []string{"KEY=key-s3cret"}, []string{"key-s3cret", "MTIzNDU2OmtleS1zM2NyZXQ="}},
+	{"xray", `{type: xray, region: eu-central-1, sign: true, endpoint: "%s"}`, []string{"AWS_ACCESS_KEY_ID=AKIDEXAMPLE", "AWS_SECRET_ACCESS_KEY=aws-s3cret-key", "AWS_SESSION_TOKEN=aws-s3cret-token"}, []string{"aws-s3cret", "AKIDEXAMPLE/"}},
+}
+
+// backends are what an exporter can meet. Some repeat what they were sent.
+func backends(t *testing.T) map[string]string {
+	echo := func(status int) string {
+		s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			_, _ = io.Copy(io.Discard, r.Body)
+			w.Header().Set("Content-Type", "text/plain")
+			w.WriteHeader(status)
+			for name, values := range r.Header {
+				fmt.Fprintf(w, "you sent %s: %s; ", name, strings.Join(values, ","))
+			}
+		}))
+		t.Cleanup(s.Close)
+		return s.URL
+	}
+	return map[string]string{"dead": "http://127.0.0.1:1", "refuses": echo(http.StatusForbidden), "breaks": echo(http.StatusInternalServerError), "is busy": echo(http.StatusServiceUnavailable)}
+}
+
+// output is everything that a person can see of a process.
+type output struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (o *output) Write(p []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.b.Write(p)
+}
+
+func (o *output) String() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.b.String()
+}
+
+func (o *output) say(what string, v any) {
+	fmt.Fprintf(o, "\n%s\n%v\n%+v\n%#v\n", what, v, v, v)
+	if b, err := json.Marshal(v); err == nil {
+		fmt.Fprintf(o, "%s\n", b)
+	}
+	if b, err := yaml.Marshal(v); err == nil {
+		fmt.Fprintf(o, "%s\n", b)
+	}
+}
+
+// command builds the command line.
+func command(t *testing.T) string {
+	t.Helper()
+	riffle := filepath.Join(t.TempDir(), "riffle")
+	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", riffle, "../../cmd/riffle").CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	return riffle
+}
+
+// No secret is in any output: logs, errors, metrics, statistics, what the
+// command line prints, and the configuration however it is printed.
+func TestSecrets(t *testing.T) {
+	riffle := command(t)
+	for _, h := range holders {
+		t.Run(h.name, func(t *testing.T) {
+			for _, v := range h.env {
+				name, value, _ := strings.Cut(v, "=")
+				t.Setenv(name, value)
+			}
+			for backend, address := range backends(t) {
+				t.Run(backend, func(t *testing.T) {
+					var out output
+					text := document(fmt.Sprintf(h.entry, address))
+					traced(t, &out, text, h.env)
+					if backend == "dead" { // the command line meets none
+						printed(t, &out, riffle, text, h.env)
+					}
+					for _, secret := range h.secrets {
+						if i := strings.Index(out.String(), secret); i >= 0 {
+							t.Errorf("%q is told: ...%s...", secret, out.String()[max(0, i-200):min(len(out.String()), i+100)])
+						}
+					}
+					if !strings.Contains(out.String(), "exporter is failing") {
+						t.Error("nothing was logged: there was nothing to find")
+					}
+				})
+			}
+		})
+	}
+}
+
+func document(entry string) string {
+	return "observability:\n  tracing:\n    enabled: true\n    service_name: fluxbase\n    exporters:\n      - " + entry + "\n"
+}
+
+// traced runs a provider, and gathers what it says.
+func traced(t *testing.T, out *output, text string, env []string) {
+	t.Helper()
+	spec, err := config.Parse([]byte(text), config.File("fluxbase.yaml"), config.Environ(env))
+	if err != nil {
+		t.Fatal(err)
+	}
+	out.say("spec", spec)
+	for _, c := range spec.Exporters {
+		out.say("entry", c)
+		f, _ := core.Exporters.Lookup(c.Type)
+		out.say("factory", f)
+	}
+	logger := slog.New(slog.NewJSONHandler(out, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) { out.say("otel", err) }))
+	reader := metric.NewManualReader()
+	p, err := core.New(t.Context(), spec, core.WithLogger(logger), core.WithMeterProvider(metric.NewMeterProvider(metric.WithReader(reader))))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, span := p.TracerProvider().Tracer("test").Start(t.Context(), "span")
+	span.End()
+	ctx, cancel := context.WithTimeout(t.Context(), 150*time.Millisecond)
+	defer cancel()
+	out.say("flush", p.ForceFlush(ctx))
+	out.say("stats", p.Stats())
+	var metrics metricdata.ResourceMetrics
+	if err := reader.Collect(t.Context(), &metrics); err != nil {
+		t.Error(err)
+	}
+	out.say("metrics", metrics)
+	ctx, cancel = context.WithTimeout(t.Context(), 150*time.Millisecond)
+	defer cancel()
+	out.say("shutdown", p.Shutdown(ctx))
+}
+
+// printed runs the command line, and gathers what it prints, also about a
+// mistake beside the secret.
+func printed(t *testing.T, out *output, riffle, text string, env []string) {
+	t.Helper()
+	dir := t.TempDir()
+	for file, text := range map[string]string{
+		"fluxbase.yaml": text,
+		"mistake.yaml":  strings.Replace(text, "{type", "{treshold: 1, type", 1),
+		"broken.yaml":   strings.Replace(text, "}", "", 1),
+	} {
+		if err := os.WriteFile(filepath.Join(dir, file), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, args := range [][]string{
+		{"components"}, {"components", "--json"}, {"validate", "fluxbase.yaml"}, {"validate", "mistake.yaml"}, {"validate", "broken.yaml"},
+	} {
+		cmd := exec.CommandContext(t.Context(), riffle, args...)
+		cmd.Dir, cmd.Env = dir, slices.Concat(os.Environ(), env)
+		said, _ := cmd.CombinedOutput()
+		fmt.Fprintf(out, "\n$ riffle %s\n%s\n", strings.Join(args, " "), said)
+	}
+}
+
+// The test above would see a secret.
+func TestOutput(t *testing.T) {
+	var out output
+	out.say("x", map[string]string{"key": "s3cret"})
+	if got := strings.Count(out.String(), "s3cret"); got != 5 {
+		t.Error(cmp.Diff(5, got))
+	}
+}

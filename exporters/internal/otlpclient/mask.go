@@ -1,0 +1,48 @@
+package otlpclient
+
+import (
+	"net/textproto"
+	"slices"
+	"strings"
+)
+
+// public are the headers that have no secret in them. Any other may: users and
+// vendors call them as they like.
+var public = []string{
+	"Accept", "Accept-Encoding", "Content-Encoding", "Content-Length", "Content-Type", "Host", "User-Agent",
+	"X-Amz-Content-Sha256", "X-Amz-Date",
+}
+
+const minSecret = 6 // a shorter one is part of too much else
+
+// Mask takes what was sent in headers out of what a server says about it: some
+// repeat what they were sent.
+func Mask(message string, headers map[string][]string) string {
+	for name, values := range headers {
+		if message == "" || slices.Contains(public, textproto.CanonicalMIMEHeaderKey(name)) {
+			continue
+		}
+		for _, value := range values {
+			// Behind a scheme, the rest alone would do.
+			_, rest, _ := strings.Cut(value, " ")
+			for _, secret := range []string{value, rest} {
+				if len(secret) >= minSecret {
+					message = strings.ReplaceAll(message, secret, "***")
+				}
+			}
+		}
+	}
+	return message
+}
+
+// masked returns the error without what was secret in its text.
+func (c *Client) masked(err error) error {
+	headers := make(map[string][]string, len(c.Headers))
+	for name, value := range c.Headers {
+		headers[name] = []string{value}
+	}
+	if text := Mask(err.Error(), headers); text != err.Error() {
+		return &Error{Message: text, Cause: err}
+	}
+	return err
+}

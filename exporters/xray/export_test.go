@@ -1,0 +1,4 @@
+package xray
+
+// Brief is what is shown of a message.
+var Brief = brief

@@ -1,0 +1,102 @@
+package xray
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/aws/smithy-go"
+
+	"github.com/riffletrace/riffle/core/delivery"
+	"github.com/riffletrace/riffle/exporters/internal/otlpclient"
+)
+
+// maxSkew is how far the clock of a signature may be from AWS's.
+// Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-troubleshooting.html, seen on 2026-11-25
+const maxSkew = 5 * time.Minute
+
+// judge tells what AWS means by a refusal. What is wrong with an account, its
+// credentials or a clock is nothing that a batch should be dropped for.
+func (s *signer) judge(resp *http.Response, message string, f *delivery.ExportError) {
+	text := resp.Header.Get("X-Amzn-Errortype") + " " + message
+	says := func(parts ...string) bool {
+		for _, p := range parts {
+			if strings.Contains(text, p) {
+				return true
+			}
+		}
+		return false
+	}
+	retry := func(format string, args ...any) {
+		f.Verdict = delivery.Retry
+		f.Err = &otlpclient.Error{Message: s.target.client.Address + " " + fmt.Sprintf(format, args...), Cause: f.Err}
+	}
+	denied := resp.StatusCode == http.StatusForbidden || resp.StatusCode == http.StatusUnauthorized
+	skew, skewed := clockSkew(resp, time.Now())
+
+	switch {
+	case says("Trace Segment Destination"):
+		retry("takes no traces yet: switch on Transaction Search in CloudWatch, in region %s "+
+			"(aws xray update-trace-segment-destination --destination CloudWatchLogs)", s.target.region)
+	case says("Throttl", "TooManyRequests", "Rate exceeded", "RequestLimitExceeded", "SlowDown"):
+		f.Verdict, f.Throttled = delivery.Retry, true
+	case says("RequestTimeTooSkewed", "RequestExpired", "Signature expired", "Signature not yet current"), denied && skewed:
+		retry("refused the signature because of its time: the clock of this machine is %s: set it right", skew)
+	case says("ExpiredToken", "security token included in the request is expired"):
+		s.forget()
+		retry("says that the credentials have expired: new ones are fetched")
+	case says("Credential should be scoped to"):
+		retry("is of another region than %s: set region to that of the endpoint (%s)", s.target.region, brief(message))
+	case says("AccessDenied", "not authorized to perform"):
+		s.forget() // the next ones may be another role's
+		retry("does not let these credentials send: allow it, as the managed policy AWSXrayWriteOnlyAccess does (%s)", brief(message))
+	case denied:
+		s.forget()
+		retry("refused the credentials (%s)", brief(message))
+	case resp.StatusCode == http.StatusInternalServerError:
+		f.Verdict = delivery.Retry
+	}
+}
+
+// clockSkew compares the clock with that of the answer.
+func clockSkew(resp *http.Response, now time.Time) (described string, skewed bool) {
+	date, err := http.ParseTime(resp.Header.Get("Date"))
+	if err != nil {
+		return "wrong", false
+	}
+	d := now.Sub(date)
+	switch {
+	case d >= maxSkew:
+		return fmt.Sprintf("%s ahead of AWS's", d.Round(time.Minute)), true
+	case d <= -maxSkew:
+		return fmt.Sprintf("%s behind AWS's", -d.Round(time.Minute)), true
+	default:
+		return "not AWS's", false
+	}
+}
+
+// brief is a message without the JSON around it.
+func brief(message string) string {
+	for _, key := range []string{`"message":"`, `"Message":"`, `"message": "`, `"Message": "`} {
+		if _, rest, ok := strings.Cut(message, key); ok {
+			if said, _, ok := strings.Cut(rest, `"`); ok && said != "" {
+				return said
+			}
+		}
+	}
+	if message == "" {
+		return "it does not say why"
+	}
+	return message
+}
+
+// reason is the innermost part of the SDK's errors, which say everything twice.
+func reason(err error) string {
+	var op *smithy.OperationError
+	for errors.As(err, &op) {
+		err = op.Err
+	}
+	return err.Error()
+}
