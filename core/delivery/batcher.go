@@ -251,36 +251,31 @@ func (b *batcher) process(c *chunk) {
 	if len(spans) == 0 {
 		return
 	}
-	first, size, limit := 0, 0, int(b.config.MaxBytes)
+	var e extent
+	first, limit := 0, int(b.config.MaxBytes)
 	for i, s := range spans {
 		n := otlp.EstimateSize(s)
-		if i > first && size+n > limit {
-			b.dispatch(c, spans[first:i], size)
-			first, size = i, 0
+		if i > first && e.bytes+n > limit {
+			b.dispatch(c, spans[first:i], e)
+			first, e = i, extent{}
 		}
-		size += n
+		e.add(s, n)
 	}
-	b.dispatch(c, spans[first:], size)
+	b.dispatch(c, spans[first:], e)
 }
 
 // dispatch gives spans to the lines: encoded once, and compressed once in each
 // of the ways that the lines want.
-func (b *batcher) dispatch(c *chunk, spans []sdktrace.ReadOnlySpan, size int) {
+func (b *batcher) dispatch(c *chunk, spans []sdktrace.ReadOnlySpan, e extent) {
 	type body struct {
 		compression Compression
 		bytes       []byte
 	}
 	var bodies []body
-	oldest := spans[0].EndTime()
-	for _, s := range spans[1:] {
-		if end := s.EndTime(); end.Before(oldest) {
-			oldest = end
-		}
-	}
 	for _, l := range c.lines {
-		batch := &batch{count: len(spans), born: c.born, oldest: oldest}
+		batch := &batch{count: len(spans), born: c.born, oldest: e.oldest, extent: e}
 		if l.requests == nil {
-			batch.spans, batch.size = slices.Clone(spans), int64(size)
+			batch.spans, batch.size = slices.Clone(spans), int64(e.bytes)
 			l.put(batch, c.behind)
 			continue
 		}
@@ -292,7 +287,7 @@ func (b *batcher) dispatch(c *chunk, spans []sdktrace.ReadOnlySpan, size int) {
 			i = len(bodies)
 			bodies = append(bodies, body{l.compression, l.compression.Compress(b.raw)})
 		}
-		batch.body = bodies[i].bytes
+		batch.body, batch.extent.bytes = bodies[i].bytes, len(b.raw)
 		batch.size = int64(len(batch.body))
 		l.put(batch, c.behind)
 	}

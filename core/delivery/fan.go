@@ -35,11 +35,11 @@ func (f *Fan) Add(exporter sdktrace.SpanExporter, c Config, s Settings) *Line {
 	}
 	l := newLine(exporter, c, s)
 	for _, b := range f.batchers {
-		if b.shape.equal(shapeOf(&c)) && b.join(l) {
+		if b.shape.equal(shapeOf(&l.config)) && b.join(l) {
 			return l
 		}
 	}
-	b := newBatcher(shapeOf(&c))
+	b := newBatcher(shapeOf(&l.config))
 	f.batchers = append(f.batchers, b)
 	b.join(l)
 	return l

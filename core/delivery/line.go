@@ -32,6 +32,7 @@ type Line struct {
 	exporter    sdktrace.SpanExporter
 	requests    RequestExporter // the exporter, if it is one
 	compression Compression
+	limits      Limits // none, if the exporter has not said
 	batcher     *batcher
 	counts      counts
 	report      *report
@@ -86,6 +87,10 @@ func newLine(exporter sdktrace.SpanExporter, c Config, s Settings) *Line {
 	workers := 1
 	if r, ok := exporter.(RequestExporter); ok {
 		l.requests, l.compression, workers = r, r.Compression(), c.Send.Workers
+	}
+	if e, ok := exporter.(Limited); ok {
+		l.limits = e.Limits()
+		l.config.Batch = l.limits.narrow(c.Batch)
 	}
 	if c.Queue.Storage == Disk {
 		q := newDiskQueue(c.Queue)
@@ -375,10 +380,14 @@ func (l *Line) answered() {
 	l.changed.Broadcast()
 }
 
-// halves puts the parts of a batch in its place.
-func (l *Line) halves(b *batch, parts []*batch) {
+// replace puts the parts of a batch in its place, without those of its spans
+// that are lost.
+func (l *Line) replace(b *batch, parts []*batch, lost int, why error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if lost > 0 {
+		l.lost(b, lost, why)
+	}
 	for _, part := range parts {
 		part.seq, part.born, part.began, part.oldest, part.restored = b.seq, b.born, b.began, b.oldest, b.restored
 		if part.restored {
@@ -392,7 +401,9 @@ func (l *Line) halves(b *batch, parts []*batch) {
 		}
 	}
 	l.queue.again(parts...)
-	l.counts.split.Add(1)
+	if len(parts) > 1 {
+		l.counts.split.Add(1)
+	}
 	l.finish(b)
 	l.changed.Broadcast()
 }

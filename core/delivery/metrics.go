@@ -96,7 +96,7 @@ func (m *metrics) register(l *Line, meter metric.Meter, with func(cause string) 
 		for c, n := range [causes]uint64{
 			tooLarge: s.Dropped.TooLarge, refused: s.Dropped.Refused, poisoned: s.Dropped.Poisoned,
 			expired: s.Dropped.Expired, leftBehind: s.Dropped.LeftBehind,
-			tooOld: s.Dropped.TooOld, damaged: s.Dropped.Damaged,
+			tooOld: s.Dropped.TooOld, damaged: s.Dropped.Damaged, tooNew: s.Dropped.TooNew,
 		} {
 			if cause(c) != queueFull {
 				observe(exported.Inst(), n, lost[c])

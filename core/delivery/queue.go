@@ -18,6 +18,7 @@ type batch struct {
 	born   time.Time               // when its first span was handed over
 	seq    uint64                  // batches that were put earlier have a lower one
 	oldest time.Time               // when the first of its spans ended
+	extent extent
 
 	// Of a disk queue, guarded by the line's lock.
 	unsaved  bool        // is to be stored

@@ -22,7 +22,7 @@ func (l *Line) work() {
 		if b == nil {
 			return
 		}
-		if !l.fetch(b) {
+		if !l.fetch(b) || !l.fit(b) {
 			continue
 		}
 		if b.began.IsZero() {
@@ -68,7 +68,7 @@ func (l *Line) settle(b *batch, resp Response, err error) {
 	case f.Verdict == TooLarge && b.count > 1:
 		parts, err := l.split(b)
 		if err == nil {
-			l.halves(b, parts)
+			l.replace(b, parts, 0, nil)
 			return
 		}
 		l.lose(b, refused, err)
@@ -143,17 +143,23 @@ func (l *Line) split(b *batch) ([]*batch, error) {
 	}
 	parts := make([]*batch, 0, 2)
 	for _, half := range [][]sdktrace.ReadOnlySpan{spans[:len(spans)/2], spans[len(spans)/2:]} {
-		part := &batch{count: len(half)}
-		if l.requests == nil {
-			part.spans = slices.Clone(half)
-			part.size = b.size * int64(len(half)) / int64(len(spans))
-		} else {
-			part.body = l.compression.Compress(otlp.AppendRequest(nil, half))
-			part.size = int64(len(part.body))
-		}
+		part := l.part(half, otlp.AppendRequest(nil, half))
+		part.extent = b.extent // or less, all of it
 		parts = append(parts, part)
 	}
 	return parts, nil
+}
+
+// part makes a batch of spans of another, and of the request of them.
+func (l *Line) part(spans []sdktrace.ReadOnlySpan, raw []byte) *batch {
+	part := &batch{count: len(spans)}
+	if l.requests == nil {
+		part.spans, part.size = slices.Clone(spans), int64(len(raw))
+	} else {
+		part.body = l.compression.Compress(raw)
+		part.size = int64(len(part.body))
+	}
+	return part
 }
 
 func (l *Line) decode(b *batch) ([]sdktrace.ReadOnlySpan, error) {

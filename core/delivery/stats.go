@@ -42,13 +42,14 @@ type Dropped struct {
 	// case, Poisoned a batch that failed again and again while others were
 	// accepted, Expired one that failed for longer than max_elapsed, and
 	// LeftBehind what a shutdown had no time for. TooOld is a batch past the
-	// queue's max_age, and Damaged one whose file is.
-	QueueFull, TooLarge, Refused, Poisoned, Expired, LeftBehind, TooOld, Damaged uint64
+	// queue's max_age, and Damaged one whose file is. TooLarge, TooOld and TooNew
+	// are also spans past the [Limits] of the exporter.
+	QueueFull, TooLarge, Refused, Poisoned, Expired, LeftBehind, TooOld, Damaged, TooNew uint64
 }
 
 // Total is the sum.
 func (d Dropped) Total() uint64 {
-	return d.QueueFull + d.TooLarge + d.Refused + d.Poisoned + d.Expired + d.LeftBehind + d.TooOld + d.Damaged
+	return d.QueueFull + d.TooLarge + d.Refused + d.Poisoned + d.Expired + d.LeftBehind + d.TooOld + d.Damaged + d.TooNew
 }
 
 // cause is why spans were dropped, as metrics say it.
@@ -63,11 +64,12 @@ const (
 	leftBehind
 	tooOld
 	damaged
+	tooNew
 	causes // how many
 )
 
 func (c cause) String() string {
-	return [causes]string{"queue_full", "too_large", "refused", "poisoned", "expired", "left_behind", "too_old", "damaged"}[c]
+	return [causes]string{"queue_full", "too_large", "refused", "poisoned", "expired", "left_behind", "too_old", "damaged", "too_new"}[c]
 }
 
 type counts struct {
@@ -107,6 +109,7 @@ func (l *Line) Stats() Stats {
 			LeftBehind: c.dropped[leftBehind].Load(),
 			TooOld:     c.dropped[tooOld].Load(),
 			Damaged:    c.dropped[damaged].Load(),
+			TooNew:     c.dropped[tooNew].Load(),
 		},
 		Attempts: c.attempts.Load(),
 		Retried:  c.retried.Load(),

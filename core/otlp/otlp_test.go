@@ -296,7 +296,7 @@ type wrapped struct {
 func (w wrapped) SpanContext() trace.SpanContext   { return w.sc }
 func (w wrapped) Attributes() []attribute.KeyValue { return w.attrs }
 
-func TestEstimateSize(t *testing.T) {
+func TestSizes(t *testing.T) {
 	small, large := fullSpan(), fullSpan()
 	small.Attributes, small.Events, small.Links = nil, nil, nil
 	large.Attributes = append(large.Attributes,
@@ -309,6 +309,9 @@ func TestEstimateSize(t *testing.T) {
 		size, estimate := len(two)-len(one), otlp.EstimateSize(s)
 		if estimate < size*3/4 || estimate > size*5/4 {
 			t.Errorf("%q: estimate %d, truth %d", s.Name(), estimate, size)
+		}
+		if exact := otlp.Size(s); exact < size-4 || exact > size { // the lengths around it may grow
+			t.Errorf("%q: size %d, truth %d", s.Name(), exact, size)
 		}
 	}
 }

@@ -78,3 +78,7 @@ func sizeOfValue(v attribute.Value) int {
 		return perValue
 	}
 }
+
+// Size returns how many bytes s adds to a request, without its resource and
+// scope. It costs what encoding does.
+func Size(s sdktrace.ReadOnlySpan) int { return len(appendSpan(nil, 1, s)) }
