@@ -50,6 +50,10 @@ type Config struct {
 	// Native is for riffle's own exporter. It knows zstd too, and its default
 	// over HTTP is gzip.
 	Native bool
+
+	// NoEnv leaves the environment out: it is about another backend, and so are
+	// its headers.
+	NoEnv bool
 }
 
 // Client says where to send and how. It is a [Config] without questions left.
@@ -78,7 +82,11 @@ func (c Config) Resolve() (*Client, error) {
 			return nil, &core.FieldError{Path: "protocol", Err: err}
 		}
 	}
-	c, envErr := c.withEnv(os.Getenv)
+	getenv := os.Getenv
+	if c.NoEnv {
+		getenv = func(string) string { return "" }
+	}
+	c, envErr := c.withEnv(getenv)
 	client, err := c.resolve()
 	if err := errors.Join(envErr, err); err != nil {
 		return nil, err

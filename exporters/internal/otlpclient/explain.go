@@ -19,12 +19,12 @@ import (
 // Error is an error of sending, told so that the reader knows what to do.
 // What the transport said is behind Unwrap.
 type Error struct {
-	message string
-	cause   error
+	Message string
+	Cause   error
 }
 
-func (e *Error) Error() string { return e.message }
-func (e *Error) Unwrap() error { return e.cause }
+func (e *Error) Error() string { return e.Message }
+func (e *Error) Unwrap() error { return e.Cause }
 
 // WebPageError is for an answer that is a page for people. A server that
 // sends one knows no OTLP, whatever the status.
@@ -40,12 +40,15 @@ func (c *Client) Explain(err error, worked bool) error {
 	if err == nil {
 		return nil
 	}
+	if told := (*Error)(nil); errors.As(err, &told) {
+		return told
+	}
 	text := err.Error()
 	says := func(parts ...string) bool {
 		return slices.ContainsFunc(parts, func(p string) bool { return strings.Contains(text, p) })
 	}
 	explained := func(format string, args ...any) error {
-		return &Error{message: c.Address + " " + fmt.Sprintf(format, args...), cause: err}
+		return &Error{Message: c.Address + " " + fmt.Sprintf(format, args...), Cause: err}
 	}
 	const connLost = "http2: client conn could not be established" // net/http's, after the TLS handshake
 	const clientCert = "a client certificate that it trusts: set tls.cert_file and tls.key_file"

@@ -1,4 +1,4 @@
-package otlp
+package otlpsend
 
 import (
 	"bytes"
@@ -34,12 +34,19 @@ type httpTransport struct {
 	header http.Header
 	client http.Client
 	base   *http.Transport
+
+	authorize func(*http.Request, []byte) error
+	judge     func(*http.Response, string, *delivery.ExportError)
 }
 
-func newHTTPTransport(c *otlpclient.Client) *httpTransport {
+func newHTTPTransport(c *otlpclient.Client, o Options) *httpTransport {
 	t := &httpTransport{
 		url:    c.URL(),
 		header: make(http.Header),
+
+		authorize: o.Authorize,
+		judge:     o.Judge,
+
 		base: &http.Transport{
 			Proxy:               http.ProxyFromEnvironment,
 			DialContext:         (&net.Dialer{Timeout: 30 * time.Second, KeepAlive: 30 * time.Second}).DialContext,
@@ -47,11 +54,15 @@ func newHTTPTransport(c *otlpclient.Client) *httpTransport {
 			TLSHandshakeTimeout: 10 * time.Second,
 			IdleConnTimeout:     90 * time.Second,
 			MaxIdleConnsPerHost: 64, // as many as there may be senders
-			ForceAttemptHTTP2:   true,
+			ForceAttemptHTTP2:   !o.HTTP1,
 			HTTP2:               &http.HTTP2Config{SendPingTimeout: 15 * time.Second, PingTimeout: 5 * time.Second},
 			// Answers are small. What is small and grows is not an answer.
 			DisableCompression: true,
 		},
+	}
+	if o.HTTP1 {
+		t.base.Protocols = new(http.Protocols)
+		t.base.Protocols.SetHTTP1(true)
 	}
 	t.client = http.Client{
 		Transport: t.base,
@@ -71,9 +82,6 @@ func newHTTPTransport(c *otlpclient.Client) *httpTransport {
 	if c.Compression != delivery.None {
 		t.header.Set("Content-Encoding", string(c.Compression))
 	}
-	// The same spans twice do no harm: a request that meets a connection about
-	// to close may be repeated. A key without a value is not sent.
-	t.header["Idempotency-Key"] = []string{}
 	return t
 }
 
@@ -83,6 +91,14 @@ func (t *httpTransport) send(ctx context.Context, body []byte) (delivery.Respons
 		return delivery.Response{}, err
 	}
 	req.Header, req.Host = t.header.Clone(), cmp.Or(t.host, req.Host)
+	if t.authorize != nil {
+		if err := t.authorize(req, body); err != nil {
+			return delivery.Response{}, &delivery.ExportError{Verdict: delivery.Retry, Err: err}
+		}
+	}
+	// The same spans twice do no harm: a request that meets a connection about
+	// to close may be repeated. A key without a value is not sent.
+	req.Header["Idempotency-Key"] = []string{}
 	resp, err := t.client.Do(req)
 	if err != nil {
 		return delivery.Response{}, &delivery.ExportError{Verdict: delivery.Retry, Err: err}
@@ -93,7 +109,12 @@ func (t *httpTransport) send(ctx context.Context, body []byte) (delivery.Respons
 	kind, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type"))
 	switch {
 	case resp.StatusCode/100 != 2:
-		return delivery.Response{}, otlpclient.HTTPError(resp, messageOf(kind, answer), time.Now())
+		message := messageOf(kind, answer)
+		f := otlpclient.HTTPError(resp, message, time.Now())
+		if t.judge != nil {
+			t.judge(resp, message, f)
+		}
+		return delivery.Response{}, f
 	case kind == "text/html":
 		return delivery.Response{}, &delivery.ExportError{Verdict: delivery.Refused, Err: &otlpclient.WebPageError{Status: resp.Status}}
 	case kind == contentType:

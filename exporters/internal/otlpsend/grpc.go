@@ -1,4 +1,4 @@
-package otlp
+package otlpsend
 
 import (
 	"context"
@@ -46,7 +46,7 @@ type grpcConn struct {
 	retired bool
 }
 
-func newGRPCTransport(c *otlpclient.Client) *grpcTransport {
+func newGRPCTransport(c *otlpclient.Client, o Options) *grpcTransport {
 	creds := insecure.NewCredentials()
 	if c.TLS != nil {
 		creds = credentials.NewTLS(c.TLS)
@@ -63,6 +63,7 @@ func newGRPCTransport(c *otlpclient.Client) *grpcTransport {
 			grpc.WithDefaultCallOptions(grpc.ForceCodecV2(rawCodec{}), grpc.MaxCallRecvMsgSize(maxGRPCAnswer)),
 		},
 	}
+	t.options = append(t.options, o.Dial...)
 	if c.Compression != delivery.None {
 		// What is deprecated is the only way to send what is compressed already:
 		// the new one compresses, by an algorithm that all of the process shares.

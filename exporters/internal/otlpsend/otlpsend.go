@@ -1,0 +1,198 @@
+// Package otlpsend is the exporter behind all those that send OTLP: it takes
+// requests as bytes, encoded and compressed by the line in front of it, and
+// makes one attempt to send them. What is to become of a batch that was not
+// accepted is the line's to decide.
+package otlpsend
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"runtime/debug"
+	"sync"
+	"sync/atomic"
+
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	coltracepb "go.opentelemetry.io/proto/otlp/collector/trace/v1"
+	"google.golang.org/grpc"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/riffletrace/riffle/core"
+	"github.com/riffletrace/riffle/core/delivery"
+	"github.com/riffletrace/riffle/core/otlp"
+	"github.com/riffletrace/riffle/exporters/internal/otlpclient"
+)
+
+// Options are what a backend wants besides OTLP. The zero value is nothing.
+type Options struct {
+	// Limits are those of the backend.
+	Limits delivery.Limits
+	// HTTP1 is for servers that speak HTTP/1.1 and nothing else.
+	HTTP1 bool
+	// Authorize, for HTTP, makes each request one that the backend knows the
+	// sender of. The request is its to change; body is what it carries. An error
+	// is one of the attempt, to be tried again.
+	Authorize func(r *http.Request, body []byte) error
+	// Judge, for HTTP, corrects what a refusal means, where the backend has its
+	// own ways to say it. message is what it says.
+	Judge func(resp *http.Response, message string, f *delivery.ExportError)
+	// Dial, for gRPC, is added to what connections are made with.
+	Dial []grpc.DialOption
+	// Close is called when the exporter has shut down.
+	Close func()
+}
+
+// New builds an exporter. It connects when there is something to send.
+func New(c *otlpclient.Client, o Options) *Exporter {
+	e := &Exporter{client: c, options: o}
+	if c.Protocol == otlpclient.HTTP {
+		e.transport = newHTTPTransport(c, o)
+	} else {
+		e.transport = newGRPCTransport(c, o)
+	}
+	e.ctx, e.cancel = context.WithCancelCause(context.Background())
+	return e
+}
+
+// transport makes attempts.
+type transport interface {
+	// send makes one attempt. Its errors are [delivery.ExportError]s where they say
+	// more than that the network failed.
+	send(ctx context.Context, body []byte) (delivery.Response, error)
+	// close ends all goroutines. No attempt is under way then.
+	close() error
+}
+
+// Exporter sends requests to one backend.
+type Exporter struct {
+	client    *otlpclient.Client
+	options   Options
+	transport transport
+	worked    atomic.Bool // a backend has accepted something
+
+	// ctx ends when a shutdown has no more time for attempts.
+	ctx    context.Context //nolint:containedctx // it is the exporter's life, not a call's
+	cancel context.CancelCauseFunc
+
+	mu       sync.Mutex
+	closed   bool
+	attempts sync.WaitGroup // under way
+	once     sync.Once
+	err      error
+}
+
+// ExportRequest makes one attempt.
+func (e *Exporter) ExportRequest(ctx context.Context, r delivery.Request) (delivery.Response, error) {
+	ctx, end, err := e.begin(ctx)
+	if err != nil {
+		return delivery.Response{}, err
+	}
+	defer end()
+	ctx, cancel := context.WithTimeout(ctx, e.client.Timeout)
+	defer cancel()
+	resp, err := e.transport.send(ctx, r.Body)
+	if err != nil {
+		return resp, e.client.Fail(err, e.worked.Load())
+	}
+	e.worked.Store(true)
+	return resp, nil
+}
+
+// ExportSpans makes one attempt with spans that are not encoded yet. What the
+// backend rejects is an error.
+func (e *Exporter) ExportSpans(ctx context.Context, spans []sdktrace.ReadOnlySpan) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if len(spans) == 0 {
+		return nil
+	}
+	body := e.Compression().Compress(otlp.AppendRequest(nil, spans))
+	resp, err := e.ExportRequest(ctx, delivery.Request{Body: body, Spans: len(spans)})
+	if err == nil && resp.Rejected > 0 {
+		err = fmt.Errorf("%s rejected %d of %d spans: %s", e.client.Address, resp.Rejected, len(spans), resp.Message)
+	}
+	return err
+}
+
+// Compression is how requests are compressed.
+func (e *Exporter) Compression() delivery.Compression { return e.client.Compression }
+
+// Limits are those of the backend.
+func (e *Exporter) Limits() delivery.Limits { return e.options.Limits }
+
+// Endpoint is where spans go.
+func (e *Exporter) Endpoint() string { return e.client.Endpoint() }
+
+var errShutDown = errors.New("the exporter is shut down")
+
+// begin makes an attempt count as under way until end.
+func (e *Exporter) begin(ctx context.Context) (_ context.Context, end func(), _ error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.closed {
+		return nil, nil, errShutDown
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	stop := context.AfterFunc(e.ctx, func() { cancel(errShutDown) })
+	e.attempts.Add(1)
+	return ctx, func() {
+		stop()
+		cancel(nil)
+		e.attempts.Done()
+	}, nil
+}
+
+// Shutdown waits for the attempts under way, cancels them when ctx is done, and
+// closes the connections.
+func (e *Exporter) Shutdown(ctx context.Context) error {
+	e.mu.Lock()
+	e.closed = true
+	e.mu.Unlock()
+	stop := context.AfterFunc(ctx, func() { e.cancel(errShutDown) })
+	defer stop()
+	e.attempts.Wait()
+	e.cancel(errShutDown)
+	e.once.Do(func() {
+		e.err = e.transport.close()
+		if e.options.Close != nil {
+			e.options.Close()
+		}
+	})
+	return e.err
+}
+
+// readResponse reads what an answer says that accepts a request. One that is no
+// OTLP has accepted it all the same.
+func readResponse(body []byte) delivery.Response {
+	var msg coltracepb.ExportTraceServiceResponse
+	if err := proto.Unmarshal(body, &msg); err != nil {
+		return delivery.Response{}
+	}
+	partial := msg.GetPartialSuccess()
+	return delivery.Response{Rejected: partial.GetRejectedSpans(), Message: partial.GetErrorMessage()}
+}
+
+// userAgent names riffle and, where a program was built with it as a module,
+// its version.
+func userAgent() string {
+	const name, module = "riffle-otlp-exporter-go", "github.com/riffletrace/riffle"
+	info, _ := debug.ReadBuildInfo()
+	if info == nil {
+		return name
+	}
+	for _, dep := range info.Deps {
+		if dep.Path == module && dep.Version != "" && dep.Version != "(devel)" {
+			return name + "/" + dep.Version
+		}
+	}
+	return name
+}
+
+// Interface guards.
+var (
+	_ delivery.RequestExporter = (*Exporter)(nil)
+	_ delivery.Limited         = (*Exporter)(nil)
+	_ core.Endpointer          = (*Exporter)(nil)
+)
