@@ -27,9 +27,9 @@ type Limits struct {
 	MaxSpans, MaxBytes int
 	// MaxSpanBytes is of a span in a request.
 	MaxSpanBytes int
-	// MaxAge is how long ago a span can have started, and MaxAhead how far in the
-	// future it can have ended, when it is sent.
-	MaxAge, MaxAhead time.Duration
+	// MaxAge and MaxStartAge are how long ago a span can have ended and started,
+	// and MaxAhead how far in the future it can have ended, when it is sent.
+	MaxAge, MaxStartAge, MaxAhead time.Duration
 	// MaxSpread is how far apart the starts of the spans of a request can be.
 	MaxSpread time.Duration
 }
@@ -86,21 +86,23 @@ func (m Limits) take(b *batch, now time.Time) bool {
 		m.MaxSpanBytes > 0 && e.largest > m.MaxSpanBytes/2 && !e.exact: // estimates are better than that
 		return false
 	}
-	return !m.old(e.first, now) && !m.ahead(e.newest, now)
+	return !past(m.MaxStartAge, now.Sub(e.first)) && !past(m.MaxAge, now.Sub(e.oldest)) && !past(m.MaxAhead, e.newest.Sub(now))
 }
 
-func (m Limits) old(start, now time.Time) bool { return m.MaxAge > 0 && now.Sub(start) > m.MaxAge }
-func (m Limits) ahead(end, now time.Time) bool { return m.MaxAhead > 0 && end.Sub(now) > m.MaxAhead }
+func past(limit, d time.Duration) bool { return limit > 0 && d > limit }
 
 // misfit is why spans cannot be sent.
 func (m Limits) misfit(s sdktrace.ReadOnlySpan, size int, now time.Time) (why cause, err error) {
+	start, end := s.StartTime(), s.EndTime()
 	switch {
 	case m.MaxSpanBytes > 0 && size > m.MaxSpanBytes:
 		return tooLarge, fmt.Errorf("it is of %d bytes, the backend takes %d", size, m.MaxSpanBytes)
-	case m.old(s.StartTime(), now):
-		return tooOld, fmt.Errorf("it started at %s, the backend takes spans of the last %s", s.StartTime().UTC().Format(time.RFC3339), m.MaxAge)
-	case m.ahead(s.EndTime(), now):
-		return tooNew, fmt.Errorf("it ended at %s, the backend takes spans up to %s ahead: is the clock right?", s.EndTime().UTC().Format(time.RFC3339), m.MaxAhead)
+	case past(m.MaxStartAge, now.Sub(start)):
+		return tooOld, fmt.Errorf("it started at %s, the backend takes what started in the last %s", start.UTC().Format(time.RFC3339), m.MaxStartAge)
+	case past(m.MaxAge, now.Sub(end)):
+		return tooOld, fmt.Errorf("it ended at %s, the backend takes what ended in the last %s", end.UTC().Format(time.RFC3339), m.MaxAge)
+	case past(m.MaxAhead, end.Sub(now)):
+		return tooNew, fmt.Errorf("it ended at %s, the backend takes what is up to %s ahead: is the clock right?", end.UTC().Format(time.RFC3339), m.MaxAhead)
 	default:
 		return 0, nil
 	}

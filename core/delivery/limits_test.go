@@ -41,7 +41,7 @@ func (l limited) check(t *testing.T) {
 			if size := otlp.Size(s); m.MaxSpanBytes > 0 && size > m.MaxSpanBytes {
 				t.Errorf("a span of %d bytes", size)
 			}
-			if m.MaxAge > 0 && time.Since(s.StartTime()) > m.MaxAge+time.Minute || m.MaxAhead > 0 && time.Until(s.EndTime()) > m.MaxAhead {
+			if m.MaxStartAge > 0 && time.Since(s.StartTime()) > m.MaxStartAge+time.Minute || m.MaxAge > 0 && time.Since(s.EndTime()) > m.MaxAge+time.Minute || m.MaxAhead > 0 && time.Until(s.EndTime()) > m.MaxAhead {
 				t.Errorf("a span from %s to %s", s.StartTime(), s.EndTime())
 			}
 			if s.StartTime().Before(first) {
@@ -88,8 +88,11 @@ func TestLimits(t *testing.T) {
 		{"large span", delivery.Limits{MaxSpanBytes: 1000}, func() []sdktrace.ReadOnlySpan {
 			return append(now(10, 700), timed("large", 0, 0, 1000))
 		}, delivery.Dropped{TooLarge: 1}},
-		{"old span", delivery.Limits{MaxAge: time.Hour}, func() []sdktrace.ReadOnlySpan {
+		{"old start", delivery.Limits{MaxStartAge: time.Hour}, func() []sdktrace.ReadOnlySpan {
 			return append(now(10, 0), timed("old", -2*time.Hour, 0, 0), timed("young", -time.Minute, 0, 0))
+		}, delivery.Dropped{TooOld: 1}},
+		{"old end", delivery.Limits{MaxAge: time.Hour}, func() []sdktrace.ReadOnlySpan {
+			return append(now(10, 0), timed("long", -2*time.Hour, 0, 0), timed("old", -3*time.Hour, -2*time.Hour, 0))
 		}, delivery.Dropped{TooOld: 1}},
 		{"no time", delivery.Limits{MaxAge: time.Hour}, func() []sdktrace.ReadOnlySpan {
 			return append([]sdktrace.ReadOnlySpan{tracetest.SpanStub{Name: "nothing else"}.Snapshot()}, now(10, 0)...)
@@ -100,7 +103,7 @@ func TestLimits(t *testing.T) {
 		{"spread", delivery.Limits{MaxSpread: time.Hour}, func() []sdktrace.ReadOnlySpan {
 			return append(now(10, 0), timed("old", -2*time.Hour, 0, 0), timed("older", -4*time.Hour, 0, 0), timed("young", -time.Minute, 0, 0))
 		}, delivery.Dropped{}},
-		{"all at once", delivery.Limits{MaxSpans: 3, MaxBytes: 4096, MaxSpanBytes: 1000, MaxAge: time.Hour, MaxAhead: time.Hour, MaxSpread: time.Minute}, func() []sdktrace.ReadOnlySpan {
+		{"all at once", delivery.Limits{MaxSpans: 3, MaxBytes: 4096, MaxSpanBytes: 1000, MaxStartAge: time.Hour, MaxAhead: time.Hour, MaxSpread: time.Minute}, func() []sdktrace.ReadOnlySpan {
 			return append(now(20, 700), timed("large", 0, 0, 1000), timed("old", -2*time.Hour, 0, 0), timed("new", 0, 2*time.Hour, 0), timed("far", -30*time.Minute, 0, 0))
 		}, delivery.Dropped{TooLarge: 1, TooOld: 1, TooNew: 1}},
 	}
@@ -150,7 +153,7 @@ func TestLimitsOfStored(t *testing.T) {
 	until(t, "stored", func() bool { return l.Stats().Stored == 4 })
 	shutDown(t, l)
 
-	b, log := limited{&backend{}, delivery.Limits{MaxSpans: 2, MaxAge: time.Hour}}, &journal{}
+	b, log := limited{&backend{}, delivery.Limits{MaxSpans: 2, MaxStartAge: time.Hour}}, &journal{}
 	_, l = one(t, b, log, onDisk(dir))
 	until(t, "sent", func() bool { return l.Stats().Sent == 3 })
 	shutDown(t, l)
@@ -162,7 +165,7 @@ func TestLimitsOfStored(t *testing.T) {
 	if left := batches(t, dir); len(left) != 0 {
 		t.Errorf("%d files are left", len(left))
 	}
-	if said := log.lines("would refuse"); len(said) != 1 || !strings.Contains(said[0], "the backend takes spans of the last 1h0m0s") {
+	if said := log.lines("would refuse"); len(said) != 1 || !strings.Contains(said[0], "the backend takes what started in the last 1h0m0s") {
 		t.Errorf("%q", said)
 	}
 }
