@@ -172,7 +172,7 @@ func serviceSpans(tb testing.TB, n int) []sdktrace.ReadOnlySpan {
 		span.SetAttributes(
 			attribute.String("http.request.method", "POST"),
 			attribute.String("http.route", "/api/v1/tables/{table}"),
-			attribute.String("server.address", "api.fluxbase.example.com"),
+			attribute.String("server.Address", "api.fluxbase.example.com"),
 			attribute.String("user_agent.original", "Mozilla/5.0 (X11; Linux x86_64; rv:128.0)"),
 			attribute.Int("http.response.status_code", 200),
 			attribute.Int("http.response.body.size", 18_304+i),

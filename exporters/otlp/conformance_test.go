@@ -11,10 +11,10 @@ import (
 
 func TestConformance(t *testing.T) {
 	for _, protocol := range []otlp.Protocol{otlp.GRPC, otlp.HTTP} {
-		works := &receiver{address: otlptest.Dead(t)}
-		works.start(t, protocol)
+		works := &otlptest.Scripted{Address: otlptest.Dead(t)}
+		works.Start(t, protocol)
 		for backend, address := range map[string]string{
-			"works": works.address, "is dead": otlptest.Dead(t), "is silent": otlptest.Silent(t), "hangs up": otlptest.HangsUp(t),
+			"works": works.Address, "is dead": otlptest.Dead(t), "is silent": otlptest.Silent(t), "hangs up": otlptest.HangsUp(t),
 		} {
 			t.Run(string(protocol)+"/backend "+backend, func(t *testing.T) {
 				exportertest.Run(t, exportertest.Component(core.Use(otlp.Factory, "", otlp.Config{Endpoint: address, Protocol: protocol})))

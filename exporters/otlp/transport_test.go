@@ -28,13 +28,13 @@ func TestCompressions(t *testing.T) {
 	for _, protocol := range []otlp.Protocol{otlp.GRPC, otlp.HTTP} {
 		for _, compression := range []delivery.Compression{"", delivery.None, delivery.Gzip, delivery.Zstd} {
 			t.Run(string(protocol)+"/"+string(compression), func(t *testing.T) {
-				r := &receiver{address: otlptest.Dead(t)}
-				r.start(t, protocol)
-				e := build(t, otlp.Config{Endpoint: r.address, Protocol: protocol, Compression: compression})
+				r := &otlptest.Scripted{Address: otlptest.Dead(t)}
+				r.Start(t, protocol)
+				e := build(t, otlp.Config{Endpoint: r.Address, Protocol: protocol, Compression: compression})
 				err := e.ExportSpans(t.Context(), otlptest.Spans("a", "b"))
 				if protocol == otlp.GRPC && compression == delivery.Zstd {
 					// The receiver here does not know it; the Collector does.
-					want := r.address + " does not know compression zstd: set compression: gzip"
+					want := r.Address + " does not know compression zstd: set compression: gzip"
 					if err == nil || err.Error() != want {
 						t.Errorf("got  %v\nwant %s", err, want)
 					}
@@ -43,7 +43,7 @@ func TestCompressions(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				if diff := cmp.Diff([]string{"a", "b"}, r.names()); diff != "" {
+				if diff := cmp.Diff([]string{"a", "b"}, r.Names()); diff != "" {
 					t.Errorf("-want +got:\n%s", diff)
 				}
 				if protocol == otlp.GRPC {
@@ -56,7 +56,7 @@ func TestCompressions(t *testing.T) {
 				case delivery.None:
 					want = ""
 				}
-				if got := r.headers().Get("Content-Encoding"); got != want {
+				if got := r.Headers().Get("Content-Encoding"); got != want {
 					t.Errorf("encoding %q, want %q", got, want)
 				}
 			})
@@ -65,15 +65,15 @@ func TestCompressions(t *testing.T) {
 }
 
 func TestHeaders(t *testing.T) {
-	r := &receiver{address: otlptest.Dead(t)}
-	r.start(t, otlp.HTTP)
-	e := build(t, otlp.Config{Endpoint: r.address, Protocol: otlp.HTTP, Headers: map[string]core.Secret{
+	r := &otlptest.Scripted{Address: otlptest.Dead(t)}
+	r.Start(t, otlp.HTTP)
+	e := build(t, otlp.Config{Endpoint: r.Address, Protocol: otlp.HTTP, Headers: map[string]core.Secret{
 		"X-Api-Key": "s3cret", "Content-Type": "text/plain", "host": "collector.example.com",
 	}})
 	if err := e.ExportSpans(t.Context(), otlptest.Spans("a")); err != nil {
 		t.Fatal(err)
 	}
-	h := r.headers()
+	h := r.Headers()
 	if h.Get("X-Api-Key") != "s3cret" || h.Get("Content-Type") != "application/x-protobuf" || !strings.HasPrefix(h.Get("User-Agent"), "riffle-otlp-exporter-go") {
 		t.Errorf("headers: %v", h)
 	}
@@ -155,26 +155,30 @@ func TestProxy(t *testing.T) {
 	}
 	for _, protocol := range []otlp.Protocol{otlp.GRPC, otlp.HTTP} {
 		t.Run(string(protocol), func(t *testing.T) {
-			r := &receiver{address: otlptest.Dead(t)}
-			r.start(t, protocol)
+			r := &otlptest.Scripted{Address: otlptest.Dead(t)}
+			r.Start(t, protocol)
 			proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 				if !strings.HasPrefix(req.Host, "collector.example.com") {
 					t.Errorf("the proxy was asked for %s", req.Host)
 				}
 				if req.Method != http.MethodConnect {
-					r.serveHTTP(w, req)
+					r.ServeHTTP(w, req)
 					return
 				}
-				hijack(w, func(c net.Conn) {
-					_, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\n\r\n")
-					to, err := net.Dial("tcp", r.address)
-					if err != nil {
-						return
-					}
-					defer to.Close()
-					go func() { _, _ = io.Copy(to, c) }()
-					_, _ = io.Copy(c, to)
-				})
+				c, _, err := w.(http.Hijacker).Hijack()
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				defer c.Close()
+				_, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\n\r\n")
+				to, err := net.Dial("tcp", r.Address)
+				if err != nil {
+					return
+				}
+				defer to.Close()
+				go func() { _, _ = io.Copy(to, c) }()
+				_, _ = io.Copy(c, to)
 			}))
 			t.Cleanup(proxy.Close)
 			cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestProxy$")
@@ -182,7 +186,7 @@ func TestProxy(t *testing.T) {
 			if out, err := cmd.CombinedOutput(); err != nil {
 				t.Errorf("%v\n%s", err, out)
 			}
-			if diff := cmp.Diff([]string{"a"}, r.names()); diff != "" {
+			if diff := cmp.Diff([]string{"a"}, r.Names()); diff != "" {
 				t.Errorf("-want +got:\n%s", diff)
 			}
 		})
@@ -201,8 +205,8 @@ func TestRestart(t *testing.T) {
 					t.Fatal("nobody is there")
 				}
 			}
-			r := &receiver{address: address}
-			r.start(t, protocol)
+			r := &otlptest.Scripted{Address: address}
+			r.Start(t, protocol)
 			ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 			defer cancel()
 			if err := e.ExportSpans(ctx, otlptest.Spans("a")); err != nil {

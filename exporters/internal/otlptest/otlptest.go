@@ -224,7 +224,12 @@ func Dead(t testing.TB) (address string) {
 
 func listen(t testing.TB) net.Listener {
 	t.Helper()
-	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	return listenAt(t, "127.0.0.1:0")
+}
+
+func listenAt(t testing.TB, address string) net.Listener {
+	t.Helper()
+	l, err := (&net.ListenConfig{}).Listen(context.WithoutCancel(t.Context()), "tcp", address)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -245,11 +250,15 @@ func serve(t testing.TB, run, stop func()) {
 	})
 }
 
-// Spans are ended spans with these names.
+// Spans are ended spans with these names, always of the same time.
 func Spans(names ...string) []sdktrace.ReadOnlySpan {
+	return SpansAt(time.Date(2026, 1, 2, 15, 4, 5, 0, time.UTC), names...)
+}
+
+// SpansAt are spans with these names that started then, for a millisecond.
+func SpansAt(start time.Time, names ...string) []sdktrace.ReadOnlySpan {
 	stubs := make(tracetest.SpanStubs, len(names))
 	for i, name := range names {
-		start := time.Date(2026, 1, 2, 15, 4, 5, 0, time.UTC)
 		stubs[i] = tracetest.SpanStub{
 			Name: name,
 			SpanContext: trace.NewSpanContext(trace.SpanContextConfig{

@@ -1,4 +1,4 @@
-package otlp_test
+package otlptest
 
 import (
 	"bytes"
@@ -16,16 +16,16 @@ import (
 	"github.com/klauspost/compress/zstd"
 	coltracepb "go.opentelemetry.io/proto/otlp/collector/trace/v1"
 	"google.golang.org/grpc"
-	_ "google.golang.org/grpc/encoding/gzip" // the receiver takes it
 	"google.golang.org/protobuf/proto"
 
-	"github.com/riffletrace/riffle/exporters/otlp"
+	"github.com/riffletrace/riffle/exporters/internal/otlpclient"
 )
 
-// receiver is one that misbehaves as it is told, and then works.
-type receiver struct {
-	script
-	address string
+// Scripted is a receiver that misbehaves as it is told, and then works.
+type Scripted struct {
+	Script
+	// Address is where Start listens.
+	Address string
 
 	connections, calls atomic.Int64
 
@@ -34,21 +34,21 @@ type receiver struct {
 	seen http.Header    // of the last request
 }
 
-// script is what a receiver does instead of its work. Each is told how many
+// Script is what a receiver does instead of its work. Each is told how many
 // came before and reports whether it has dealt with this one.
-type script struct {
-	connect func(n int64, c net.Conn) bool
-	http    func(n int64, w http.ResponseWriter, r *http.Request) bool
-	grpc    func(n int64, ctx context.Context, spans int) (*coltracepb.ExportTraceServiceResponse, error)
-	// after looks at what was taken, and returns the answer.
-	answer func(spans int) *coltracepb.ExportTraceServiceResponse
-	// Limits the size of requests, and of what connections are asked for.
-	maxBytes int
-	// late starts the receiver when the first attempt has failed.
-	late bool
+type Script struct {
+	Connect func(n int64, c net.Conn) bool
+	HTTP    func(n int64, w http.ResponseWriter, r *http.Request) bool
+	GRPC    func(n int64, ctx context.Context, spans int) (*coltracepb.ExportTraceServiceResponse, error)
+	// Answer is told how many spans were taken, and returns what to say.
+	Answer func(spans int) *coltracepb.ExportTraceServiceResponse
+	// MaxBytes is the size of requests that are not refused for it.
+	MaxBytes int
+	// Late starts the receiver when the first attempt has failed.
+	Late bool
 }
 
-func (r *receiver) take(msg *coltracepb.ExportTraceServiceRequest) *coltracepb.ExportTraceServiceResponse {
+func (r *Scripted) take(msg *coltracepb.ExportTraceServiceRequest) *coltracepb.ExportTraceServiceResponse {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.got == nil {
@@ -63,19 +63,21 @@ func (r *receiver) take(msg *coltracepb.ExportTraceServiceRequest) *coltracepb.E
 			}
 		}
 	}
-	if r.answer != nil {
-		return r.answer(n)
+	if r.Answer != nil {
+		return r.Answer(n)
 	}
 	return &coltracepb.ExportTraceServiceResponse{}
 }
 
-func (r *receiver) received() (distinct int) {
+// Received counts the spans that came, each once.
+func (r *Scripted) Received() (distinct int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return len(r.got)
 }
 
-func (r *receiver) headers() http.Header {
+// Headers are those of the last request.
+func (r *Scripted) Headers() http.Header {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.seen
@@ -84,35 +86,26 @@ func (r *receiver) headers() http.Header {
 // gate lets a script deal with connections.
 type gate struct {
 	net.Listener
-	r *receiver
+	r *Scripted
 }
 
 func (g gate) Accept() (net.Conn, error) {
 	for {
 		c, err := g.Listener.Accept()
-		if err != nil || g.r.connect == nil {
+		if err != nil || g.r.Connect == nil {
 			return c, err
 		}
-		if !g.r.connect(g.r.connections.Add(1)-1, c) {
+		if !g.r.Connect(g.r.connections.Add(1)-1, c) {
 			return c, nil
 		}
 	}
 }
 
-func listen(t testing.TB, address string) net.Listener {
-	t.Helper()
-	l, err := (&net.ListenConfig{}).Listen(context.WithoutCancel(t.Context()), "tcp", address)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return l
-}
-
-// start listens on the address, for the protocol, until the test ends.
-func (r *receiver) start(t testing.TB, protocol otlp.Protocol) {
-	l := gate{listen(t, r.address), r}
-	if protocol == otlp.HTTP {
-		s := &httptest.Server{Listener: l, Config: &http.Server{Handler: http.HandlerFunc(r.serveHTTP)}}
+// Start listens on the address, for the protocol, until the test ends.
+func (r *Scripted) Start(t testing.TB, protocol otlpclient.Protocol) {
+	l := gate{listenAt(t, r.Address), r}
+	if protocol == otlpclient.HTTP {
+		s := &httptest.Server{Listener: l, Config: &http.Server{Handler: http.HandlerFunc(r.ServeHTTP)}}
 		s.Start()
 		t.Cleanup(func() {
 			s.CloseClientConnections()
@@ -121,34 +114,27 @@ func (r *receiver) start(t testing.TB, protocol otlp.Protocol) {
 		return
 	}
 	opts := []grpc.ServerOption{}
-	if r.maxBytes > 0 {
-		opts = append(opts, grpc.MaxRecvMsgSize(r.maxBytes))
+	if r.MaxBytes > 0 {
+		opts = append(opts, grpc.MaxRecvMsgSize(r.MaxBytes))
 	}
 	s := grpc.NewServer(opts...)
 	coltracepb.RegisterTraceServiceServer(s, grpcReceiver{r: r})
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		_ = s.Serve(l)
-	}()
-	t.Cleanup(func() {
-		s.Stop()
-		<-done
-	})
+	serve(t, func() { _ = s.Serve(l) }, s.Stop)
 }
 
-func (r *receiver) serveHTTP(w http.ResponseWriter, req *http.Request) {
+// ServeHTTP takes a request over HTTP.
+func (r *Scripted) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	r.mu.Lock()
 	r.seen = req.Header.Clone()
 	r.mu.Unlock()
-	if r.http != nil && r.http(r.calls.Add(1)-1, w, req) {
+	if r.HTTP != nil && r.HTTP(r.calls.Add(1)-1, w, req) {
 		return
 	}
 	body, err := io.ReadAll(req.Body)
 	if err != nil {
 		return
 	}
-	if r.maxBytes > 0 && len(body) > r.maxBytes {
+	if r.MaxBytes > 0 && len(body) > r.MaxBytes {
 		http.Error(w, "no", http.StatusRequestEntityTooLarge)
 		return
 	}
@@ -182,26 +168,26 @@ func unpacked(encoding string, body []byte) []byte {
 
 type grpcReceiver struct {
 	coltracepb.UnimplementedTraceServiceServer
-	r *receiver
+	r *Scripted
 }
 
 func (g grpcReceiver) Export(ctx context.Context, msg *coltracepb.ExportTraceServiceRequest) (*coltracepb.ExportTraceServiceResponse, error) {
-	if g.r.grpc != nil {
+	if g.r.GRPC != nil {
 		n := 0
 		for _, rs := range msg.GetResourceSpans() {
 			for _, ss := range rs.GetScopeSpans() {
 				n += len(ss.GetSpans())
 			}
 		}
-		if resp, err := g.r.grpc(g.r.calls.Add(1)-1, ctx, n); resp != nil || err != nil {
+		if resp, err := g.r.GRPC(g.r.calls.Add(1)-1, ctx, n); resp != nil || err != nil {
 			return resp, err
 		}
 	}
 	return g.r.take(msg), nil
 }
 
-// names are those of the spans received, sorted.
-func (r *receiver) names() []string {
+// Names are those of the spans received, sorted.
+func (r *Scripted) Names() []string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	var all []string
