@@ -1,0 +1,39 @@
+package azuremonitor_test
+
+import (
+	"encoding/pem"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) {
+	// Entra ID is asked over TLS only. What fakes it has httptest's certificate,
+	// which is made known to the process before it looks for the first time.
+	s := httptest.NewTLSServer(nil)
+	dir, err := os.MkdirTemp("", "azuremonitor") //nolint:usetesting // there is no test yet
+	if err != nil {
+		panic(err)
+	}
+	ca := filepath.Join(dir, "ca.pem")
+	if err := os.WriteFile(ca, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: s.Certificate().Raw}), 0o600); err != nil {
+		panic(err)
+	}
+	s.Close()
+	for name, value := range map[string]string{
+		"SSL_CERT_FILE": ca, "APPLICATIONINSIGHTS_CONNECTION_STRING": "",
+		"AZURE_TENANT_ID": "", "AZURE_CLIENT_ID": "", "AZURE_CLIENT_SECRET": "", "AZURE_CLIENT_CERTIFICATE_PATH": "", "AZURE_FEDERATED_TOKEN_FILE": "",
+		"AZURE_AUTHORITY_HOST": "", "IDENTITY_ENDPOINT": "", "IDENTITY_HEADER": "", "MSI_ENDPOINT": "", "MSI_SECRET": "",
+	} {
+		if err := os.Setenv(name, value); err != nil {
+			panic(err)
+		}
+	}
+	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
+		_ = os.RemoveAll(dir)
+		os.Exit(code)
+	}))
+}
