@@ -103,6 +103,9 @@ func (e *tracker) ExportSpans(ctx context.Context, spans []sdktrace.ReadOnlySpan
 	if a := (*answer)(nil); errors.As(err, &a) {
 		return e.settle(spans, items, a)
 	}
+	if err != nil {
+		e.moved.Store(nil) // the next attempt asks the one that is configured
+	}
 	return err
 }
 
@@ -130,9 +133,6 @@ var errMoved = errors.New("it moved")
 func (e *tracker) redirected(resp *http.Response, message string, f *delivery.ExportError) {
 	code := resp.StatusCode
 	if code != http.StatusTemporaryRedirect && code != http.StatusPermanentRedirect {
-		if e.moved.Load() != nil && code/100 != 2 && code != http.StatusTooManyRequests {
-			e.moved.Store(nil) // the next attempt asks the one that is configured
-		}
 		e.judge(resp, message, f)
 		return
 	}

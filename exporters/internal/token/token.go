@@ -125,7 +125,7 @@ func (s *Source) Refused(value string) {
 // Close ends the fetch under way. After it there are no tokens.
 func (s *Source) Close() {
 	s.cancel()
-	s.mu.Lock() // no fetch begins from here on
+	s.mu.Lock()   // no fetch begins from here on
 	s.mu.Unlock() //nolint:staticcheck // see above
 	s.fetches.Wait()
 }
