@@ -33,6 +33,11 @@ func (c *caller) call(ctx context.Context, method string, req, reply any, cc *gr
 		headers = append(headers, "x-goog-user-project", quota)
 	}
 	err = invoke(metadata.AppendToOutgoingContext(ctx, headers...), method, req, reply, cc, opts...)
+	if err != nil && strings.Contains(err.Error(), token) { // some repeat what they were sent
+		p := status.Convert(err).Proto()
+		p.Message = strings.ReplaceAll(p.GetMessage(), token, "***")
+		err = status.FromProto(p).Err()
+	}
 	return c.judge(err, token)
 }
 

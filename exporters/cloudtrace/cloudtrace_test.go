@@ -154,7 +154,7 @@ func TestTokenEnds(t *testing.T) {
 		t.Fatal(err)
 	}
 	f.revoke()
-	wantError(t, export(t, e, "b"), delivery.Retry, f.address+" refused the credentials (Request had invalid authentication credentials.)")
+	wantError(t, export(t, e, "b"), delivery.Retry, f.address+" refused the credentials (Request had invalid authentication credentials: ***.)")
 	if err := export(t, e, "b"); err != nil {
 		t.Error(err)
 	}

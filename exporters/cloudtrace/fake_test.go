@@ -236,7 +236,7 @@ func (f *fake) Export(ctx context.Context, req *coltracepb.ExportTraceServiceReq
 	md, _ := metadata.FromIncomingContext(ctx)
 	bearer, ok := strings.CutPrefix(strings.Join(md.Get("authorization"), ","), "Bearer ")
 	if end, issued := f.tokens[bearer]; !ok || !issued || !time.Now().Before(end) {
-		return nil, status.Error(codes.Unauthenticated, "Request had invalid authentication credentials.")
+		return nil, status.Error(codes.Unauthenticated, "Request had invalid authentication credentials: "+bearer+".")
 	}
 	if f.refuse != nil {
 		if err := f.refuse(f.calls - 1); err != nil {
