@@ -34,7 +34,7 @@ func parseConnection(s string) (connection, error) {
 		key = strings.ToLower(strings.TrimSpace(key))
 		switch _, twice := values[key]; {
 		case !ok || key == "":
-			return connection{}, fmt.Errorf("part %d of it is not of the form Key=Value: want InstrumentationKey=...;IngestionEndpoint=https://...", i+1)
+			return connection{}, fmt.Errorf("part %d of it is not of the form Key=Value: want InstrumentationKey=...;IngestionEndpoint=https://... and so on", i+1)
 		case twice:
 			return connection{}, fmt.Errorf("part %d of it is there before: is it two connection strings?", i+1)
 		}

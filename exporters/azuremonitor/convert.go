@@ -51,7 +51,7 @@ func newConverter(s sdktrace.ReadOnlySpan, key string) *converter {
 	set := s.Resource().Set()
 	of := func(key attribute.Key) string {
 		v, _ := set.Value(key)
-		return v.Emit()
+		return v.String()
 	}
 	for tag, value := range map[string]string{
 		"ai.cloud.role":         strings.Trim(of("service.namespace")+"."+of("service.name"), "."),
@@ -95,7 +95,7 @@ func sampleRate(s sdktrace.ReadOnlySpan) float64 {
 func (c *converter) value(keys ...attribute.Key) string {
 	for _, k := range keys {
 		if v, ok := c.attrs[k]; ok {
-			if s := v.Emit(); s != "" {
+			if s := v.String(); s != "" {
 				return s
 			}
 		}
@@ -219,13 +219,13 @@ func (c *converter) event(ev sdktrace.Event) []byte {
 	for _, a := range ev.Attributes {
 		switch a.Key {
 		case "exception.type":
-			d.TypeName = cut(a.Value.Emit(), maxText)
+			d.TypeName = cut(a.Value.String(), maxText)
 		case "exception.message":
-			d.Message = cut(a.Value.Emit(), maxMessage)
+			d.Message = cut(a.Value.String(), maxMessage)
 		case "exception.stacktrace":
-			d.Stack = cut(a.Value.Emit(), maxMessage)
+			d.Stack = cut(a.Value.String(), maxMessage)
 		default:
-			p.set(string(a.Key), a.Value.Emit())
+			p.set(string(a.Key), a.Value.String())
 		}
 	}
 	d.TypeName = first(d.TypeName, "exception")
@@ -242,7 +242,7 @@ func (c *converter) properties() *properties {
 	p := newProperties(s.DroppedAttributes())
 	for _, a := range s.Resource().Attributes() {
 		if !strings.HasPrefix(string(a.Key), "telemetry.sdk.") {
-			p.set(string(a.Key), a.Value.Emit())
+			p.set(string(a.Key), a.Value.String())
 		}
 	}
 	p.add(s.Attributes())

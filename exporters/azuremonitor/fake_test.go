@@ -258,7 +258,7 @@ func (e *entra) exchange(w http.ResponseWriter, r *http.Request) {
 }
 
 // withSecret makes the process one with a client secret.
-func (e *entra) withSecret(t *testing.T, secret string) *entra {
+func (e *entra) withSecret(t *testing.T, secret string) {
 	t.Helper()
 	for name, value := range map[string]string{
 		"IDENTITY_ENDPOINT": "", "IDENTITY_HEADER": "",
@@ -266,11 +266,10 @@ func (e *entra) withSecret(t *testing.T, secret string) *entra {
 	} {
 		t.Setenv(name, value)
 	}
-	return e
 }
 
 // withWorkload makes it one with a workload identity.
-func (e *entra) withWorkload(t *testing.T) *entra {
+func (e *entra) withWorkload(t *testing.T) {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "token")
 	if err := os.WriteFile(file, []byte("federated-assertion"), 0o600); err != nil {
@@ -278,7 +277,6 @@ func (e *entra) withWorkload(t *testing.T) *entra {
 	}
 	e.withSecret(t, "")
 	t.Setenv("AZURE_FEDERATED_TOKEN_FILE", file)
-	return e
 }
 
 // serveIdentity is the managed identity of App Service. Microsoft's library

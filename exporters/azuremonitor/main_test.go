@@ -18,7 +18,7 @@ func run(m *testing.M) int {
 	// Entra ID is asked over TLS only. What fakes it has httptest's certificate,
 	// which is made known to the process before it looks for the first time.
 	s := httptest.NewTLSServer(nil)
-	dir, err := os.MkdirTemp("", "azuremonitor") //nolint:usetesting // there is no test yet
+	dir, err := os.MkdirTemp("", "azuremonitor")
 	if err != nil {
 		panic(err)
 	}

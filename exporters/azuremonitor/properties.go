@@ -32,7 +32,7 @@ func (p *properties) drop(n int) {
 // counted.
 func (p *properties) add(attrs []attribute.KeyValue) {
 	for _, a := range attrs {
-		p.set(string(a.Key), a.Value.Emit())
+		p.set(string(a.Key), a.Value.String())
 	}
 }
 

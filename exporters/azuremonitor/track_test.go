@@ -50,8 +50,10 @@ func TestTrackRefusals(t *testing.T) {
 		after     time.Duration
 		throttled bool
 	}{
-		{status: 400, body: `{"itemsReceived":1,"itemsAccepted":0,"errors":[{"index":0,"statusCode":400,"message":"Invalid instrumentation key ` + strings.ToUpper(instrumentationKey) + `"}]}`, verdict: delivery.Refused,
-			want: `refused a request (400 Bad Request: {"itemsReceived":1,"itemsAccepted":0,"errors":[{"index":0,"statusCode":400,"message":"Invalid instrumentation key ***"}]})`},
+		{
+			status: 400, body: `{"itemsReceived":1,"itemsAccepted":0,"errors":[{"index":0,"statusCode":400,"message":"Invalid instrumentation key ` + strings.ToUpper(instrumentationKey) + `"}]}`, verdict: delivery.Refused,
+			want: `refused a request (400 Bad Request: {"itemsReceived":1,"itemsAccepted":0,"errors":[{"index":0,"statusCode":400,"message":"Invalid instrumentation key ***"}]})`,
+		},
 		{status: 401, want: "wants tokens of Entra ID: set entra: true (401 Unauthorized)", verdict: delivery.Retry},
 		{status: 402, header: after, body: "Monthly quota exceeded", want: "takes no more for now: its quota or daily cap is used up (402 Payment Required: Monthly quota exceeded)", verdict: delivery.Retry, after: 7 * time.Second, throttled: true},
 		{status: 403, body: "no", want: "does not let this identity send: give it the role Monitoring Metrics Publisher on the Application Insights resource (403 Forbidden: no)", verdict: delivery.Retry},

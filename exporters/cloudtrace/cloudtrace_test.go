@@ -196,21 +196,35 @@ func TestRefusals(t *testing.T) {
 		want    string
 		verdict delivery.Verdict
 	}{
-		{name: "API is off", answer: detailed(codes.PermissionDenied, "Telemetry API has not been used", disabled), verdict: delivery.Retry,
-			want: "takes no traces yet: switch the API on (gcloud services enable telemetry.googleapis.com cloudtrace.googleapis.com), in project 123"},
-		{name: "no role", answer: status.Error(codes.PermissionDenied, "Permission 'telemetry.traces.write' denied"), verdict: delivery.Retry,
-			want: "does not let these credentials send: grant them roles/telemetry.tracesWriter in the project (Permission 'telemetry.traces.write' denied)"},
-		{name: "quota project", answer: detailed(codes.PermissionDenied, "Caller does not have required permission", &errdetails.ErrorInfo{Reason: "USER_PROJECT_DENIED"}), verdict: delivery.Retry,
+		{
+			name: "API is off", answer: detailed(codes.PermissionDenied, "Telemetry API has not been used", disabled), verdict: delivery.Retry,
+			want: "takes no traces yet: switch the API on (gcloud services enable telemetry.googleapis.com cloudtrace.googleapis.com), in project 123",
+		},
+		{
+			name: "no role", answer: status.Error(codes.PermissionDenied, "Permission 'telemetry.traces.write' denied"), verdict: delivery.Retry,
+			want: "does not let these credentials send: grant them roles/telemetry.tracesWriter in the project (Permission 'telemetry.traces.write' denied)",
+		},
+		{
+			name: "quota project", answer: detailed(codes.PermissionDenied, "Caller does not have required permission", &errdetails.ErrorInfo{Reason: "USER_PROJECT_DENIED"}), verdict: delivery.Retry,
 			file: func(m map[string]string) { m["quota_project_id"] = "fluxbase-paid" },
-			want: "does not let these credentials use the quota of fluxbase-paid: grant them roles/serviceusage.serviceUsageConsumer there, or set quota_project (Caller does not have required permission)"},
-		{name: "invalid", answer: status.Error(codes.InvalidArgument, "bad"), verdict: delivery.Refused,
-			want: "rpc error: code = InvalidArgument desc = bad"},
-		{name: "slow clock", set: func(f *fake) { f.skew = 2 * time.Hour }, verdict: delivery.Retry,
-			want: "was sent nothing: there are no credentials: the clock of this machine is 2h0m0s behind Google's: set it right (Invalid JWT: Token must be a short-lived token (60 minutes) and in a reasonable timeframe.)"},
-		{name: "fast clock", set: func(f *fake) { f.skew = -10 * time.Minute }, verdict: delivery.Retry,
-			want: "was sent nothing: there are no credentials: the clock of this machine is 10m0s ahead of Google's: set it right (Invalid JWT: Token must be a short-lived token (60 minutes) and in a reasonable timeframe.)"},
-		{name: "revoked key", file: func(m map[string]string) { m["private_key_id"] = "key-2" }, verdict: delivery.Retry,
-			want: "was sent nothing: there are no credentials: Google gives no token: header {Alg:RS256 Typ:JWT Kid:key-2}"},
+			want: "does not let these credentials use the quota of fluxbase-paid: grant them roles/serviceusage.serviceUsageConsumer there, or set quota_project (Caller does not have required permission)",
+		},
+		{
+			name: "invalid", answer: status.Error(codes.InvalidArgument, "bad"), verdict: delivery.Refused,
+			want: "rpc error: code = InvalidArgument desc = bad",
+		},
+		{
+			name: "slow clock", set: func(f *fake) { f.skew = 2 * time.Hour }, verdict: delivery.Retry,
+			want: "was sent nothing: there are no credentials: the clock of this machine is 2h0m0s behind Google's: set it right (invalid JWT: token must be a short-lived token (60 minutes) and in a reasonable timeframe)",
+		},
+		{
+			name: "fast clock", set: func(f *fake) { f.skew = -10 * time.Minute }, verdict: delivery.Retry,
+			want: "was sent nothing: there are no credentials: the clock of this machine is 10m0s ahead of Google's: set it right (invalid JWT: token must be a short-lived token (60 minutes) and in a reasonable timeframe)",
+		},
+		{
+			name: "revoked key", file: func(m map[string]string) { m["private_key_id"] = "key-2" }, verdict: delivery.Retry,
+			want: "was sent nothing: there are no credentials: Google gives no token: header {Alg:RS256 Typ:JWT Kid:key-2}",
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -165,7 +165,7 @@ func (f *fake) verify(r *http.Request, now time.Time) error {
 	}
 	parts := strings.Split(r.FormValue("assertion"), ".")
 	if len(parts) != 3 {
-		return errors.New("Invalid JWT")
+		return errors.New("invalid JWT")
 	}
 	var decoded [3][]byte
 	for i, p := range parts {
@@ -176,7 +176,7 @@ func (f *fake) verify(r *http.Request, now time.Time) error {
 	}
 	sum := sha256.Sum256([]byte(parts[0] + "." + parts[1]))
 	if err := rsa.VerifyPKCS1v15(&f.key.PublicKey, crypto.SHA256, sum[:], decoded[2]); err != nil {
-		return errors.New("Invalid JWT Signature.")
+		return errors.New("invalid JWT signature")
 	}
 	var header struct{ Alg, Typ, Kid string }
 	var claims struct {
@@ -193,7 +193,7 @@ func (f *fake) verify(r *http.Request, now time.Time) error {
 	case claims.Iss != account || claims.Scope != traceScope || claims.Aud != f.web.URL+"/token":
 		return fmt.Errorf("claims %+v", claims)
 	case exp.Sub(iat) > time.Hour+time.Minute || iat.After(now.Add(5*time.Minute)) || exp.Before(now):
-		return errors.New("Invalid JWT: Token must be a short-lived token (60 minutes) and in a reasonable timeframe.")
+		return errors.New("invalid JWT: token must be a short-lived token (60 minutes) and in a reasonable timeframe")
 	}
 	return nil
 }

@@ -2,6 +2,7 @@ package cloudtrace
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	coltracepb "go.opentelemetry.io/proto/otlp/collector/trace/v1"
@@ -166,11 +167,11 @@ func shed(s *tracepb.Span, n int) {
 		*dropped += uint32(k)
 		n -= k
 	}
-	for i := len(s.Links) - 1; i >= 0; i-- {
-		drop(&s.Links[i].Attributes, &s.Links[i].DroppedAttributesCount)
+	for _, l := range slices.Backward(s.Links) {
+		drop(&l.Attributes, &l.DroppedAttributesCount)
 	}
-	for i := len(s.Events) - 1; i >= 0; i-- {
-		drop(&s.Events[i].Attributes, &s.Events[i].DroppedAttributesCount)
+	for _, e := range slices.Backward(s.Events) {
+		drop(&e.Attributes, &e.DroppedAttributesCount)
 	}
 }
 

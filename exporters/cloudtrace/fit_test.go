@@ -128,8 +128,14 @@ func TestLimits(t *testing.T) {
 			return []any{len(rs.ScopeSpans[0].SchemaUrl), 8192}
 		}},
 		{"all together", tracetest.SpanStub{Attributes: many(1000), Events: []sdktrace.Event{
-			{Attributes: many(1000)}, {Attributes: many(1000)}, {Attributes: many(1000)}, {Attributes: many(1000)},
-			{Attributes: many(1000)}, {Attributes: many(1000)}, {Attributes: many(1000)}, {Attributes: many(1000)},
+			{Attributes: many(1000)},
+			{Attributes: many(1000)},
+			{Attributes: many(1000)},
+			{Attributes: many(1000)},
+			{Attributes: many(1000)},
+			{Attributes: many(1000)},
+			{Attributes: many(1000)},
+			{Attributes: many(1000)},
 		}}, func(rs *tracepb.ResourceSpans) []any {
 			s := rs.ScopeSpans[0].Spans[0]
 			return []any{
