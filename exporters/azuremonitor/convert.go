@@ -3,6 +3,7 @@ package azuremonitor
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net"
 	"strings"
 	"time"
@@ -106,9 +107,7 @@ func (c *converter) value(keys ...attribute.Key) string {
 // envelope is one of a type; name is that of the type without its Data.
 func (c *converter) envelope(name string, at time.Time, parent trace.SpanID, base any) *envelope {
 	tags := make(map[string]string, len(c.tags)+3)
-	for k, v := range c.tags {
-		tags[k] = v
-	}
+	maps.Copy(tags, c.tags)
 	if parent.IsValid() {
 		tags["ai.operation.parentId"] = parent.String()
 	}
@@ -284,7 +283,10 @@ func linksOf(links []sdktrace.Link) string {
 	for _, l := range links[:min(len(links), maxPropText/perLink)] {
 		all = append(all, link{l.SpanContext.TraceID().String(), l.SpanContext.SpanID().String()})
 	}
-	b, _ := json.Marshal(all) // strings only
+	b, err := json.Marshal(all)
+	if err != nil { // of strings: it cannot be
+		return ""
+	}
 	return string(b)
 }
 

@@ -122,8 +122,9 @@ func encode(e *envelope, p *properties, long ...*string) []byte {
 	encoder.SetEscapeHTML(false) // it would triple the size of some
 	for {
 		out.Reset()
-		// Strings, numbers that are finite, and maps of strings: it cannot fail.
-		_ = encoder.Encode(e)
+		if err := encoder.Encode(e); err != nil {
+			return nil // of strings, and numbers that are finite: it cannot be
+		}
 		b := bytes.TrimSuffix(out.Bytes(), []byte("\n"))
 		excess := len(b) - maxItem
 		switch {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -96,9 +97,7 @@ func (f *fake) track(w http.ResponseWriter, r *http.Request) {
 	}
 	if f.answer != nil {
 		if status, header, text := f.answer(f.calls-1, items); status != 0 {
-			for k, v := range header {
-				w.Header()[k] = v
-			}
+			maps.Copy(w.Header(), header)
 			w.WriteHeader(status)
 			_, _ = io.WriteString(w, text)
 			return
@@ -204,7 +203,7 @@ func newEntra(t testing.TB) *entra {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /tenant-1/v2.0/.well-known/openid-configuration", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
-		_ = json.NewEncoder(w).Encode(map[string]string{
+		writeJSON(w, map[string]string{
 			"token_endpoint": e.URL + "/tenant-1/oauth2/v2.0/token", "authorization_endpoint": e.URL + "/tenant-1/oauth2/v2.0/authorize", "issuer": e.URL + "/tenant-1/v2.0",
 		})
 	})
@@ -240,7 +239,7 @@ func (e *entra) exchange(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Date", time.Now().Add(e.skew).UTC().Format(http.TimeFormat))
 	bad := func(code, text string) {
 		w.WriteHeader(http.StatusUnauthorized)
-		_ = json.NewEncoder(w).Encode(map[string]string{"error": code, "error_description": text + "\r\nTrace ID: 1\r\nCorrelation ID: 2"})
+		writeJSON(w, map[string]string{"error": code, "error_description": text + "\r\nTrace ID: 1\r\nCorrelation ID: 2"})
 	}
 	assertion := r.FormValue("client_assertion")
 	switch {
@@ -251,7 +250,7 @@ func (e *entra) exchange(w http.ResponseWriter, r *http.Request) {
 	case assertion != "" && e.skew != 0:
 		bad("invalid_client", "AADSTS700024: Client assertion is not within its valid time range.")
 	case assertion == "federated-assertion" && r.FormValue("client_assertion_type") == "urn:ietf:params:oauth:client-assertion-type:jwt-bearer", r.FormValue("client_secret") == clientSecret:
-		_ = json.NewEncoder(w).Encode(map[string]any{"access_token": issue(e.life, e.URL), "expires_in": int(e.life.Seconds()), "token_type": "Bearer"})
+		writeJSON(w, map[string]any{"access_token": issue(e.life, e.URL), "expires_in": int(e.life.Seconds()), "token_type": "Bearer"})
 	default:
 		bad("invalid_client", "AADSTS7000215: Invalid client secret provided.")
 	}
@@ -291,7 +290,13 @@ func serveIdentity(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	w.Header().Set("Content-Type", "application/json")
-	_ = json.NewEncoder(w).Encode(map[string]any{
+	writeJSON(w, map[string]any{
 		"access_token": issue(time.Hour, id), "expires_on": fmt.Sprint(time.Now().Add(time.Hour).Unix()), "resource": "https://monitor.azure.com", "token_type": "Bearer",
 	})
+}
+
+func writeJSON(w io.Writer, v any) {
+	if err := json.NewEncoder(w).Encode(v); err != nil {
+		return // who asked has gone
+	}
 }

@@ -12,6 +12,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -153,7 +154,7 @@ func (f *fake) exchange(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "application/json")
 	if err := f.verify(r, now); err != nil {
 		w.WriteHeader(http.StatusBadRequest)
-		_ = json.NewEncoder(w).Encode(map[string]string{"error": "invalid_grant", "error_description": err.Error()})
+		writeJSON(w, map[string]string{"error": "invalid_grant", "error_description": err.Error()})
 		return
 	}
 	_, _ = fmt.Fprint(w, f.issue())
@@ -291,4 +292,10 @@ func (f *fake) received() (names, projects, quotas []string) {
 	}
 	slices.Sort(names)
 	return names, projects, f.quotas
+}
+
+func writeJSON(w io.Writer, v any) {
+	if err := json.NewEncoder(w).Encode(v); err != nil {
+		return // who asked has gone
+	}
 }
