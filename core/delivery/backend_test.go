@@ -46,14 +46,19 @@ type backend struct {
 func (*backend) Compression() delivery.Compression { return delivery.None }
 
 func (b *backend) ExportRequest(ctx context.Context, r delivery.Request) (delivery.Response, error) {
-	spans, err := otlp.Decode(r.Body)
+	spans, err := decoded(r)
 	if err != nil {
 		return delivery.Response{}, err
 	}
-	if len(spans) != r.Spans {
-		return delivery.Response{}, fmt.Errorf("%d spans in a request of %d", len(spans), r.Spans)
-	}
 	return b.take(ctx, r.Body, spans)
+}
+
+func decoded(r delivery.Request) ([]sdktrace.ReadOnlySpan, error) {
+	spans, err := otlp.Decode(r.Body)
+	if err == nil && len(spans) != r.Spans {
+		err = fmt.Errorf("%d spans in a request of %d", len(spans), r.Spans)
+	}
+	return spans, err
 }
 
 func (b *backend) take(ctx context.Context, body []byte, spans []sdktrace.ReadOnlySpan) (resp delivery.Response, err error) {

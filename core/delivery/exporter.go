@@ -69,8 +69,20 @@ type ExportError struct {
 	// Throttled tells, with Retry, that the backend is busy. The batch is not to
 	// blame for it.
 	Throttled bool
+	// Partial, if not nil, is about a batch that the backend took in part.
+	Partial *Partial
 	// Err is what happened, told so that a person knows what to do. Not nil.
 	Err error
+}
+
+// Partial tells the spans of a batch apart. Those that are neither left nor
+// rejected were taken.
+type Partial struct {
+	// Left are to be sent again, if the verdict is Retry, and lost otherwise. The
+	// slice is the line's from then on.
+	Left []sdktrace.ReadOnlySpan
+	// Rejected counts spans that the backend refused for good.
+	Rejected int
 }
 
 func (f *ExportError) Error() string { return f.Err.Error() }

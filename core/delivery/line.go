@@ -345,13 +345,21 @@ func (l *Line) take() *batch {
 
 // kept takes a batch back that failed for now.
 func (l *Line) kept(b *batch, f *ExportError) {
+	due := l.delayed(b, f)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	b.failures++
+	b.due = due
+	l.queue.again(b)
+	l.changed.Broadcast()
+}
+
+// delayed notes that a batch failed for now, and returns when to try again.
+func (l *Line) delayed(b *batch, f *ExportError) time.Time {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	now := time.Now()
 	l.breaker.failed(now, b.probe, f.After)
-	b.failures++
-	b.due = now.Add(max(f.After, l.config.Send.Backoff.delay(b.failures)))
-	l.queue.again(b)
 	l.counts.retried.Add(1)
 	for _, w := range l.waiters {
 		if b.seq <= w.seq {
@@ -361,7 +369,7 @@ func (l *Line) kept(b *batch, f *ExportError) {
 			}
 		}
 	}
-	l.changed.Broadcast()
+	return now.Add(max(f.After, l.config.Send.Backoff.delay(b.failures+1)))
 }
 
 // unanswered notes that the backend may not be there.

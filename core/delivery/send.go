@@ -61,6 +61,10 @@ func (l *Line) settle(b *batch, resp Response, err error) {
 		return
 	}
 	f := classify(err)
+	if f.Partial != nil && len(f.Partial.Left) <= b.count {
+		l.partly(b, f)
+		return
+	}
 	if f.Verdict != Retry {
 		l.answered()
 	}
@@ -107,6 +111,45 @@ func (l *Line) accept(b *batch, resp Response) {
 		l.report.warn("backend warns about a batch that it accepted", "message", resp.Message)
 	}
 	l.done(b, rejected, err)
+}
+
+// partly goes on with what is left of a batch.
+func (l *Line) partly(b *batch, f *ExportError) {
+	left := f.Partial.Left
+	rejected := min(max(f.Partial.Rejected, 0), b.count-len(left))
+	l.counts.sent.Add(uint64(b.count - len(left) - rejected))
+	l.counts.rejected.Add(uint64(rejected))
+	if len(left) < b.count {
+		l.accepted.Add(1)
+	}
+	if rejected > 0 {
+		l.report.warn("backend rejected spans of a batch that it accepted", "spans_rejected", rejected, "of", b.count, "message", f.Err.Error())
+	}
+	lost := rejected
+	lose := func(why cause) {
+		l.count(len(left), why)
+		lost, left = lost+len(left), nil
+	}
+	switch {
+	case len(left) == 0:
+	case f.Verdict != Retry:
+		lose(refused)
+	case l.strike(b, f):
+		lose(poisoned)
+	case l.config.Send.MaxElapsed > 0 && time.Since(b.began) >= time.Duration(l.config.Send.MaxElapsed):
+		lose(expired)
+	}
+	if len(left) == 0 {
+		l.answered()
+		l.report.accepted()
+		l.done(b, lost, f.Err)
+		return
+	}
+	l.report.failed(f.Err, true)
+	rest := l.part(left, otlp.AppendRequest(nil, left))
+	rest.extent, rest.failures, rest.strikes, rest.accepted = b.extent, b.failures+1, b.strikes, b.accepted
+	rest.due = l.delayed(b, f)
+	l.replace(b, []*batch{rest}, lost, f.Err)
 }
 
 // lose drops a batch for good.

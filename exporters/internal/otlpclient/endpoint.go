@@ -135,3 +135,13 @@ func isLoopback(host string) bool {
 	host = strings.ToLower(strings.TrimSuffix(host, "."))
 	return host == "localhost" || strings.HasSuffix(host, ".localhost")
 }
+
+// Exposed reports whether what is sent travels in plain text over a network,
+// where a token must not.
+func (c *Client) Exposed() bool {
+	if c.TLS != nil || strings.HasPrefix(c.Address, "unix:") {
+		return false
+	}
+	host, _, err := net.SplitHostPort(c.Address)
+	return err != nil || !isLoopback(host)
+}

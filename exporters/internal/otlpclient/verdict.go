@@ -86,11 +86,10 @@ func HTTPError(resp *http.Response, message string, now time.Time) *delivery.Exp
 	if message != "" {
 		err = fmt.Errorf("%s: %s", resp.Status, message)
 	}
-	f := &delivery.ExportError{Verdict: delivery.Refused, Err: err}
+	f := &delivery.ExportError{Verdict: delivery.Refused, After: retryAfter(resp.Header.Get("Retry-After"), now), Err: err}
 	switch code := resp.StatusCode; {
 	case code == http.StatusTooManyRequests, code == http.StatusServiceUnavailable:
 		f.Verdict, f.Throttled = delivery.Retry, code == http.StatusTooManyRequests
-		f.After = retryAfter(resp.Header.Get("Retry-After"), now)
 	case code == http.StatusBadGateway, code == http.StatusGatewayTimeout:
 		f.Verdict = delivery.Retry
 	case code == http.StatusRequestEntityTooLarge, code == http.StatusBadRequest && isAboutSize(message):

@@ -24,6 +24,8 @@ const (
 	contentType = "application/x-protobuf"
 	// maxAnswer is how much of an answer is read. One that says something fits.
 	maxAnswer = 64 << 10
+	// maxOtherAnswer is for answers that speak of each span.
+	maxOtherAnswer = 4 << 20
 	// maxMessage is how much of what it says is shown.
 	maxMessage = 1 << 10
 )
@@ -35,6 +37,7 @@ type httpTransport struct {
 	client http.Client
 	base   *http.Transport
 
+	accepted  func(*http.Response, []byte) (delivery.Response, error) // nil: it is OTLP
 	authorize func(*http.Request, []byte) error
 	judge     func(*http.Response, string, *delivery.ExportError)
 }
@@ -44,6 +47,7 @@ func newHTTPTransport(c *otlpclient.Client, o Options) *httpTransport {
 		url:    c.URL(),
 		header: make(http.Header),
 
+		accepted:  o.Accepted,
 		authorize: o.Authorize,
 		judge:     o.Judge,
 
@@ -77,7 +81,7 @@ func newHTTPTransport(c *otlpclient.Client, o Options) *httpTransport {
 		}
 		t.header.Set(key, value)
 	}
-	t.header.Set("Content-Type", contentType)
+	t.header.Set("Content-Type", cmp.Or(o.ContentType, contentType))
 	t.header.Del("Content-Encoding")
 	if c.Compression != delivery.None {
 		t.header.Set("Content-Encoding", string(c.Compression))
@@ -105,7 +109,11 @@ func (t *httpTransport) send(ctx context.Context, body []byte) (delivery.Respons
 	}
 	defer resp.Body.Close()
 	// What is read of an answer does not change whether it accepts.
-	answer, _ := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
+	limit := int64(maxAnswer)
+	if t.accepted != nil && resp.StatusCode/100 == 2 {
+		limit = maxOtherAnswer
+	}
+	answer, _ := io.ReadAll(io.LimitReader(resp.Body, limit))
 	kind, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type"))
 	switch {
 	case resp.StatusCode/100 != 2:
@@ -117,6 +125,8 @@ func (t *httpTransport) send(ctx context.Context, body []byte) (delivery.Respons
 		return delivery.Response{}, f
 	case kind == "text/html":
 		return delivery.Response{}, &delivery.ExportError{Verdict: delivery.Refused, Err: &otlpclient.WebPageError{Status: resp.Status}}
+	case t.accepted != nil:
+		return t.accepted(resp, answer)
 	case kind == contentType:
 		return readResponse(answer, req.Header), nil
 	default:

@@ -37,6 +37,11 @@ type Options struct {
 	// Judge, for HTTP, corrects what a refusal means, where the backend has its
 	// own ways to say it. message is what it says.
 	Judge func(resp *http.Response, message string, f *delivery.ExportError)
+	// ContentType and Accepted are for what is no OTLP, over HTTP: of requests, and
+	// what reads an answer that accepts one, of up to 4 MiB. If Accepted is nil, it
+	// is OTLP.
+	ContentType string
+	Accepted    func(resp *http.Response, answer []byte) (delivery.Response, error)
 	// Dial, for gRPC, is added to what connections are made with.
 	Dial []grpc.DialOption
 	// Close is called when the exporter has shut down.

@@ -42,6 +42,9 @@ type Script struct {
 	GRPC    func(n int64, ctx context.Context, spans int) (*coltracepb.ExportTraceServiceResponse, error)
 	// Answer is told how many spans were taken, and returns what to say.
 	Answer func(spans int) *coltracepb.ExportTraceServiceResponse
+	// Decode, for HTTP, is for what is no OTLP: it returns the names of the spans in
+	// a request, which is then accepted.
+	Decode func(body []byte) (names []string, err error)
 	// MaxBytes is the size of requests that are not refused for it.
 	MaxBytes int
 	// Late starts the receiver when the first attempt has failed.
@@ -67,6 +70,17 @@ func (r *Scripted) take(msg *coltracepb.ExportTraceServiceRequest) *coltracepb.E
 		return r.Answer(n)
 	}
 	return &coltracepb.ExportTraceServiceResponse{}
+}
+
+func (r *Scripted) note(names ...string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.got == nil {
+		r.got = make(map[string]int)
+	}
+	for _, name := range names {
+		r.got[name]++
+	}
 }
 
 // Received counts the spans that came, each once.
@@ -136,6 +150,15 @@ func (r *Scripted) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	}
 	if r.MaxBytes > 0 && len(body) > r.MaxBytes {
 		http.Error(w, "no", http.StatusRequestEntityTooLarge)
+		return
+	}
+	if r.Decode != nil {
+		names, err := r.Decode(unpacked(req.Header.Get("Content-Encoding"), body))
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusBadRequest)
+			return
+		}
+		r.note(names...)
 		return
 	}
 	var msg coltracepb.ExportTraceServiceRequest

@@ -1,0 +1,228 @@
+package azuremonitor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"os"
+	"regexp"
+	"strings"
+	"time"
+
+	"github.com/riffletrace/riffle/core"
+	"github.com/riffletrace/riffle/core/delivery"
+	"github.com/riffletrace/riffle/exporters/internal/otlpclient"
+	"github.com/riffletrace/riffle/exporters/internal/otlpsend"
+	"github.com/riffletrace/riffle/exporters/internal/token"
+)
+
+// TLS says whom to trust, and who one is.
+type TLS = otlpclient.TLS
+
+// Config is what users set. OTEL_EXPORTER_OTLP_* are about other backends.
+type Config struct {
+	_                struct{}             `doc:"sends to Azure Monitor: Application Insights, or the OTLP endpoint of a data collection rule"`
+	ConnectionString core.Secret          `yaml:"connection_string" doc:"of Application Insights; default APPLICATIONINSIGHTS_CONNECTION_STRING, unless there is an endpoint"`
+	Endpoint         string               `yaml:"endpoint" doc:"URL of the traces stream of a data collection rule, whole, for OTLP with tokens of Entra ID"`
+	Entra            bool                 `yaml:"entra" doc:"send tokens of Entra ID with a connection string too, for Application Insights without local authentication"`
+	ClientID         string               `yaml:"client_id" doc:"of a user-assigned managed identity; default AZURE_CLIENT_ID"`
+	Compression      delivery.Compression `yaml:"compression" doc:"none or gzip"`
+	Timeout          core.Duration        `yaml:"timeout" doc:"longest time for one attempt"`
+	TLS              TLS                  `yaml:"tls" doc:"certificates"`
+}
+
+var defaults = Config{Compression: delivery.Gzip, Timeout: core.Duration(10 * time.Second)}
+
+// Factory makes the exporter; it is registered as "azuremonitor".
+var Factory = core.NewFactory("azuremonitor", defaults, New)
+
+func init() { core.Exporters.MustAdd(Factory) }
+
+// Validate checks everything short of connecting. It reads the files of TLS.
+func (c *Config) Validate() error {
+	_, err := c.target()
+	return err
+}
+
+// target is where to send, and how.
+type target struct {
+	client *otlpclient.Client
+	key    string // of Application Insights; "" for OTLP
+	tokens *token.Source
+	close  func()
+}
+
+const connectionVariable = "APPLICATIONINSIGHTS_CONNECTION_STRING"
+
+func (c *Config) target() (*target, error) {
+	fail := func(path, format string, args ...any) (*target, error) {
+		return nil, &core.FieldError{Path: path, Err: fmt.Errorf(format, args...)}
+	}
+	t := &target{}
+	connection, endpoint, said := string(c.ConnectionString), c.Endpoint, "endpoint"
+	if connection == "" && endpoint == "" {
+		connection = os.Getenv(connectionVariable)
+	}
+	switch {
+	case connection == "" && endpoint == "":
+		return fail("connection_string", "missing: set it, or %s, or endpoint for OTLP", connectionVariable)
+	case connection != "" && endpoint != "":
+		return fail("endpoint", "there is a connection_string too: write one of them")
+	case endpoint != "":
+		if err := checkStream(endpoint); err != nil {
+			return fail("endpoint", "%w", err)
+		}
+	default:
+		said = "connection_string"
+		s, err := parseConnection(connection)
+		if err != nil {
+			return fail("connection_string", "%w", err)
+		}
+		t.key, endpoint = s.key, s.endpoint
+	}
+	if c.Compression == delivery.Zstd {
+		return fail("compression", `"zstd" is not one of none, gzip`)
+	}
+	client, err := otlpclient.Config{
+		Protocol:    otlpclient.HTTP,
+		Endpoint:    endpoint,
+		Compression: c.Compression,
+		Timeout:     c.Timeout,
+		TLS:         c.TLS,
+		NoEnv:       true,
+	}.Resolve()
+	if field := (*core.FieldError)(nil); t.key != "" && errors.As(err, &field) && field.Path == "endpoint" {
+		return fail(said, "its IngestionEndpoint: %w", field.Err)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if client.Exposed() {
+		return fail(said, "it would be sent to in plain text: write https://")
+	}
+	if t.key != "" {
+		client.Path = strings.TrimSuffix(client.Path, "/v1/traces") + trackPath
+	}
+	t.client = client
+	return t, nil
+}
+
+// stream is the path of a stream of a data collection rule.
+var stream = regexp.MustCompile(`(?i)^/datacollectionrules/[^/]+/streams/([^/]+)/otlp/v1/([a-z]+)$`)
+
+// checkStream says what is wrong about a URL that was pasted.
+func checkStream(s string) error {
+	const want = "want that of a traces stream, such as https://my-dce.westeurope-1.ingest.monitor.azure.com/datacollectionRules/dcr-0123/streams/Microsoft-OTLP-Traces/otlp/v1/traces"
+	u, err := url.Parse(s)
+	switch {
+	case err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "":
+		return errors.New("it is no URL: " + want) // not shown: there may be a password in it
+	case u.RawQuery != "" || u.User != nil:
+		return errors.New("there is more to it than the URL of a stream: " + want)
+	}
+	m := stream.FindStringSubmatch(u.Path)
+	switch {
+	case m == nil:
+		return fmt.Errorf("%q is the path of no stream: %s", u.Path, want)
+	case !strings.EqualFold(m[2], "traces"):
+		return fmt.Errorf("it is the stream for %s: %s", m[2], want)
+	default:
+		return nil
+	}
+}
+
+// New builds the exporter. It connects, and asks for a token, when there is
+// something to send.
+func New(_ context.Context, s core.Settings, c Config) (core.Exporter, error) {
+	t, err := c.target()
+	if err != nil {
+		return nil, err
+	}
+	if t.key == "" || c.Entra {
+		if err := t.identify(c.ClientID); err != nil {
+			return nil, err
+		}
+	}
+	if t.key != "" {
+		return newTracker(t, s.Logger), nil
+	}
+	return otlpsend.New(t.client, otlpsend.Options{Authorize: t.authorize, Judge: t.judge, Close: t.close}), nil
+}
+
+// authorize adds a token, if the backend wants one.
+func (t *target) authorize(r *http.Request, _ []byte) error {
+	if t.tokens == nil {
+		return nil
+	}
+	value, err := t.tokens.Token(r.Context())
+	if err != nil {
+		return t.told("was sent nothing: there are no credentials: %w", err)
+	}
+	r.Header.Set("Authorization", "Bearer "+value)
+	return nil
+}
+
+// judge says what Azure means by a refusal, where that is not what OTLP says.
+// What a person can put right costs no spans.
+func (t *target) judge(resp *http.Response, message string, f *delivery.ExportError) {
+	message = t.public(message)
+	about := resp.Status
+	if message != "" {
+		about += ": " + message
+	}
+	switch resp.StatusCode {
+	case http.StatusUnauthorized:
+		f.Verdict = delivery.Retry
+		if t.tokens == nil {
+			f.Err = t.told("wants tokens of Entra ID: set entra: true (%s)", about)
+			return
+		}
+		if bearer, ok := strings.CutPrefix(resp.Request.Header.Get("Authorization"), "Bearer "); ok {
+			t.tokens.Refused(bearer)
+		}
+		f.Err = t.told("refused the token (%s)", about)
+	case http.StatusForbidden:
+		f.Verdict = delivery.Retry
+		of := "data collection rule"
+		if t.key != "" {
+			of = "Application Insights resource"
+		}
+		f.Err = t.told("does not let this identity send: give it the role Monitoring Metrics Publisher on the %s (%s)", of, about)
+	case http.StatusPaymentRequired, statusDailyQuota:
+		f.Verdict, f.Throttled = delivery.Retry, true
+		f.Err = t.told("takes no more for now: its quota or daily cap is used up (%s)", about)
+	case http.StatusNotFound:
+		if t.key == "" {
+			f.Err = t.told("knows no such stream: check the endpoint, and that the data collection rule is of its region (%s)", about)
+		} else {
+			f.Err = t.told("is no ingestion endpoint of Application Insights: check connection_string (%s)", about)
+		}
+	case http.StatusRequestTimeout, http.StatusInternalServerError:
+		f.Verdict = delivery.Retry
+		f.Err = errors.New(about)
+	default:
+		if message != "" && f.Verdict == delivery.Refused && resp.StatusCode/100 == 4 {
+			f.Err = t.told("refused a request (%s)", about)
+		}
+	}
+}
+
+// statusDailyQuota is Application Insights' own: too many requests over an
+// extended time.
+const statusDailyQuota = 439
+
+// told is an error that is told already.
+func (t *target) told(format string, args ...any) error {
+	err := fmt.Errorf(t.client.Address+" "+format, args...)
+	return &otlpclient.Error{Message: err.Error(), Cause: err}
+}
+
+// public is what a server says, without the key that it may repeat.
+func (t *target) public(message string) string {
+	if t.key == "" {
+		return message
+	}
+	return regexp.MustCompile(`(?i)`+regexp.QuoteMeta(t.key)).ReplaceAllString(message, "***")
+}

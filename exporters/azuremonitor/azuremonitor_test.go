@@ -1,0 +1,302 @@
+package azuremonitor_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/riffletrace/riffle/core"
+	"github.com/riffletrace/riffle/core/delivery"
+	"github.com/riffletrace/riffle/exporters/azuremonitor"
+	"github.com/riffletrace/riffle/exporters/exportertest"
+	"github.com/riffletrace/riffle/exporters/internal/otlpclient"
+	"github.com/riffletrace/riffle/exporters/internal/otlptest"
+)
+
+// with is a configuration with a connection string.
+func with(connection string) azuremonitor.Config {
+	return azuremonitor.Config{ConnectionString: core.Secret(connection), Compression: delivery.Gzip, Timeout: core.Duration(5 * time.Second)}
+}
+
+func build(t testing.TB, c azuremonitor.Config) core.Exporter {
+	t.Helper()
+	e, err := core.Exporters.Build(t.Context(), core.Settings{Logger: slog.New(slog.DiscardHandler)}, core.Use(azuremonitor.Factory, "", c))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := e.Shutdown(context.WithoutCancel(t.Context())); err != nil {
+			t.Errorf("shutdown: %v", err)
+		}
+	})
+	return e
+}
+
+func export(t testing.TB, e core.Exporter, names ...string) error {
+	t.Helper()
+	return e.ExportSpans(t.Context(), otlptest.SpansAt(time.Now(), names...))
+}
+
+var secrets = []string{"s3cret", instrumentationKey, strings.ToUpper(instrumentationKey)}
+
+func wantError(t *testing.T, err error, verdict delivery.Verdict, text string) {
+	t.Helper()
+	f := (*delivery.ExportError)(nil)
+	if !errors.As(err, &f) || f.Verdict != verdict {
+		t.Errorf("verdict of %#v is not %v", err, verdict)
+	}
+	if err == nil || err.Error() != text {
+		t.Errorf("got  %v\nwant %s", err, text)
+	}
+	noSecret(t, fmt.Sprint(err))
+}
+
+func noSecret(t *testing.T, text string) {
+	t.Helper()
+	for _, s := range secrets {
+		if strings.Contains(text, s) {
+			t.Errorf("%q is in %s", s, text)
+		}
+	}
+}
+
+func TestConfigErrors(t *testing.T) {
+	const want = "want that of a traces stream, such as https://my-dce.westeurope-1.ingest.monitor.azure.com/datacollectionRules/dcr-0123/streams/Microsoft-OTLP-Traces/otlp/v1/traces"
+	tests := []struct {
+		name   string
+		config azuremonitor.Config
+		want   string
+	}{
+		{"nothing", azuremonitor.Config{}, "connection_string: missing: set it, or APPLICATIONINSIGHTS_CONNECTION_STRING, or endpoint for OTLP"},
+		{"both", azuremonitor.Config{ConnectionString: "InstrumentationKey=s3cret", Endpoint: "https://x"}, "endpoint: there is a connection_string too: write one of them"},
+		{"no pairs", with("s3cret"), "connection_string: part 1 of it is not of the form Key=Value: want InstrumentationKey=...;IngestionEndpoint=https://... and so on"},
+		{"no key", with("IngestionEndpoint=https://s3cret"), "connection_string: it has no InstrumentationKey: copy the whole connection string"},
+		{"bad key", with("InstrumentationKey=s3cret s3cret"), "connection_string: its InstrumentationKey is none"},
+		{"twice", with("InstrumentationKey=s3cret;instrumentationkey=s3cret"), "connection_string: part 2 of it is there before: is it two connection strings?"},
+		{"long", with(strings.Repeat("s3cret", 1000)), "connection_string: it is of 6000 characters, none is of more than 4096"},
+		{"authorization", with("InstrumentationKey=s3cret;Authorization=aad"), "connection_string: its Authorization is not ikey, which is the only one there is"},
+		{"no URL", with("InstrumentationKey=s3cret;IngestionEndpoint=example.com"), "connection_string: its IngestionEndpoint is no URL"},
+		{"bad URL", with("InstrumentationKey=s3cret;IngestionEndpoint=https://user:s3cret@example.com"), "connection_string: its IngestionEndpoint: user and password do not belong here: put them into headers"},
+		{"plain text", with("InstrumentationKey=s3cret;IngestionEndpoint=http://example.com"), "connection_string: it would be sent to in plain text: write https://"},
+		{"zstd", azuremonitor.Config{ConnectionString: "InstrumentationKey=s3cret", Compression: delivery.Zstd}, `compression: "zstd" is not one of none, gzip`},
+		{"endpoint of no URL", azuremonitor.Config{Endpoint: "user:s3cret"}, "endpoint: it is no URL: " + want},
+		{"endpoint with a query", azuremonitor.Config{Endpoint: "https://x.ingest.monitor.azure.com" + streamPath + "?sig=s3cret"}, "endpoint: there is more to it than the URL of a stream: " + want},
+		{"endpoint of no stream", azuremonitor.Config{Endpoint: "https://x.ingest.monitor.azure.com/v1/traces"}, `endpoint: "/v1/traces" is the path of no stream: ` + want},
+		{"endpoint for logs", azuremonitor.Config{Endpoint: "https://x.ingest.monitor.azure.com/datacollectionRules/dcr-1/streams/Microsoft-OTLP-Logs/otlp/v1/logs"}, "endpoint: it is the stream for logs: " + want},
+		{"endpoint in plain text", azuremonitor.Config{Endpoint: "http://x.ingest.monitor.azure.com" + streamPath}, "endpoint: it would be sent to in plain text: write https://"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			err := tt.config.Validate()
+			if err == nil || err.Error() != tt.want {
+				t.Errorf("got  %v\nwant %s", err, tt.want)
+			}
+			noSecret(t, fmt.Sprint(err))
+			if _, err := azuremonitor.New(t.Context(), core.Settings{}, tt.config); err == nil {
+				t.Error("New takes it")
+			}
+		})
+	}
+}
+
+func TestEndpoints(t *testing.T) {
+	t.Setenv("APPLICATIONINSIGHTS_CONNECTION_STRING", "InstrumentationKey=env;IngestionEndpoint=https://env.in.applicationinsights.azure.com/")
+	tests := []struct {
+		config azuremonitor.Config
+		want   string
+	}{
+		{with(""), "https://env.in.applicationinsights.azure.com:443/v2.1/track"},
+		{with("InstrumentationKey=key"), "https://dc.services.visualstudio.com:443/v2.1/track"},
+		{with(" instrumentationkey = key ; INGESTIONENDPOINT = https://westeurope-5.in.applicationinsights.azure.com/ ; "), "https://westeurope-5.in.applicationinsights.azure.com:443/v2.1/track"},
+		{with("InstrumentationKey=key;EndpointSuffix=applicationinsights.azure.cn"), "https://dc.applicationinsights.azure.cn:443/v2.1/track"},
+		{with("InstrumentationKey=key;EndpointSuffix=applicationinsights.azure.us;Location=usgovvirginia"), "https://usgovvirginia.dc.applicationinsights.azure.us:443/v2.1/track"},
+		{with("InstrumentationKey=key;IngestionEndpoint=https://proxy.example.com/insights/"), "https://proxy.example.com:443/insights/v2.1/track"},
+		{azuremonitor.Config{Endpoint: "https://x.ingest.monitor.azure.com" + streamPath}, "https://x.ingest.monitor.azure.com:443" + streamPath},
+	}
+	for _, tt := range tests {
+		if got := build(t, tt.config).(core.Endpointer).Endpoint(); got != tt.want {
+			t.Errorf("got  %s\nwant %s", got, tt.want)
+		}
+	}
+}
+
+func FuzzConnection(f *testing.F) {
+	f.Add("InstrumentationKey=00000000-0000-0000-0000-000000000000;IngestionEndpoint=https://x.in.applicationinsights.azure.com/;LiveEndpoint=https://x")
+	f.Add("InstrumentationKey=key;EndpointSuffix=example.com;Location=x;Authorization=ikey;;")
+	f.Fuzz(func(_ *testing.T, s string) {
+		if _, err := azuremonitor.ParseConnection(s); err != nil {
+			return
+		}
+		c := with(s)
+		_ = c.Validate()
+	})
+}
+
+// Delivery's receivers that misbehave, over both ways.
+func TestMisbehavingReceiver(t *testing.T) {
+	for _, way := range []string{"track", "OTLP"} {
+		for _, m := range otlptest.Misbehaviours() {
+			if m.Protocol == otlpclient.GRPC {
+				continue
+			}
+			switch m.Name {
+			case "401", "403", "408", "500": // what a person, or time, can put right
+				m.Lost = 0
+			case "307":
+				if way == "track" {
+					m.Lost = 0 // it is followed, to where nobody is
+				}
+			}
+			c := azuremonitor.Config{Compression: delivery.None, Timeout: core.Duration(500 * time.Millisecond)}
+			if way == "track" {
+				if m.Script.Answer != nil {
+					continue // it is OTLP
+				}
+				m.Script.Decode = spanNames
+			}
+			t.Run(way+"/"+m.Name, func(t *testing.T) {
+				t.Parallel()
+				m.Misbehave(t, otlpclient.HTTP, func(t testing.TB, address string) core.Exporter {
+					c := c
+					if way == "track" {
+						c.ConnectionString = core.Secret("InstrumentationKey=key;IngestionEndpoint=http://" + address)
+					} else {
+						c.Endpoint = "http://" + address + streamPath
+					}
+					return build(t, c)
+				})
+			})
+		}
+	}
+}
+
+func TestConformance(t *testing.T) {
+	f := newFake(t)
+	for backend, address := range map[string]string{
+		"works": f.Listener.Addr().String(), "is dead": otlptest.Dead(t), "is silent": otlptest.Silent(t), "hangs up": otlptest.HangsUp(t),
+	} {
+		t.Run("track/backend "+backend, func(t *testing.T) {
+			c := with("InstrumentationKey=key;IngestionEndpoint=http://" + address)
+			exportertest.Run(t, exportertest.Component(core.Use(azuremonitor.Factory, "", c)))
+		})
+		t.Run("OTLP/backend "+backend, func(t *testing.T) {
+			c := azuremonitor.Config{Endpoint: "http://" + address + streamPath, Compression: delivery.Gzip}
+			exportertest.Run(t, exportertest.Component(core.Use(azuremonitor.Factory, "", c)))
+		})
+	}
+	t.Run("silent identity", func(t *testing.T) {
+		t.Setenv("IDENTITY_ENDPOINT", "http://"+otlptest.Silent(t))
+		c := azuremonitor.Config{Endpoint: f.URL + streamPath, ClientID: "client-of-nobody"}
+		exportertest.Run(t, exportertest.Component(core.Use(azuremonitor.Factory, "", c)))
+	})
+}
+
+// Whichever identity there is, its token is sent, and renewed when it ends.
+func TestEntra(t *testing.T) {
+	of := func(e *entra) string { return e.URL }
+	identities := []struct {
+		name string
+		set  func(*testing.T, *entra, *azuremonitor.Config)
+		of   func(*entra) string
+	}{
+		{"client secret", func(t *testing.T, e *entra, _ *azuremonitor.Config) { e.withSecret(t, clientSecret) }, of},
+		{"workload", func(t *testing.T, e *entra, _ *azuremonitor.Config) { e.withWorkload(t) }, of},
+		{"managed", nil, func(*entra) string { return "" }},
+		{"user-assigned", func(_ *testing.T, _ *entra, c *azuremonitor.Config) { c.ClientID = "client-2" }, func(*entra) string { return "client-2" }},
+		{"user of variable", func(t *testing.T, _ *entra, _ *azuremonitor.Config) { t.Setenv("AZURE_CLIENT_ID", "client-3") }, func(*entra) string { return "client-3" }},
+	}
+	for _, tt := range identities {
+		for _, way := range []string{"OTLP", "track"} {
+			t.Run(tt.name+"/"+way, func(t *testing.T) {
+				f, id := newFake(t), newEntra(t)
+				f.who = func(of string) bool { return of == tt.of(id) }
+				c := with("")
+				if way == "OTLP" {
+					c.Endpoint = f.URL + streamPath
+				} else {
+					c.ConnectionString, c.Entra = core.Secret(f.connection()), true
+				}
+				if tt.set != nil {
+					tt.set(t, id, &c)
+				}
+				e := build(t, c)
+				if n := id.issued(); n != 0 {
+					t.Errorf("%d tokens were issued before one was wanted", n)
+				}
+				for range 2 {
+					if err := export(t, e, "a"); err != nil {
+						t.Fatal(err)
+					}
+				}
+				if tt.of(id) != id.URL {
+					return
+				}
+				if n := id.issued(); n != 1 {
+					t.Errorf("%d tokens were issued", n)
+				}
+				id.revoke()
+				err := export(t, e, "b")
+				if text := fmt.Sprint(err); !strings.HasPrefix(text, f.Listener.Addr().String()+" refused the token (401 Unauthorized") {
+					t.Errorf("a token that ended: %v", err)
+				}
+				if err := export(t, e, "b"); err != nil {
+					t.Errorf("after that: %v", err)
+				}
+			})
+		}
+	}
+}
+
+func TestEntraErrors(t *testing.T) {
+	tests := []struct {
+		name string
+		set  func(*testing.T, *entra)
+		want string
+	}{
+		{"wrong secret", func(t *testing.T, e *entra) { e.withSecret(t, "s3cret-wrong") }, "Entra ID gives no token: AADSTS7000215: Invalid client secret provided."},
+		{"slow clock", func(t *testing.T, e *entra) { e.withWorkload(t); e.skew = time.Hour }, "the clock of this machine is 1h0m0s behind Azure's: set it right (AADSTS700024: Client assertion is not within its valid time range.)"},
+		{"fast clock", func(t *testing.T, e *entra) { e.withWorkload(t); e.skew = -time.Hour }, "the clock of this machine is 1h0m0s ahead of Azure's: set it right (AADSTS700024: Client assertion is not within its valid time range.)"},
+		{"nobody there", func(t *testing.T, _ *entra) {
+			t.Setenv("AZURE_CLIENT_ID", "client-4")
+			t.Setenv("IDENTITY_ENDPOINT", "http://"+otlptest.Dead(t))
+		}, "no managed identity answers: give this machine one, or set AZURE_TENANT_ID, AZURE_CLIENT_ID and AZURE_CLIENT_SECRET ("},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			f, id := newFake(t), newEntra(t)
+			tt.set(t, id)
+			err := export(t, build(t, azuremonitor.Config{Endpoint: f.URL + streamPath, Timeout: core.Duration(5 * time.Second)}), "a")
+			want := f.Listener.Addr().String() + " was sent nothing: there are no credentials: " + tt.want
+			if e := (*delivery.ExportError)(nil); !errors.As(err, &e) || e.Verdict != delivery.Retry || !strings.HasPrefix(err.Error(), want) {
+				t.Errorf("got  %v\nwant %s", err, want)
+			}
+			noSecret(t, fmt.Sprint(err))
+		})
+	}
+	t.Run("incomplete", func(t *testing.T) {
+		t.Setenv("AZURE_CLIENT_SECRET", clientSecret)
+		_, err := azuremonitor.New(t.Context(), core.Settings{}, azuremonitor.Config{Endpoint: "https://x.ingest.monitor.azure.com" + streamPath})
+		if want := "the credentials of the environment: missing environment variable AZURE_TENANT_ID"; err == nil || err.Error() != want {
+			t.Errorf("got %v, want %s", err, want)
+		}
+	})
+}
+
+func TestOTLP(t *testing.T) {
+	f := newFake(t)
+	newEntra(t).withSecret(t, clientSecret)
+	if err := export(t, build(t, azuremonitor.Config{Endpoint: f.URL + streamPath}), "a", "b"); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]string{"a", "b"}, f.names); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+	wantError(t, export(t, build(t, azuremonitor.Config{Endpoint: f.URL + strings.Replace(streamPath, "0123", "4567", 1)}), "a"), delivery.Refused,
+		f.Listener.Addr().String()+" knows no such stream: check the endpoint, and that the data collection rule is of its region (404 Not Found: 404 page not found)")
+}

@@ -1,0 +1,7 @@
+package azuremonitor
+
+// For the tests.
+var (
+	Convert         = convert
+	ParseConnection = parseConnection
+)

@@ -1,0 +1,265 @@
+package azuremonitor
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+
+	"github.com/riffletrace/riffle/core"
+	"github.com/riffletrace/riffle/core/delivery"
+	"github.com/riffletrace/riffle/exporters/internal/otlpclient"
+	"github.com/riffletrace/riffle/exporters/internal/otlpsend"
+)
+
+const (
+	trackPath    = "/v2.1/track"
+	maxRedirects = 5
+)
+
+// limits are those of the time of an item.
+var limits = delivery.Limits{MaxStartAge: 48 * time.Hour, MaxAhead: 2 * time.Hour}
+
+// tracker sends telemetry items to Application Insights.
+type tracker struct {
+	*target
+	sender *otlpsend.Exporter
+	logger *slog.Logger
+	moved  atomic.Pointer[url.URL] // where a redirect leads
+	said   atomic.Int64            // when items of spans that were taken were last spoken of
+}
+
+func newTracker(t *target, logger *slog.Logger) *tracker {
+	e := &tracker{target: t, logger: logger}
+	e.sender = otlpsend.New(t.client, otlpsend.Options{
+		ContentType: "application/x-json-stream",
+		Authorize:   e.address,
+		Judge:       e.redirected,
+		Accepted:    accepted,
+		Close:       t.close,
+	})
+	return e
+}
+
+// rest is a span of which only some items are still to be sent.
+type rest struct {
+	sdktrace.ReadOnlySpan
+	parts []int
+}
+
+// item is a telemetry item of a span.
+type item struct {
+	span, part int
+	json       []byte
+}
+
+func (e *tracker) items(spans []sdktrace.ReadOnlySpan) (all []item) {
+	for i, s := range spans {
+		of, only := s, []int(nil)
+		if r, ok := s.(*rest); ok {
+			of, only = r.ReadOnlySpan, r.parts
+		}
+		for part, b := range convert(of, e.key) {
+			if only == nil || slices.Contains(only, part) {
+				all = append(all, item{i, part, b})
+			}
+		}
+	}
+	return all
+}
+
+// ExportSpans makes one attempt.
+func (e *tracker) ExportSpans(ctx context.Context, spans []sdktrace.ReadOnlySpan) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if len(spans) == 0 {
+		return nil
+	}
+	items := e.items(spans)
+	var body bytes.Buffer
+	for _, i := range items {
+		body.Write(i.json)
+		body.WriteByte('\n')
+	}
+	r := delivery.Request{Body: e.sender.Compression().Compress(body.Bytes()), Spans: len(spans)}
+	var err error
+	for range maxRedirects {
+		if _, err = e.sender.ExportRequest(ctx, r); !errors.Is(err, errMoved) {
+			break
+		}
+	}
+	if a := (*answer)(nil); errors.As(err, &a) {
+		return e.settle(spans, items, a)
+	}
+	if err != nil {
+		e.moved.Store(nil) // the next attempt asks the one that is configured
+	}
+	return err
+}
+
+// Shutdown waits for the attempt under way.
+func (e *tracker) Shutdown(ctx context.Context) error { return e.sender.Shutdown(ctx) }
+
+// Endpoint is where spans go.
+func (e *tracker) Endpoint() string { return e.client.Endpoint() }
+
+// Limits are those of the backend.
+func (*tracker) Limits() delivery.Limits { return limits }
+
+// address sends a request to where the last redirect led.
+func (e *tracker) address(r *http.Request, body []byte) error {
+	if u := e.moved.Load(); u != nil {
+		r.URL, r.Host = u, u.Host
+	}
+	return e.authorize(r, body)
+}
+
+var errMoved = errors.New("it moved")
+
+// redirected follows a redirect, for what Application Insights redirects: a
+// request that it wants as it is, at another of its endpoints.
+func (e *tracker) redirected(resp *http.Response, message string, f *delivery.ExportError) {
+	code := resp.StatusCode
+	if code != http.StatusTemporaryRedirect && code != http.StatusPermanentRedirect {
+		e.judge(resp, message, f)
+		return
+	}
+	to, err := resp.Location()
+	if err != nil || !e.trusts(to) {
+		return // what is said of it is said
+	}
+	e.moved.Store(to)
+	f.Verdict, f.Err = delivery.Retry, &otlpclient.Error{Message: e.client.Address + " sends from one address to another, again and again", Cause: errMoved}
+}
+
+// domains are those of ingestion endpoints.
+var domains = []string{
+	".applicationinsights.azure.com", ".applicationinsights.azure.cn", ".applicationinsights.azure.us", ".applicationinsights.us",
+	".services.visualstudio.com", ".monitor.azure.com",
+}
+
+// trusts reports whether the key, and a token, may be sent there.
+func (e *tracker) trusts(u *url.URL) bool {
+	host := strings.ToLower(u.Hostname())
+	if e.client.TLS == nil { // on this machine
+		return !(&otlpclient.Client{Address: u.Host}).Exposed()
+	}
+	return u.Scheme == "https" && (u.Host == e.client.Address || slices.ContainsFunc(domains, func(d string) bool { return strings.HasSuffix(host, d) }))
+}
+
+// answer is one that does not accept everything.
+type answer struct {
+	Received int `json:"itemsReceived"`
+	Accepted int `json:"itemsAccepted"`
+	Errors   []struct {
+		Index      int    `json:"index"`
+		StatusCode int    `json:"statusCode"`
+		Message    string `json:"message"`
+	} `json:"errors"`
+
+	after      time.Duration
+	unreadable bool
+}
+
+func (a *answer) Error() string {
+	return fmt.Sprintf("accepted %d of %d items", a.Accepted, a.Received)
+}
+
+// accepted reads an answer that accepts at least a part.
+func accepted(resp *http.Response, body []byte) (delivery.Response, error) {
+	a := &answer{after: otlpclient.HTTPError(resp, "", time.Now()).After}
+	err := json.Unmarshal(body, a)
+	a.unreadable = err != nil || a.Received < a.Accepted || a.Received == 0
+	if resp.StatusCode != http.StatusPartialContent && (a.unreadable || len(a.Errors) == 0) {
+		return delivery.Response{}, nil
+	}
+	return delivery.Response{}, a
+}
+
+// again are the statuses of items that are worth another attempt.
+func again(code int) bool {
+	switch code {
+	case http.StatusUnauthorized, http.StatusPaymentRequired, http.StatusForbidden, http.StatusRequestTimeout, http.StatusTooManyRequests,
+		statusDailyQuota, http.StatusInternalServerError, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
+		return true
+	}
+	return false
+}
+
+// settle tells the spans of an answer apart.
+func (e *tracker) settle(spans []sdktrace.ReadOnlySpan, items []item, a *answer) error {
+	if a.unreadable || a.Received != len(items) {
+		return &delivery.ExportError{Verdict: delivery.Retry, After: a.after, Err: e.told("took a part of a request, and did not say which")}
+	}
+	f := &delivery.ExportError{Verdict: delivery.Retry, After: a.after, Partial: &delivery.Partial{}}
+	retry := make(map[int][]int)    // parts to send again, by span
+	refused := make(map[int]string) // spans that are, and why
+	var events int
+	var why string
+	for _, r := range a.Errors {
+		if r.Index < 0 || r.Index >= len(items) {
+			continue
+		}
+		i := items[r.Index]
+		said := fmt.Sprintf("%d: %s", r.StatusCode, e.public(strings.Join(strings.Fields(cut(r.Message, maxText)), " ")))
+		why = cmp.Or(why, said)
+		switch {
+		case again(r.StatusCode):
+			retry[i.span] = append(retry[i.span], i.part)
+			f.Throttled = f.Throttled || r.StatusCode == http.StatusTooManyRequests || r.StatusCode == statusDailyQuota
+		case i.part == 0:
+			refused[i.span] = said
+			why = said // it costs most
+		default:
+			events++
+		}
+	}
+	for i, s := range spans {
+		switch {
+		case refused[i] != "":
+			f.Partial.Rejected++
+		case retry[i] != nil:
+			of := s
+			if r, ok := s.(*rest); ok {
+				of = r.ReadOnlySpan
+			}
+			slices.Sort(retry[i])
+			f.Partial.Left = append(f.Partial.Left, &rest{of, slices.Compact(retry[i])})
+		}
+	}
+	if events > 0 {
+		e.sayEvents(events, why)
+	}
+	if f.Partial.Rejected == 0 && len(f.Partial.Left) == 0 {
+		return nil
+	}
+	f.Err = e.told("did not accept %d of %d items (%s)", len(a.Errors), len(items), why)
+	return f
+}
+
+// sayEvents speaks, at most once a minute, of events that were refused while
+// their spans were taken.
+func (e *tracker) sayEvents(n int, why string) {
+	now, last := time.Now().Unix(), e.said.Load()
+	if now-last >= 60 && e.said.CompareAndSwap(last, now) {
+		e.logger.Warn("backend rejected events of spans that it accepted", "events_rejected", n, "message", why)
+	}
+}
+
+// Interface guards.
+var (
+	_ delivery.Limited = (*tracker)(nil)
+	_ core.Endpointer  = (*tracker)(nil)
+)

@@ -1,0 +1,102 @@
+package cloudtrace
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/status"
+
+	"github.com/riffletrace/riffle/core/delivery"
+	"github.com/riffletrace/riffle/exporters/internal/otlpclient"
+)
+
+// caller makes calls in the name of credentials.
+type caller struct {
+	creds   *credentials
+	address string
+}
+
+// call is a [grpc.UnaryClientInterceptor].
+func (c *caller) call(ctx context.Context, method string, req, reply any, cc *grpc.ClientConn, invoke grpc.UnaryInvoker, opts ...grpc.CallOption) error {
+	token, err := c.creds.tokens.Token(ctx)
+	if err != nil {
+		return c.told(codes.Unavailable, "was sent nothing: there are no credentials: %s", err)
+	}
+	headers := []string{"authorization", "Bearer " + token}
+	if quota := c.creds.quota; quota != "" {
+		headers = append(headers, "x-goog-user-project", quota)
+	}
+	err = invoke(metadata.AppendToOutgoingContext(ctx, headers...), method, req, reply, cc, opts...)
+	if err != nil && strings.Contains(err.Error(), token) { // some repeat what they were sent
+		p := status.Convert(err).Proto()
+		p.Message = strings.ReplaceAll(p.GetMessage(), token, "***")
+		err = status.FromProto(p).Err()
+	}
+	return c.judge(err, token)
+}
+
+// judge says what Google means by an error, where that is not what OTLP says.
+// What a person can put right costs no spans.
+func (c *caller) judge(err error, token string) error {
+	s := status.Convert(err)
+	switch s.Code() {
+	case codes.Unauthenticated:
+		c.creds.tokens.Refused(token)
+		return c.told(codes.Unavailable, "refused the credentials (%s)", s.Message())
+	case codes.PermissionDenied:
+		return c.told(codes.Unavailable, "%s", c.denied(s))
+	case codes.ResourceExhausted:
+		// A quota is per minute; that it will be there again is not said.
+		if strings.Contains(s.Message(), "larger than max") {
+			return err
+		}
+		for _, d := range s.Details() {
+			if _, ok := d.(*errdetails.RetryInfo); ok {
+				return err
+			}
+		}
+		if busy, e := s.WithDetails(&errdetails.RetryInfo{}); e == nil {
+			return busy.Err()
+		}
+	}
+	return err
+}
+
+// denied says what to do about a permission that is missing.
+func (c *caller) denied(s *status.Status) string {
+	for _, d := range s.Details() {
+		info, ok := d.(*errdetails.ErrorInfo)
+		if !ok {
+			continue
+		}
+		switch info.GetReason() {
+		case "SERVICE_DISABLED":
+			return fmt.Sprintf("takes no traces yet: switch the API on (gcloud services enable telemetry.googleapis.com cloudtrace.googleapis.com), in project %s",
+				strings.TrimPrefix(info.GetMetadata()["consumer"], "projects/"))
+		case "USER_PROJECT_DENIED":
+			return fmt.Sprintf("does not let these credentials use the quota of %s: grant them roles/serviceusage.serviceUsageConsumer there, or set quota_project (%s)",
+				c.creds.quota, s.Message())
+		}
+	}
+	return fmt.Sprintf("does not let these credentials send: grant them roles/telemetry.tracesWriter in the project (%s)", s.Message())
+}
+
+// told is an error of the code that is told already.
+func (c *caller) told(code codes.Code, format string, args ...any) error {
+	message := c.address + " " + fmt.Sprintf(format, args...)
+	return &otlpclient.Error{Message: message, Cause: status.Error(code, message)}
+}
+
+// told is an error with a verdict, unless it has one.
+func told(address string, v delivery.Verdict, err error) error {
+	if f := (*delivery.ExportError)(nil); errors.As(err, &f) {
+		return err
+	}
+	return &delivery.ExportError{Verdict: v, Err: fmt.Errorf("%s was sent nothing: %w", address, err)}
+}

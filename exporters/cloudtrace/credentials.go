@@ -1,0 +1,232 @@
+package cloudtrace
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"runtime"
+	"sync/atomic"
+	"time"
+
+	"cloud.google.com/go/compute/metadata"
+	"golang.org/x/oauth2"
+	"golang.org/x/oauth2/google"
+
+	"github.com/riffletrace/riffle/core"
+	"github.com/riffletrace/riffle/exporters/internal/token"
+)
+
+const scope = "https://www.googleapis.com/auth/trace.append"
+
+// credentials are who sends, and in whose name.
+type credentials struct {
+	json  []byte // of a file; nil: the metadata server is asked
+	kind  google.CredentialsType
+	quota string
+
+	known  string                 // project, if nobody has to be asked
+	asked  atomic.Pointer[string] // project, as the metadata server has it
+	tokens *token.Source
+
+	client *http.Client
+	base   *http.Transport
+	source oauth2.TokenSource // of the file; used by one fetch at a time
+}
+
+var kinds = map[google.CredentialsType]bool{
+	google.ServiceAccount: true, google.AuthorizedUser: true, google.ExternalAccount: true,
+	google.ImpersonatedServiceAccount: true, google.ExternalAccountAuthorizedUser: true,
+}
+
+// credentials reads what is set about them, and asks nobody. They begin to work
+// when they are opened.
+func (c *Config) credentials() (*credentials, error) {
+	creds := &credentials{}
+	file, said := c.CredentialsFile, "credentials_file"
+	if file == "" {
+		file, said = os.Getenv("GOOGLE_APPLICATION_CREDENTIALS"), ""
+	}
+	fail := func(err error) (*credentials, error) {
+		if said == "" {
+			return nil, fmt.Errorf("GOOGLE_APPLICATION_CREDENTIALS: %w", err)
+		}
+		return nil, &core.FieldError{Path: said, Err: err}
+	}
+	var err error
+	if file != "" {
+		creds.json, err = os.ReadFile(file)
+	} else if file = wellKnownFile(); file != "" {
+		said = "credentials_file"
+		creds.json, _ = os.ReadFile(file) // as Google's libraries do, which look further then
+	}
+	if err != nil {
+		return fail(err)
+	}
+	var f struct {
+		Type         google.CredentialsType `json:"type"`
+		ProjectID    string                 `json:"project_id"`
+		QuotaProject string                 `json:"quota_project_id"`
+	}
+	if creds.json != nil {
+		// The errors of these show nothing of what is in the file.
+		if err := json.Unmarshal(creds.json, &f); err != nil {
+			return fail(fmt.Errorf("%s holds no JSON: %w", file, err))
+		}
+		if !kinds[f.Type] {
+			return fail(fmt.Errorf("%s holds no credentials that can be used: its type is %q, not service_account, authorized_user or external_account", file, f.Type))
+		}
+		creds.kind = f.Type
+		if err := creds.load(context.Background(), &http.Client{}); err != nil {
+			return fail(fmt.Errorf("%s holds no credentials that can be used: %w", file, err))
+		}
+	}
+	creds.quota = cmp.Or(c.QuotaProject, os.Getenv("GOOGLE_CLOUD_QUOTA_PROJECT"), f.QuotaProject)
+	creds.known = cmp.Or(c.ProjectID, os.Getenv("GOOGLE_CLOUD_PROJECT"), f.ProjectID, f.QuotaProject)
+	return creds, nil
+}
+
+// wellKnownFile is where gcloud puts what it was told with "gcloud auth
+// application-default login".
+func wellKnownFile() string {
+	dir := os.Getenv("APPDATA")
+	if runtime.GOOS != "windows" {
+		home, err := os.UserHomeDir()
+		if err != nil {
+			return ""
+		}
+		dir = filepath.Join(home, ".config")
+	}
+	return filepath.Join(dir, "gcloud", "application_default_credentials.json")
+}
+
+// load makes a source of tokens of the file.
+func (c *credentials) load(ctx context.Context, client *http.Client) error {
+	found, err := google.CredentialsFromJSONWithTypeAndParams(context.WithValue(ctx, oauth2.HTTPClient, client), c.json, c.kind,
+		google.CredentialsParams{Scopes: []string{scope}})
+	if err != nil {
+		return err
+	}
+	c.source = found.TokenSource
+	return nil
+}
+
+func (c *credentials) open() {
+	c.base = &http.Transport{
+		Proxy:               http.ProxyFromEnvironment,
+		DialContext:         (&net.Dialer{Timeout: 3 * time.Second}).DialContext,
+		TLSHandshakeTimeout: 5 * time.Second,
+		IdleConnTimeout:     time.Minute,
+	}
+	c.client = &http.Client{Transport: c.base}
+	c.tokens = token.NewSource(c.fetch)
+}
+
+func (c *credentials) close() {
+	c.tokens.Close()
+	c.base.CloseIdleConnections()
+}
+
+// project is the one that spans belong to whose resource names none.
+func (c *credentials) project(ctx context.Context) (string, error) {
+	if c.known != "" {
+		return c.known, nil
+	}
+	if c.asked.Load() == nil { // it comes with a token
+		if _, err := c.tokens.Token(ctx); err != nil {
+			return "", fmt.Errorf("there are no credentials: %w", err)
+		}
+	}
+	if id := c.asked.Load(); id != nil {
+		return *id, nil
+	}
+	return "", errors.New("whose the spans are is unknown: set project_id, or GOOGLE_CLOUD_PROJECT")
+}
+
+// fetch gets a token.
+func (c *credentials) fetch(ctx context.Context) (token.Token, error) {
+	if c.json == nil {
+		return c.fromMachine(ctx)
+	}
+	// A source keeps its token to itself, and so would give one again that was
+	// refused.
+	if err := c.load(ctx, &http.Client{Transport: bound{ctx, c.base}}); err != nil {
+		return token.Token{}, err
+	}
+	t, err := c.source.Token()
+	if err != nil {
+		return token.Token{}, explain(err)
+	}
+	return token.Token{Value: t.AccessToken, Expiry: t.Expiry}, nil
+}
+
+// bound ends requests with a context, for libraries that have no other way.
+type bound struct {
+	ctx  context.Context //nolint:containedctx // see above
+	base http.RoundTripper
+}
+
+func (b bound) RoundTrip(r *http.Request) (*http.Response, error) {
+	return b.base.RoundTrip(r.WithContext(b.ctx))
+}
+
+// machinePatience is how long a metadata server may take, so that it is told
+// within an attempt that there is none.
+const machinePatience = 6 * time.Second
+
+// fromMachine asks the metadata server: for the project too, once.
+func (c *credentials) fromMachine(ctx context.Context) (token.Token, error) {
+	ctx, cancel := context.WithTimeout(ctx, machinePatience)
+	defer cancel()
+	server := metadata.NewClient(c.client)
+	answer, err := server.GetWithContext(ctx, "instance/service-accounts/default/token?scopes="+scope)
+	if err != nil {
+		if missing := metadata.NotDefinedError(""); errors.As(err, &missing) {
+			return token.Token{}, errors.New("the metadata server knows no service account of this machine: give it one, or set credentials_file")
+		}
+		return token.Token{}, fmt.Errorf("there is no file with any, and the metadata server does not answer: set credentials_file or GOOGLE_APPLICATION_CREDENTIALS (%w)", err)
+	}
+	var t oauth2.Token
+	if json.Unmarshal([]byte(answer), &t) != nil || t.AccessToken == "" || t.ExpiresIn <= 0 {
+		return token.Token{}, errors.New("the metadata server answered with no token")
+	}
+	if c.known == "" && c.asked.Load() == nil {
+		// An ID that is not there costs no token: resources may name theirs.
+		if id, err := server.GetWithContext(ctx, "project/project-id"); err == nil && id != "" {
+			c.asked.Store(&id)
+		}
+	}
+	return token.Token{Value: t.AccessToken, Expiry: time.Now().Add(time.Duration(t.ExpiresIn) * time.Second)}, nil
+}
+
+// skewed is by how much a clock is wrong without doubt.
+const skewed = time.Minute
+
+// explain tells what to do about a refusal. What the server says of it is shown,
+// what it was sent is not.
+func explain(err error) error {
+	refused := (*oauth2.RetrieveError)(nil)
+	if !errors.As(err, &refused) || refused.Response == nil {
+		return fmt.Errorf("asking for a token: %w", err)
+	}
+	var said struct {
+		Code        string `json:"error"`
+		Description string `json:"error_description"`
+	}
+	_ = json.Unmarshal(refused.Body, &said) // else there is the status
+	text := cmp.Or(said.Description, said.Code, refused.Response.Status)
+	if date, err := http.ParseTime(refused.Response.Header.Get("Date")); err == nil && said.Code == "invalid_grant" {
+		switch skew := time.Since(date).Round(10 * time.Second); {
+		case skew > skewed:
+			return fmt.Errorf("the clock of this machine is %v ahead of Google's: set it right (%s)", skew, text)
+		case skew < -skewed:
+			return fmt.Errorf("the clock of this machine is %v behind Google's: set it right (%s)", -skew, text)
+		}
+	}
+	return fmt.Errorf("Google gives no token: %s", text) //nolint:staticcheck // it is a name
+}
