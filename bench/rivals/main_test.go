@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"go.uber.org/goleak"
+
+	"github.com/riffletrace/riffle/bench/internal/process"
 )
 
 // Two variables tell the test binary to play another process: which part, and
@@ -38,4 +40,37 @@ func TestMain(m *testing.M) {
 		os.Exit(1)
 	}
 	os.Exit(0)
+}
+
+// startPart starts this binary in another part.
+func startPart(tb testing.TB, part string, more ...string) (p *process.Process, address string) {
+	tb.Helper()
+	self, err := os.Executable()
+	must(tb, err)
+	return launch(tb, self, func(address string) (env, args []string) {
+		return append([]string{partVariable + "=" + part, addressVariable + "=" + address}, more...), nil
+	})
+}
+
+// launch starts a server on a free port; with is what it is told about it.
+func launch(tb testing.TB, program string, with func(address string) (env, args []string)) (s *process.Process, address string) {
+	tb.Helper()
+	var err error
+	for range 3 { // a port may be taken meanwhile
+		p := process.FreePorts(tb, "server")
+		address = p.At("server")
+		env, args := with(address)
+		if s, err = process.Launch(tb, p, env, program, args...); err == nil {
+			return s, address
+		}
+	}
+	tb.Fatal(err)
+	return nil, ""
+}
+
+func must(tb testing.TB, err error) {
+	tb.Helper()
+	if err != nil {
+		tb.Fatal(err)
+	}
 }

@@ -9,7 +9,6 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
-	"os"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -18,7 +17,6 @@ import (
 	"github.com/tinylib/msgp/msgp"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 
-	"github.com/riffletrace/riffle/bench/internal/process"
 	"github.com/riffletrace/riffle/core/otlp"
 )
 
@@ -160,17 +158,6 @@ func startReceiver(t *testing.T) (*receiver, string) {
 	return r, s.Listener.Addr().String()
 }
 
-// startReceiverProcess starts one that decodes nothing, as a process.
-func startReceiverProcess(b *testing.B) string {
-	b.Helper()
-	self, err := os.Executable()
-	must(b, err)
-	p := process.FreePorts(b, "http")
-	_, err = process.Launch(b, p, []string{partVariable + "=receiver", addressVariable + "=" + p.At("http")}, self)
-	must(b, err)
-	return p.At("http")
-}
-
 func runReceiver(address string) error {
 	return http.ListenAndServe(address, new(receiver).handler()) // until it is killed
 }
@@ -186,11 +173,4 @@ func datadogCount(tb testing.TB, address string) int64 {
 	n, err := strconv.ParseInt(string(body), 10, 64)
 	must(tb, err)
 	return n
-}
-
-func must(tb testing.TB, err error) {
-	tb.Helper()
-	if err != nil {
-		tb.Fatal(err)
-	}
 }

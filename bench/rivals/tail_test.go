@@ -157,19 +157,15 @@ func runTier(tb testing.TB, tier string, n, perSecond int) (r result) {
 		tail, address = startCollector(tb, end.address)
 		variable = collectorVariable + "=" + address
 	}
-	self, err := os.Executable()
-	must(tb, err)
-	p := process.FreePorts(tb, "http")
-	service, err := process.Launch(tb, p, []string{partVariable + "=service", addressVariable + "=" + p.At("http"), variable}, self)
-	must(tb, err)
+	service, address := startPart(tb, "service", variable)
 
-	must(tb, drive(tb.Context(), p.At("http"), make([]request, 20), perSecond)) // connects, and fills pools
+	must(tb, drive(tb.Context(), address, make([]request, 20), perSecond)) // connects, and fills pools
 	before := map[*process.Process]time.Duration{service: cpuOf(tb, service)}
 	if tail != nil {
 		before[tail] = cpuOf(tb, tail)
 	}
 	requests := plan(n)
-	must(tb, drive(tb.Context(), p.At("http"), requests, perSecond))
+	must(tb, drive(tb.Context(), address, requests, perSecond))
 	r.service = finish(tb, service, before[service]) // sends the rest
 	if tail != nil {
 		last := requests[n-1].id
@@ -210,11 +206,10 @@ func startCollector(tb testing.TB, backend string) (*process.Process, string) {
 	tb.Helper()
 	program, err := process.Cached("../interop/collector", ".")
 	must(tb, err)
-	p := process.FreePorts(tb, "grpc")
-	text := strings.NewReplacer("COLLECTOR", p.At("grpc"), "BACKEND", backend).Replace(collectorConfig)
-	c, err := process.Launch(tb, p, nil, program, "--config", writeFile(tb, "otelcol.yaml", text))
-	must(tb, err)
-	return c, p.At("grpc")
+	return launch(tb, program, func(address string) (env, args []string) {
+		text := strings.NewReplacer("COLLECTOR", address, "BACKEND", backend).Replace(collectorConfig)
+		return nil, []string{"--config", writeFile(tb, "otelcol.yaml", text)}
+	})
 }
 
 func writeFile(tb testing.TB, name, text string) string {

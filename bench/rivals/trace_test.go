@@ -59,7 +59,7 @@ var variants = []struct {
 // cpu-ns/op counts its background goroutines and the garbage collector too. The
 // bar: riffle at 1 % takes at most 1.1 times what the stock SDK does at 1 %.
 func BenchmarkTrace(b *testing.B) {
-	address := startReceiverProcess(b)
+	_, address := startPart(b, "receiver")
 	for _, v := range variants {
 		b.Run(fmt.Sprintf("rate=%g%%/tracer=%s", v.rate*100, v.name), func(b *testing.B) {
 			t := v.start(b, address, v.rate)
