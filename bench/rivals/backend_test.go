@@ -30,11 +30,11 @@ func startBackend(tb testing.TB) *backend {
 	b := &backend{address: l.Addr().String(), traces: map[trace.TraceID]int{}}
 	server := grpc.NewServer()
 	collectorpb.RegisterTraceServiceServer(server, b)
-	served := make(chan error, 1)
-	go func() { served <- server.Serve(l) }()
+	var serving sync.WaitGroup
+	serving.Go(func() { _ = server.Serve(l) }) // it ends with Stop
 	tb.Cleanup(func() {
 		server.Stop()
-		<-served
+		serving.Wait()
 	})
 	return b
 }

@@ -114,7 +114,7 @@ func decodeOTLP(body io.Reader) ([]span, error) {
 func fromOTLP(s sdktrace.ReadOnlySpan) span {
 	got := span{Name: s.Name(), Kind: s.SpanKind().String(), Root: !s.Parent().IsValid(), Attributes: map[string]string{}}
 	for _, kv := range s.Attributes() {
-		got.Attributes[string(kv.Key)] = kv.Value.Emit()
+		got.Attributes[string(kv.Key)] = kv.Value.String()
 	}
 	return got
 }

@@ -137,7 +137,7 @@ func TestTail(t *testing.T) {
 func needsCollector(tb testing.TB) {
 	tb.Helper()
 	if os.Getenv("RIFFLE_INTEROP") != "1" {
-		tb.Skip("builds and starts the Collector, for which a cold build takes minutes: set RIFFLE_INTEROP=1, or run make bench-tail")
+		tb.Skip("builds and starts the Collector, for which a cold build takes minutes: set RIFFLE_INTEROP=1, or run make tiers")
 	}
 }
 

@@ -135,7 +135,7 @@ func TestTracers(t *testing.T) {
 func asText(attributes []attribute.KeyValue) map[string]string {
 	m := map[string]string{}
 	for _, kv := range attributes {
-		m[string(kv.Key)] = kv.Value.Emit()
+		m[string(kv.Key)] = kv.Value.String()
 	}
 	return m
 }

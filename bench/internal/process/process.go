@@ -30,7 +30,7 @@ func FreePorts(t testing.TB, names ...string) Ports {
 	p := Ports{}
 	var open []net.Listener
 	for _, name := range names {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
+		l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -65,7 +65,7 @@ type Process struct {
 // ports. It ends with the test.
 func Launch(t testing.TB, p Ports, more []string, program string, args ...string) (*Process, error) {
 	t.Helper()
-	s := &Process{Cmd: exec.Command(program, args...), Output: &Output{}, exited: make(chan struct{})}
+	s := &Process{Cmd: exec.CommandContext(t.Context(), program, args...), Output: &Output{}, exited: make(chan struct{})}
 	s.Cmd.Stdout, s.Cmd.Stderr = s.Output, s.Output
 	s.Cmd.Env = Environ(more...)
 	s.Cmd.Dir = t.TempDir()
@@ -90,7 +90,7 @@ func Launch(t testing.TB, p Ports, more []string, program string, args ...string
 				return Stop(fmt.Errorf("%s ended:\n%s", filepath.Base(program), s.Output.Tail()))
 			default:
 			}
-			c, err := net.Dial("tcp", p.At(name))
+			c, err := new(net.Dialer).DialContext(t.Context(), "tcp", p.At(name))
 			if err == nil {
 				c.Close()
 			}
