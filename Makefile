@@ -40,6 +40,16 @@ bench: ## the benchmarks matching BENCH, COUNT times, summed up by benchstat
 sizes: ## what each exporter of exporters/all adds to a binary
 	bench/sizes
 
+.PHONY: rivals
+rivals: ## riffle against the stock SDK and Datadog's tracer, COUNT times in turn, summed up by benchstat
+	for i in $$(seq $(COUNT)); do (cd bench/rivals && go test -run '^$$' -bench Trace -benchtime 200000x -timeout 30m .); done | tee rivals.out
+	$(TOOL) benchstat -col /tracer -row /rate rivals.out
+
+.PHONY: tiers
+tiers: ## a service with riffle against one with a Collector, COUNT times in turn; builds the Collector first, for some minutes
+	for i in $$(seq $(COUNT)); do (cd bench/rivals && RIFFLE_INTEROP=1 go test -run '^$$' -bench Tail -benchtime 20000x -timeout 60m .); done | tee tiers.out
+	$(TOOL) benchstat -col /tier tiers.out
+
 .PHONY: interop
 interop: ## the tests against Jaeger and the Collector; the first run builds both, for some minutes
 	cd bench/interop && RIFFLE_INTEROP=1 go test -count 1 -timeout 45m ./...

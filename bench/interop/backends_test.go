@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"go.opentelemetry.io/collector/pdata/ptrace"
+
+	"github.com/riffletrace/riffle/bench/internal/process"
 )
 
 // span is one as a backend tells of it. Both backends are read into it, in
@@ -52,10 +54,13 @@ type backend interface {
 // those of others in the same backend.
 const caseKey = "test.case"
 
+// quiet is for Jaeger, which traces itself.
+var quiet = []string{"OTEL_TRACES_SAMPLER=always_off"}
+
 // jaeger is Jaeger all-in-one.
 type jaeger struct {
-	*process
-	ports ports
+	*process.Process
+	ports process.Ports
 }
 
 // security is how a server speaks; the zero value is plain text.
@@ -69,7 +74,7 @@ func startJaeger(t *testing.T, s security) *jaeger {
 	t.Helper()
 	var err error
 	for range 3 { // a port may be taken meanwhile
-		p := freePorts(t, "grpc", "http", "query", "query-grpc", "collector", "collector-grpc", "admin")
+		p := process.FreePorts(t, "grpc", "http", "query", "query-grpc", "collector", "collector-grpc", "admin")
 		j := &jaeger{ports: p}
 		if err = j.start(t, s); err == nil {
 			return j
@@ -86,13 +91,13 @@ func (j *jaeger) start(t *testing.T, s security) error {
 		return err
 	}
 	flags := []string{
-		"--collector.otlp.grpc.host-port=" + j.ports.at("grpc"),
-		"--collector.otlp.http.host-port=" + j.ports.at("http"),
-		"--query.http-server.host-port=" + j.ports.at("query"),
-		"--query.grpc-server.host-port=" + j.ports.at("query-grpc"),
-		"--collector.http-server.host-port=" + j.ports.at("collector"),
-		"--collector.grpc-server.host-port=" + j.ports.at("collector-grpc"),
-		"--admin.http.host-port=" + j.ports.at("admin"),
+		"--collector.otlp.grpc.host-port=" + j.ports.At("grpc"),
+		"--collector.otlp.http.host-port=" + j.ports.At("http"),
+		"--query.http-server.host-port=" + j.ports.At("query"),
+		"--query.grpc-server.host-port=" + j.ports.At("query-grpc"),
+		"--collector.http-server.host-port=" + j.ports.At("collector"),
+		"--collector.grpc-server.host-port=" + j.ports.At("collector-grpc"),
+		"--admin.http.host-port=" + j.ports.At("admin"),
 	}
 	if s.authority != nil {
 		for _, protocol := range []string{"grpc", "http"} {
@@ -104,11 +109,11 @@ func (j *jaeger) start(t *testing.T, s security) error {
 			}
 		}
 	}
-	j.process, err = launch(t, j.ports, program, flags...)
+	j.Process, err = process.Launch(t, j.ports, quiet, program, flags...)
 	return err
 }
 
-func (j *jaeger) address(protocol string) string { return j.ports.local(protocol) }
+func (j *jaeger) address(protocol string) string { return j.ports.Local(protocol) }
 
 // jaegerTag is an attribute, in the words of Jaeger's API.
 type jaegerTag struct {
@@ -123,7 +128,7 @@ func (j *jaeger) spans(name string) ([]span, error) {
 		return nil, err
 	}
 	query := url.Values{"service": {serviceName}, "tags": {string(tags)}, "limit": {"10000"}}
-	resp, err := http.Get("http://" + j.ports.at("query") + "/api/traces?" + query.Encode())
+	resp, err := http.Get("http://" + j.ports.At("query") + "/api/traces?" + query.Encode())
 	if err != nil {
 		return nil, err
 	}
@@ -156,13 +161,13 @@ func (j *jaeger) spans(name string) ([]span, error) {
 	var all []span
 	for _, trace := range answer.Data {
 		for _, s := range trace.Spans {
-			process := trace.Processes[s.ProcessID]
+			from := trace.Processes[s.ProcessID]
 			got := span{
-				TraceID: s.TraceID, ID: s.SpanID, Name: s.OperationName, Service: process.ServiceName,
-				Resource: attributes(process.Tags), Attributes: attributes(s.Tags),
+				TraceID: s.TraceID, ID: s.SpanID, Name: s.OperationName, Service: from.ServiceName,
+				Resource: attributes(from.Tags), Attributes: attributes(s.Tags),
 				Duration: time.Duration(s.Duration) * time.Microsecond,
 			}
-			got.Resource["service.name"] = process.ServiceName
+			got.Resource["service.name"] = from.ServiceName
 			for _, r := range s.References {
 				if r.RefType == "CHILD_OF" && r.TraceID == s.TraceID {
 					got.Parent = r.SpanID
@@ -216,8 +221,8 @@ func take(m map[string]any, key string) string {
 // collector is a Collector with a receiver of its own, which writes what it
 // receives to a file.
 type collector struct {
-	*process
-	ports ports
+	*process.Process
+	ports process.Ports
 	file  string
 }
 
@@ -286,13 +291,13 @@ func startReceivers(t *testing.T, receivers string, d demand) *collector {
 	}
 	file := filepath.Join(t.TempDir(), "traces.json")
 	text := strings.NewReplacer("HEADER", d.header, "SCHEME", d.scheme, "TOKEN", d.token, "RECEIVERS", receivers, "FILE", file).Replace(collectorConfig)
-	p, process := startWithConfig(t, text)
-	return &collector{process: process, ports: p, file: file}
+	p, server := startWithConfig(t, text)
+	return &collector{Process: server, ports: p, file: file}
 }
 
 // startWithConfig starts a Collector that listens on free ports instead of
 // those that its configuration names.
-func startWithConfig(t *testing.T, text string) (ports, *process) {
+func startWithConfig(t *testing.T, text string) (process.Ports, *process.Process) {
 	t.Helper()
 	program, err := collectorProgram()
 	if err != nil {
@@ -303,22 +308,22 @@ func startWithConfig(t *testing.T, text string) (ports, *process) {
 		if strings.Contains(text, "0.0.0.0:4318") {
 			names = append(names, "http")
 		}
-		p := freePorts(t, names...)
+		p := process.FreePorts(t, names...)
 		file := filepath.Join(t.TempDir(), "otelcol.yaml")
-		moved := strings.NewReplacer("0.0.0.0:4317", p.at("grpc"), "0.0.0.0:4318", p.at("http")).Replace(text)
+		moved := strings.NewReplacer("0.0.0.0:4317", p.At("grpc"), "0.0.0.0:4318", p.At("http")).Replace(text)
 		if err := os.WriteFile(file, []byte(moved), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		var process *process
-		if process, err = launch(t, p, program, "--config", file); err == nil {
-			return p, process
+		var server *process.Process
+		if server, err = process.Launch(t, p, quiet, program, "--config", file); err == nil {
+			return p, server
 		}
 	}
 	t.Fatal(err)
 	return nil, nil
 }
 
-func (c *collector) address(protocol string) string { return c.ports.local(protocol) }
+func (c *collector) address(protocol string) string { return c.ports.Local(protocol) }
 
 // spans reads the file. Its last line may be under way.
 func (c *collector) spans(name string) ([]span, error) {

@@ -14,6 +14,8 @@ import (
 	"testing"
 
 	"go.yaml.in/yaml/v4"
+
+	"github.com/riffletrace/riffle/bench/internal/process"
 )
 
 const serviceName = "fluxbase" // in every configuration
@@ -105,10 +107,10 @@ func (b *bench) chain(t *testing.T, file string) backend {
 // chained is sent to at one place and read from at another.
 type chained struct {
 	backend
-	front ports
+	front process.Ports
 }
 
-func (c chained) address(protocol string) string { return c.front.local(protocol) }
+func (c chained) address(protocol string) string { return c.front.Local(protocol) }
 
 // result is what riffle demo --json prints.
 type result struct {
@@ -183,8 +185,8 @@ func riffleDemo(t *testing.T, dir, text, name string, seed int) (cmd *exec.Cmd, 
 	}
 	cmd = exec.CommandContext(t.Context(), program, "demo", "--config", file, "--json", "--requests", "200", "--seed", strconv.Itoa(seed))
 	cmd.Dir = dir
-	cmd.Env = environ(append(variables, "SSL_CERT_FILE="+filepath.Join(dir, "ca.pem"), "OTEL_RESOURCE_ATTRIBUTES="+caseKey+"="+name)...)
-	dieWithTest(cmd)
+	cmd.Env = process.Environ(append(variables, "SSL_CERT_FILE="+filepath.Join(dir, "ca.pem"), "OTEL_RESOURCE_ATTRIBUTES="+caseKey+"="+name)...)
+	process.DieWithTest(cmd)
 	stdout, stderr = &bytes.Buffer{}, &bytes.Buffer{}
 	cmd.Stdout, cmd.Stderr = stdout, stderr
 	return cmd, stdout, stderr
@@ -195,9 +197,9 @@ func riffleDemo(t *testing.T, dir, text, name string, seed int) (cmd *exec.Cmd, 
 func arrived(t *testing.T, to backend, name string, r *result, all bool) []span {
 	t.Helper()
 	var got []span
-	err := poll(func() (err error) {
+	err := process.Poll(func() (err error) {
 		if got, err = to.spans(name); err != nil {
-			return stop{err}
+			return process.Stop(err)
 		}
 		switch roots := roots(got); {
 		case all && len(got) < r.SpansExported:

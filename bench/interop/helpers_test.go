@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	gocmp "github.com/google/go-cmp/cmp"
+
+	"github.com/riffletrace/riffle/bench/internal/process"
 )
 
 // TestInteropHelpers runs the end-to-end test of the span helpers against
@@ -19,7 +21,7 @@ func TestInteropHelpers(t *testing.T) {
 	backend := startJaeger(t, security{})
 	cmd := exec.CommandContext(t.Context(), "go", "test", "-count=1", "-run", "^TestEndToEnd$/^Go$", "./core/observability")
 	cmd.Dir = "../.."
-	cmd.Env = append(environ(), "RIFFLE_POSTGRES=1",
+	cmd.Env = append(process.Environ(), "RIFFLE_POSTGRES=1",
 		"RIFFLE_END_TO_END_ENDPOINT="+backend.address("grpc"),
 		"OTEL_SERVICE_NAME="+serviceName,
 		"OTEL_RESOURCE_ATTRIBUTES="+caseKey+"=helpers")
@@ -38,7 +40,7 @@ func TestInteropHelpers(t *testing.T) {
           db.select (client)
 `
 	var got []span
-	err := poll(func() (err error) {
+	err := process.Poll(func() (err error) {
 		if got, err = backend.spans("helpers"); err == nil && !strings.Contains(draw(got, "", ""), "db.select") {
 			err = fmt.Errorf("%d spans have arrived", len(got))
 		}

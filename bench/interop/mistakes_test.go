@@ -10,6 +10,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/riffletrace/riffle/bench/internal/process"
 	"github.com/riffletrace/riffle/config"
 	"github.com/riffletrace/riffle/core"
 )
@@ -149,7 +150,7 @@ var mistakes = []mistake{
 		message: "localhost:16686 answered with a web page: it is no OTLP receiver; the usual port is 4318",
 		matter:  "the port of Jaeger's page",
 		entry:   `endpoint: $address, protocol: http/protobuf`,
-		at:      func(f *field) []string { return []string{f.plainJaeger.ports.local("query")} },
+		at:      func(f *field) []string { return []string{f.plainJaeger.ports.Local("query")} },
 	},
 	{
 		message: "localhost:4318 takes no traces at /api/v1/traces: check the path",
@@ -185,7 +186,7 @@ func TestInteropMistakes(t *testing.T) {
 		keyed:        startCollector(t, security{}, demand{header: "Authorization", scheme: "Bearer", token: "s3cret"}),
 		tlsJaeger:    startJaeger(t, security{b.authority, "server", false}),
 		mutualJaeger: startJaeger(t, security{b.authority, "server", true}),
-		dead:         freePorts(t, "dead").local("dead"),
+		dead:         process.FreePorts(t, "dead").Local("dead"),
 	}
 	t.Run("all", func(t *testing.T) { // ends when all in it have
 		for _, m := range mistakes {
@@ -222,7 +223,7 @@ func said(t *testing.T, entry string) []string {
 	defer cancel()
 	done := make(chan error, 1)
 	go func() { done <- provider.Shutdown(ctx) }() // it tries until it is told to stop
-	if err := poll(func() error {
+	if err := process.Poll(func() error {
 		if len(log.all()) == 0 {
 			return errors.New("the log says nothing")
 		}

@@ -11,6 +11,8 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+
+	"github.com/riffletrace/riffle/bench/internal/process"
 )
 
 // proxiedHost is where configurations behind a proxy send to; only the proxy
@@ -61,7 +63,7 @@ func TestInteropProxy(t *testing.T) {
 		http.Error(w, "not there", http.StatusForbidden)
 	}))
 	t.Cleanup(refusing.Close)
-	through, dead := proxy(t, b.plainCollector), "http://"+freePorts(t, "dead").at("dead")
+	through, dead := proxy(t, b.plainCollector), "http://"+process.FreePorts(t, "dead").At("dead")
 
 	tests := []struct {
 		name, proxy, entry string

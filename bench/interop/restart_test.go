@@ -9,6 +9,7 @@ import (
 
 	"go.opentelemetry.io/otel/trace"
 
+	"github.com/riffletrace/riffle/bench/internal/process"
 	"github.com/riffletrace/riffle/config"
 	"github.com/riffletrace/riffle/core"
 )
@@ -50,7 +51,7 @@ observability:
 			}
 			arrive := func(name string) {
 				t.Helper()
-				err := poll(func() error {
+				err := process.Poll(func() error {
 					send(name)                   // again: not all that are sent too early arrive
 					_ = provider.ForceFlush(ctx) // its error is that of one attempt
 					spans, err := backend.spans("restart")
@@ -70,10 +71,10 @@ observability:
 				t.Fatal(err)
 			}
 
-			backend.kill()
+			backend.Kill()
 			send("meanwhile")
-			err = poll(func() error {
-				flush, cancel := context.WithTimeout(ctx, patience/10)
+			err = process.Poll(func() error {
+				flush, cancel := context.WithTimeout(ctx, process.Patience/10)
 				defer cancel()
 				_ = provider.ForceFlush(flush) // it fails, and the log says why
 				if got, want := log.all(), address+" refused the connection: nothing listens there"; !slices.Equal(got, []string{want}) {

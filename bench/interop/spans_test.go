@@ -22,6 +22,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/riffletrace/riffle"
+	"github.com/riffletrace/riffle/bench/internal/process"
 )
 
 const scope = "github.com/riffletrace/riffle/bench/interop"
@@ -49,7 +50,7 @@ observability:
 					asJaegerShows(want)
 				}
 				var got []span
-				err := poll(func() (err error) {
+				err := process.Poll(func() (err error) {
 					if got, err = to.spans(id); err == nil && len(got) < len(want) {
 						err = fmt.Errorf("%d of %d spans have arrived", len(got), len(want))
 					}
