@@ -46,7 +46,7 @@ func playHostile(part string) int {
 	case "old":
 		fmt.Println("1|99|unix|/nowhere|grpc|")
 		select {}
-	case "nobody":
+	case "nobody": // a certificate that is none
 		fmt.Printf("1|1|unix|%s|grpc|%s\n", filepath.Join(os.Getenv("PLUGIN_UNIX_SOCKET_DIR"), "nobody"), strings.Repeat("A", 100))
 		select {}
 	case "panics":

@@ -69,6 +69,8 @@ type OpenSettings struct {
 	Env []string
 	// StartTimeout bounds a start; 0 means 10 s.
 	StartTimeout time.Duration
+	// Pinned refuses a program that the lock file beside it does not pin.
+	Pinned bool
 	// RunDir is where the private copy is made; "" is the directory for temporary
 	// files.
 	RunDir string
@@ -78,15 +80,15 @@ func (s *OpenSettings) logger(name string) *slog.Logger {
 	return cmp.Or(s.Logger, slog.New(slog.DiscardHandler)).With("plugin", name)
 }
 
-// Open starts a copy of the program at path, whether it is pinned or not, and
-// supervises it until Close.
+// Open starts a copy of the program at path, whether it is pinned or not unless
+// the settings ask for a pin, and supervises it until Close.
 func Open(ctx context.Context, path string, s OpenSettings) (*Plugin, error) {
 	dir, file := filepath.Split(path)
 	dir, err := filepath.Abs(cmp.Or(dir, "."))
 	if err != nil {
 		return nil, err
 	}
-	program, err := pin.Copy(dir, file, s.RunDir, true)
+	program, err := pin.Copy(dir, file, s.RunDir, !s.Pinned)
 	if err != nil {
 		return nil, err
 	}

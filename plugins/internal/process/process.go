@@ -44,10 +44,10 @@ type Process struct {
 const maxHeaders = 64 << 10
 
 // maxSocket is the longest path that a socket can have everywhere, socketName
-// what go-plugin adds to the directory.
+// one that go-plugin makes.
 const (
 	maxSocket  = 103
-	socketName = "/plugin-dir4294967295/plugin4294967295"
+	socketName = "/plugin4294967295"
 )
 
 // Start starts the program and connects to it. On an error nothing is left.
@@ -68,7 +68,14 @@ func Start(ctx context.Context, s Settings) (*Process, error) {
 		Logger:           hclog.NewNullLogger(),
 		UnixSocketConfig: &goplugin.UnixSocketConfig{TempDir: s.Dir},
 		RunnerFunc: func(_ hclog.Logger, cmd *exec.Cmd, sockets string) (runner.Runner, error) {
-			r.env, r.sockets = cmd.Env, sockets
+			// The private directory serves as well, and makes for shorter paths.
+			_ = os.Remove(sockets)
+			for _, v := range cmd.Env {
+				if strings.HasPrefix(v, goplugin.EnvUnixSocketDir+"=") {
+					v = goplugin.EnvUnixSocketDir + "=" + s.Dir
+				}
+				r.env = append(r.env, v)
+			}
 			return r, nil
 		},
 	}
@@ -146,7 +153,6 @@ func closedContext() context.Context {
 type programRunner struct {
 	settings Settings
 	env      []string // the variables of the handshake
-	sockets  string   // directory
 
 	mu    sync.Mutex
 	cmd   *exec.Cmd
@@ -240,7 +246,6 @@ func (r *programRunner) reap(pipes ...*os.File) {
 	for _, p := range pipes {
 		_ = p.Close()
 	}
-	_ = os.RemoveAll(r.sockets)
 	close(r.exited)
 }
 
@@ -267,7 +272,7 @@ func (r *programRunner) end(ctx context.Context) error {
 	}
 	r.mu.Unlock()
 	if !begun {
-		return os.RemoveAll(r.sockets)
+		return nil
 	}
 	select {
 	case <-r.exited:
