@@ -79,6 +79,20 @@ func shortDir(tb testing.TB) string {
 	return dir
 }
 
+// serviceSpans are spans as HTTP instrumentation makes them.
+func serviceSpans(n int) []sdktrace.ReadOnlySpan {
+	stubs := tracetest.SpanStubsFromReadOnlySpans(spans(0, n))
+	for i := range stubs {
+		stubs[i].Name = "GET /checkout/{id}"
+		stubs[i].Attributes = []attribute.KeyValue{
+			attribute.String("http.request.method", "GET"), attribute.String("http.route", "/checkout/{id}"),
+			attribute.String("server.address", "shop.example.com"), attribute.Int("http.response.status_code", 200),
+			attribute.String("user_agent.original", "Mozilla/5.0 (X11; Linux x86_64)"), attribute.String("tenant", "acme"),
+		}
+	}
+	return stubs.Snapshots()
+}
+
 func privateDirs(tb testing.TB, dir string) []string {
 	tb.Helper()
 	all, err := filepath.Glob(filepath.Join(dir, "riffle-plugin-*"))

@@ -109,6 +109,7 @@ func open(ctx context.Context, program *pin.Program, dir string, s OpenSettings,
 		Timeout:   cmp.Or(s.StartTimeout, l.start),
 		DialOptions: []grpc.DialOption{
 			grpc.WithDefaultCallOptions(callOptions()...),
+			grpc.WithWriteBufferSize(buffer),
 		},
 	}
 	p := newPlugin(name, logger, l)

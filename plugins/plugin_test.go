@@ -16,6 +16,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/riffletrace/riffle/core"
+	"github.com/riffletrace/riffle/exporters/otlp"
 )
 
 // role is what the test binary plays when it is run as a plugin.
@@ -35,6 +36,8 @@ func play(r string) int {
 		return Main(Sampler(tierFactory), Exporter(countFactory), Sampler(slowRootFactory))
 	case "file":
 		return Main(Exporter(fileFactory), Sampler(tierFactory))
+	case "otlp":
+		return Main(Exporter(otlp.Factory))
 	case "refused":
 		return Main(Sampler(endFactory), Sampler(unkeyedFactory))
 	default:

@@ -42,12 +42,22 @@ func newServer(name, version string, logger *slog.Logger, offers []Offer) *serve
 	return &server{name: name, version: version, offers: offers, logger: logger, instances: map[string]*instance{}}
 }
 
+// What is in flight on a connection, and what is read or written at once.
+const (
+	window = 4 << 20
+	buffer = 256 << 10
+)
+
 // serverOptions are what every plugin's gRPC server has.
 func serverOptions() []grpc.ServerOption {
 	return []grpc.ServerOption{
 		grpc.MaxRecvMsgSize(MaxMessage),
 		grpc.MaxSendMsgSize(MaxMessage),
 		grpc.ForceServerCodecV2(codec{}),
+		// A batch goes through in one piece, without waiting for windows.
+		grpc.InitialWindowSize(window),
+		grpc.InitialConnWindowSize(2 * window),
+		grpc.ReadBufferSize(buffer),
 	}
 }
 
