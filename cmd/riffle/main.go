@@ -15,6 +15,7 @@ import (
 
 	"github.com/riffletrace/riffle/core"
 	_ "github.com/riffletrace/riffle/exporters/all"
+	_ "github.com/riffletrace/riffle/plugins"
 	_ "github.com/riffletrace/riffle/samplers/standard"
 )
 
@@ -43,7 +44,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	// What fails before a command has begun is wrong usage.
 	begun := false
 	root.PersistentPreRun = func(*cobra.Command, []string) { begun = true }
-	root.AddCommand(newDemo(), newValidate(), newExplain(), newComponents(), newQueue(), newVersion())
+	root.AddCommand(newDemo(), newValidate(), newExplain(), newComponents(), newQueue(), newPlugins(), newVersion())
 	root.SetArgs(args)
 	root.SetOut(stdout)
 	root.SetErr(stderr)

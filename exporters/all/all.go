@@ -8,5 +8,7 @@ package all
 import (
 	_ "github.com/riffletrace/riffle/exporters/standard" // file, otlp, otlptracegrpc, otlptracehttp, stdout
 
-	_ "github.com/riffletrace/riffle/exporters/xray" // type: xray
+	_ "github.com/riffletrace/riffle/exporters/azuremonitor" // type: azuremonitor
+	_ "github.com/riffletrace/riffle/exporters/cloudtrace"   // type: cloudtrace
+	_ "github.com/riffletrace/riffle/exporters/xray"         // type: xray
 )

@@ -1,0 +1,178 @@
+package plugins
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net"
+	"slices"
+	"testing"
+	"time"
+
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/trace"
+	coltracepb "go.opentelemetry.io/proto/otlp/collector/trace/v1"
+	"google.golang.org/grpc"
+
+	"github.com/riffletrace/riffle/core"
+	"github.com/riffletrace/riffle/core/delivery"
+	"github.com/riffletrace/riffle/core/otlp"
+	otlpexporter "github.com/riffletrace/riffle/exporters/otlp"
+	"github.com/riffletrace/riffle/samplers/ratio"
+)
+
+// keyed is what spans of the benchmarks start with: two keys and one more.
+func keyed(tenant string) trace.SpanStartOption {
+	return trace.WithAttributes(
+		attribute.String("http.request.method", "GET"), attribute.String("tenant", tenant), attribute.String("plan", "pro"))
+}
+
+// provider has the entries and then, if they abstain, none of the traces.
+func provider(b *testing.B, dir string, samplers ...core.Component) *core.Provider {
+	b.Helper()
+	spec := core.Spec{Enabled: true, ServiceName: "bench", Samplers: samplers, Plugins: core.Plugins{Dir: dir, AllowUnpinned: true}}
+	p, err := core.New(b.Context(), spec, core.WithLogger(slog.New(slog.DiscardHandler)))
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() {
+		if err := p.Shutdown(context.Background()); err != nil {
+			b.Error(err)
+		}
+	})
+	return p
+}
+
+func tierOf(rate string) core.Component {
+	c := SamplerConfig{Config: startDefaults, MaxLeases: defaultMaxLeases}
+	c.Plugin, c.Component, c.Config.Config = "bench", "tier", core.JSON(`{"rate": `+rate+`}`)
+	return core.Use(SamplerFactory, "tier", c)
+}
+
+// The start and end of a root that is dropped. The bar: with leases of a
+// plugin, 1.25 times what the ratio sampler takes.
+func BenchmarkDroppedRoot(b *testing.B) {
+	none := core.Use(ratio.Factory, "", ratio.Config{})
+	for _, bb := range []struct {
+		name     string
+		samplers []core.Component
+	}{
+		{"sampler=ratio", []core.Component{none}},
+		{"sampler=plugin", []core.Component{tierOf("0"), none}},
+	} {
+		b.Run(bb.name, func(b *testing.B) {
+			p := provider(b, program(b, "bench", "good"), bb.samplers...)
+			tracer := p.TracerProvider().Tracer("bench")
+			if len(bb.samplers) > 1 {
+				leased(b, tracer, "other")
+			}
+			b.ReportAllocs()
+			for b.Loop() {
+				_, span := tracer.Start(context.Background(), "GET /checkout", keyed("other"))
+				span.End()
+			}
+		})
+	}
+}
+
+// leased starts spans until a lease decides about them.
+func leased(b *testing.B, tracer trace.Tracer, tenant string) {
+	b.Helper()
+	eventually(b, "a lease", func() bool {
+		_, span := tracer.Start(context.Background(), "GET /checkout", keyed(tenant))
+		span.End()
+		return Stats()[0].Leases.Hits > 0
+	})
+}
+
+// How long starts take at worst while 10,000 keys are new at once, and how
+// many questions that makes. The bars: p99 as with a single key, 50 batches.
+func BenchmarkNewKeys(b *testing.B) {
+	const starts = 10_000
+	for _, keys := range []int{1, starts} {
+		b.Run(fmt.Sprintf("keys=%d", keys), func(b *testing.B) {
+			dir := program(b, "bench", "good")
+			names := make([]string, keys)
+			for i := range names {
+				names[i] = fmt.Sprint("tenant ", i)
+			}
+			var all []time.Duration
+			var batches uint64
+			for b.Loop() {
+				p := provider(b, dir, tierOf("0"), core.Use(ratio.Factory, "", ratio.Config{}))
+				tracer := p.TracerProvider().Tracer("bench")
+				for i := range starts {
+					option := keyed(names[i%keys])
+					before := time.Now()
+					_, span := tracer.Start(context.Background(), "GET /checkout", option)
+					all = append(all, time.Since(before))
+					span.End()
+				}
+				eventually(b, "all keys are leased", func() bool { return Stats()[0].Leases.Answers >= uint64(keys) })
+				batches += Stats()[0].Leases.Batches
+				if err := p.Shutdown(context.Background()); err != nil {
+					b.Fatal(err)
+				}
+			}
+			slices.Sort(all)
+			b.ReportMetric(float64(all[len(all)/2]), "p50-ns")
+			b.ReportMetric(float64(all[len(all)*99/100]), "p99-ns")
+			b.ReportMetric(float64(batches)/float64(b.N), "batches")
+		})
+	}
+}
+
+// discard is a receiver of OTLP that accepts all.
+type discard struct{}
+
+func (discard) export(context.Context, rawMessage) (*coltracepb.ExportTraceServiceResponse, error) {
+	return &coltracepb.ExportTraceServiceResponse{}, nil
+}
+
+// Batches of 512 spans to one receiver, straight and by way of a plugin that
+// serves the same exporter. The bar: 60 % of the throughput.
+func BenchmarkExport(b *testing.B) {
+	lis, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		b.Fatal(err)
+	}
+	g := grpc.NewServer(serverOptions()...)
+	g.RegisterService(&traceService, discard{})
+	go g.Serve(lis) //nolint:errcheck // it ends with the test
+	b.Cleanup(g.Stop)
+
+	const size = 512
+	body := otlp.AppendRequest(nil, serviceSpans(size))
+	endpoint := lis.Addr().String()
+	for _, exporter := range []string{"otlp", "plugin"} {
+		for _, workers := range []int{1, 4} {
+			b.Run(fmt.Sprintf("exporter=%s/workers=%d", exporter, workers), func(b *testing.B) {
+				s := core.Settings{ID: "bench", Logger: slog.New(slog.DiscardHandler)}
+				entry := core.Use(otlpexporter.Factory, "", otlpexporter.Config{Endpoint: endpoint})
+				if exporter == "plugin" {
+					c := ExporterConfig{Config: startDefaults, Timeout: defaultTimeout}
+					c.Plugin, c.Config.Config = "bench", core.JSON(fmt.Sprintf(`{"endpoint": %q}`, endpoint))
+					s.Plugins = core.Plugins{Dir: program(b, "bench", "otlp"), AllowUnpinned: true}
+					entry = core.Use(ExporterFactory, "", c)
+				}
+				e, err := core.Exporters.Build(b.Context(), s, entry)
+				if err != nil {
+					b.Fatal(err)
+				}
+				defer e.Shutdown(context.Background())
+				b.SetParallelism(workers) // times GOMAXPROCS
+				b.ReportAllocs()
+				b.ResetTimer()
+				b.RunParallel(func(pb *testing.PB) {
+					for pb.Next() {
+						if _, err := e.(delivery.RequestExporter).ExportRequest(context.Background(), delivery.Request{Body: body, Spans: size}); err != nil {
+							b.Error(err)
+							return
+						}
+					}
+				})
+				b.ReportMetric(float64(size)*float64(b.N)/b.Elapsed().Seconds(), "spans/s")
+			})
+		}
+	}
+}
