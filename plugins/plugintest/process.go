@@ -27,6 +27,13 @@ import (
 	"google.golang.org/grpc/credentials"
 )
 
+// What the host and the plugin know each other by.
+const (
+	cookieKey       = "RIFFLE_PLUGIN"
+	cookieValue     = "a8e4b4c7"
+	protocolVersion = 1
+)
+
 const (
 	// maxLine bounds the handshake line and what is held of other lines.
 	maxLine = 64 << 10
@@ -45,6 +52,7 @@ type process struct {
 	stderr *output
 	dir    string
 	exited chan struct{} // closed when it is gone and its outputs are read
+	told   bool          // the case has told it to end
 
 	line handshake
 	key  tls.Certificate // the host's
