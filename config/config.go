@@ -116,6 +116,7 @@ type section struct {
 	MaxBytes         *core.Size        `yaml:"max_bytes" doc:"what traces that wait for their decision may take; above it, fewer are recorded, and their weights say so"`
 	MaxTraceBytes    *core.Size        `yaml:"max_trace_bytes" doc:"what one trace may take of it; a larger one is decided early"`
 	Redact           *redact.Config    `yaml:"redact" doc:"what to take out of the spans of all exporters; exporters can have rules of their own besides"`
+	Plugins          plugins           `yaml:"plugins" doc:"where programs that serve components are found, and which of them may run"`
 	Samplers         []*node           `yaml:"samplers" doc:"which traces to keep: start samplers are asked in order and the first that does not abstain decides; end samplers are asked about every trace"`
 	Exporters        []*node           `yaml:"exporters" doc:"where traces go; each gets all that are kept; by default one otlp exporter"`
 }
@@ -124,6 +125,13 @@ type section struct {
 type decisionMemory struct {
 	Traces *int           `yaml:"traces" doc:"how many traces; fewer where max_bytes is small"`
 	Age    *core.Duration `yaml:"age" doc:"for how long after the last span"`
+}
+
+// plugins is [core.Plugins] as one source has it.
+type plugins struct {
+	Dir           *string `yaml:"dir" doc:"directory of the programs, called riffle-plugin-NAME, and of riffle-plugins.lock, which pins them"`
+	AllowUnpinned *bool   `yaml:"allow_unpinned" doc:"runs programs that riffle-plugins.lock does not pin; for development"`
+	RunDir        *string `yaml:"run_dir" doc:"where the private copies that run are made; by default the directory for temporary files, which may not allow programs"`
 }
 
 // defaults are the values of keys that no source sets.
@@ -293,6 +301,11 @@ func (r *reader) spec() (core.Spec, error) {
 		MaxBytes:         value(merged.MaxBytes),
 		MaxTraceBytes:    value(merged.MaxTraceBytes),
 		Redact:           merged.Redact,
+		Plugins: core.Plugins{
+			Dir:           value(merged.Plugins.Dir),
+			AllowUnpinned: value(merged.Plugins.AllowUnpinned),
+			RunDir:        value(merged.Plugins.RunDir),
+		},
 		Path:             root,
 		Locate:           r.locate,
 	}

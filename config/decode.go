@@ -54,6 +54,10 @@ func (d *decoder) value(n *node, v reflect.Value, path string) bool {
 	if n.kind == null || n.kind == broken {
 		return n.kind == null
 	}
+	if into, ok := reflect.TypeAssert[*core.JSON](v.Addr()); ok {
+		*into = core.JSON(n.appendJSON(nil))
+		return true
+	}
 	if into, ok := reflect.TypeAssert[encoding.TextUnmarshaler](v.Addr()); ok {
 		return d.text(n, into, path)
 	}

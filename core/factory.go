@@ -12,6 +12,8 @@ import (
 	"strings"
 	"sync"
 
+	"go.opentelemetry.io/otel/metric"
+	"go.opentelemetry.io/otel/metric/noop"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 )
 
@@ -31,6 +33,10 @@ type Settings struct {
 	ID string
 	// Logger is where the component speaks; never nil.
 	Logger *slog.Logger
+	// MeterProvider is for what the component measures of itself; never nil.
+	MeterProvider metric.MeterProvider
+	// Plugins says where programs that serve components are found.
+	Plugins Plugins
 }
 
 // Factory makes the components of one type. Make one with [NewFactory].
@@ -210,6 +216,9 @@ func (r *Registry[T]) Build(ctx context.Context, s Settings, c Component) (T, er
 	}
 	if s.ID == "" {
 		s.ID = c.ID()
+	}
+	if s.MeterProvider == nil {
+		s.MeterProvider = noop.NewMeterProvider()
 	}
 	return f.build(ctx, s, c)
 }

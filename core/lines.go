@@ -6,7 +6,6 @@ import (
 	"os"
 
 	"github.com/riffletrace/riffle/core/delivery"
-	"github.com/riffletrace/riffle/core/delivery/redact"
 )
 
 // ExporterKeys are the keys of an exporters entry that belong to the host,
@@ -50,14 +49,14 @@ type line struct {
 }
 
 // addLine builds an exporter and starts a line to it.
-func (pl *pipeline) addLine(ctx context.Context, c Component, redactAll *redact.Config, o *options) error {
+func (pl *pipeline) addLine(ctx context.Context, c Component, spec *Spec, o *options) error {
 	keys, err := c.exporterKeys()
 	if err != nil {
 		return err
 	}
-	keys.RedactAll = redactAll
-	logger := o.logger.With("exporter", c.ID())
-	exporter, err := o.exporters.Build(ctx, Settings{ID: c.ID(), Logger: logger}, c)
+	keys.RedactAll = spec.Redact
+	settings := spec.settings(c, o, "exporter")
+	exporter, err := o.exporters.Build(ctx, settings, c)
 	if err != nil {
 		return err
 	}
@@ -66,7 +65,7 @@ func (pl *pipeline) addLine(ctx context.Context, c Component, redactAll *redact.
 		l.endpoint = e.Endpoint()
 	}
 	l.Line = pl.fan.Add(exporter, keys.Config, delivery.Settings{
-		Name: l.name, Type: l.kind, Endpoint: l.endpoint, Logger: logger, MeterProvider: o.meters,
+		Name: l.name, Type: l.kind, Endpoint: l.endpoint, Logger: settings.Logger, MeterProvider: o.meters,
 	})
 	pl.lines = append(pl.lines, l)
 	return nil

@@ -121,7 +121,7 @@ func newPipeline(ctx context.Context, spec *Spec, o *options) (*pipeline, error)
 	pl := &pipeline{samplers: samplers, start: start}
 	var errs ConfigErrors
 	for i, c := range spec.Exporters {
-		if err := pl.addLine(ctx, c, spec.Redact, o); err != nil {
+		if err := pl.addLine(ctx, c, spec, o); err != nil {
 			errs = append(errs, buildErrors(c, joinPath(spec.Path, fmt.Sprintf("exporters[%d]", i)), "exporter", err)...)
 		}
 	}

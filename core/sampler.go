@@ -208,8 +208,8 @@ func (a Answer) Threshold() (t Threshold, ok bool) {
 	}
 }
 
-// selects reports whether a trace with this randomness is selected.
-func (a Answer) selects(randomness uint64) bool {
+// Selects reports whether a trace with this randomness is selected.
+func (a Answer) Selects(randomness uint64) bool {
 	switch a.verdict {
 	case threshold:
 		return a.threshold == Unknown || a.threshold.Selects(randomness)

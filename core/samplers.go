@@ -36,7 +36,7 @@ func buildSamplers(ctx context.Context, spec *Spec, o *options) (*samplerList, e
 	firstWatcher := -1
 	for i, c := range spec.Samplers {
 		path := joinPath(spec.Path, fmt.Sprintf("samplers[%d]", i))
-		s, err := o.samplers.Build(ctx, Settings{ID: c.ID(), Logger: o.logger.With("sampler", c.ID())}, c)
+		s, err := o.samplers.Build(ctx, spec.settings(c, o, "sampler"), c)
 		if err != nil {
 			errs = append(errs, buildErrors(c, path, "sampler", err)...)
 			continue

@@ -60,6 +60,9 @@ type Spec struct {
 	MaxBytes       Size
 	MaxTraceBytes  Size
 
+	// Plugins says where programs that serve components are found.
+	Plugins Plugins
+
 	// Path leads the paths of errors: "observability.tracing".
 	Path string
 	// Locate tells where a path below Path stands, as [Component.Locate] does;
@@ -89,6 +92,15 @@ type DecisionMemory struct {
 	_      struct{} `doc:"what is remembered of decided traces, for spans that end later"`
 	Traces int      `yaml:"traces" doc:"how many traces"`
 	Age    Duration `yaml:"age" doc:"for how long after the last span"`
+}
+
+// Plugins says where programs that serve components are found, and which of
+// them may run. It is read by the components of type plugin.
+type Plugins struct {
+	_             struct{} `doc:"where programs that serve components are found, and which of them may run"`
+	Dir           string   `yaml:"dir" doc:"directory of the programs, called riffle-plugin-NAME, and of riffle-plugins.lock, which pins them"`
+	AllowUnpinned bool     `yaml:"allow_unpinned" doc:"runs programs that riffle-plugins.lock does not pin; for development"`
+	RunDir        string   `yaml:"run_dir" doc:"where the private copies that run are made; by default the directory for temporary files, which may not allow programs"`
 }
 
 // The defaults of what bounds the trace buffer.
@@ -197,6 +209,11 @@ func (s *Spec) quoted(errs ConfigErrors) ConfigErrors {
 		}
 	}
 	return errs
+}
+
+// settings are what the host gives to a component of the spec.
+func (s *Spec) settings(c Component, o *options, kind string) Settings {
+	return Settings{ID: c.ID(), Logger: o.logger.With(kind, c.ID()), MeterProvider: o.meters, Plugins: s.Plugins}
 }
 
 const (

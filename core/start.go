@@ -163,7 +163,7 @@ func (r *startRules) root(d *startDecision, p *sdktrace.SamplingParameters) {
 				d.verdict = drop
 				return
 			}
-			d.verdict, d.threshold, d.selected = threshold, a.threshold, a.selects(d.randomness)
+			d.verdict, d.threshold, d.selected = threshold, a.threshold, a.Selects(d.randomness)
 			if d.selected {
 				d.state = e.state(d.state, a.threshold)
 			}

@@ -11,4 +11,6 @@ type (
 	// Secret is a value that is never printed: a key, a header's value. Convert
 	// it to string to use it.
 	Secret = units.Secret
+	// JSON is a part of a configuration that is somebody else's to read.
+	JSON = units.JSON
 )

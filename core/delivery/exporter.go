@@ -79,9 +79,9 @@ func (f *ExportError) Unwrap() error { return f.Err }
 // maxAfter is how long a backend can silence a line.
 const maxAfter = 15 * time.Minute
 
-// classify tells what an error means. What no exporter has called an ExportError is
+// Classify tells what an error means. What no exporter has called an ExportError is
 // worth another attempt if it is the network's or the deadline's.
-func classify(err error) *ExportError {
+func Classify(err error) *ExportError {
 	if f := (*ExportError)(nil); errors.As(err, &f) {
 		c := *f
 		c.After = min(max(c.After, 0), maxAfter)

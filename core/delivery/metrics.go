@@ -120,7 +120,7 @@ func (m *metrics) register(l *Line, meter metric.Meter, with func(cause string) 
 func (m *metrics) attempted(took time.Duration, err error) {
 	with := m.succeeded
 	if err != nil {
-		with = m.failed[classify(err).Verdict]
+		with = m.failed[Classify(err).Verdict]
 	}
 	m.duration.Record(context.Background(), took.Seconds(), with)
 }

@@ -60,7 +60,7 @@ func (l *Line) settle(b *batch, resp Response, err error) {
 		l.accept(b, resp)
 		return
 	}
-	f := classify(err)
+	f := Classify(err)
 	if f.Verdict != Retry {
 		l.answered()
 	}

@@ -125,6 +125,13 @@ func (s *Secret) UnmarshalText(text []byte) error {
 // ConfigType is what documentation calls the type.
 func (Secret) ConfigType() string { return "secret" }
 
+// JSON is a part of a configuration that is somebody else's to read, as JSON.
+// Numbers are written as they were in the file.
+type JSON string
+
+// ConfigType is what documentation calls the type.
+func (JSON) ConfigType() string { return "anything" }
+
 // Interface guards.
 var (
 	_ encoding.TextUnmarshaler = (*Duration)(nil)

@@ -22,6 +22,7 @@ import (
 
 	"github.com/riffletrace/riffle/core/delivery"
 	"github.com/riffletrace/riffle/exporters/internal/otlpclient"
+	"github.com/riffletrace/riffle/internal/otlpstatus"
 )
 
 const exportMethod = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
@@ -92,7 +93,7 @@ func (t *grpcTransport) send(ctx context.Context, body []byte) (delivery.Respons
 		err = errors.Join(err, ctx.Err())
 		return delivery.Response{}, &delivery.ExportError{Verdict: delivery.Retry, Err: err}
 	default:
-		return delivery.Response{}, otlpclient.GRPCError(err)
+		return delivery.Response{}, otlpstatus.Error(err)
 	}
 }
 
