@@ -11,7 +11,6 @@ import (
 	"sync"
 	"time"
 
-	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/status"
@@ -27,6 +26,12 @@ var processCases = []testCase{
 		rule:  "started by a person a plugin says what it is and ends, because people try what they find",
 		check: byHand,
 		alone: true,
+	},
+	{
+		name:  "handshake",
+		rule:  "a plugin begins with a line on stdout that says where it serves and with which certificate, within 10s, because the host waits no longer",
+		check: shakesHands,
+		first: true,
 	},
 	{
 		name:  "certificate",
@@ -90,6 +95,13 @@ func byHand(s *suite) {
 	}
 	if _, err := parseHandshake(strings.TrimSpace(string(p.stdout.bytes()))); err == nil {
 		s.broken("without a host it shakes hands")
+	}
+}
+
+func shakesHands(s *suite) {
+	_, err := call(s, healthpb.NewHealthClient(s.conn).Check, &healthpb.HealthCheckRequest{Service: "plugin"})
+	if code := status.Code(err); code == codes.Unavailable || code == codes.DeadlineExceeded {
+		s.broken("nobody answers where it said that it serves: %s", say(err))
 	}
 }
 
@@ -301,4 +313,3 @@ func hasSchemas(s *suite) {
 		}
 	}
 }
-

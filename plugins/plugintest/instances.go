@@ -15,6 +15,7 @@ import (
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 
+	"github.com/riffletrace/riffle/plugins"
 	pluginpb "github.com/riffletrace/riffle/plugins/proto"
 )
 
@@ -85,7 +86,7 @@ func (s *suite) use(ctx context.Context, i instance) error {
 }
 
 func (s *suite) export(ctx context.Context, i instance, r *coltracepb.ExportTraceServiceRequest) error {
-	ctx = metadata.AppendToOutgoingContext(ctx, "riffle-instance", i.GetInstance())
+	ctx = metadata.AppendToOutgoingContext(ctx, plugins.InstanceKey, i.GetInstance())
 	_, err := coltracepb.NewTraceServiceClient(s.conn).Export(ctx, r)
 	return err
 }

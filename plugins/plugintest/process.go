@@ -25,13 +25,8 @@ import (
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials"
-)
 
-// What the host and the plugin know each other by.
-const (
-	cookieKey       = "RIFFLE_PLUGIN"
-	cookieValue     = "a8e4b4c7"
-	protocolVersion = 1
+	"github.com/riffletrace/riffle/plugins"
 )
 
 const (
@@ -39,8 +34,6 @@ const (
 	maxLine = 64 << 10
 	// maxHeld bounds what is held of an output.
 	maxHeld = 1 << 20
-	// maxMessage is the largest message that a host sends or takes.
-	maxMessage = 64 << 20
 )
 
 // process is a plugin that runs, started as a host does it but without any of
@@ -106,8 +99,8 @@ func start(ctx context.Context, path string) (*process, error) {
 		return nil, err
 	}
 	p, err := spawn(path, nil, []string{
-		cookieKey + "=" + cookieValue,
-		"PLUGIN_PROTOCOL_VERSIONS=" + strconv.Itoa(protocolVersion),
+		plugins.MagicCookieKey + "=" + plugins.MagicCookieValue,
+		"PLUGIN_PROTOCOL_VERSIONS=" + strconv.Itoa(plugins.ProtocolVersion),
 		"PLUGIN_MIN_PORT=0", "PLUGIN_MAX_PORT=0",
 		"PLUGIN_CLIENT_CERT=" + text,
 	})
@@ -147,7 +140,7 @@ func (p *process) dial(key *tls.Certificate) (*grpc.ClientConn, error) {
 		grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) {
 			return new(net.Dialer).DialContext(ctx, p.line.network, p.line.address)
 		}),
-		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(maxMessage), grpc.MaxCallSendMsgSize(maxMessage)))
+		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(plugins.MaxMessage), grpc.MaxCallSendMsgSize(plugins.MaxMessage)))
 }
 
 // gone waits until the process has ended, and reports whether it did.
@@ -190,13 +183,13 @@ func (p *process) lastWords() string {
 func parseHandshake(line string) (h handshake, err error) {
 	parts := strings.Split(line, "|")
 	if len(parts) < 6 {
-		return h, fmt.Errorf("the first line on stdout is %.200q: want 1|%d|unix|/path/of/socket|grpc|certificate", line, protocolVersion)
+		return h, fmt.Errorf("the first line on stdout is %.200q: want 1|%d|unix|/path/of/socket|grpc|certificate", line, plugins.ProtocolVersion)
 	}
 	if parts[0] != "1" {
 		return h, fmt.Errorf("the handshake begins with %.40q: want 1, the version of go-plugin's own protocol", parts[0])
 	}
-	if parts[1] != strconv.Itoa(protocolVersion) {
-		return h, fmt.Errorf("the handshake names version %.40q of the protocol: want %d, which PLUGIN_PROTOCOL_VERSIONS offers", parts[1], protocolVersion)
+	if parts[1] != strconv.Itoa(plugins.ProtocolVersion) {
+		return h, fmt.Errorf("the handshake names version %.40q of the protocol: want %d, which PLUGIN_PROTOCOL_VERSIONS offers", parts[1], plugins.ProtocolVersion)
 	}
 	if h.network, h.address = parts[2], parts[3]; h.network != "unix" && h.network != "tcp" || h.address == "" {
 		return h, fmt.Errorf("the handshake names the address %.200q of the network %.40q: want a path and unix, or host:port and tcp", h.address, h.network)

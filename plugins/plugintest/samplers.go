@@ -95,7 +95,7 @@ func checkAnswer(a *pluginpb.Answer, mayDrop bool) error {
 			return errors.New("an answer drops, although may_drop is false")
 		}
 	case pluginpb.Verdict_VERDICT_THRESHOLD:
-		if t := a.GetThreshold(); t > uint64(core.Never) && t != uint64(core.Unknown) {
+		if t := a.GetThreshold(); t > uint64(core.Never) {
 			return fmt.Errorf("an answer has the threshold %#x, which is more than 2^56", t)
 		}
 	default:

@@ -16,7 +16,7 @@ import (
 )
 
 // patience is for what should be over at once, on a busy machine.
-const patience = 10 * time.Second
+var patience = 10 * time.Second
 
 // lifetime is how long a plugin may live on when it is to end.
 const lifetime = 2 * time.Second
@@ -29,6 +29,8 @@ type testCase struct {
 	check func(*suite)
 	// alone tells that the check starts processes by itself.
 	alone bool
+	// first tells that without it no other makes sense.
+	first bool
 }
 
 // suite is what a case works with.
@@ -59,7 +61,8 @@ func (s *suite) begin() *process {
 	defer cancel()
 	p, err := start(ctx, s.path)
 	if err != nil {
-		s.Fatalf("the plugin does not start: %v", err)
+		s.broken("the plugin does not start: %v", err)
+		s.FailNow()
 	}
 	s.Cleanup(func() {
 		select {
@@ -152,4 +155,3 @@ func fieldErrors(errs []*pluginpb.FieldError) string {
 	}
 	return strings.Join(lines, "\n")
 }
-

@@ -41,9 +41,9 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
-from google.protobuf import descriptor_pb2, descriptor_pool, json_format, message_factory
+from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 
-COOKIE = ("RIFFLE_PLUGIN", "a8e4b4c7")
+COOKIE = ("RIFFLE_PLUGIN", "riffle.plugin.v1")
 VERSION = 1
 MAX_MESSAGE = 64 << 20
 
@@ -163,7 +163,7 @@ def main(name, version, *components):
     """Serves the classes until the host ends or closes its end of stdin."""
     plugin = Plugin(name, version, components)
     if sys.argv[1:] == ["--describe"]:
-        print(json_format.MessageToJson(plugin.description))
+        print(json.dumps(plugin.described(), indent=2))
     elif os.environ.get(COOKIE[0]) != COOKIE[1] or len(sys.argv) > 1:
         served = ", ".join(c.name for c in plugin.description.components)
         print(
@@ -194,9 +194,25 @@ class Plugin:
         for c in classes:
             kind = "KIND_EXPORTER" if issubclass(c, Exporter) else "KIND_SAMPLER"
             described = self.description.components.add(
-                kind=kind, name=component_name(c), version=version, doc=(c.__doc__ or "").strip().split("\n")[0], config_schema=json.dumps(c.schema)
+                kind=kind, name=component_name(c), version=version, doc=component_doc(c), config_schema=json.dumps(c.schema)
             )
             self.classes[described.kind, described.name] = c
+
+    def described(self):
+        return {
+            "name": self.description.name,
+            "version": self.description.version,
+            "protocol": VERSION,
+            "components": [
+                {
+                    "kind": "exporter" if kind == 1 else "sampler",
+                    "name": name,
+                    "doc": component_doc(c),
+                    "config_schema": c.schema,
+                }
+                for (kind, name), c in self.classes.items()
+            ],
+        }
 
     def describe(self, request, context):
         return self.description
@@ -324,6 +340,10 @@ class Plugin:
 
 def component_name(c):
     return getattr(c, "name", None) or re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", c.__name__).lower()
+
+
+def component_doc(c):
+    return (c.__doc__ or "").strip().split("\n")[0]
 
 
 TYPES = {"string": str, "number": (int, float), "integer": int, "boolean": bool, "array": list, "object": dict}

@@ -15,6 +15,7 @@ import (
 type tiers struct {
 	tenants, plans map[string]core.Answer
 	other          core.Answer
+	replaced       chan struct{} // closed when they no longer hold; nil: they always do
 }
 
 // answer is the tenant's own, else that of its plan, else the rest's.
@@ -43,7 +44,7 @@ func parse(text []byte) (*tiers, error) {
 	case err != nil:
 		return nil, err
 	}
-	t := &tiers{tenants: make(map[string]core.Answer), plans: make(map[string]core.Answer)}
+	t := &tiers{tenants: make(map[string]core.Answer), plans: make(map[string]core.Answer), replaced: make(chan struct{})}
 	var errs []error
 	fill := func(answers map[string]core.Answer, what string, shares map[string]core.Sample) {
 		for name, share := range shares {

@@ -7,4 +7,10 @@
 //	    config: {file: tiers.yaml}
 package main
 
-func main() {}
+import (
+	"os"
+
+	"github.com/riffletrace/riffle/plugins"
+)
+
+func main() { os.Exit(plugins.Main(plugins.Sampler(Factory))) }

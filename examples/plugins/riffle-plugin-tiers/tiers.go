@@ -14,6 +14,7 @@ import (
 	"go.opentelemetry.io/otel/attribute"
 
 	"github.com/riffletrace/riffle/core"
+	"github.com/riffletrace/riffle/plugins"
 )
 
 // Config is what users set.
@@ -100,6 +101,23 @@ func (t *sampler) SampleStart(p core.StartParameters) core.Answer {
 // MayDrop is true: the file may say so later.
 func (*sampler) MayDrop() bool { return true }
 
+// Ignores says that one answer will do for all names and kinds.
+func (*sampler) Ignores() (name, kind bool) { return true, true }
+
+// Changes tells a host when the file has changed, so that it need not wait until
+// its leases are over.
+func (t *sampler) Changes(ctx context.Context, changed func(...core.StartParameters)) {
+	for known := t.tiers.Load(); ; {
+		select {
+		case <-known.replaced:
+			known = t.tiers.Load() // first: what comes after it is another change
+			changed()
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
 // watch follows the file until stop, starting from what it held. It looks at
 // the text and not at the time: a file may be replaced by one that is older, or
 // twice within the clock's grain.
@@ -131,7 +149,7 @@ func (t *sampler) watch(text string) {
 			continue
 		}
 		text, trouble = string(now), ""
-		t.tiers.Store(next)
+		close(t.tiers.Swap(next).replaced)
 		t.logger.Info("the tiers have changed", "file", t.config.File)
 	}
 }
@@ -148,13 +166,14 @@ func (t *sampler) Shutdown(ctx context.Context) error {
 			return ctx.Err()
 		}
 	}
-	t.tiers.Store(&tiers{})
+	t.tiers.Store(new(tiers)) // nobody replaces it
 	return nil
 }
 
 // Interface guards.
 var (
-	_ core.Keyed      = (*sampler)(nil)
-	_ core.Dropper    = (*sampler)(nil)
-	_ core.Shutdowner = (*sampler)(nil)
+	_ plugins.Changing = (*sampler)(nil)
+	_ plugins.Coarse   = (*sampler)(nil)
+	_ core.Dropper     = (*sampler)(nil)
+	_ core.Shutdowner  = (*sampler)(nil)
 )

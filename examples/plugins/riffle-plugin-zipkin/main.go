@@ -7,4 +7,10 @@
 //	    config: {endpoint: "http://localhost:9411/api/v2/spans"}
 package main
 
-func main() {}
+import (
+	"os"
+
+	"github.com/riffletrace/riffle/plugins"
+)
+
+func main() { os.Exit(plugins.Main(plugins.Exporter(Factory))) }

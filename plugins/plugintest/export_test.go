@@ -1,0 +1,5 @@
+package plugintest
+
+import "time"
+
+func init() { patience = 3 * time.Second }

@@ -1,0 +1,80 @@
+// Package plugintest is the conformance suite for plugins in any language. It
+// starts a program as a host does, checks what it says and does on the wire, and
+// then runs the suites for exporters and samplers against what it serves. A Go
+// author runs it from a test of the plugin:
+//
+//	func TestPlugin(t *testing.T) {
+//		plugintest.Run(t, "bin/riffle-plugin-zipkin", plugintest.Config("zipkin", `{"endpoint": "http://localhost:1"}`))
+//	}
+//
+// and anybody else with: riffle plugins test PATH. Each failure names the rule
+// that was broken and why there is such a rule. The suite asks for no success:
+// a backend need not be there.
+package plugintest
+
+import (
+	"context"
+	"iter"
+	"slices"
+	"testing"
+	"time"
+)
+
+// Option changes what the suite does.
+type Option func(*options)
+
+type options struct {
+	configs map[string]string
+}
+
+// Config is the configuration, in JSON, that the instances of a component get.
+// Without it they get none.
+func Config(component, text string) Option {
+	return func(o *options) { o.configs[component] = text }
+}
+
+// Run checks the program.
+func Run(t *testing.T, path string, opts ...Option) {
+	t.Helper()
+	o := makeOptions(opts)
+	for _, c := range cases() {
+		if !t.Run(c.name, func(t *testing.T) { c.run(t, path, o) }) && c.first {
+			return
+		}
+	}
+}
+
+// Result is what one rule came to.
+type Result struct {
+	Name     string
+	Failures []string // each with the rule; none: it is kept
+	Took     time.Duration
+}
+
+// Check checks the program without package testing's runner, rule by rule, until
+// ctx is done. A program that does not start is asked no further.
+func Check(ctx context.Context, path string, opts ...Option) iter.Seq[Result] {
+	o := makeOptions(opts)
+	return func(yield func(Result) bool) {
+		for _, c := range cases() {
+			if ctx.Err() != nil {
+				return
+			}
+			begin := time.Now()
+			failures := record(ctx, c.name, func(tb testing.TB) { c.run(tb, path, o) })
+			if !yield(Result{c.name, failures, time.Since(begin)}) || c.first && len(failures) > 0 {
+				return
+			}
+		}
+	}
+}
+
+func makeOptions(opts []Option) options {
+	o := options{configs: make(map[string]string)}
+	for _, opt := range opts {
+		opt(&o)
+	}
+	return o
+}
+
+func cases() []testCase { return slices.Concat(processCases, describeCases, instanceCases) }

@@ -1,0 +1,83 @@
+package plugintest_test
+
+import (
+	"maps"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/riffletrace/riffle/plugins/internal/hostile"
+	"github.com/riffletrace/riffle/plugins/plugintest"
+)
+
+func TestMain(m *testing.M) {
+	hostile.Main()
+	os.Exit(m.Run())
+}
+
+func TestGood(t *testing.T) {
+	plugintest.Run(t, hostile.Script(t, hostile.Good))
+}
+
+// Each flaw is found by the rule that it breaks, and by no other unless nothing
+// works then.
+func TestHostile(t *testing.T) {
+	// The rule that must find a flaw, and what it says.
+	found := map[string]string{
+		"exits":     "handshake: ended without a handshake",
+		"silent":    "handshake: no handshake in time",
+		"garbage":   "handshake: the first line on stdout",
+		"endless":   "handshake: without an end of line",
+		"version":   "handshake: names version",
+		"plaintext": "handshake: is no certificate",
+		"stranger":  "handshake: nobody answers",
+		"anyone":    "certificate: answers a client without a certificate",
+		"unhealthy": "health: NOT_SERVING",
+		"chatter":   "stdout: listening",
+		"log":       "log: @message is no text",
+		"nothing":   "describe: lists no component",
+		"twice":     "describe: is listed twice",
+		"schema":    `schema: type is "a table of keys"`,
+		"huge":      "describe: received message larger than max",
+		"small":     "large messages: received message larger than max",
+		"anything":  "configuration: takes the configuration",
+		"forgetful": "instances: two instances have the name",
+		"undead":    "instances: that is closed still works",
+		"late":      "deadline: gets no answer",
+		"random":    "steady: the plugin ended by itself",
+		"short":     "leases: answers 0 of 1 questions",
+		"never":     "leases: the threshold 0x1000000000000000",
+		"drops":     "leases: an answer drops",
+		"unasked":   "traces: which it was not asked about",
+		"leak":      "steady: MiB of memory",
+		"forks":     "end: a process that it started still runs",
+		"orphan":    "host is gone: it still runs",
+		"stubborn":  "end: it still runs",
+	}
+	for _, kind := range slices.Sorted(maps.Keys(hostile.Kinds)) {
+		t.Run(kind, func(t *testing.T) {
+			rule, want, ok := strings.Cut(found[kind], ": ")
+			if !ok {
+				t.Fatalf("nobody says what finds it")
+			}
+			path := hostile.Script(t, kind)
+			met := false
+			for r := range plugintest.Check(t.Context(), path) {
+				failures := strings.Join(r.Failures, "\n")
+				t.Logf("%s: %s", r.Name, failures)
+				if r.Name != rule {
+					continue
+				}
+				met = true
+				if !strings.Contains(failures, want) || !strings.Contains(failures, "rule: ") {
+					t.Errorf("%s: %q: want %q and the rule", r.Name, failures, want)
+				}
+				break
+			}
+			if !met {
+				t.Errorf("no rule %q", rule)
+			}
+		})
+	}
+}
