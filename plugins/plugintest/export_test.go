@@ -1,5 +1,19 @@
 package plugintest
 
-import "time"
+import (
+	"context"
+	"testing"
+	"time"
+)
 
 func init() { patience = 3 * time.Second }
+
+// CheckRule checks one rule alone.
+func CheckRule(ctx context.Context, name, path string) (failures []string, ok bool) {
+	for _, c := range cases() {
+		if c.name == name {
+			return record(ctx, name, func(tb testing.TB) { c.run(tb, path, makeOptions(nil)) }), true
+		}
+	}
+	return nil, false
+}

@@ -77,4 +77,6 @@ func makeOptions(opts []Option) options {
 	return o
 }
 
-func cases() []testCase { return slices.Concat(processCases, describeCases, instanceCases) }
+func cases() []testCase {
+	return slices.Concat(processCases, describeCases, instanceCases, componentCases())
+}

@@ -20,14 +20,31 @@ func TestGood(t *testing.T) {
 	plugintest.Run(t, hostile.Script(t, hostile.Good))
 }
 
-// Each flaw is found by the rule that it breaks, and by no other unless nothing
-// works then.
+// Outside of go test it is the same.
+func TestCheck(t *testing.T) {
+	good := slices.Collect(plugintest.Check(t.Context(), hostile.Script(t, hostile.Good)))
+	for _, r := range good {
+		if len(r.Failures) > 0 {
+			t.Errorf("%s: %s", r.Name, r.Failures)
+		}
+	}
+	if len(good) < 30 {
+		t.Errorf("only %d rules", len(good))
+	}
+	// What does not start is not started over and over.
+	bad := slices.Collect(plugintest.Check(t.Context(), hostile.Script(t, "exits")))
+	if len(bad) != 2 || len(bad[1].Failures) != 1 {
+		t.Errorf("%+v", bad)
+	}
+}
+
+// Each flaw is found by the rule that it breaks.
 func TestHostile(t *testing.T) {
 	// The rule that must find a flaw, and what it says.
 	found := map[string]string{
 		"exits":     "handshake: ended without a handshake",
 		"silent":    "handshake: no handshake in time",
-		"garbage":   "handshake: the first line on stdout",
+		"garbage":   "handshake: want 1",
 		"endless":   "handshake: without an end of line",
 		"version":   "handshake: names version",
 		"plaintext": "handshake: is no certificate",
@@ -61,23 +78,15 @@ func TestHostile(t *testing.T) {
 			if !ok {
 				t.Fatalf("nobody says what finds it")
 			}
-			path := hostile.Script(t, kind)
-			met := false
-			for r := range plugintest.Check(t.Context(), path) {
-				failures := strings.Join(r.Failures, "\n")
-				t.Logf("%s: %s", r.Name, failures)
-				if r.Name != rule {
-					continue
-				}
-				met = true
-				if !strings.Contains(failures, want) || !strings.Contains(failures, "rule: ") {
-					t.Errorf("%s: %q: want %q and the rule", r.Name, failures, want)
-				}
-				break
+			failures, ok := plugintest.CheckRule(t.Context(), rule, hostile.Script(t, kind))
+			if !ok {
+				t.Fatalf("no rule %q", rule)
 			}
-			if !met {
-				t.Errorf("no rule %q", rule)
+			text := strings.Join(failures, "\n")
+			if !strings.Contains(text, want) || !strings.Contains(text, "rule: ") {
+				t.Errorf("%s: %q: want %q and the rule", rule, text, want)
 			}
+			t.Logf("%s: %s", rule, text)
 		})
 	}
 }

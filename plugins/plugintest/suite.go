@@ -65,6 +65,10 @@ func (s *suite) begin() *process {
 		s.FailNow()
 	}
 	s.Cleanup(func() {
+		// One that has ended shows in its connections first.
+		if s.Failed() {
+			p.gone(patience / 10)
+		}
 		select {
 		case <-p.exited:
 			if !p.told {

@@ -106,7 +106,7 @@ func serve(kind string) error {
 	case "log":
 		fmt.Fprintln(os.Stderr, `{"@level":"info","@message":1,"@timestamp":"2026-01-02T03:04:05.000000Z"}`)
 	case "forks":
-		if err := exec.CommandContext(context.Background(), "sleep", "600").Start(); err != nil {
+		if err := exec.CommandContext(context.Background(), "/bin/sleep", "600").Start(); err != nil {
 			return err
 		}
 	}
