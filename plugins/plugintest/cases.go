@@ -34,6 +34,12 @@ var processCases = []testCase{
 		first: true,
 	},
 	{
+		name:  "given configurations",
+		rule:  "each component takes the configuration that the test has for it, because the other rules are about instances",
+		check: func(s *suite) { s.exercise() },
+		first: true,
+	},
+	{
 		name:  "certificate",
 		rule:  "a plugin serves nobody but its host, whose certificate is in PLUGIN_CLIENT_CERT, because what it is sent is confidential and other users can reach a socket",
 		check: asksForCertificate,

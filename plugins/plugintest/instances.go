@@ -101,12 +101,17 @@ func isMissing(err error) bool {
 // is true.
 func (s *suite) forEach(want func(instance) bool, check func(instance)) {
 	s.Helper()
+	met := false
 	for _, c := range s.described() {
 		i := s.configure(c)
 		if want == nil || want(i) {
+			met = true
 			check(i)
 		}
 		s.close(i)
+	}
+	if !met {
+		s.Skipf("the plugin has no such component")
 	}
 }
 

@@ -48,6 +48,7 @@ func Run(t *testing.T, path string, opts ...Option) {
 type Result struct {
 	Name     string
 	Failures []string // each with the rule; none: it is kept
+	Skipped  bool     // the plugin has nothing that the rule is about
 	Took     time.Duration
 }
 
@@ -61,8 +62,8 @@ func Check(ctx context.Context, path string, opts ...Option) iter.Seq[Result] {
 				return
 			}
 			begin := time.Now()
-			failures := record(ctx, c.name, func(tb testing.TB) { c.run(tb, path, o) })
-			if !yield(Result{c.name, failures, time.Since(begin)}) || c.first && len(failures) > 0 {
+			failures, skipped := record(ctx, c.name, func(tb testing.TB) { c.run(tb, path, o) })
+			if !yield(Result{c.name, failures, skipped, time.Since(begin)}) || c.first && len(failures) > 0 {
 				return
 			}
 		}

@@ -74,6 +74,7 @@ func TestHostile(t *testing.T) {
 	}
 	for _, kind := range slices.Sorted(maps.Keys(hostile.Kinds)) {
 		t.Run(kind, func(t *testing.T) {
+			t.Parallel() // most only wait
 			rule, want, ok := strings.Cut(found[kind], ": ")
 			if !ok {
 				t.Fatalf("nobody says what finds it")

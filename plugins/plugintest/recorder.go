@@ -11,7 +11,7 @@ import (
 )
 
 // record runs a check outside of go test and returns what it reported.
-func record(ctx context.Context, name string, check func(testing.TB)) []string {
+func record(ctx context.Context, name string, check func(testing.TB)) (failures []string, skipped bool) {
 	r := &recorder{name: name}
 	var cancel context.CancelFunc
 	r.ctx, cancel = context.WithCancel(ctx)
@@ -22,7 +22,7 @@ func record(ctx context.Context, name string, check func(testing.TB)) []string {
 		n := len(r.cleanups)
 		if n == 0 {
 			r.mu.Unlock()
-			return r.failures
+			return r.failures, r.skipped
 		}
 		f := r.cleanups[n-1]
 		r.cleanups = r.cleanups[:n-1]
@@ -40,6 +40,7 @@ type recorder struct {
 
 	mu       sync.Mutex
 	failures []string
+	skipped  bool
 	cleanups []func()
 }
 
@@ -82,6 +83,13 @@ func (r *recorder) Fatal(args ...any) {
 
 func (r *recorder) Fatalf(format string, args ...any) {
 	r.Errorf(format, args...)
+	r.FailNow()
+}
+
+func (r *recorder) Skipf(string, ...any) {
+	r.mu.Lock()
+	r.skipped = true
+	r.mu.Unlock()
 	r.FailNow()
 }
 

@@ -137,8 +137,9 @@ func (s *suite) configure(c *pluginpb.Component) instance {
 		Kind: c.GetKind(), Component: c.GetName(), Config: config, Id: c.GetName(),
 	})
 	if errs := answer.GetErrors(); len(errs) > 0 {
-		s.Fatalf("component %q refuses the configuration %s\n%s\nGive it one that it takes: --config %s='{...}', or plugintest.Config",
+		s.broken("component %q refuses the configuration %s\n%s\ngive it one that it takes: --config %s='{...}', or plugintest.Config",
 			c.GetName(), cmp.Or(config, "{}"), fieldErrors(errs), c.GetName())
+		s.FailNow()
 	}
 	if answer.GetInstance() == "" {
 		s.broken("Configure of %q answers without an instance and without errors", c.GetName())
