@@ -22,6 +22,7 @@ docs/plugins-languages.md tells what a host expects of a plugin, and why.
 import base64
 import collections
 import concurrent.futures
+import contextlib
 import datetime
 import functools
 import itertools
@@ -46,6 +47,7 @@ from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 COOKIE = ("RIFFLE_PLUGIN", "riffle.plugin.v1")
 VERSION = 1
 MAX_MESSAGE = 64 << 20
+LAST_WORK = 1  # seconds that calls have to finish when their instance is closed
 
 
 # What authors use.
@@ -75,7 +77,8 @@ class Component:
         """Called once, with self.config and self.log. Raises ConfigError."""
 
     def close(self):
-        """Called once, at the end, also when the host is gone."""
+        """Called once, at the end, also when the host is gone, and never while
+        another method is."""
 
 
 class Exporter(Component):
@@ -224,7 +227,8 @@ class Plugin:
         response = pb("ConfigureResponse")()
         instance = c()
         instance.log = logging.getLogger(request.id or request.component)
-        instance._changes, instance._version, instance._closed = threading.Condition(), 0, False
+        instance._changes, instance._version = threading.Condition(), 0
+        instance._closed, instance._users = False, 0
         try:
             instance.config = checked(c.schema, request.config)
             instance.open()
@@ -249,7 +253,11 @@ class Plugin:
             with instance._changes:
                 instance._closed = True
                 instance._changes.notify_all()
-            instance.close()
+                done = instance._changes.wait_for(lambda: instance._users == 0, LAST_WORK)
+            if done:
+                instance.close()
+            else:
+                instance.log.warning("it is still at work, and left as it is")
         return pb("CloseResponse")()
 
     def close_all(self):
@@ -266,8 +274,22 @@ class Plugin:
             context.abort(grpc.StatusCode.NOT_FOUND, f"no instance {number!r}")
         return instance
 
+    @contextlib.contextmanager
+    def using(self, number, context):
+        instance = self.instance(number, context)
+        with instance._changes:
+            if instance._closed:
+                context.abort(grpc.StatusCode.NOT_FOUND, f"instance {number!r} is closed")
+            instance._users += 1
+        try:
+            yield instance
+        finally:
+            with instance._changes:
+                instance._users -= 1
+                instance._changes.notify_all()
+
     def export(self, request, context):
-        exporter = self.instance(dict(context.invocation_metadata()).get("riffle-instance", ""), context)
+        number = dict(context.invocation_metadata()).get("riffle-instance", "")
         spans = [
             Exported(span, resource, scoped.scope)
             for r in request.resource_spans
@@ -276,22 +298,24 @@ class Plugin:
             for span in scoped.spans
         ]
         try:
-            if spans:
-                exporter.export(spans)
+            with self.using(number, context) as exporter:
+                if spans:
+                    exporter.export(spans)
         except Retry as e:
             context.abort(grpc.StatusCode.UNAVAILABLE, str(e))
         return message(TRACE_SERVICE + "ExportTraceServiceResponse")()
 
     def flush(self, request, context):
-        self.instance(request.instance, context).flush()
+        with self.using(request.instance, context) as exporter:
+            exporter.flush()
         return pb("FlushResponse")()
 
     def ask(self, request, context):
-        sampler = self.instance(request.instance, context)
         response = pb("AskResponse")()
-        for q in request.questions:
-            answer = sampler.answer(q.key.name, q.key.kind, attributes(q.key.attributes), q.starts)
-            response.leases.add(answer=answer, ttl_ms=int(sampler.ttl * 1000))
+        with self.using(request.instance, context) as sampler:
+            for q in request.questions:
+                answer = sampler.answer(q.key.name, q.key.kind, attributes(q.key.attributes), q.starts)
+                response.leases.add(answer=answer, ttl_ms=int(sampler.ttl * 1000))
         return response
 
     def changes(self, request, context):
@@ -455,7 +479,7 @@ def serve(plugin):
     os.write(1, f"1|{VERSION}|unix|{address}|grpc|{der}\n".encode())
     os.dup2(2, 1)  # nothing else belongs on stdout: print writes to the log
     over.wait()
-    server.stop(1).wait()
+    server.stop(LAST_WORK).wait()
     plugin.close_all()
     sys.stderr.flush()
     os._exit(0)  # threads of a component that still wait must not hold the process
