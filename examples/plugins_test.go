@@ -9,33 +9,19 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/riffletrace/riffle/internal/pytest"
 	"github.com/riffletrace/riffle/plugins/plugintest"
 )
 
 // buildPlugins builds the example plugins into a directory.
 func buildPlugins(t *testing.T) (dir string) {
 	t.Helper()
-	needPython(t)
+	pytest.Need(t)
 	dir = t.TempDir()
 	if out, err := exec.CommandContext(t.Context(), "plugins/build", dir).CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	return dir
-}
-
-// needPython skips the test without what a plugin in Python needs. CI says that
-// it is there.
-func needPython(t *testing.T) {
-	t.Helper()
-	out, err := exec.CommandContext(t.Context(), "/usr/bin/python3", "-c", "import cryptography, google.protobuf, grpc").CombinedOutput()
-	if err == nil {
-		return
-	}
-	why := fmt.Sprintf("want python3-grpcio, python3-protobuf and python3-cryptography: %v: %s", err, out)
-	if os.Getenv("RIFFLE_PYTHON") != "" {
-		t.Fatal(why)
-	}
-	t.Skip(why)
 }
 
 // The example plugins keep the rules.

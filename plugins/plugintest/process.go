@@ -18,6 +18,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
@@ -61,6 +62,10 @@ type handshake struct {
 // spawn starts the program in a clean environment, with arguments and
 // variables, and leaves it alone.
 func spawn(path string, args, env []string) (*process, error) {
+	path, err := filepath.Abs(path) // it runs elsewhere
+	if err != nil {
+		return nil, err
+	}
 	dir, err := os.MkdirTemp("", "riffle-plugintest")
 	if err != nil {
 		return nil, err

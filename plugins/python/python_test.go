@@ -5,10 +5,14 @@ import (
 	"bytes"
 	"compress/zlib"
 	"encoding/base64"
+	"encoding/json"
 	"flag"
 	"fmt"
 	"io"
+	"math"
+	"math/rand/v2"
 	"os"
+	"os/exec"
 	"regexp"
 	"slices"
 	"strings"
@@ -22,6 +26,9 @@ import (
 	"google.golang.org/protobuf/testing/protocmp"
 	"google.golang.org/protobuf/types/descriptorpb"
 
+	"github.com/riffletrace/riffle/core"
+	"github.com/riffletrace/riffle/internal/pytest"
+	"github.com/riffletrace/riffle/plugins/plugintest"
 	pluginpb "github.com/riffletrace/riffle/plugins/proto"
 )
 
@@ -55,6 +62,46 @@ func TestDescriptors(t *testing.T) {
 	got := unpack(t, string(found[2]))
 	if diff := cmp.Diff(want, got, protocmp.Transform()); diff != "" {
 		t.Errorf("the messages are others, write them with: go test ./plugins/python -update\n%s", diff)
+	}
+}
+
+// What is written with it keeps the rules.
+func TestRules(t *testing.T) {
+	pytest.Need(t)
+	plugintest.Run(t, "testdata/plugin.py")
+}
+
+// Shares become the thresholds that they become in Go.
+func TestThresholds(t *testing.T) {
+	pytest.Need(t)
+	shares := []float64{0, 1, 0.5, 0.25, 0.1, 0.01, 1.0 / 3, 0.999, 0.9999999, 1e-5, 1e-9, 1e-20}
+	for range 200 {
+		shares = append(shares, rand.Float64(), math.Exp(-20*rand.Float64()))
+	}
+	in, err := json.Marshal(shares)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.CommandContext(t.Context(), pytest.Path, "-c",
+		"import json, sys, riffle_plugin\nprint(json.dumps([riffle_plugin.threshold(s) for s in json.load(sys.stdin)]))")
+	cmd.Stdin = bytes.NewReader(in)
+	cmd.Stderr = os.Stderr
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []core.Threshold
+	if err := json.Unmarshal(out, &got); err != nil {
+		t.Fatal(err)
+	}
+	for i, share := range shares {
+		want, err := core.ThresholdFromProbability(share)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got[i] != want {
+			t.Errorf("%v: %v, want %v", share, got[i], want)
+		}
 	}
 }
 
