@@ -62,10 +62,6 @@ type handshake struct {
 // spawn starts the program in a clean environment, with arguments and
 // variables, and leaves it alone.
 func spawn(path string, args, env []string) (*process, error) {
-	path, err := filepath.Abs(path) // it runs elsewhere
-	if err != nil {
-		return nil, err
-	}
 	dir, err := os.MkdirTemp("", "riffle-plugintest")
 	if err != nil {
 		return nil, err
@@ -108,6 +104,7 @@ func start(ctx context.Context, path string) (*process, error) {
 		"PLUGIN_PROTOCOL_VERSIONS=" + strconv.Itoa(plugins.ProtocolVersion),
 		"PLUGIN_MIN_PORT=0", "PLUGIN_MAX_PORT=0",
 		"PLUGIN_CLIENT_CERT=" + text,
+		plugins.DirVariable + "=" + filepath.Dir(path),
 	})
 	if err != nil {
 		return nil, err

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -46,6 +47,10 @@ type suite struct {
 // run starts the plugin and runs one case.
 func (c testCase) run(tb testing.TB, path string, o options) {
 	tb.Helper()
+	path, err := filepath.Abs(path) // it runs elsewhere
+	if err != nil {
+		tb.Fatal(err)
+	}
 	s := &suite{TB: tb, rule: c.rule, path: path, options: o}
 	if !c.alone {
 		s.process = s.begin()

@@ -470,7 +470,8 @@ def serve(plugin):
     # The host removes the directory that it names.
     directory = os.environ.get("PLUGIN_UNIX_SOCKET_DIR") or tempfile.mkdtemp()
     address = os.path.join(directory, f"{os.getpid()}.sock")
-    server.add_secure_port("unix:" + address, credentials)
+    if not server.add_secure_port("unix:" + address, credentials):
+        sys.exit(f"cannot serve at {address} with the host's certificate")
     server.start()
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the host ends plugins in its own order
