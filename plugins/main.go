@@ -1,6 +1,7 @@
 package plugins
 
 import (
+	"bufio"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -55,6 +56,8 @@ func Main(offers ...Offer) int {
 		return exitUsage
 	}
 	slog.SetDefault(logger)
+	stderr := os.Stderr
+	s.first = func() { takeOutput(logger, stderr) }
 	serve(s)
 	return exitFine
 }
@@ -90,6 +93,27 @@ func serve(s *server) {
 	if err := s.shutdown(ctx); err != nil {
 		s.logger.Warn("shutting down", "error", err)
 	}
+}
+
+// takeOutput logs what the program writes to standard output from now on, and
+// gives it its standard error back. go-plugin has replaced both with pipes that
+// nobody reads before a host asks for them, and a full pipe blocks the writer.
+func takeOutput(logger *slog.Logger, stderr *os.File) {
+	r, w, err := os.Pipe()
+	if err != nil {
+		logger.Warn("standard output is not logged", "error", err)
+		return
+	}
+	os.Stdout, os.Stderr = w, stderr
+	go func() { // until the process ends
+		for lines := bufio.NewReader(r); ; {
+			line, _, err := lines.ReadLine()
+			if err != nil {
+				return
+			}
+			logger.Info(string(line), "stream", "stdout")
+		}
+	}()
 }
 
 // grpcPlugin is what go-plugin knows of a plugin: nothing but how to add the

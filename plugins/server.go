@@ -22,6 +22,8 @@ type server struct {
 	name, version string
 	offers        []Offer
 	logger        *slog.Logger
+	first         func() // called at the first call; may be nil
+	once          sync.Once
 
 	mu        sync.Mutex
 	instances map[string]*instance
@@ -60,6 +62,9 @@ func (s *server) register(r grpc.ServiceRegistrar) {
 
 // Describe lists what there is.
 func (s *server) Describe(context.Context, *pluginpb.DescribeRequest) (*pluginpb.DescribeResponse, error) {
+	if s.first != nil {
+		s.once.Do(s.first)
+	}
 	return s.describe(), nil
 }
 

@@ -76,12 +76,12 @@ func (s startServer) Ask(ctx context.Context, r *pluginpb.AskRequest) (_ *plugin
 		if err := ctx.Err(); err != nil {
 			return nil, status.FromContextError(err).Err()
 		}
-		answer.Leases[i] = lease(k, decodeKey(q.GetKey()), q.GetStarts())
+		answer.Leases[i] = leaseOf(k, decodeKey(q.GetKey()), q.GetStarts())
 	}
 	return answer, nil
 }
 
-func lease(k core.Keyed, p core.StartParameters, starts uint64) *pluginpb.Lease {
+func leaseOf(k core.Keyed, p core.StartParameters, starts uint64) *pluginpb.Lease {
 	if l, ok := k.(Leaser); ok {
 		a, ttl := l.Lease(p, starts)
 		return &pluginpb.Lease{Answer: encodeAnswer(a), TtlMs: encodeTTL(ttl)}
@@ -124,7 +124,7 @@ func (s startServer) Changes(r *pluginpb.ChangesRequest, stream grpc.ServerStrea
 	c.Changes(ctx, func(starts ...core.StartParameters) {
 		m := &pluginpb.Change{All: len(starts) == 0}
 		for _, p := range starts {
-			m.Replacements = append(m.Replacements, &pluginpb.Replacement{Key: encodeKey(p), Lease: lease(k, p, 0)})
+			m.Replacements = append(m.Replacements, &pluginpb.Replacement{Key: encodeKey(p), Lease: leaseOf(k, p, 0)})
 		}
 		select {
 		case changes <- m:

@@ -1,0 +1,238 @@
+package lease
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"github.com/riffletrace/riffle/core"
+)
+
+const (
+	// batchSize is how many keys are asked about at once, linger how long the
+	// first of them waits for others.
+	batchSize = 512
+	linger    = 5 * time.Millisecond
+	// sweepEvery is how exactly leases run out.
+	sweepEvery = 100 * time.Millisecond
+	// askTimeout bounds a question; after a failure there is a pause.
+	askTimeout = 2 * time.Second
+	askPause   = time.Second
+	// The bounds of what a lease lasts, and what it does if nobody says.
+	minTTL     = 500 * time.Millisecond
+	maxTTL     = time.Hour
+	defaultTTL = 30 * time.Second
+	// unusedAfter is when a key without starts and without lease is forgotten.
+	unusedAfter = time.Minute
+)
+
+// Question is about one key.
+type Question struct {
+	Key    core.StartParameters
+	Starts uint64 // since the last question about it
+}
+
+// Grant is an answer and how long it holds; 0 leaves that to the table.
+type Grant struct {
+	Answer core.Answer
+	TTL    time.Duration
+}
+
+// Ask asks about a batch of keys. It returns one grant per question.
+type Ask func(ctx context.Context, questions []Question) ([]Grant, error)
+
+// Run asks and sweeps until ctx is done. ready waits until there is somebody
+// to ask, or ctx is done; failed is told what went wrong with a question.
+func (t *Table) Run(ctx context.Context, ready func(context.Context), ask Ask, failed func(error)) {
+	var both sync.WaitGroup
+	both.Go(func() { t.askAll(ctx, ready, ask, failed) })
+	both.Go(func() {
+		ticker := time.NewTicker(sweepEvery)
+		defer ticker.Stop()
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case now := <-ticker.C:
+				t.sweep(now)
+			}
+		}
+	})
+	both.Wait()
+}
+
+func (t *Table) askAll(ctx context.Context, ready func(context.Context), ask Ask, failed func(error)) {
+	for {
+		batch := t.next(ctx)
+		if ready(ctx); ctx.Err() != nil {
+			return
+		}
+		err := t.ask(ctx, ask, batch)
+		if err == nil {
+			continue
+		}
+		failed(err)
+		pause := time.NewTimer(askPause)
+		select {
+		case <-pause.C:
+		case <-ctx.Done():
+			pause.Stop()
+		}
+		for _, e := range batch {
+			e.pending.Store(false) // the next start has it asked about again
+		}
+	}
+}
+
+// next waits for keys to ask about.
+func (t *Table) next(ctx context.Context) []*entry {
+	batch := make([]*entry, 0, 8)
+	select {
+	case e := <-t.asks:
+		batch = append(batch, e)
+	case <-ctx.Done():
+		return nil
+	}
+	wait := time.NewTimer(linger)
+	defer wait.Stop()
+	for len(batch) < batchSize {
+		select {
+		case e := <-t.asks:
+			batch = append(batch, e)
+		case <-wait.C:
+			return batch
+		case <-ctx.Done():
+			return batch
+		}
+	}
+	return batch
+}
+
+func (t *Table) ask(ctx context.Context, ask Ask, batch []*entry) error {
+	questions := make([]Question, len(batch))
+	starts, replaced := make([]uint64, len(batch)), make([]uint64, len(batch))
+	t.mu.Lock()
+	epoch := t.epoch
+	for i, e := range batch {
+		starts[i], replaced[i] = e.starts.Load(), e.replaced
+		questions[i] = Question{Key: e.key, Starts: starts[i] - e.asked}
+	}
+	t.mu.Unlock()
+	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	defer cancel()
+	t.batches.Add(1)
+	grants, err := ask(ctx, questions)
+	if err == nil && len(grants) != len(batch) {
+		err = fmt.Errorf("%d answers to %d questions", len(grants), len(batch))
+	}
+	if err != nil {
+		return err
+	}
+	now := time.Now()
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for i, e := range batch {
+		e.asked = starts[i]
+		e.pending.Store(false)
+		switch {
+		case t.epoch != epoch:
+			t.enqueue(e) // the answer was overtaken
+		case e.replaced == replaced[i]:
+			e.file(grants[i], now)
+			t.answers.Add(1)
+		}
+	}
+	return nil
+}
+
+// file gives an entry a lease.
+func (e *entry) file(g Grant, now time.Time) {
+	ttl := g.TTL
+	if ttl == 0 {
+		ttl = defaultTTL
+	}
+	ttl = min(max(ttl, minTTL), maxTTL)
+	// Ahead of its end, and not all at once.
+	ahead := ttl/5 + time.Duration(rand.Int64N(int64(ttl/10)))
+	e.lease.Store(&held{answer: g.Answer, refresh: now.Add(ttl - ahead), expires: now.Add(ttl)})
+}
+
+// sweep takes away what has run out, and has those asked about that will soon
+// and are used.
+func (t *Table) sweep(now time.Time) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.each(func(s *set, place int, e *entry) {
+		starts := e.starts.Load()
+		if starts != e.swept {
+			e.swept = starts
+			e.used.Store(now.UnixNano())
+		}
+		l := e.lease.Load()
+		switch {
+		case l == nil:
+			if !e.pending.Load() && now.Sub(time.Unix(0, e.used.Load())) > unusedAfter {
+				t.forget(s, place, e)
+			}
+		case now.After(l.expires) && starts == e.asked:
+			t.forget(s, place, e)
+		case now.After(l.expires):
+			e.lease.Store(nil)
+			t.enqueue(e)
+		case now.After(l.refresh) && starts != e.asked:
+			t.enqueue(e)
+		}
+	})
+}
+
+func (t *Table) forget(s *set, place int, e *entry) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.entries[place].Load() == e {
+		t.remove(s, place)
+	}
+}
+
+// Revoke takes all leases back at once and has their keys asked about again.
+func (t *Table) Revoke() {
+	t.again(func(e *entry) { e.lease.Store(nil) })
+}
+
+// Refresh has all keys asked about again and lets their leases hold meanwhile.
+func (t *Table) Refresh() {
+	t.again(func(*entry) {})
+}
+
+func (t *Table) again(f func(*entry)) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.epoch++
+	t.each(func(_ *set, _ int, e *entry) {
+		f(e)
+		t.enqueue(e)
+	})
+}
+
+// Replace gives a key another lease at once, or none if g is nil. A key that
+// is not in the table stays out of it.
+func (t *Table) Replace(key core.StartParameters, g *Grant) {
+	h := t.hash(&key)
+	s := &t.sets[h&uint64(len(t.sets)-1)]
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for i := range s.entries {
+		e := s.entries[i].Load()
+		if e == nil || e.hash != h {
+			continue
+		}
+		e.replaced++
+		if g == nil {
+			e.lease.Store(nil)
+			t.enqueue(e)
+		} else {
+			e.file(*g, time.Now())
+		}
+	}
+}

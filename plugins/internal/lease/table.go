@@ -1,0 +1,302 @@
+package lease
+
+import (
+	"context"
+	"hash/maphash"
+	"math"
+	"math/bits"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/trace"
+
+	"github.com/riffletrace/riffle/core"
+)
+
+// Subject says what keys are made of.
+type Subject struct {
+	Keys                     []attribute.Key
+	IgnoresName, IgnoresKind bool
+}
+
+// ways is how many entries can have hashes that agree in the bits which choose
+// their set.
+const ways = 16
+
+// maxText bounds the strings of a key. Longer ones are not asked about.
+const maxText = 1 << 10
+
+// Table holds leases. Make one with [New]; it is safe for concurrent use.
+type Table struct {
+	subject Subject
+	seed    maphash.Seed
+	sets    []set
+	max     int64
+
+	count            atomic.Int64
+	misses, refused  atomic.Uint64
+	retired          atomic.Uint64 // starts of entries that are gone
+	batches, answers atomic.Uint64
+	asks             chan *entry
+
+	// mu is for those who file or take away leases, never for those who start
+	// spans.
+	mu    sync.Mutex
+	epoch uint64 // answers to questions of an earlier one do not count
+}
+
+type set struct {
+	hashes  [ways]atomic.Uint64
+	entries [ways]atomic.Pointer[entry]
+	mu      sync.Mutex // for changes
+}
+
+// entry is a key with its lease. The lease is nil if there is none.
+type entry struct {
+	hash    uint64
+	key     core.StartParameters
+	lease   atomic.Pointer[held]
+	starts  atomic.Uint64
+	pending atomic.Bool  // it is on its way to be asked about
+	used    atomic.Int64 // when a sweep last saw new starts
+
+	// The following belong to who holds Table.mu.
+	asked    uint64 // starts when it was last asked about
+	swept    uint64 // starts when it was last swept
+	replaced uint64 // how often others than an answer changed the lease
+}
+
+// held is a lease.
+type held struct {
+	answer           core.Answer
+	refresh, expires time.Time
+}
+
+// New returns a table for at most limit leases.
+func New(s Subject, limit int) *Table {
+	limit = max(limit, ways)
+	// Sets that are a third full on average hardly ever overflow.
+	sets := 1 << bits.Len(uint(limit*3/ways-1))
+	return &Table{
+		subject: s,
+		seed:    maphash.MakeSeed(),
+		sets:    make([]set, sets),
+		max:     int64(limit),
+		asks:    make(chan *entry, limit),
+	}
+}
+
+// Decide answers with what is leased, and abstains otherwise.
+func (t *Table) Decide(p *core.StartParameters) core.Answer {
+	h := t.hash(p)
+	s := &t.sets[h&uint64(len(t.sets)-1)]
+	for i := range s.hashes {
+		if s.hashes[i].Load() != h {
+			continue
+		}
+		e := s.entries[i].Load()
+		if e == nil || e.hash != h {
+			continue // it is being replaced
+		}
+		e.starts.Add(1)
+		if l := e.lease.Load(); l != nil {
+			return l.answer
+		}
+		t.misses.Add(1)
+		t.enqueue(e)
+		return core.Answer{}
+	}
+	t.misses.Add(1)
+	t.add(s, h, p)
+	return core.Answer{}
+}
+
+// hash is that of the key, never 0.
+func (t *Table) hash(p *core.StartParameters) uint64 {
+	h := uint64(1)
+	if !t.subject.IgnoresName {
+		h = mix(h, maphash.String(t.seed, p.Name))
+	}
+	if !t.subject.IgnoresKind {
+		h = mix(h, uint64(p.Kind))
+	}
+	for _, k := range t.subject.Keys {
+		v := find(p.Attributes, k)
+		if v == nil {
+			h = mix(h, 1)
+			continue
+		}
+		h = mix(mix(h, uint64(v.Type())+2), t.hashValue(v))
+	}
+	return h | 1<<63
+}
+
+func (t *Table) hashValue(v *attribute.Value) uint64 {
+	switch v.Type() {
+	case attribute.STRING:
+		return maphash.String(t.seed, v.AsString())
+	case attribute.INT64:
+		return uint64(v.AsInt64())
+	case attribute.BOOL:
+		if v.AsBool() {
+			return 1
+		}
+		return 0
+	case attribute.FLOAT64:
+		return math.Float64bits(v.AsFloat64())
+	default: // rare enough to be written out
+		return maphash.String(t.seed, v.String())
+	}
+}
+
+// mix is the multiplication of wyhash: each bit of the result depends on all
+// of both.
+func mix(a, b uint64) uint64 {
+	hi, lo := bits.Mul64(a^0xa0761d6478bd642f, b^0xe7037ed1a0b428db)
+	return hi ^ lo
+}
+
+// find returns the value that the SDK would keep of a key: the last.
+func find(attrs []attribute.KeyValue, key attribute.Key) *attribute.Value {
+	for i := len(attrs) - 1; i >= 0; i-- {
+		if attrs[i].Key == key {
+			return &attrs[i].Value
+		}
+	}
+	return nil
+}
+
+// add makes an entry for a key that has none and has it asked about. Another
+// that changes the set at this moment is not waited for: the next start will do.
+func (t *Table) add(s *set, h uint64, p *core.StartParameters) {
+	if !s.mu.TryLock() {
+		return
+	}
+	defer s.mu.Unlock()
+	place := -1
+	for i := range s.entries {
+		e := s.entries[i].Load()
+		if e != nil && e.hash == h {
+			return
+		}
+		if e == nil {
+			place = i
+		}
+	}
+	key, ok := t.key(p)
+	if !ok || len(t.asks) == cap(t.asks) {
+		t.refused.Add(1)
+		return
+	}
+	if place < 0 || t.count.Load() >= t.max {
+		if place = s.leastUsed(); place < 0 {
+			t.refused.Add(1)
+			return
+		}
+		t.remove(s, place)
+	}
+	e := &entry{hash: h, key: key}
+	e.starts.Store(1)
+	e.used.Store(math.MaxInt64) // until it was swept
+	s.entries[place].Store(e)
+	s.hashes[place].Store(h)
+	t.count.Add(1)
+	t.enqueue(e)
+}
+
+// leastUsed returns the place of the entry that was not used for the longest
+// time; -1 if all are waited for.
+func (s *set) leastUsed() int {
+	place, used := -1, int64(math.MaxInt64)
+	for i := range s.entries {
+		if e := s.entries[i].Load(); e != nil && !e.pending.Load() && e.used.Load() <= used {
+			place, used = i, e.used.Load()
+		}
+	}
+	return place
+}
+
+// remove empties a place of a set that is locked.
+func (t *Table) remove(s *set, place int) {
+	e := s.entries[place].Load()
+	s.hashes[place].Store(0)
+	s.entries[place].Store(nil)
+	t.count.Add(-1)
+	t.retired.Add(e.starts.Load())
+}
+
+// enqueue has an entry asked about, unless it is on its way already.
+func (t *Table) enqueue(e *entry) {
+	if e.pending.Load() || !e.pending.CompareAndSwap(false, true) {
+		return
+	}
+	select {
+	case t.asks <- e:
+	default:
+		e.pending.Store(false)
+		t.refused.Add(1)
+	}
+}
+
+// key copies what the key is made of; not ok if that is too much.
+func (t *Table) key(p *core.StartParameters) (k core.StartParameters, ok bool) {
+	if !t.subject.IgnoresName {
+		k.Name = strings.Clone(p.Name)
+	}
+	if !t.subject.IgnoresKind {
+		k.Kind = p.Kind
+	} else {
+		k.Kind = trace.SpanKindUnspecified
+	}
+	k.ParentContext = context.Background()
+	size := len(k.Name)
+	for _, name := range t.subject.Keys {
+		if v := find(p.Attributes, name); v != nil {
+			kv := attribute.KeyValue{Key: name, Value: *v}
+			if v.Type() == attribute.STRING {
+				size = max(size, len(v.AsString()))
+				if size <= maxText {
+					kv.Value = attribute.StringValue(strings.Clone(v.AsString()))
+				}
+			}
+			k.Attributes = append(k.Attributes, kv)
+		}
+	}
+	return k, size <= maxText
+}
+
+// each calls f for every entry.
+func (t *Table) each(f func(s *set, place int, e *entry)) {
+	for i := range t.sets {
+		s := &t.sets[i]
+		for place := range s.entries {
+			if e := s.entries[place].Load(); e != nil {
+				f(s, place, e)
+			}
+		}
+	}
+}
+
+// Stats are counters of a table, which only grow, and how many keys it holds.
+type Stats struct {
+	// Hits counts starts that a lease decided, Misses those that found none,
+	// Refused keys that were not asked about: too many wait, or they are too long.
+	Hits, Misses, Refused uint64
+	// Batches counts questions to the plugin, Answers the leases it gave.
+	Batches, Answers uint64
+	Keys             int
+}
+
+// Stats returns a snapshot.
+func (t *Table) Stats() Stats {
+	starts := t.retired.Load()
+	t.each(func(_ *set, _ int, e *entry) { starts += e.starts.Load() })
+	misses := t.misses.Load()
+	return Stats{
+		Hits: max(starts, misses) - misses, Misses: misses, Refused: t.refused.Load(),
+		Batches: t.batches.Load(), Answers: t.answers.Load(), Keys: int(t.count.Load()),
+	}
+}

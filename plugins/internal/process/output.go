@@ -1,0 +1,165 @@
+package process
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"log/slog"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+	"unicode"
+)
+
+const (
+	// maxHandshake bounds the first line on standard output, which has a
+	// certificate in it.
+	maxHandshake = 16 << 10
+	// maxLine bounds a line that is logged; the rest of a longer one is left out.
+	maxLine = 16 << 10
+	// maxLines is how many lines of a plugin are logged per second.
+	maxLines = 200
+	// maxAttrs bounds the attributes of a line.
+	maxAttrs = 32
+)
+
+// output reads what a program writes: the handshake on standard output, and all
+// else for the log. It always reads on, so that the program never blocks.
+type output struct {
+	done sync.WaitGroup
+
+	mu       sync.Mutex
+	first    string // line on standard output
+	overlong bool
+	words    []string // the last lines before the handshake, for messages
+
+	second  int64 // that lines are counted in
+	lines   int
+	dropped int
+}
+
+// read starts to read, until both pipes end, and returns the handshake's line.
+func (o *output) read(logger *slog.Logger, stdout, stderr *os.File) io.ReadCloser {
+	handshake, line := io.Pipe()
+	o.done.Go(func() {
+		r := bufio.NewReaderSize(stdout, maxHandshake)
+		text, isPrefix, err := r.ReadLine()
+		o.mu.Lock()
+		o.first, o.overlong = string(text), isPrefix
+		o.mu.Unlock()
+		if err == nil && !isPrefix {
+			_, _ = line.Write(append(slices.Clone(text), '\n'))
+		}
+		_ = line.Close()
+		o.log(logger, r)
+	})
+	o.done.Go(func() { o.log(logger, bufio.NewReaderSize(stderr, maxLine)) })
+	return handshake
+}
+
+// log logs every line.
+func (o *output) log(logger *slog.Logger, r *bufio.Reader) {
+	cut := false
+	for {
+		text, isPrefix, err := r.ReadLine()
+		if err != nil {
+			if !errors.Is(err, io.EOF) && !errors.Is(err, os.ErrDeadlineExceeded) && !errors.Is(err, os.ErrClosed) {
+				logger.Debug("reading what the plugin writes", "error", err)
+			}
+			return
+		}
+		if !cut && len(text) > 0 && o.admit(logger, string(text)) {
+			logLine(logger, text)
+		}
+		cut = isPrefix
+	}
+}
+
+// admit counts a line, and tells whether it is logged.
+func (o *output) admit(logger *slog.Logger, text string) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	const lastWords = 5
+	if o.words = append(o.words, text); len(o.words) > lastWords {
+		o.words = o.words[1:]
+	}
+	if now := time.Now().Unix(); now != o.second {
+		if o.dropped > 0 {
+			logger.Warn("the plugin writes too much: lines are left out", "lines", o.dropped)
+		}
+		o.second, o.lines, o.dropped = now, 0, 0
+	}
+	if o.lines++; o.lines > maxLines {
+		o.dropped++
+		return false
+	}
+	return true
+}
+
+// logLine logs one line: an object with @level and @message, or plain text.
+func logLine(logger *slog.Logger, text []byte) {
+	level, message, attrs := slog.LevelInfo, printable(string(text)), []any(nil)
+	var fields map[string]any
+	if text[0] == '{' && json.Unmarshal(text, &fields) == nil {
+		if s, ok := fields["@message"].(string); ok {
+			message = printable(s)
+			delete(fields, "@message")
+		}
+		if s, ok := fields["@level"].(string); ok {
+			level = levelOf(s)
+		}
+		for _, k := range slices.Sorted(maps.Keys(fields)) {
+			if k[:min(len(k), 1)] != "@" && len(attrs) < 2*maxAttrs {
+				attrs = append(attrs, printable(k), fields[k])
+			}
+		}
+	} else if strings.HasPrefix(message, "panic: ") || strings.HasPrefix(message, "fatal error: ") {
+		level = slog.LevelError
+	}
+	logger.Log(context.Background(), level, message, attrs...)
+}
+
+func levelOf(s string) slog.Level {
+	switch strings.ToLower(s) {
+	case "trace", "debug":
+		return slog.LevelDebug
+	case "warn", "warning":
+		return slog.LevelWarn
+	case "error", "critical":
+		return slog.LevelError
+	default:
+		return slog.LevelInfo
+	}
+}
+
+func (o *output) firstLine() (line string, overlong bool) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.first, o.overlong
+}
+
+// lastWords are the last lines that the program wrote.
+func (o *output) lastWords() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return printable(strings.Join(o.words, " / "))
+}
+
+// printable is what can stand in a message: no control characters, not long.
+func printable(s string) string {
+	const most = 4 << 10
+	if len(s) > most {
+		s = s[:most] + "..."
+	}
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) && r != '\t' {
+			return unicode.ReplacementChar
+		}
+		return r
+	}, strings.ToValidUTF8(s, string(unicode.ReplacementChar)))
+}
