@@ -22,16 +22,18 @@ import (
 // processCases are about the program, whatever it serves.
 var processCases = []testCase{
 	{
-		name:  "by hand",
-		rule:  "started by a person a plugin says what it is and ends, because people try what they find",
-		check: byHand,
-		alone: true,
+		name:    "by hand",
+		rule:    "started by a person a plugin says what it is and ends, because people try what they find",
+		check:   byHand,
+		alone:   true,
+		program: true,
 	},
 	{
-		name:  "handshake",
-		rule:  "a plugin begins with a line on stdout that says where it serves and with which certificate, within 10s, because the host waits no longer",
-		check: shakesHands,
-		first: true,
+		name:    "handshake",
+		rule:    "a plugin begins with a line on stdout that says where it serves and with which certificate, within 10s, because the host waits no longer",
+		check:   shakesHands,
+		first:   true,
+		program: true,
 	},
 	{
 		name:  "given configurations",
@@ -40,9 +42,10 @@ var processCases = []testCase{
 		first: true,
 	},
 	{
-		name:  "certificate",
-		rule:  "a plugin serves nobody but its host, whose certificate is in PLUGIN_CLIENT_CERT, because what it is sent is confidential and other users can reach a socket",
-		check: asksForCertificate,
+		name:    "certificate",
+		rule:    "a plugin serves nobody but its host, whose certificate is in PLUGIN_CLIENT_CERT, because what it is sent is confidential and other users can reach a socket",
+		check:   asksForCertificate,
+		program: true,
 	},
 	{
 		name: "health",
@@ -53,31 +56,37 @@ var processCases = []testCase{
 				s.broken("Check answers %v", got)
 			}
 		},
+		program: true,
 	},
 	{
-		name:  "stdout",
-		rule:  "stdout holds the handshake and nothing else, because the host reads it only so far and a pipe that is full blocks the plugin",
-		check: keepsStdoutClean,
+		name:    "stdout",
+		rule:    "stdout holds the handshake and nothing else, because the host reads it only so far and a pipe that is full blocks the plugin",
+		check:   keepsStdoutClean,
+		program: true,
 	},
 	{
-		name:  "log",
-		rule:  "a line on stderr that is a JSON object has the texts @level, @message and @timestamp (2006-01-02T15:04:05.000000Z), because the host logs it by them",
-		check: logsWell,
+		name:    "log",
+		rule:    "a line on stderr that is a JSON object has the texts @level, @message and @timestamp (2006-01-02T15:04:05.000000Z), because the host logs it by them",
+		check:   logsWell,
+		program: true,
 	},
 	{
-		name:  "end",
-		rule:  "GRPCController.Shutdown ends the process and all that it started within 2s, because the host waits no longer and kills",
-		check: endsWhenTold,
+		name:    "end",
+		rule:    "GRPCController.Shutdown ends the process and all that it started within 2s, because the host waits no longer and kills",
+		check:   endsWhenTold,
+		program: true,
 	},
 	{
-		name:  "host is gone",
-		rule:  "the end of stdin ends the process within 2s, because a host that was killed cannot tell it anything else",
-		check: endsWithHost,
+		name:    "host is gone",
+		rule:    "the end of stdin ends the process within 2s, because a host that was killed cannot tell it anything else",
+		check:   endsWithHost,
+		program: true,
 	},
 	{
-		name:  "steady",
-		rule:  "a plugin that is asked often stays alive and keeps its memory, because hosts run for months",
-		check: staysAlive,
+		name:    "steady",
+		rule:    "a plugin that is asked often stays alive and keeps its memory, because hosts run for months",
+		check:   staysAlive,
+		program: true,
 	},
 	{
 		name:  "at once",
@@ -87,7 +96,7 @@ var processCases = []testCase{
 }
 
 func byHand(s *suite) {
-	p, err := spawn(s.path, nil, nil)
+	p, err := spawn(s.target.path, nil, nil)
 	if err != nil {
 		s.Fatalf("the plugin does not start: %v", err)
 	}

@@ -12,7 +12,7 @@ func init() { patience = 3 * time.Second }
 func CheckRule(ctx context.Context, name, path string) (failures []string, ok bool) {
 	for _, c := range cases() {
 		if c.name == name {
-			failures, _ = record(ctx, name, func(tb testing.TB) { c.run(tb, path, makeOptions(nil)) })
+			failures, _ = record(ctx, name, func(tb testing.TB) { c.run(tb, target{path: path}, makeOptions(nil)) })
 			return failures, true
 		}
 	}

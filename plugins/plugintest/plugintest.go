@@ -15,9 +15,12 @@ package plugintest
 import (
 	"context"
 	"iter"
+	"path/filepath"
 	"slices"
 	"testing"
 	"time"
+
+	"github.com/riffletrace/riffle/plugins"
 )
 
 // Option changes what the suite does.
@@ -33,12 +36,31 @@ func Config(component, text string) Option {
 	return func(o *options) { o.configs[component] = text }
 }
 
-// Run checks the program.
+// Run checks the program at path.
 func Run(t *testing.T, path string, opts ...Option) {
+	t.Helper()
+	path, err := filepath.Abs(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	run(t, target{path: path}, opts)
+}
+
+// RunOffers checks what a program would hand to [plugins.Main], with both ends
+// in this process: its faults can be debugged there, and -race sees them.
+func RunOffers(t *testing.T, offers []plugins.Offer, opts ...Option) {
+	t.Helper()
+	run(t, target{offers: offers}, opts)
+}
+
+func run(t *testing.T, on target, opts []Option) {
 	t.Helper()
 	o := makeOptions(opts)
 	for _, c := range cases() {
-		if !t.Run(c.name, func(t *testing.T) { c.run(t, path, o) }) && c.first {
+		if c.program && on.path == "" {
+			continue
+		}
+		if !t.Run(c.name, func(t *testing.T) { c.run(t, on, o) }) && c.first {
 			return
 		}
 	}
@@ -52,7 +74,7 @@ type Result struct {
 	Took     time.Duration
 }
 
-// Check checks the program without package testing's runner, rule by rule, until
+// Check checks the program at an absolute path without package testing's runner, rule by rule, until
 // ctx is done. A program that does not start is asked no further.
 func Check(ctx context.Context, path string, opts ...Option) iter.Seq[Result] {
 	o := makeOptions(opts)
@@ -62,7 +84,7 @@ func Check(ctx context.Context, path string, opts ...Option) iter.Seq[Result] {
 				return
 			}
 			begin := time.Now()
-			failures, skipped := record(ctx, c.name, func(tb testing.TB) { c.run(tb, path, o) })
+			failures, skipped := record(ctx, c.name, func(tb testing.TB) { c.run(tb, target{path: path}, o) })
 			if !yield(Result{c.name, failures, skipped, time.Since(begin)}) || c.first && len(failures) > 0 {
 				return
 			}

@@ -3,12 +3,16 @@ package plugintest_test
 import (
 	"maps"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
+	"github.com/riffletrace/riffle/exporters/file"
+	"github.com/riffletrace/riffle/plugins"
 	"github.com/riffletrace/riffle/plugins/internal/hostile"
 	"github.com/riffletrace/riffle/plugins/plugintest"
+	"github.com/riffletrace/riffle/samplers/adaptive"
 )
 
 func TestMain(m *testing.M) {
@@ -18,6 +22,13 @@ func TestMain(m *testing.M) {
 
 func TestGood(t *testing.T) {
 	plugintest.Run(t, hostile.Script(t, hostile.Good))
+}
+
+// With both ends in one process it is the same.
+func TestOffers(t *testing.T) {
+	plugintest.RunOffers(t, []plugins.Offer{plugins.Sampler(adaptive.Factory), plugins.Exporter(file.Factory)},
+		plugintest.Config("adaptive", `{"target_per_second": 5}`),
+		plugintest.Config("file", `{"path": "`+filepath.Join(t.TempDir(), "spans")+`"}`))
 }
 
 // Outside of go test it is the same.

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -13,6 +12,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/status"
 
+	"github.com/riffletrace/riffle/plugins"
 	pluginpb "github.com/riffletrace/riffle/plugins/proto"
 )
 
@@ -28,6 +28,8 @@ type testCase struct {
 	rule string
 	// check reports what breaks the rule.
 	check func(*suite)
+	// program tells that the rule is about a program, and not about what it serves.
+	program bool
 	// alone tells that the check starts processes by itself.
 	alone bool
 	// first tells that without it no other makes sense.
@@ -38,24 +40,44 @@ type testCase struct {
 type suite struct {
 	testing.TB
 	rule    string
-	path    string // of the program
+	target  target
 	options options
 
 	*process // nil if the case is alone
 }
 
+// target is what is checked: a program, or what one would offer.
+type target struct {
+	path   string
+	offers []plugins.Offer
+}
+
 // run starts the plugin and runs one case.
-func (c testCase) run(tb testing.TB, path string, o options) {
+func (c testCase) run(tb testing.TB, on target, o options) {
 	tb.Helper()
-	path, err := filepath.Abs(path) // it runs elsewhere
-	if err != nil {
-		tb.Fatal(err)
-	}
-	s := &suite{TB: tb, rule: c.rule, path: path, options: o}
-	if !c.alone {
+	s := &suite{TB: tb, rule: c.rule, target: on, options: o}
+	switch {
+	case on.path == "":
+		s.process = s.join()
+	case !c.alone:
 		s.process = s.begin()
 	}
 	c.check(s)
+}
+
+// join serves the offers in this process.
+func (s *suite) join() *process {
+	s.Helper()
+	p, err := plugins.Join(context.Background(), plugins.OpenSettings{}, s.target.offers...)
+	if err != nil {
+		s.Fatal(err)
+	}
+	s.Cleanup(func() {
+		if err := p.Close(context.Background()); err != nil {
+			s.Errorf("closing the plugin: %v", err)
+		}
+	})
+	return &process{conn: p.Conn()}
 }
 
 // begin starts the plugin. It fails the case if the plugin ends before the case
@@ -64,7 +86,7 @@ func (s *suite) begin() *process {
 	s.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	p, err := start(ctx, s.path)
+	p, err := start(ctx, s.target.path)
 	if err != nil {
 		s.broken("the plugin does not start: %v", err)
 		s.FailNow()
