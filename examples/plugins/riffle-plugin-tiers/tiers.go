@@ -20,7 +20,7 @@ import (
 // Config is what users set.
 type Config struct {
 	_      struct{}      `doc:"keeps the share of a tenant's traces that a file says, by its name or its plan"`
-	File   string        `yaml:"file" doc:"YAML with the maps tenants and plans, and other for the rest: each a share of the traces, 0 to 1, or drop; required"`
+	File   string        `yaml:"file" doc:"YAML with the maps tenants and plans, and other for the rest: each a share of the traces, 0 to 1, or drop; a path that is not absolute begins where the plugin lies; required"`
 	Tenant string        `yaml:"tenant" doc:"attribute that names the tenant when a span starts"`
 	Plan   string        `yaml:"plan" doc:"attribute that names the tenant's plan"`
 	Every  core.Duration `yaml:"every" doc:"how often the file is looked at"`
@@ -53,6 +53,9 @@ var Factory = core.NewFactory("tiers", Config{
 func New(_ context.Context, s core.Settings, c Config) (core.Sampler, error) {
 	if err := c.Validate(); err != nil {
 		return nil, err
+	}
+	if !filepath.IsAbs(c.File) {
+		c.File = filepath.Join(os.Getenv(plugins.DirVariable), c.File)
 	}
 	text, err := os.ReadFile(c.File)
 	if err != nil {
