@@ -2,6 +2,7 @@ package plugins
 
 import (
 	"context"
+	"os"
 	"path/filepath"
 	"testing"
 
@@ -19,7 +20,7 @@ func tryOpen(tb testing.TB, part string, l limits) (*Plugin, *logs, error) {
 	tb.Helper()
 	logs := &logs{}
 	dir := program(tb, "test", part)
-	copied, err := pin.Copy(dir, Prefix+"test", tb.TempDir(), true)
+	copied, err := pin.Copy(dir, Prefix+"test", "", true)
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -65,6 +66,17 @@ func spans(first, n int) []sdktrace.ReadOnlySpan {
 		}
 	}
 	return stubs.Snapshots()
+}
+
+// shortDir is a temporary directory whose path leaves room for sockets.
+func shortDir(tb testing.TB) string {
+	tb.Helper()
+	dir, err := os.MkdirTemp("", "rp") //nolint:usetesting // that of the test is too long
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() { os.RemoveAll(dir) })
+	return dir
 }
 
 func privateDirs(tb testing.TB, dir string) []string {

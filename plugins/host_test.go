@@ -12,7 +12,6 @@ import (
 	"testing"
 	"time"
 
-	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 	"go.opentelemetry.io/otel/trace"
 
@@ -76,7 +75,7 @@ func TestTraceSamplerOverProcess(t *testing.T) {
 
 // All instances of one program share its process, which ends with the last.
 func TestOneProcessPerProgram(t *testing.T) {
-	dir, tmp := program(t, "shared", "good"), t.TempDir()
+	dir, tmp := program(t, "shared", "good"), shortDir(t)
 	s := core.Settings{ID: "a", Logger: (&logs{}).logger(), Plugins: core.Plugins{Dir: dir, AllowUnpinned: true, RunDir: tmp}}
 	c := Config{Plugin: "shared", StartTimeout: startDefaults.StartTimeout, Component: "tier"}
 	var made []core.Sampler
@@ -171,7 +170,7 @@ func TestMistakesHaveTheirPlace(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err = core.New(t.Context(), spec, core.WithLogger((&logs{}).logger()))
-	if want := `app.yaml:13:9: observability.tracing.exporters[0].plugin: there is no ` + filepath.Join(dir, "riffle-plugin-tset") + ` (did you mean "test"?)`; err == nil || !strings.Contains(err.Error(), want) {
+	if want := `app.yaml:14:9: observability.tracing.exporters[0].plugin: there is no ` + filepath.Join(dir, "riffle-plugin-tset") + ` (did you mean "test"?)`; err == nil || !strings.Contains(err.Error(), want) {
 		t.Errorf("the mistakes are\n%v\nwithout\n%s", err, want)
 	}
 }
@@ -187,8 +186,8 @@ func TestConfigMistakes(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			entry := strings.Replace(tt.entry, "{", "{type: plugin, ", 1)
-			_, err := config.Parse([]byte("observability: {tracing: {enabled: true, samplers: [" + strings.TrimSuffix(entry, ", }") + "]}}"))
+			entry := strings.Replace(strings.Replace(tt.entry, "{", "{type: plugin, ", 1), ", }", "}", 1)
+			_, err := config.Parse([]byte("observability: {tracing: {enabled: true, samplers: [" + entry + "]}}"))
 			if err == nil || !strings.Contains(err.Error(), tt.want) {
 				t.Errorf("the mistakes are\n%v\nwithout\n%s", err, tt.want)
 			}
@@ -286,11 +285,16 @@ func TestCleanEnvironment(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, Prefix+"env"), []byte(script), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	open, err := os.Open(os.DevNull)
+	open, err := os.Open(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer open.Close()
+	loose, err := syscall.Dup(int(open.Fd())) // would be inherited
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer syscall.Close(loose)
 	s := core.Settings{Logger: (&logs{}).logger(), Plugins: core.Plugins{Dir: dir, AllowUnpinned: true}}
 	_, err = NewSampler(t.Context(), s, SamplerConfig{Config: Config{Plugin: "env", Env: []string{"NAMED", "NOT_SET"}, StartTimeout: startDefaults.StartTimeout}, MaxLeases: 1})
 	if err == nil || !strings.Contains(err.Error(), "it ended before the handshake (exit status 3)") {
@@ -304,9 +308,7 @@ func TestCleanEnvironment(t *testing.T) {
 	if strings.Contains(got, "SECRET_OF_HOST") || !strings.Contains(got, "NAMED=y") || !strings.Contains(got, MagicCookieKey+"=") || !strings.Contains(got, DirVariable+"="+dir) {
 		t.Errorf("the program sees\n%s", got)
 	}
-	if strings.Contains(got, os.DevNull) || strings.Count(got, "pipe:") != 2 {
+	if strings.Contains(got, "-> "+dir+"\n") || strings.Count(got, "pipe:") != 2 {
 		t.Errorf("the program has other descriptors than its three pipes, of which one is redirected here:\n%s", got)
 	}
 }
-
-func attr(k, v string) attribute.KeyValue { return attribute.String(k, v) }

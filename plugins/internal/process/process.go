@@ -43,8 +43,18 @@ type Process struct {
 // maxHeaders bounds what a plugin can send in the headers of an answer.
 const maxHeaders = 64 << 10
 
+// maxSocket is the longest path that a socket can have everywhere, socketName
+// what go-plugin adds to the directory.
+const (
+	maxSocket  = 103
+	socketName = "/plugin-dir4294967295/plugin4294967295"
+)
+
 // Start starts the program and connects to it. On an error nothing is left.
 func Start(ctx context.Context, s Settings) (*Process, error) {
+	if n := len(s.Dir) + len(socketName); n > maxSocket {
+		return nil, fmt.Errorf("%s is too long for a directory with sockets, by %d bytes: set plugins.run_dir to a shorter one", s.Dir, n-maxSocket)
+	}
 	ctx, cancel := context.WithTimeout(ctx, s.Timeout)
 	defer cancel()
 	r := &programRunner{settings: s, exited: make(chan struct{})}
@@ -190,6 +200,7 @@ func (r *programRunner) start() (err error) {
 	cmd := exec.Command(r.settings.Path) //nolint:noctx // it outlives the start
 	cmd.Env = append(append([]string{}, r.settings.Env...), r.env...)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = stdinR, outW, errW
+	cmd.ExtraFiles = inherited()
 	cmd.SysProcAttr = ownGroup()
 	r.mu.Lock()
 	defer r.mu.Unlock()
