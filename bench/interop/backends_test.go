@@ -69,7 +69,7 @@ func startJaeger(t *testing.T, s security) *jaeger {
 	t.Helper()
 	var err error
 	for range 3 { // a port may be taken meanwhile
-		p := freePorts(t, "grpc", "http", "query", "query-grpc", "collector", "collector-grpc", "admin")
+		p := freePorts(t, "grpc", "http", "query", "query-grpc", "collector", "collector-grpc", "admin", "zipkin")
 		j := &jaeger{ports: p}
 		if err = j.start(t, s); err == nil {
 			return j
@@ -93,6 +93,7 @@ func (j *jaeger) start(t *testing.T, s security) error {
 		"--collector.http-server.host-port=" + j.ports.at("collector"),
 		"--collector.grpc-server.host-port=" + j.ports.at("collector-grpc"),
 		"--admin.http.host-port=" + j.ports.at("admin"),
+		"--collector.zipkin.host-port=" + j.ports.at("zipkin"),
 	}
 	if s.authority != nil {
 		for _, protocol := range []string{"grpc", "http"} {

@@ -52,8 +52,10 @@ func encode(spans []sdktrace.ReadOnlySpan) (body []byte, left int, err error) {
 	return body, left, err
 }
 
-// convert follows OpenTelemetry's mapping, and for what that leaves open the
-// Collector's, so that nothing is lost between two of them.
+// convert follows OpenTelemetry's mapping, but for events, links and the
+// status the Collector's: those that read spans with its code, as Jaeger does,
+// have everything back, and refuse a whole batch for what they take for theirs
+// and cannot read.
 // Source: https://opentelemetry.io/docs/specs/otel/trace/sdk_exporters/zipkin/
 func convert(s sdktrace.ReadOnlySpan) span {
 	z := span{
@@ -77,14 +79,20 @@ func convert(s sdktrace.ReadOnlySpan) span {
 		z.Remote = remote(s.Attributes())
 	}
 	for _, e := range s.Events() {
-		value := e.Name
-		if len(e.Attributes) > 0 {
-			value = strconv.Quote(e.Name) + ": " + attribute.MapValue(e.Attributes...).String()
+		value := unbarred(e.Name)
+		if len(e.Attributes) > 0 || e.DroppedAttributeCount > 0 {
+			value += bar + attribute.MapValue(e.Attributes...).String() + bar + strconv.Itoa(e.DroppedAttributeCount)
 		}
 		z.Annotations = append(z.Annotations, annotation{micros(e.Time), value})
 	}
 	return z
 }
+
+// bar stands between the parts of what Zipkin has one text for.
+const bar = "|"
+
+// unbarred is the text without bars.
+func unbarred(s string) string { return strings.ReplaceAll(s, bar, "/") }
 
 // kinds has no entry for those that Zipkin does not know.
 var kinds = map[trace.SpanKind]string{
@@ -132,21 +140,25 @@ func tags(s sdktrace.ReadOnlySpan) map[string]string {
 	set("otel.dropped_links_count", strconv.Itoa(s.DroppedLinks()))
 	// The weight of the span is in it.
 	set("w3c.tracestate", s.SpanContext().TraceState().String())
+	if s.SpanKind() == trace.SpanKindInternal {
+		t["span.kind"] = "internal"
+	}
 	switch s.Status().Code {
 	case codes.Error:
-		t["otel.status_code"] = "ERROR"
-		t["error"] = s.Status().Description // Zipkin takes the key for an error, whatever the value
+		t["otel.status_code"] = "STATUS_CODE_ERROR"
+		t["error"] = "true"
+		set("otel.status_description", s.Status().Description)
 	case codes.Ok:
-		t["otel.status_code"] = "OK"
+		t["otel.status_code"] = "STATUS_CODE_OK"
 	}
 	for i, link := range s.Links() {
 		t["otlp.link."+strconv.Itoa(i)] = strings.Join([]string{
 			link.SpanContext.TraceID().String(),
 			link.SpanContext.SpanID().String(),
-			link.SpanContext.TraceState().String(),
+			unbarred(link.SpanContext.TraceState().String()),
 			attribute.MapValue(link.Attributes...).String(),
 			strconv.Itoa(link.DroppedAttributeCount),
-		}, "|")
+		}, bar)
 	}
 	return t
 }

@@ -102,7 +102,7 @@ func TestWire(t *testing.T) {
 				},
 				Events: []sdktrace.Event{
 					{Name: "retry", Time: at.Add(time.Millisecond)},
-					{Name: "exception", Time: at.Add(time.Millisecond), Attributes: []attribute.KeyValue{attribute.Int("n", 1)}},
+					{Name: "ex|ception", Time: at.Add(time.Millisecond), Attributes: []attribute.KeyValue{attribute.Int("n", 1)}, DroppedAttributeCount: 3},
 				},
 				Links:                []sdktrace.Link{{SpanContext: context128(t, 3)}},
 				Status:               sdktrace.Status{Code: codes.Error, Description: "bad gateway"},
@@ -116,11 +116,11 @@ func TestWire(t *testing.T) {
 				"localEndpoint": map[string]any{"serviceName": "shop"}, "remoteEndpoint": map[string]any{"serviceName": "bank.example"},
 				"annotations": []any{
 					map[string]any{"timestamp": 1767323045001006.0, "value": "retry"},
-					map[string]any{"timestamp": 1767323045001006.0, "value": `"exception": {"n":1}`},
+					map[string]any{"timestamp": 1767323045001006.0, "value": `ex/ception|{"n":1}|3`},
 				},
 				"tags": map[string]any{
 					"server.address": "bank.example", "http.response.status_code": "502", "list": `["a","b"]`, "host.name": "h1",
-					"otel.scope.name": "lib", "otel.scope.version": "1.2", "otel.status_code": "ERROR", "error": "bad gateway",
+					"otel.scope.name": "lib", "otel.scope.version": "1.2", "otel.status_code": "STATUS_CODE_ERROR", "error": "true", "otel.status_description": "bad gateway",
 					"otel.dropped_events_count": "2", "w3c.tracestate": "ot=th:c",
 					"otlp.link.0": traceID + "|0000000000000003|ot=th:c|{}|0",
 				},
@@ -131,7 +131,7 @@ func TestWire(t *testing.T) {
 			tracetest.SpanStub{SpanContext: context128(t, 1), SpanKind: trace.SpanKindInternal, StartTime: at, EndTime: at.Add(1)},
 			map[string]any{
 				"traceId": traceID, "id": "0000000000000001", "timestamp": 1767323045000006.0, "duration": 1.0,
-				"tags": map[string]any{"w3c.tracestate": "ot=th:c"},
+				"tags": map[string]any{"w3c.tracestate": "ot=th:c", "span.kind": "internal"},
 			},
 		},
 		{
