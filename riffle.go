@@ -24,6 +24,7 @@ import (
 	"github.com/riffletrace/riffle/config"
 	"github.com/riffletrace/riffle/core"
 	_ "github.com/riffletrace/riffle/exporters/standard"
+	_ "github.com/riffletrace/riffle/plugins"
 	_ "github.com/riffletrace/riffle/samplers/standard"
 )
 

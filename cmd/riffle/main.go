@@ -15,6 +15,7 @@ import (
 
 	"github.com/riffletrace/riffle/core"
 	_ "github.com/riffletrace/riffle/exporters/standard"
+	_ "github.com/riffletrace/riffle/plugins"
 	_ "github.com/riffletrace/riffle/samplers/standard"
 )
 

@@ -38,6 +38,7 @@ type Table struct {
 
 	count            atomic.Int64
 	misses, refused  atomic.Uint64
+	absent           atomic.Uint64 // misses of keys that got no entry
 	retired          atomic.Uint64 // starts of entries that are gone
 	batches, answers atomic.Uint64
 	asks             chan *entry
@@ -110,7 +111,9 @@ func (t *Table) Decide(p *core.StartParameters) core.Answer {
 		return core.Answer{}
 	}
 	t.misses.Add(1)
-	t.add(s, h, p)
+	if !t.add(s, h, p) {
+		t.absent.Add(1)
+	}
 	return core.Answer{}
 }
 
@@ -169,18 +172,19 @@ func find(attrs []attribute.KeyValue, key attribute.Key) *attribute.Value {
 	return nil
 }
 
-// add makes an entry for a key that has none and has it asked about. Another
-// that changes the set at this moment is not waited for: the next start will do.
-func (t *Table) add(s *set, h uint64, p *core.StartParameters) {
+// add makes an entry for a key that has none, has it asked about, and tells
+// whether it did. Another that changes the set at this moment is not waited for:
+// the next start will do.
+func (t *Table) add(s *set, h uint64, p *core.StartParameters) bool {
 	if !s.mu.TryLock() {
-		return
+		return false
 	}
 	defer s.mu.Unlock()
 	place := -1
 	for i := range s.entries {
 		e := s.entries[i].Load()
 		if e != nil && e.hash == h {
-			return
+			return false
 		}
 		if e == nil {
 			place = i
@@ -189,12 +193,12 @@ func (t *Table) add(s *set, h uint64, p *core.StartParameters) {
 	key, ok := t.key(p)
 	if !ok || len(t.asks) == cap(t.asks) {
 		t.refused.Add(1)
-		return
+		return false
 	}
 	if place < 0 || t.count.Load() >= t.max {
 		if place = s.leastUsed(); place < 0 {
 			t.refused.Add(1)
-			return
+			return false
 		}
 		t.remove(s, place)
 	}
@@ -205,6 +209,7 @@ func (t *Table) add(s *set, h uint64, p *core.StartParameters) {
 	s.hashes[place].Store(h)
 	t.count.Add(1)
 	t.enqueue(e)
+	return true
 }
 
 // leastUsed returns the place of the entry that was not used for the longest
@@ -292,7 +297,7 @@ type Stats struct {
 
 // Stats returns a snapshot.
 func (t *Table) Stats() Stats {
-	starts := t.retired.Load()
+	starts := t.retired.Load() + t.absent.Load()
 	t.each(func(_ *set, _ int, e *entry) { starts += e.starts.Load() })
 	misses := t.misses.Load()
 	return Stats{
