@@ -114,7 +114,7 @@ func byHand(s *suite) {
 }
 
 func shakesHands(s *suite) {
-	_, err := call(s, healthpb.NewHealthClient(s.conn).Check, &healthpb.HealthCheckRequest{Service: "plugin"})
+	_, err := call(healthpb.NewHealthClient(s.conn).Check, &healthpb.HealthCheckRequest{Service: "plugin"})
 	if code := status.Code(err); code == codes.Unavailable || code == codes.DeadlineExceeded {
 		s.broken("nobody answers where it said that it serves: %s", say(err))
 	}
@@ -126,7 +126,7 @@ func asksForCertificate(s *suite) {
 		s.Fatal(err)
 	}
 	defer conn.Close()
-	_, err = call(s, pluginpb.NewComponentsClient(conn).Describe, &pluginpb.DescribeRequest{})
+	_, err = call(pluginpb.NewComponentsClient(conn).Describe, &pluginpb.DescribeRequest{})
 	switch status.Code(err) {
 	case codes.OK:
 		s.broken("Describe answers a client without a certificate")
@@ -253,11 +253,11 @@ func takesConcurrentCalls(s *suite) {
 		wg.Go(func() {
 			for range 5 {
 				for _, c := range all {
-					answer, err := call(s, s.components().Configure, &pluginpb.ConfigureRequest{
+					answer, err := call(s.components().Configure, &pluginpb.ConfigureRequest{
 						Kind: c.GetKind(), Component: c.GetName(), Config: s.options.configs[c.GetName()], Id: "at once",
 					})
 					if err == nil && len(answer.GetErrors()) == 0 {
-						_, err = call(s, s.components().Close, &pluginpb.CloseRequest{Instance: answer.GetInstance()})
+						_, err = call(s.components().Close, &pluginpb.CloseRequest{Instance: answer.GetInstance()})
 					}
 					if err != nil {
 						s.broken("configuring and closing %q from 8 sides: %s", c.GetName(), say(err))

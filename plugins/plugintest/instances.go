@@ -37,6 +37,18 @@ var instanceCases = []testCase{
 		check: takesLargeMessages,
 	},
 	{
+		name: "flush",
+		rule: "an exporter answers Flush, because the host waits for it before it ends",
+		check: func(s *suite) {
+			s.forEach(isExporter, func(i instance) {
+				_, err := call(s.exporters().Flush, &pluginpb.FlushRequest{Instance: i.GetInstance()})
+				if code := status.Code(err); isMissing(err) || code == codes.DeadlineExceeded {
+					s.broken("exporter %q: Flush: %s", i.GetName(), say(err))
+				}
+			})
+		},
+	},
+	{
 		name:  "deadline",
 		rule:  "a call that is past its deadline holds up no other, because what waits behind it is lost in the end",
 		check: heedsDeadline,
@@ -64,9 +76,11 @@ var instanceCases = []testCase{
 }
 
 func (p *process) exporters() pluginpb.ExportersClient { return pluginpb.NewExportersClient(p.conn) }
+
 func (p *process) starts() pluginpb.StartSamplersClient {
 	return pluginpb.NewStartSamplersClient(p.conn)
 }
+
 func (p *process) traces() pluginpb.TraceSamplersClient {
 	return pluginpb.NewTraceSamplersClient(p.conn)
 }
@@ -126,7 +140,7 @@ func refusesNonsense(s *suite) {
 			if nonsense[0] == '{' && !closed(c.GetConfigSchema()) {
 				continue // it says that it takes more
 			}
-			answer, err := call(s, s.components().Configure, &pluginpb.ConfigureRequest{Kind: c.GetKind(), Component: c.GetName(), Config: nonsense, Id: "nonsense"})
+			answer, err := call(s.components().Configure, &pluginpb.ConfigureRequest{Kind: c.GetKind(), Component: c.GetName(), Config: nonsense, Id: "nonsense"})
 			switch {
 			case err != nil && status.Code(err) == codes.DeadlineExceeded:
 				s.broken("component %q: Configure with %s does not answer", c.GetName(), nonsense)
@@ -140,7 +154,7 @@ func refusesNonsense(s *suite) {
 		}
 		s.close(s.configure(c)) // which it still can
 	}
-	answer, err := call(s, s.components().Configure, &pluginpb.ConfigureRequest{Kind: pluginpb.Kind_KIND_EXPORTER, Component: "no-such-component"})
+	answer, err := call(s.components().Configure, &pluginpb.ConfigureRequest{Kind: pluginpb.Kind_KIND_EXPORTER, Component: "no-such-component"})
 	if err == nil && len(answer.GetErrors()) == 0 {
 		s.broken("Configure makes an instance of a component that it does not have")
 	}

@@ -113,19 +113,17 @@ func streamsChanges(s *suite) {
 			s.broken("sampler %q: Changes: %s", i.GetName(), say(err))
 			return
 		}
-		ended := make(chan error, 1)
+		ended := make(chan struct{})
 		go func() {
-			for {
-				if _, err := stream.Recv(); err != nil {
-					ended <- err
-					return
-				}
+			defer close(ended)
+			for err == nil {
+				_, err = stream.Recv()
 			}
 		}()
 		// A plugin that has it answers others meanwhile.
 		s.ask(i, 10, patience)
 		select {
-		case err := <-ended:
+		case <-ended:
 			if !isMissing(err) {
 				s.broken("sampler %q: Changes ends at once: %v", i.GetName(), err)
 			}

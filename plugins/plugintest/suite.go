@@ -115,7 +115,7 @@ func (s *suite) broken(format string, args ...any) {
 }
 
 // call makes one call of the plugin, with time enough.
-func call[Q, A any](s *suite, method func(context.Context, *Q, ...grpc.CallOption) (*A, error), request *Q) (*A, error) {
+func call[Q, A any](method func(context.Context, *Q, ...grpc.CallOption) (*A, error), request *Q) (*A, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	return method(ctx, request)
@@ -124,7 +124,7 @@ func call[Q, A any](s *suite, method func(context.Context, *Q, ...grpc.CallOptio
 // must is call for what cannot fail. It ends the case.
 func must[Q, A any](s *suite, what string, method func(context.Context, *Q, ...grpc.CallOption) (*A, error), request *Q) *A {
 	s.Helper()
-	answer, err := call(s, method, request)
+	answer, err := call(method, request)
 	if err != nil {
 		s.broken("%s: %v", what, say(err))
 		s.FailNow()
