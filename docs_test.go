@@ -22,6 +22,7 @@ import (
 
 	"github.com/riffletrace/riffle/config"
 	_ "github.com/riffletrace/riffle/exporters/all"
+	"github.com/riffletrace/riffle/internal/pytest"
 	_ "github.com/riffletrace/riffle/samplers/standard"
 )
 
@@ -143,8 +144,11 @@ func TestDocs(t *testing.T) {
 	}
 
 	for _, page := range pages(t) {
-		if page == "docs/backends.md" {
+		switch page {
+		case "docs/backends.md":
 			continue // its configurations run against real backends, in bench/interop
+		case "docs/plugins-languages.md":
+			continue // TestOtherLanguages, and the tests of plugins/plugintest
 		}
 		t.Run(page, func(t *testing.T) {
 			dir := t.TempDir()
@@ -339,6 +343,40 @@ func TestWritingComponents(t *testing.T) {
 func TestInstrumentation(t *testing.T) {
 	shownIn(t, "docs/instrumentation.md",
 		"core/observability/example_*_test.go", "core/observability/*/example_test.go", "examples/*/main.go")
+}
+
+// The plugin of docs/plugins-languages.md is the example, and its commands make
+// it and find nothing wrong with it.
+func TestOtherLanguages(t *testing.T) {
+	pytest.Need(t)
+	const page = "docs/plugins-languages.md"
+	program := firstBlock(t, page, "python")
+	example, err := os.ReadFile("examples/plugins/riffle-plugin-sqlite/__main__.py")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(example), program); diff != "" {
+		t.Errorf("%s (-example +page):\n%s", page, diff)
+	}
+	support, err := os.ReadFile("plugins/python/riffle_plugin.py")
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	if err := os.Mkdir(filepath.Join(dir, "sqlite"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	writeFile(t, dir, "riffle_plugin.py", string(support))
+	writeFile(t, dir, "sqlite/__main__.py", program)
+	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", dir, "./cmd/riffle").CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	cmd := exec.CommandContext(t.Context(), "sh", "-ec", firstBlock(t, page, "sh"))
+	cmd.Dir, cmd.Env = dir, append(environ(), "PATH="+dir+string(filepath.ListSeparator)+os.Getenv("PATH"))
+	out, err := cmd.CombinedOutput()
+	if err != nil || !strings.Contains(string(out), "keeps all") {
+		t.Errorf("%v\n%s", err, out)
+	}
 }
 
 // shownIn returns the Go blocks of a page, each of which must stand in a file

@@ -74,7 +74,7 @@ func startJaeger(t *testing.T, s security) *jaeger {
 	t.Helper()
 	var err error
 	for range 3 { // a port may be taken meanwhile
-		p := process.FreePorts(t, "grpc", "http", "query", "query-grpc", "collector", "collector-grpc", "admin")
+		p := process.FreePorts(t, "grpc", "http", "query", "query-grpc", "collector", "collector-grpc", "admin", "zipkin")
 		j := &jaeger{ports: p}
 		if err = j.start(t, s); err == nil {
 			return j
@@ -98,6 +98,7 @@ func (j *jaeger) start(t *testing.T, s security) error {
 		"--collector.http-server.host-port=" + j.ports.At("collector"),
 		"--collector.grpc-server.host-port=" + j.ports.At("collector-grpc"),
 		"--admin.http.host-port=" + j.ports.At("admin"),
+		"--collector.zipkin.host-port=" + j.ports.At("zipkin"),
 	}
 	if s.authority != nil {
 		for _, protocol := range []string{"grpc", "http"} {

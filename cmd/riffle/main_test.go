@@ -15,10 +15,15 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/riffletrace/riffle/cmd/riffle/internal/demo"
+	"github.com/riffletrace/riffle/plugins"
+	"github.com/riffletrace/riffle/samplers/adaptive"
 )
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"riffle": main})
+	testscript.Main(m, map[string]func(){
+		"riffle":                 main,
+		"riffle-plugin-adaptive": func() { os.Exit(plugins.Main(plugins.Sampler(adaptive.Factory))) },
+	})
 }
 
 func TestScripts(t *testing.T) {

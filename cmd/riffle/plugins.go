@@ -25,16 +25,16 @@ import (
 func newPlugins() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "plugins",
-		Short: "pin, check, list and begin plugins: exporters and samplers that are programs",
+		Short: "pin, check, list, begin and test plugins: exporters and samplers that are programs",
 		Long: `plugins is about exporters and samplers that run as programs of their own. They lie in
 one directory, called riffle-plugin-NAME, beside riffle-plugins.lock, which pins
 their content.`,
 		Args: cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
-			return &usageError{errors.New("want a command: check, list, new or pin")}
+			return &usageError{errors.New("want a command: check, list, new, pin or test")}
 		},
 	}
-	cmd.AddCommand(newPluginsPin(), newPluginsCheck(), newPluginsList(), newPluginsNew())
+	cmd.AddCommand(newPluginsPin(), newPluginsCheck(), newPluginsList(), newPluginsNew(), newPluginsTest())
 	return cmd
 }
 

@@ -14,6 +14,7 @@ package exportertest
 import (
 	"context"
 	"fmt"
+	"iter"
 	"runtime/debug"
 	"testing"
 	"time"
@@ -35,6 +36,18 @@ func Run(t *testing.T, newExporter func(testing.TB) core.Exporter) {
 		t.Run(c.name, func(t *testing.T) {
 			c.run(t, newExporter)
 		})
+	}
+}
+
+// Cases are the parts of [Run] by name, for those who run them one by one, or
+// with a [testing.TB] of their own.
+func Cases() iter.Seq2[string, func(testing.TB, func(testing.TB) core.Exporter)] {
+	return func(yield func(string, func(testing.TB, func(testing.TB) core.Exporter)) bool) {
+		for _, c := range cases {
+			if !yield(c.name, func(tb testing.TB, newExporter func(testing.TB) core.Exporter) { c.run(tb, newExporter) }) {
+				return
+			}
+		}
 	}
 }
 

@@ -12,6 +12,7 @@ package samplertest
 
 import (
 	"context"
+	"iter"
 	"testing"
 
 	"github.com/riffletrace/riffle/core"
@@ -28,6 +29,18 @@ func Run(t *testing.T, newSampler func(testing.TB) core.Sampler, starts ...core.
 		t.Run(c.name, func(t *testing.T) {
 			c.run(t, newSampler, starts)
 		})
+	}
+}
+
+// Cases are the parts of [Run] by name, for those who run them one by one, or
+// with a [testing.TB] of their own.
+func Cases() iter.Seq2[string, func(testing.TB, func(testing.TB) core.Sampler)] {
+	return func(yield func(string, func(testing.TB, func(testing.TB) core.Sampler)) bool) {
+		for _, c := range cases {
+			if !yield(c.name, func(tb testing.TB, newSampler func(testing.TB) core.Sampler) { c.run(tb, newSampler, nil) }) {
+				return
+			}
+		}
 	}
 }
 

@@ -14,11 +14,14 @@ import (
 
 type numberKey struct{}
 
-// numbered passes a request's number on to the [IDs].
-func numbered(next http.Handler) http.Handler {
+// numbered passes a request's number on to the [IDs], and the requests in turn to
+// the handlers.
+func numbered(handlers []http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		next := handlers[0]
 		if n, err := strconv.ParseUint(r.Header.Get(NumberHeader), 10, 64); err == nil {
 			r = r.WithContext(context.WithValue(r.Context(), numberKey{}, n))
+			next = handlers[n%uint64(len(handlers))]
 		}
 		next.ServeHTTP(w, r)
 	})

@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"slices"
 	"time"
 
 	"go.opentelemetry.io/contrib/instrumentation/net/http/otelhttp"
@@ -55,12 +56,12 @@ func Start(ctx context.Context, provider trace.TracerProvider, propagator propag
 		client:    &http.Client{Transport: otelhttp.NewTransport(transport, options...)},
 	}
 	var err error
-	if s.payments, s.paymentsURL, err = serve(ctx, options, map[string]http.HandlerFunc{
+	if s.payments, s.paymentsURL, err = serve(ctx, options, nobody, map[string]http.HandlerFunc{
 		"POST /payments": s.pay,
 	}); err != nil {
 		return nil, err
 	}
-	if s.shop, s.url, err = serve(ctx, options, map[string]http.HandlerFunc{
+	if s.shop, s.url, err = serve(ctx, options, tenants, map[string]http.HandlerFunc{
 		"GET /healthz":        s.health,
 		"GET /products/{id}":  s.product,
 		"POST /checkout/{id}": s.checkout,
@@ -80,12 +81,26 @@ func (s *Shop) Close() error {
 	return errors.Join(s.shop.Close(), s.payments.Close())
 }
 
-// serve serves routes on a free port. Their spans start when the route is
-// known, so that samplers can go by it.
-func serve(ctx context.Context, options []otelhttp.Option, routes map[string]http.HandlerFunc) (server *http.Server, url string, err error) {
+// tenants are the shop's customers, who take turns.
+var tenants = [][]attribute.KeyValue{
+	{attribute.String("tenant.id", "acme"), attribute.String("tenant.plan", "enterprise")},
+	{attribute.String("tenant.id", "globex"), attribute.String("tenant.plan", "pro")},
+	{attribute.String("tenant.id", "initech"), attribute.String("tenant.plan", "free")},
+}
+
+// nobody is who calls a service that is called by the shop alone.
+var nobody = [][]attribute.KeyValue{nil}
+
+// serve serves routes on a free port. Their spans start when the route and the
+// tenant are known, so that samplers can go by them.
+func serve(ctx context.Context, options []otelhttp.Option, tenants [][]attribute.KeyValue, routes map[string]http.HandlerFunc) (server *http.Server, url string, err error) {
 	mux := http.NewServeMux()
 	for pattern, handler := range routes {
-		traced := otelhttp.NewHandler(answerTraceID(handler), "", options...)
+		var traced []http.Handler
+		for _, tenant := range tenants {
+			with := append(slices.Clip(options), otelhttp.WithSpanOptions(trace.WithAttributes(tenant...)))
+			traced = append(traced, otelhttp.NewHandler(answerTraceID(handler), "", with...))
+		}
 		mux.Handle(pattern, numbered(traced))
 	}
 	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")

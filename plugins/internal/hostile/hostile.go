@@ -1,0 +1,88 @@
+// Package hostile has plugins that break the rules: for the tests of those who
+// run plugins, and of those who check them.
+//
+// A hostile plugin is the test's own binary, run by a script, so that it is an
+// executable file of its own that can be copied and needs no variables:
+//
+//	func TestMain(m *testing.M) {
+//		hostile.Main()
+//		os.Exit(m.Run())
+//	}
+//
+//	path := hostile.Script(t, "silent")
+//
+// Besides its flaw each is a good plugin with an exporter, "out", and a sampler
+// that decides starts and traces, "both".
+package hostile
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+)
+
+// variable holds the kind.
+const variable = "RIFFLE_HOSTILE"
+
+// Good is the kind without a flaw.
+const Good = "good"
+
+// Kinds are the flaws, with what the plugin does.
+var Kinds = map[string]string{
+	"exits":     "ends before the handshake",
+	"silent":    "never finishes the handshake",
+	"garbage":   "writes bytes to stdout that are no handshake",
+	"endless":   "writes a first line to stdout that does not end",
+	"version":   "speaks a version that nobody offered",
+	"plaintext": "gives no certificate",
+	"stranger":  "gives a certificate that is not its own",
+	"anyone":    "serves clients without a certificate",
+	"unhealthy": "says that it does not serve",
+	"chatter":   "writes to stdout after the handshake",
+	"log":       "writes a log line whose message is a number",
+	"nothing":   "has no components",
+	"twice":     "has two components of one name",
+	"schema":    "has a schema that is none",
+	"huge":      "answers with more than a message may hold",
+	"small":     "refuses messages of more than 4 MiB",
+	"anything":  "takes any configuration",
+	"forgetful": "gives two instances one name",
+	"undead":    "serves an instance that is closed",
+	"late":      "answers after the deadline, one call at a time",
+	"random":    "exits at random",
+	"short":     "leaves out leases",
+	"never":     "leases a threshold that there is not",
+	"drops":     "drops although it said that it never does",
+	"unasked":   "keeps traces that it was never asked about",
+	"leak":      "leaks memory with each call",
+	"forks":     "leaves a process behind",
+	"orphan":    "lives on when its host is gone",
+	"stubborn":  "lives on when it is told to end",
+}
+
+// Main plays the plugin and exits, if this process was started as one.
+func Main() {
+	if kind := os.Getenv(variable); kind != "" {
+		os.Exit(play(kind))
+	}
+}
+
+// Script writes an executable that plays the kind. The test's TestMain calls
+// [Main].
+func Script(tb testing.TB, kind string) (path string) {
+	tb.Helper()
+	if _, ok := Kinds[kind]; !ok && kind != Good {
+		tb.Fatalf("no hostile plugin %q", kind)
+	}
+	self, err := os.Executable()
+	if err != nil {
+		tb.Fatal(err)
+	}
+	path = filepath.Join(tb.TempDir(), "riffle-plugin-"+kind)
+	text := fmt.Sprintf("#!/bin/sh\n%s=%s exec '%s' \"$@\"\n", variable, kind, self)
+	if err := os.WriteFile(path, []byte(text), 0o700); err != nil { //nolint:gosec // it is run
+		tb.Fatal(err)
+	}
+	return path
+}

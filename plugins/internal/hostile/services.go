@@ -1,0 +1,211 @@
+package hostile
+
+import (
+	"context"
+	"encoding/json"
+	"math/rand/v2"
+	"os"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	coltracepb "go.opentelemetry.io/proto/otlp/collector/trace/v1"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/status"
+
+	pluginpb "github.com/riffletrace/riffle/plugins/proto"
+)
+
+const schema = `{"type": "object", "properties": {"n": {"type": "number"}}, "additionalProperties": false}`
+
+type plugin struct {
+	pluginpb.UnimplementedComponentsServer
+	pluginpb.UnimplementedExportersServer
+	pluginpb.UnimplementedStartSamplersServer
+	pluginpb.UnimplementedTraceSamplersServer
+	coltracepb.UnimplementedTraceServiceServer
+
+	kind string
+
+	mu        sync.Mutex
+	number    int
+	instances map[string]bool
+	leaked    [][]byte
+	late      sync.Mutex // who is late holds up the others
+}
+
+// misbehave is called at the beginning of each call.
+func (p *plugin) misbehave() {
+	switch p.kind {
+	case "random":
+		if rand.IntN(100) == 0 {
+			os.Exit(4)
+		}
+	case "leak":
+		b := make([]byte, 256<<10)
+		for i := 0; i < len(b); i += 1 << 10 {
+			b[i] = 1 // memory that is not touched is not there
+		}
+		p.mu.Lock()
+		p.leaked = append(p.leaked, b)
+		p.mu.Unlock()
+	}
+}
+
+func (p *plugin) beLate() {
+	if p.kind == "late" {
+		p.late.Lock()
+		defer p.late.Unlock()
+		time.Sleep(time.Minute)
+	}
+}
+
+func (p *plugin) Describe(context.Context, *pluginpb.DescribeRequest) (*pluginpb.DescribeResponse, error) {
+	p.misbehave()
+	out := &pluginpb.Component{Kind: pluginpb.Kind_KIND_EXPORTER, Name: "out", Version: "1", Doc: "sends nowhere", ConfigSchema: schema}
+	both := &pluginpb.Component{Kind: pluginpb.Kind_KIND_SAMPLER, Name: "both", Version: "1", Doc: "keeps all", ConfigSchema: schema}
+	r := &pluginpb.DescribeResponse{Name: p.kind, Version: "1", Components: []*pluginpb.Component{out, both}}
+	switch p.kind {
+	case "nothing":
+		r.Components = nil
+	case "twice":
+		r.Components = append(r.Components, out)
+	case "schema":
+		out.ConfigSchema = `{"type": "a table of keys", "properties": ["n"]}`
+	case "huge":
+		out.Doc = strings.Repeat("x", 100<<20)
+	}
+	return r, nil
+}
+
+func (p *plugin) Configure(_ context.Context, r *pluginpb.ConfigureRequest) (*pluginpb.ConfigureResponse, error) {
+	p.misbehave()
+	exporter := r.GetKind() == pluginpb.Kind_KIND_EXPORTER && r.GetComponent() == "out"
+	sampler := r.GetKind() == pluginpb.Kind_KIND_SAMPLER && r.GetComponent() == "both"
+	if p.kind != "anything" {
+		if !exporter && !sampler {
+			return nil, status.Errorf(codes.NotFound, "no component %q", r.GetComponent())
+		}
+		if mistake := check(r.GetConfig()); mistake != nil {
+			return &pluginpb.ConfigureResponse{Errors: []*pluginpb.FieldError{mistake}}, nil
+		}
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.number++; p.kind == "forgetful" {
+		p.number = 1
+	}
+	instance := strconv.Itoa(p.number)
+	p.instances[instance] = true
+	if exporter {
+		return &pluginpb.ConfigureResponse{Instance: instance, Exporter: &pluginpb.ExporterInstance{Endpoint: "nowhere"}}, nil
+	}
+	return &pluginpb.ConfigureResponse{Instance: instance, Sampler: &pluginpb.SamplerInstance{
+		Description: "all",
+		Start:       &pluginpb.StartSampling{Keys: []string{"tenant.id", "http.route"}},
+		Traces:      &pluginpb.TraceSampling{},
+	}}, nil
+}
+
+func check(config string) *pluginpb.FieldError {
+	if config == "" {
+		return nil
+	}
+	var c map[string]json.RawMessage
+	if err := json.Unmarshal([]byte(config), &c); err != nil {
+		return &pluginpb.FieldError{Message: err.Error()}
+	}
+	for key, value := range c {
+		var n float64
+		if key != "n" {
+			return &pluginpb.FieldError{Path: key, Message: "unknown key"}
+		} else if json.Unmarshal(value, &n) != nil {
+			return &pluginpb.FieldError{Path: key, Message: "no number"}
+		}
+	}
+	return nil
+}
+
+func (p *plugin) Close(_ context.Context, r *pluginpb.CloseRequest) (*pluginpb.CloseResponse, error) {
+	p.misbehave()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.kind != "undead" {
+		delete(p.instances, r.GetInstance())
+	}
+	return new(pluginpb.CloseResponse), nil
+}
+
+func (p *plugin) known(instance string) error {
+	p.misbehave()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.instances[instance] {
+		return status.Errorf(codes.NotFound, "no instance %q", instance)
+	}
+	return nil
+}
+
+func (p *plugin) Export(ctx context.Context, _ *coltracepb.ExportTraceServiceRequest) (*coltracepb.ExportTraceServiceResponse, error) {
+	md, _ := metadata.FromIncomingContext(ctx)
+	if err := p.known(strings.Join(md.Get("riffle-instance"), "")); err != nil {
+		return nil, err
+	}
+	p.beLate()
+	return new(coltracepb.ExportTraceServiceResponse), nil
+}
+
+func (p *plugin) Flush(_ context.Context, r *pluginpb.FlushRequest) (*pluginpb.FlushResponse, error) {
+	return new(pluginpb.FlushResponse), p.known(r.GetInstance())
+}
+
+func (p *plugin) Ask(_ context.Context, r *pluginpb.AskRequest) (*pluginpb.AskResponse, error) {
+	if err := p.known(r.GetInstance()); err != nil {
+		return nil, err
+	}
+	p.beLate()
+	answer := &pluginpb.Answer{Verdict: pluginpb.Verdict_VERDICT_THRESHOLD}
+	switch p.kind {
+	case "never":
+		answer.Threshold = 1 << 60
+	case "drops":
+		answer.Verdict = pluginpb.Verdict_VERDICT_DROP
+	}
+	leases := make([]*pluginpb.Lease, len(r.GetQuestions()))
+	for i := range leases {
+		leases[i] = &pluginpb.Lease{Answer: answer, TtlMs: 60_000}
+	}
+	if p.kind == "short" && len(leases) > 0 {
+		leases = leases[1:]
+	}
+	return &pluginpb.AskResponse{Leases: leases}, nil
+}
+
+func (p *plugin) Changes(r *pluginpb.ChangesRequest, s grpc.ServerStreamingServer[pluginpb.Change]) error {
+	if err := p.known(r.GetInstance()); err != nil {
+		return err
+	}
+	<-s.Context().Done()
+	return nil
+}
+
+func (p *plugin) Judge(_ context.Context, r *pluginpb.JudgeRequest) (*pluginpb.JudgeResponse, error) {
+	if err := p.known(r.GetInstance()); err != nil {
+		return nil, err
+	}
+	p.beLate()
+	response := new(pluginpb.JudgeResponse)
+	for _, t := range r.GetTraces() {
+		id := t.GetTraceId()
+		if p.kind == "unasked" {
+			id = []byte("0123456789abcdef")
+		}
+		response.Answers = append(response.Answers, &pluginpb.TraceAnswer{
+			TraceId: id, Answer: &pluginpb.Answer{Verdict: pluginpb.Verdict_VERDICT_THRESHOLD},
+		})
+	}
+	return response, nil
+}

@@ -1,0 +1,20 @@
+package plugintest
+
+import (
+	"context"
+	"testing"
+	"time"
+)
+
+func init() { patience = 3 * time.Second }
+
+// CheckRule checks one rule alone.
+func CheckRule(ctx context.Context, name, path string) (failures []string, ok bool) {
+	for _, c := range cases() {
+		if c.name == name {
+			failures, _ = record(ctx, name, func(tb testing.TB) { c.run(tb, target{path: path}, makeOptions(nil)) })
+			return failures, true
+		}
+	}
+	return nil, false
+}

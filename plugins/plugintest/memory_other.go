@@ -1,0 +1,5 @@
+//go:build !linux
+
+package plugintest
+
+func residentMemory(int) (size int64, ok bool) { return 0, false }

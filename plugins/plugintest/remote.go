@@ -1,0 +1,258 @@
+package plugintest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"go.opentelemetry.io/otel/attribute"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	coltracepb "go.opentelemetry.io/proto/otlp/collector/trace/v1"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/riffletrace/riffle/core"
+	"github.com/riffletrace/riffle/core/otlp"
+	"github.com/riffletrace/riffle/exporters/exportertest"
+	pluginpb "github.com/riffletrace/riffle/plugins/proto"
+	"github.com/riffletrace/riffle/samplers/samplertest"
+)
+
+// componentCases are those of the suites for exporters and samplers, each
+// against every component of its kind. The components are asked directly: what
+// a host adds, its queue and its leases, is not the plugin's doing.
+func componentCases() []testCase {
+	var all []testCase
+	for name, check := range exportertest.Cases() {
+		all = append(all, testCase{name: "exporter: " + name, check: func(s *suite) {
+			s.component(pluginpb.Kind_KIND_EXPORTER, func(tb testing.TB, c *pluginpb.Component) {
+				check(tb, func(testing.TB) core.Exporter { return &remoteExporter{remote{suite: s, instance: s.configure(c)}} })
+			})
+		}})
+	}
+	for name, check := range samplertest.Cases() {
+		if slices.Contains(notAcross, name) {
+			continue
+		}
+		all = append(all, testCase{name: "sampler: " + name, check: func(s *suite) {
+			s.component(pluginpb.Kind_KIND_SAMPLER, func(tb testing.TB, c *pluginpb.Component) {
+				check(tb, func(testing.TB) core.Sampler { return newRemoteSampler(s, s.configure(c)) })
+			})
+		}})
+	}
+	return all
+}
+
+// notAcross are the rules that no plugin can break, because a trace ID, other attributes
+// or memory of the host never reach it, or need not keep, because it is not asked while
+// a span starts.
+var notAcross = []string{"trace ID", "keys", "parameters not changed", "parameters not kept", "at once"}
+
+// component runs the check for every component of a kind.
+func (s *suite) component(kind pluginpb.Kind, check func(testing.TB, *pluginpb.Component)) {
+	s.Helper()
+	met := false
+	for _, c := range s.described() {
+		if c.GetKind() == kind {
+			met = true
+			check(named{s.TB, fmt.Sprintf("component %q", c.GetName())}, c)
+		}
+	}
+	if !met {
+		s.Skipf("the plugin has no such component")
+	}
+}
+
+// named says in each failure whom it is about.
+type named struct {
+	testing.TB
+	who string
+}
+
+func (n named) Errorf(format string, args ...any) {
+	n.Helper()
+	n.TB.Errorf("%s: %s", n.who, fmt.Sprintf(format, args...))
+}
+
+func (n named) Fatalf(format string, args ...any) {
+	n.Helper()
+	n.TB.Fatalf("%s: %s", n.who, fmt.Sprintf(format, args...))
+}
+
+// remote is an instance.
+type remote struct {
+	suite    *suite
+	instance instance
+	closed   atomic.Bool
+}
+
+// Shutdown closes the instance.
+func (r *remote) Shutdown(ctx context.Context) error {
+	if r.closed.Swap(true) {
+		return nil
+	}
+	_, err := r.suite.components().Close(ctx, &pluginpb.CloseRequest{Instance: r.instance.GetInstance()})
+	return err
+}
+
+type remoteExporter struct{ remote }
+
+func (e *remoteExporter) ExportSpans(ctx context.Context, spans []sdktrace.ReadOnlySpan) error {
+	request := new(coltracepb.ExportTraceServiceRequest)
+	if err := proto.Unmarshal(otlp.AppendRequest(nil, spans), request); err != nil {
+		return err
+	}
+	return e.suite.export(ctx, e.instance, request)
+}
+
+// newRemoteSampler returns a sampler of the kinds that the instance is.
+func newRemoteSampler(s *suite, i instance) core.Sampler {
+	r := &remoteSampler{remote{suite: s, instance: i}}
+	switch {
+	case isStart(i) && isTrace(i):
+		return bothSampler{startSampler{r}, traceSampler{r}}
+	case isStart(i):
+		return startSampler{r}
+	case isTrace(i):
+		return traceSampler{r}
+	default:
+		return r
+	}
+}
+
+type remoteSampler struct{ remote }
+
+func (r *remoteSampler) Description() string { return r.instance.GetSampler().GetDescription() }
+
+type startSampler struct{ *remoteSampler }
+
+func (r startSampler) Keys() []attribute.Key {
+	var keys []attribute.Key
+	for _, key := range r.instance.GetSampler().GetStart().GetKeys() {
+		keys = append(keys, attribute.Key(key))
+	}
+	return keys
+}
+
+func (r startSampler) MayDrop() bool { return r.instance.GetSampler().GetStart().GetMayDrop() }
+
+// SampleStart asks at once, which no host would do.
+func (r startSampler) SampleStart(p core.StartParameters) core.Answer {
+	start := r.instance.GetSampler().GetStart()
+	key := new(pluginpb.Key)
+	if !start.GetIgnoresName() {
+		key.Name = p.Name
+	}
+	if !start.GetIgnoresKind() {
+		key.Kind = otlp.FromSpanKind(p.Kind)
+	}
+	for _, name := range r.Keys() {
+		for _, kv := range slices.Backward(p.Attributes) {
+			if kv.Key == name {
+				key.Attributes = append(key.Attributes, otlp.KeyValues([]attribute.KeyValue{kv})...)
+				break
+			}
+		}
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	answer, err := r.suite.starts().Ask(ctx, &pluginpb.AskRequest{
+		Instance: r.instance.GetInstance(), Questions: []*pluginpb.Question{{Key: key, Starts: 1}},
+	})
+	if err == nil && len(answer.GetLeases()) != 1 {
+		err = fmt.Errorf("%d leases for a question", len(answer.GetLeases()))
+	}
+	if err != nil {
+		r.complain(err)
+		return core.Abstain()
+	}
+	return toAnswer(answer.GetLeases()[0].GetAnswer())
+}
+
+// complain reports an error of an instance that is open.
+func (r *remote) complain(err error) {
+	if !r.closed.Load() {
+		r.suite.Errorf("%q does not answer: %s", r.instance.GetName(), say(err))
+	}
+}
+
+type traceSampler struct{ *remoteSampler }
+
+func (r traceSampler) SampleTraces(ctx context.Context, traces []core.Trace, answers []core.Answer) {
+	request := &pluginpb.JudgeRequest{Instance: r.instance.GetInstance()}
+	index := make(map[string]int, len(traces))
+	for i := range traces {
+		t := &traces[i]
+		index[string(t.TraceID[:])] = i
+		request.Traces = append(request.Traces, r.view(t))
+	}
+	answer, err := r.suite.traces().Judge(ctx, request)
+	if err != nil {
+		if ctx.Err() == nil && !errors.Is(err, context.DeadlineExceeded) {
+			r.complain(err)
+		}
+		return
+	}
+	for _, a := range answer.GetAnswers() {
+		if i, ok := index[string(a.GetTraceId())]; ok {
+			answers[i] = toAnswer(a.GetAnswer())
+		}
+	}
+}
+
+func (r traceSampler) view(t *core.Trace) *pluginpb.TraceView {
+	v := &pluginpb.TraceView{
+		TraceId: t.TraceID[:], Spans: uint32(len(t.Spans)), Complete: t.Complete, Threshold: uint64(t.Threshold),
+	}
+	if r.instance.GetSampler().GetTraces().GetSpans() {
+		v.Otlp = otlp.AppendRequest(nil, t.Spans)
+	}
+	if t.Root != nil {
+		v.Root = &pluginpb.RootView{
+			Name: t.Root.Name(), Kind: otlp.FromSpanKind(t.Root.SpanKind()),
+			DurationNs: uint64(max(0, t.Root.EndTime().Sub(t.Root.StartTime())) / time.Nanosecond),
+			Attributes: otlp.KeyValues(t.Root.Attributes()),
+		}
+	}
+	return v
+}
+
+type bothSampler struct {
+	startSampler
+	traceSampler
+}
+
+func (r bothSampler) Description() string                { return r.startSampler.Description() }
+func (r bothSampler) Shutdown(ctx context.Context) error { return r.startSampler.Shutdown(ctx) }
+
+// toAnswer is what a message says; the rules about leases and traces find what
+// makes no sense.
+func toAnswer(m *pluginpb.Answer) core.Answer {
+	switch m.GetVerdict() {
+	case pluginpb.Verdict_VERDICT_DROP:
+		return core.Drop()
+	case pluginpb.Verdict_VERDICT_SELECTED:
+		return core.Selected()
+	case pluginpb.Verdict_VERDICT_UNSELECTED:
+		return core.Unselected()
+	case pluginpb.Verdict_VERDICT_THRESHOLD:
+		return core.At(core.Threshold(m.GetThreshold()))
+	default:
+		return core.Abstain()
+	}
+}
+
+// Interface guards.
+var (
+	_ core.Exporter     = (*remoteExporter)(nil)
+	_ core.Keyed        = startSampler{}
+	_ core.Dropper      = startSampler{}
+	_ core.Shutdowner   = startSampler{}
+	_ core.TraceSampler = traceSampler{}
+	_ core.Keyed        = bothSampler{}
+	_ core.TraceSampler = bothSampler{}
+	_ core.Shutdowner   = bothSampler{}
+)

@@ -1,0 +1,188 @@
+package plugintest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	commonpb "go.opentelemetry.io/proto/otlp/common/v1"
+	tracepb "go.opentelemetry.io/proto/otlp/trace/v1"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"github.com/riffletrace/riffle/core"
+	pluginpb "github.com/riffletrace/riffle/plugins/proto"
+)
+
+// questions are about n keys, the first of which has no attributes.
+func questions(i instance, n int) []*pluginpb.Question {
+	start := i.GetSampler().GetStart()
+	all := make([]*pluginpb.Question, n)
+	for number := range all {
+		key := new(pluginpb.Key)
+		if !start.GetIgnoresName() {
+			key.Name = fmt.Sprintf("GET /%d", number%10)
+		}
+		if !start.GetIgnoresKind() {
+			key.Kind = tracepb.Span_SPAN_KIND_SERVER
+		}
+		if number > 0 {
+			for _, name := range start.GetKeys() {
+				key.Attributes = append(key.Attributes, &commonpb.KeyValue{Key: name, Value: attributeOf(number)})
+			}
+		}
+		all[number] = &pluginpb.Question{Key: key, Starts: uint64(number)}
+	}
+	return all
+}
+
+// attributeOf is a value of one type or another.
+func attributeOf(n int) *commonpb.AnyValue {
+	switch n % 10 {
+	case 3:
+		return &commonpb.AnyValue{Value: &commonpb.AnyValue_IntValue{IntValue: int64(n)}}
+	case 5:
+		return &commonpb.AnyValue{Value: &commonpb.AnyValue_BoolValue{BoolValue: true}}
+	case 7:
+		return &commonpb.AnyValue{Value: &commonpb.AnyValue_ArrayValue{ArrayValue: &commonpb.ArrayValue{Values: []*commonpb.AnyValue{attributeOf(1)}}}}
+	case 9:
+		return new(commonpb.AnyValue)
+	default:
+		return &commonpb.AnyValue{Value: &commonpb.AnyValue_StringValue{StringValue: fmt.Sprint("value ", n)}}
+	}
+}
+
+func leases(s *suite) {
+	s.forEach(isStart, func(i instance) {
+		for _, n := range []int{0, 1, 100} {
+			s.ask(i, n, patience)
+		}
+	})
+}
+
+func leasesMany(s *suite) {
+	const limit = 5 * time.Second // a second, on a machine that does other things too
+	s.forEach(isStart, func(i instance) { s.ask(i, 10_000, limit) })
+}
+
+func (s *suite) ask(i instance, n int, within time.Duration) {
+	s.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), within)
+	defer cancel()
+	answer, err := s.starts().Ask(ctx, &pluginpb.AskRequest{Instance: i.GetInstance(), Questions: questions(i, n)})
+	if err != nil {
+		s.broken("sampler %q: Ask with %d questions: %s", i.GetName(), n, say(err))
+		return
+	}
+	if got := len(answer.GetLeases()); got != n {
+		s.broken("sampler %q: Ask answers %d of %d questions", i.GetName(), got, n)
+	}
+	for _, lease := range answer.GetLeases() {
+		if err := checkAnswer(lease.GetAnswer(), i.GetSampler().GetStart().GetMayDrop()); err != nil {
+			s.broken("sampler %q: %v", i.GetName(), err)
+			return
+		}
+	}
+}
+
+func checkAnswer(a *pluginpb.Answer, mayDrop bool) error {
+	switch a.GetVerdict() {
+	case pluginpb.Verdict_VERDICT_ABSTAIN, pluginpb.Verdict_VERDICT_SELECTED, pluginpb.Verdict_VERDICT_UNSELECTED:
+	case pluginpb.Verdict_VERDICT_DROP:
+		if !mayDrop {
+			return errors.New("an answer drops, although may_drop is false")
+		}
+	case pluginpb.Verdict_VERDICT_THRESHOLD:
+		if t := a.GetThreshold(); t > uint64(core.Never) {
+			return fmt.Errorf("an answer has the threshold %#x, which is more than 2^56", t)
+		}
+	default:
+		return fmt.Errorf("an answer has the verdict %v, which there is not", a.GetVerdict())
+	}
+	return nil
+}
+
+func streamsChanges(s *suite) {
+	s.forEach(isStart, func(i instance) {
+		ctx, cancel := context.WithCancel(context.Background())
+		defer cancel()
+		stream, err := s.starts().Changes(ctx, &pluginpb.ChangesRequest{Instance: i.GetInstance()})
+		if err != nil {
+			s.broken("sampler %q: Changes: %s", i.GetName(), say(err))
+			return
+		}
+		ended := make(chan struct{})
+		go func() {
+			defer close(ended)
+			for err == nil {
+				_, err = stream.Recv()
+			}
+		}()
+		// A plugin that has it answers others meanwhile.
+		s.ask(i, 10, patience)
+		select {
+		case <-ended:
+			if !isMissing(err) {
+				s.broken("sampler %q: Changes ends at once: %v", i.GetName(), err)
+			}
+			return
+		case <-time.After(attempt):
+		}
+		s.close(i)
+		cancel()
+		select {
+		case <-ended:
+		case <-time.After(patience):
+			s.broken("sampler %q: Changes does not end with its instance", i.GetName())
+		}
+	})
+}
+
+// views are about n traces.
+func views(n int) []*pluginpb.TraceView {
+	all := make([]*pluginpb.TraceView, n)
+	for i := range all {
+		all[i] = &pluginpb.TraceView{
+			TraceId: randomID(16), Spans: 1, Complete: i%3 != 0, Threshold: uint64(core.Never),
+			Root: &pluginpb.RootView{
+				Name: "GET /", Kind: tracepb.Span_SPAN_KIND_SERVER, DurationNs: uint64(time.Millisecond),
+				Status: &tracepb.Status{Code: tracepb.Status_STATUS_CODE_ERROR, Message: "no"},
+			},
+		}
+		if i%5 == 4 {
+			all[i].Root = nil
+		}
+	}
+	return all
+}
+
+func judges(s *suite) {
+	s.forEach(isTrace, func(i instance) {
+		for _, n := range []int{0, 1, 100} {
+			traces := views(n)
+			asked := make(map[string]bool)
+			for _, t := range traces {
+				asked[string(t.GetTraceId())] = true
+			}
+			ctx, cancel := context.WithTimeout(context.Background(), patience)
+			answer, err := s.traces().Judge(ctx, &pluginpb.JudgeRequest{Instance: i.GetInstance(), Traces: traces})
+			cancel()
+			if code := status.Code(err); err != nil && code != codes.DeadlineExceeded || errors.Is(err, io.EOF) {
+				s.broken("sampler %q: Judge of %d traces: %s", i.GetName(), n, say(err))
+				return
+			}
+			for _, a := range answer.GetAnswers() {
+				if !asked[string(a.GetTraceId())] {
+					s.broken("sampler %q: Judge answers about the trace %x, which it was not asked about", i.GetName(), a.GetTraceId())
+					return
+				}
+				if err := checkAnswer(a.GetAnswer(), true); err != nil {
+					s.broken("sampler %q: %v", i.GetName(), err)
+					return
+				}
+			}
+		}
+	})
+}

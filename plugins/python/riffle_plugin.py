@@ -1,0 +1,552 @@
+"""Exporters and samplers for riffle in Python: one file to put beside a plugin.
+
+    import riffle_plugin
+
+    class Names(riffle_plugin.Exporter):
+        "logs the names of spans"
+
+        def export(self, spans):
+            for s in spans:
+                self.log.info("%s: %s", s.resource.get("service.name"), s.span.name)
+
+    if __name__ == "__main__":
+        riffle_plugin.main("names", "1.0", Names)
+
+It needs Python 3.9 and the packages grpc, google.protobuf and cryptography:
+Debian's python3-grpcio, python3-protobuf and python3-cryptography. A grpc that
+brings its own TLS library, as wheels do, refuses the certificates of hosts.
+
+docs/plugins-languages.md tells what a host expects of a plugin, and why.
+"""
+
+import base64
+import collections
+import concurrent.futures
+import contextlib
+import datetime
+import functools
+import itertools
+import json
+import logging
+import math
+import os
+import re
+import signal
+import sys
+import tempfile
+import threading
+import zlib
+
+import grpc
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+
+COOKIE = ("RIFFLE_PLUGIN", "riffle.plugin.v1")
+VERSION = 1
+MAX_MESSAGE = 64 << 20
+LAST_WORK = 1  # seconds that calls have to finish when their instance is closed
+
+
+# What authors use.
+
+
+class ConfigError(Exception):
+    """A mistake in the configuration. The host shows the user its line."""
+
+    def __init__(self, path, message):
+        super().__init__(message)
+        self.path = path
+
+
+class Retry(Exception):
+    """What stopped an export may pass: the host tries again."""
+
+
+class Component:
+    """What a plugin serves. Each entry of a configuration is an instance. The
+    doc string is the line that lists show."""
+
+    # JSON Schema of the configuration. Only properties with their types and
+    # defaults, and required, are checked here; open checks the rest.
+    schema = {"type": "object", "properties": {}, "additionalProperties": False}
+
+    def open(self):
+        """Called once, with self.config and self.log. Raises ConfigError."""
+
+    def close(self):
+        """Called once, at the end, also when the host is gone, and never while
+        another method is."""
+
+
+class Exporter(Component):
+    """Delivers spans."""
+
+    endpoint = ""  # where to, for people
+
+    def export(self, spans):
+        """Returns when the spans are delivered: a list of Exported. It may be
+        called concurrently. Raises Retry if it is worth another attempt; any
+        other exception loses the spans."""
+        raise NotImplementedError
+
+    def flush(self):
+        """Delivers what export has only kept. Better is not to keep any."""
+
+
+Exported = collections.namedtuple("Exported", "span resource scope")
+Exported.__doc__ = "A span in OTLP, the attributes of its resource, and its scope."
+
+
+class Sampler(Component):
+    """Decides when a local root starts. It is asked ahead of time, and its
+    answers are leased: they may depend on keys, the name and the kind only."""
+
+    keys = ()  # attributes
+    ttl = 0  # seconds that an answer holds; 0: until changed is called
+    may_drop = True
+
+    def description(self):
+        return type(self).__name__
+
+    def answer(self, name, kind, attributes, starts):
+        """Returns abstain(), drop() or keep(share). starts is how many spans
+        like this started since the last time. It may be called concurrently."""
+        raise NotImplementedError
+
+    def changed(self):
+        """Makes the host ask again about everything."""
+        with self._changes:
+            self._version += 1
+            self._changes.notify_all()
+
+
+def abstain():
+    return pb("Answer")()
+
+
+def drop(reason=""):
+    return pb("Answer")(verdict="VERDICT_DROP", reason=reason)
+
+
+def keep(share, reason=""):
+    """Keeps a share of the traces, 0 to 1. With 0 they are watched."""
+    return pb("Answer")(verdict="VERDICT_THRESHOLD", threshold=threshold(share), reason=reason)
+
+
+def attributes(pairs):
+    """The attributes of OTLP as a dict of plain values."""
+    return {kv.key: value(kv.value) for kv in pairs}
+
+
+def value(v):
+    which = v.WhichOneof("value")
+    if which == "array_value":
+        return [value(e) for e in v.array_value.values]
+    if which == "kvlist_value":
+        return attributes(v.kvlist_value.values)
+    return getattr(v, which) if which else None
+
+
+def threshold(share):
+    """The rejection threshold, to as many digits as the specification says."""
+    if not 0 <= share <= 1:
+        raise ValueError(f"{share} is no share: want 0 to 1")
+    if share in (0, 1):
+        return 0 if share else 1 << 56
+    share = max(share, 2.0**-56)
+    shift = 4 * (14 - min(14, 4 + -math.frexp(share)[1] // 4))
+    t = (1 << 56) - round(share * (1 << 56))
+    return (t + (1 << shift >> 1)) >> shift << shift
+
+
+def main(name, version, *components):
+    """Serves the classes until the host ends or closes its end of stdin."""
+    plugin = Plugin(name, version, components)
+    if sys.argv[1:] == ["--describe"]:
+        print(json.dumps(plugin.described(), indent=2))
+    elif os.environ.get(COOKIE[0]) != COOKIE[1] or len(sys.argv) > 1:
+        served = ", ".join(c.name for c in plugin.description.components)
+        print(
+            f"{name} {version} is a plugin of riffle with: {served}\n"
+            "It is started by the programs whose configuration names it:\n\n"
+            f"  - type: plugin\n    plugin: {name}\n\n"
+            "--describe prints what it serves.",
+            file=sys.stderr,
+        )
+        sys.exit(2)
+    else:
+        logging.basicConfig(level=logging.DEBUG, handlers=[HostLog()])
+        serve(plugin)
+
+
+# The services.
+
+
+class Plugin:
+    """The instances of one process."""
+
+    def __init__(self, name, version, classes):
+        self.lock = threading.Lock()
+        self.numbers = itertools.count(1)
+        self.instances = {}
+        self.classes = {}
+        self.description = pb("DescribeResponse")(name=name, version=version)
+        for c in classes:
+            kind = "KIND_EXPORTER" if issubclass(c, Exporter) else "KIND_SAMPLER"
+            described = self.description.components.add(
+                kind=kind, name=component_name(c), version=version, doc=component_doc(c), config_schema=json.dumps(c.schema)
+            )
+            self.classes[described.kind, described.name] = c
+
+    def described(self):
+        return {
+            "name": self.description.name,
+            "version": self.description.version,
+            "protocol": VERSION,
+            "components": [
+                {
+                    "kind": "exporter" if kind == 1 else "sampler",
+                    "name": name,
+                    "doc": component_doc(c),
+                    "config_schema": c.schema,
+                }
+                for (kind, name), c in self.classes.items()
+            ],
+        }
+
+    def describe(self, request, context):
+        return self.description
+
+    def configure(self, request, context):
+        c = self.classes.get((request.kind, request.component))
+        if c is None:
+            context.abort(grpc.StatusCode.NOT_FOUND, f"no component {request.component!r}")
+        response = pb("ConfigureResponse")()
+        instance = c()
+        instance.log = logging.getLogger(request.id or request.component)
+        instance._changes, instance._version = threading.Condition(), 0
+        instance._closed, instance._users = False, 0
+        try:
+            instance.config = checked(c.schema, request.config)
+            instance.open()
+        except ConfigError as e:
+            response.errors.add(path=e.path, message=str(e))
+            return response
+        with self.lock:
+            response.instance = str(next(self.numbers))
+            self.instances[response.instance] = instance
+        if issubclass(c, Exporter):
+            response.exporter.endpoint = instance.endpoint
+        else:
+            response.sampler.description = instance.description()
+            response.sampler.start.keys.extend(instance.keys)
+            response.sampler.start.may_drop = instance.may_drop
+        return response
+
+    def close(self, request, context):
+        with self.lock:
+            instance = self.instances.pop(request.instance, None)
+        if instance:
+            with instance._changes:
+                instance._closed = True
+                instance._changes.notify_all()
+                done = instance._changes.wait_for(lambda: instance._users == 0, LAST_WORK)
+            if done:
+                instance.close()
+            else:
+                instance.log.warning("it is still at work, and left as it is")
+        return pb("CloseResponse")()
+
+    def close_all(self):
+        for number in list(self.instances):
+            try:
+                self.close(pb("CloseRequest")(instance=number), None)
+            except Exception:
+                logging.exception("closing an instance")
+
+    def instance(self, number, context):
+        with self.lock:
+            instance = self.instances.get(number)
+        if instance is None:
+            context.abort(grpc.StatusCode.NOT_FOUND, f"no instance {number!r}")
+        return instance
+
+    @contextlib.contextmanager
+    def using(self, number, context):
+        instance = self.instance(number, context)
+        with instance._changes:
+            if instance._closed:
+                context.abort(grpc.StatusCode.NOT_FOUND, f"instance {number!r} is closed")
+            instance._users += 1
+        try:
+            yield instance
+        finally:
+            with instance._changes:
+                instance._users -= 1
+                instance._changes.notify_all()
+
+    def export(self, request, context):
+        number = dict(context.invocation_metadata()).get("riffle-instance", "")
+        spans = [
+            Exported(span, resource, scoped.scope)
+            for r in request.resource_spans
+            for resource in [attributes(r.resource.attributes)]
+            for scoped in r.scope_spans
+            for span in scoped.spans
+        ]
+        try:
+            with self.using(number, context) as exporter:
+                if spans:
+                    exporter.export(spans)
+        except Retry as e:
+            context.abort(grpc.StatusCode.UNAVAILABLE, str(e))
+        return message(TRACE_SERVICE + "ExportTraceServiceResponse")()
+
+    def flush(self, request, context):
+        with self.using(request.instance, context) as exporter:
+            exporter.flush()
+        return pb("FlushResponse")()
+
+    def ask(self, request, context):
+        response = pb("AskResponse")()
+        with self.using(request.instance, context) as sampler:
+            for q in request.questions:
+                answer = sampler.answer(q.key.name, q.key.kind, attributes(q.key.attributes), q.starts)
+                response.leases.add(answer=answer, ttl_ms=int(sampler.ttl * 1000))
+        return response
+
+    def changes(self, request, context):
+        sampler = self.instance(request.instance, context)
+        told = sampler._version
+
+        def wake():
+            with sampler._changes:
+                sampler._changes.notify_all()
+
+        context.add_callback(wake)
+        while context.is_active():
+            with sampler._changes:
+                if told == sampler._version and not sampler._closed and context.is_active():
+                    sampler._changes.wait()
+                if sampler._closed:
+                    return
+                changed, told = told != sampler._version, sampler._version
+            if changed:
+                yield pb("Change")(all=True)
+
+    def services(self):
+        def unary(call, request, response):
+            return grpc.unary_unary_rpc_method_handler(call, message(request).FromString, response.SerializeToString)
+
+        def ours(call, name):
+            return unary(call, PACKAGE + name + "Request", message(PACKAGE + name + "Response"))
+
+        stream = grpc.unary_stream_rpc_method_handler(self.changes, pb("ChangesRequest").FromString, pb("Change").SerializeToString)
+        services = {
+            PACKAGE + "Components": {
+                "Describe": ours(self.describe, "Describe"),
+                "Configure": ours(self.configure, "Configure"),
+                "Close": ours(self.close, "Close"),
+            },
+            PACKAGE + "Exporters": {"Flush": ours(self.flush, "Flush")},
+            PACKAGE + "StartSamplers": {"Ask": ours(self.ask, "Ask"), "Changes": stream},
+            TRACE_SERVICE + "TraceService": {
+                "Export": unary(
+                    self.export, TRACE_SERVICE + "ExportTraceServiceRequest", message(TRACE_SERVICE + "ExportTraceServiceResponse")
+                )
+            },
+        }
+        return [grpc.method_handlers_generic_handler(name, methods) for name, methods in services.items()]
+
+
+def component_name(c):
+    return getattr(c, "name", None) or re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", c.__name__).lower()
+
+
+def component_doc(c):
+    return (c.__doc__ or "").strip().split("\n")[0]
+
+
+TYPES = {"string": str, "number": (int, float), "integer": int, "boolean": bool, "array": list, "object": dict}
+
+
+def checked(schema, text):
+    """The configuration with its defaults."""
+    config = json.loads(text) if text else {}
+    if not isinstance(config, dict):
+        raise ConfigError("", "want a section of keys and values")
+    properties = schema.get("properties", {})
+    for key, given in config.items():
+        if key not in properties and schema.get("additionalProperties") is False:
+            raise ConfigError(key, "unknown key: known are " + (", ".join(properties) or "none"))
+        want = properties.get(key, {}).get("type")
+        if want and (not isinstance(given, TYPES[want]) or isinstance(given, bool) and want != "boolean"):
+            raise ConfigError(key, f"{given!r} is no {want}")
+    for key in schema.get("required", []):
+        if key not in config:
+            raise ConfigError(key, "missing")
+    return {**{k: p["default"] for k, p in properties.items() if "default" in p}, **config}
+
+
+# What go-plugin, which starts plugins, expects of them.
+
+
+def make_certificate():
+    """A key and a self-signed certificate for localhost, which only this
+    process uses and only its host trusts."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
+    now = datetime.datetime.utcnow()
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(minutes=1))
+        .not_valid_after(now + datetime.timedelta(days=10957))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    pem = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    return pem, certificate
+
+
+class HostLog(logging.Handler):
+    """Lines on stderr as the host reads them: one JSON object each."""
+
+    def emit(self, record):
+        try:
+            line = {
+                "@level": "warn" if record.levelname == "WARNING" else record.levelname.lower(),
+                "@message": record.getMessage(),
+                "@timestamp": datetime.datetime.fromtimestamp(record.created, datetime.timezone.utc).isoformat(timespec="microseconds"),
+            }
+            if record.exc_info:
+                line["exception"] = logging.Formatter().formatException(record.exc_info)
+            os.write(2, (json.dumps(line) + "\n").encode())
+        except Exception:
+            self.handleError(record)
+
+
+def serve(plugin):
+    """Serves until the host says that it is over, or is gone."""
+    over = threading.Event()
+
+    def shutdown(request, context):
+        over.set()
+        return b""  # an empty message
+
+    def health(request, context):
+        return b"\x08\x01"  # field 1, the status, is SERVING
+
+    def watch_host():
+        while os.read(0, 4096):
+            pass
+        over.set()
+
+    def raw(service, method, call):
+        return grpc.method_handlers_generic_handler(service, {method: grpc.unary_unary_rpc_method_handler(call)})
+
+    key, certificate = make_certificate()
+    server = grpc.server(
+        concurrent.futures.ThreadPoolExecutor(max_workers=64),  # each sampler's Changes holds one
+        handlers=plugin.services()
+        + [raw("plugin.GRPCController", "Shutdown", shutdown), raw("grpc.health.v1.Health", "Check", health)],
+        options=[("grpc.max_receive_message_length", MAX_MESSAGE), ("grpc.max_send_message_length", MAX_MESSAGE)],
+    )
+    credentials = grpc.ssl_server_credentials(
+        [(key, certificate.public_bytes(serialization.Encoding.PEM))],
+        root_certificates=os.environ["PLUGIN_CLIENT_CERT"].encode(),
+        require_client_auth=True,
+    )
+    # The host removes the directory that it names.
+    directory = os.environ.get("PLUGIN_UNIX_SOCKET_DIR") or tempfile.mkdtemp()
+    address = os.path.join(directory, f"{os.getpid()}.sock")
+    if not server.add_secure_port("unix:" + address, credentials):
+        sys.exit(f"cannot serve at {address} with the host's certificate")
+    server.start()
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the host ends plugins in its own order
+    threading.Thread(target=watch_host, daemon=True).start()
+    der = base64.b64encode(certificate.public_bytes(serialization.Encoding.DER)).decode().rstrip("=")
+    os.write(1, f"1|{VERSION}|unix|{address}|grpc|{der}\n".encode())
+    os.dup2(2, 1)  # nothing else belongs on stdout: print writes to the log
+    over.wait()
+    server.stop(LAST_WORK).wait()
+    plugin.close_all()
+    sys.stderr.flush()
+    os._exit(0)  # threads of a component that still wait must not hold the process
+
+
+# The messages, made at start, so that any release of google.protobuf will do.
+
+PACKAGE = "riffle.plugin.v1."
+TRACE_SERVICE = "opentelemetry.proto.collector.trace.v1."
+
+
+def pb(name):
+    return message(PACKAGE + name)
+
+
+@functools.lru_cache(maxsize=None)
+def message(name):
+    descriptor = POOL.FindMessageTypeByName(name)
+    if hasattr(message_factory, "GetMessageClass"):
+        return message_factory.GetMessageClass(descriptor)
+    return FACTORY.GetPrototype(descriptor)
+
+
+# A FileDescriptorSet, compressed. go test ./plugins/python -update writes it.
+DESCRIPTORS = """
+eNrEWc1zI0cV9+jL0pNsj3s/4lXWsXfypTggZ72BpBKSIMmzsWJbclryVkgVNYylXnvi0YyYGTmroqAooAquXKiiKidy2wv8AVBc
+qCIXLpxy5kDBnXuo/hrNyOOvJVtc7OnXv/f6ve73Xr/Xgi8LsOYOiRMQmwxI4I3Xh54buOs9dzBwnfWTu+KryshoOYblxKpAnNzV
+fpOGfM0ZPzDtEUHPQ8kPPMs5NE7oeElZVSqFrRlc5FQOWgE4cF1bQFKrSiW/NYMLlMYBy1CwnEDMp1eVSnprBuctJwgX6bujA5sI
+RGZVqSh0EU7loB0omp5njgUmu6pUihuvVM+1pVqjHIx/awaDGY7QHpSOT2zLl0rlmLhXLxC3TTj7juUHVD8ugku8A8WDcUB8IXB2
+VamU6KKMyCGvw43oZhps0CePlvKrSiW7NYOvRXa1Iybrs5BlcG0XYGIPeg9yjOwvKavpSnHj5Yu2QhwpFmxaG0pRe64sUDKHAn8C
+eUlDKqSPyZi7C6af6B1hBvOPK6jLudAdKB2T8WTLqBdlcfGYjOVGaX9V4HrT8QNvNCBOYAaW63R67pAgBBnHHAjnxewbLcHsCfF8
+y3WYQgUsh+h9ADMIPOtgFBB/KX21vYiwojdhqe+5wyHpGxOq0XNHTsBcfA7fFPO1cLpBZ7WfKVDQncAKxpg8RMsAfu+IDExj5NnC
+iAKn7Hs2tS4YD4kwg32jZ2DW6hvHZMwNKOCc1d8mYx+9Amqf+D3PGtLt4YgMQyxE6BRa/xGsWu75dteLDfa5R8l7yseVw2kGyxW5
+yA3s4SQhPU4tt4fE6YY4JqHKpVUf3D3IMa578M80VJNSm0d8d+T1CE1u8lukt5UklUPMyd3yFXKl9qUCeSx4pzxDeTqekTrPM1AT
+ioQ5huGRh9I7KxfoELoSBiI//frPFdDOOODIbtXnpPnykNcuOOTI0TxOrSQds5QYPejfX4NK0rkEnslPmX2II76dpDQHXO18y1d0
+Lu0HAF26jr9pBibCMC/nDX9oOtIpku8RqWBof4ey4DkvOtS+UGAuBkA65CWERf9Z117k1MIlcMhKXcen6VBomjrHdUJNWf7kaoIf
+fk9lpPRURvogl//XrPrvWe0PCsBEAmpClskQRty7wGuTUjnmEtCbkI1aoV1gxdB0MGe4QHXtC4AMhaNbkGf8htVn+pbwLBs3+zS5
+Ull0JsVmcnTY7KMVKHIePzADIoQDI3UoBb0A80PTI05gSAEZJqDEqR0u5jpkH9rmob+kriqVWcwH4SWWjVxi70Hm2HL6rHqZv8jr
+qHT2Z9ty+pgxonW47gemFxiBNSDGyLEeGY7puKx6yeFFNte1BmTfsR61TMdFrwIiTn8anmfwBeL0Y+B4viw8nXwJ5+bL70KOnBAn
+8JeKl/J3ukc6ZcCCD70G1+XanCLWLbF1kZhjPGLNdyBrW86xvzR3jsXxJXcs5xhzLlSFa3JBRhDrzbP1FsUUZRDLfQdy1N9G/tIC
+i6sXLliPYbHgKf9FgSxTnjrn1LEq7FhLQfRMpRumIm74/6+Yyv9RIEP35OnEbdzAzNMxMHuuI4dJIRdJCtpvFcjLkEa34EZnr9Yy
+tputTWO/1dnTG837TX1TnUE3AU2mmq2ujlu1HVVB10Gd0Ds6fqBjNRWnNnaaequrpuMy9nB7c7+hYzUTpzfarc7+ro7VrPYnBXLc
+2WixPSC+bx5Kv5FD1IBMz+3zPZ/fWL+M64p/DbdPMGPWWgATGroBi51urbvfMRrtTZ1uhN5VZxCC+Si5va0q01Ad4zZWUx9k8oqa
+WvtMgQLd2/ss/crNvb9Te79jbLaNVrtr7Hd0dQatwrORqS6uNXTxvVvrbKtfKWgNXowgGu1WV/+oa2zVOkazY2B9t93VOfanKfQS
+3EnATuMy9U9h5YzqTe5XnZcqsm57+YK6TVZaj1O3k4o2Jitasf05B28lV1q2TXqB603VboZPvBMrrOFeSg4fwTup5i5dFWou3NIf
+DV0vYKp2+GqY/HBE/OCplGq/UqCctKI/dB2foE9gYWh6gWXahj/q9Yjvi8qnVr2c7dWI8D0uqcMF4flhbKwdxmyPg9GL1PZPSC8g
+/dB2pZKm5nAqr8+ehzniea5nxGO1xIi7nLbxOwVKUWvRrxXI8aXRk9gVP6Zy/X8Rwfddm6l/psArZ/au06Lqi1EpMlruXtjKTnv5
+49RLyT2tXPBUBP3tOVj2rIcPbbI+tEeHFmtP+JcIEpVPVwXxis3N5UNnERY2Wft/IE9C+zGoE5Lw6Ks9pLwN0HMHQ9dh9RcvC56t
+TltEm36OwRG4RrNvOIPWRKGrsGvi5mkhkZo2qUKJKJmOK6lCuu/2WHVRwPSThkHPdR5ahwZvC0TFXeLEDqNpv1BAbTDCyAtzzFW0
+vA2F0Fqh6oSAbkKOLyfUFSM0DynRNBRwyupr/1BgMaKGOKYy5C3HD0ynJ48qHKPXIcfiWbZOt09red8idl+nICyw6F3IExZwxGMa
+0ZbrFJ8uEE2xFg550Nsw65uDoU08pnxx485p9g4HhNySQ3sLYKISPd6hGRxJH6TfZ9cXWhXUabXo9hCnP3QtJ5DbI8fa5wosTCmC
+VqEYeRsTLFES+hZkWask3jZXEoyj00yw5RxijkZvQI4FoS/2NIGPpybJJ+DU++ZiEumusLc8hb3lsW90B0rWoeN6xDfCgMjjoqC1
+aFxEIMxz0zGIqCrzA3Ns0LKUnV0ezw7M8abnDjUd5mL60SJ1cr/kZcv9XKx6TjENIxRtDUoN2/XDMDrHfbUFmBNYkezXoHTfHvlH
+l2QWWMH8uQLpbTJOzGuyt049aW/9dXVF2gFAzT++hIHoTSgwkOWGTyPl0z71oYDgCVjbhrwko5cnb/fFjRsJWYyM+ZP+TdZ5eoHP
+NimDxUh7F4pMYZGO1iFnE9MPn0yfOS1yh85jAdP2IMsI6DXImY7/KfGEMkunOWtsHgscugG5ILCNgS/eUbNBYO/62h8VyHEkuseu
+gr7VC0SevnVa6AMOwBJJs3Vw5BH/yLW5R+TwhED3wSOmH14uYvS1tY3aN2C+cWQ6h8S/jJt/H3IcTS8307ZFNNJPVIOSR4a22SMD
+ditzJ1k+vQV4gsIxFo1AMTJ5eW/5JmTZ+YokeaYXcJRmQOmDUf/wMlkB3QsTaeqsKoMlqgcW+TRMon9XoBBSz3s3qELGc12Z3BMC
+CrtuwEQz3CQLprkL8ix4M7x4+UuGvFrLkKf3vk0C/raXx+E47nY5FmMRt0OQoaUo/6kRs2/tlynIS3WeTlpbgWJ/5LEnWUPYmMEg
+SS0/8h6Vufp71FTMZJ88ZrZgTviPSENvwCxPEjIPLZ/hJSKlSLT2MRQj9PM8ZZKvUpfLV2s1yLBb9jqoCc82izDHqPpHe23c1bGq
+IBVK/LGmtru3o2M1tTaCWZGv0DVYeKDjzWaja9TqnW6t2VJnKIckbuL2Hn/2kJTuFtY7W+2dTf7sI8kdfUdvdPVN/uwjqfutkJ7Z
++EoBCAt0H30IedkuoITibqq7KGvnQcSBdWkHIGpbpCU1DvH6u/z8uRghdQuyrIJAzyWgI2VIeeXMeS5pYx8Ksrb0qVhWWySJjRYo
+SWJjRcnGZ7HijsquQ7rmH6OEUn1SF5SXz5gVZr8Ps+IKQasJhsVul/LSWYjXlI3vRYs+YTkLtCTLoxk8yfJYhNa//fHrh1ZwNDqg
+sb3OwbxdjXXJPu9k3+aj4YHsp/8bAAD///qHQLA=
+"""
+
+POOL = descriptor_pool.DescriptorPool()
+for file in descriptor_pb2.FileDescriptorSet.FromString(zlib.decompress(base64.b64decode(DESCRIPTORS))).file:
+    POOL.AddSerializedFile(file.SerializeToString())
+FACTORY = None if hasattr(message_factory, "GetMessageClass") else message_factory.MessageFactory(POOL)
