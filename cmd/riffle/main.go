@@ -13,6 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/riffletrace/riffle/bench"
 	"github.com/riffletrace/riffle/core"
 	_ "github.com/riffletrace/riffle/exporters/standard"
 	_ "github.com/riffletrace/riffle/samplers/standard"
@@ -26,6 +27,7 @@ const (
 )
 
 func main() {
+	bench.Main(bench.Shop()) // when bench has started this process
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // a second signal kills
 	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
@@ -43,7 +45,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	// What fails before a command has begun is wrong usage.
 	begun := false
 	root.PersistentPreRun = func(*cobra.Command, []string) { begun = true }
-	root.AddCommand(newDemo(), newValidate(), newExplain(), newComponents(), newQueue(), newVersion())
+	root.AddCommand(newDemo(), newValidate(), newExplain(), newComponents(), newQueue(), newBench(), newVersion())
 	root.SetArgs(args)
 	root.SetOut(stdout)
 	root.SetErr(stderr)

@@ -14,10 +14,12 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"github.com/riffletrace/riffle/bench"
 	"github.com/riffletrace/riffle/cmd/riffle/internal/demo"
 )
 
 func TestMain(m *testing.M) {
+	bench.Main(bench.Shop())
 	testscript.Main(m, map[string]func(){"riffle": main})
 }
 
