@@ -205,7 +205,7 @@ func partMicros(m *bench.Measured, part string) float64 {
 func scaling(r *bench.Result) (all []table) {
 	for _, d := range bench.Dimensions() {
 		t := table{
-			ID: "scaling-" + strings.ReplaceAll(string(d), " ", "-"), Title: "Scaling: " + string(d),
+			ID: scalingID(d), Title: "Scaling: " + string(d),
 			About: aboutDimension(d, r.Machine.Cores),
 			Head:  []string{string(d), "variant", "CPU of a trace", "traces a second", "found no room"},
 		}
@@ -222,6 +222,8 @@ func scaling(r *bench.Result) (all []table) {
 	}
 	return all
 }
+
+func scalingID(d bench.Dimension) string { return "scaling-" + strings.ReplaceAll(string(d), " ", "-") }
 
 func aboutDimension(d bench.Dimension, cores int) string {
 	loop := "A loop of traces of two spans that does nothing else; "
