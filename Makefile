@@ -36,6 +36,10 @@ bench: ## the benchmarks matching BENCH, COUNT times, summed up by benchstat
 	go test -run '^$$' -bench '$(BENCH)' -benchmem -count $(COUNT) ./... | tee bench.out
 	$(TOOL) benchstat bench.out
 
+.PHONY: bench-compare
+bench-compare: ## riffle bench, compared with bench/results/baseline.json; fails on what is worse than the noise
+	go run ./cmd/riffle bench --compare bench/results/baseline.json
+
 .PHONY: interop
 interop: ## the tests against Jaeger and the Collector; the first run builds both, for some minutes
 	cd bench/interop && RIFFLE_INTEROP=1 go test -count 1 -timeout 45m ./...

@@ -24,6 +24,8 @@ import (
 	"github.com/riffletrace/riffle/bench/internal/parts"
 	"github.com/riffletrace/riffle/config"
 	"github.com/riffletrace/riffle/core"
+	_ "github.com/riffletrace/riffle/exporters/standard" // what configurations name
+	_ "github.com/riffletrace/riffle/samplers/standard"
 )
 
 // Counts are of the spans of one service process.

@@ -27,9 +27,11 @@ const (
 	latencyShare = 0.3
 	// countShare of that is what a round of CPU time sends.
 	countShare = 0.8
+	// profileRounds of CPU time are profiled at once, to have enough samples.
+	profileRounds = 4
 )
 
-// kind says what a round measures.
+// roundKind says what a round measures.
 type roundKind int
 
 const (
@@ -39,13 +41,14 @@ const (
 	ofProfile
 )
 
-// plan is the rounds in order: in each cycle every variant, in fresh order.
+// planned is one round.
 type planned struct {
 	kind    roundKind
 	cycle   int
 	variant int
 }
 
+// plan is the rounds in order: in each cycle every variant, in fresh order.
 func (t *Target) plan() (all []planned) {
 	random := rand.New(rand.NewPCG(uint64(time.Now().UnixNano()), 0))
 	side := t.side()
@@ -276,7 +279,7 @@ func (r *runner) round(ctx context.Context, p planned) error {
 		return r.profile(ctx, p.variant)
 	default:
 		return r.with(ctx, p.variant, "", func(s *session) error {
-			round, err := s.counted(ctx)
+			round, err := s.counted(ctx, 1)
 			if err == nil {
 				round.Cycle = p.cycle
 				m.Rounds = append(m.Rounds, round)
@@ -286,13 +289,13 @@ func (r *runner) round(ctx context.Context, p planned) error {
 	}
 }
 
-// counted sends the requests of a round and tells what the service used.
-func (s *session) counted(ctx context.Context) (Round, error) {
+// counted sends the requests of so many rounds and tells what the service used.
+func (s *session) counted(ctx context.Context, rounds int) (Round, error) {
 	before, err := s.marked(ctx)
 	if err != nil {
 		return Round{}, err
 	}
-	o, err := s.loaded(ctx, load.Order{Workers: runtime.NumCPU() * workersPerCore, Count: s.result.Settings.RequestsOfRound})
+	o, err := s.loaded(ctx, load.Order{Workers: runtime.NumCPU() * workersPerCore, Count: rounds * s.result.Settings.RequestsOfRound})
 	if err != nil {
 		return Round{}, err
 	}
@@ -314,7 +317,7 @@ func (r *runner) profile(ctx context.Context, variant int) error {
 	m := &r.result.Variants[variant]
 	name := filepath.Join(r.dir, fileName(m.Name))
 	if err := r.with(ctx, variant, name, func(s *session) error {
-		round, err := s.counted(ctx)
+		round, err := s.counted(ctx, profileRounds)
 		m.Profiled = round.Requests
 		return err
 	}); err != nil {

@@ -118,7 +118,7 @@ func intervals(title, about, unit string, rows []bar) chart {
 	c.Texts = append(c.Texts, label{width - 8, bottom + 32, "tick", unit, "end"})
 	for i, r := range rows {
 		y := top + rowH*float64(i)
-		c.Texts = append(c.Texts, label{x0, y + 14, "name", r.Name, "start"}, label{width - 10, y + 14, "value", r.Shown, "end"})
+		c.Texts = append(c.Texts, label{x0 + 4, y + 14, "name", r.Name, "start"}, label{width - 10, y + 14, "value", r.Shown, "end"})
 		class := r.Class
 		if r.Faint {
 			class += " faint"
@@ -156,7 +156,7 @@ func stacks(title, about, unit string, names []string, parts []string, value fun
 	c.Texts = append(c.Texts, label{width - 8, bottom + 32, "tick", unit, "end"})
 	for i, name := range names {
 		y := top + rowH*float64(i)
-		c.Texts = append(c.Texts, label{x0, y + 14, "name", name, "start"}, label{width - 10, y + 14, "value", number(sums[i], 1), "end"})
+		c.Texts = append(c.Texts, label{x0 + 4, y + 14, "name", name, "start"}, label{width - 10, y + 14, "value", number(sums[i], 1), "end"})
 		x := x0
 		for p, part := range parts {
 			v := w * value(i, p) / high

@@ -61,17 +61,6 @@ func (h *Histogram) Quantile(q float64) time.Duration {
 	return upper(buckets[len(buckets)-1])
 }
 
-// Above is the share of durations in buckets above that of d.
-func (h *Histogram) Above(d time.Duration) float64 {
-	var n uint64
-	for b, c := range h.Counts {
-		if b > bucket(d) {
-			n += c
-		}
-	}
-	return float64(n) / float64(max(h.Total(), 1))
-}
-
 // bucket numbers the buckets: those below 2^subBits µs are 1 µs wide.
 func bucket(d time.Duration) int {
 	us := uint64(max(d.Microseconds(), 0))

@@ -29,9 +29,6 @@ func (e Estimate) Known() bool {
 // figure is.
 func (e Estimate) Resolves(x float64) bool { return e.Low > x || e.High < x }
 
-// Overlaps reports whether two intervals share anything.
-func (e Estimate) Overlaps(o Estimate) bool { return e.Low <= o.High && o.Low <= e.High }
-
 // Median is the middle of values, the mean of the two middle ones if there are
 // two; NaN of none. It leaves the slice as it is.
 func Median(values []float64) float64 {
