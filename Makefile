@@ -36,6 +36,10 @@ bench: ## the benchmarks matching BENCH, COUNT times, summed up by benchstat
 	go test -run '^$$' -bench '$(BENCH)' -benchmem -count $(COUNT) ./... | tee bench.out
 	$(TOOL) benchstat bench.out
 
+.PHONY: bench-compare
+bench-compare: ## riffle bench, compared with bench/results/baseline.json; fails on what is worse than the noise
+	go run ./cmd/riffle bench --compare bench/results/baseline.json
+
 .PHONY: sizes
 sizes: ## what each exporter of exporters/all adds to a binary
 	bench/sizes

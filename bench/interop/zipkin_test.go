@@ -45,7 +45,7 @@ observability:
 		}
 	}
 	var got []span
-	err := poll(func() (err error) {
+	err := process.Poll(func() (err error) {
 		if got, err = backend.spans("zipkin"); err == nil && len(got) < len(want) {
 			err = fmt.Errorf("%d of %d spans have arrived", len(got), len(want))
 		}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/riffletrace/riffle/bench"
 	"github.com/riffletrace/riffle/core"
 	_ "github.com/riffletrace/riffle/exporters/all"
 	_ "github.com/riffletrace/riffle/plugins"
@@ -27,6 +28,7 @@ const (
 )
 
 func main() {
+	bench.Main(bench.Shop()) // when bench has started this process
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // a second signal kills
 	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
@@ -44,7 +46,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	// What fails before a command has begun is wrong usage.
 	begun := false
 	root.PersistentPreRun = func(*cobra.Command, []string) { begun = true }
-	root.AddCommand(newDemo(), newValidate(), newExplain(), newComponents(), newQueue(), newPlugins(), newVersion())
+	root.AddCommand(newDemo(), newValidate(), newExplain(), newComponents(), newQueue(), newPlugins(), newBench(), newVersion())
 	root.SetArgs(args)
 	root.SetOut(stdout)
 	root.SetErr(stderr)

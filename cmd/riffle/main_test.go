@@ -14,12 +14,14 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"github.com/riffletrace/riffle/bench"
 	"github.com/riffletrace/riffle/cmd/riffle/internal/demo"
 	"github.com/riffletrace/riffle/plugins"
 	"github.com/riffletrace/riffle/samplers/adaptive"
 )
 
 func TestMain(m *testing.M) {
+	bench.Main(bench.Shop())
 	testscript.Main(m, map[string]func(){
 		"riffle":                 main,
 		"riffle-plugin-adaptive": func() { os.Exit(plugins.Main(plugins.Sampler(adaptive.Factory))) },

@@ -1,0 +1,96 @@
+package bench
+
+import (
+	"bufio"
+	"fmt"
+	"os"
+	"runtime"
+	"runtime/debug"
+	"strings"
+	"time"
+)
+
+// modules are those whose versions a report tells.
+var modules = []string{
+	"go.opentelemetry.io/otel/sdk",
+	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracehttp",
+	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracegrpc",
+	"github.com/jackc/pgx/v5",
+}
+
+func newResult(t *Target) *Result {
+	r := &Result{
+		Format:   formatVersion,
+		Target:   t.Name,
+		Started:  time.Now().UTC().Truncate(time.Second),
+		Machine:  thisMachine(),
+		Versions: versions(),
+		Notes:    t.Notes,
+		Settings: Settings{
+			Rounds: t.Rounds, SideRounds: t.side(), Duration: t.Duration,
+			Workers: runtime.NumCPU() * workersPerCore, SpansPerRequest: t.SpansPerRequest,
+		},
+	}
+	for _, v := range t.Variants {
+		r.Variants = append(r.Variants, Measured{Variant: v})
+	}
+	return r
+}
+
+func thisMachine() Machine {
+	m := Machine{CPU: runtime.GOARCH, Cores: runtime.NumCPU(), OS: runtime.GOOS + "/" + runtime.GOARCH, Go: runtime.Version()}
+	if model := procField("/proc/cpuinfo", "model name"); model != "" {
+		m.CPU = model
+	}
+	var kib uint64
+	if _, err := fmt.Sscanf(procField("/proc/meminfo", "MemTotal"), "%d kB", &kib); err == nil {
+		m.Memory = kib << 10
+	}
+	return m
+}
+
+// procField reads "name: value" of a file that Linux has.
+func procField(file, name string) string {
+	f, err := os.Open(file)
+	if err != nil {
+		return ""
+	}
+	defer f.Close()
+	s := bufio.NewScanner(f)
+	for s.Scan() {
+		if key, value, ok := strings.Cut(s.Text(), ":"); ok && strings.TrimSpace(key) == name {
+			return strings.TrimSpace(value)
+		}
+	}
+	return ""
+}
+
+// versions are of what the program was built from, as far as it knows.
+func versions() map[string]string {
+	v := map[string]string{"riffle": "unknown"}
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return v
+	}
+	for _, s := range info.Settings {
+		switch s.Key {
+		case "vcs.revision":
+			v["riffle"] = s.Value[:min(12, len(s.Value))]
+		case "vcs.modified":
+			if s.Value == "true" {
+				v["riffle"] += " (modified)"
+			}
+		}
+	}
+	for _, dep := range info.Deps {
+		for _, m := range modules {
+			if dep.Path == m {
+				v[m] = dep.Version
+			}
+		}
+		if dep.Path == "github.com/riffletrace/riffle" {
+			v["riffle"] = dep.Version
+		}
+	}
+	return v
+}

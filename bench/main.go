@@ -1,0 +1,153 @@
+package bench
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+
+	"github.com/riffletrace/riffle/bench/internal/load"
+	"github.com/riffletrace/riffle/bench/internal/outside"
+)
+
+// roleVariable tells a process that it is a part of a measurement.
+const roleVariable = "RIFFLE_BENCH_ROLE"
+
+// The roles.
+const (
+	roleService = "service"
+	roleLoad    = "load"
+	roleOutside = "outside"
+	roleScale   = "scale"
+)
+
+// request is what the measuring process asks of another, one line of JSON each.
+type request struct {
+	Start *serviceStart `json:"start,omitempty"`
+	Mark  bool          `json:"mark,omitempty"`
+	Load  *load.Order   `json:"load,omitempty"`
+	Scale *scaleOrder   `json:"scale,omitempty"`
+}
+
+// reply is its answer, one line of JSON too.
+type reply struct {
+	Error   string             `json:"error,omitempty"`
+	URL     string             `json:"url,omitempty"`
+	Usage   *usage             `json:"usage,omitempty"`
+	Outcome *load.Outcome      `json:"outcome,omitempty"`
+	Outside *outside.Addresses `json:"outside,omitempty"`
+	Arrived *outside.Counts    `json:"arrived,omitempty"`
+	Final   *Counts            `json:"final,omitempty"`
+	Scale   *scaleOutcome      `json:"scale,omitempty"`
+}
+
+// Main must be the first thing that a program does which calls [Run]: main, or
+// TestMain. Run starts the program again for each part of a measurement, so that
+// the service, the load and the backend do not share a process; in those, Main
+// plays the part and ends the process. Otherwise it returns at once.
+//
+// targets are those that Run is called with; only Name and Handler matter here.
+func Main(targets ...Target) {
+	role := os.Getenv(roleVariable)
+	if role == "" {
+		return
+	}
+	// What ends this process is the one that started it, by closing its input.
+	signal.Ignore(os.Interrupt)
+	out := os.Stdout
+	os.Stdout = os.Stderr // what a service prints is none of the answers
+	if err := play(role, targets, os.Stdin, out); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	os.Exit(0)
+}
+
+// play answers requests until there are no more.
+func play(role string, targets []Target, in io.Reader, out io.Writer) error {
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	part, err := newPart(ctx, role, targets)
+	if err != nil {
+		return err
+	}
+	answers := json.NewEncoder(out)
+	lines := bufio.NewReader(in)
+	for {
+		line, err := lines.ReadBytes('\n')
+		if errors.Is(err, io.EOF) {
+			// The end is a request too: the last.
+			return answers.Encode(answerOf(part.end(ctx)))
+		}
+		if err != nil {
+			return err
+		}
+		var r request
+		if err := json.Unmarshal(line, &r); err != nil {
+			return err
+		}
+		if err := answers.Encode(answerOf(part.do(ctx, r))); err != nil {
+			return err
+		}
+	}
+}
+
+func answerOf(r reply, err error) reply {
+	if err != nil {
+		r.Error = err.Error()
+	}
+	return r
+}
+
+// part is what a process is of a measurement.
+type part interface {
+	do(ctx context.Context, r request) (reply, error)
+	end(ctx context.Context) (reply, error)
+}
+
+func newPart(ctx context.Context, role string, targets []Target) (part, error) {
+	switch role {
+	case roleService:
+		return &servicePart{targets: targets}, nil
+	case roleLoad:
+		return loadPart{load.NewClient()}, nil
+	case roleOutside:
+		s, err := outside.Start(ctx)
+		return outsidePart{s}, err
+	case roleScale:
+		return scalePart{}, nil
+	default:
+		return nil, fmt.Errorf("%s=%q: there is no such role", roleVariable, role)
+	}
+}
+
+type loadPart struct{ client *load.Client }
+
+func (p loadPart) do(ctx context.Context, r request) (reply, error) {
+	if r.Load == nil {
+		return reply{}, errors.New("no load is ordered")
+	}
+	o, err := p.client.Run(ctx, *r.Load)
+	return reply{Outcome: &o}, err
+}
+
+func (p loadPart) end(context.Context) (reply, error) {
+	p.client.Close()
+	return reply{}, nil
+}
+
+type outsidePart struct{ servers *outside.Servers }
+
+func (p outsidePart) do(context.Context, request) (reply, error) {
+	counts := p.servers.Counts()
+	return reply{Outside: &p.servers.Addresses, Arrived: &counts}, nil
+}
+
+func (p outsidePart) end(context.Context) (reply, error) {
+	p.servers.Close()
+	return reply{}, nil
+}
