@@ -306,8 +306,8 @@ func (r *reader) spec() (core.Spec, error) {
 			AllowUnpinned: value(merged.Plugins.AllowUnpinned),
 			RunDir:        value(merged.Plugins.RunDir),
 		},
-		Path:             root,
-		Locate:           r.locate,
+		Path:   root,
+		Locate: r.locate,
 	}
 	spec.Samplers = r.components("samplers", r.samplerEntries())
 	spec.Exporters = r.components("exporters", r.exporterEntries(spec.Enabled))

@@ -57,7 +57,7 @@ func TestCopy(t *testing.T) {
 func TestRefused(t *testing.T) {
 	tests := []struct {
 		name     string
-		spoil   func(t *testing.T, dir string)
+		spoil    func(t *testing.T, dir string)
 		unpinned bool
 		want     string
 	}{

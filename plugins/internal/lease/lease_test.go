@@ -221,7 +221,9 @@ func TestOvertakenAnswer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var now atomic.Uint64
 		r := run(t, byTenant, 100, nil)
-		r.answer = func(Question) Grant { return Grant{Answer: core.At(core.Threshold(now.Load() << 52)), TTL: time.Minute} }
+		r.answer = func(Question) Grant {
+			return Grant{Answer: core.At(core.Threshold(now.Load() << 52)), TTL: time.Minute}
+		}
 		r.gate = make(chan struct{})
 		p := start("a", "acme")
 		r.Decide(&p)
