@@ -13,6 +13,7 @@ import (
 	"go.opentelemetry.io/otel/propagation"
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 	"go.opentelemetry.io/otel/trace"
+	"go.opentelemetry.io/otel/trace/noop"
 
 	"github.com/riffletrace/riffle/core"
 	"github.com/riffletrace/riffle/core/observability"
@@ -221,8 +222,12 @@ func install(t *testing.T, spec core.Spec) func() tracetest.SpanStubs {
 	}
 }
 
-// Without a provider, a middleware serves and says nothing.
+// Without a provider, a middleware serves and says nothing. The global one of
+// OpenTelemetry stays with the first that was ever set, which other tests did.
 func TestMiddlewareWithoutProvider(t *testing.T) {
+	before := otel.GetTracerProvider()
+	otel.SetTracerProvider(noop.NewTracerProvider())
+	t.Cleanup(func() { otel.SetTracerProvider(before) })
 	otel.SetTextMapPropagator(propagation.TraceContext{})
 	w := serveTest(t, observability.Middleware(testMux()), "GET", "/ok/1")
 	if w.Code != http.StatusOK || w.Header().Get("X-Trace-ID") != "" {
