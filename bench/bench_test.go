@@ -146,7 +146,6 @@ func TestScalePoint(t *testing.T) {
 			continue
 		}
 		seen[o.Dimension] = true
-		o.Procs = 1
 	}
 	if len(seen) != len(Dimensions()) {
 		t.Errorf("%v", seen)

@@ -2,7 +2,7 @@
 // runs on.
 //
 // A service is traced in several ways, the [Variant]s, in many short rounds
-// that take turns, so that whatever drifts drifts for all. Each round has a
+// that take turns, so that a drift hits all. Each round has a
 // fresh process of the service; the load, and the backend that counts spans, are
 // processes of their own. The main figure is the CPU time, user and system, that
 // the process of the service takes for a request, with everything sent: the

@@ -335,7 +335,7 @@ func (r *runner) profile(ctx context.Context, variant int) error {
 // fileName makes a name of letters, digits and dashes.
 func fileName(variant string) string {
 	words := strings.FieldsFunc(variant, func(r rune) bool {
-		return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '.')
+		return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && r != '.'
 	})
 	return strings.Join(words, "-")
 }

@@ -139,7 +139,7 @@ func withExporters(config string, n int) string {
 func (r *runner) scale(ctx context.Context, progress func(done int)) error {
 	orders := scalePlan()
 	points := make([]Scaled, len(orders))
-	var kept, dropped []uint64 = make([]uint64, len(orders)), make([]uint64, len(orders))
+	kept, dropped := make([]uint64, len(orders)), make([]uint64, len(orders))
 	done := 0
 	for range scaleRepeats {
 		for i, o := range orders {
@@ -162,7 +162,7 @@ func (r *runner) scale(ctx context.Context, progress func(done int)) error {
 	return nil
 }
 
-func (r *runner) scalePoint(ctx context.Context, o scaleOrder) (*scaleOutcome, error) {
+func (*runner) scalePoint(ctx context.Context, o scaleOrder) (*scaleOutcome, error) {
 	p, err := start(roleScale)
 	if err != nil {
 		return nil, err

@@ -21,9 +21,9 @@ type Target struct {
 	// given the same one.
 	Name string
 	// Handler builds the service, in a process of its own. It makes its spans
-	// with s.Tracers, or the global provider, which is the same. close ends what
-	// it holds; it may be nil.
-	Handler func(ctx context.Context, s Service) (handler http.Handler, close func(), err error)
+	// with s.Tracers, or the global provider, which is the same. end ends what it
+	// holds; it may be nil.
+	Handler func(ctx context.Context, s Service) (handler http.Handler, end func(), err error)
 	// Requests are sent in turn. QuietRequests replace them where latency is
 	// measured; empty: they are the same.
 	Requests, QuietRequests []Request

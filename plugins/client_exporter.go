@@ -65,7 +65,7 @@ func (e *exporterClient) ExportRequest(ctx context.Context, r delivery.Request) 
 	}
 	var m coltracepb.ExportTraceServiceResponse
 	if err := proto.Unmarshal(answer, &m); err != nil {
-		return delivery.Response{}, nil //nolint:nilerr // it accepted, whatever it says
+		return delivery.Response{}, nil // it accepted, whatever it says
 	}
 	partial := m.GetPartialSuccess()
 	return delivery.Response{Rejected: partial.GetRejectedSpans(), Message: partial.GetErrorMessage()}, nil

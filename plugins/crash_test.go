@@ -83,7 +83,7 @@ func TestKillUnderLoad(t *testing.T) {
 		t.Fatal(err)
 	}
 	arrived := map[string]bool{}
-	for _, id := range strings.Fields(string(b)) {
+	for id := range strings.FieldsSeq(string(b)) {
 		arrived[id] = true
 	}
 	if len(arrived) != handed {

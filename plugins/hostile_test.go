@@ -164,7 +164,7 @@ func (h hostile) Ask(_ context.Context, r *pluginpb.AskRequest) (*pluginpb.AskRe
 	return &pluginpb.AskResponse{Leases: make([]*pluginpb.Lease, len(r.GetQuestions()))}, nil
 }
 
-func (h hostile) Judge(_ context.Context, r *pluginpb.JudgeRequest) (*pluginpb.JudgeResponse, error) {
+func (h hostile) Judge(context.Context, *pluginpb.JudgeRequest) (*pluginpb.JudgeResponse, error) {
 	if h.part == "slow" {
 		time.Sleep(time.Hour)
 	}
@@ -178,7 +178,7 @@ func (h hostile) Judge(_ context.Context, r *pluginpb.JudgeRequest) (*pluginpb.J
 
 type hostileExporter struct{ hostile }
 
-func (h hostileExporter) export(ctx context.Context, _ rawMessage) (*coltracepb.ExportTraceServiceResponse, error) {
+func (h hostileExporter) export(ctx context.Context, _ rawMessage) (*coltracepb.ExportTraceServiceResponse, error) { //nolint:unparam // the signature is that of the others
 	if h.part == "slow" {
 		<-ctx.Done()
 		time.Sleep(50 * time.Millisecond) // and answers after all

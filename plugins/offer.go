@@ -109,7 +109,7 @@ func (o Offer) check(ctx context.Context) error {
 	}
 	built, err := o.build(ctx, core.Settings{Logger: slog.New(slog.DiscardHandler)}, core.Component{Type: o.name})
 	if err != nil {
-		return nil //nolint:nilerr // as said above
+		return nil // as said above
 	}
 	if s, ok := built.(core.Shutdowner); ok {
 		defer s.Shutdown(ctx) //nolint:errcheck // it was only looked at

@@ -260,11 +260,10 @@ func shareIn(e bench.Estimate) string {
 	if !e.Known() {
 		return "-"
 	}
-	signed := func(v float64) string { return signedShare(v) }
 	if !e.Resolves(0) {
-		return "not resolved: " + signed(e.Low) + " % .. " + signed(e.High) + " %"
+		return "not resolved: " + signedShare(e.Low) + " % .. " + signedShare(e.High) + " %"
 	}
-	return signed(e.Value) + " % " + between(e, signed)
+	return signedShare(e.Value) + " % " + between(e, signedShare)
 }
 
 func ratioIn(e bench.Estimate) string {

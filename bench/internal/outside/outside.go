@@ -123,7 +123,7 @@ func (s *Servers) read(wire io.Reader, encoding string) ([]byte, error) {
 	return io.ReadAll(io.LimitReader(unzip, maxBody))
 }
 
-func (s *Servers) export(_ any, _ context.Context, decode func(any) error, _ grpc.UnaryServerInterceptor) (any, error) {
+func (s *Servers) export(_ any, _ context.Context, decode func(any) error, _ grpc.UnaryServerInterceptor) (any, error) { //nolint:revive // the order is gRPC's
 	var body []byte
 	if err := decode(&body); err != nil {
 		return nil, err

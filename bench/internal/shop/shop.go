@@ -59,7 +59,7 @@ type receipt struct {
 func Requests(quiet bool) []load.Request {
 	all := make([]load.Request, slowEvery)
 	for i := range all {
-		body, _ := json.Marshal(order{ // it can be
+		body, _ := json.Marshal(order{ //nolint:errchkjson // it can be
 			Customer: i*7%rows + 1,
 			Product:  i*13%rows + 1,
 			Quantity: i%5 + 1,
@@ -121,7 +121,7 @@ func (s *shop) order(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	w.Header().Set("Content-Type", "application/json")
-	_ = json.NewEncoder(w).Encode(answer) // the client may be gone
+	_ = json.NewEncoder(w).Encode(answer) //nolint:errchkjson // the client may be gone
 }
 
 func (s *shop) place(ctx context.Context, o *order) (*receipt, error) {

@@ -412,7 +412,7 @@ func leased(tb testing.TB) (*Table, core.StartParameters) {
 	tb.Helper()
 	table, p := New(byTenant, 10_000), start("GET /checkout/{id}", "acme")
 	table.Decide(&p)
-	err := table.ask(tb.Context(), func(_ context.Context, q []Question) ([]Grant, error) {
+	err := table.ask(tb.Context(), func(context.Context, []Question) ([]Grant, error) {
 		return []Grant{{Answer: core.At(core.Never), TTL: time.Hour}}, nil
 	}, table.next(tb.Context()))
 	if err != nil {

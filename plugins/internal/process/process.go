@@ -97,16 +97,21 @@ func Start(ctx context.Context, s Settings) (*Process, error) {
 	select {
 	case st := <-done:
 		if st.err != nil {
-			return nil, errors.Join(r.explain(ctx, st.err), r.end(context.Background()))
+			err := r.explain(ctx, st.err)
+			r.end(context.Background())
+			return nil, err
 		}
 		address = st.address
 	case <-ctx.Done():
 		_ = r.Kill(ctx)
 		st := <-done // it sees the end of the program
-		return nil, errors.Join(r.explain(ctx, st.err), r.end(context.Background()))
+		err := r.explain(ctx, st.err)
+		r.end(context.Background())
+		return nil, err
 	}
 	if config.TLSConfig == nil || config.TLSConfig.RootCAs == nil {
-		return nil, errors.Join(errors.New("it sent no certificate with its handshake"), r.end(closedContext()))
+		r.end(closedContext())
+		return nil, errors.New("it sent no certificate with its handshake")
 	}
 	conn, err := grpc.NewClient(strings.Replace("passthrough:///"+address, "passthrough:///unix:", "unix:", 1), append([]grpc.DialOption{
 		grpc.WithTransportCredentials(credentials.NewTLS(config.TLSConfig)),
@@ -116,7 +121,8 @@ func Start(ctx context.Context, s Settings) (*Process, error) {
 		grpc.WithConnectParams(grpc.ConnectParams{Backoff: backoff.DefaultConfig, MinConnectTimeout: s.Timeout}),
 	}, s.DialOptions...)...)
 	if err != nil {
-		return nil, errors.Join(err, r.end(closedContext()))
+		r.end(closedContext())
+		return nil, err
 	}
 	return &Process{conn: conn, runner: r}, nil
 }
@@ -139,8 +145,8 @@ func (p *Process) Kill() { _ = p.runner.Kill(context.Background()) }
 // Stop tells the process to end, kills it when ctx is done, and waits until
 // nothing is left.
 func (p *Process) Stop(ctx context.Context) error {
-	err := p.runner.end(ctx)
-	return errors.Join(err, p.conn.Close())
+	p.runner.end(ctx)
+	return p.conn.Close()
 }
 
 func closedContext() context.Context {
@@ -264,7 +270,7 @@ func (r *programRunner) Kill(context.Context) error {
 }
 
 // end closes standard input, kills when ctx is done, and waits.
-func (r *programRunner) end(ctx context.Context) error {
+func (r *programRunner) end(ctx context.Context) {
 	r.mu.Lock()
 	begun := r.cmd != nil
 	if begun {
@@ -272,16 +278,15 @@ func (r *programRunner) end(ctx context.Context) error {
 	}
 	r.mu.Unlock()
 	if !begun {
-		return nil
+		return
 	}
 	select {
 	case <-r.exited:
-		return nil
+		return
 	case <-ctx.Done():
 	}
 	_ = r.Kill(ctx)
 	<-r.exited
-	return nil
 }
 
 func (r *programRunner) pid() int {
