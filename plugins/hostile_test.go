@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -75,11 +76,9 @@ func playHostile(part string) int {
 		}()
 		return serveHostile(hostile{})
 	case "random":
-		go func() {
-			time.Sleep(time.Duration(50+rand.IntN(100)) * time.Millisecond)
-			os.Exit(3)
-		}()
-		return serveHostile(hostile{})
+		return serveHostile(hostile{described: sync.OnceFunc(func() {
+			time.AfterFunc(time.Duration(50+rand.IntN(100))*time.Millisecond, func() { os.Exit(3) })
+		})})
 	case "schema":
 		return serveHostile(hostile{schema: "a schema, honestly"})
 	default:
@@ -94,6 +93,7 @@ type hostile struct {
 	pluginpb.UnimplementedTraceSamplersServer
 	pluginpb.UnimplementedExportersServer
 	part, schema string
+	described    func() // unless nil, called by Describe
 }
 
 func serveHostile(h hostile) int {
@@ -121,6 +121,9 @@ func serveHostile(h hostile) int {
 }
 
 func (h hostile) Describe(context.Context, *pluginpb.DescribeRequest) (*pluginpb.DescribeResponse, error) {
+	if h.described != nil {
+		h.described()
+	}
 	if h.part == "nothing" {
 		return &pluginpb.DescribeResponse{}, nil
 	}
@@ -229,7 +232,7 @@ func TestHostileSampler(t *testing.T) {
 			p, logs := opened(t, part, nil)
 			built, err := p.Sampler(t.Context(), settings(logs), "", "")
 			if err != nil && part == "random" {
-				t.Skip("it ended before it was configured") // which is an error of the start
+				return // it ended before it was configured, which is an error of the start
 			}
 			if err != nil {
 				t.Fatal(err)

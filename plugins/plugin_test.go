@@ -204,7 +204,8 @@ func program(tb testing.TB, name, part string) (dir string) {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	script := fmt.Sprintf("#!/bin/sh\nexport %s=%s\nexec %s \"$@\"\n", role, part, self)
+	// With the race detector a program lives on for a second when it ends.
+	script := fmt.Sprintf("#!/bin/sh\nexport %s=%s GORACE=atexit_sleep_ms=0\nexec %s \"$@\"\n", role, part, self)
 	if err := os.WriteFile(filepath.Join(dir, Prefix+name), []byte(script), 0o700); err != nil {
 		tb.Fatal(err)
 	}
