@@ -67,7 +67,7 @@ func newBuffer(rules *startRules, samplers *samplerList, limits bufferLimits, de
 	b.keeper.signal = make(chan struct{}, 1)
 	b.keeper.stop = make(chan struct{})
 	for i := range b.shards {
-		b.shards[i].traces = make(map[trace.TraceID]ref)
+		b.shards[i].live, b.shards[i].complete = make(map[trace.TraceID]ref), make(map[trace.TraceID]ref)
 	}
 	return b
 }
@@ -107,7 +107,10 @@ func (b *buffer) root(id trace.TraceID, d *startDecision) sdktrace.SamplingResul
 	sh := b.shard(id)
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
-	st := sh.state(id)
+	st := sh.liveState(id)
+	if st == nil && !d.fresh {
+		st = sh.state(id)
+	}
 	if st == nil {
 		if !d.selected && !pressure.Selects(d.randomness) {
 			sh.counts.notRecorded++
@@ -174,13 +177,14 @@ func (b *buffer) started(s sdktrace.ReadOnlySpan) {
 	if !isLocalRoot(s) {
 		return
 	}
-	id := s.SpanContext().TraceID()
+	sc := s.SpanContext()
+	id := sc.TraceID()
 	sh := b.shard(id)
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
 	if st := sh.state(id); st != nil && !st.decided {
 		live := sh.hold(st)
-		live.roots = append(live.roots, s)
+		live.roots = append(live.roots, openRoot{sc.SpanID(), s})
 		b.account(sh, rootBytes)
 	}
 }
@@ -373,7 +377,7 @@ func (b *buffer) newState(sh *shard, id trace.TraceID, randomness uint64, pressu
 	sh.free = sh.free[:last]
 	st := sh.at(r)
 	*st = traceState{id: id, randomness: randomness, least: Never, byRank: unranked, pressure: pressure, at: b.clock.Load(), self: r}
-	sh.traces[id], sh.recent = r, st
+	sh.recent = st
 	sh.move(st, inUndecided)
 	b.account(sh, stateBytes)
 	return st
@@ -385,7 +389,6 @@ func (b *buffer) drop(sh *shard, st *traceState) {
 		b.forget(sh, st)
 	}
 	b.release(sh, st)
-	delete(sh.traces, st.id)
 	sh.move(st, inNone)
 	st.id = trace.TraceID{}
 	if sh.recent == st {
@@ -408,8 +411,8 @@ func (b *buffer) release(sh *shard, st *traceState) {
 		*live = liveTrace{}
 	}
 	live.spans, live.bytes = live.spans[:0], 0
-	sh.spare = append(sh.spare, st.live)
-	st.live = 0
+	sh.spare = append(sh.spare, st.holds)
+	st.holds = 0
 }
 
 // dropRoots lets go of open local roots: the trace is decided without them.

@@ -6,7 +6,6 @@ import (
 	"sync"
 	"time"
 
-	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/trace"
 )
 
@@ -109,7 +108,7 @@ func (b *buffer) decideOverdue(sh *shard, isOverdue func(*traceState) bool) {
 		id := st.id
 		ask := b.unanswered(st)
 		spans := int(st.ended)
-		var roots []sdktrace.ReadOnlySpan
+		var roots []openRoot
 		if live := sh.held(st); live != nil && ask != 0 {
 			roots = append(roots, live.roots...)
 		}
@@ -117,7 +116,7 @@ func (b *buffer) decideOverdue(sh *shard, isOverdue func(*traceState) bool) {
 
 		now := time.Now()
 		for _, root := range roots {
-			p := &EndParameters{Span: root, LocalRoot: true, Open: true, Duration: now.Sub(root.StartTime()), Spans: spans}
+			p := &EndParameters{Span: root.span, LocalRoot: true, Open: true, Duration: now.Sub(root.span.StartTime()), Spans: spans}
 			if b.askEnd(st, id, ask, p) {
 				break
 			}

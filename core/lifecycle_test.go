@@ -309,3 +309,31 @@ func TestWebSocketExemptedByMatch(t *testing.T) {
 		_ = b.provider.Shutdown(context.Background())
 	})
 }
+
+// fewIDs gives traces two IDs in turn.
+type fewIDs struct{ n atomic.Int64 }
+
+func (g *fewIDs) NewIDs(ctx context.Context) (trace.TraceID, trace.SpanID) {
+	id := trace.TraceID{byte(g.n.Load() % 2), 1}
+	return id, g.NewSpanID(ctx, id)
+}
+
+func (g *fewIDs) NewSpanID(context.Context, trace.TraceID) trace.SpanID {
+	return trace.SpanID{7: byte(g.n.Add(1))}
+}
+
+// An ID generator that repeats itself makes riffle lose no span, nor remember a
+// trace twice.
+func TestRepeatedTraceIDs(t *testing.T) {
+	p := newProvider(t, core.Spec{Samplers: []core.Component{use("error", keepsErrors{}), baseline(1)}}, core.WithIDGenerator(new(fewIDs)))
+	var kept atomic.Int64
+	p.OnKept(func(k core.Kept) { kept.Add(int64(len(k.Spans))) })
+	const traces = 10
+	for range traces {
+		_, root := p.TracerProvider().Tracer("").Start(t.Context(), "root")
+		root.End()
+	}
+	if s := p.Stats().Buffer; kept.Load() != traces || s.Remembered != 2 || s.Undecided != 0 {
+		t.Errorf("%d spans are kept and %d traces remembered, %d undecided: want %d, 2 and 0", kept.Load(), s.Remembered, s.Undecided, traces)
+	}
+}

@@ -9,6 +9,9 @@ func (b *buffer) completed(sh *shard, st *traceState) {
 		b.bury(sh, st)
 		return
 	}
+	if old := sh.get(sh.complete[st.id]); old != nil && old != st {
+		b.drop(sh, old) // an ID generator repeats itself
+	}
 	st.at, st.late = b.clock.Load(), true
 	b.release(sh, st)
 	b.remember(sh, st, inComplete)

@@ -69,7 +69,7 @@ var mutants = []mutant{
 		{"memory.go", "\tif sc.IsSampled() && !st.kept && !st.discard {\n", "\tif false {\n"},
 	}, []string{byOracle}},
 	{"only the first local root is watched", []edit{
-		{"buffer.go", "\t\tlive.roots = append(live.roots, s)\n", "\t\tlive.roots = append(live.roots[:0], s)\n"},
+		{"buffer.go", "live.roots = append(live.roots, ", "live.roots = append(live.roots[:0], "},
 	}, []string{byOracle}},
 	{"a discarded trace is kept", []edit{
 		{"judge.go", "\t\tst.kept, st.spoken = false, false\n", ""},

@@ -12,16 +12,18 @@ import (
 // number: the garbage collector must not walk a hundred thousand remembered
 // decisions again and again.
 type shard struct {
-	mu     sync.Mutex
-	traces map[trace.TraceID]ref
-	recent *traceState // the last one looked for or made
-	chunks []*[chunkLen]traceState
-	free   []ref
+	mu sync.Mutex
+	// The complete ones are looked for apart, because they are many, and in no
+	// cache.
+	live, complete map[trace.TraceID]ref
+	recent         *traceState // the last one looked for or made
+	chunks         []*[chunkLen]traceState
+	free           []ref
 	// Every state is in one of four lists, oldest first: undecided; before the
 	// judge; decided with open spans; complete, which is what remains to remember.
 	lists [listCount]stateList
-	live  []*liveTrace // by traceState.live-1
-	spare []ref        // unused ones of live
+	holds []*liveTrace // by traceState.holds-1
+	spare []ref        // unused ones of holds
 	delta int64        // bytes not yet in buffer.held
 	// lostPressure is the highest pressure threshold of open traces that were not
 	// remembered for lack of room: what is said of one that is recalled weighs no
@@ -65,7 +67,7 @@ type traceState struct {
 	// forgotten counts ended spans that are gone.
 	forgotten int32
 	at        int32 // tick of the start, then of the completion
-	live      ref   // a place in shard.live
+	holds     ref   // a place in shard.holds
 
 	self, prev, next ref
 
@@ -87,7 +89,12 @@ type liveTrace struct {
 	spans []sdktrace.ReadOnlySpan
 	bytes int64
 	// roots are the open local roots, until the trace is decided.
-	roots []sdktrace.ReadOnlySpan
+	roots []openRoot
+}
+
+type openRoot struct {
+	id   trace.SpanID
+	span sdktrace.ReadOnlySpan
 }
 
 // spareCap bounds the capacity of slices that are used again.
@@ -107,11 +114,22 @@ func (sh *shard) at(r ref) *traceState { return &sh.chunks[(r-1)/chunkLen][(r-1)
 // state is the state of the trace, nil if there is none. What happens to a trace
 // mostly happens at once, so that the last one looked for is often the next.
 func (sh *shard) state(id trace.TraceID) *traceState {
+	if st := sh.liveState(id); st != nil {
+		return st
+	}
+	return sh.found(sh.complete[id])
+}
+
+// liveState is the state of the trace unless that is complete.
+func (sh *shard) liveState(id trace.TraceID) *traceState {
 	if sh.recent != nil && sh.recent.id == id {
 		return sh.recent
 	}
-	r, ok := sh.traces[id]
-	if !ok {
+	return sh.found(sh.live[id])
+}
+
+func (sh *shard) found(r ref) *traceState {
+	if r == 0 {
 		return nil
 	}
 	sh.recent = sh.at(r)
@@ -120,31 +138,31 @@ func (sh *shard) state(id trace.TraceID) *traceState {
 
 // held is what a trace holds while it is live, nil if nothing.
 func (sh *shard) held(st *traceState) *liveTrace {
-	if st.live == 0 {
+	if st.holds == 0 {
 		return nil
 	}
-	return sh.live[st.live-1]
+	return sh.holds[st.holds-1]
 }
 
 // hold makes room for what a trace holds while it is live.
 func (sh *shard) hold(st *traceState) *liveTrace {
-	if st.live != 0 {
-		return sh.live[st.live-1]
+	if st.holds != 0 {
+		return sh.holds[st.holds-1]
 	}
 	if n := len(sh.spare); n > 0 {
-		st.live, sh.spare = sh.spare[n-1], sh.spare[:n-1]
-		return sh.live[st.live-1]
+		st.holds, sh.spare = sh.spare[n-1], sh.spare[:n-1]
+		return sh.holds[st.holds-1]
 	}
 	live := new(liveTrace)
-	sh.live = append(sh.live, live)
-	st.live = ref(len(sh.live))
+	sh.holds = append(sh.holds, live)
+	st.holds = ref(len(sh.holds))
 	return live
 }
 
 // closeRoot lets go of a local root that ended, and tells whether it held it.
 func (l *liveTrace) closeRoot(id trace.SpanID) bool {
 	for i, r := range l.roots {
-		if r.SpanContext().SpanID() == id {
+		if r.id == id {
 			l.roots = slices.Delete(l.roots, i, i+1) // in order, because they are asked about in order
 			return true
 		}
@@ -172,6 +190,14 @@ func (sh *shard) get(r ref) *traceState {
 
 // move puts st at the end of a list, or in none.
 func (sh *shard) move(st *traceState, to listName) {
+	if from, in := sh.index(st.list), sh.index(to); from != in {
+		if from != nil {
+			delete(*from, st.id)
+		}
+		if in != nil {
+			(*in)[st.id] = st.self
+		}
+	}
 	if st.list != inNone {
 		from := &sh.lists[st.list]
 		if st.prev != 0 {
@@ -198,6 +224,18 @@ func (sh *shard) move(st *traceState, to listName) {
 	}
 	list.last = st.self
 	list.n++
+}
+
+// index is where the states of a list are looked for, nil for those of none.
+func (sh *shard) index(list listName) *map[trace.TraceID]ref {
+	switch list {
+	case inNone:
+		return nil
+	case inComplete:
+		return &sh.complete
+	default:
+		return &sh.live
+	}
 }
 
 // opened counts a span that will end. A complete trace that was not kept begins
