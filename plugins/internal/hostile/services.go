@@ -76,7 +76,7 @@ func (p *plugin) Describe(context.Context, *pluginpb.DescribeRequest) (*pluginpb
 	case "schema":
 		out.ConfigSchema = `{"type": "a table of keys", "properties": ["n"]}`
 	case "huge":
-		out.Doc = strings.Repeat("x", 100<<20)
+		out.Doc = strings.Repeat("x", 65<<20)
 	}
 	return r, nil
 }
