@@ -20,18 +20,19 @@ import (
 	"github.com/riffletrace/riffle/core"
 	"github.com/riffletrace/riffle/core/delivery"
 	"github.com/riffletrace/riffle/exporters/azuremonitor"
+	"github.com/riffletrace/riffle/exporters/internal/azuretest"
 	"github.com/riffletrace/riffle/exporters/internal/otlptest"
 )
 
 func TestTrack(t *testing.T) {
 	for _, compression := range []delivery.Compression{delivery.None, delivery.Gzip} {
-		f := newFake(t)
-		c := with(f.connection())
+		f := azuretest.New(t)
+		c := with(f.Connection())
 		c.Compression = compression
 		if err := export(t, build(t, c), "a", "b"); err != nil {
 			t.Fatal(err)
 		}
-		if diff := cmp.Diff(map[string]int{"a": 1, "b": 1}, f.received()); diff != "" {
+		if diff := cmp.Diff(map[string]int{"a": 1, "b": 1}, f.Accepted()); diff != "" {
 			t.Errorf("%s: -want +got:\n%s", compression, diff)
 		}
 	}
@@ -51,7 +52,7 @@ func TestTrackRefusals(t *testing.T) {
 		throttled bool
 	}{
 		{
-			status: 400, body: `{"itemsReceived":1,"itemsAccepted":0,"errors":[{"index":0,"statusCode":400,"message":"Invalid instrumentation key ` + strings.ToUpper(instrumentationKey) + `"}]}`, verdict: delivery.Refused,
+			status: 400, body: `{"itemsReceived":1,"itemsAccepted":0,"errors":[{"index":0,"statusCode":400,"message":"Invalid instrumentation key ` + strings.ToUpper(azuretest.Key) + `"}]}`, verdict: delivery.Refused,
 			want: `refused a request (400 Bad Request: {"itemsReceived":1,"itemsAccepted":0,"errors":[{"index":0,"statusCode":400,"message":"Invalid instrumentation key ***"}]})`,
 		},
 		{status: 401, want: "wants tokens of Entra ID: set entra: true (401 Unauthorized)", verdict: delivery.Retry},
@@ -67,9 +68,9 @@ func TestTrackRefusals(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(fmt.Sprint(tt.status), func(t *testing.T) {
-			f := newFake(t)
-			f.answer = func(int, []*telemetry) (int, http.Header, string) { return tt.status, tt.header, tt.body }
-			err := export(t, build(t, with(f.connection())), "a")
+			f := azuretest.New(t)
+			f.Answer = func(int, []*azuretest.Item) (int, http.Header, string) { return tt.status, tt.header, tt.body }
+			err := export(t, build(t, with(f.Connection())), "a")
 			want := f.Listener.Addr().String() + " " + tt.want
 			if strings.Contains(tt.want, "%s") {
 				want = fmt.Sprintf(tt.want, f.Listener.Addr())
@@ -167,12 +168,12 @@ func TestPartial(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			f := newFake(t)
-			f.answer = func(n int, items []*telemetry) (int, http.Header, string) {
-				return f.part(items, func(title string) int { return tt.status(n, title) })
+			f := azuretest.New(t)
+			f.Answer = func(n int, items []*azuretest.Item) (int, http.Header, string) {
+				return f.Part(items, func(title string) int { return tt.status(n, title) })
 			}
 			var log bytes.Buffer
-			fan, l := line(t, with(f.connection()), &log)
+			fan, l := line(t, with(f.Connection()), &log)
 			fan.Deliver(troubled(names...)...)
 			ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 			defer cancel()
@@ -189,11 +190,11 @@ func TestPartial(t *testing.T) {
 			for _, n := range tt.missing {
 				delete(want, n)
 			}
-			if diff := cmp.Diff(want, f.received()); diff != "" {
+			if diff := cmp.Diff(want, f.Accepted()); diff != "" {
 				t.Errorf("-want +got:\n%s", diff)
 			}
-			if f.calls != tt.calls {
-				t.Errorf("%d calls, want %d", f.calls, tt.calls)
+			if f.Calls() != tt.calls {
+				t.Errorf("%d calls, want %d", f.Calls(), tt.calls)
 			}
 			if !strings.Contains(log.String(), tt.log) {
 				t.Errorf("the log has no %q:\n%s", tt.log, log.String())
@@ -210,11 +211,11 @@ func TestPartialUnknown(t *testing.T) {
 		"", "garbage", "{}", `{"itemsReceived":1,"itemsAccepted":2}`, `{"itemsReceived":99,"itemsAccepted":1,"errors":[]}`,
 		`{"itemsReceived":2,"itemsAccepted":1,"errors":[{"index":7,"statusCode":400}]}`,
 	} {
-		f := newFake(t)
-		f.answer = func(int, []*telemetry) (int, http.Header, string) {
+		f := azuretest.New(t)
+		f.Answer = func(int, []*azuretest.Item) (int, http.Header, string) {
 			return http.StatusPartialContent, http.Header{"Retry-After": {"5"}}, body
 		}
-		err := export(t, build(t, with(f.connection())), "a", "b")
+		err := export(t, build(t, with(f.Connection())), "a", "b")
 		if strings.Contains(body, `"index":7`) {
 			if err != nil {
 				t.Errorf("an index of no item: %v", err)
@@ -231,7 +232,7 @@ func TestPartialUnknown(t *testing.T) {
 // A redirect to another ingestion endpoint is followed, and remembered; one to
 // anybody else is not.
 func TestRedirect(t *testing.T) {
-	f := newFake(t)
+	f := azuretest.New(t)
 	var calls int
 	status, target := http.StatusPermanentRedirect, ""
 	old := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -240,7 +241,7 @@ func TestRedirect(t *testing.T) {
 		w.WriteHeader(status)
 	}))
 	defer old.Close()
-	connection := "InstrumentationKey=" + instrumentationKey + ";IngestionEndpoint=" + old.URL
+	connection := "InstrumentationKey=" + azuretest.Key + ";IngestionEndpoint=" + old.URL
 
 	for _, status = range []int{http.StatusTemporaryRedirect, http.StatusPermanentRedirect} {
 		calls, target = 0, f.URL
@@ -265,8 +266,8 @@ func TestRedirect(t *testing.T) {
 
 // What waited for too long is not sent: the backend would refuse it.
 func TestAge(t *testing.T) {
-	f := newFake(t)
-	fan, l := line(t, with(f.connection()), &bytes.Buffer{})
+	f := azuretest.New(t)
+	fan, l := line(t, with(f.Connection()), &bytes.Buffer{})
 	fan.Deliver(otlptest.SpansAt(time.Now().Add(-72*time.Hour), "old")...)
 	fan.Deliver(otlptest.SpansAt(time.Now().Add(5*time.Hour), "new")...)
 	fan.Deliver(otlptest.SpansAt(time.Now(), "now")...)
@@ -274,7 +275,7 @@ func TestAge(t *testing.T) {
 	if s := l.Stats(); s.Sent != 1 || s.Dropped.TooOld != 1 || s.Dropped.TooNew != 1 {
 		t.Errorf("%+v", s)
 	}
-	if diff := cmp.Diff(map[string]int{"now": 1}, f.received()); diff != "" {
+	if diff := cmp.Diff(map[string]int{"now": 1}, f.Accepted()); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
 	}
 }
