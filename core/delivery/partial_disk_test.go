@@ -1,6 +1,7 @@
 package delivery_test
 
 import (
+	"io/fs"
 	"os"
 	"path/filepath"
 	"testing"
@@ -84,10 +85,7 @@ func TestPartialKilled(t *testing.T) {
 	if n := len(batches(t, dir)); n != 1 {
 		t.Errorf("%d files: the batch must stay until what is left of it is written", n)
 	}
-	copied := filepath.Join(t.TempDir(), "spool") // as it is, for the process is not asked
-	if err := os.CopyFS(copied, os.DirFS(dir)); err != nil {
-		t.Fatal(err)
-	}
+	copied := copyOf(t, dir) // as it is at this moment
 	shutDown(t, l)
 
 	_, l = one(t, b, &journal{}, onDisk(copied))
@@ -100,4 +98,31 @@ func TestPartialKilled(t *testing.T) {
 	if n := len(b.received()); n != 10 || twice != 3 {
 		t.Errorf("%d spans came, %d of them twice", n, twice)
 	}
+}
+
+// copyOf copies a directory with its modes.
+func copyOf(t testing.TB, dir string) string {
+	t.Helper()
+	to := filepath.Join(t.TempDir(), "copy")
+	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		name, err := filepath.Rel(dir, path)
+		if err != nil {
+			return err
+		}
+		if d.IsDir() {
+			return os.Mkdir(filepath.Join(to, name), 0o700)
+		}
+		content, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		return os.WriteFile(filepath.Join(to, name), content, 0o600)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return to
 }
