@@ -97,8 +97,8 @@ func troubled(names ...string) (all []sdktrace.ReadOnlySpan) {
 	return all
 }
 
-// lines starts a line to the fake, whose log can be read when it is shut down.
-func line(t *testing.T, c azuremonitor.Config, log *bytes.Buffer) (*delivery.Fan, *delivery.Line) {
+// line starts a line to the fake, whose log can be read when it is shut down.
+func line(t *testing.T, c azuremonitor.Config, log *bytes.Buffer, changes ...func(*delivery.Config)) (*delivery.Fan, *delivery.Line) {
 	t.Helper()
 	logger := slog.New(slog.NewTextHandler(log, nil))
 	e, err := core.Exporters.Build(t.Context(), core.Settings{Logger: logger}, core.Use(azuremonitor.Factory, "", c))
@@ -107,6 +107,9 @@ func line(t *testing.T, c azuremonitor.Config, log *bytes.Buffer) (*delivery.Fan
 	}
 	d := delivery.Defaults()
 	d.Send.Backoff = delivery.Backoff{Initial: core.Duration(time.Millisecond), Max: core.Duration(5 * time.Millisecond)}
+	for _, change := range changes {
+		change(&d)
+	}
 	fan := &delivery.Fan{}
 	return fan, fan.Add(e, d, delivery.Settings{Name: "azure", Logger: logger})
 }
