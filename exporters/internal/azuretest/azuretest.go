@@ -37,6 +37,7 @@ type Fake struct {
 	mu    sync.Mutex
 	calls int
 	got   map[string]int // accepted items by title
+	spans int            // among them
 	names []string       // of spans over OTLP
 }
 
@@ -104,9 +105,7 @@ func (f *Fake) track(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
-	for _, i := range items {
-		f.got[i.Title()]++
-	}
+	f.accept(items...)
 	_, _ = fmt.Fprintf(w, `{"itemsReceived":%d,"itemsAccepted":%d,"appId":null,"errors":[]}`, len(items), len(items))
 }
 
@@ -122,7 +121,7 @@ func (f *Fake) Part(items []*Item, status func(title string) int) (int, http.Hea
 		if code := status(item.Title()); code != 0 {
 			refused = append(refused, refusal{i, code, "109: no, " + Key})
 		} else {
-			f.got[item.Title()]++
+			f.accept(item)
 		}
 	}
 	b, err := json.Marshal(map[string]any{"itemsReceived": len(items), "itemsAccepted": len(items) - len(refused), "errors": refused})
@@ -157,6 +156,22 @@ func (f *Fake) stream(w http.ResponseWriter, r *http.Request) {
 			}
 		}
 	}
+}
+
+func (f *Fake) accept(items ...*Item) {
+	for _, i := range items {
+		f.got[i.Title()]++
+		if i.IsSpan() {
+			f.spans++
+		}
+	}
+}
+
+// Spans counts the accepted items that are spans.
+func (f *Fake) Spans() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.spans
 }
 
 // Accepted are the items that were, by title, and how often each was.

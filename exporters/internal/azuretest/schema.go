@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
-	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -83,6 +82,11 @@ func (i *Item) Title() string {
 	default:
 		return fmt.Sprint(i.Data.BaseData["name"])
 	}
+}
+
+// IsSpan tells an item of a span from those of its events.
+func (i *Item) IsSpan() bool {
+	return i.Data.BaseType == "RequestData" || i.Data.BaseType == "RemoteDependencyData"
 }
 
 // Parse checks an item by the schema, as the endpoint does.
@@ -187,7 +191,7 @@ func SpanNames(body []byte) (names []string, err error) {
 		return nil, err
 	}
 	for _, i := range all {
-		if slices.Contains([]string{"RequestData", "RemoteDependencyData"}, i.Data.BaseType) {
+		if i.IsSpan() {
 			names = append(names, i.Title())
 		}
 	}
