@@ -244,7 +244,7 @@ func TestRefusals(t *testing.T) {
 			if tt.set != nil {
 				tt.set(f)
 			}
-			f.Refuse = func(int) error { return tt.answer }
+			f.Refuse = func(int, string) error { return tt.answer }
 			c := to(f)
 			c.CredentialsFile = f.KeyFile(t, tt.file)
 			e := build(t, c)
@@ -261,7 +261,7 @@ func TestRefusals(t *testing.T) {
 // only that it is used up.
 func TestQuota(t *testing.T) {
 	f := googletest.New(t)
-	f.Refuse = func(int) error {
+	f.Refuse = func(int, string) error {
 		return detailed(codes.ResourceExhausted, "Quota exceeded for quota metric 'Ingested bytes'",
 			&errdetails.ErrorInfo{Reason: "RATE_LIMIT_EXCEEDED", Domain: "googleapis.com"})
 	}
@@ -371,7 +371,7 @@ func TestConformance(t *testing.T) {
 // Through a line: tokens end again and again, and each span arrives once.
 func TestLine(t *testing.T) {
 	f := googletest.New(t).OnGCE(t)
-	f.Refuse = func(n int) error {
+	f.Refuse = func(n int, _ string) error {
 		if n%3 == 1 {
 			f.Revoke()
 			return status.Error(codes.Unauthenticated, "ended")

@@ -44,12 +44,12 @@ type Fake struct {
 	Machine string // address of the metadata server
 
 	// What it does; to be changed before use.
-	Life      time.Duration     // of tokens
-	Skew      time.Duration     // of its clock
-	NoProject bool              // the machine's is unknown
-	NoAccount bool              // the machine has none
-	Silent    chan struct{}     // the metadata server does not answer until it is closed
-	Refuse    func(n int) error // decides about a call
+	Life      time.Duration                   // of tokens
+	Skew      time.Duration                   // of its clock
+	NoProject bool                            // the machine's is unknown
+	NoAccount bool                            // the machine has none
+	Silent    chan struct{}                   // the metadata server does not answer until it is closed
+	Refuse    func(n int, token string) error // decides about a call
 
 	web *httptest.Server
 	key *rsa.PrivateKey // of the service account
@@ -122,7 +122,7 @@ func (f *Fake) Export(ctx context.Context, req *coltracepb.ExportTraceServiceReq
 		return nil, status.Error(codes.Unauthenticated, "Request had invalid authentication credentials: "+bearer+".")
 	}
 	if f.Refuse != nil {
-		if err := f.Refuse(call); err != nil {
+		if err := f.Refuse(call, bearer); err != nil {
 			return nil, err
 		}
 	}
