@@ -64,6 +64,7 @@ func TestTrackRefusals(t *testing.T) {
 		{status: 429, header: after, want: "sending to %s: 429 Too Many Requests", verdict: delivery.Retry, after: 7 * time.Second, throttled: true},
 		{status: 439, header: after, want: "takes no more for now: its quota or daily cap is used up (439 status code 439)", verdict: delivery.Retry, after: 7 * time.Second, throttled: true},
 		{status: 500, want: "sending to %s: 500 Internal Server Error", verdict: delivery.Retry},
+		{status: 502, body: "no, " + azuretest.Key, want: "sending to %s: 502 Bad Gateway: no, ***", verdict: delivery.Retry},
 		{status: 503, header: after, want: "sending to %s: 503 Service Unavailable", verdict: delivery.Retry, after: 7 * time.Second},
 	}
 	for _, tt := range tests {
@@ -167,7 +168,16 @@ func TestPartial(t *testing.T) {
 				return 439
 			}
 			return 0
-		}, calls: 3, log: "did not accept 30 of 30 items (439: 109: no, ***)"},
+		}, calls: 3, log: "takes no more for now: its quota or daily cap is used up (439"},
+		{name: "none taken", status: func(call int, title string) int {
+			switch {
+			case title == "span 0":
+				return 400
+			case call == 0:
+				return 503
+			}
+			return 0
+		}, rejected: 1, missing: []string{"span 0", "span 0 failed", "span 0 went on"}, calls: 2, log: "did not accept 30 of 30 items (400: 109: no, ***)"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -204,6 +214,25 @@ func TestPartial(t *testing.T) {
 			}
 			noSecret(t, log.String())
 		})
+	}
+}
+
+// More items than a request may have are sent in several.
+func TestManyItems(t *testing.T) {
+	defer func(n int) { *azuremonitor.MaxItems = n }(*azuremonitor.MaxItems)
+	*azuremonitor.MaxItems = 200
+	f := azuretest.New(t)
+	names := make([]string, 100)
+	for i := range names {
+		names[i] = fmt.Sprint("span ", i)
+	}
+	fan, l := line(t, with(f.Connection()), &bytes.Buffer{})
+	fan.Deliver(troubled(names...)...) // of three items each
+	if err := l.Shutdown(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if f.Spans() != 100 || f.Calls() != 2 {
+		t.Errorf("%d spans came in %d requests", f.Spans(), f.Calls())
 	}
 }
 

@@ -109,7 +109,8 @@ func (f *Fake) track(w http.ResponseWriter, r *http.Request) {
 	_, _ = fmt.Fprintf(w, `{"itemsReceived":%d,"itemsAccepted":%d,"appId":null,"errors":[]}`, len(items), len(items))
 }
 
-// Part accepts the items but those with a status for them.
+// Part accepts the items but those with a status for them. If it accepts none,
+// the answer has the status of the first, as Azure's has.
 func (f *Fake) Part(items []*Item, status func(title string) int) (int, http.Header, string) {
 	type refusal struct {
 		Index      int    `json:"index"`
@@ -127,6 +128,9 @@ func (f *Fake) Part(items []*Item, status func(title string) int) (int, http.Hea
 	b, err := json.Marshal(map[string]any{"itemsReceived": len(items), "itemsAccepted": len(items) - len(refused), "errors": refused})
 	if err != nil {
 		panic(err)
+	}
+	if len(refused) == len(items) {
+		return refused[0].StatusCode, nil, string(b)
 	}
 	return http.StatusPartialContent, nil, string(b)
 }
