@@ -2,6 +2,7 @@ package all_test
 
 import (
 	"bytes"
+	"compress/gzip"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -24,17 +25,48 @@ import (
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 	"go.uber.org/goleak"
 	"go.yaml.in/yaml/v4"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 
 	"github.com/riffletrace/riffle/config"
 	"github.com/riffletrace/riffle/core"
 	_ "github.com/riffletrace/riffle/exporters/all"
+	"github.com/riffletrace/riffle/exporters/internal/azuretest"
+	"github.com/riffletrace/riffle/exporters/internal/googletest"
 	_ "github.com/riffletrace/riffle/samplers/standard"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { os.Exit(run(m)) }
+
+// run makes the process one without credentials of who runs it, which knows what
+// fakes Entra ID.
+func run(m *testing.M) int {
+	dir, err := os.MkdirTemp("", "exporters")
+	if err != nil {
+		panic(err)
+	}
+	defer os.RemoveAll(dir)
+	if err := azuretest.Trust(dir); err != nil {
+		panic(err)
+	}
+	for _, name := range []string{
+		"GOOGLE_APPLICATION_CREDENTIALS", "GOOGLE_CLOUD_PROJECT", "GOOGLE_CLOUD_QUOTA_PROJECT", "APPLICATIONINSIGHTS_CONNECTION_STRING",
+		"AZURE_TENANT_ID", "AZURE_CLIENT_ID", "AZURE_CLIENT_SECRET", "AZURE_CLIENT_CERTIFICATE_PATH", "AZURE_FEDERATED_TOKEN_FILE", "AZURE_AUTHORITY_HOST",
+	} {
+		if err := os.Unsetenv(name); err != nil {
+			panic(err)
+		}
+	}
+	code := m.Run()
+	if err := goleak.Find(); err != nil && code == 0 {
+		fmt.Fprintln(os.Stderr, err)
+		code = 1
+	}
+	return code
+}
 
 func TestNames(t *testing.T) {
-	for _, name := range []string{"otlp", "stdout", "xray"} {
+	for _, name := range []string{"azuremonitor", "cloudtrace", "file", "otlp", "otlptracegrpc", "otlptracehttp", "stdout", "xray"} {
 		if _, ok := core.Exporters.Lookup(name); !ok {
 			t.Errorf("%s is missing", name)
 		}
@@ -59,30 +91,51 @@ func TestDocumented(t *testing.T) {
 }
 
 // holder is an exporter with secrets: an entry in the configuration, in YAML,
-// with %s where an HTTP server is to be written, and variables.
+// with %s where a backend is to be written, and variables.
 type holder struct {
-	name    string
-	entry   string
-	env     []string
-	secrets []string // as they are, and as they are sent
+	name     string
+	entry    string
+	env      []string
+	secrets  []string                             // as they are, and as they are sent
+	backends func(t *testing.T) map[string]string // nil: those that speak HTTP
 }
+
+const connection = "InstrumentationKey=" + azuretest.Key + ";IngestionEndpoint=%s"
 
 var holders = []holder{
-	{"otlp over HTTP", `{type: otlp, protocol: http/protobuf, endpoint: "%s", headers: {x-api-key: hdr-s3cret-1, authorization: Bearer hdr-s3cret-2}}`, nil, []string{"hdr-s3cret"}},
-	{"otlp over gRPC", `{type: otlp, endpoint: "%s", headers: {x-api-key: hdr-s3cret-1}}`, nil, []string{"hdr-s3cret"}},
-	{"otlptracehttp", `{type: otlptracehttp, endpoint: "%s", headers: {x-api-key: hdr-s3cret-1}}`, nil, []string{"hdr-s3cret"}},
-	{"preset", `{type: otlp, preset: honeycomb, endpoint: "%s", key: key-s3cret}`, nil, []string{"key-s3cret"}},
-	{"preset with a password", `{type: otlp, preset: grafana_cloud, account: 123456, endpoint: "%s", key: "${KEY}"}`, []string{"KEY=key-s3cret"}, []string{"key-s3cret", "MTIzNDU2OmtleS1zM2NyZXQ="}},
-	{"xray", `{type: xray, region: eu-central-1, sign: true, endpoint: "%s"}`, []string{"AWS_ACCESS_KEY_ID=AKIDEXAMPLE", "AWS_SECRET_ACCESS_KEY=aws-s3cret-key", "AWS_SESSION_TOKEN=aws-s3cret-token"}, []string{"aws-s3cret", "AKIDEXAMPLE/"}},
+	{name: "otlp over HTTP", entry: `{type: otlp, protocol: http/protobuf, endpoint: "%s", headers: {x-api-key: hdr-s3cret-1, authorization: Bearer hdr-s3cret-2}}`, secrets: []string{"hdr-s3cret"}},
+	{name: "otlp over gRPC", entry: `{type: otlp, endpoint: "%s", headers: {x-api-key: hdr-s3cret-1}}`, secrets: []string{"hdr-s3cret"}},
+	{name: "otlptracehttp", entry: `{type: otlptracehttp, endpoint: "%s", headers: {x-api-key: hdr-s3cret-1}}`, secrets: []string{"hdr-s3cret"}},
+	{name: "preset", entry: `{type: otlp, preset: honeycomb, endpoint: "%s", key: key-s3cret}`, secrets: []string{"key-s3cret"}},
+	{name: "preset with a password", entry: `{type: otlp, preset: grafana_cloud, account: 123456, endpoint: "%s", key: "${KEY}"}`, env: []string{"KEY=key-s3cret"}, secrets: []string{"key-s3cret", "MTIzNDU2OmtleS1zM2NyZXQ="}},
+	{name: "xray", entry: `{type: xray, region: eu-central-1, sign: true, endpoint: "%s"}`, env: []string{"AWS_ACCESS_KEY_ID=AKIDEXAMPLE", "AWS_SECRET_ACCESS_KEY=aws-s3cret-key", "AWS_SESSION_TOKEN=aws-s3cret-token"}, secrets: []string{"aws-s3cret", "AKIDEXAMPLE/"}},
+	{name: "azuremonitor", entry: `{type: azuremonitor, connection_string: "` + connection + `"}`, secrets: keys},
+	{name: "azuremonitor by a variable", entry: `{type: azuremonitor, connection_string: "${KEY};IngestionEndpoint=%s"}`, env: []string{"KEY=InstrumentationKey=" + azuretest.Key}, secrets: keys},
+	{name: "azuremonitor of a managed identity", entry: `{type: azuremonitor, entra: true, connection_string: "` + connection + `"}`, secrets: append([]string{"eyJ0.s3cret", azuretest.IdentityHeader}, keys...), backends: identified},
+	{name: "azuremonitor with a wrong secret", entry: `{type: azuremonitor, entra: true, connection_string: "` + connection + `"}`, secrets: append([]string{"s3cret~wrong"}, keys...), backends: refusedByEntra},
+	{name: "cloudtrace on a machine", entry: `{type: cloudtrace, endpoint: "%s"}`, secrets: []string{"ya29.s3cret"}, backends: googles},
+	{name: "cloudtrace with a key", entry: `{type: cloudtrace, endpoint: "%s"}`, secrets: []string{"ya29.s3cret", startOfKeys}, backends: googlesByKey},
 }
 
-// backends are what an exporter can meet. Some repeat what they were sent.
-func backends(t *testing.T) map[string]string {
+// keys are instrumentation keys, which Azure also writes in capitals.
+var keys = []string{azuretest.Key, strings.ToUpper(azuretest.Key)}
+
+// startOfKeys is what is the same in every RSA key of PKCS #8, in base64.
+const startOfKeys = "BADANBgkqhkiG9w0BAQEFAASC"
+
+// overHTTP are what an exporter can meet. Some repeat what they were sent.
+func overHTTP(t *testing.T) map[string]string {
 	echo := func(status int) string {
 		s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			_, _ = io.Copy(io.Discard, r.Body)
+			body, _ := io.ReadAll(r.Body)
 			w.Header().Set("Content-Type", "text/plain")
 			w.WriteHeader(status)
+			if z, err := gzip.NewReader(bytes.NewReader(body)); err == nil {
+				body, _ = io.ReadAll(z)
+			}
+			if i := bytes.Index(body, []byte(azuretest.Key)); i >= 0 {
+				fmt.Fprintf(w, "%s, %s; ", body[i:i+len(azuretest.Key)], bytes.ToUpper(body[i:i+len(azuretest.Key)]))
+			}
 			for name, values := range r.Header {
 				fmt.Fprintf(w, "you sent %s: %s; ", name, strings.Join(values, ","))
 			}
@@ -90,7 +143,40 @@ func backends(t *testing.T) map[string]string {
 		t.Cleanup(s.Close)
 		return s.URL
 	}
-	return map[string]string{"dead": "http://127.0.0.1:1", "refuses": echo(http.StatusForbidden), "breaks": echo(http.StatusInternalServerError), "is busy": echo(http.StatusServiceUnavailable)}
+	return map[string]string{"dead": dead, "refuses": echo(http.StatusForbidden), "breaks": echo(http.StatusInternalServerError), "is busy": echo(http.StatusServiceUnavailable)}
+}
+
+const dead = "http://127.0.0.1:1"
+
+// identified makes the process one with a managed identity.
+func identified(t *testing.T) map[string]string {
+	s := httptest.NewServer(http.HandlerFunc(azuretest.ServeIdentity))
+	t.Cleanup(s.Close)
+	t.Setenv("IDENTITY_ENDPOINT", s.URL+"/msi/token")
+	t.Setenv("IDENTITY_HEADER", azuretest.IdentityHeader)
+	return overHTTP(t)
+}
+
+// refusedByEntra makes it one whose secret is none any more.
+func refusedByEntra(t *testing.T) map[string]string {
+	azuretest.NewEntra(t).WithSecret(t, "s3cret~wrong")
+	return map[string]string{"dead": dead, "is not reached": overHTTP(t)["refuses"]}
+}
+
+// googles are Telemetry APIs that refuse, and a machine with tokens for them.
+// What they say has the token in it.
+func googles(t *testing.T) map[string]string {
+	machine := googletest.New(t).OnGCE(t)
+	machine.Refuse = func(_ int, token string) error { return status.Error(codes.Unavailable, "you sent Bearer "+token) }
+	return map[string]string{"dead": dead, "breaks": "http://" + machine.Address, "knows no such token": "http://" + googletest.New(t).Address}
+}
+
+// googlesByKey are the same for the key of a service account.
+func googlesByKey(t *testing.T) map[string]string {
+	g := googletest.New(t)
+	g.Refuse = func(_ int, token string) error { return status.Error(codes.PermissionDenied, "you sent Bearer "+token) }
+	t.Setenv("GOOGLE_APPLICATION_CREDENTIALS", g.KeyFile(t, nil))
+	return map[string]string{"dead": dead, "breaks": "http://" + g.Address, "knows no such token": "http://" + googletest.New(t).Address}
 }
 
 // output is everything that a person can see of a process.
@@ -141,7 +227,10 @@ func TestSecrets(t *testing.T) {
 				name, value, _ := strings.Cut(v, "=")
 				t.Setenv(name, value)
 			}
-			for backend, address := range backends(t) {
+			if h.backends == nil {
+				h.backends = overHTTP
+			}
+			for backend, address := range h.backends(t) {
 				t.Run(backend, func(t *testing.T) {
 					var out output
 					text := document(fmt.Sprintf(h.entry, address))
@@ -154,7 +243,7 @@ func TestSecrets(t *testing.T) {
 							t.Errorf("%q is told: ...%s...", secret, out.String()[max(0, i-200):min(len(out.String()), i+100)])
 						}
 					}
-					if !strings.Contains(out.String(), "exporter is failing") {
+					if !strings.Contains(out.String(), failing) {
 						t.Error("nothing was logged: there was nothing to find")
 					}
 				})
@@ -166,6 +255,9 @@ func TestSecrets(t *testing.T) {
 func document(entry string) string {
 	return "observability:\n  tracing:\n    enabled: true\n    service_name: fluxbase\n    exporters:\n      - " + entry + "\n"
 }
+
+// failing is what is logged of an exporter that sends nothing.
+const failing = "exporter is failing"
 
 // traced runs a provider, and gathers what it says.
 func traced(t *testing.T, out *output, text string, env []string) {
@@ -192,6 +284,9 @@ func traced(t *testing.T, out *output, text string, env []string) {
 	ctx, cancel := context.WithTimeout(t.Context(), 150*time.Millisecond)
 	defer cancel()
 	out.say("flush", p.ForceFlush(ctx))
+	for deadline := time.Now().Add(10 * time.Second); !strings.Contains(out.String(), failing) && time.Now().Before(deadline); {
+		time.Sleep(time.Millisecond)
+	}
 	out.say("stats", p.Stats())
 	var metrics metricdata.ResourceMetrics
 	if err := reader.Collect(t.Context(), &metrics); err != nil {

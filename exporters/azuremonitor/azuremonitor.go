@@ -167,7 +167,7 @@ func (t *target) authorize(r *http.Request, _ []byte) error {
 // judge says what Azure means by a refusal, where that is not what OTLP says.
 // What a person can put right costs no spans.
 func (t *target) judge(resp *http.Response, message string, f *delivery.ExportError) {
-	message = t.public(message)
+	message, f.Err = t.public(message), errors.New(t.public(f.Err.Error()))
 	about := resp.Status
 	if message != "" {
 		about += ": " + message

@@ -15,6 +15,7 @@ import (
 	"github.com/riffletrace/riffle/core/delivery"
 	"github.com/riffletrace/riffle/exporters/azuremonitor"
 	"github.com/riffletrace/riffle/exporters/exportertest"
+	"github.com/riffletrace/riffle/exporters/internal/azuretest"
 	"github.com/riffletrace/riffle/exporters/internal/otlpclient"
 	"github.com/riffletrace/riffle/exporters/internal/otlptest"
 )
@@ -43,7 +44,7 @@ func export(t testing.TB, e core.Exporter, names ...string) error {
 	return e.ExportSpans(t.Context(), otlptest.SpansAt(time.Now(), names...))
 }
 
-var secrets = []string{"s3cret", instrumentationKey, strings.ToUpper(instrumentationKey)}
+var secrets = []string{"s3cret", azuretest.Key, strings.ToUpper(azuretest.Key)}
 
 func wantError(t *testing.T, err error, verdict delivery.Verdict, text string) {
 	t.Helper()
@@ -86,10 +87,10 @@ func TestConfigErrors(t *testing.T) {
 		{"plain text", with("InstrumentationKey=s3cret;IngestionEndpoint=http://example.com"), "connection_string: it would be sent to in plain text: write https://"},
 		{"zstd", azuremonitor.Config{ConnectionString: "InstrumentationKey=s3cret", Compression: delivery.Zstd}, `compression: "zstd" is not one of none, gzip`},
 		{"endpoint of no URL", azuremonitor.Config{Endpoint: "user:s3cret"}, "endpoint: it is no URL: " + want},
-		{"endpoint with a query", azuremonitor.Config{Endpoint: "https://x.ingest.monitor.azure.com" + streamPath + "?sig=s3cret"}, "endpoint: there is more to it than the URL of a stream: " + want},
+		{"endpoint with a query", azuremonitor.Config{Endpoint: "https://x.ingest.monitor.azure.com" + azuretest.StreamPath + "?sig=s3cret"}, "endpoint: there is more to it than the URL of a stream: " + want},
 		{"endpoint of no stream", azuremonitor.Config{Endpoint: "https://x.ingest.monitor.azure.com/v1/traces"}, `endpoint: "/v1/traces" is the path of no stream: ` + want},
 		{"endpoint for logs", azuremonitor.Config{Endpoint: "https://x.ingest.monitor.azure.com/datacollectionRules/dcr-1/streams/Microsoft-OTLP-Logs/otlp/v1/logs"}, "endpoint: it is the stream for logs: " + want},
-		{"endpoint in plain text", azuremonitor.Config{Endpoint: "http://x.ingest.monitor.azure.com" + streamPath}, "endpoint: it would be sent to in plain text: write https://"},
+		{"endpoint in plain text", azuremonitor.Config{Endpoint: "http://x.ingest.monitor.azure.com" + azuretest.StreamPath}, "endpoint: it would be sent to in plain text: write https://"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -117,7 +118,7 @@ func TestEndpoints(t *testing.T) {
 		{with("InstrumentationKey=key;EndpointSuffix=applicationinsights.azure.cn"), "https://dc.applicationinsights.azure.cn:443/v2.1/track"},
 		{with("InstrumentationKey=key;EndpointSuffix=applicationinsights.azure.us;Location=usgovvirginia"), "https://usgovvirginia.dc.applicationinsights.azure.us:443/v2.1/track"},
 		{with("InstrumentationKey=key;IngestionEndpoint=https://proxy.example.com/insights/"), "https://proxy.example.com:443/insights/v2.1/track"},
-		{azuremonitor.Config{Endpoint: "https://x.ingest.monitor.azure.com" + streamPath}, "https://x.ingest.monitor.azure.com:443" + streamPath},
+		{azuremonitor.Config{Endpoint: "https://x.ingest.monitor.azure.com" + azuretest.StreamPath}, "https://x.ingest.monitor.azure.com:443" + azuretest.StreamPath},
 	}
 	for _, tt := range tests {
 		if got := build(t, tt.config).(core.Endpointer).Endpoint(); got != tt.want {
@@ -158,7 +159,7 @@ func TestMisbehavingReceiver(t *testing.T) {
 				if m.Script.Answer != nil {
 					continue // it is OTLP
 				}
-				m.Script.Decode = spanNames
+				m.Script.Decode = azuretest.SpanNames
 			}
 			t.Run(way+"/"+m.Name, func(t *testing.T) {
 				t.Parallel()
@@ -167,7 +168,7 @@ func TestMisbehavingReceiver(t *testing.T) {
 					if way == "track" {
 						c.ConnectionString = core.Secret("InstrumentationKey=key;IngestionEndpoint=http://" + address)
 					} else {
-						c.Endpoint = "http://" + address + streamPath
+						c.Endpoint = "http://" + address + azuretest.StreamPath
 					}
 					return build(t, c)
 				})
@@ -177,7 +178,7 @@ func TestMisbehavingReceiver(t *testing.T) {
 }
 
 func TestConformance(t *testing.T) {
-	f := newFake(t)
+	f := azuretest.New(t)
 	for backend, address := range map[string]string{
 		"works": f.Listener.Addr().String(), "is dead": otlptest.Dead(t), "is silent": otlptest.Silent(t), "hangs up": otlptest.HangsUp(t),
 	} {
@@ -186,47 +187,51 @@ func TestConformance(t *testing.T) {
 			exportertest.Run(t, exportertest.Component(core.Use(azuremonitor.Factory, "", c)))
 		})
 		t.Run("OTLP/backend "+backend, func(t *testing.T) {
-			c := azuremonitor.Config{Endpoint: "http://" + address + streamPath, Compression: delivery.Gzip}
+			c := azuremonitor.Config{Endpoint: "http://" + address + azuretest.StreamPath, Compression: delivery.Gzip}
 			exportertest.Run(t, exportertest.Component(core.Use(azuremonitor.Factory, "", c)))
 		})
 	}
 	t.Run("silent identity", func(t *testing.T) {
 		t.Setenv("IDENTITY_ENDPOINT", "http://"+otlptest.Silent(t))
-		c := azuremonitor.Config{Endpoint: f.URL + streamPath, ClientID: "client-of-nobody"}
+		c := azuremonitor.Config{Endpoint: f.URL + azuretest.StreamPath, ClientID: "client-of-nobody"}
 		exportertest.Run(t, exportertest.Component(core.Use(azuremonitor.Factory, "", c)))
 	})
 }
 
 // Whichever identity there is, its token is sent, and renewed when it ends.
 func TestEntra(t *testing.T) {
-	of := func(e *entra) string { return e.URL }
+	of := func(e *azuretest.Entra) string { return e.URL }
 	identities := []struct {
 		name string
-		set  func(*testing.T, *entra, *azuremonitor.Config)
-		of   func(*entra) string
+		set  func(*testing.T, *azuretest.Entra, *azuremonitor.Config)
+		of   func(*azuretest.Entra) string
 	}{
-		{"client secret", func(t *testing.T, e *entra, _ *azuremonitor.Config) { e.withSecret(t, clientSecret) }, of},
-		{"workload", func(t *testing.T, e *entra, _ *azuremonitor.Config) { e.withWorkload(t) }, of},
-		{"managed", nil, func(*entra) string { return "" }},
-		{"user-assigned", func(_ *testing.T, _ *entra, c *azuremonitor.Config) { c.ClientID = "client-2" }, func(*entra) string { return "client-2" }},
-		{"user of variable", func(t *testing.T, _ *entra, _ *azuremonitor.Config) { t.Setenv("AZURE_CLIENT_ID", "client-3") }, func(*entra) string { return "client-3" }},
+		{"client secret", func(t *testing.T, e *azuretest.Entra, _ *azuremonitor.Config) {
+			e.WithSecret(t, azuretest.ClientSecret)
+		}, of},
+		{"workload", func(t *testing.T, e *azuretest.Entra, _ *azuremonitor.Config) { e.WithWorkload(t) }, of},
+		{"managed", nil, func(*azuretest.Entra) string { return "" }},
+		{"user-assigned", func(_ *testing.T, _ *azuretest.Entra, c *azuremonitor.Config) { c.ClientID = "client-2" }, func(*azuretest.Entra) string { return "client-2" }},
+		{"user of variable", func(t *testing.T, _ *azuretest.Entra, _ *azuremonitor.Config) {
+			t.Setenv("AZURE_CLIENT_ID", "client-3")
+		}, func(*azuretest.Entra) string { return "client-3" }},
 	}
 	for _, tt := range identities {
 		for _, way := range []string{"OTLP", "track"} {
 			t.Run(tt.name+"/"+way, func(t *testing.T) {
-				f, id := newFake(t), newEntra(t)
-				f.who = func(of string) bool { return of == tt.of(id) }
+				f, id := azuretest.New(t), azuretest.NewEntra(t)
+				f.Who = func(of string) bool { return of == tt.of(id) }
 				c := with("")
 				if way == "OTLP" {
-					c.Endpoint = f.URL + streamPath
+					c.Endpoint = f.URL + azuretest.StreamPath
 				} else {
-					c.ConnectionString, c.Entra = core.Secret(f.connection()), true
+					c.ConnectionString, c.Entra = core.Secret(f.Connection()), true
 				}
 				if tt.set != nil {
 					tt.set(t, id, &c)
 				}
 				e := build(t, c)
-				if n := id.issued(); n != 0 {
+				if n := id.Issued(); n != 0 {
 					t.Errorf("%d tokens were issued before one was wanted", n)
 				}
 				for range 2 {
@@ -237,10 +242,10 @@ func TestEntra(t *testing.T) {
 				if tt.of(id) != id.URL {
 					return
 				}
-				if n := id.issued(); n != 1 {
+				if n := id.Issued(); n != 1 {
 					t.Errorf("%d tokens were issued", n)
 				}
-				id.revoke()
+				id.Revoke()
 				err := export(t, e, "b")
 				if text := fmt.Sprint(err); !strings.HasPrefix(text, f.Listener.Addr().String()+" refused the token (401 Unauthorized") {
 					t.Errorf("a token that ended: %v", err)
@@ -256,22 +261,22 @@ func TestEntra(t *testing.T) {
 func TestEntraErrors(t *testing.T) {
 	tests := []struct {
 		name string
-		set  func(*testing.T, *entra)
+		set  func(*testing.T, *azuretest.Entra)
 		want string
 	}{
-		{"wrong secret", func(t *testing.T, e *entra) { e.withSecret(t, "s3cret-wrong") }, "Entra ID gives no token: AADSTS7000215: Invalid client secret provided."},
-		{"slow clock", func(t *testing.T, e *entra) { e.withWorkload(t); e.skew = time.Hour }, "the clock of this machine is 1h0m0s behind Azure's: set it right (AADSTS700024: Client assertion is not within its valid time range.)"},
-		{"fast clock", func(t *testing.T, e *entra) { e.withWorkload(t); e.skew = -time.Hour }, "the clock of this machine is 1h0m0s ahead of Azure's: set it right (AADSTS700024: Client assertion is not within its valid time range.)"},
-		{"nobody there", func(t *testing.T, _ *entra) {
+		{"wrong secret", func(t *testing.T, e *azuretest.Entra) { e.WithSecret(t, "s3cret-wrong") }, "Entra ID gives no token: AADSTS7000215: Invalid client secret provided."},
+		{"slow clock", func(t *testing.T, e *azuretest.Entra) { e.WithWorkload(t); e.Skew = time.Hour }, "the clock of this machine is 1h0m0s behind Azure's: set it right (AADSTS700024: Client assertion is not within its valid time range.)"},
+		{"fast clock", func(t *testing.T, e *azuretest.Entra) { e.WithWorkload(t); e.Skew = -time.Hour }, "the clock of this machine is 1h0m0s ahead of Azure's: set it right (AADSTS700024: Client assertion is not within its valid time range.)"},
+		{"nobody there", func(t *testing.T, _ *azuretest.Entra) {
 			t.Setenv("AZURE_CLIENT_ID", "client-4")
 			t.Setenv("IDENTITY_ENDPOINT", "http://"+otlptest.Dead(t))
 		}, "no managed identity answers: give this machine one, or set AZURE_TENANT_ID, AZURE_CLIENT_ID and AZURE_CLIENT_SECRET ("},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			f, id := newFake(t), newEntra(t)
+			f, id := azuretest.New(t), azuretest.NewEntra(t)
 			tt.set(t, id)
-			err := export(t, build(t, azuremonitor.Config{Endpoint: f.URL + streamPath, Timeout: core.Duration(5 * time.Second)}), "a")
+			err := export(t, build(t, azuremonitor.Config{Endpoint: f.URL + azuretest.StreamPath, Timeout: core.Duration(5 * time.Second)}), "a")
 			want := f.Listener.Addr().String() + " was sent nothing: there are no credentials: " + tt.want
 			if e := (*delivery.ExportError)(nil); !errors.As(err, &e) || e.Verdict != delivery.Retry || !strings.HasPrefix(err.Error(), want) {
 				t.Errorf("got  %v\nwant %s", err, want)
@@ -280,8 +285,8 @@ func TestEntraErrors(t *testing.T) {
 		})
 	}
 	t.Run("incomplete", func(t *testing.T) {
-		t.Setenv("AZURE_CLIENT_SECRET", clientSecret)
-		_, err := azuremonitor.New(t.Context(), core.Settings{}, azuremonitor.Config{Endpoint: "https://x.ingest.monitor.azure.com" + streamPath})
+		t.Setenv("AZURE_CLIENT_SECRET", azuretest.ClientSecret)
+		_, err := azuremonitor.New(t.Context(), core.Settings{}, azuremonitor.Config{Endpoint: "https://x.ingest.monitor.azure.com" + azuretest.StreamPath})
 		if want := "the credentials of the environment: missing environment variable AZURE_TENANT_ID"; err == nil || err.Error() != want {
 			t.Errorf("got %v, want %s", err, want)
 		}
@@ -289,14 +294,14 @@ func TestEntraErrors(t *testing.T) {
 }
 
 func TestOTLP(t *testing.T) {
-	f := newFake(t)
-	newEntra(t).withSecret(t, clientSecret)
-	if err := export(t, build(t, azuremonitor.Config{Endpoint: f.URL + streamPath}), "a", "b"); err != nil {
+	f := azuretest.New(t)
+	azuretest.NewEntra(t).WithSecret(t, azuretest.ClientSecret)
+	if err := export(t, build(t, azuremonitor.Config{Endpoint: f.URL + azuretest.StreamPath}), "a", "b"); err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff([]string{"a", "b"}, f.names); diff != "" {
+	if diff := cmp.Diff([]string{"a", "b"}, f.Streamed()); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
 	}
-	wantError(t, export(t, build(t, azuremonitor.Config{Endpoint: f.URL + strings.Replace(streamPath, "0123", "4567", 1)}), "a"), delivery.Refused,
+	wantError(t, export(t, build(t, azuremonitor.Config{Endpoint: f.URL + strings.Replace(azuretest.StreamPath, "0123", "4567", 1)}), "a"), delivery.Refused,
 		f.Listener.Addr().String()+" knows no such stream: check the endpoint, and that the data collection rule is of its region (404 Not Found: 404 page not found)")
 }

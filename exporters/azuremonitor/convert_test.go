@@ -20,6 +20,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/riffletrace/riffle/exporters/azuremonitor"
+	"github.com/riffletrace/riffle/exporters/internal/azuretest"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")
@@ -85,7 +86,7 @@ func TestGolden(t *testing.T) {
 			}
 			var got bytes.Buffer
 			for _, b := range azuremonitor.Convert(stub.Snapshot(), "00000000-1111-2222-3333-444444444444") {
-				if _, err := parse(b); err != nil {
+				if _, err := azuretest.Parse(b); err != nil {
 					t.Errorf("%v:\n%s", err, b)
 				}
 				if err := json.Indent(&got, b, "", "\t"); err != nil {
@@ -131,7 +132,7 @@ func TestLengths(t *testing.T) {
 				Status:   sdktrace.Status{Code: codes.Error, Description: long},
 			}
 			for i, b := range azuremonitor.Convert(stub.Snapshot(), "key") {
-				item, err := parse(b)
+				item, err := azuretest.Parse(b)
 				if err != nil {
 					t.Fatalf("%v, item %d: %v", kind, i, err)
 				}
@@ -152,7 +153,7 @@ func TestSampleRate(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		item, err := parse(azuremonitor.Convert(tracetest.SpanStub{Name: "a", SpanContext: id(1).WithTraceState(ts), StartTime: at, EndTime: at}.Snapshot(), "key")[0])
+		item, err := azuretest.Parse(azuremonitor.Convert(tracetest.SpanStub{Name: "a", SpanContext: id(1).WithTraceState(ts), StartTime: at, EndTime: at}.Snapshot(), "key")[0])
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -4,4 +4,5 @@ package azuremonitor
 var (
 	Convert         = convert
 	ParseConnection = parseConnection
+	MaxItems        = &maxItems
 )

@@ -28,6 +28,9 @@ const (
 	maxRedirects = 5
 )
 
+// maxItems is how many a request may have. Tests have a smaller one.
+var maxItems = 64_000
+
 // limits are those of the time of an item.
 var limits = delivery.Limits{MaxStartAge: 48 * time.Hour, MaxAhead: 2 * time.Hour}
 
@@ -45,7 +48,7 @@ func newTracker(t *target, logger *slog.Logger) *tracker {
 	e.sender = otlpsend.New(t.client, otlpsend.Options{
 		ContentType: "application/x-json-stream",
 		Authorize:   e.address,
-		Judge:       e.redirected,
+		Judge:       e.judged,
 		Accepted:    accepted,
 		Close:       t.close,
 	})
@@ -88,6 +91,9 @@ func (e *tracker) ExportSpans(ctx context.Context, spans []sdktrace.ReadOnlySpan
 		return nil
 	}
 	items := e.items(spans)
+	if len(items) > maxItems {
+		return &delivery.ExportError{Verdict: delivery.TooLarge, Err: fmt.Errorf("%d items are too many for a request", len(items))}
+	}
 	var body bytes.Buffer
 	for _, i := range items {
 		body.Write(i.json)
@@ -128,14 +134,24 @@ func (e *tracker) address(r *http.Request, body []byte) error {
 
 var errMoved = errors.New("it moved")
 
+// judged corrects what a refusal means.
+func (e *tracker) judged(resp *http.Response, message string, f *delivery.ExportError) {
+	switch resp.StatusCode {
+	case http.StatusTemporaryRedirect, http.StatusPermanentRedirect:
+		e.redirected(resp, f)
+		return
+	case http.StatusBadRequest:
+		if a := refusal(resp); a != nil {
+			f.Verdict, f.Err = delivery.Retry, a
+			return
+		}
+	}
+	e.judge(resp, message, f)
+}
+
 // redirected follows a redirect, for what Application Insights redirects: a
 // request that it wants as it is, at another of its endpoints.
-func (e *tracker) redirected(resp *http.Response, message string, f *delivery.ExportError) {
-	code := resp.StatusCode
-	if code != http.StatusTemporaryRedirect && code != http.StatusPermanentRedirect {
-		e.judge(resp, message, f)
-		return
-	}
+func (e *tracker) redirected(resp *http.Response, f *delivery.ExportError) {
 	to, err := resp.Location()
 	if err != nil || !e.trusts(to) {
 		return // what is said of it is said
@@ -186,6 +202,22 @@ func accepted(resp *http.Response, body []byte) (delivery.Response, error) {
 		return delivery.Response{}, nil
 	}
 	return delivery.Response{}, a
+}
+
+// refusal reads an answer that accepts nothing: its status is that of the first
+// item, and others may have been refused for what passes. It is nil unless any
+// was.
+func refusal(resp *http.Response) *answer {
+	a := &answer{after: otlpclient.HTTPError(resp, "", time.Now()).After}
+	if err := json.NewDecoder(resp.Body).Decode(a); err != nil || a.Accepted != 0 || len(a.Errors) != a.Received {
+		return nil
+	}
+	for _, r := range a.Errors {
+		if again(r.StatusCode) {
+			return a
+		}
+	}
+	return nil
 }
 
 // again are the statuses of items that are worth another attempt.

@@ -20,18 +20,19 @@ import (
 	"github.com/riffletrace/riffle/core"
 	"github.com/riffletrace/riffle/core/delivery"
 	"github.com/riffletrace/riffle/exporters/azuremonitor"
+	"github.com/riffletrace/riffle/exporters/internal/azuretest"
 	"github.com/riffletrace/riffle/exporters/internal/otlptest"
 )
 
 func TestTrack(t *testing.T) {
 	for _, compression := range []delivery.Compression{delivery.None, delivery.Gzip} {
-		f := newFake(t)
-		c := with(f.connection())
+		f := azuretest.New(t)
+		c := with(f.Connection())
 		c.Compression = compression
 		if err := export(t, build(t, c), "a", "b"); err != nil {
 			t.Fatal(err)
 		}
-		if diff := cmp.Diff(map[string]int{"a": 1, "b": 1}, f.received()); diff != "" {
+		if diff := cmp.Diff(map[string]int{"a": 1, "b": 1}, f.Accepted()); diff != "" {
 			t.Errorf("%s: -want +got:\n%s", compression, diff)
 		}
 	}
@@ -51,7 +52,7 @@ func TestTrackRefusals(t *testing.T) {
 		throttled bool
 	}{
 		{
-			status: 400, body: `{"itemsReceived":1,"itemsAccepted":0,"errors":[{"index":0,"statusCode":400,"message":"Invalid instrumentation key ` + strings.ToUpper(instrumentationKey) + `"}]}`, verdict: delivery.Refused,
+			status: 400, body: `{"itemsReceived":1,"itemsAccepted":0,"errors":[{"index":0,"statusCode":400,"message":"Invalid instrumentation key ` + strings.ToUpper(azuretest.Key) + `"}]}`, verdict: delivery.Refused,
 			want: `refused a request (400 Bad Request: {"itemsReceived":1,"itemsAccepted":0,"errors":[{"index":0,"statusCode":400,"message":"Invalid instrumentation key ***"}]})`,
 		},
 		{status: 401, want: "wants tokens of Entra ID: set entra: true (401 Unauthorized)", verdict: delivery.Retry},
@@ -63,13 +64,14 @@ func TestTrackRefusals(t *testing.T) {
 		{status: 429, header: after, want: "sending to %s: 429 Too Many Requests", verdict: delivery.Retry, after: 7 * time.Second, throttled: true},
 		{status: 439, header: after, want: "takes no more for now: its quota or daily cap is used up (439 status code 439)", verdict: delivery.Retry, after: 7 * time.Second, throttled: true},
 		{status: 500, want: "sending to %s: 500 Internal Server Error", verdict: delivery.Retry},
+		{status: 502, body: "no, " + azuretest.Key, want: "sending to %s: 502 Bad Gateway: no, ***", verdict: delivery.Retry},
 		{status: 503, header: after, want: "sending to %s: 503 Service Unavailable", verdict: delivery.Retry, after: 7 * time.Second},
 	}
 	for _, tt := range tests {
 		t.Run(fmt.Sprint(tt.status), func(t *testing.T) {
-			f := newFake(t)
-			f.answer = func(int, []*telemetry) (int, http.Header, string) { return tt.status, tt.header, tt.body }
-			err := export(t, build(t, with(f.connection())), "a")
+			f := azuretest.New(t)
+			f.Answer = func(int, []*azuretest.Item) (int, http.Header, string) { return tt.status, tt.header, tt.body }
+			err := export(t, build(t, with(f.Connection())), "a")
 			want := f.Listener.Addr().String() + " " + tt.want
 			if strings.Contains(tt.want, "%s") {
 				want = fmt.Sprintf(tt.want, f.Listener.Addr())
@@ -96,8 +98,8 @@ func troubled(names ...string) (all []sdktrace.ReadOnlySpan) {
 	return all
 }
 
-// lines starts a line to the fake, whose log can be read when it is shut down.
-func line(t *testing.T, c azuremonitor.Config, log *bytes.Buffer) (*delivery.Fan, *delivery.Line) {
+// line starts a line to the fake, whose log can be read when it is shut down.
+func line(t *testing.T, c azuremonitor.Config, log *bytes.Buffer, changes ...func(*delivery.Config)) (*delivery.Fan, *delivery.Line) {
 	t.Helper()
 	logger := slog.New(slog.NewTextHandler(log, nil))
 	e, err := core.Exporters.Build(t.Context(), core.Settings{Logger: logger}, core.Use(azuremonitor.Factory, "", c))
@@ -106,6 +108,9 @@ func line(t *testing.T, c azuremonitor.Config, log *bytes.Buffer) (*delivery.Fan
 	}
 	d := delivery.Defaults()
 	d.Send.Backoff = delivery.Backoff{Initial: core.Duration(time.Millisecond), Max: core.Duration(5 * time.Millisecond)}
+	for _, change := range changes {
+		change(&d)
+	}
 	fan := &delivery.Fan{}
 	return fan, fan.Add(e, d, delivery.Settings{Name: "azure", Logger: logger})
 }
@@ -163,16 +168,25 @@ func TestPartial(t *testing.T) {
 				return 439
 			}
 			return 0
-		}, calls: 3, log: "did not accept 30 of 30 items (439: 109: no, ***)"},
+		}, calls: 3, log: "takes no more for now: its quota or daily cap is used up (439"},
+		{name: "none taken", status: func(call int, title string) int {
+			switch {
+			case title == "span 0":
+				return 400
+			case call == 0:
+				return 503
+			}
+			return 0
+		}, rejected: 1, missing: []string{"span 0", "span 0 failed", "span 0 went on"}, calls: 2, log: "did not accept 30 of 30 items (400: 109: no, ***)"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			f := newFake(t)
-			f.answer = func(n int, items []*telemetry) (int, http.Header, string) {
-				return f.part(items, func(title string) int { return tt.status(n, title) })
+			f := azuretest.New(t)
+			f.Answer = func(n int, items []*azuretest.Item) (int, http.Header, string) {
+				return f.Part(items, func(title string) int { return tt.status(n, title) })
 			}
 			var log bytes.Buffer
-			fan, l := line(t, with(f.connection()), &log)
+			fan, l := line(t, with(f.Connection()), &log)
 			fan.Deliver(troubled(names...)...)
 			ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 			defer cancel()
@@ -189,17 +203,36 @@ func TestPartial(t *testing.T) {
 			for _, n := range tt.missing {
 				delete(want, n)
 			}
-			if diff := cmp.Diff(want, f.received()); diff != "" {
+			if diff := cmp.Diff(want, f.Accepted()); diff != "" {
 				t.Errorf("-want +got:\n%s", diff)
 			}
-			if f.calls != tt.calls {
-				t.Errorf("%d calls, want %d", f.calls, tt.calls)
+			if f.Calls() != tt.calls {
+				t.Errorf("%d calls, want %d", f.Calls(), tt.calls)
 			}
 			if !strings.Contains(log.String(), tt.log) {
 				t.Errorf("the log has no %q:\n%s", tt.log, log.String())
 			}
 			noSecret(t, log.String())
 		})
+	}
+}
+
+// More items than a request may have are sent in several.
+func TestManyItems(t *testing.T) {
+	defer func(n int) { *azuremonitor.MaxItems = n }(*azuremonitor.MaxItems)
+	*azuremonitor.MaxItems = 200
+	f := azuretest.New(t)
+	names := make([]string, 100)
+	for i := range names {
+		names[i] = fmt.Sprint("span ", i)
+	}
+	fan, l := line(t, with(f.Connection()), &bytes.Buffer{})
+	fan.Deliver(troubled(names...)...) // of three items each
+	if err := l.Shutdown(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if f.Spans() != 100 || f.Calls() != 2 {
+		t.Errorf("%d spans came in %d requests", f.Spans(), f.Calls())
 	}
 }
 
@@ -210,11 +243,11 @@ func TestPartialUnknown(t *testing.T) {
 		"", "garbage", "{}", `{"itemsReceived":1,"itemsAccepted":2}`, `{"itemsReceived":99,"itemsAccepted":1,"errors":[]}`,
 		`{"itemsReceived":2,"itemsAccepted":1,"errors":[{"index":7,"statusCode":400}]}`,
 	} {
-		f := newFake(t)
-		f.answer = func(int, []*telemetry) (int, http.Header, string) {
+		f := azuretest.New(t)
+		f.Answer = func(int, []*azuretest.Item) (int, http.Header, string) {
 			return http.StatusPartialContent, http.Header{"Retry-After": {"5"}}, body
 		}
-		err := export(t, build(t, with(f.connection())), "a", "b")
+		err := export(t, build(t, with(f.Connection())), "a", "b")
 		if strings.Contains(body, `"index":7`) {
 			if err != nil {
 				t.Errorf("an index of no item: %v", err)
@@ -231,7 +264,7 @@ func TestPartialUnknown(t *testing.T) {
 // A redirect to another ingestion endpoint is followed, and remembered; one to
 // anybody else is not.
 func TestRedirect(t *testing.T) {
-	f := newFake(t)
+	f := azuretest.New(t)
 	var calls int
 	status, target := http.StatusPermanentRedirect, ""
 	old := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -240,7 +273,7 @@ func TestRedirect(t *testing.T) {
 		w.WriteHeader(status)
 	}))
 	defer old.Close()
-	connection := "InstrumentationKey=" + instrumentationKey + ";IngestionEndpoint=" + old.URL
+	connection := "InstrumentationKey=" + azuretest.Key + ";IngestionEndpoint=" + old.URL
 
 	for _, status = range []int{http.StatusTemporaryRedirect, http.StatusPermanentRedirect} {
 		calls, target = 0, f.URL
@@ -265,8 +298,8 @@ func TestRedirect(t *testing.T) {
 
 // What waited for too long is not sent: the backend would refuse it.
 func TestAge(t *testing.T) {
-	f := newFake(t)
-	fan, l := line(t, with(f.connection()), &bytes.Buffer{})
+	f := azuretest.New(t)
+	fan, l := line(t, with(f.Connection()), &bytes.Buffer{})
 	fan.Deliver(otlptest.SpansAt(time.Now().Add(-72*time.Hour), "old")...)
 	fan.Deliver(otlptest.SpansAt(time.Now().Add(5*time.Hour), "new")...)
 	fan.Deliver(otlptest.SpansAt(time.Now(), "now")...)
@@ -274,7 +307,7 @@ func TestAge(t *testing.T) {
 	if s := l.Stats(); s.Sent != 1 || s.Dropped.TooOld != 1 || s.Dropped.TooNew != 1 {
 		t.Errorf("%+v", s)
 	}
-	if diff := cmp.Diff(map[string]int{"now": 1}, f.received()); diff != "" {
+	if diff := cmp.Diff(map[string]int{"now": 1}, f.Accepted()); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
 	}
 }

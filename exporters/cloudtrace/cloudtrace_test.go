@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -24,13 +26,14 @@ import (
 	"github.com/riffletrace/riffle/core/delivery"
 	"github.com/riffletrace/riffle/exporters/cloudtrace"
 	"github.com/riffletrace/riffle/exporters/exportertest"
+	"github.com/riffletrace/riffle/exporters/internal/googletest"
 	"github.com/riffletrace/riffle/exporters/internal/otlpclient"
 	"github.com/riffletrace/riffle/exporters/internal/otlptest"
 )
 
 // to is a configuration for a fake.
-func to(f *fake) cloudtrace.Config {
-	return cloudtrace.Config{Endpoint: f.address, Compression: delivery.Gzip, Timeout: core.Duration(5 * time.Second)}
+func to(f *googletest.Fake) cloudtrace.Config {
+	return cloudtrace.Config{Endpoint: f.Address, Compression: delivery.Gzip, Timeout: core.Duration(5 * time.Second)}
 }
 
 func build(t testing.TB, c cloudtrace.Config) core.Exporter {
@@ -67,25 +70,25 @@ func TestCredentials(t *testing.T) {
 	tests := []struct {
 		name    string
 		env     map[string]string
-		config  func(*cloudtrace.Config, *fake)
+		config  func(*cloudtrace.Config, *googletest.Fake)
 		span    string // project of its resource
 		project string
 		quota   string
 	}{
-		{name: "metadata server", project: ofMachine},
-		{name: "file", config: func(c *cloudtrace.Config, f *fake) { c.CredentialsFile = f.keyFile(t, nil) }, project: "fluxbase-prod"},
+		{name: "metadata server", project: googletest.OfMachine},
+		{name: "file", config: func(c *cloudtrace.Config, f *googletest.Fake) { c.CredentialsFile = f.KeyFile(t, nil) }, project: googletest.OfKey},
 		{name: "resource", span: "fluxbase-own", project: "fluxbase-own"},
 		{name: "variable", env: map[string]string{"GOOGLE_CLOUD_PROJECT": "fluxbase-env"}, project: "fluxbase-env"},
-		{name: "set", config: func(c *cloudtrace.Config, _ *fake) { c.ProjectID = "fluxbase-set" }, span: "fluxbase-own", project: "fluxbase-set"},
-		{name: "quota", config: func(c *cloudtrace.Config, _ *fake) { c.QuotaProject = "fluxbase-paid" }, project: ofMachine, quota: "fluxbase-paid"},
-		{name: "quota variable", env: map[string]string{"GOOGLE_CLOUD_QUOTA_PROJECT": "fluxbase-env"}, project: ofMachine, quota: "fluxbase-env"},
-		{name: "quota of the file", config: func(c *cloudtrace.Config, f *fake) {
-			c.CredentialsFile = f.keyFile(t, func(m map[string]string) { m["quota_project_id"] = "fluxbase-paid" })
-		}, project: "fluxbase-prod", quota: "fluxbase-paid"},
+		{name: "set", config: func(c *cloudtrace.Config, _ *googletest.Fake) { c.ProjectID = "fluxbase-set" }, span: "fluxbase-own", project: "fluxbase-set"},
+		{name: "quota", config: func(c *cloudtrace.Config, _ *googletest.Fake) { c.QuotaProject = "fluxbase-paid" }, project: googletest.OfMachine, quota: "fluxbase-paid"},
+		{name: "quota variable", env: map[string]string{"GOOGLE_CLOUD_QUOTA_PROJECT": "fluxbase-env"}, project: googletest.OfMachine, quota: "fluxbase-env"},
+		{name: "quota of the file", config: func(c *cloudtrace.Config, f *googletest.Fake) {
+			c.CredentialsFile = f.KeyFile(t, func(m map[string]string) { m["quota_project_id"] = "fluxbase-paid" })
+		}, project: googletest.OfKey, quota: "fluxbase-paid"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			f := newFake(t).onGCE(t)
+			f := googletest.New(t).OnGCE(t)
 			for name, value := range tt.env {
 				t.Setenv(name, value)
 			}
@@ -99,13 +102,13 @@ func TestCredentials(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			names, projects, quotas := f.received()
+			names, projects, quotas := f.Received()
 			got := [][]string{names, projects, quotas}
 			want := [][]string{{"a", "a"}, {tt.project, tt.project}, {tt.quota, tt.quota}}
 			if diff := cmp.Diff(want, got); diff != "" {
 				t.Errorf("-want +got:\n%s", diff)
 			}
-			if n := f.issued(); n != 1 {
+			if n := f.Issued(); n != 1 {
 				t.Errorf("%d tokens were issued", n)
 			}
 		})
@@ -115,10 +118,10 @@ func TestCredentials(t *testing.T) {
 // The file that a variable names, and nothing else, is read when the exporter is
 // built; nobody is asked.
 func TestFileOfEnvironment(t *testing.T) {
-	f := newFake(t)
-	t.Setenv("GOOGLE_APPLICATION_CREDENTIALS", f.keyFile(t, nil))
+	f := googletest.New(t)
+	t.Setenv("GOOGLE_APPLICATION_CREDENTIALS", f.KeyFile(t, nil))
 	e := build(t, to(f))
-	if n := f.issued(); n != 0 {
+	if n := f.Issued(); n != 0 {
 		t.Errorf("%d tokens were issued for nothing", n)
 	}
 	if err := export(t, e, "a"); err != nil {
@@ -129,8 +132,8 @@ func TestFileOfEnvironment(t *testing.T) {
 // A start does not wait for a metadata server, and what it holds up is no more
 // than the attempt.
 func TestSilentMetadataServer(t *testing.T) {
-	f := newFake(t).onGCE(t)
-	f.silent = make(chan struct{})
+	f := googletest.New(t).OnGCE(t)
+	f.Silent = make(chan struct{})
 	began := time.Now()
 	e := build(t, to(f))
 	if took := time.Since(began); took > time.Second {
@@ -139,8 +142,8 @@ func TestSilentMetadataServer(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
 	err := e.ExportSpans(ctx, of(""))
-	wantError(t, err, delivery.Retry, f.address+" was sent nothing: there are no credentials: there is no answer yet: context deadline exceeded")
-	close(f.silent)
+	wantError(t, err, delivery.Retry, f.Address+" was sent nothing: there are no credentials: there is no answer yet: context deadline exceeded")
+	close(f.Silent)
 	if err := e.ExportSpans(t.Context(), of("")); err != nil {
 		t.Error(err)
 	}
@@ -148,17 +151,17 @@ func TestSilentMetadataServer(t *testing.T) {
 
 // A token that ends in the middle costs an attempt, not a span.
 func TestTokenEnds(t *testing.T) {
-	f := newFake(t).onGCE(t)
+	f := googletest.New(t).OnGCE(t)
 	e := build(t, to(f))
 	if err := export(t, e, "a"); err != nil {
 		t.Fatal(err)
 	}
-	f.revoke()
-	wantError(t, export(t, e, "b"), delivery.Retry, f.address+" refused the credentials (Request had invalid authentication credentials: ***.)")
+	f.Revoke()
+	wantError(t, export(t, e, "b"), delivery.Retry, f.Address+" refused the credentials (Request had invalid authentication credentials: ***.)")
 	if err := export(t, e, "b"); err != nil {
 		t.Error(err)
 	}
-	if n := f.issued(); n != 2 {
+	if n := f.Issued(); n != 2 {
 		t.Errorf("%d tokens were issued", n)
 	}
 }
@@ -177,6 +180,15 @@ func wantError(t *testing.T, err error, verdict delivery.Verdict, text string) {
 	}
 }
 
+func write(t testing.TB, content []byte) string {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "key.json")
+	if err := os.WriteFile(file, content, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return file
+}
+
 func detailed(code codes.Code, message string, details ...protoadapt.MessageV1) error {
 	s, err := status.New(code, message).WithDetails(details...)
 	if err != nil {
@@ -190,7 +202,7 @@ func TestRefusals(t *testing.T) {
 	disabled := &errdetails.ErrorInfo{Reason: "SERVICE_DISABLED", Domain: "googleapis.com", Metadata: map[string]string{"consumer": "projects/123", "service": "telemetry.googleapis.com"}}
 	tests := []struct {
 		name    string
-		set     func(*fake)
+		set     func(*googletest.Fake)
 		file    func(map[string]string)
 		answer  error
 		want    string
@@ -214,11 +226,11 @@ func TestRefusals(t *testing.T) {
 			want: "rpc error: code = InvalidArgument desc = bad",
 		},
 		{
-			name: "slow clock", set: func(f *fake) { f.skew = 2 * time.Hour }, verdict: delivery.Retry,
+			name: "slow clock", set: func(f *googletest.Fake) { f.Skew = 2 * time.Hour }, verdict: delivery.Retry,
 			want: "was sent nothing: there are no credentials: the clock of this machine is 2h0m0s behind Google's: set it right (invalid JWT: token must be a short-lived token (60 minutes) and in a reasonable timeframe)",
 		},
 		{
-			name: "fast clock", set: func(f *fake) { f.skew = -10 * time.Minute }, verdict: delivery.Retry,
+			name: "fast clock", set: func(f *googletest.Fake) { f.Skew = -10 * time.Minute }, verdict: delivery.Retry,
 			want: "was sent nothing: there are no credentials: the clock of this machine is 10m0s ahead of Google's: set it right (invalid JWT: token must be a short-lived token (60 minutes) and in a reasonable timeframe)",
 		},
 		{
@@ -228,17 +240,17 @@ func TestRefusals(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			f := newFake(t)
+			f := googletest.New(t)
 			if tt.set != nil {
 				tt.set(f)
 			}
-			f.refuse = func(int) error { return tt.answer }
+			f.Refuse = func(int, string) error { return tt.answer }
 			c := to(f)
-			c.CredentialsFile = f.keyFile(t, tt.file)
+			c.CredentialsFile = f.KeyFile(t, tt.file)
 			e := build(t, c)
-			want := f.address + " " + tt.want
+			want := f.Address + " " + tt.want
 			if tt.name == "invalid" {
-				want = "sending to " + f.address + ": " + tt.want
+				want = "sending to " + f.Address + ": " + tt.want
 			}
 			wantError(t, export(t, e, "a"), tt.verdict, want)
 		})
@@ -248,13 +260,13 @@ func TestRefusals(t *testing.T) {
 // A quota that is used up is there again in the next minute, though Google says
 // only that it is used up.
 func TestQuota(t *testing.T) {
-	f := newFake(t)
-	f.refuse = func(int) error {
+	f := googletest.New(t)
+	f.Refuse = func(int, string) error {
 		return detailed(codes.ResourceExhausted, "Quota exceeded for quota metric 'Ingested bytes'",
 			&errdetails.ErrorInfo{Reason: "RATE_LIMIT_EXCEEDED", Domain: "googleapis.com"})
 	}
 	c := to(f)
-	c.CredentialsFile = f.keyFile(t, nil)
+	c.CredentialsFile = f.KeyFile(t, nil)
 	err := export(t, build(t, c), "a")
 	if e := (*delivery.ExportError)(nil); !errors.As(err, &e) || e.Verdict != delivery.Retry || !e.Throttled || e.After != 0 {
 		t.Errorf("%#v", e)
@@ -263,7 +275,7 @@ func TestQuota(t *testing.T) {
 
 func TestMachineErrors(t *testing.T) {
 	t.Run("nobody is there", func(t *testing.T) {
-		f := newFake(t)
+		f := googletest.New(t)
 		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 		defer cancel()
 		err := build(t, to(f)).ExportSpans(ctx, of("fluxbase-own"))
@@ -272,17 +284,17 @@ func TestMachineErrors(t *testing.T) {
 		}
 	})
 	t.Run("no account", func(t *testing.T) {
-		f := newFake(t).onGCE(t)
-		f.noAccount = true
+		f := googletest.New(t).OnGCE(t)
+		f.NoAccount = true
 		wantError(t, export(t, build(t, to(f)), "a"), delivery.Retry,
-			f.address+" was sent nothing: there are no credentials: the metadata server knows no service account of this machine: give it one, or set credentials_file")
+			f.Address+" was sent nothing: there are no credentials: the metadata server knows no service account of this machine: give it one, or set credentials_file")
 	})
 	t.Run("no project", func(t *testing.T) {
-		f := newFake(t).onGCE(t)
-		f.noProject = true
+		f := googletest.New(t).OnGCE(t)
+		f.NoProject = true
 		e := build(t, to(f))
 		wantError(t, export(t, e, "a"), delivery.Retry,
-			f.address+" was sent nothing: whose the spans are is unknown: set project_id, or GOOGLE_CLOUD_PROJECT")
+			f.Address+" was sent nothing: whose the spans are is unknown: set project_id, or GOOGLE_CLOUD_PROJECT")
 		if err := e.ExportSpans(t.Context(), of("fluxbase-own")); err != nil {
 			t.Errorf("a resource that names its project: %v", err)
 		}
@@ -290,7 +302,7 @@ func TestMachineErrors(t *testing.T) {
 }
 
 func TestConfigErrors(t *testing.T) {
-	f := newFake(t)
+	f := googletest.New(t)
 	tests := []struct {
 		name   string
 		change func(*cloudtrace.Config)
@@ -321,7 +333,7 @@ func TestConfigErrors(t *testing.T) {
 
 // Delivery's receivers that misbehave, each with a token from the fake.
 func TestMisbehavingReceiver(t *testing.T) {
-	file := newFake(t).keyFile(t, nil)
+	file := googletest.New(t).KeyFile(t, nil)
 	for _, m := range otlptest.Misbehaviours() {
 		if m.Protocol == otlpclient.HTTP {
 			continue
@@ -340,9 +352,9 @@ func TestMisbehavingReceiver(t *testing.T) {
 }
 
 func TestConformance(t *testing.T) {
-	f := newFake(t).onGCE(t)
+	f := googletest.New(t).OnGCE(t)
 	for backend, address := range map[string]string{
-		"works": f.address, "is dead": otlptest.Dead(t), "is silent": otlptest.Silent(t), "hangs up": otlptest.HangsUp(t),
+		"works": f.Address, "is dead": otlptest.Dead(t), "is silent": otlptest.Silent(t), "hangs up": otlptest.HangsUp(t),
 	} {
 		t.Run("backend "+backend, func(t *testing.T) {
 			c := to(f)
@@ -358,12 +370,10 @@ func TestConformance(t *testing.T) {
 
 // Through a line: tokens end again and again, and each span arrives once.
 func TestLine(t *testing.T) {
-	f := newFake(t).onGCE(t)
-	f.refuse = func(n int) error {
+	f := googletest.New(t).OnGCE(t)
+	f.Refuse = func(n int, _ string) error {
 		if n%3 == 1 {
-			for value := range f.tokens {
-				f.tokens[value] = time.Time{}
-			}
+			f.Revoke()
 			return status.Error(codes.Unauthenticated, "ended")
 		}
 		return nil
@@ -384,7 +394,7 @@ func TestLine(t *testing.T) {
 	if err := l.Shutdown(ctx); err != nil {
 		t.Error(err)
 	}
-	if names, _, _ := f.received(); !cmp.Equal(want, names) {
+	if names, _, _ := f.Received(); !cmp.Equal(want, names) {
 		t.Errorf("-want +got:\n%s", cmp.Diff(want, names))
 	}
 	if s := l.Stats(); s.Sent != 100 || s.Failed != 0 || s.Retried == 0 {

@@ -12,66 +12,10 @@ import (
 	"go.opentelemetry.io/otel/sdk/resource"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
-	commonpb "go.opentelemetry.io/proto/otlp/common/v1"
 	tracepb "go.opentelemetry.io/proto/otlp/trace/v1"
-	"google.golang.org/protobuf/proto"
-)
 
-// check is what the API checks: it knows no more than the page of limits.
-func check(rs *tracepb.ResourceSpans) error {
-	var total int
-	attributes := func(attrs []*commonpb.KeyValue) error {
-		total += len(attrs)
-		if len(attrs) > 1024 {
-			return fmt.Errorf("%d attributes", len(attrs))
-		}
-		for _, a := range attrs {
-			if len(a.GetKey()) > 512 || len(a.GetValue().GetStringValue()) > 64<<10 || proto.Size(a.GetValue()) > 64<<10+8 {
-				return fmt.Errorf("attribute %.20q: key of %d bytes, value of %d", a.GetKey(), len(a.GetKey()), proto.Size(a.GetValue()))
-			}
-		}
-		return nil
-	}
-	if projectOf(rs) == "" {
-		return fmt.Errorf("resource is missing required attribute gcp.project_id")
-	}
-	if err := attributes(rs.GetResource().GetAttributes()); err != nil {
-		return err
-	}
-	for _, ss := range rs.GetScopeSpans() {
-		if len(ss.GetSchemaUrl()) > 8192 {
-			return fmt.Errorf("schema URL of %d bytes", len(ss.GetSchemaUrl()))
-		}
-		if err := attributes(ss.GetScope().GetAttributes()); err != nil {
-			return err
-		}
-		for _, s := range ss.GetSpans() {
-			if len(s.GetName()) > 1024 || len(s.GetEvents()) > 256 || len(s.GetLinks()) > 128 {
-				return fmt.Errorf("span: name of %d bytes, %d events, %d links", len(s.GetName()), len(s.GetEvents()), len(s.GetLinks()))
-			}
-			if err := attributes(s.GetAttributes()); err != nil {
-				return err
-			}
-			for _, e := range s.GetEvents() {
-				if len(e.GetName()) > 1024 {
-					return fmt.Errorf("event: name of %d bytes", len(e.GetName()))
-				}
-				if err := attributes(e.GetAttributes()); err != nil {
-					return err
-				}
-			}
-			for _, l := range s.GetLinks() {
-				if err := attributes(l.GetAttributes()); err != nil {
-					return err
-				}
-			}
-		}
-	}
-	if total > 8192 {
-		return fmt.Errorf("%d attributes in a ResourceSpans", total)
-	}
-	return nil
-}
+	"github.com/riffletrace/riffle/exporters/internal/googletest"
+)
 
 func many(n int) []attribute.KeyValue {
 	all := make([]attribute.KeyValue, n)
@@ -122,7 +66,7 @@ func TestLimits(t *testing.T) {
 			return []any{len(s.Links), 128, s.DroppedLinksCount, uint32(2)}
 		}},
 		{"resource", tracetest.SpanStub{Resource: resource.NewSchemaless(many(1024)...)}, func(rs *tracepb.ResourceSpans) []any {
-			return []any{len(rs.Resource.Attributes), 1024, rs.Resource.DroppedAttributesCount, uint32(1), projectOf(rs), "fluxbase-prod"}
+			return []any{len(rs.Resource.Attributes), 1024, rs.Resource.DroppedAttributesCount, uint32(1), googletest.ProjectOf(rs), googletest.OfKey}
 		}},
 		{"schema", tracetest.SpanStub{InstrumentationScope: instrumentation.Scope{Name: "s", SchemaURL: "https://" + long}}, func(rs *tracepb.ResourceSpans) []any {
 			return []any{len(rs.ScopeSpans[0].SchemaUrl), 8192}
@@ -144,19 +88,16 @@ func TestLimits(t *testing.T) {
 			}
 		}},
 	}
-	f := newFake(t)
-	file := f.keyFile(t, nil)
+	f := googletest.New(t)
+	file := f.KeyFile(t, nil)
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			f.mu.Lock()
-			f.got = nil
-			f.mu.Unlock()
 			c := to(f)
 			c.CredentialsFile = file
 			if err := build(t, c).ExportSpans(t.Context(), tracetest.SpanStubs{tt.span}.Snapshots()); err != nil {
 				t.Fatal(err)
 			}
-			pairs := tt.want(f.got[0])
+			pairs := tt.want(f.Take()[0])
 			for i := 0; i < len(pairs); i += 2 {
 				if diff := cmp.Diff(pairs[i+1], pairs[i]); diff != "" {
 					t.Errorf("%d: -want +got:\n%s", i/2, diff)
@@ -169,9 +110,9 @@ func TestLimits(t *testing.T) {
 // A batch of ordinary spans has more attributes than a ResourceSpans may have:
 // it is cut into several, and nothing is dropped.
 func TestManySpans(t *testing.T) {
-	f := newFake(t)
+	f := googletest.New(t)
 	c := to(f)
-	c.CredentialsFile = f.keyFile(t, nil)
+	c.CredentialsFile = f.KeyFile(t, nil)
 	var stubs tracetest.SpanStubs
 	for i := range 2000 {
 		stubs = append(stubs, tracetest.SpanStub{
@@ -182,11 +123,12 @@ func TestManySpans(t *testing.T) {
 	if err := build(t, c).ExportSpans(t.Context(), stubs.Snapshots()); err != nil {
 		t.Fatal(err)
 	}
-	names, _, _ := f.received()
-	if len(names) != 2000 || len(f.got) != 3 {
-		t.Errorf("%d spans came, in %d parts", len(names), len(f.got))
+	names, _, _ := f.Received()
+	parts := f.Take()
+	if len(names) != 2000 || len(parts) != 3 {
+		t.Errorf("%d spans came, in %d parts", len(names), len(parts))
 	}
-	for _, rs := range f.got {
+	for _, rs := range parts {
 		for _, ss := range rs.GetScopeSpans() {
 			if len(ss.GetScope().GetAttributes()) != 5 {
 				t.Errorf("scope %q has %d attributes", ss.GetScope().GetName(), len(ss.GetScope().GetAttributes()))

@@ -110,10 +110,11 @@ func (t *httpTransport) send(ctx context.Context, body []byte) (delivery.Respons
 	defer resp.Body.Close()
 	// What is read of an answer does not change whether it accepts.
 	limit := int64(maxAnswer)
-	if t.accepted != nil && resp.StatusCode/100 == 2 {
+	if t.accepted != nil {
 		limit = maxOtherAnswer
 	}
 	answer, _ := io.ReadAll(io.LimitReader(resp.Body, limit))
+	resp.Body = io.NopCloser(bytes.NewReader(answer))
 	kind, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type"))
 	switch {
 	case resp.StatusCode/100 != 2:

@@ -35,7 +35,8 @@ type Options struct {
 	// is one of the attempt, to be tried again.
 	Authorize func(r *http.Request, body []byte) error
 	// Judge, for HTTP, corrects what a refusal means, where the backend has its
-	// own ways to say it. message is what it says.
+	// own ways to say it. message is what it says, up to 1 KiB; the body can be
+	// read again.
 	Judge func(resp *http.Response, message string, f *delivery.ExportError)
 	// ContentType and Accepted are for what is no OTLP, over HTTP: of requests, and
 	// what reads an answer that accepts one, of up to 4 MiB. If Accepted is nil, it

@@ -1,4 +1,4 @@
-package azuremonitor_test
+package azuretest
 
 import (
 	"bytes"
@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
-	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -59,8 +58,8 @@ var tagLengths = map[string]int{
 
 var timeSpan = regexp.MustCompile(`^[0-9]{2,}\.[0-2][0-9]:[0-5][0-9]:[0-5][0-9]\.[0-9]{7}$`)
 
-// telemetry is an item that was received.
-type telemetry struct {
+// Item is a telemetry item that was received.
+type Item struct {
 	Name string
 	Time string
 	IKey string
@@ -72,9 +71,9 @@ type telemetry struct {
 	SampleRate float64
 }
 
-// title is what tells an item from others: the name of its span, or what it
+// Title is what tells an item from others: the name of its span, or what it
 // says.
-func (i *telemetry) title() string {
+func (i *Item) Title() string {
 	switch i.Data.BaseType {
 	case "ExceptionData":
 		return fmt.Sprint(i.Data.BaseData["exceptions"].([]any)[0].(map[string]any)["message"])
@@ -85,8 +84,13 @@ func (i *telemetry) title() string {
 	}
 }
 
-// parse checks an item by the schema, as the endpoint does.
-func parse(line []byte) (*telemetry, error) {
+// IsSpan tells an item of a span from those of its events.
+func (i *Item) IsSpan() bool {
+	return i.Data.BaseType == "RequestData" || i.Data.BaseType == "RemoteDependencyData"
+}
+
+// Parse checks an item by the schema, as the endpoint does.
+func Parse(line []byte) (*Item, error) {
 	if len(line) > 64<<10 {
 		return nil, fmt.Errorf("an item of %d bytes", len(line))
 	}
@@ -97,7 +101,7 @@ func parse(line []byte) (*telemetry, error) {
 	if err := follow("envelope", fields); err != nil {
 		return nil, err
 	}
-	var i telemetry
+	var i Item
 	if err := json.Unmarshal(line, &i); err != nil {
 		return nil, err
 	}
@@ -171,23 +175,24 @@ func (f field) check(value any) error {
 	return nil
 }
 
-// parseAll reads a body, and names its spans.
-func parseAll(body []byte) (all []*telemetry, err error) {
+// ParseAll reads the items of a body.
+func ParseAll(body []byte) (all []*Item, err error) {
 	for line := range bytes.SplitSeq(bytes.TrimSuffix(body, []byte("\n")), []byte("\n")) {
-		i, e := parse(line)
+		i, e := Parse(line)
 		all, err = append(all, i), errors.Join(err, e)
 	}
 	return all, err
 }
 
-func spanNames(body []byte) (names []string, err error) {
-	all, err := parseAll(body)
+// SpanNames are the names of the spans in a body.
+func SpanNames(body []byte) (names []string, err error) {
+	all, err := ParseAll(body)
 	if err != nil {
 		return nil, err
 	}
 	for _, i := range all {
-		if slices.Contains([]string{"RequestData", "RemoteDependencyData"}, i.Data.BaseType) {
-			names = append(names, i.title())
+		if i.IsSpan() {
+			names = append(names, i.Title())
 		}
 	}
 	return names, nil
