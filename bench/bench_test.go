@@ -88,6 +88,33 @@ func TestRunOfTheShop(t *testing.T) {
 	}
 }
 
+// A user's configuration has the user's environment, the other variants do not.
+func TestOwnConfiguration(t *testing.T) {
+	target := plainTarget()
+	t.Setenv("OTEL_EXPORTER_OTLP_CERTIFICATE", "absent.pem") // each of the others would fail
+	t.Setenv("FLUXBASE_OBSERVABILITY_TRACING_SAMPLE_RATE", "7")
+	t.Setenv("SHOP_OBSERVABILITY_TRACING_SAMPLE_RATE", "0")
+	own := RiffleConfigured("mine", "shop", `
+observability:
+  tracing:
+    enabled: true
+    sample_rate: 1
+    exporters:
+      - {type: stdout, format: otlp_json, output: stderr}
+`)
+	target.Variants = []Variant{off(), RiffleAt(1, false, HTTP), StockAt(1, HTTP), own}
+	r, err := Run(t.Context(), target)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range r.Variants {
+		m := &r.Variants[i]
+		if !m.Complete() || (m.Counts.Kept > 0) != (m.Kind != Off && !m.Own) {
+			t.Errorf("%s: %+v", m.Name, m.Counts)
+		}
+	}
+}
+
 func TestInterrupted(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
@@ -106,6 +133,11 @@ func TestInterrupted(t *testing.T) {
 	if !r.Interrupted || !r.begun() {
 		t.Errorf("%+v", r)
 	}
+	for i := range r.Variants {
+		if m := &r.Variants[i]; !m.Complete() {
+			t.Errorf("%s: the interrupted round counts in part: %+v", m.Name, m.Counts)
+		}
+	}
 }
 
 func TestMistakes(t *testing.T) {
@@ -119,7 +151,7 @@ func TestMistakes(t *testing.T) {
 		"twice":       {func(t *Target) { t.Variants = []Variant{off(), off()} }, `has "off" twice`},
 		"not in Main": {func(t *Target) { t.Name = "another" }, `target "another": bench.Main was not given it`},
 		"broken config": {func(t *Target) {
-			t.Variants = []Variant{off(), RiffleConfigured("mine", "observability: {tracing: {enabled: true, sample_rate: 2}}")}
+			t.Variants = []Variant{off(), RiffleConfigured("mine", "", "observability: {tracing: {enabled: true, sample_rate: 2}}")}
 			t.Rounds = 1
 		}, `variant "mine"`},
 	} {

@@ -131,11 +131,11 @@ func (r *Result) begun() bool {
 }
 
 func (r *runner) run(ctx context.Context) (err error) {
-	if r.outside, err = start(roleOutside); err != nil {
+	if r.outside, err = start(roleOutside, plainEnviron()); err != nil {
 		return err
 	}
 	defer r.outside.kill()
-	if r.load, err = start(roleLoad); err != nil {
+	if r.load, err = start(roleLoad, plainEnviron()); err != nil {
 		return err
 	}
 	defer r.load.kill()
@@ -196,9 +196,13 @@ type session struct {
 }
 
 // with runs one service process. What it says at the end is added to the
-// variant's counts.
+// variant's counts; one that is interrupted is killed, and counts nowhere.
 func (r *runner) with(ctx context.Context, variant int, profile string, measure func(*session) error) error {
-	service, err := start(roleService, r.Env...)
+	environ := plainEnviron()
+	if r.Variants[variant].Own {
+		environ = os.Environ()
+	}
+	service, err := start(roleService, append(environ, r.Env...))
 	if err != nil {
 		return err
 	}

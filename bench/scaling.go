@@ -163,7 +163,7 @@ func (r *runner) scale(ctx context.Context, progress func(done int)) error {
 }
 
 func (*runner) scalePoint(ctx context.Context, o scaleOrder) (*scaleOutcome, error) {
-	p, err := start(roleScale)
+	p, err := start(roleScale, plainEnviron())
 	if err != nil {
 		return nil, err
 	}

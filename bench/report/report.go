@@ -39,7 +39,7 @@ func tables(r *bench.Result) []table {
 func headline(r *bench.Result) string {
 	state := ""
 	if r.Interrupted {
-		state = " It was interrupted: this is what there is."
+		state = " It was interrupted: this is what there is, without the round that was under way."
 	}
 	return fmt.Sprintf("Measured on %s in %s: %s, %d cores, %s%s, %s, riffle %s.%s",
 		r.Started.Format("2 January 2006"), time.Duration(r.Seconds*float64(time.Second)).Round(time.Second),
@@ -163,8 +163,8 @@ func spans(r *bench.Result) table {
 			continue
 		}
 		c, arrived, verdict := m.Counts, strconv.FormatUint(m.Counts.Received, 10), "nothing lost"
-		if m.Abroad {
-			arrived = "elsewhere"
+		if m.Own {
+			arrived = "where it says"
 		}
 		if !m.Complete() {
 			verdict = fmt.Sprintf("%d LOST", int64(c.Kept)-int64(c.Dropped)-int64(min(c.Sent, c.Received)))
