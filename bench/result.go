@@ -119,7 +119,8 @@ func (r *Result) Overhead(m *Measured) (ns, share Estimate) {
 }
 
 // OverheadRatio is how the overhead of one variant compares with that of
-// another. Rounds of the same cycle are drawn together.
+// another. Rounds of the same cycle are drawn together. Where the overhead of
+// the other is not resolved there is no ratio: its interval has no end.
 func (r *Result) OverheadRatio(of, to string) (Estimate, bool) {
 	base, ok := r.Variant(nameOff)
 	a, okA := r.Variant(of)
@@ -140,13 +141,17 @@ func (r *Result) OverheadRatio(of, to string) (Estimate, bool) {
 	if len(over) == 0 {
 		return Estimate{}, false
 	}
-	return stats.Bootstrap(len(over), func(pick []int) float64 {
+	ratio := stats.Bootstrap(len(over), func(pick []int) float64 {
 		xs, ys := make([]float64, len(pick)), make([]float64, len(pick))
 		for i, p := range pick {
 			xs[i], ys[i] = over[p][0], over[p][1]
 		}
 		return stats.Median(xs) / stats.Median(ys)
-	}), true
+	})
+	if ns, _ := r.Overhead(b); !(ns.Low > 0) {
+		ratio = stats.Unbounded(ratio.Value)
+	}
+	return ratio, true
 }
 
 func (m *Measured) inCycle(cycle int) (ns float64, ok bool) {
