@@ -200,3 +200,14 @@ func (m *Measured) Complete() bool {
 	c := m.Counts
 	return c.Kept == c.Sent+c.Dropped && (m.Own || c.Received == c.Sent)
 }
+
+// Lost is how many spans were kept and neither arrived nor are counted as
+// dropped. It is negative if more arrived than were kept.
+func (m *Measured) Lost() int64 {
+	c := m.Counts
+	arrived := c.Sent
+	if !m.Own {
+		arrived = min(c.Sent, c.Received)
+	}
+	return int64(c.Kept) - int64(c.Dropped) - int64(arrived)
+}

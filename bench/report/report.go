@@ -174,7 +174,7 @@ func spans(r *bench.Result) table {
 			arrived = "where it says"
 		}
 		if !m.Complete() {
-			verdict = fmt.Sprintf("%d LOST", int64(c.Kept)-int64(c.Dropped)-int64(min(c.Sent, c.Received)))
+			verdict = fmt.Sprintf("%d LOST", m.Lost())
 		}
 		t.Rows = append(t.Rows, []string{
 			m.Name, strconv.FormatUint(c.Kept, 10), strconv.FormatUint(c.Sent, 10),
