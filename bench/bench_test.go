@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"go.opentelemetry.io/otel/trace"
-	"go.uber.org/goleak"
 )
 
 // plainTarget is a service of one span.
@@ -32,11 +31,6 @@ func plainTarget() Target {
 		Rounds:          1,
 		Duration:        60 * time.Millisecond,
 	}
-}
-
-func TestMain(m *testing.M) {
-	Main(Shop(), plainTarget(), helloTarget)
-	goleak.VerifyTestMain(m)
 }
 
 // Every variant there is runs, and loses nothing.
@@ -74,7 +68,27 @@ func TestRunOfEverything(t *testing.T) {
 }
 
 func TestRunOfTheShop(t *testing.T) {
-	target := Shop() // with a store in memory
+	t.Run("in memory", func(t *testing.T) { runShop(t, Shop()) })
+	t.Run("PostgreSQL", func(t *testing.T) { // or, with a note that says why, in memory again
+		target, closeStore, err := OpenShop(t.Context(), "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() {
+			if err := closeStore(); err != nil {
+				t.Error(err)
+			}
+		}()
+		if len(target.Notes) != 1 {
+			t.Errorf("notes: %q", target.Notes)
+		}
+		t.Log(target.Notes)
+		runShop(t, target)
+	})
+}
+
+func runShop(t *testing.T, target Target) {
+	t.Helper()
 	target.Variants = []Variant{off(), RiffleAt(0, true, HTTP), StockAt(1, HTTP)}
 	target.Rounds, target.Duration = 1, 60*time.Millisecond
 	r, err := Run(t.Context(), target)
