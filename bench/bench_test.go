@@ -2,6 +2,7 @@ package bench
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net/http"
 	"os"
@@ -132,6 +133,8 @@ observability:
 func TestInterrupted(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
+	temporary := t.TempDir()
+	t.Setenv("TMPDIR", temporary)
 	target := plainTarget()
 	target.Rounds = 50
 	target.Variants = []Variant{off(), StockAt(1, HTTP)}
@@ -151,6 +154,14 @@ func TestInterrupted(t *testing.T) {
 		if m := &r.Variants[i]; !m.Complete() {
 			t.Errorf("%s: the interrupted round counts in part: %+v", m.Name, m.Counts)
 		}
+	}
+	if left, err := os.ReadDir(temporary); err != nil || len(left) > 0 {
+		t.Errorf("left behind: %v, %v", left, err)
+	}
+
+	target.Progress = nil
+	if _, err := Run(ctx, target); !errors.Is(err, context.Canceled) || !strings.Contains(err.Error(), "before the first round") {
+		t.Errorf("interrupted from the start: %v", err)
 	}
 }
 
