@@ -1,17 +1,21 @@
 package bench
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"go.opentelemetry.io/otel/trace"
+
+	"github.com/riffletrace/riffle/bench/internal/parts"
 )
 
 // plainTarget is a service of one span.
@@ -267,6 +271,23 @@ func TestOverhead(t *testing.T) {
 	}
 	if second := r.Bars()[1]; second.Verdict() != "not in this run" {
 		t.Errorf("%+v", second)
+	}
+}
+
+// What a profile is split by is still called so.
+func TestPartsAreThere(t *testing.T) {
+	program := filepath.Join(t.TempDir(), "riffle") // programs of go test have no symbols
+	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", program, "../cmd/riffle").CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	symbols, err := exec.CommandContext(t.Context(), "go", "tool", "nm", program).Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, prefix := range parts.Code() {
+		if !bytes.Contains(symbols, []byte(" "+prefix)) {
+			t.Errorf("no function is called %s...", prefix)
+		}
 	}
 }
 

@@ -68,7 +68,7 @@ var anywhere = []rule{
 	{riffle + "core.(*buffer)", Sample},
 	{riffle + "core.(*shard)", Sample},
 	{riffle + "core.(*startRules)", Sample},
-	{riffle + "core.(*keeper)", Sample},
+	{riffle + "core.(*judge)", Sample},
 	{otel + "sdk/trace.parentBased", Sample},
 	{otel + "sdk/trace.traceIDRatioSampler", Sample},
 	{riffle + "bench.recordOnly", Sample},
@@ -95,9 +95,18 @@ var delivering = []rule{
 	{"google.golang.org/grpc", Send},
 	{riffle + "core/delivery.(*Line).attempt", Send},
 	{riffle + "core.(*buffer)", Sample},
-	{riffle + "core.(*keeper)", Sample},
+	{riffle + "core.(*judge)", Sample},
 	{riffle + "core/delivery", Queue},
 	{otel + "sdk/trace.", Queue},
+}
+
+// Code are the prefixes of functions that the rules name, for a test that there
+// is such code.
+func Code() (prefixes []string) {
+	for _, r := range append(anywhere[:len(anywhere):len(anywhere)], delivering...) {
+		prefixes = append(prefixes, r.prefix)
+	}
+	return prefixes
 }
 
 func partOf(s *profile.Sample) string {
