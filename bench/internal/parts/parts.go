@@ -5,6 +5,7 @@ package parts
 import (
 	"io"
 	"runtime/pprof"
+	"slices"
 	"strings"
 
 	"github.com/google/pprof/profile"
@@ -103,7 +104,7 @@ var delivering = []rule{
 // Code are the prefixes of functions that the rules name, for a test that there
 // is such code.
 func Code() (prefixes []string) {
-	for _, r := range append(anywhere[:len(anywhere):len(anywhere)], delivering...) {
+	for _, r := range slices.Concat(anywhere, delivering) {
 		prefixes = append(prefixes, r.prefix)
 	}
 	return prefixes
