@@ -38,7 +38,7 @@ bench: ## the benchmarks matching BENCH, COUNT times, summed up by benchstat
 
 .PHONY: bench-compare
 bench-compare: ## riffle bench, compared with bench/results/baseline.json; fails on what is worse than the noise
-	go run ./cmd/riffle bench --compare bench/results/baseline.json
+	go run -buildvcs=true ./cmd/riffle bench --compare bench/results/baseline.json
 
 .PHONY: sizes
 sizes: ## what each exporter of exporters/all adds to a binary

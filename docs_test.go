@@ -120,6 +120,9 @@ func TestDocs(t *testing.T) {
 			line = "riffle " + rest
 		}
 		args := strings.Fields(line)
+		if strings.HasPrefix(line, "riffle bench") {
+			line += " --help" // its flags are read; that it runs is a test of the command
+		}
 		switch {
 		case args[0] == "riffle":
 			cmd := exec.CommandContext(t.Context(), "sh", "-c", line)
@@ -344,6 +347,9 @@ func TestInstrumentation(t *testing.T) {
 	shownIn(t, "docs/instrumentation.md",
 		"core/observability/example_*_test.go", "core/observability/*/example_test.go", "examples/*/main.go")
 }
+
+// And the service of one's own that is measured.
+func TestBenchPage(t *testing.T) { shownIn(t, "docs/bench.md", "bench/example_test.go") }
 
 // The plugin of docs/plugins-languages.md is the example, and its commands make
 // it and find nothing wrong with it.

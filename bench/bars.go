@@ -19,12 +19,10 @@ func (b *Bar) Verdict() string {
 	switch {
 	case !b.Known:
 		return "not in this run"
-	case b.Met && b.Doubtful:
-		return "met, but not resolved by this run"
+	case b.Doubtful:
+		return "not resolved by this run"
 	case b.Met:
 		return "met"
-	case b.Doubtful:
-		return "missed, but not resolved by this run"
 	default:
 		return "missed"
 	}

@@ -1,17 +1,21 @@
 package bench
 
 import (
+	"bytes"
 	"context"
+	"errors"
 	"io"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"go.opentelemetry.io/otel/trace"
-	"go.uber.org/goleak"
+
+	"github.com/riffletrace/riffle/bench/internal/parts"
 )
 
 // plainTarget is a service of one span.
@@ -32,11 +36,6 @@ func plainTarget() Target {
 		Rounds:          1,
 		Duration:        60 * time.Millisecond,
 	}
-}
-
-func TestMain(m *testing.M) {
-	Main(Shop(), plainTarget(), helloTarget)
-	goleak.VerifyTestMain(m)
 }
 
 // Every variant there is runs, and loses nothing.
@@ -74,7 +73,27 @@ func TestRunOfEverything(t *testing.T) {
 }
 
 func TestRunOfTheShop(t *testing.T) {
-	target := Shop() // with a store in memory
+	t.Run("in memory", func(t *testing.T) { runShop(t, Shop()) })
+	t.Run("PostgreSQL", func(t *testing.T) { // or, with a note that says why, in memory again
+		target, closeStore, err := OpenShop(t.Context(), "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() {
+			if err := closeStore(); err != nil {
+				t.Error(err)
+			}
+		}()
+		if len(target.Notes) != 1 {
+			t.Errorf("notes: %q", target.Notes)
+		}
+		t.Log(target.Notes)
+		runShop(t, target)
+	})
+}
+
+func runShop(t *testing.T, target Target) {
+	t.Helper()
 	target.Variants = []Variant{off(), RiffleAt(0, true, HTTP), StockAt(1, HTTP)}
 	target.Rounds, target.Duration = 1, 60*time.Millisecond
 	r, err := Run(t.Context(), target)
@@ -88,9 +107,38 @@ func TestRunOfTheShop(t *testing.T) {
 	}
 }
 
+// A user's configuration has the user's environment, the other variants do not.
+func TestOwnConfiguration(t *testing.T) {
+	target := plainTarget()
+	t.Setenv("OTEL_EXPORTER_OTLP_CERTIFICATE", "absent.pem") // each of the others would fail
+	t.Setenv("FLUXBASE_OBSERVABILITY_TRACING_SAMPLE_RATE", "7")
+	t.Setenv("SHOP_OBSERVABILITY_TRACING_SAMPLE_RATE", "0")
+	own := RiffleConfigured("mine", "shop", `
+observability:
+  tracing:
+    enabled: true
+    sample_rate: 1
+    exporters:
+      - {type: stdout, format: otlp_json, output: stderr}
+`)
+	target.Variants = []Variant{off(), RiffleAt(1, false, HTTP), StockAt(1, HTTP), own}
+	r, err := Run(t.Context(), target)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range r.Variants {
+		m := &r.Variants[i]
+		if !m.Complete() || (m.Counts.Kept > 0) != (m.Kind != Off && !m.Own) {
+			t.Errorf("%s: %+v", m.Name, m.Counts)
+		}
+	}
+}
+
 func TestInterrupted(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
+	temporary := t.TempDir()
+	t.Setenv("TMPDIR", temporary)
 	target := plainTarget()
 	target.Rounds = 50
 	target.Variants = []Variant{off(), StockAt(1, HTTP)}
@@ -106,6 +154,19 @@ func TestInterrupted(t *testing.T) {
 	if !r.Interrupted || !r.begun() {
 		t.Errorf("%+v", r)
 	}
+	for i := range r.Variants {
+		if m := &r.Variants[i]; !m.Complete() {
+			t.Errorf("%s: the interrupted round counts in part: %+v", m.Name, m.Counts)
+		}
+	}
+	if left, err := os.ReadDir(temporary); err != nil || len(left) > 0 {
+		t.Errorf("left behind: %v, %v", left, err)
+	}
+
+	target.Progress = nil
+	if _, err := Run(ctx, target); !errors.Is(err, context.Canceled) || !strings.Contains(err.Error(), "before the first round") {
+		t.Errorf("interrupted from the start: %v", err)
+	}
 }
 
 func TestMistakes(t *testing.T) {
@@ -119,7 +180,7 @@ func TestMistakes(t *testing.T) {
 		"twice":       {func(t *Target) { t.Variants = []Variant{off(), off()} }, `has "off" twice`},
 		"not in Main": {func(t *Target) { t.Name = "another" }, `target "another": bench.Main was not given it`},
 		"broken config": {func(t *Target) {
-			t.Variants = []Variant{off(), RiffleConfigured("mine", "observability: {tracing: {enabled: true, sample_rate: 2}}")}
+			t.Variants = []Variant{off(), RiffleConfigured("mine", "", "observability: {tracing: {enabled: true, sample_rate: 2}}")}
 			t.Rounds = 1
 		}, `variant "mine"`},
 	} {
@@ -210,6 +271,23 @@ func TestOverhead(t *testing.T) {
 	}
 	if second := r.Bars()[1]; second.Verdict() != "not in this run" {
 		t.Errorf("%+v", second)
+	}
+}
+
+// What a profile is split by is still called so.
+func TestPartsAreThere(t *testing.T) {
+	program := filepath.Join(t.TempDir(), "riffle") // programs of go test have no symbols
+	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", program, "../cmd/riffle").CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	symbols, err := exec.CommandContext(t.Context(), "go", "tool", "nm", program).Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, prefix := range parts.Code() {
+		if !bytes.Contains(symbols, []byte(" "+prefix)) {
+			t.Errorf("no function is called %s...", prefix)
+		}
 	}
 }
 

@@ -51,7 +51,9 @@ func (r *Result) Compare(baseline *Result) (all []Change) {
 		}
 		add("allocations", old.Allocs(), m.Allocs())
 		if !m.Complete() {
-			all = append(all, Change{Variant: m.Name, Figure: "spans lost", Worse: true})
+			c := Change{Variant: m.Name, Figure: "spans lost", Worse: true}
+			c.Old.Value, c.New.Value = float64(old.Lost()), float64(m.Lost())
+			all = append(all, c)
 		}
 	}
 	return all

@@ -56,6 +56,9 @@ func Main(targets ...Target) {
 	if role == "" {
 		return
 	}
+	if isPlugin() {
+		os.Exit(servePlugin())
+	}
 	// What ends this process is the one that started it, by closing its input.
 	signal.Ignore(os.Interrupt)
 	out := os.Stdout

@@ -32,15 +32,15 @@ type process struct {
 	exit    error // when answers is closed
 }
 
-// start starts a part. It ends with end or kill.
-func start(role string, env ...string) (*process, error) {
+// start starts a part with these variables. It ends with end or kill.
+func start(role string, environ []string) (*process, error) {
 	program, err := os.Executable()
 	if err != nil {
 		return nil, fmt.Errorf("finding this program: %w", err)
 	}
 	p := &process{role: role, answers: make(chan reply, 1)}
 	p.cmd = exec.Command(program) //nolint:noctx // its life is longer than a call's, and end or kill ends it
-	p.cmd.Env = append(append(plainEnviron(), env...), roleVariable+"="+role)
+	p.cmd.Env = append(slices.Clone(environ), roleVariable+"="+role)
 	p.cmd.Stderr = &p.said
 	if p.in, err = p.cmd.StdinPipe(); err != nil {
 		return nil, err

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"runtime/pprof"
+	"strings"
 	"sync/atomic"
 
 	"github.com/go-logr/logr"
@@ -81,7 +82,18 @@ func ofSDK(p *sdktrace.TracerProvider, counts func() Counts) *telemetry {
 
 func newRiffle(ctx context.Context, v *Variant, at outside.Addresses, dir string) (*telemetry, error) {
 	environ := append(os.Environ(), "RIFFLE_BENCH_HTTP="+at.HTTP, "RIFFLE_BENCH_GRPC="+at.GRPC, "RIFFLE_BENCH_DIR="+dir)
-	spec, err := config.Parse([]byte(v.Config), config.Environ(environ), config.File(v.Name))
+	if strings.Contains(v.Config, "${"+pluginVariable+"}") {
+		program, err := copyProgram(dir)
+		if err != nil {
+			return nil, err
+		}
+		environ = append(environ, pluginVariable+"="+program)
+	}
+	options := []config.Option{config.Environ(environ), config.File(v.Name)}
+	if v.App != "" {
+		options = append(options, config.App(v.App))
+	}
+	spec, err := config.Parse([]byte(v.Config), options...)
 	if err != nil {
 		return nil, err
 	}

@@ -119,7 +119,8 @@ func (r *Result) Overhead(m *Measured) (ns, share Estimate) {
 }
 
 // OverheadRatio is how the overhead of one variant compares with that of
-// another. Rounds of the same cycle are drawn together.
+// another. Rounds of the same cycle are drawn together. Where the overhead of
+// the other is not resolved there is no ratio: its interval has no end.
 func (r *Result) OverheadRatio(of, to string) (Estimate, bool) {
 	base, ok := r.Variant(nameOff)
 	a, okA := r.Variant(of)
@@ -140,13 +141,17 @@ func (r *Result) OverheadRatio(of, to string) (Estimate, bool) {
 	if len(over) == 0 {
 		return Estimate{}, false
 	}
-	return stats.Bootstrap(len(over), func(pick []int) float64 {
+	ratio := stats.Bootstrap(len(over), func(pick []int) float64 {
 		xs, ys := make([]float64, len(pick)), make([]float64, len(pick))
 		for i, p := range pick {
 			xs[i], ys[i] = over[p][0], over[p][1]
 		}
 		return stats.Median(xs) / stats.Median(ys)
-	}), true
+	})
+	if ns, _ := r.Overhead(b); !(ns.Low > 0) {
+		ratio = stats.Unbounded(ratio.Value)
+	}
+	return ratio, true
 }
 
 func (m *Measured) inCycle(cycle int) (ns float64, ok bool) {
@@ -189,8 +194,20 @@ func (m *Measured) HeapHigh() Estimate {
 func (m *Measured) MaxThroughput() Estimate { return stats.MedianOf(m.Throughput) }
 
 // Complete reports whether every span that was kept is in exactly one of the
-// counters, and whether what was sent has arrived.
+// counters, and whether what was sent has arrived, unless the configuration is a
+// user's.
 func (m *Measured) Complete() bool {
 	c := m.Counts
-	return c.Kept == c.Sent+c.Dropped && (m.Abroad || c.Received == c.Sent)
+	return c.Kept == c.Sent+c.Dropped && (m.Own || c.Received == c.Sent)
+}
+
+// Lost is how many spans were kept and neither arrived nor are counted as
+// dropped. It is negative if more arrived than were kept.
+func (m *Measured) Lost() int64 {
+	c := m.Counts
+	arrived := c.Sent
+	if !m.Own {
+		arrived = min(c.Sent, c.Received)
+	}
+	return int64(c.Kept) - int64(c.Dropped) - int64(arrived)
 }

@@ -77,6 +77,7 @@ type runner struct {
 	load    *process
 	at      outside.Addresses
 	dir     string // of profiles
+	scratch string // of what the parts write; it goes with them, however they end
 }
 
 // Run measures what tracing costs a service. The program must have called
@@ -94,9 +95,13 @@ func Run(ctx context.Context, t Target) (*Result, error) {
 	began := time.Now()
 	err := r.run(ctx)
 	r.result.Seconds = time.Since(began).Seconds()
-	if ctx.Err() != nil && r.result.begun() {
+	switch {
+	case ctx.Err() == nil:
+	case r.result.begun():
 		r.result.Interrupted = true
 		err = nil
+	default:
+		err = fmt.Errorf("interrupted before the first round had ended: %w", ctx.Err())
 	}
 	if err != nil {
 		return nil, err
@@ -131,11 +136,11 @@ func (r *Result) begun() bool {
 }
 
 func (r *runner) run(ctx context.Context) (err error) {
-	if r.outside, err = start(roleOutside); err != nil {
+	if r.outside, err = start(roleOutside, plainEnviron()); err != nil {
 		return err
 	}
 	defer r.outside.kill()
-	if r.load, err = start(roleLoad); err != nil {
+	if r.load, err = start(roleLoad, plainEnviron()); err != nil {
 		return err
 	}
 	defer r.load.kill()
@@ -144,11 +149,12 @@ func (r *runner) run(ctx context.Context) (err error) {
 		return err
 	}
 	r.at = *there.Outside
+	if r.scratch, err = os.MkdirTemp("", "riffle-bench"); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(r.scratch)) }()
 	if r.dir = r.ProfileDir; r.dir == "" {
-		if r.dir, err = os.MkdirTemp("", "riffle-bench"); err != nil {
-			return err
-		}
-		defer os.RemoveAll(r.dir)
+		r.dir = r.scratch
 	} else if err = os.MkdirAll(r.dir, 0o750); err != nil {
 		return err
 	}
@@ -196,9 +202,13 @@ type session struct {
 }
 
 // with runs one service process. What it says at the end is added to the
-// variant's counts.
+// variant's counts; one that is interrupted is killed, and counts nowhere.
 func (r *runner) with(ctx context.Context, variant int, profile string, measure func(*session) error) error {
-	service, err := start(roleService, r.Env...)
+	environ := plainEnviron()
+	if r.Variants[variant].Own {
+		environ = os.Environ()
+	}
+	service, err := start(roleService, append(environ, r.Env...))
 	if err != nil {
 		return err
 	}
@@ -208,7 +218,7 @@ func (r *runner) with(ctx context.Context, variant int, profile string, measure 
 		return err
 	}
 	up, err := service.ask(ctx, request{Start: &serviceStart{
-		Target: r.Name, Variant: r.Variants[variant], Outside: r.at, Spans: r.SpansPerRequest, Profile: profile,
+		Target: r.Name, Variant: r.Variants[variant], Outside: r.at, Spans: r.SpansPerRequest, Profile: profile, Scratch: r.scratch,
 	}}, 0)
 	if err != nil {
 		return err

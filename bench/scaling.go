@@ -64,6 +64,7 @@ type scaleOrder struct {
 	X          int               `json:"x"`
 	Variant    Variant           `json:"variant"`
 	Outside    outside.Addresses `json:"outside"`
+	Scratch    string            `json:"scratch"`
 	Goroutines int               `json:"goroutines"`
 	Procs      int               `json:"procs"`
 	Exporters  int               `json:"exporters"`
@@ -145,7 +146,7 @@ func (r *runner) scale(ctx context.Context, progress func(done int)) error {
 		for i, o := range orders {
 			progress(done / scaleRepeats)
 			done++
-			o.Outside = r.at
+			o.Outside, o.Scratch = r.at, r.scratch
 			out, err := r.scalePoint(ctx, o)
 			if err != nil {
 				return fmt.Errorf("%s: %d, variant %q: %w", o.Dimension, o.X, o.Variant.Name, err)
@@ -163,7 +164,7 @@ func (r *runner) scale(ctx context.Context, progress func(done int)) error {
 }
 
 func (*runner) scalePoint(ctx context.Context, o scaleOrder) (*scaleOutcome, error) {
-	p, err := start(roleScale)
+	p, err := start(roleScale, plainEnviron())
 	if err != nil {
 		return nil, err
 	}
@@ -187,7 +188,7 @@ func (scalePart) do(ctx context.Context, r request) (reply, error) {
 	}
 	o := r.Scale
 	runtime.GOMAXPROCS(o.Procs)
-	dir, err := os.MkdirTemp("", "riffle-bench")
+	dir, err := os.MkdirTemp(o.Scratch, "scale")
 	if err != nil {
 		return reply{}, err
 	}

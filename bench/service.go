@@ -33,6 +33,7 @@ type serviceStart struct {
 	Outside outside.Addresses `json:"outside"`
 	Spans   int               `json:"spans"`             // per request, if known
 	Profile string            `json:"profile,omitempty"` // file name, without ending
+	Scratch string            `json:"scratch"`           // where to make a directory
 }
 
 // usage is what the process has used since it began, with everything sent that
@@ -77,7 +78,7 @@ func (p *servicePart) start(ctx context.Context, s *serviceStart) (reply, error)
 		return reply{}, fmt.Errorf("target %q: bench.Main was not given it", s.Target)
 	}
 	var err error
-	if p.dir, err = os.MkdirTemp("", "riffle-bench"); err != nil {
+	if p.dir, err = os.MkdirTemp(s.Scratch, "service"); err != nil {
 		return reply{}, err
 	}
 	p.spans, p.kind, p.profile = s.Spans, s.Variant.Kind, s.Profile

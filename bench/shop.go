@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"strings"
 
 	"github.com/riffletrace/riffle/bench/internal/shop"
 	"github.com/riffletrace/riffle/internal/postgres"
@@ -31,20 +32,21 @@ func Shop() Target {
 }
 
 // OpenShop is [Shop] with a database: the PostgreSQL server at a URL, or one
-// that is started if url is empty and this machine has its programs, or else a
-// store in memory. close removes what it has made.
+// that is started if url is empty, or else, with a note that says why, a store
+// in memory. close removes what it has made.
 func OpenShop(ctx context.Context, url string) (t Target, closeStore func() error, err error) {
 	t = Shop()
 	closeStore = func() error { return shop.Remove(context.WithoutCancel(ctx), url) }
 	note := "PostgreSQL %s, given"
 	if url == "" {
 		server, err := postgres.Start(ctx)
-		if errors.Is(err, postgres.ErrAbsent) {
-			t.Notes = append(t.Notes, fmt.Sprintf("the store is in memory: %v; give one with --postgres URL", err))
-			return t, func() error { return nil }, nil
+		if ctx.Err() != nil {
+			return t, nil, ctx.Err()
 		}
 		if err != nil {
-			return t, nil, fmt.Errorf("starting PostgreSQL: %w", err)
+			why, _, _ := strings.Cut(err.Error(), "\n") // PostgreSQL's own words follow
+			t.Notes = append(t.Notes, fmt.Sprintf("the store is in memory, not PostgreSQL: %s; give a server with --postgres URL", why))
+			return t, func() error { return nil }, nil
 		}
 		url, closeStore = server.URL, server.Close
 		note = "PostgreSQL %s, started for this run"

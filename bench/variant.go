@@ -41,11 +41,15 @@ type Variant struct {
 	Keeps    bool     `json:"keeps,omitempty"` // errors and slow requests too
 	Protocol Protocol `json:"protocol,omitempty"`
 	// Config is riffle's configuration in YAML. ${RIFFLE_BENCH_HTTP} and
-	// ${RIFFLE_BENCH_GRPC} in it are where the backend listens, and
-	// ${RIFFLE_BENCH_DIR} is a directory of the service's own.
+	// ${RIFFLE_BENCH_GRPC} in it are where the backend listens,
+	// ${RIFFLE_BENCH_DIR} is a directory of the service's own, and
+	// ${RIFFLE_BENCH_PLUGIN} a plugin with the sampler ratio.
 	Config string `json:"config,omitempty"`
-	// Abroad tells that spans go elsewhere, so that the backend counts none.
-	Abroad bool `json:"abroad,omitempty"`
+	// Own tells that Config is a user's: it has the user's environment, in which
+	// App names the application, and what the backend counts of its spans says
+	// nothing, because they may go elsewhere.
+	Own bool   `json:"own,omitempty"`
+	App string `json:"app,omitempty"`
 
 	copies int // of the SDK's processor and exporter; 0 is 1
 }
@@ -84,10 +88,25 @@ func RiffleOnDisk(rate float64, keeps bool) Variant {
 	return v
 }
 
-// RiffleConfigured is riffle as a configuration says that is not of the
-// bench's making. Its spans go where that says.
-func RiffleConfigured(name, config string) Variant {
-	return Variant{Name: name, Kind: Riffle, Config: config, Abroad: !strings.Contains(config, "${RIFFLE_BENCH_")}
+// RiffleWithPlugin is [RiffleAt] with the rate in a sampler of the type plugin.
+// Behind it is the same rate, which decides until the plugin has answered.
+func RiffleWithPlugin(rate float64, keeps bool) Variant {
+	v := RiffleAt(rate, keeps, HTTP)
+	v.Name += ", plugin"
+	v.Config = strings.Replace(v.Config, "    samplers:\n", "    plugins: {allow_unpinned: true}\n    samplers:\n", 1)
+	v.Config = strings.Replace(v.Config, "      - {type: ratio,", fmt.Sprintf(`      - type: plugin
+        path: "${RIFFLE_BENCH_PLUGIN}"
+        env: [%s]
+        config: {rate: %s}
+      - {type: ratio,`, roleVariable, strconv.FormatFloat(rate, 'f', -1, 64)), 1)
+	return v
+}
+
+// RiffleConfigured is riffle as a user's configuration says, with the variables
+// of the environment that are called APP_OBSERVABILITY_TRACING_* and OTEL_*. Its
+// spans go where that says. name is that of the variant and of the file.
+func RiffleConfigured(name, app, config string) Variant {
+	return Variant{Name: name, Kind: Riffle, Config: config, Own: true, App: app}
 }
 
 func configuration(rate float64, keeps bool, p Protocol, more string) string {
@@ -148,6 +167,7 @@ func FullVariants(rates []float64) []Variant {
 		StockAt(1, GRPC),
 		RiffleOnDisk(0.01, true),
 		RiffleOnDisk(1, false),
+		RiffleWithPlugin(0.01, false),
 	)
 }
 

@@ -72,11 +72,11 @@ func overheadChart(r *bench.Result) chart {
 			continue
 		}
 		b := bar{Name: m.Name, Shown: micros(ns.Value), Value: ns.Value / 1e3, Low: ns.Low / 1e3, High: ns.High / 1e3, Class: kindColor(m.Kind)}
-		if math.Abs(ns.Low) == math.MaxFloat64 {
+		if !ns.Bounded() {
 			b.Low, b.High = b.Value, b.Value
 		}
 		if b.Faint = !ns.Resolves(0); b.Faint {
-			b.Shown = "not resolved"
+			b.Shown = notResolved
 		}
 		rows = append(rows, b)
 	}
@@ -124,7 +124,7 @@ func byRate(r *bench.Result) (chart, bool) {
 			c = &all[2]
 		}
 		at := slices.Index(rates, m.Rate)
-		c.Y[at], c.Low[at], c.High[at] = ns.Value/1e3, ns.Low/1e3, ns.High/1e3
+		c.Y[at], c.Low[at], c.High[at] = ns.Value/1e3, ns.Low/1e3, ns.High/1e3 // bounded: there are two rounds at least
 	}
 	return lines("Overhead by sampling rate", "OTLP over HTTP, gzip; with 95 % intervals", "µs a request", places, all, false), true
 }

@@ -39,7 +39,7 @@ func tables(r *bench.Result) []table {
 func headline(r *bench.Result) string {
 	state := ""
 	if r.Interrupted {
-		state = " It was interrupted: this is what there is."
+		state = " It was interrupted: this is what there is, without the round that was under way."
 	}
 	return fmt.Sprintf("Measured on %s in %s: %s, %d cores, %s%s, %s, riffle %s.%s",
 		r.Started.Format("2 January 2006"), time.Duration(r.Seconds*float64(time.Second)).Round(time.Second),
@@ -57,13 +57,20 @@ func memory(n uint64) string {
 func method(r *bench.Result) []string {
 	s := &r.Settings
 	lines := []string{
-		fmt.Sprintf("%d rounds of CPU time for each variant, of %d requests each, sent by %d workers; in each cycle every variant has its turn, in fresh order, in a fresh process.",
-			s.Rounds, s.RequestsOfRound, s.Workers),
-		fmt.Sprintf("%d rounds of latency, an open loop of %.0f requests a second, timed from when each was due; %d rounds of throughput, a closed loop.",
-			s.SideRounds, s.LatencyRate, s.SideRounds),
+		fmt.Sprintf("%s of CPU time for each variant, of %d requests each, sent by %d workers; in each cycle every variant has its turn, in fresh order, in a fresh process.",
+			rounds(s.Rounds), s.RequestsOfRound, s.Workers),
+		fmt.Sprintf("%s of latency, an open loop of %.0f requests a second, timed from when each was due; %s of throughput, a closed loop.",
+			rounds(s.SideRounds), s.LatencyRate, rounds(s.SideRounds)),
 		"Overhead is the CPU time of the service's process over that of the untraced service in the same cycle. Figures are medians, brackets 95 % intervals by bootstrap over rounds. “Not resolved” means that the interval has both sides of zero: the noise of this machine is larger than the figure.",
 	}
 	return append(lines, r.Notes...)
+}
+
+func rounds(n int) string {
+	if n == 1 {
+		return "1 round"
+	}
+	return strconv.Itoa(n) + " rounds"
 }
 
 func overhead(r *bench.Result) table {
@@ -163,11 +170,11 @@ func spans(r *bench.Result) table {
 			continue
 		}
 		c, arrived, verdict := m.Counts, strconv.FormatUint(m.Counts.Received, 10), "nothing lost"
-		if m.Abroad {
-			arrived = "elsewhere"
+		if m.Own {
+			arrived = "where it says"
 		}
 		if !m.Complete() {
-			verdict = fmt.Sprintf("%d LOST", int64(c.Kept)-int64(c.Dropped)-int64(min(c.Sent, c.Received)))
+			verdict = fmt.Sprintf("%d LOST", m.Lost())
 		}
 		t.Rows = append(t.Rows, []string{
 			m.Name, strconv.FormatUint(c.Kept, 10), strconv.FormatUint(c.Sent, 10),
@@ -243,6 +250,16 @@ func aboutDimension(d bench.Dimension, cores int) string {
 	}
 }
 
+const notResolved = "not resolved"
+
+// unresolved shows an interval that has both sides of zero.
+func unresolved(e bench.Estimate, show func(float64) string, unit string) string {
+	if !e.Bounded() {
+		return notResolved + " by one round"
+	}
+	return notResolved + " " + between(e, show) + unit
+}
+
 // micros shows nanoseconds.
 func micros(ns float64) string { return number(ns/1e3, 1) + " µs" }
 
@@ -250,10 +267,11 @@ func microsIn(e bench.Estimate) string {
 	if !e.Known() {
 		return "-"
 	}
+	show := func(v float64) string { return number(v/1e3, 1) }
 	if !e.Resolves(0) {
-		return "not resolved " + between(e, func(v float64) string { return number(v/1e3, 1) }) + " µs"
+		return unresolved(e, show, " µs")
 	}
-	return micros(e.Value) + " " + between(e, func(v float64) string { return number(v/1e3, 1) })
+	return micros(e.Value) + " " + between(e, show)
 }
 
 func shareIn(e bench.Estimate) string {
@@ -261,26 +279,26 @@ func shareIn(e bench.Estimate) string {
 		return "-"
 	}
 	if !e.Resolves(0) {
-		return "not resolved: " + signedShare(e.Low) + " % .. " + signedShare(e.High) + " %"
+		return unresolved(e, signedShare, " %")
 	}
 	return signedShare(e.Value) + " % " + between(e, signedShare)
 }
 
 func ratioIn(e bench.Estimate) string {
+	if !e.Bounded() {
+		return notResolved
+	}
 	return number(e.Value, 2) + " " + between(e, func(v float64) string { return number(v, 2) })
 }
 
 func between(e bench.Estimate, show func(float64) string) string {
-	if math.Abs(e.Low) == math.MaxFloat64 {
+	if !e.Bounded() {
 		return "[one round: no interval]"
 	}
 	return "[" + show(e.Low) + " .. " + show(e.High) + "]"
 }
 
 func signedShare(v float64) string {
-	if math.Abs(v) == math.MaxFloat64 {
-		return "?"
-	}
 	return fmt.Sprintf("%+.1f", 100*v)
 }
 

@@ -56,11 +56,13 @@ machine does not resolve is printed as such. Latency and throughput come from
 rounds of their own. Spans are counted at the backend.
 
 Without flags it takes under five minutes on two cores. --full adds sampling
-rates, gRPC, the disk queue, the floor (record everything, send nothing) and
---scaling, and takes up to an hour; --rounds and --duration make it shorter.
+rates, gRPC, the disk queue, a plugin, the floor (record everything, send
+nothing) and --scaling, and takes up to an hour; --rounds and --duration make it shorter.
 Do nothing else on the machine meanwhile. Interrupt it to see what there is.
 
---config measures a configuration of yours besides. Its spans go where it says;
+--config measures a configuration of yours besides, with your environment: the
+variables of --app and OTEL_*, which the other variants do not see. Its spans go
+where it says;
 ` + "${RIFFLE_BENCH_HTTP} and ${RIFFLE_BENCH_GRPC}" + ` in it are host:port of the bench's backend.
 
 --from reads what an earlier run wrote with --json instead of measuring, and
@@ -168,7 +170,7 @@ func (o *benchFlags) variants() ([]bench.Variant, error) {
 		return all, nil
 	}
 	// Its mistakes are better known now than from a service that does not start.
-	environ := append(os.Environ(), "RIFFLE_BENCH_HTTP=127.0.0.1:4318", "RIFFLE_BENCH_GRPC=127.0.0.1:4317", "RIFFLE_BENCH_DIR="+os.TempDir())
+	environ := append(os.Environ(), "RIFFLE_BENCH_HTTP=127.0.0.1:4318", "RIFFLE_BENCH_GRPC=127.0.0.1:4317", "RIFFLE_BENCH_DIR="+os.TempDir(), "RIFFLE_BENCH_PLUGIN=riffle-plugin-bench")
 	spec, err := config.Load(o.config, config.App(o.app), config.Environ(environ))
 	if err != nil {
 		return nil, err
@@ -180,7 +182,7 @@ func (o *benchFlags) variants() ([]bench.Variant, error) {
 	if err != nil {
 		return nil, err
 	}
-	return append(all, bench.RiffleConfigured(filepath.Base(o.config), string(data))), nil
+	return append(all, bench.RiffleConfigured(filepath.Base(o.config), o.app, string(data))), nil
 }
 
 func (o *benchFlags) measure(ctx context.Context, stderr io.Writer) (_ *bench.Result, err error) {

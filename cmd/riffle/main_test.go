@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/rogpeppe/go-internal/testscript"
@@ -136,6 +137,46 @@ observability:
 	}
 	if !got.Interrupted || got.Requests == 0 || got.TracesKept != got.Requests {
 		t.Errorf("%+v", got)
+	}
+}
+
+// An interrupt ends a measurement with what there is.
+func TestBenchInterrupt(t *testing.T) {
+	temporary := t.TempDir()
+	cmd := exec.CommandContext(t.Context(), "riffle", "bench", "--json", "-", "--rates", "1", "--rounds", "1000", "--duration", "50ms")
+	cmd.Env = append(os.Environ(), "TMPDIR="+temporary)
+	var stdout, stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	// Each round has a directory of its own while it lasts. The first is before
+	// all rounds, and the second one's end is the start of the third.
+	rounds := map[string]bool{}
+	for deadline := time.Now().Add(time.Minute); len(rounds) < 3; time.Sleep(time.Millisecond) {
+		found, err := filepath.Glob(filepath.Join(temporary, "riffle-bench*", "service*"))
+		if err != nil || time.Now().After(deadline) {
+			t.Fatalf("rounds %v, %v", rounds, err)
+		}
+		for _, dir := range found {
+			rounds[dir] = true
+		}
+	}
+	if err := cmd.Process.Signal(os.Interrupt); err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Wait(); err != nil {
+		t.Errorf("the interrupted measurement: %v\n%s", err, &stderr)
+	}
+	var got bench.Result
+	if err := json.Unmarshal(stdout.Bytes(), &got); err != nil {
+		t.Fatalf("%v in:\n%s", err, &stdout)
+	}
+	if !got.Interrupted {
+		t.Errorf("%+v", got)
+	}
+	if left, err := os.ReadDir(temporary); err != nil || len(left) > 0 {
+		t.Errorf("left behind: %v, %v", left, err)
 	}
 }
 

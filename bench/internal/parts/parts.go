@@ -5,6 +5,7 @@ package parts
 import (
 	"io"
 	"runtime/pprof"
+	"slices"
 	"strings"
 
 	"github.com/google/pprof/profile"
@@ -61,12 +62,14 @@ var anywhere = []rule{
 	{riffle + "core/otlp.", Encode},
 	{otel + "exporters/otlp/otlptrace/internal/tracetransform.", Encode},
 	{riffle + "samplers/", Sample},
+	{riffle + "plugins.(*startClient)", Sample},
+	{riffle + "plugins/internal/lease.", Sample},
 	{riffle + "core.liveSampler", Sample},
 	{riffle + "core.liveProcessor.OnStart", Sample},
 	{riffle + "core.(*buffer)", Sample},
 	{riffle + "core.(*shard)", Sample},
 	{riffle + "core.(*startRules)", Sample},
-	{riffle + "core.(*keeper)", Sample},
+	{riffle + "core.(*judge)", Sample},
 	{otel + "sdk/trace.parentBased", Sample},
 	{otel + "sdk/trace.traceIDRatioSampler", Sample},
 	{riffle + "bench.recordOnly", Sample},
@@ -85,15 +88,26 @@ var delivering = []rule{
 	{riffle + "core/otlp.", Encode},
 	{otel + "exporters/otlp/otlptrace/internal/tracetransform.", Encode},
 	{"google.golang.org/protobuf/", Encode},
+	{riffle + "plugins.(*startClient)", Sample},
+	{riffle + "plugins/internal/lease.", Sample},
 	{riffle + "exporters/", Send},
 	{otel + "exporters/", Send},
 	{"net/http.", Send},
 	{"google.golang.org/grpc", Send},
 	{riffle + "core/delivery.(*Line).attempt", Send},
 	{riffle + "core.(*buffer)", Sample},
-	{riffle + "core.(*keeper)", Sample},
+	{riffle + "core.(*judge)", Sample},
 	{riffle + "core/delivery", Queue},
 	{otel + "sdk/trace.", Queue},
+}
+
+// Code are the prefixes of functions that the rules name, for a test that there
+// is such code.
+func Code() (prefixes []string) {
+	for _, r := range slices.Concat(anywhere, delivering) {
+		prefixes = append(prefixes, r.prefix)
+	}
+	return prefixes
 }
 
 func partOf(s *profile.Sample) string {

@@ -25,9 +25,17 @@ func (e Estimate) Known() bool {
 	return !math.IsNaN(e.Value) && (e.Value != 0 || e.Low != 0 || e.High != 0)
 }
 
+// Bounded reports whether there is an interval: there is none of one round.
+func (e Estimate) Bounded() bool { return e.Low > -math.MaxFloat64 && e.High < math.MaxFloat64 }
+
 // Resolves reports whether the interval leaves no doubt on which side of x the
 // figure is.
 func (e Estimate) Resolves(x float64) bool { return e.Low > x || e.High < x }
+
+// Unbounded is a figure that nothing is known of but that it was seen.
+func Unbounded(v float64) Estimate {
+	return Estimate{Value: v, Low: -math.MaxFloat64, High: math.MaxFloat64}
+}
 
 // Median is the middle of values, the mean of the two middle ones if there are
 // two; NaN of none. It leaves the slice as it is.
@@ -74,8 +82,7 @@ func Bootstrap(n int, of func(pick []int) float64) Estimate {
 	}
 	e := Estimate{Value: of(pick)}
 	if n == 1 {
-		e.Low, e.High = -math.MaxFloat64, math.MaxFloat64
-		return e
+		return Unbounded(e.Value)
 	}
 	random := rand.New(rand.NewPCG(1, uint64(n)))
 	draws := make([]float64, 0, resamples)
