@@ -30,7 +30,7 @@ type told struct{ path string }
 func (told) Description() string   { return "told" }
 func (told) Keys() []attribute.Key { return []attribute.Key{"tenant"} }
 func (told) Ignores() (_, _ bool)  { return true, true }
-func (t told) words() []string { b, _ := os.ReadFile(t.path); return strings.Fields(string(b)) }
+func (t told) words() []string     { b, _ := os.ReadFile(t.path); return strings.Fields(string(b)) }
 
 func (t told) answer() core.Answer {
 	return core.At(map[string]core.Threshold{"all": core.Always, "none": core.Never}[t.words()[0]])
