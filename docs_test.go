@@ -173,6 +173,7 @@ func TestDocs(t *testing.T) {
 					}
 				case "go": // the tests below
 				case "diagram":
+				case "sh plugins": // the tests of examples/plugins
 				case "yaml excerpt": // about a component that only the page has
 				default:
 					t.Errorf("%s:%d: a block of %q is checked by nothing", page, b.line, b.language)

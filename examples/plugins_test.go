@@ -49,6 +49,56 @@ func TestPlugins(t *testing.T) {
 	}
 }
 
+// The commands of docs/plugins.md are those that build the plugins, run them, as
+// TestDemo does, and find nothing wrong with them.
+func TestCommands(t *testing.T) {
+	page, err := os.ReadFile("../docs/plugins.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	const bin = "examples/plugins/bin/"
+	dir, riffle := buildPlugins(t), buildRiffle(t)
+	tested := 0
+	blocks := strings.Split(string(page), "```")
+	for i := 1; i < len(blocks); i += 2 {
+		shown, ok := strings.CutPrefix(blocks[i], "sh plugins\n")
+		if !ok {
+			continue
+		}
+		for line := range strings.Lines(shown) {
+			args, ok := strings.CutPrefix(strings.TrimSpace(line), "go run ./cmd/riffle ")
+			switch {
+			case !ok && line == "examples/plugins/build\n", args == "demo --config examples/plugins.yaml":
+				continue
+			case !strings.Contains(args, "plugins test "+bin):
+				t.Errorf("nobody knows how to check this command: %s", line)
+				continue
+			}
+			tested++
+			cmd := exec.CommandContext(t.Context(), "sh", "-c", riffle+" "+strings.Replace(args, bin, dir+"/", 1))
+			cmd.Dir = t.TempDir()
+			if out, err := cmd.CombinedOutput(); err != nil || !strings.Contains(string(out), "keeps all") {
+				t.Errorf("%s: %v\n%s", line, err, out)
+			}
+		}
+	}
+	if tested != 3 {
+		t.Errorf("%d plugins are tested, want the three", tested)
+	}
+}
+
+// buildRiffle builds the command.
+func buildRiffle(t *testing.T) (path string) {
+	t.Helper()
+	path = filepath.Join(t.TempDir(), "riffle")
+	build := exec.CommandContext(t.Context(), "go", "build", "-o", path, "./cmd/riffle")
+	build.Dir = ".." // the command is of the module there
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	return path
+}
+
 // The demo runs with all of them: the tiers decide, and both exporters get each
 // span that is kept.
 func TestDemo(t *testing.T) {
@@ -81,12 +131,7 @@ func TestDemo(t *testing.T) {
 	}))
 	defer zipkin.Close()
 
-	riffle := filepath.Join(t.TempDir(), "riffle")
-	build := exec.CommandContext(t.Context(), "go", "build", "-o", riffle, "./cmd/riffle")
-	build.Dir = ".." // the command is of the module there
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
+	riffle := buildRiffle(t)
 	data := t.TempDir()
 	cmd := exec.CommandContext(t.Context(), riffle, "demo", "--json", "--requests", "500", "--config", config)
 	cmd.Env = append(os.Environ(), "TMPDIR="+data, "ZIPKIN_ENDPOINT="+zipkin.URL)

@@ -36,6 +36,8 @@ func play(r string) int {
 		return Main(Sampler(tierFactory), Exporter(countFactory), Sampler(slowRootFactory))
 	case "file":
 		return Main(Exporter(fileFactory), Sampler(tierFactory))
+	case "told":
+		return Main(Sampler(toldFactory))
 	case "otlp":
 		return Main(Exporter(otlp.Factory))
 	case "refused":

@@ -17,6 +17,7 @@ import (
 
 	"github.com/riffletrace/riffle/bench"
 	"github.com/riffletrace/riffle/cmd/riffle/internal/demo"
+	"github.com/riffletrace/riffle/exporters/file"
 	"github.com/riffletrace/riffle/plugins"
 	"github.com/riffletrace/riffle/samplers/adaptive"
 )
@@ -25,6 +26,7 @@ func TestMain(m *testing.M) {
 	bench.Main(bench.Shop())
 	testscript.Main(m, map[string]func(){
 		"riffle":                 main,
+		"riffle-plugin-file":     func() { os.Exit(plugins.Main(plugins.Exporter(file.Factory))) },
 		"riffle-plugin-adaptive": func() { os.Exit(plugins.Main(plugins.Sampler(adaptive.Factory))) },
 	})
 }

@@ -2,16 +2,21 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
+	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 
 	"github.com/riffletrace/riffle/config"
 	"github.com/riffletrace/riffle/core"
+	"github.com/riffletrace/riffle/core/delivery"
+	"github.com/riffletrace/riffle/plugins"
 )
 
 func newValidate() *cobra.Command {
@@ -21,7 +26,8 @@ func newValidate() *cobra.Command {
 		Short: "check configuration files",
 		Long: `validate checks configuration files as the application that reads them would,
 together with the environment: every mistake, with its position. It builds the
-samplers, but neither starts tracing nor connects to anything.`,
+samplers, and starts plugins, pinned ones, for as long as they look at their
+configurations; it neither starts tracing nor connects to anything.`,
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, files []string) error {
 			var failed error
@@ -55,7 +61,7 @@ func validate(ctx context.Context, file string, warnings io.Writer, opts ...conf
 	for _, w := range spec.Warnings {
 		fmt.Fprintf(warnings, "warning: %v\n", w)
 	}
-	samplers, err := checkSamplers(ctx, spec)
+	samplers, err := build(ctx, spec)
 	if err != nil {
 		return "", err
 	}
@@ -70,12 +76,32 @@ func validate(ctx context.Context, file string, warnings io.Writer, opts ...conf
 	return fmt.Sprintf("%s; samplers: %s; exporters: %s", state, listOr(samplers, "none, every trace is kept"), listOr(exporters, "none")), nil
 }
 
-// checkSamplers builds the samplers of a spec, which finds the mistakes that
-// only show then, and describes them. Exporters are left alone: they may open
-// files.
-func checkSamplers(ctx context.Context, spec core.Spec) (descriptions []string, err error) {
-	spec.Enabled, spec.Exporters = true, nil
-	p, err := core.New(ctx, spec, core.WithLogger(slog.New(slog.DiscardHandler)))
+// build builds the samplers of a spec and the exporters that are plugins, which
+// finds the mistakes that only show then, and describes the samplers. Other
+// exporters are left alone: they may open files.
+func build(ctx context.Context, spec core.Spec) (descriptions []string, err error) {
+	spec.Enabled = true
+	samplers, exporters := spec, spec
+	samplers.Exporters = nil
+	descriptions, err = try(ctx, samplers)
+	exporters.Samplers, exporters.Exporters = nil, slices.Clone(spec.Exporters)
+	for i, c := range spec.Exporters {
+		if c.Type != plugins.ExporterFactory.Name() {
+			c = core.Use(left, c.ID(), struct{}{}) // so that the others keep their place
+		}
+		exporters.Exporters[i] = c.WithDelivery(delivery.Defaults()) // no queue on the disk
+	}
+	_, failed := try(ctx, exporters)
+	var all, more core.ConfigErrors
+	if errors.As(err, &all) && errors.As(failed, &more) {
+		return nil, slices.Concat(all, more).Sorted()
+	}
+	return descriptions, errors.Join(err, failed)
+}
+
+// try starts what a spec says, and ends it.
+func try(ctx context.Context, spec core.Spec) (descriptions []string, err error) {
+	p, err := core.New(ctx, spec, core.WithLogger(slog.New(slog.DiscardHandler)), core.WithExporters(&tried))
 	if err != nil {
 		return nil, err
 	}
@@ -85,6 +111,19 @@ func checkSamplers(ctx context.Context, spec core.Spec) (descriptions []string, 
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
 	return descriptions, p.Shutdown(ctx)
+}
+
+// left stands for the exporters that are not built.
+var left = core.NewFactory("left", struct{}{}, func(context.Context, core.Settings, struct{}) (core.Exporter, error) {
+	return tracetest.NewNoopExporter(), nil
+})
+
+// tried are the exporters that validate builds.
+var tried core.Registry[core.Exporter]
+
+func init() {
+	tried.MustAdd(plugins.ExporterFactory)
+	tried.MustAdd(left)
 }
 
 func listOr(all []string, none string) string {

@@ -18,3 +18,11 @@ func CheckRule(ctx context.Context, name, path string) (failures []string, ok bo
 	}
 	return nil, false
 }
+
+// SetLongest sets how long the check of one rule may take, for a test.
+func SetLongest(t *testing.T, d time.Duration) {
+	t.Helper()
+	before := longest
+	longest = d
+	t.Cleanup(func() { longest = before })
+}

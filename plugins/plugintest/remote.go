@@ -174,7 +174,7 @@ func (r startSampler) SampleStart(p core.StartParameters) core.Answer {
 
 // complain reports an error of an instance that is open.
 func (r *remote) complain(err error) {
-	if !r.closed.Load() {
+	if !r.closed.Load() && !r.suite.overdue.Load() {
 		r.suite.Errorf("%q does not answer: %s", r.instance.GetName(), say(err))
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -18,6 +19,9 @@ import (
 
 // patience is for what should be over at once, on a busy machine.
 var patience = 10 * time.Second
+
+// longest is how long the check of one rule may take, whatever the plugin does.
+var longest = time.Minute
 
 // lifetime is how long a plugin may live on when it is to end.
 const lifetime = 2 * time.Second
@@ -42,6 +46,7 @@ type suite struct {
 	rule    string
 	target  target
 	options options
+	overdue atomic.Bool // the plugin was ended, because it took too long
 
 	*process // nil if the case is alone
 }
@@ -91,14 +96,20 @@ func (s *suite) begin() *process {
 		s.broken("the plugin does not start: %v", err)
 		s.FailNow()
 	}
+	timer := time.AfterFunc(longest, func() {
+		s.overdue.Store(true)
+		s.Errorf("the plugin is so slow that the check is not over after %s: it was ended\nrule: a plugin answers within the deadline of a call, because the host goes on without it", longest)
+		killGroup(p.cmd)
+	})
 	s.Cleanup(func() {
+		timer.Stop()
 		// One that has ended shows in its connections first.
 		if s.Failed() {
 			p.gone(patience / 10)
 		}
 		select {
 		case <-p.exited:
-			if !p.told {
+			if !p.told && !s.overdue.Load() {
 				s.Errorf("the plugin ended by itself: %v%s\nrule: a plugin ends when the host says so or is gone, because until then its instances are in use", p.cmd.ProcessState, p.lastWords())
 			}
 		default:

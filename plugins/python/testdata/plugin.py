@@ -3,7 +3,8 @@
 import os
 import sys
 
-sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+# A host runs a copy, and says where it found the file.
+sys.path.insert(0, os.path.dirname(os.environ.get("RIFFLE_PLUGIN_DIR") or os.path.dirname(os.path.abspath(__file__))))
 import riffle_plugin
 
 
