@@ -209,7 +209,7 @@ func accepted(resp *http.Response, body []byte) (delivery.Response, error) {
 // was.
 func refusal(resp *http.Response) *answer {
 	a := &answer{after: otlpclient.HTTPError(resp, "", time.Now()).After}
-	if err := json.NewDecoder(resp.Body).Decode(a); err != nil || a.Accepted != 0 || len(a.Errors) != a.Received {
+	if json.NewDecoder(resp.Body).Decode(a) != nil || a.Accepted != 0 || len(a.Errors) != a.Received {
 		return nil
 	}
 	for _, r := range a.Errors {

@@ -90,7 +90,7 @@ func (f *Fake) track(w http.ResponseWriter, r *http.Request) {
 	f.calls++
 	for _, i := range items {
 		if i == nil || i.IKey != Key {
-			err = fmt.Errorf("Invalid instrumentation key %s", Key)
+			err = fmt.Errorf("Invalid instrumentation key %s", Key) //nolint:staticcheck // as the real one says it
 		}
 	}
 	if err != nil {

@@ -117,7 +117,7 @@ func Parse(line []byte) (*Item, error) {
 func follow(schema string, fields map[string]any) error {
 	for name, f := range schemas[schema] {
 		if _, ok := fields[name]; !ok && f.required {
-			return fmt.Errorf("Field '%s' on type '%s' is required but missing", name, schema)
+			return fmt.Errorf("Field '%s' on type '%s' is required but missing", name, schema) //nolint:staticcheck // as the real one says it
 		}
 	}
 	for name, value := range fields {

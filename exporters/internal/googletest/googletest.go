@@ -90,7 +90,7 @@ func New(t testing.TB) *Fake {
 	t.Cleanup(f.web.Close)
 	f.Machine = f.web.Listener.Addr().String()
 
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
