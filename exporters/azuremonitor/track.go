@@ -210,7 +210,7 @@ func accepted(resp *http.Response, body []byte) (delivery.Response, error) {
 func refusal(resp *http.Response) *answer {
 	a := &answer{after: otlpclient.HTTPError(resp, "", time.Now()).After}
 	if json.NewDecoder(resp.Body).Decode(a) != nil || a.Accepted != 0 || len(a.Errors) != a.Received {
-		return nil
+		return nil //nolint:nilerr // an answer that cannot be read says nothing about items
 	}
 	for _, r := range a.Errors {
 		if again(r.StatusCode) {
