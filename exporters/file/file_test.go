@@ -279,12 +279,10 @@ func TestLinkPutInPlace(t *testing.T) {
 	wantSpans(t, target)
 }
 
-// A directory that takes no new file: spans are kept, and it is said once.
+// A file that cannot be put aside, because the name would be too long: spans are
+// kept, and it is said once.
 func TestCannotRotate(t *testing.T) {
-	if os.Geteuid() == 0 {
-		t.Skip("permissions do not bind root")
-	}
-	path := at(t)
+	path := filepath.Join(t.TempDir(), strings.Repeat("x", 240)+".jsonl")
 	var log bytes.Buffer
 	entry := core.Use(file.Factory, "", file.Config{Path: path, Format: file.OTLPJSON, MaxSize: 1})
 	e, err := core.Exporters.Build(t.Context(), core.Settings{Logger: slog.New(slog.NewTextHandler(&log, nil))}, entry)
@@ -293,10 +291,6 @@ func TestCannotRotate(t *testing.T) {
 	}
 	defer func() { _ = e.Shutdown(context.WithoutCancel(t.Context())) }()
 	export(t, e, "a")
-	if err := os.Chmod(filepath.Dir(path), 0o500); err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = os.Chmod(filepath.Dir(path), 0o700) }()
 	export(t, e, "b")
 	export(t, e, "c")
 	wantSpans(t, path, "a", "b", "c")
