@@ -1,8 +1,6 @@
 package core
 
 import (
-	"math/bits"
-	"runtime"
 	"sync/atomic"
 	"time"
 
@@ -73,16 +71,6 @@ func newBuffer(rules *startRules, samplers *samplerList, limits bufferLimits, de
 }
 
 func (b *buffer) shard(id trace.TraceID) *shard { return &b.shards[stripeOf(id, len(b.shards))] }
-
-// stripes is into how many parts is cut what all goroutines share, by trace IDs:
-// a power of two, several for each processor, so that goroutines seldom meet. More
-// would only be in no cache.
-func stripes() int {
-	const least, most, perProcessor = 16, 256, 8
-	return min(max(1<<bits.Len(uint(perProcessor*runtime.GOMAXPROCS(0)-1)), least), most)
-}
-
-func stripeOf(id trace.TraceID, stripes int) int { return int(id[15]) & (stripes - 1) }
 
 // sample answers the SDK about one span. What it answers to record, it counts
 // as open: whatever other spans of the trace do before OnStart is called,

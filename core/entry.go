@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math/bits"
 	"math/rand/v2"
 	"slices"
 	"sync"
@@ -130,7 +131,7 @@ func (e *startEntry) ask(p *StartParameters) (a Answer) {
 		return Answer{}
 	}
 	defer e.guard.rescue(&a)
-	if !e.guard.timesThis() {
+	if !timesThis() {
 		return e.sampler.SampleStart(*p)
 	}
 	start := time.Now()
@@ -139,16 +140,33 @@ func (e *startEntry) ask(p *StartParameters) (a Answer) {
 	return a
 }
 
-func (e *endEntry) ask(p *EndParameters) (a Answer) {
+// firstAnswer asks end samplers in turn, those with a bit in ask, until one does
+// not abstain. It returns what that one says, which it is, and who was not asked.
+func firstAnswer(samplers []*endEntry, ask uint64, p *EndParameters) (a Answer, by *endEntry, rest uint64) {
+	defer func() {
+		if r := recover(); r != nil {
+			a = Answer{}
+			by.guard.panicked(r)
+		}
+	}()
+	timed := timesThis()
+	for rest = ask; rest != 0 && a.verdict != threshold; {
+		by = samplers[bits.TrailingZeros64(rest)]
+		rest &= rest - 1
+		a = by.ask(p, timed)
+	}
+	return a, by, rest
+}
+
+func (e *endEntry) ask(p *EndParameters, timed bool) Answer {
 	if e.guard.isOff() || e.match != nil && !e.matches(p.Span.Name(), p.Span.SpanKind(), p.Span.Attributes()) {
 		return Answer{}
 	}
-	defer e.guard.rescue(&a)
-	if !e.guard.timesThis() {
+	if !timed {
 		return e.sampler.SampleEnd(*p)
 	}
 	start := time.Now()
-	a = e.sampler.SampleEnd(*p)
+	a := e.sampler.SampleEnd(*p)
 	e.guard.took(time.Since(start))
 	return a
 }
@@ -185,15 +203,17 @@ func (g *guard) isOff() bool {
 }
 
 // timesThis picks the calls that are timed.
-func (*guard) timesThis() bool { return rand.Uint32()%timedShare == 0 }
+func timesThis() bool { return rand.Uint32()%timedShare == 0 }
 
 // rescue is deferred around a call of the sampler.
 func (g *guard) rescue(a *Answer) {
 	if r := recover(); r != nil {
 		*a = Answer{}
-		g.switchOff("it panicked", r)
+		g.panicked(r)
 	}
 }
+
+func (g *guard) panicked(with any) { g.switchOff("it panicked", with) }
 
 func (g *guard) took(d time.Duration) {
 	if d <= slowAnswer {
@@ -237,7 +257,7 @@ func (e *traceEntry) ask(ctx context.Context, traces []Trace) []Answer {
 		defer func() {
 			if r := recover(); r != nil {
 				clear(answers)
-				e.guard.switchOff("it panicked", r)
+				e.guard.panicked(r)
 			}
 		}()
 		e.sampler.SampleTraces(ctx, traces, answers)

@@ -20,7 +20,7 @@ type options struct {
 }
 
 func newOptions(opts []Option) *options {
-	o := &options{samplers: &Samplers, exporters: &Exporters, logger: slog.Default(), meters: otel.GetMeterProvider()}
+	o := &options{samplers: &Samplers, exporters: &Exporters, logger: slog.Default(), ids: newRandomIDs(stripes()), meters: otel.GetMeterProvider()}
 	for _, opt := range opts {
 		opt(o)
 	}
@@ -43,8 +43,8 @@ func WithLogger(l *slog.Logger) Option {
 	return func(o *options) { o.logger = l }
 }
 
-// WithIDGenerator makes trace and span IDs with g instead of the SDK's
-// generator. The low 56 bits of its trace IDs must be random.
+// WithIDGenerator makes trace and span IDs with g instead of at
+// random. The low 56 bits of its trace IDs must be random.
 func WithIDGenerator(g sdktrace.IDGenerator) Option {
 	return func(o *options) { o.ids = g }
 }

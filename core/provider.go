@@ -97,9 +97,7 @@ func New(ctx context.Context, spec Spec, opts ...Option) (*Provider, error) {
 		sdktrace.WithRawSpanLimits(spec.Limits.sdk()),
 		sdktrace.WithSampler(liveSampler{p.pipeline}),
 		sdktrace.WithSpanProcessor(liveProcessor{p.pipeline}),
-	}
-	if o.ids != nil {
-		sdkOpts = append(sdkOpts, sdktrace.WithIDGenerator(o.ids))
+		sdktrace.WithIDGenerator(o.ids),
 	}
 	p.sdk = sdktrace.NewTracerProvider(sdkOpts...)
 	p.tracers = p.sdk

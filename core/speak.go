@@ -1,8 +1,6 @@
 package core
 
 import (
-	"math/bits"
-
 	"go.opentelemetry.io/otel/trace"
 )
 
@@ -17,10 +15,9 @@ func (b *buffer) unanswered(st *traceState) uint64 {
 // askEnd asks end samplers about a span, without a lock, and files what they
 // say. It reports whether no more needs to be said.
 func (b *buffer) askEnd(st *traceState, id trace.TraceID, ask uint64, p *EndParameters) (done bool) {
-	for ; ask != 0; ask &= ask - 1 {
-		e := b.end[bits.TrailingZeros64(ask)]
-		a := e.ask(p)
-		if a.verdict != threshold {
+	for ask != 0 {
+		a, e, rest := firstAnswer(b.end, ask, p)
+		if ask = rest; a.verdict != threshold {
 			continue
 		}
 		sh := b.shard(id)
