@@ -46,7 +46,7 @@ type bufferLimits struct {
 const (
 	// heldGrain is how many bytes a shard may take or give before it says so.
 	heldGrain = 8 << 10
-	// stateBytes is what the state of a trace takes, its place in the map
+	// stateBytes is what the state of a trace takes, its place in the index
 	// included.
 	stateBytes = 144
 	// rootBytes is what an open local root takes.
@@ -64,9 +64,6 @@ func newBuffer(rules *startRules, samplers *samplerList, limits bufferLimits, de
 	b.memoryPerShard = (limits.memoryTraces + len(b.shards) - 1) / len(b.shards)
 	b.keeper.signal = make(chan struct{}, 1)
 	b.keeper.stop = make(chan struct{})
-	for i := range b.shards {
-		b.shards[i].live, b.shards[i].complete = make(map[trace.TraceID]ref), make(map[trace.TraceID]ref)
-	}
 	return b
 }
 
@@ -196,20 +193,17 @@ func (b *buffer) ended(s sdktrace.ReadOnlySpan) {
 		sh.counts.late++
 	}
 	st.ended++
-	ask := b.unanswered(st)
-	spans := int(st.ended)
-	sh.mu.Unlock()
-
-	if ask != 0 {
-		b.askEnd(st, id, ask, &EndParameters{Span: s, LocalRoot: root, Duration: s.EndTime().Sub(s.StartTime()), Spans: spans})
-	}
-
-	sh.mu.Lock()
-	if st.id != id { // gone while the samplers were asked
-		if st = sh.state(id); st == nil {
-			st = b.recall(sh, sc)
+	if ask := b.unanswered(st); ask != 0 {
+		p := EndParameters{Span: s, LocalRoot: root, Duration: s.EndTime().Sub(s.StartTime()), Spans: int(st.ended)}
+		sh.mu.Unlock()
+		b.askEnd(st, id, ask, &p)
+		sh.mu.Lock()
+		if st.id != id { // gone while the samplers were asked
+			if st = sh.state(id); st == nil {
+				st = b.recall(sh, sc)
+			}
+			sh.opened(st, b.clock.Load())
 		}
-		sh.opened(st, b.clock.Load())
 	}
 	if live := sh.held(st); live != nil && root && live.closeRoot(sc.SpanID()) {
 		b.account(sh, -rootBytes)

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"go.opentelemetry.io/otel/attribute"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/riffletrace/riffle/core/match"
@@ -126,16 +127,16 @@ type traceEntry struct {
 	asking  atomic.Bool
 }
 
-func (e *startEntry) ask(p *StartParameters) (a Answer) {
+func (e *startEntry) ask(p *sdktrace.SamplingParameters) (a Answer) {
 	if e.guard.isOff() || !e.matches(p.Name, p.Kind, p.Attributes) {
 		return Answer{}
 	}
 	defer e.guard.rescue(&a)
 	if !timesThis() {
-		return e.sampler.SampleStart(*p)
+		return e.sampler.SampleStart(startParameters(p))
 	}
 	start := time.Now()
-	a = e.sampler.SampleStart(*p)
+	a = e.sampler.SampleStart(startParameters(p))
 	e.guard.took(time.Since(start))
 	return a
 }

@@ -9,7 +9,7 @@ func (b *buffer) completed(sh *shard, st *traceState) {
 		b.bury(sh, st)
 		return
 	}
-	if old := sh.get(sh.complete[st.id]); old != nil && old != st {
+	if old := sh.complete.find(sh, st.id); old != nil && old != st {
 		b.drop(sh, old) // an ID generator repeats itself
 	}
 	st.at, st.late = b.clock.Load(), true

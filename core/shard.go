@@ -15,7 +15,7 @@ type shard struct {
 	mu sync.Mutex
 	// The complete ones are looked for apart, because they are many, and in no
 	// cache.
-	live, complete map[trace.TraceID]ref
+	live, complete index
 	recent         *traceState // the last one looked for or made
 	chunks         []*[chunkLen]traceState
 	free           []ref
@@ -117,7 +117,7 @@ func (sh *shard) state(id trace.TraceID) *traceState {
 	if st := sh.liveState(id); st != nil {
 		return st
 	}
-	return sh.found(sh.complete[id])
+	return sh.found(sh.complete.find(sh, id))
 }
 
 // liveState is the state of the trace unless that is complete.
@@ -125,15 +125,14 @@ func (sh *shard) liveState(id trace.TraceID) *traceState {
 	if sh.recent != nil && sh.recent.id == id {
 		return sh.recent
 	}
-	return sh.found(sh.live[id])
+	return sh.found(sh.live.find(sh, id))
 }
 
-func (sh *shard) found(r ref) *traceState {
-	if r == 0 {
-		return nil
+func (sh *shard) found(st *traceState) *traceState {
+	if st != nil {
+		sh.recent = st
 	}
-	sh.recent = sh.at(r)
-	return sh.recent
+	return st
 }
 
 // held is what a trace holds while it is live, nil if nothing.
@@ -192,10 +191,10 @@ func (sh *shard) get(r ref) *traceState {
 func (sh *shard) move(st *traceState, to listName) {
 	if from, in := sh.index(st.list), sh.index(to); from != in {
 		if from != nil {
-			delete(*from, st.id)
+			from.remove(st)
 		}
 		if in != nil {
-			(*in)[st.id] = st.self
+			in.add(st)
 		}
 	}
 	if st.list != inNone {
@@ -227,7 +226,7 @@ func (sh *shard) move(st *traceState, to listName) {
 }
 
 // index is where the states of a list are looked for, nil for those of none.
-func (sh *shard) index(list listName) *map[trace.TraceID]ref {
+func (sh *shard) index(list listName) *index {
 	switch list {
 	case inNone:
 		return nil

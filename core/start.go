@@ -152,24 +152,21 @@ func (r *startRules) counted() (started, dropped uint64) {
 // root asks the samplers in turn; the first that does not abstain decides.
 // d has the randomness, and the tracestate without a threshold.
 func (r *startRules) root(d *startDecision, p *sdktrace.SamplingParameters) {
-	if len(r.samplers) > 0 {
-		params := startParameters(p)
-		for _, e := range r.samplers {
-			a := e.ask(&params)
-			if a.verdict == abstain {
-				continue
-			}
-			d.by, d.attrs = e, a.Attributes
-			if a.verdict == drop {
-				d.verdict = drop
-				return
-			}
-			d.verdict, d.threshold, d.selected = threshold, a.threshold, a.Selects(d.randomness)
-			if d.selected {
-				d.state = e.state(d.state, a.threshold)
-			}
+	for _, e := range r.samplers {
+		a := e.ask(p)
+		if a.verdict == abstain {
+			continue
+		}
+		d.by, d.attrs = e, a.Attributes
+		if a.verdict == drop {
+			d.verdict = drop
 			return
 		}
+		d.verdict, d.threshold, d.selected = threshold, a.threshold, a.Selects(d.randomness)
+		if d.selected {
+			d.state = e.state(d.state, a.threshold)
+		}
+		return
 	}
 	d.selected = true // T=0
 	if d.state.Len() == 0 {
@@ -211,12 +208,8 @@ func (r *startRules) ownRandomness(d *startDecision, id trace.TraceID, parent tr
 }
 
 func (r *startRules) drops(p *sdktrace.SamplingParameters) bool {
-	if len(r.droppers) == 0 {
-		return false
-	}
-	params := startParameters(p)
 	for _, e := range r.droppers {
-		if e.ask(&params).verdict == drop {
+		if e.ask(p).verdict == drop {
 			return true
 		}
 	}
