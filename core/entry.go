@@ -142,21 +142,23 @@ func (e *startEntry) ask(p *sdktrace.SamplingParameters) (a Answer) {
 }
 
 // firstAnswer asks end samplers in turn, those with a bit in ask, until one does
-// not abstain. It returns what that one says, which it is, and who was not asked.
-func firstAnswer(samplers []*endEntry, ask uint64, p *EndParameters) (a Answer, by *endEntry, rest uint64) {
+// not abstain. It returns who that is, what it says, and who was not asked.
+func firstAnswer(samplers []*endEntry, ask uint64, p *EndParameters) (by *endEntry, says Answer, rest uint64) {
+	var asked *endEntry
+	rest = ask
 	defer func() {
 		if r := recover(); r != nil {
-			a = Answer{}
-			by.guard.panicked(r)
+			asked.guard.panicked(r)
 		}
 	}()
-	timed := timesThis()
-	for rest = ask; rest != 0 && a.verdict != threshold; {
-		by = samplers[bits.TrailingZeros64(rest)]
+	for timed := timesThis(); rest != 0; {
+		asked = samplers[bits.TrailingZeros64(rest)]
 		rest &= rest - 1
-		a = by.ask(p, timed)
+		if a := asked.ask(p, timed); a.verdict == threshold {
+			return asked, a, rest
+		}
 	}
-	return a, by, rest
+	return nil, Answer{}, 0
 }
 
 func (e *endEntry) ask(p *EndParameters, timed bool) Answer {

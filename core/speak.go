@@ -16,8 +16,8 @@ func (b *buffer) unanswered(st *traceState) uint64 {
 // say. It reports whether no more needs to be said.
 func (b *buffer) askEnd(st *traceState, id trace.TraceID, ask uint64, p *EndParameters) (done bool) {
 	for ask != 0 {
-		a, e, rest := firstAnswer(b.end, ask, p)
-		if ask = rest; a.verdict != threshold {
+		e, a, rest := firstAnswer(b.end, ask, p)
+		if ask = rest; e == nil {
 			continue
 		}
 		sh := b.shard(id)
