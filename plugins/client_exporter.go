@@ -8,6 +8,7 @@ import (
 
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	coltracepb "go.opentelemetry.io/proto/otlp/collector/trace/v1"
+	"google.golang.org/grpc"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/protobuf/proto"
 
@@ -53,7 +54,11 @@ func (e *exporterClient) ExportRequest(ctx context.Context, r delivery.Request) 
 	began := time.Now()
 	var answer rawMessage
 	body := rawMessage(r.Body)
-	err := b.conn.Invoke(metadata.AppendToOutgoingContext(ctx, InstanceKey, b.id), exportMethod, &body, &answer)
+	var options []grpc.CallOption
+	if e.Compression() != delivery.None {
+		options = append(options, compressedCall)
+	}
+	err := b.conn.Invoke(metadata.AppendToOutgoingContext(ctx, InstanceKey, b.id), exportMethod, &body, &answer, options...)
 	e.called(ctx, "export", began, err)
 	if err != nil {
 		f := otlpstatus.Error(err)
@@ -76,15 +81,21 @@ func (e *exporterClient) ExportSpans(ctx context.Context, spans []sdktrace.ReadO
 	if err := ctx.Err(); err != nil || len(spans) == 0 {
 		return err
 	}
-	resp, err := e.ExportRequest(ctx, delivery.Request{Body: otlp.AppendRequest(nil, spans), Spans: len(spans)})
+	body := e.Compression().Compress(otlp.AppendRequest(nil, spans))
+	resp, err := e.ExportRequest(ctx, delivery.Request{Body: body, Spans: len(spans)})
 	if err == nil && resp.Rejected > 0 {
 		err = fmt.Errorf("plugin %q rejected %d of %d spans: %s", e.plugin.name, resp.Rejected, len(spans), resp.Message)
 	}
 	return err
 }
 
-// Compression is none: the bytes go to another process of this machine.
-func (*exporterClient) Compression() delivery.Compression { return delivery.None }
+// Compression is what the plugin takes.
+func (e *exporterClient) Compression() delivery.Compression {
+	if e.about.GetExporter().GetTakesZstd() {
+		return delivery.Zstd
+	}
+	return delivery.None
+}
 
 // Endpoint is where the plugin says that it sends to.
 func (e *exporterClient) Endpoint() string { return e.about.GetExporter().GetEndpoint() }

@@ -29,13 +29,23 @@ func (codec) Marshal(v any) (mem.BufferSlice, error) {
 
 func (codec) Unmarshal(data mem.BufferSlice, v any) error {
 	if raw, ok := v.(*rawMessage); ok {
-		*raw = data.Materialize()
+		*raw = bytesOf(data)
 		return nil
 	}
 	if err := messages.Unmarshal(data, v); err != nil {
 		return fmt.Errorf("reading a message: %w", err)
 	}
 	return nil
+}
+
+// bytesOf copies what comes from the network, and not what was decompressed.
+func bytesOf(data mem.BufferSlice) []byte {
+	if len(data) == 1 {
+		if whole, ok := data[0].(mem.SliceBuffer); ok {
+			return whole
+		}
+	}
+	return data.Materialize()
 }
 
 // Interface guards.

@@ -100,17 +100,14 @@ func open(ctx context.Context, program *pin.Program, dir string, s OpenSettings,
 	name := programName(program.Path)
 	logger := s.logger(name)
 	settings := process.Settings{
-		Name:      name,
-		Path:      program.Path,
-		Dir:       filepath.Dir(program.Path),
-		Env:       append([]string{DirVariable + "=" + dir}, s.Env...),
-		Handshake: handshake,
-		Logger:    logger,
-		Timeout:   cmp.Or(s.StartTimeout, l.start),
-		DialOptions: []grpc.DialOption{
-			grpc.WithDefaultCallOptions(callOptions()...),
-			grpc.WithWriteBufferSize(buffer),
-		},
+		Name:        name,
+		Path:        program.Path,
+		Dir:         filepath.Dir(program.Path),
+		Env:         append([]string{DirVariable + "=" + dir}, s.Env...),
+		Handshake:   handshake,
+		Logger:      logger,
+		Timeout:     cmp.Or(s.StartTimeout, l.start),
+		DialOptions: append(dialOptions(), grpc.WithWriteBufferSize(buffer)),
 	}
 	p := newPlugin(name, logger, l)
 	p.program = program
@@ -147,10 +144,9 @@ func joined(name string, logger *slog.Logger, offers []Offer) (*link, error) {
 		defer close(served)
 		_ = g.Serve(lis) // until it is stopped
 	}()
-	conn, err := grpc.NewClient("passthrough:///"+name,
+	conn, err := grpc.NewClient("passthrough:///"+name, append(dialOptions(),
 		grpc.WithTransportCredentials(insecure.NewCredentials()),
-		grpc.WithContextDialer(lis.dial),
-		grpc.WithDefaultCallOptions(callOptions()...))
+		grpc.WithContextDialer(lis.dial))...)
 	if err != nil {
 		g.Stop()
 		return nil, err
@@ -170,13 +166,12 @@ func joined(name string, logger *slog.Logger, offers []Offer) (*link, error) {
 	}, nil
 }
 
-// callOptions are those of all calls to plugins.
-func callOptions() []grpc.CallOption {
-	return []grpc.CallOption{
+// dialOptions are those of all connections to plugins.
+func dialOptions() []grpc.DialOption {
+	return append(clientCompression(), grpc.WithDefaultCallOptions(
 		grpc.ForceCodecV2(codec{}),
 		grpc.MaxCallRecvMsgSize(maxAnswer),
-		grpc.MaxCallSendMsgSize(MaxMessage),
-	}
+		grpc.MaxCallSendMsgSize(MaxMessage)))
 }
 
 // maxAnswer is what the host takes from a plugin in one message.

@@ -54,6 +54,7 @@ func serverOptions() []grpc.ServerOption {
 		grpc.MaxRecvMsgSize(MaxMessage),
 		grpc.MaxSendMsgSize(MaxMessage),
 		grpc.ForceServerCodecV2(codec{}),
+		serverCompression(),
 		// A batch goes through in one piece, without waiting for windows.
 		grpc.InitialWindowSize(window),
 		grpc.InitialConnWindowSize(2 * window),
@@ -110,7 +111,7 @@ func (s *server) configure(ctx context.Context, o Offer, r *pluginpb.ConfigureRe
 	switch built := built.(type) {
 	case core.Exporter:
 		in.exporter = built
-		answer.Exporter = &pluginpb.ExporterInstance{}
+		answer.Exporter = &pluginpb.ExporterInstance{TakesZstd: true}
 		if e, ok := built.(core.Endpointer); ok {
 			answer.Exporter.Endpoint = validText(e.Endpoint())
 		}

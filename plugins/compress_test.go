@@ -1,0 +1,99 @@
+package plugins
+
+import (
+	"bytes"
+	"context"
+	"testing"
+
+	coltracepb "go.opentelemetry.io/proto/otlp/collector/trace/v1"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/stats"
+	"google.golang.org/grpc/status"
+
+	"github.com/riffletrace/riffle/core"
+	"github.com/riffletrace/riffle/core/delivery"
+)
+
+// received keeps the last body, and what it took on the wire.
+type received struct {
+	body       []byte
+	compressed int
+}
+
+func (r *received) export(_ context.Context, body rawMessage) (*coltracepb.ExportTraceServiceResponse, error) {
+	r.body = body
+	return &coltracepb.ExportTraceServiceResponse{}, nil
+}
+
+func (*received) TagRPC(ctx context.Context, _ *stats.RPCTagInfo) context.Context   { return ctx }
+func (*received) TagConn(ctx context.Context, _ *stats.ConnTagInfo) context.Context { return ctx }
+func (*received) HandleConn(context.Context, stats.ConnStats)                       {}
+func (r *received) HandleRPC(_ context.Context, s stats.RPCStats) {
+	if p, ok := s.(*stats.InPayload); ok {
+		r.compressed = p.CompressedLength
+	}
+}
+
+// A message goes compressed if the call says so, and arrives as it was.
+func TestCompressedCalls(t *testing.T) {
+	body := bytes.Repeat([]byte("spans "), 10_000)
+	zipped := delivery.Zstd.Compress(body)
+	for name, c := range map[string]struct {
+		sent    []byte
+		options []grpc.CallOption
+		server  []grpc.ServerOption
+		code    codes.Code
+	}{
+		"compressed":                 {zipped, []grpc.CallOption{compressedCall}, serverOptions(), codes.OK},
+		"as it is":                   {body, nil, serverOptions(), codes.OK},
+		"to one that cannot read it": {zipped, []grpc.CallOption{compressedCall}, []grpc.ServerOption{grpc.ForceServerCodecV2(codec{})}, codes.Unimplemented},
+		"what is not compressed":     {body, []grpc.CallOption{compressedCall}, serverOptions(), codes.Internal},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got := &received{}
+			g := grpc.NewServer(append(c.server, grpc.StatsHandler(got))...)
+			g.RegisterService(&traceService, got)
+			lis := newPipeListener()
+			go g.Serve(lis) //nolint:errcheck // it ends with the test
+			conn, err := grpc.NewClient("passthrough:///test", append(dialOptions(),
+				grpc.WithTransportCredentials(insecure.NewCredentials()), grpc.WithContextDialer(lis.dial))...)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer g.Stop()
+			defer conn.Close()
+			message, answer := rawMessage(c.sent), rawMessage(nil)
+			if err := conn.Invoke(t.Context(), exportMethod, &message, &answer, c.options...); status.Code(err) != c.code {
+				t.Fatalf("got %v, want %v", err, c.code)
+			}
+			if c.code != codes.OK {
+				return
+			}
+			if !bytes.Equal(got.body, body) {
+				t.Errorf("%d bytes arrived, want %d", len(got.body), len(body))
+			}
+			if got.compressed != len(c.sent) {
+				t.Errorf("%d bytes on the wire, want %d", got.compressed, len(c.sent))
+			}
+		})
+	}
+}
+
+// Batches for plugins in Go are compressed.
+func TestCompression(t *testing.T) {
+	p, err := Join(t.Context(), OpenSettings{}, Exporter(countFactory))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Close(context.Background())
+	e, err := p.Exporter(t.Context(), core.Settings{ID: "x"}, "count", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer e.Shutdown(context.Background())
+	if got := e.(delivery.RequestExporter).Compression(); got != delivery.Zstd {
+		t.Errorf("got %q, want zstd", got)
+	}
+}
