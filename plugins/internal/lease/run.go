@@ -64,11 +64,16 @@ func (t *Table) Run(ctx context.Context, ready func(context.Context), ask Ask, f
 }
 
 func (t *Table) askAll(ctx context.Context, ready func(context.Context), ask Ask, failed func(error)) {
+	var waiting []*entry
 	for {
-		batch := t.next(ctx)
+		if len(waiting) == 0 {
+			waiting = t.next(ctx)
+		}
 		if ready(ctx); ctx.Err() != nil {
 			return
 		}
+		batch := waiting[:min(len(waiting), batchSize)]
+		waiting = waiting[len(batch):]
 		err := t.ask(ctx, ask, batch)
 		if err == nil {
 			continue
@@ -88,26 +93,18 @@ func (t *Table) askAll(ctx context.Context, ready func(context.Context), ask Ask
 
 // next waits for keys to ask about.
 func (t *Table) next(ctx context.Context) []*entry {
-	batch := make([]*entry, 0, 8)
 	select {
-	case e := <-t.asks:
-		batch = append(batch, e)
+	case <-t.asks.signal:
 	case <-ctx.Done():
 		return nil
 	}
 	wait := time.NewTimer(linger)
 	defer wait.Stop()
-	for len(batch) < batchSize {
-		select {
-		case e := <-t.asks:
-			batch = append(batch, e)
-		case <-wait.C:
-			return batch
-		case <-ctx.Done():
-			return batch
-		}
+	select {
+	case <-wait.C:
+	case <-ctx.Done():
 	}
-	return batch
+	return t.asks.take()
 }
 
 func (t *Table) ask(ctx context.Context, ask Ask, batch []*entry) error {

@@ -5,6 +5,7 @@ import (
 	"hash/maphash"
 	"math"
 	"math/bits"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -41,7 +42,7 @@ type Table struct {
 	absent           atomic.Uint64 // misses of keys that got no entry
 	retired          atomic.Uint64 // starts of entries that are gone
 	batches, answers atomic.Uint64
-	asks             chan *entry
+	asks             stack
 
 	// mu is for those who file or take away leases, never for those who start
 	// spans.
@@ -62,6 +63,7 @@ type entry struct {
 	lease   atomic.Pointer[held]
 	starts  atomic.Uint64
 	pending atomic.Bool  // it is on its way to be asked about
+	below   *entry       // in Table.asks
 	used    atomic.Int64 // when a sweep last saw new starts
 
 	// The following belong to who holds Table.mu.
@@ -79,14 +81,14 @@ type held struct {
 // New returns a table for at most limit leases.
 func New(s Subject, limit int) *Table {
 	limit = max(limit, ways)
-	// Sets that are a third full on average hardly ever overflow.
-	sets := 1 << bits.Len(uint(limit*3/ways-1))
+	// Sets that are a quarter full on average hardly ever overflow.
+	sets := 1 << bits.Len(uint(limit*4/ways-1))
 	return &Table{
 		subject: s,
 		seed:    maphash.MakeSeed(),
 		sets:    make([]set, sets),
 		max:     int64(limit),
-		asks:    make(chan *entry, limit),
+		asks:    stack{signal: make(chan struct{}, 1)},
 	}
 }
 
@@ -191,7 +193,7 @@ func (t *Table) add(s *set, h uint64, p *core.StartParameters) bool {
 		}
 	}
 	key, ok := t.key(p)
-	if !ok || len(t.asks) == cap(t.asks) {
+	if !ok {
 		t.refused.Add(1)
 		return false
 	}
@@ -235,15 +237,46 @@ func (t *Table) remove(s *set, place int) {
 
 // enqueue has an entry asked about, unless it is on its way already.
 func (t *Table) enqueue(e *entry) {
-	if e.pending.Load() || !e.pending.CompareAndSwap(false, true) {
+	if !e.pending.Load() && e.pending.CompareAndSwap(false, true) {
+		t.asks.push(e)
+	}
+}
+
+// stack holds the entries to ask about. Only the first of them wakes who asks: to
+// wake somebody takes longer than all else that the start of a span does here.
+type stack struct {
+	top    atomic.Pointer[entry]
+	signal chan struct{}
+}
+
+func (s *stack) push(e *entry) {
+	for {
+		top := s.top.Load()
+		e.below = top
+		if !s.top.CompareAndSwap(top, e) {
+			continue
+		}
+		if top == nil {
+			select {
+			case s.signal <- struct{}{}:
+			default: // it was woken already
+			}
+		}
 		return
 	}
-	select {
-	case t.asks <- e:
-	default:
-		e.pending.Store(false)
-		t.refused.Add(1)
+}
+
+// take returns all entries, the oldest first.
+func (s *stack) take() []*entry {
+	var all []*entry
+	for e := s.top.Swap(nil); e != nil; e = e.below {
+		all = append(all, e)
 	}
+	for _, e := range all {
+		e.below = nil
+	}
+	slices.Reverse(all)
+	return all
 }
 
 // key copies what the key is made of; not ok if that is too much.
@@ -257,6 +290,7 @@ func (t *Table) key(p *core.StartParameters) (k core.StartParameters, ok bool) {
 		k.Kind = trace.SpanKindUnspecified
 	}
 	k.ParentContext = context.Background()
+	k.Attributes = make([]attribute.KeyValue, 0, len(t.subject.Keys))
 	size := len(k.Name)
 	for _, name := range t.subject.Keys {
 		if v := find(p.Attributes, name); v != nil {
@@ -288,7 +322,7 @@ func (t *Table) each(f func(s *set, place int, e *entry)) {
 // Stats are counters of a table, which only grow, and how many keys it holds.
 type Stats struct {
 	// Hits counts starts that a lease decided, Misses those that found none,
-	// Refused keys that were not asked about: too many wait, or they are too long.
+	// Refused keys that were not asked about: all places wait, or they are too long.
 	Hits, Misses, Refused uint64
 	// Batches counts questions to the plugin, Answers the leases it gave.
 	Batches, Answers uint64
