@@ -21,16 +21,55 @@ const (
 	Zstd Compression = "zstd"
 )
 
-type gzipWriter struct {
-	*gzip.Writer
-	out bytes.Buffer
+// compressor is memory to compress with.
+type compressor struct {
+	gzip *gzip.Writer // into out; nil until it is needed
+	out  bytes.Buffer
 }
 
-var gzipWriters = sync.Pool{New: func() any {
-	w := &gzipWriter{}
-	w.Writer, _ = gzip.NewWriterLevel(&w.out, gzip.BestSpeed) // the level is a good one
-	return w
-}}
+// idle holds compressors that are not in use: as many as batches are made at
+// once, mostly. It is no sync.Pool because the garbage collector would empty that
+// about once per batch, and to make a compressor takes a good part of what to
+// use it does.
+var idle = make(chan *compressor, 2)
+
+func newCompressor() *compressor {
+	select {
+	case c := <-idle:
+		c.out.Reset()
+		return c
+	default:
+		return new(compressor)
+	}
+}
+
+// done takes back a compressor, unless it has become large.
+func (c *compressor) done() {
+	const largest = 4 << 20
+	if c.out.Cap() > largest {
+		return
+	}
+	select {
+	case idle <- c:
+	default:
+	}
+}
+
+func (c *compressor) gzipped(body []byte) []byte {
+	if c.gzip == nil {
+		c.gzip, _ = gzip.NewWriterLevel(&c.out, gzip.BestSpeed) // the level is a good one
+	} else {
+		c.gzip.Reset(&c.out)
+	}
+	_, _ = c.gzip.Write(body) // memory takes everything
+	_ = c.gzip.Close()
+	return c.out.Bytes()
+}
+
+func (c *compressor) zstd(body []byte) []byte {
+	c.out = *bytes.NewBuffer(zstdEncoder().EncodeAll(body, c.out.AvailableBuffer()))
+	return c.out.Bytes()
+}
 
 // The coders of zstd start no goroutines and are safe for concurrent use. Their
 // options are good ones.
@@ -49,15 +88,13 @@ var (
 func (c Compression) Compress(body []byte) []byte {
 	switch c {
 	case Gzip:
-		w := gzipWriters.Get().(*gzipWriter)
-		defer gzipWriters.Put(w)
-		w.out.Reset()
-		w.Reset(&w.out)
-		_, _ = w.Write(body) // memory takes everything
-		_ = w.Close()
-		return bytes.Clone(w.out.Bytes())
+		w := newCompressor()
+		defer w.done()
+		return bytes.Clone(w.gzipped(body))
 	case Zstd:
-		return bytes.Clone(zstdEncoder().EncodeAll(body, nil))
+		w := newCompressor()
+		defer w.done()
+		return bytes.Clone(w.zstd(body))
 	default:
 		return bytes.Clone(body)
 	}
