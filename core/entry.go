@@ -128,7 +128,7 @@ type traceEntry struct {
 }
 
 func (e *startEntry) ask(p *sdktrace.SamplingParameters) (a Answer) {
-	if e.guard.isOff() || !e.matches(p.Name, p.Kind, p.Attributes) {
+	if e.guard.isOff() || e.match != nil && !e.matches(p.Name, p.Kind, p.Attributes) {
 		return Answer{}
 	}
 	defer e.guard.rescue(&a)
@@ -191,15 +191,15 @@ func (g *guard) init(name string, logger *slog.Logger) *guard {
 	return g
 }
 
-func (g *guard) isOff() bool {
+func (g *guard) isOff() bool { return g.off.Load() != 0 && g.staysOff() }
+
+// staysOff switches the sampler on again when it is time.
+func (g *guard) staysOff() bool {
 	until := g.off.Load()
-	if until == 0 {
-		return false
-	}
 	if time.Now().UnixNano() < until {
 		return true
 	}
-	if g.off.CompareAndSwap(until, 0) {
+	if until != 0 && g.off.CompareAndSwap(until, 0) {
 		g.logger.Info("sampler is asked again", "sampler", g.name)
 	}
 	return false

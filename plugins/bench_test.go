@@ -146,7 +146,6 @@ func warm() {
 		all[i][0], all[i][4<<10] = 1, 1
 	}
 	runtime.KeepAlive(all)
-	all = nil
 	runtime.GC()
 }
 

@@ -22,7 +22,7 @@ type received struct {
 	compressed int
 }
 
-func (r *received) export(_ context.Context, body rawMessage) (*coltracepb.ExportTraceServiceResponse, error) {
+func (r *received) export(_ context.Context, body rawMessage) (*coltracepb.ExportTraceServiceResponse, error) { //nolint:unparam // what a service has
 	r.body = body
 	return &coltracepb.ExportTraceServiceResponse{}, nil
 }
