@@ -2,6 +2,8 @@ package plugins
 
 import (
 	"context"
+	"fmt"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"testing"
@@ -79,18 +81,35 @@ func shortDir(tb testing.TB) string {
 	return dir
 }
 
-// serviceSpans are spans as HTTP instrumentation makes them.
+// serviceSpans are what a service makes of requests: a server's span with a
+// query, a call of another service and a step of its own below it, whose IDs,
+// times and values differ as in life, so that they are as hard to compress.
 func serviceSpans(n int) []sdktrace.ReadOnlySpan {
-	stubs := tracetest.SpanStubsFromReadOnlySpans(spans(0, n))
-	for i := range stubs {
-		stubs[i].Name = "GET /checkout/{id}"
-		stubs[i].Attributes = []attribute.KeyValue{
+	recorder := tracetest.NewSpanRecorder()
+	provider := sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(recorder))
+	http, db, own := provider.Tracer("otelhttp"), provider.Tracer("pgx"), provider.Tracer("shop")
+	for len(recorder.Ended()) < n {
+		id := rand.IntN(1_000_000)
+		ctx, server := http.Start(context.Background(), "GET /checkout/{id}", trace.WithSpanKind(trace.SpanKindServer), trace.WithAttributes(
 			attribute.String("http.request.method", "GET"), attribute.String("http.route", "/checkout/{id}"),
-			attribute.String("server.address", "shop.example.com"), attribute.Int("http.response.status_code", 200),
-			attribute.String("user_agent.original", "Mozilla/5.0 (X11; Linux x86_64)"), attribute.String("tenant", "acme"),
-		}
+			attribute.String("url.path", fmt.Sprint("/checkout/", id)), attribute.String("server.address", "shop.example.com"),
+			attribute.String("client.address", fmt.Sprintf("203.0.113.%d", rand.IntN(256))), attribute.Int("client.port", rand.IntN(1<<16)),
+			attribute.String("user_agent.original", "Mozilla/5.0 (X11; Linux x86_64; rv:128.0)"), attribute.String("tenant", fmt.Sprint("tenant ", rand.IntN(100)))))
+		_, query := db.Start(ctx, "SELECT orders", trace.WithSpanKind(trace.SpanKindClient), trace.WithAttributes(
+			attribute.String("db.system.name", "postgresql"), attribute.String("db.namespace", "shop"), attribute.String("db.operation.name", "SELECT"),
+			attribute.String("db.query.text", "SELECT id, state, total FROM orders WHERE id = $1"), attribute.String("server.address", "10.0.0.3"), attribute.Int("server.port", 5432)))
+		query.SetAttributes(attribute.Int("db.response.returned_rows", rand.IntN(50)))
+		query.End()
+		_, call := http.Start(ctx, "POST", trace.WithSpanKind(trace.SpanKindClient), trace.WithAttributes(
+			attribute.String("http.request.method", "POST"), attribute.String("url.full", fmt.Sprint("http://payments.example.com/charge?order=", id)),
+			attribute.String("server.address", "payments.example.com"), attribute.Int("http.response.status_code", 200)))
+		call.End()
+		_, step := own.Start(ctx, "reserve stock", trace.WithAttributes(attribute.Int("order.id", id), attribute.Float64("order.total", rand.Float64()*1000)))
+		step.End()
+		server.SetAttributes(attribute.Int("http.response.status_code", 200), attribute.Int("http.response.body.size", rand.IntN(20_000)))
+		server.End()
 	}
-	return stubs.Snapshots()
+	return recorder.Ended()[:n]
 }
 
 func privateDirs(tb testing.TB, dir string) []string {
