@@ -91,8 +91,8 @@ func (e *exporterClient) ExportSpans(ctx context.Context, spans []sdktrace.ReadO
 
 // Compression is what the plugin takes.
 func (e *exporterClient) Compression() delivery.Compression {
-	if e.about.GetExporter().GetTakesZstd() {
-		return delivery.Zstd
+	if e.about.GetExporter().GetTakesSnappy() {
+		return delivery.Snappy
 	}
 	return delivery.None
 }

@@ -9,7 +9,7 @@ import (
 	"github.com/riffletrace/riffle/core/delivery"
 )
 
-// A plugin that takes it gets its batches compressed with zstd: that, and undoing
+// A plugin that takes it gets its batches compressed with snappy: that, and undoing
 // it, is cheaper than to encrypt them and move them between processes as they are.
 //
 // What is deprecated below is the only way to send what is compressed already, and
@@ -36,7 +36,7 @@ func serverCompression() grpc.ServerOption {
 // compressed tells gRPC that messages are compressed.
 type compressed struct{}
 
-func (compressed) Type() string { return string(delivery.Zstd) }
+func (compressed) Type() string { return string(delivery.Snappy) }
 
 func (compressed) Do(w io.Writer, p []byte) error {
 	_, err := w.Write(p)
@@ -45,12 +45,12 @@ func (compressed) Do(w io.Writer, p []byte) error {
 
 type decompress struct{}
 
-func (decompress) Type() string { return string(delivery.Zstd) }
+func (decompress) Type() string { return string(delivery.Snappy) }
 
 func (decompress) Do(r io.Reader) ([]byte, error) {
 	body, err := io.ReadAll(r)
 	if err != nil {
 		return nil, err
 	}
-	return delivery.Zstd.Decompress(body)
+	return delivery.Snappy.Decompress(body)
 }

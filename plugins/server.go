@@ -111,7 +111,7 @@ func (s *server) configure(ctx context.Context, o Offer, r *pluginpb.ConfigureRe
 	switch built := built.(type) {
 	case core.Exporter:
 		in.exporter = built
-		answer.Exporter = &pluginpb.ExporterInstance{TakesZstd: true}
+		answer.Exporter = &pluginpb.ExporterInstance{TakesSnappy: true}
 		if e, ok := built.(core.Endpointer); ok {
 			answer.Exporter.Endpoint = validText(e.Endpoint())
 		}

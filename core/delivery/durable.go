@@ -347,7 +347,7 @@ func (k *keeper) clean() {
 }
 
 // encodings are by their numbers in files.
-var encodings = []Compression{None, Gzip, Zstd}
+var encodings = []Compression{None, Gzip, Zstd, Snappy}
 
 // Body returns the request in a file of a disk queue, not compressed.
 func Body(b disk.Batch) ([]byte, error) {

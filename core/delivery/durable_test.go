@@ -68,6 +68,7 @@ func TestDiskOutlivesTheLine(t *testing.T) {
 		"spans":    func(b *backend) sdktrace.SpanExporter { return plain{b} },
 		"gzip":     func(b *backend) sdktrace.SpanExporter { return compressed{b, delivery.Gzip} },
 		"zstd":     func(b *backend) sdktrace.SpanExporter { return compressed{b, delivery.Zstd} },
+		"snappy":   func(b *backend) sdktrace.SpanExporter { return compressed{b, delivery.Snappy} },
 	}
 	for from, first := range exporters {
 		for to, second := range exporters {

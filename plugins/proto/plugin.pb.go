@@ -499,8 +499,8 @@ func (x *FieldError) GetMessage() string {
 type ExporterInstance struct {
 	state    protoimpl.MessageState `protogen:"open.v1"`
 	Endpoint string                 `protobuf:"bytes,1,opt,name=endpoint,proto3" json:"endpoint,omitempty"` // where it sends to, for people; empty: unknown
-	// Calls of TraceService/Export may be compressed, with grpc-encoding zstd.
-	TakesZstd     bool `protobuf:"varint,2,opt,name=takes_zstd,json=takesZstd,proto3" json:"takes_zstd,omitempty"`
+	// Calls of TraceService/Export may be compressed, with grpc-encoding snappy, in its block format.
+	TakesSnappy   bool `protobuf:"varint,2,opt,name=takes_snappy,json=takesSnappy,proto3" json:"takes_snappy,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -542,9 +542,9 @@ func (x *ExporterInstance) GetEndpoint() string {
 	return ""
 }
 
-func (x *ExporterInstance) GetTakesZstd() bool {
+func (x *ExporterInstance) GetTakesSnappy() bool {
 	if x != nil {
-		return x.TakesZstd
+		return x.TakesSnappy
 	}
 	return false
 }
@@ -1724,11 +1724,10 @@ const file_riffle_plugin_v1_plugin_proto_rawDesc = "" +
 	"\n" +
 	"FieldError\x12\x12\n" +
 	"\x04path\x18\x01 \x01(\tR\x04path\x12\x18\n" +
-	"\amessage\x18\x02 \x01(\tR\amessage\"M\n" +
+	"\amessage\x18\x02 \x01(\tR\amessage\"Q\n" +
 	"\x10ExporterInstance\x12\x1a\n" +
-	"\bendpoint\x18\x01 \x01(\tR\bendpoint\x12\x1d\n" +
-	"\n" +
-	"takes_zstd\x18\x02 \x01(\bR\ttakesZstd\"\xa3\x01\n" +
+	"\bendpoint\x18\x01 \x01(\tR\bendpoint\x12!\n" +
+	"\ftakes_snappy\x18\x02 \x01(\bR\vtakesSnappy\"\xa3\x01\n" +
 	"\x0fSamplerInstance\x12 \n" +
 	"\vdescription\x18\x01 \x01(\tR\vdescription\x125\n" +
 	"\x05start\x18\x02 \x01(\v2\x1f.riffle.plugin.v1.StartSamplingR\x05start\x127\n" +

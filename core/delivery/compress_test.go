@@ -1,0 +1,50 @@
+package delivery_test
+
+import (
+	"bytes"
+	"encoding/binary"
+	"math/rand/v2"
+	"testing"
+
+	"github.com/riffletrace/riffle/core/delivery"
+)
+
+func TestCompression(t *testing.T) {
+	random := make([]byte, 100_000)
+	for i := range random {
+		random[i] = byte(rand.Uint32())
+	}
+	for _, c := range []delivery.Compression{delivery.None, delivery.Gzip, delivery.Zstd, delivery.Snappy} {
+		t.Run(string(c), func(t *testing.T) {
+			for name, body := range map[string][]byte{"empty": {}, "text": bytes.Repeat([]byte("spans "), 100_000), "random": random} {
+				compressed := c.Compress(body)
+				if cap(compressed) > len(compressed)+len(compressed)/8+64 {
+					t.Errorf("%s: %d bytes in memory of %d", name, len(compressed), cap(compressed))
+				}
+				if name == "text" && c != delivery.None && len(compressed) > len(body)/10 {
+					t.Errorf("%s: %d of %d bytes are left", name, len(compressed), len(body))
+				}
+				c.Compress(random) // whose memory must be other
+				got, err := c.Decompress(compressed)
+				if err != nil || !bytes.Equal(got, body) {
+					t.Errorf("%s: got %d bytes and %v, want %d", name, len(got), err, len(body))
+				}
+				if c == delivery.None || len(compressed) == 0 {
+					continue
+				}
+				if got, err := c.Decompress(compressed[:len(compressed)-1]); err == nil && bytes.Equal(got, body) {
+					t.Errorf("%s: cut short, it is the same", name)
+				}
+			}
+		})
+	}
+}
+
+// A body that says it is larger than any can be is not made room for.
+func TestTooLargeToDecompress(t *testing.T) {
+	claim := binary.AppendUvarint(nil, 1<<30)
+	const want = "more than 268435456 bytes"
+	if _, err := delivery.Snappy.Decompress(append(claim, 0)); err == nil || err.Error() != want {
+		t.Errorf("got %v, want %s", err, want)
+	}
+}
