@@ -290,6 +290,44 @@ func TestBounded(t *testing.T) {
 	})
 }
 
+// A key that is used stays when the table is full and it is alone in its set.
+func TestPutsOutFromOtherSets(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := run(t, byTenant, ways, always(time.Hour))
+		hot := start("hot", "acme")
+		set := func(p core.StartParameters) uint64 { return r.hash(&p) & uint64(len(r.sets)-1) }
+		r.Decide(&hot)
+		next := 0
+		cold := func(inHotSet bool) core.StartParameters {
+			for {
+				next++
+				if p := start(fmt.Sprint("cold ", next), "acme"); (set(p) == set(hot)) == inHotSet {
+					return p
+				}
+			}
+		}
+		for range ways - 1 {
+			p := cold(false)
+			r.Decide(&p)
+		}
+		time.Sleep(time.Second)
+		r.Decide(&hot)
+		time.Sleep(time.Second)
+		if s := r.Stats(); s.Keys != ways {
+			t.Fatalf("%d keys, want %d", s.Keys, ways)
+		}
+		p := cold(true)
+		r.Decide(&p)
+		time.Sleep(time.Second)
+		if a := r.Decide(&p); a.IsAbstain() {
+			t.Error("the new key has no lease")
+		}
+		if a := r.Decide(&hot); a.IsAbstain() {
+			t.Error("the key that is used was put out")
+		}
+	})
+}
+
 // 10,000 distinct keys at once take at most 50 questions.
 func TestManyKeysAtOnce(t *testing.T) {
 	const keys = 10_000

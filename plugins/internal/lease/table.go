@@ -197,12 +197,17 @@ func (t *Table) add(s *set, h uint64, p *core.StartParameters) bool {
 		t.refused.Add(1)
 		return false
 	}
-	if place < 0 || t.count.Load() >= t.max {
-		if place = s.leastUsed(); place < 0 {
+	switch {
+	case place < 0:
+		victim, _ := s.leastUsed()
+		if place = victim; place < 0 {
 			t.refused.Add(1)
 			return false
 		}
 		t.remove(s, place)
+	case t.count.Load() >= t.max && !t.makeRoom(s, h):
+		t.refused.Add(1)
+		return false
 	}
 	e := &entry{hash: h, key: key}
 	e.starts.Store(1)
@@ -214,16 +219,43 @@ func (t *Table) add(s *set, h uint64, p *core.StartParameters) bool {
 	return true
 }
 
+// makeRoom puts an entry out that was not used for the longest time, among those
+// of s, which is locked and belongs to h, and of the sets after it.
+func (t *Table) makeRoom(s *set, h uint64) bool {
+	const sets = 8
+	from, place, used := s, -1, int64(math.MaxInt64)
+	for i := range uint64(sets) {
+		other := &t.sets[(h+i)&uint64(len(t.sets)-1)]
+		if p, u := other.leastUsed(); p >= 0 && (place < 0 || u < used) {
+			from, place, used = other, p, u
+		}
+	}
+	if place < 0 {
+		return false
+	}
+	if from != s {
+		if !from.mu.TryLock() {
+			return false
+		}
+		defer from.mu.Unlock()
+		if e := from.entries[place].Load(); e == nil || e.used.Load() != used {
+			return false // another was quicker
+		}
+	}
+	t.remove(from, place)
+	return true
+}
+
 // leastUsed returns the place of the entry that was not used for the longest
-// time; -1 if all are waited for.
-func (s *set) leastUsed() int {
-	place, used := -1, int64(math.MaxInt64)
+// time, and when it was; -1 if all are waited for.
+func (s *set) leastUsed() (place int, used int64) {
+	place, used = -1, int64(math.MaxInt64)
 	for i := range s.entries {
 		if e := s.entries[i].Load(); e != nil && !e.pending.Load() && e.used.Load() <= used {
 			place, used = i, e.used.Load()
 		}
 	}
-	return place
+	return place, used
 }
 
 // remove empties a place of a set that is locked.
