@@ -1,6 +1,7 @@
 package plugins
 
 import (
+	"bytes"
 	"io"
 
 	"google.golang.org/grpc"
@@ -48,9 +49,12 @@ type decompress struct{}
 func (decompress) Type() string { return string(delivery.Snappy) }
 
 func (decompress) Do(r io.Reader) ([]byte, error) {
-	body, err := io.ReadAll(r)
-	if err != nil {
+	var body bytes.Buffer
+	if m, ok := r.(interface{ Remaining() int }); ok {
+		body.Grow(m.Remaining() + bytes.MinRead)
+	}
+	if _, err := body.ReadFrom(r); err != nil {
 		return nil, err
 	}
-	return delivery.Snappy.Decompress(body)
+	return delivery.Snappy.Decompress(body.Bytes())
 }

@@ -83,7 +83,10 @@ func (in *instance) export(ctx context.Context, body []byte) (delivery.Response,
 		if err != nil {
 			return delivery.Response{}, err
 		}
-		return e.ExportRequest(ctx, delivery.Request{Body: e.Compression().Compress(body), Spans: n})
+		if c := e.Compression(); c != delivery.None {
+			body = c.Compress(body)
+		}
+		return e.ExportRequest(ctx, delivery.Request{Body: body, Spans: n})
 	}
 	spans, err := otlp.Decode(body)
 	if err != nil {
