@@ -221,6 +221,7 @@ func (b *buffer) settle(sh *shard, st *traceState, s sdktrace.ReadOnlySpan, out 
 	if st.open > 0 {
 		st.open--
 	}
+	var last sdktrace.ReadOnlySpan // completes a trace that is decided now, and need not wait
 	switch {
 	case st.decided && st.kept:
 		b.take(sh, st, s, out)
@@ -229,6 +230,8 @@ func (b *buffer) settle(sh *shard, st *traceState, s sdktrace.ReadOnlySpan, out 
 		sh.counts.spansForgotten++
 	case b.streams(st):
 		b.stream(sh, st, s, out)
+	case st.open == 0 && b.judge == nil:
+		last = s
 	default:
 		live := b.wait(sh, st, s)
 		if live.bytes > b.limits.maxTraceBytes && st.open > 0 {
@@ -244,12 +247,12 @@ func (b *buffer) settle(sh *shard, st *traceState, s sdktrace.ReadOnlySpan, out 
 			return
 		}
 		if b.unspoken(st) { // as most are
-			b.forget(sh, st)
+			b.forget(sh, st, last)
 			b.bury(sh, st)
 			return
 		}
 		b.decide(sh, st)
-		b.outcome(sh, st, out)
+		b.outcome(sh, st, last, out)
 	}
 	b.completed(sh, st)
 }
@@ -271,18 +274,19 @@ func (b *buffer) stream(sh *shard, st *traceState, s sdktrace.ReadOnlySpan, out 
 func (b *buffer) cut(sh *shard, st *traceState, out *handOver) {
 	st.cut, st.late = st.cut || st.open > 0, true
 	b.decide(sh, st)
-	b.outcome(sh, st, out)
+	b.outcome(sh, st, nil, out)
 	if st.open == 0 {
 		b.completed(sh, st)
 	}
 }
 
-// outcome hands over what a trace that was just decided holds, or forgets it.
-func (b *buffer) outcome(sh *shard, st *traceState, out *handOver) {
+// outcome hands over what a trace that was just decided holds, and s if it is a
+// span, or forgets it.
+func (b *buffer) outcome(sh *shard, st *traceState, s sdktrace.ReadOnlySpan, out *handOver) {
 	if st.kept {
-		b.take(sh, st, nil, out)
+		b.take(sh, st, s, out)
 	} else {
-		b.forget(sh, st)
+		b.forget(sh, st, s)
 	}
 	b.release(sh, st)
 }
@@ -334,9 +338,13 @@ func (b *buffer) take(sh *shard, st *traceState, s sdktrace.ReadOnlySpan, out *h
 	sh.counts.spansKept += uint64(len(out.spans))
 }
 
-// forget lets go of the waiting spans of a trace.
-func (b *buffer) forget(sh *shard, st *traceState) {
+// forget lets go of the waiting spans of a trace, and of s if it is one.
+func (b *buffer) forget(sh *shard, st *traceState, s sdktrace.ReadOnlySpan) {
 	sh.counts.forgotten++
+	if s != nil {
+		st.forgotten++
+		sh.counts.spansForgotten++
+	}
 	live := sh.held(st)
 	if live == nil {
 		return
@@ -368,7 +376,7 @@ func (b *buffer) newState(sh *shard, id trace.TraceID, randomness uint64, pressu
 // drop removes a state for good.
 func (b *buffer) drop(sh *shard, st *traceState) {
 	if live := sh.held(st); live != nil && len(live.spans) > 0 {
-		b.forget(sh, st)
+		b.forget(sh, st, nil)
 	}
 	b.release(sh, st)
 	sh.move(st, inNone)

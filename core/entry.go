@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"math/bits"
-	"math/rand/v2"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -132,7 +131,7 @@ func (e *startEntry) ask(p *sdktrace.SamplingParameters) (a Answer) {
 		return Answer{}
 	}
 	defer e.guard.rescue(&a)
-	if !timesThis() {
+	if !timed(p.TraceID) {
 		return e.sampler.SampleStart(startParameters(p))
 	}
 	start := time.Now()
@@ -141,9 +140,10 @@ func (e *startEntry) ask(p *sdktrace.SamplingParameters) (a Answer) {
 	return a
 }
 
-// firstAnswer asks end samplers in turn, those with a bit in ask, until one does
-// not abstain. It returns who that is, what it says, and who was not asked.
-func firstAnswer(samplers []*endEntry, ask uint64, p *EndParameters) (by *endEntry, says Answer, rest uint64) {
+// firstAnswer asks end samplers about a span of a trace in turn, those with a bit
+// in ask, until one does not abstain. It returns who that is, what it says, and who
+// was not asked.
+func firstAnswer(samplers []*endEntry, id trace.TraceID, ask uint64, p *EndParameters) (by *endEntry, says Answer, rest uint64) {
 	var asked *endEntry
 	rest = ask
 	defer func() {
@@ -151,7 +151,7 @@ func firstAnswer(samplers []*endEntry, ask uint64, p *EndParameters) (by *endEnt
 			asked.guard.panicked(r)
 		}
 	}()
-	for timed := timesThis(); rest != 0; {
+	for timed := timed(id); rest != 0; {
 		asked = samplers[bits.TrailingZeros64(rest)]
 		rest &= rest - 1
 		if a := asked.ask(p, timed); a.verdict == threshold {
@@ -205,8 +205,8 @@ func (g *guard) staysOff() bool {
 	return false
 }
 
-// timesThis picks the calls that are timed.
-func timesThis() bool { return rand.Uint32()%timedShare == 0 }
+// timed picks the traces of which calls are timed.
+func timed(id trace.TraceID) bool { return id[len(id)-1]%timedShare == 0 }
 
 // rescue is deferred around a call of the sampler.
 func (g *guard) rescue(a *Answer) {

@@ -115,7 +115,7 @@ func (x *explainer) end(span sdktrace.ReadOnlySpan, d time.Duration) {
 		}
 		a, asked := Answer{}, e.matches(span.Name(), span.SpanKind(), span.Attributes())
 		if asked {
-			_, a, _ = firstAnswer([]*endEntry{e}, 1, &params)
+			_, a, _ = firstAnswer([]*endEntry{e}, trace.TraceID{}, 1, &params)
 		}
 		x.step("end", &e.entry, e.sampler, a, asked)
 		if a.verdict == threshold {

@@ -201,7 +201,7 @@ func (j *judge) conclude(c *caseFile, i int, answers [][]Answer) {
 	b.decide(sh, st)
 	st.late = true
 	var out handOver
-	b.outcome(sh, st, &out)
+	b.outcome(sh, st, nil, &out)
 	if st.open == 0 {
 		b.completed(sh, st)
 	}

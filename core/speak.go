@@ -16,7 +16,7 @@ func (b *buffer) unanswered(st *traceState) uint64 {
 // say. It reports whether no more needs to be said.
 func (b *buffer) askEnd(st *traceState, id trace.TraceID, ask uint64, p *EndParameters) (done bool) {
 	for ask != 0 {
-		e, a, rest := firstAnswer(b.end, ask, p)
+		e, a, rest := firstAnswer(b.end, id, ask, p)
 		if ask = rest; e == nil {
 			continue
 		}

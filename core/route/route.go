@@ -170,11 +170,15 @@ func (n *node[V]) find(path string) *leaf[V] {
 		return n.rest
 	}
 	seg, after := cut(path[1:])
-	if l := n.literal(seg).find(after); l != nil {
-		return l
+	if len(n.literals) > 0 {
+		if l := n.literal(seg).find(after); l != nil {
+			return l
+		}
 	}
-	if l := n.single.find(after); l != nil {
-		return l
+	if n.single != nil {
+		if l := n.single.find(after); l != nil {
+			return l
+		}
 	}
 	return n.rest
 }
