@@ -75,6 +75,7 @@ mutants: ## the sampling engine broken on purpose, which its tests must notice
 .PHONY: proto
 proto: ## the code and the descriptors of the plugins' wire
 	cd tools && go run ./protogen ../plugins/proto riffle/plugin/v1/plugin.proto
+	go test ./plugins/python -run '^TestDescriptors$$' -update
 
 .PHONY: vulnerabilities
 vulnerabilities: ## known vulnerabilities in what riffle calls; asks the Go project's database
