@@ -79,7 +79,8 @@ func (b *buffer) sample(p *sdktrace.SamplingParameters) sdktrace.SamplingResult 
 		return b.child(span, parent)
 	}
 	var d startDecision
-	b.rules.decide(&d, p, parent)
+	asked := startParameters(p)
+	b.rules.decide(&d, &asked, parent)
 	if d.verdict == drop {
 		return sdktrace.SamplingResult{Decision: sdktrace.Drop, Tracestate: d.state}
 	}

@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"go.opentelemetry.io/otel/attribute"
-	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/riffletrace/riffle/core/match"
@@ -126,16 +125,16 @@ type traceEntry struct {
 	asking  atomic.Bool
 }
 
-func (e *startEntry) ask(p *sdktrace.SamplingParameters) (a Answer) {
+func (e *startEntry) ask(p *StartParameters) (a Answer) {
 	if e.guard.isOff() || e.match != nil && !e.matches(p.Name, p.Kind, p.Attributes) {
 		return Answer{}
 	}
 	defer e.guard.rescue(&a)
-	if !timed(p.TraceID) {
-		return e.sampler.SampleStart(startParameters(p))
+	if !timed(p.traceID) {
+		return e.sampler.SampleStart(*p)
 	}
 	start := time.Now()
-	a = e.sampler.SampleStart(startParameters(p))
+	a = e.sampler.SampleStart(*p)
 	e.guard.took(time.Since(start))
 	return a
 }

@@ -100,7 +100,8 @@ func (r *startRules) sample(p *sdktrace.SamplingParameters) sdktrace.SamplingRes
 		return sdktrace.SamplingResult{Decision: decision, Tracestate: parent.TraceState()}
 	}
 	var d startDecision
-	r.decide(&d, p, parent)
+	asked := startParameters(p)
+	r.decide(&d, &asked, parent)
 	if !d.selected {
 		return sdktrace.SamplingResult{Decision: sdktrace.Drop, Tracestate: d.state}
 	}
@@ -121,19 +122,19 @@ func (d *startDecision) attributes() []attribute.KeyValue {
 }
 
 // decide decides about a local root.
-func (r *startRules) decide(d *startDecision, p *sdktrace.SamplingParameters, parent trace.SpanContext) {
+func (r *startRules) decide(d *startDecision, p *StartParameters, parent trace.SpanContext) {
 	switch {
 	case forced(p.ParentContext):
 		r.forcedRoot(d, p, parent)
 	case !parent.IsValid():
-		d.randomness, d.fresh = traceIDRandomness(p.TraceID), true
+		d.randomness, d.fresh = traceIDRandomness(p.traceID), true
 		r.root(d, p)
 	case r.remote == Ignore:
 		r.ignored(d, p, parent)
 	default:
 		r.watched(d, p, parent)
 	}
-	if c := &r.counts[stripeOf(p.TraceID, len(r.counts))]; d.verdict == drop {
+	if c := &r.counts[stripeOf(p.traceID, len(r.counts))]; d.verdict == drop {
 		c.dropped.Add(1)
 	} else {
 		c.started.Add(1)
@@ -151,7 +152,7 @@ func (r *startRules) counted() (started, dropped uint64) {
 
 // root asks the samplers in turn; the first that does not abstain decides.
 // d has the randomness, and the tracestate without a threshold.
-func (r *startRules) root(d *startDecision, p *sdktrace.SamplingParameters) {
+func (r *startRules) root(d *startDecision, p *StartParameters) {
 	for _, e := range r.samplers {
 		a := e.ask(p)
 		if a.verdict == abstain {
@@ -177,7 +178,7 @@ func (r *startRules) root(d *startDecision, p *sdktrace.SamplingParameters) {
 }
 
 // watched follows the decision of a remote parent, unless a drop rule speaks.
-func (r *startRules) watched(d *startDecision, p *sdktrace.SamplingParameters, parent trace.SpanContext) {
+func (r *startRules) watched(d *startDecision, p *StartParameters, parent trace.SpanContext) {
 	d.verdict, d.randomness, d.threshold, d.state = threshold, Randomness(parent), Never, parent.TraceState()
 	d.follow = r.remote == Follow
 	if !d.follow && r.drops(p) || d.follow && !parent.IsSampled() {
@@ -194,8 +195,8 @@ func (r *startRules) watched(d *startDecision, p *sdktrace.SamplingParameters, p
 
 // ignored treats the span as the root of a trace whose randomness no client
 // chooses.
-func (r *startRules) ignored(d *startDecision, p *sdktrace.SamplingParameters, parent trace.SpanContext) {
-	r.ownRandomness(d, p.TraceID, parent)
+func (r *startRules) ignored(d *startDecision, p *StartParameters, parent trace.SpanContext) {
+	r.ownRandomness(d, p.traceID, parent)
 	r.root(d, p)
 }
 
@@ -207,7 +208,7 @@ func (r *startRules) ownRandomness(d *startDecision, id trace.TraceID, parent tr
 	d.state = insertOT(parent.TraceState(), otEntry{th: Unknown, rv: d.randomness, hasRV: true})
 }
 
-func (r *startRules) drops(p *sdktrace.SamplingParameters) bool {
+func (r *startRules) drops(p *StartParameters) bool {
 	for _, e := range r.droppers {
 		if e.ask(p).verdict == drop {
 			return true
