@@ -131,13 +131,19 @@ func (s *startClient) ask(ctx context.Context, questions []lease.Question) ([]le
 	}
 	grants := make([]lease.Grant, len(resp.GetLeases()))
 	for i, l := range resp.GetLeases() {
-		grants[i] = *grant(l)
+		grants[i] = *s.grant(l)
 	}
 	return grants, nil
 }
 
-func grant(l *pluginpb.Lease) *lease.Grant {
-	return &lease.Grant{Answer: boundAnswer(decodeAnswer(l.GetAnswer())), TTL: decodeTTL(l.GetTtlMs())}
+// grant is a lease as the table holds it. It drops only if the plugin said that it
+// may.
+func (s *startClient) grant(l *pluginpb.Lease) *lease.Grant {
+	a := boundAnswer(decodeAnswer(l.GetAnswer()))
+	if a.IsDrop() && !s.MayDrop() {
+		a = core.Abstain()
+	}
+	return &lease.Grant{Answer: a, TTL: decodeTTL(l.GetTtlMs())}
 }
 
 // What an answer may put on each root.
@@ -215,7 +221,7 @@ func (s *startClient) changes(ctx context.Context, b *bound) error {
 		for _, r := range c.GetReplacements() {
 			var g *lease.Grant
 			if r.GetLease() != nil {
-				g = grant(r.GetLease())
+				g = s.grant(r.GetLease())
 			}
 			s.table.Replace(decodeKey(r.GetKey()), g)
 		}

@@ -19,6 +19,7 @@ import (
 
 	"github.com/riffletrace/riffle/core"
 	"github.com/riffletrace/riffle/core/delivery"
+	"github.com/riffletrace/riffle/plugins/internal/hostile"
 	"github.com/riffletrace/riffle/plugins/internal/process"
 )
 
@@ -187,7 +188,7 @@ func TestHangsAndRestarts(t *testing.T) {
 
 // One that ends again and again is left alone for a while.
 func TestCrashLoop(t *testing.T) {
-	p, logs := opened(t, "random", func(l *limits) { l.ends, l.breaks = 3, time.Hour })
+	p, logs := openHostile(t, "dies", func(l *limits) { l.ends, l.breaks = 3, time.Hour })
 	eventually(t, "the breaker opens", func() bool { return p.Stats().State == Broken })
 	if n := strings.Count(logs.String(), "plugin ends again and again: it is left alone for a while"); n != 1 {
 		t.Errorf("it is logged %d times", n)
@@ -195,7 +196,7 @@ func TestCrashLoop(t *testing.T) {
 	if !strings.Contains(logs.String(), "exit status 3") {
 		t.Errorf("the log does not say how it ended:\n%s", logs)
 	}
-	if _, err := p.Sampler(t.Context(), settings(logs), "", ""); err == nil || err.Error() != `plugin "test" is broken` {
+	if _, err := p.Sampler(t.Context(), settings(logs), "", ""); err == nil || err.Error() != `plugin "dies" is broken` {
 		t.Errorf("an instance of it: %v", err)
 	}
 }
@@ -247,8 +248,7 @@ func TestLargeMessages(t *testing.T) {
 // A process cannot be told twice to start: each start is a new one. go-plugin
 // returns the address of the old for it, and no error.
 func TestStartAfterExit(t *testing.T) {
-	dir := program(t, "test", "exits")
-	s := process.Settings{Name: "test", Path: filepath.Join(dir, Prefix+"test"), Dir: shortDir(t), Handshake: handshake, Logger: (&logs{}).logger(), Timeout: 5 * time.Second}
+	s := process.Settings{Name: "test", Path: hostile.Script(t, "exits"), Dir: shortDir(t), Handshake: handshake, Logger: (&logs{}).logger(), Timeout: 5 * time.Second}
 	for range 2 {
 		if p, err := process.Start(t.Context(), s); err == nil {
 			_ = p.Stop(t.Context())

@@ -20,9 +20,14 @@ import (
 // tryOpen starts a plugin that plays a part.
 func tryOpen(tb testing.TB, part string, l limits) (*Plugin, *logs, error) {
 	tb.Helper()
+	return tryProgram(tb, program(tb, "test", part), "test", l)
+}
+
+// tryProgram starts the plugin of that name in a directory.
+func tryProgram(tb testing.TB, dir, name string, l limits) (*Plugin, *logs, error) {
+	tb.Helper()
 	logs := &logs{}
-	dir := program(tb, "test", part)
-	copied, err := pin.Copy(dir, Prefix+"test", "", true)
+	copied, err := pin.Copy(dir, Prefix+name, "", true)
 	if err != nil {
 		tb.Fatal(err)
 	}

@@ -170,12 +170,12 @@ func joined(name string, logger *slog.Logger, offers []Offer) (*link, error) {
 func dialOptions() []grpc.DialOption {
 	return append(clientCompression(), grpc.WithDefaultCallOptions(
 		grpc.ForceCodecV2(codec{}),
-		grpc.MaxCallRecvMsgSize(maxAnswer),
+		grpc.MaxCallRecvMsgSize(MaxAnswer),
 		grpc.MaxCallSendMsgSize(MaxMessage)))
 }
 
-// maxAnswer is what the host takes from a plugin in one message.
-const maxAnswer = 8 << 20
+// MaxAnswer is what the host takes from a plugin in one message.
+const MaxAnswer = 8 << 20
 
 func newPlugin(name string, logger *slog.Logger, l limits) *Plugin {
 	p := &Plugin{

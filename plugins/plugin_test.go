@@ -17,6 +17,7 @@ import (
 
 	"github.com/riffletrace/riffle/core"
 	"github.com/riffletrace/riffle/exporters/otlp"
+	"github.com/riffletrace/riffle/plugins/internal/hostile"
 )
 
 // role is what the test binary plays when it is run as a plugin.
@@ -26,10 +27,11 @@ func TestMain(m *testing.M) {
 	if r := os.Getenv(role); r != "" {
 		os.Exit(play(r))
 	}
+	hostile.Main()
 	goleak.VerifyTestMain(m)
 }
 
-// play plays a plugin. Hostile ones are in hostile_test.go.
+// play plays a plugin.
 func play(r string) int {
 	switch r {
 	case "good":
@@ -43,7 +45,7 @@ func play(r string) int {
 	case "refused":
 		return Main(Sampler(endFactory), Sampler(unkeyedFactory))
 	default:
-		return playHostile(r)
+		return exitFailed
 	}
 }
 
@@ -225,12 +227,17 @@ func opened(tb testing.TB, part string, change func(*limits)) (*Plugin, *logs) {
 	if err != nil {
 		tb.Fatal(err)
 	}
+	closeAfter(tb, p)
+	return p, logs
+}
+
+func closeAfter(tb testing.TB, p *Plugin) {
+	tb.Helper()
 	tb.Cleanup(func() {
 		if err := p.Close(context.Background()); err != nil {
 			tb.Errorf("Close: %v", err)
 		}
 	})
-	return p, logs
 }
 
 // fast are limits for tests.

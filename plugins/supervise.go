@@ -2,7 +2,6 @@ package plugins
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -15,6 +14,7 @@ import (
 	"google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/status"
 
+	"github.com/riffletrace/riffle/plugins/internal/schema"
 	pluginpb "github.com/riffletrace/riffle/plugins/proto"
 )
 
@@ -208,9 +208,8 @@ func checkDescription(d *pluginpb.DescribeResponse) error {
 			return fmt.Errorf("%s has no name or is there twice", what)
 		}
 		seen[what] = true
-		if schema := c.GetConfigSchema(); schema != "" {
-			var object map[string]json.RawMessage
-			if err := json.Unmarshal([]byte(schema), &object); err != nil {
+		if text := c.GetConfigSchema(); text != "" {
+			if err := schema.Check([]byte(text)); err != nil {
 				return fmt.Errorf("the schema of the configuration of %s is not a JSON Schema: %w", what, err)
 			}
 		}

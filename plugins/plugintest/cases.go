@@ -16,6 +16,7 @@ import (
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/types/known/emptypb"
 
+	"github.com/riffletrace/riffle/plugins/internal/schema"
 	pluginpb "github.com/riffletrace/riffle/plugins/proto"
 )
 
@@ -323,7 +324,7 @@ func hasSchemas(s *suite) {
 		if c.GetConfigSchema() == "" {
 			continue
 		}
-		if err := checkSchema([]byte(c.GetConfigSchema())); err != nil {
+		if err := schema.Check([]byte(c.GetConfigSchema())); err != nil {
 			s.broken("component %q: %v in %.300s", c.GetName(), err, c.GetConfigSchema())
 		}
 	}

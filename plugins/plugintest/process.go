@@ -142,7 +142,7 @@ func (p *process) dial(key *tls.Certificate) (*grpc.ClientConn, error) {
 		grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) {
 			return new(net.Dialer).DialContext(ctx, p.line.network, p.line.address)
 		}),
-		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(plugins.MaxMessage), grpc.MaxCallSendMsgSize(plugins.MaxMessage)))
+		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(plugins.MaxAnswer), grpc.MaxCallSendMsgSize(plugins.MaxMessage)))
 }
 
 // gone waits until the process has ended, and reports whether it did.

@@ -45,12 +45,14 @@ func play(kind string) int {
 		fmt.Print("1|1|unix|")
 		select {}
 	case "garbage":
+		fmt.Println("Hello, I am a plugin!\x1b[31m")
 		_, _ = io.CopyN(os.Stdout, rand.Reader, 1<<20)
-		fmt.Println()
 		select {}
 	case "endless":
 		for {
-			fmt.Print(strings.Repeat("x", 1<<10))
+			if _, err := fmt.Print(strings.Repeat("x", 1<<10)); err != nil {
+				return 1
+			}
 		}
 	}
 	if err := serve(kind); err != nil {
@@ -103,8 +105,11 @@ func serve(kind string) error {
 			return err
 		}
 		line = "1|1|unix|" + address + "|grpc|" + base64.RawStdEncoding.EncodeToString(other.Certificate[0])
-	case "log":
+	case "forged":
+		line = "1|1|unix|" + address + "|grpc|" + strings.Repeat("A", 100)
+	case "log": // go-plugin's host panics on the first
 		fmt.Fprintln(os.Stderr, `{"@level":"info","@message":1,"@timestamp":"2026-01-02T03:04:05.000000Z"}`)
+		fmt.Fprintln(os.Stderr, strings.Repeat("y", 1<<20))
 	case "forks":
 		if err := exec.CommandContext(context.Background(), "/bin/sleep", "600").Start(); err != nil {
 			return err

@@ -69,6 +69,8 @@ func (p *plugin) Describe(context.Context, *pluginpb.DescribeRequest) (*pluginpb
 	both := &pluginpb.Component{Kind: pluginpb.Kind_KIND_SAMPLER, Name: "both", Version: "1", Doc: "keeps all", ConfigSchema: schema}
 	r := &pluginpb.DescribeResponse{Name: p.kind, Version: "1", Components: []*pluginpb.Component{out, both}}
 	switch p.kind {
+	case "dies":
+		time.AfterFunc(100*time.Millisecond, func() { os.Exit(3) })
 	case "nothing":
 		r.Components = nil
 	case "twice":
@@ -81,7 +83,7 @@ func (p *plugin) Describe(context.Context, *pluginpb.DescribeRequest) (*pluginpb
 	return r, nil
 }
 
-func (p *plugin) Configure(_ context.Context, r *pluginpb.ConfigureRequest) (*pluginpb.ConfigureResponse, error) {
+func (p *plugin) Configure(ctx context.Context, r *pluginpb.ConfigureRequest) (*pluginpb.ConfigureResponse, error) {
 	p.misbehave()
 	exporter := r.GetKind() == pluginpb.Kind_KIND_EXPORTER && r.GetComponent() == "out"
 	sampler := r.GetKind() == pluginpb.Kind_KIND_SAMPLER && r.GetComponent() == "both"
@@ -92,6 +94,13 @@ func (p *plugin) Configure(_ context.Context, r *pluginpb.ConfigureRequest) (*pl
 		if mistake := check(r.GetConfig()); mistake != nil {
 			return &pluginpb.ConfigureResponse{Errors: []*pluginpb.FieldError{mistake}}, nil
 		}
+	}
+	switch p.kind {
+	case "dawdles":
+		<-ctx.Done()
+		return nil, ctx.Err()
+	case "nameless":
+		return new(pluginpb.ConfigureResponse), nil
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -173,13 +182,19 @@ func (p *plugin) Ask(_ context.Context, r *pluginpb.AskRequest) (*pluginpb.AskRe
 		answer.Threshold = 1 << 60
 	case "drops":
 		answer.Verdict = pluginpb.Verdict_VERDICT_DROP
+	case "nonsense":
+		answer.Verdict = 77
 	}
 	leases := make([]*pluginpb.Lease, len(r.GetQuestions()))
 	for i := range leases {
 		leases[i] = &pluginpb.Lease{Answer: answer, TtlMs: 60_000}
 	}
-	if p.kind == "short" && len(leases) > 0 {
+	switch {
+	case len(leases) == 0:
+	case p.kind == "short":
 		leases = leases[1:]
+	case p.kind == "bulky":
+		leases[0] = &pluginpb.Lease{Answer: &pluginpb.Answer{Reason: strings.Repeat("x", 9<<20)}}
 	}
 	return &pluginpb.AskResponse{Leases: leases}, nil
 }

@@ -35,6 +35,7 @@ type output struct {
 
 	mu       sync.Mutex
 	first    string // line on standard output
+	whole    bool   // it ended
 	overlong bool
 	words    []string // the last lines before the handshake, for messages
 
@@ -48,12 +49,12 @@ func (o *output) read(logger *slog.Logger, stdout, stderr *os.File) io.ReadClose
 	handshake, line := io.Pipe()
 	o.done.Go(func() {
 		r := bufio.NewReaderSize(stdout, maxHandshake)
-		text, isPrefix, err := r.ReadLine()
+		text, err := r.ReadSlice('\n')
 		o.mu.Lock()
-		o.first, o.overlong = string(text), isPrefix
+		o.first, o.whole, o.overlong = strings.TrimRight(string(text), "\r\n"), err == nil, errors.Is(err, bufio.ErrBufferFull)
 		o.mu.Unlock()
-		if err == nil && !isPrefix {
-			_, _ = line.Write(append(slices.Clone(text), '\n'))
+		if err == nil {
+			_, _ = line.Write(slices.Clone(text))
 		}
 		_ = line.Close()
 		o.log(logger, r)
@@ -137,10 +138,10 @@ func levelOf(s string) slog.Level {
 	}
 }
 
-func (o *output) firstLine() (line string, overlong bool) {
+func (o *output) firstLine() (line string, whole, overlong bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	return o.first, o.overlong
+	return o.first, o.whole, o.overlong
 }
 
 // lastWords are the last lines that the program wrote.

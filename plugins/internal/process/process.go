@@ -306,7 +306,7 @@ func (r *programRunner) exitText() string {
 
 // explain says in place of go-plugin why the program could not be started.
 func (r *programRunner) explain(ctx context.Context, err error) error {
-	line, overlong := r.output.firstLine()
+	line, whole, overlong := r.output.firstLine()
 	fields := strings.Split(line, "|")
 	wrote := r.output.lastWords()
 	if wrote != "" {
@@ -316,7 +316,7 @@ func (r *programRunner) explain(ctx context.Context, err error) error {
 		return err // it was not started
 	}
 	switch {
-	case ctx.Err() != nil && line == "":
+	case ctx.Err() != nil && !whole && !overlong:
 		return fmt.Errorf("no handshake within %s%s", r.settings.Timeout, wrote)
 	case overlong:
 		return fmt.Errorf("no handshake on its standard output but a line of more than %d bytes", maxHandshake)

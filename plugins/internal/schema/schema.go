@@ -1,4 +1,5 @@
-package plugintest
+// Package schema checks the schemas of configurations.
+package schema
 
 import (
 	"encoding/json"
@@ -7,9 +8,9 @@ import (
 	"slices"
 )
 
-// checkSchema finds what is no JSON Schema of an object, as far as tools for
-// editing need it: the keywords about structure.
-func checkSchema(text []byte) error {
+// Check finds what is no JSON Schema of an object, as far as tools for editing
+// need it: the keywords about structure.
+func Check(text []byte) error {
 	var s map[string]json.RawMessage
 	if err := json.Unmarshal(text, &s); err != nil {
 		return fmt.Errorf("no JSON object: %w", err)
@@ -18,12 +19,12 @@ func checkSchema(text []byte) error {
 	if json.Unmarshal(s["type"], &kind) != nil || kind != "object" {
 		return fmt.Errorf("type is %s, want \"object\"", s["type"])
 	}
-	return checkSubschema("", text)
+	return checkPart("", text)
 }
 
-var schemaTypes = []string{"null", "boolean", "object", "array", "number", "string", "integer"}
+var allTypes = []string{"null", "boolean", "object", "array", "number", "string", "integer"}
 
-func checkSubschema(path string, text json.RawMessage) error {
+func checkPart(path string, text json.RawMessage) error {
 	if string(text) == "true" || string(text) == "false" {
 		return nil // which take anything, and nothing
 	}
@@ -49,23 +50,23 @@ func checkSubschema(path string, text json.RawMessage) error {
 			return fmt.Errorf("%s: type is %s", at(path), s.Type)
 		}
 		for _, t := range types {
-			if !slices.Contains(schemaTypes, t) {
+			if !slices.Contains(allTypes, t) {
 				return fmt.Errorf("%s: %q is no type", at(path), t)
 			}
 		}
 	}
 	var errs []error
 	for name, property := range s.Properties {
-		errs = append(errs, checkSubschema(path+"/properties/"+name, property))
+		errs = append(errs, checkPart(path+"/properties/"+name, property))
 	}
 	for name, def := range s.Defs {
-		errs = append(errs, checkSubschema(path+"/$defs/"+name, def))
+		errs = append(errs, checkPart(path+"/$defs/"+name, def))
 	}
 	if s.Items != nil {
-		errs = append(errs, checkSubschema(path+"/items", s.Items))
+		errs = append(errs, checkPart(path+"/items", s.Items))
 	}
 	if s.AdditionalProperties != nil {
-		errs = append(errs, checkSubschema(path+"/additionalProperties", s.AdditionalProperties))
+		errs = append(errs, checkPart(path+"/additionalProperties", s.AdditionalProperties))
 	}
 	return errors.Join(errs...)
 }
