@@ -124,7 +124,7 @@ func BenchmarkNewKeys(b *testing.B) {
 	b.ReportMetric(0, "ns/op") // of starting a plugin: no figure
 }
 
-// starts starts a span with each of the options, and appends how long that took.
+// starts has a span start with each of the options, and appends how long that took.
 func starts(tracer trace.Tracer, options []trace.SpanStartOption, took []time.Duration) []time.Duration {
 	warm()
 	for _, option := range options {

@@ -23,7 +23,7 @@ const (
 	Zstd Compression = "zstd"
 )
 
-// Snappy, in its block format, is for the way to another process of this machine:
+// Snappy is for the way, in its block format, to another process of this machine:
 // larger than the others, at a third of the time.
 const Snappy Compression = "snappy"
 
