@@ -342,7 +342,7 @@ func (o *oracle) end(e *event) {
 // overdue is what happens at decision_wait and at Shutdown.
 func (o *oracle) overdue(l *life, now time.Time) {
 	if l.streams(o.setup) {
-		l.decided = true
+		o.decide(l)
 		return
 	}
 	for _, root := range l.roots {
