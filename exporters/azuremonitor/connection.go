@@ -48,7 +48,7 @@ func parseConnection(s string) (connection, error) {
 	case c.key == "":
 		return connection{}, errors.New("it has no InstrumentationKey: copy the whole connection string")
 	case len(c.key) > maxKey || strings.ContainsFunc(c.key, func(r rune) bool { return r <= ' ' || r > '~' || strings.ContainsRune(`"\`, r) }):
-		return connection{}, errors.New("its InstrumentationKey is none")
+		return connection{}, fmt.Errorf("its InstrumentationKey is longer than %d characters, or has blanks or quotes: copy the whole connection string", maxKey)
 	}
 	switch suffix := strings.Trim(values["endpointsuffix"], "."); {
 	case values["ingestionendpoint"] != "":
