@@ -78,7 +78,7 @@ func TestConfigErrors(t *testing.T) {
 		{"both", azuremonitor.Config{ConnectionString: "InstrumentationKey=s3cret", Endpoint: "https://x"}, "endpoint: there is a connection_string too: write one of them"},
 		{"no pairs", with("s3cret"), "connection_string: part 1 of it is not of the form Key=Value: want InstrumentationKey=...;IngestionEndpoint=https://... and so on"},
 		{"no key", with("IngestionEndpoint=https://s3cret"), "connection_string: it has no InstrumentationKey: copy the whole connection string"},
-		{"bad key", with("InstrumentationKey=s3cret s3cret"), "connection_string: its InstrumentationKey is longer than 40 characters, or has blanks or quotes"},
+		{"bad key", with("InstrumentationKey=s3cret s3cret"), "connection_string: its InstrumentationKey is longer than 40 characters, or has blanks or quotes: copy the whole connection string"},
 		{"twice", with("InstrumentationKey=s3cret;instrumentationkey=s3cret"), "connection_string: part 2 of it is there before: is it two connection strings?"},
 		{"long", with(strings.Repeat("s3cret", 1000)), "connection_string: it is of 6000 characters, none is of more than 4096"},
 		{"authorization", with("InstrumentationKey=s3cret;Authorization=aad"), "connection_string: its Authorization is not ikey, which is the only one there is"},
