@@ -86,8 +86,9 @@ func NewSDKSampler(ctx context.Context, spec Spec, opts ...Option) (sdktrace.Sam
 
 type ruleSampler struct{ *startRules }
 
-func (s ruleSampler) ShouldSample(p sdktrace.SamplingParameters) sdktrace.SamplingResult {
-	return s.sample(&p)
+func (s ruleSampler) ShouldSample(p sdktrace.SamplingParameters) (result sdktrace.SamplingResult) {
+	s.sample(&p, &result)
+	return result
 }
 
 func (s ruleSampler) Description() string { return s.description() }

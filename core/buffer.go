@@ -72,23 +72,25 @@ func (b *buffer) shard(id trace.TraceID) *shard { return &b.shards[stripeOf(id, 
 // sample answers the SDK about one span. What it answers to record, it counts
 // as open: whatever other spans of the trace do before OnStart is called,
 // the trace is not complete.
-func (b *buffer) sample(p *sdktrace.SamplingParameters) sdktrace.SamplingResult {
+func (b *buffer) sample(p *sdktrace.SamplingParameters, result *sdktrace.SamplingResult) {
 	span := trace.SpanFromContext(p.ParentContext)
 	parent := span.SpanContext()
 	if parent.IsValid() && !parent.IsRemote() {
-		return b.child(span, parent)
+		b.child(span, parent, result)
+		return
 	}
 	var d startDecision
-	asked := startParameters(p)
-	b.rules.decide(&d, &asked, parent)
+	b.rules.decide(&d, p, parent)
 	if d.verdict == drop {
-		return sdktrace.SamplingResult{Decision: sdktrace.Drop, Tracestate: d.state}
+		result.Tracestate = d.state
+		return
 	}
-	return b.root(p.TraceID, &d)
+	b.root(p.TraceID, &d, result)
 }
 
 // root records a local root that no rule dropped.
-func (b *buffer) root(id trace.TraceID, d *startDecision) sdktrace.SamplingResult {
+func (b *buffer) root(id trace.TraceID, d *startDecision, result *sdktrace.SamplingResult) {
+	result.Tracestate = d.state
 	pressure := b.pressure()
 	sh := b.shard(id)
 	sh.mu.Lock()
@@ -100,7 +102,7 @@ func (b *buffer) root(id trace.TraceID, d *startDecision) sdktrace.SamplingResul
 	if st == nil {
 		if !d.selected && !pressure.Selects(d.randomness) {
 			sh.counts.notRecorded++
-			return sdktrace.SamplingResult{Decision: sdktrace.Drop, Tracestate: d.state}
+			return
 		}
 		st = b.newState(sh, id, d.randomness, pressure)
 		st.follows = d.follow
@@ -110,29 +112,30 @@ func (b *buffer) root(id trace.TraceID, d *startDecision) sdktrace.SamplingResul
 	}
 	sh.opened(st, b.clock.Load())
 	b.startSpoke(st, d)
+	result.Attributes = d.attrs
 	if !st.kept {
-		state := d.state
+		result.Decision = sdktrace.RecordOnly
 		if d.selected { // but the trace was discarded
-			state = withoutThreshold(state)
+			result.Tracestate = withoutThreshold(d.state)
 		}
-		return sdktrace.SamplingResult{Decision: sdktrace.RecordOnly, Attributes: d.attrs, Tracestate: state}
+		return
 	}
-	state, attrs := d.state, d.attrs
+	result.Decision = sdktrace.RecordAndSample
 	if st.spoken || !d.selected {
-		state = withThreshold(state, st.least)
+		result.Tracestate = withThreshold(d.state, st.least)
 	}
 	if d.threshold == Always && d.by != nil && st.by == d.by.number {
-		attrs = d.attributes() // nobody can say less
+		result.Attributes = d.attributes() // nobody can say less
 	}
-	return sdktrace.SamplingResult{Decision: sdktrace.RecordAndSample, Attributes: attrs, Tracestate: state}
 }
 
 // child records a span below a local parent if the parent is recorded: by its
 // type, else by the state of its trace.
-func (b *buffer) child(span trace.Span, parent trace.SpanContext) sdktrace.SamplingResult {
+func (b *buffer) child(span trace.Span, parent trace.SpanContext, result *sdktrace.SamplingResult) {
+	result.Tracestate = parent.TraceState()
 	_, recorded := span.(sdktrace.ReadOnlySpan)
 	if !recorded && span.TracerProvider() == b.sdk {
-		return sdktrace.SamplingResult{Decision: sdktrace.Drop, Tracestate: parent.TraceState()}
+		return
 	}
 	id := parent.TraceID()
 	sh := b.shard(id)
@@ -141,7 +144,7 @@ func (b *buffer) child(span trace.Span, parent trace.SpanContext) sdktrace.Sampl
 	st := sh.state(id)
 	if st == nil {
 		if !recorded && !parent.IsSampled() && b.forgotten(sh, id) == nil {
-			return sdktrace.SamplingResult{Decision: sdktrace.Drop, Tracestate: parent.TraceState()}
+			return
 		}
 		st = b.recall(sh, parent)
 	}
@@ -149,11 +152,11 @@ func (b *buffer) child(span trace.Span, parent trace.SpanContext) sdktrace.Sampl
 	st.trust(parent)
 	switch {
 	case st.spoken:
-		return sdktrace.SamplingResult{Decision: sdktrace.RecordAndSample, Tracestate: withThreshold(parent.TraceState(), st.least)}
+		result.Decision, result.Tracestate = sdktrace.RecordAndSample, withThreshold(result.Tracestate, st.least)
 	case parent.IsSampled():
-		return sdktrace.SamplingResult{Decision: sdktrace.RecordAndSample, Tracestate: parent.TraceState()}
+		result.Decision = sdktrace.RecordAndSample
 	default:
-		return sdktrace.SamplingResult{Decision: sdktrace.RecordOnly, Tracestate: parent.TraceState()}
+		result.Decision = sdktrace.RecordOnly
 	}
 }
 

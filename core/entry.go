@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"go.opentelemetry.io/otel/attribute"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/riffletrace/riffle/core/match"
@@ -125,18 +126,29 @@ type traceEntry struct {
 	asking  atomic.Bool
 }
 
-func (e *startEntry) ask(p *StartParameters) (a Answer) {
+func (e *startEntry) ask(p *sdktrace.SamplingParameters) (a Answer) {
 	if e.guard.isOff() || e.match != nil && !e.matches(p.Name, p.Kind, p.Attributes) {
 		return Answer{}
 	}
 	defer e.guard.rescue(&a)
-	if !timed(p.traceID) {
-		return e.sampler.SampleStart(*p)
+	if !timed(p.TraceID) {
+		return e.sampler.SampleStart(startParameters(p))
 	}
 	start := time.Now()
-	a = e.sampler.SampleStart(*p)
+	a = e.sampler.SampleStart(startParameters(p))
 	e.guard.took(time.Since(start))
 	return a
+}
+
+func startParameters(p *sdktrace.SamplingParameters) StartParameters {
+	return StartParameters{
+		ParentContext: p.ParentContext,
+		Name:          p.Name,
+		Kind:          p.Kind,
+		Attributes:    p.Attributes,
+		Links:         p.Links,
+		traceID:       p.TraceID,
+	}
 }
 
 // firstAnswer asks end samplers about a span of a trace in turn, those with a bit

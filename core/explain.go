@@ -80,7 +80,7 @@ type explainer struct {
 }
 
 func (x *explainer) start(c Case) {
-	params := StartParameters{ParentContext: context.Background(), Name: c.Name, Kind: c.Kind, Attributes: c.Attributes}
+	params := sdktrace.SamplingParameters{ParentContext: context.Background(), Name: c.Name, Kind: c.Kind, Attributes: c.Attributes}
 	for i, e := range x.samplers.start {
 		if x.answered >= 0 {
 			x.skip("start", &e.entry, e.sampler, "not asked: "+x.samplers.start[x.answered].name+" has decided")

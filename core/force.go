@@ -5,6 +5,7 @@ import (
 	"sync/atomic"
 
 	"go.opentelemetry.io/otel/attribute"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/trace"
 )
 
@@ -39,13 +40,13 @@ func newForceEntry() *startEntry {
 
 // forcedRoot keeps a local root without asking anybody. Only a remote parent
 // that was certain to be kept has a better threshold than unknown.
-func (r *startRules) forcedRoot(d *startDecision, p *StartParameters, parent trace.SpanContext) {
+func (r *startRules) forcedRoot(d *startDecision, p *sdktrace.SamplingParameters, parent trace.SpanContext) {
 	d.verdict, d.threshold, d.selected, d.forced, d.by = threshold, Unknown, true, true, r.force
 	switch {
 	case !parent.IsValid():
-		d.randomness = traceIDRandomness(p.traceID)
+		d.randomness = traceIDRandomness(p.TraceID)
 	case r.remote == Ignore:
-		r.ownRandomness(d, p.traceID, parent)
+		r.ownRandomness(d, p.TraceID, parent)
 	default:
 		d.randomness, d.state = Randomness(parent), parent.TraceState()
 		if parent.IsSampled() && ThresholdOf(parent) == Always {

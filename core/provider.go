@@ -227,19 +227,21 @@ func (pl *pipeline) each(f func(line) error) error {
 }
 
 // liveSampler and liveProcessor are what the SDK holds: the pipeline behind
-// them can be swapped.
+// them can be swapped. A result is large, so that copying it costs more than making
+// it: it is written in place. Its zero value drops.
 type liveSampler struct{ pipeline *atomic.Pointer[pipeline] }
 
-func (s liveSampler) ShouldSample(p sdktrace.SamplingParameters) sdktrace.SamplingResult {
+func (s liveSampler) ShouldSample(p sdktrace.SamplingParameters) (result sdktrace.SamplingResult) {
 	pl := s.pipeline.Load()
 	switch {
 	case pl.closed.Load():
-		return sdktrace.SamplingResult{Decision: sdktrace.Drop, Tracestate: trace.SpanContextFromContext(p.ParentContext).TraceState()}
+		result.Tracestate = trace.SpanContextFromContext(p.ParentContext).TraceState()
 	case pl.buffer != nil:
-		return pl.buffer.sample(&p)
+		pl.buffer.sample(&p, &result)
 	default:
-		return pl.start.sample(&p)
+		pl.start.sample(&p, &result)
 	}
+	return result
 }
 
 func (s liveSampler) Description() string { return s.pipeline.Load().start.description() }

@@ -90,22 +90,21 @@ func newStartRules(remote RemoteParent, samplers []*startEntry) (*startRules, er
 
 // sample answers the SDK when no sampler waits for the end of a span: what is
 // not selected is not recorded.
-func (r *startRules) sample(p *sdktrace.SamplingParameters) sdktrace.SamplingResult {
+func (r *startRules) sample(p *sdktrace.SamplingParameters, result *sdktrace.SamplingResult) {
 	parent := trace.SpanContextFromContext(p.ParentContext)
 	if parent.IsValid() && !parent.IsRemote() {
-		decision := sdktrace.Drop
+		result.Tracestate = parent.TraceState()
 		if parent.IsSampled() {
-			decision = sdktrace.RecordAndSample
+			result.Decision = sdktrace.RecordAndSample
 		}
-		return sdktrace.SamplingResult{Decision: decision, Tracestate: parent.TraceState()}
+		return
 	}
 	var d startDecision
-	asked := startParameters(p)
-	r.decide(&d, &asked, parent)
-	if !d.selected {
-		return sdktrace.SamplingResult{Decision: sdktrace.Drop, Tracestate: d.state}
+	r.decide(&d, p, parent)
+	result.Tracestate = d.state
+	if d.selected {
+		result.Decision, result.Attributes = sdktrace.RecordAndSample, d.attributes()
 	}
-	return sdktrace.SamplingResult{Decision: sdktrace.RecordAndSample, Attributes: d.attributes(), Tracestate: d.state}
 }
 
 // attributes are those of a local root that is handed over without passing
@@ -122,19 +121,19 @@ func (d *startDecision) attributes() []attribute.KeyValue {
 }
 
 // decide decides about a local root.
-func (r *startRules) decide(d *startDecision, p *StartParameters, parent trace.SpanContext) {
+func (r *startRules) decide(d *startDecision, p *sdktrace.SamplingParameters, parent trace.SpanContext) {
 	switch {
 	case forced(p.ParentContext):
 		r.forcedRoot(d, p, parent)
 	case !parent.IsValid():
-		d.randomness, d.fresh = traceIDRandomness(p.traceID), true
+		d.randomness, d.fresh = traceIDRandomness(p.TraceID), true
 		r.root(d, p)
 	case r.remote == Ignore:
 		r.ignored(d, p, parent)
 	default:
 		r.watched(d, p, parent)
 	}
-	if c := &r.counts[stripeOf(p.traceID, len(r.counts))]; d.verdict == drop {
+	if c := &r.counts[stripeOf(p.TraceID, len(r.counts))]; d.verdict == drop {
 		c.dropped.Add(1)
 	} else {
 		c.started.Add(1)
@@ -152,7 +151,7 @@ func (r *startRules) counted() (started, dropped uint64) {
 
 // root asks the samplers in turn; the first that does not abstain decides.
 // d has the randomness, and the tracestate without a threshold.
-func (r *startRules) root(d *startDecision, p *StartParameters) {
+func (r *startRules) root(d *startDecision, p *sdktrace.SamplingParameters) {
 	for _, e := range r.samplers {
 		a := e.ask(p)
 		if a.verdict == abstain {
@@ -178,7 +177,7 @@ func (r *startRules) root(d *startDecision, p *StartParameters) {
 }
 
 // watched follows the decision of a remote parent, unless a drop rule speaks.
-func (r *startRules) watched(d *startDecision, p *StartParameters, parent trace.SpanContext) {
+func (r *startRules) watched(d *startDecision, p *sdktrace.SamplingParameters, parent trace.SpanContext) {
 	d.verdict, d.randomness, d.threshold, d.state = threshold, Randomness(parent), Never, parent.TraceState()
 	d.follow = r.remote == Follow
 	if !d.follow && r.drops(p) || d.follow && !parent.IsSampled() {
@@ -195,8 +194,8 @@ func (r *startRules) watched(d *startDecision, p *StartParameters, parent trace.
 
 // ignored treats the span as the root of a trace whose randomness no client
 // chooses.
-func (r *startRules) ignored(d *startDecision, p *StartParameters, parent trace.SpanContext) {
-	r.ownRandomness(d, p.traceID, parent)
+func (r *startRules) ignored(d *startDecision, p *sdktrace.SamplingParameters, parent trace.SpanContext) {
+	r.ownRandomness(d, p.TraceID, parent)
 	r.root(d, p)
 }
 
@@ -208,7 +207,7 @@ func (r *startRules) ownRandomness(d *startDecision, id trace.TraceID, parent tr
 	d.state = insertOT(parent.TraceState(), otEntry{th: Unknown, rv: d.randomness, hasRV: true})
 }
 
-func (r *startRules) drops(p *StartParameters) bool {
+func (r *startRules) drops(p *sdktrace.SamplingParameters) bool {
 	for _, e := range r.droppers {
 		if e.ask(p).verdict == drop {
 			return true
@@ -254,15 +253,4 @@ func withoutThreshold(ts trace.TraceState) trace.TraceState {
 		return ts
 	}
 	return withThreshold(ts, Unknown)
-}
-
-func startParameters(p *sdktrace.SamplingParameters) StartParameters {
-	return StartParameters{
-		ParentContext: p.ParentContext,
-		Name:          p.Name,
-		Kind:          p.Kind,
-		Attributes:    p.Attributes,
-		Links:         p.Links,
-		traceID:       p.TraceID,
-	}
 }
