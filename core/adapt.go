@@ -43,17 +43,14 @@ func (s sdkSampler) SampleStart(p StartParameters) Answer {
 		Attributes:    p.Attributes,
 		Links:         p.Links,
 	})
-	var a Answer
+	a := Unselected()
 	switch {
 	case result.Decision == sdktrace.RecordAndSample:
 		a = Selected()
 	case result.Decision == sdktrace.Drop && s.drop:
 		a = Drop()
-	default:
-		a = Unselected()
 	}
-	a.Attributes = result.Attributes
-	return a
+	return a.WithAttributes(result.Attributes...)
 }
 
 func (s sdkSampler) Description() string { return s.sampler.Description() }

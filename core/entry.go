@@ -165,7 +165,7 @@ func firstAnswer(samplers []*endEntry, id trace.TraceID, ask uint64, p *EndParam
 	for timed := timed(id); rest != 0; {
 		asked = samplers[bits.TrailingZeros64(rest)]
 		rest &= rest - 1
-		if a := asked.ask(p, timed); a.verdict == threshold {
+		if a := asked.ask(p, timed); a.verdict() == threshold {
 			return asked, a, rest
 		}
 	}

@@ -91,15 +91,15 @@ func (x *explainer) start(c Case) {
 			a = e.ask(&params)
 		}
 		x.step("start", &e.entry, e.sampler, a, asked)
-		if a.verdict == abstain {
+		if a.verdict() == abstain {
 			continue
 		}
 		x.answered = i
-		if a.verdict == drop {
+		if a.verdict() == drop {
 			x.out.Dropped = true
 			continue
 		}
-		x.lower(a.threshold, e.name)
+		x.lower(a.threshold(), e.name)
 	}
 	if x.answered < 0 {
 		x.lower(Always, "")
@@ -118,8 +118,8 @@ func (x *explainer) end(span sdktrace.ReadOnlySpan, d time.Duration) {
 			_, a, _ = firstAnswer([]*endEntry{e}, trace.TraceID{}, 1, &params)
 		}
 		x.step("end", &e.entry, e.sampler, a, asked)
-		if a.verdict == threshold {
-			x.lower(a.threshold, e.name)
+		if a.verdict() == threshold {
+			x.lower(a.threshold(), e.name)
 		}
 	}
 }
@@ -138,11 +138,11 @@ func (x *explainer) traces(ctx context.Context, span sdktrace.ReadOnlySpan) {
 			}
 		}
 		x.step("trace", &e.entry, e.sampler, a, asked)
-		switch a.verdict {
+		switch a.verdict() {
 		case drop:
 			x.out.Dropped = true
 		case threshold:
-			x.lower(a.threshold, e.name)
+			x.lower(a.threshold(), e.name)
 		default:
 		}
 	}

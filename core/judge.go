@@ -186,11 +186,11 @@ func (j *judge) conclude(c *caseFile, i int, answers [][]Answer) {
 		return
 	}
 	for k, e := range j.samplers {
-		switch a := answers[k][i]; a.verdict {
+		switch a := answers[k][i]; a.verdict() {
 		case drop:
 			st.discard = !st.forced
 		case threshold:
-			b.speak(st, a.threshold, Always, e.rank, e.number)
+			b.speak(st, a.threshold(), Always, e.rank, e.number)
 		default:
 		}
 	}

@@ -155,15 +155,36 @@ const (
 )
 
 // Answer is what a sampler says about a trace. The zero value abstains.
+//
+// It is as large as what Go passes in registers: one word more, and each call
+// that an answer goes through takes several times as long.
 type Answer struct {
-	verdict   verdict
-	threshold Threshold
+	// said is the verdict, in the upper bits, and the threshold.
+	said uint64
 
 	// Reason says in a few words why, for people: "rule 3: GET /healthz". It
 	// should be a string made when the sampler was built, not per span.
 	Reason string
-	// Attributes are set on the local root. Only a [StartSampler]'s are used.
-	Attributes []attribute.KeyValue
+
+	attributes *[]attribute.KeyValue
+}
+
+const (
+	thresholdBits = 60
+	thresholdMask = 1<<thresholdBits - 1 // as a threshold it is Unknown
+)
+
+func say(v verdict, t Threshold) Answer {
+	return Answer{said: uint64(v)<<thresholdBits | min(uint64(t), thresholdMask)}
+}
+
+func (a Answer) verdict() verdict { return verdict(a.said >> thresholdBits) }
+
+func (a Answer) threshold() Threshold {
+	if t := a.said & thresholdMask; t != thresholdMask {
+		return Threshold(t)
+	}
+	return Unknown
 }
 
 // Abstain leaves the decision to others.
@@ -171,19 +192,19 @@ func Abstain() Answer { return Answer{} }
 
 // Drop asks that neither the span nor anything below it be recorded (a
 // [StartSampler]), or that the complete trace be discarded (a [TraceSampler]).
-func Drop() Answer { return Answer{verdict: drop} }
+func Drop() Answer { return say(drop, Always) }
 
 // At answers with a threshold: the trace is selected if its randomness
 // reaches it. [Unknown] selects without a known probability.
-func At(t Threshold) Answer { return Answer{verdict: threshold, threshold: t} }
+func At(t Threshold) Answer { return say(threshold, t) }
 
 // Selected keeps the trace with a probability that nobody knows; weighted
 // figures leave it out. Only for a [StartSampler] that cannot answer [At].
-func Selected() Answer { return Answer{verdict: selectedUnknown, threshold: Unknown} }
+func Selected() Answer { return say(selectedUnknown, Unknown) }
 
 // Unselected does not select the trace, with a probability that nobody knows.
 // Only for a [StartSampler] that cannot answer [At].
-func Unselected() Answer { return Answer{verdict: unselectedUnknown, threshold: Unknown} }
+func Unselected() Answer { return say(unselectedUnknown, Unknown) }
 
 // Because returns the answer with a reason.
 func (a Answer) Because(reason string) Answer {
@@ -191,18 +212,37 @@ func (a Answer) Because(reason string) Answer {
 	return a
 }
 
+// WithAttributes returns the answer with attributes for the local root. Only a
+// [StartSampler]'s are used. It allocates: make such answers when the sampler is
+// built.
+func (a Answer) WithAttributes(attrs ...attribute.KeyValue) Answer {
+	a.attributes = nil
+	if len(attrs) > 0 {
+		a.attributes = &attrs
+	}
+	return a
+}
+
+// Attributes are those for the local root.
+func (a Answer) Attributes() []attribute.KeyValue {
+	if a.attributes == nil {
+		return nil
+	}
+	return *a.attributes
+}
+
 // IsAbstain reports whether the answer leaves the decision to others.
-func (a Answer) IsAbstain() bool { return a.verdict == abstain }
+func (a Answer) IsAbstain() bool { return a.verdict() == abstain }
 
 // IsDrop reports whether the answer is [Drop].
-func (a Answer) IsDrop() bool { return a.verdict == drop }
+func (a Answer) IsDrop() bool { return a.verdict() == drop }
 
 // Threshold returns the threshold of the answer, [Unknown] if it was given
 // without one, and false if it abstains or drops.
 func (a Answer) Threshold() (t Threshold, ok bool) {
-	switch a.verdict {
+	switch a.verdict() {
 	case threshold, selectedUnknown, unselectedUnknown:
-		return a.threshold, true
+		return a.threshold(), true
 	default:
 		return Never, false
 	}
@@ -210,9 +250,9 @@ func (a Answer) Threshold() (t Threshold, ok bool) {
 
 // Selects reports whether a trace with this randomness is selected.
 func (a Answer) Selects(randomness uint64) bool {
-	switch a.verdict {
+	switch a.verdict() {
 	case threshold:
-		return a.threshold == Unknown || a.threshold.Selects(randomness)
+		return a.threshold() == Unknown || a.threshold().Selects(randomness)
 	case selectedUnknown:
 		return true
 	default:
@@ -223,11 +263,11 @@ func (a Answer) Selects(randomness uint64) bool {
 // String says the answer and its reason.
 func (a Answer) String() string {
 	var s string
-	switch a.verdict {
+	switch a.verdict() {
 	case drop:
 		s = "drop"
 	case threshold:
-		s = "threshold " + a.threshold.String()
+		s = "threshold " + a.threshold().String()
 	case selectedUnknown:
 		s = "selected, threshold unknown"
 	case unselectedUnknown:

@@ -154,17 +154,17 @@ func (r *startRules) counted() (started, dropped uint64) {
 func (r *startRules) root(d *startDecision, p *sdktrace.SamplingParameters) {
 	for _, e := range r.samplers {
 		a := e.ask(p)
-		if a.verdict == abstain {
+		if a.verdict() == abstain {
 			continue
 		}
-		d.by, d.attrs = e, a.Attributes
-		if a.verdict == drop {
+		d.by, d.attrs = e, a.Attributes()
+		if a.verdict() == drop {
 			d.verdict = drop
 			return
 		}
-		d.verdict, d.threshold, d.selected = threshold, a.threshold, a.Selects(d.randomness)
+		d.verdict, d.threshold, d.selected = threshold, a.threshold(), a.Selects(d.randomness)
 		if d.selected {
-			d.state = e.state(d.state, a.threshold)
+			d.state = e.state(d.state, a.threshold())
 		}
 		return
 	}
@@ -209,7 +209,7 @@ func (r *startRules) ownRandomness(d *startDecision, id trace.TraceID, parent tr
 
 func (r *startRules) drops(p *sdktrace.SamplingParameters) bool {
 	for _, e := range r.droppers {
-		if e.ask(p).verdict == drop {
+		if e.ask(p).verdict() == drop {
 			return true
 		}
 	}

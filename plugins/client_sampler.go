@@ -157,13 +157,14 @@ func boundAnswer(a core.Answer) core.Answer {
 	if len(a.Reason) > maxAnswerText {
 		a.Reason = validText(a.Reason[:maxAnswerText])
 	}
-	a.Attributes = a.Attributes[:min(len(a.Attributes), maxAnswerAttributes)]
-	for i, kv := range a.Attributes {
+	attrs := a.Attributes()
+	attrs = attrs[:min(len(attrs), maxAnswerAttributes)]
+	for i, kv := range attrs {
 		if text := kv.Value.AsString(); kv.Value.Type() == attribute.STRING && len(text) > maxAnswerText {
-			a.Attributes[i].Value = attribute.StringValue(validText(text[:maxAnswerText]))
+			attrs[i].Value = attribute.StringValue(validText(text[:maxAnswerText]))
 		}
 	}
-	return a
+	return a.WithAttributes(attrs...)
 }
 
 // failed says what went wrong with a question. How often, the metrics tell.

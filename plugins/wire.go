@@ -13,7 +13,7 @@ import (
 
 // encodeAnswer turns an answer into a message.
 func encodeAnswer(a core.Answer) *pluginpb.Answer {
-	m := &pluginpb.Answer{Reason: validText(a.Reason), Attributes: otlp.KeyValues(a.Attributes)}
+	m := &pluginpb.Answer{Reason: validText(a.Reason), Attributes: otlp.KeyValues(a.Attributes())}
 	t, ok := a.Threshold()
 	switch {
 	case a.IsDrop():
@@ -49,9 +49,7 @@ func decodeAnswer(m *pluginpb.Answer) core.Answer {
 	if a.IsAbstain() {
 		return a
 	}
-	a.Reason = m.GetReason()
-	a.Attributes = otlp.Attributes(m.GetAttributes())
-	return a
+	return a.Because(m.GetReason()).WithAttributes(otlp.Attributes(m.GetAttributes())...)
 }
 
 // encodeKey turns what a lease is about into a message.

@@ -144,7 +144,7 @@ func legalAnswers(s *suite) {
 			s.broken("%v: abstains, although NeverAbstains says that it never does", q)
 		case isStart && isDropper && !mayDrop && r.answer.IsDrop():
 			s.broken("%v: drops, although MayDrop says that it never does", q)
-		case !isStart && len(r.answer.Attributes) > 0:
+		case !isStart && len(r.answer.Attributes()) > 0:
 			s.broken("%v: the answer has attributes, which only a StartSampler's can have", q)
 		case isEnd && r.answer.IsDrop(),
 			!isStart && (kind == core.Selected().String() || kind == core.Unselected().String()):

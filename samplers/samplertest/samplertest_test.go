@@ -140,7 +140,7 @@ var broken = []struct {
 	{"end sampler with attributes", "legal answers", "the answer has attributes", func() core.Sampler {
 		return endFunc(func(core.EndParameters) core.Answer {
 			a := core.At(core.Always)
-			a.Attributes = []attribute.KeyValue{attribute.Bool("kept", true)}
+			a = a.WithAttributes(attribute.Bool("kept", true))
 			return a
 		})
 	}},
