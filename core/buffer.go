@@ -75,8 +75,13 @@ func (b *buffer) shard(id trace.TraceID) *shard { return &b.shards[stripeOf(id, 
 func (b *buffer) sample(p *sdktrace.SamplingParameters, result *sdktrace.SamplingResult) {
 	span := trace.SpanFromContext(p.ParentContext)
 	parent := span.SpanContext()
-	if parent.IsValid() && !parent.IsRemote() {
-		b.child(span, parent, result)
+	_, recorded := span.(sdktrace.ReadOnlySpan)
+	switch {
+	case !recorded && span.TracerProvider() == b.sdk: // dropped
+		result.Tracestate = parent.TraceState()
+		return
+	case parent.IsValid() && !parent.IsRemote():
+		b.child(parent, recorded, result)
 		return
 	}
 	var d startDecision
@@ -129,14 +134,10 @@ func (b *buffer) root(id trace.TraceID, d *startDecision, result *sdktrace.Sampl
 	}
 }
 
-// child records a span below a local parent if the parent is recorded: by its
-// type, else by the state of its trace.
-func (b *buffer) child(span trace.Span, parent trace.SpanContext, result *sdktrace.SamplingResult) {
+// child answers about a span below a local parent that was not dropped. The parent
+// is recorded if its type says so, else if the state of its trace does.
+func (b *buffer) child(parent trace.SpanContext, recorded bool, result *sdktrace.SamplingResult) {
 	result.Tracestate = parent.TraceState()
-	_, recorded := span.(sdktrace.ReadOnlySpan)
-	if !recorded && span.TracerProvider() == b.sdk {
-		return
-	}
 	id := parent.TraceID()
 	sh := b.shard(id)
 	sh.mu.Lock()
