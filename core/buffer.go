@@ -199,9 +199,9 @@ func (b *buffer) ended(s sdktrace.ReadOnlySpan) {
 	}
 	st.ended++
 	if ask := b.unanswered(st); ask != 0 {
-		p := EndParameters{Span: s, LocalRoot: root, Duration: s.EndTime().Sub(s.StartTime()), Spans: int(st.ended)}
+		p := &EndParameters{Span: s, LocalRoot: root, Duration: s.EndTime().Sub(s.StartTime()), Spans: int(st.ended)}
 		sh.mu.Unlock()
-		b.askEnd(st, id, ask, &p)
+		b.askEnd(st, id, ask, p)
 		sh.mu.Lock()
 		if st.id != id { // gone while the samplers were asked
 			if st = sh.state(id); st == nil {
