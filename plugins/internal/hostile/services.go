@@ -37,7 +37,7 @@ type plugin struct {
 	late      sync.Mutex // who is late holds up the others
 }
 
-// misbehave is called at the beginning of each call.
+// misbehave is called at the beginning of each call to what is configured.
 func (p *plugin) misbehave() {
 	switch p.kind {
 	case "random":
@@ -64,7 +64,6 @@ func (p *plugin) beLate() {
 }
 
 func (p *plugin) Describe(context.Context, *pluginpb.DescribeRequest) (*pluginpb.DescribeResponse, error) {
-	p.misbehave()
 	out := &pluginpb.Component{Kind: pluginpb.Kind_KIND_EXPORTER, Name: "out", Version: "1", Doc: "sends nowhere", ConfigSchema: schema}
 	both := &pluginpb.Component{Kind: pluginpb.Kind_KIND_SAMPLER, Name: "both", Version: "1", Doc: "keeps all", ConfigSchema: schema}
 	r := &pluginpb.DescribeResponse{Name: p.kind, Version: "1", Components: []*pluginpb.Component{out, both}}
@@ -84,7 +83,6 @@ func (p *plugin) Describe(context.Context, *pluginpb.DescribeRequest) (*pluginpb
 }
 
 func (p *plugin) Configure(ctx context.Context, r *pluginpb.ConfigureRequest) (*pluginpb.ConfigureResponse, error) {
-	p.misbehave()
 	exporter := r.GetKind() == pluginpb.Kind_KIND_EXPORTER && r.GetComponent() == "out"
 	sampler := r.GetKind() == pluginpb.Kind_KIND_SAMPLER && r.GetComponent() == "both"
 	if p.kind != "anything" {

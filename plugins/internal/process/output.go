@@ -144,11 +144,14 @@ func (o *output) firstLine() (line string, whole, overlong bool) {
 	return o.first, o.whole, o.overlong
 }
 
-// lastWords are the last lines that the program wrote.
+// lastWords ends a message with the last lines that the program wrote.
 func (o *output) lastWords() string {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	return printable(strings.Join(o.words, " / "))
+	if len(o.words) == 0 {
+		return ""
+	}
+	return "; it wrote: " + printable(strings.Join(o.words, " / "))
 }
 
 // printable is what can stand in a message: no control characters, not long.

@@ -308,20 +308,17 @@ func (r *programRunner) exitText() string {
 func (r *programRunner) explain(ctx context.Context, err error) error {
 	line, whole, overlong := r.output.firstLine()
 	fields := strings.Split(line, "|")
-	wrote := r.output.lastWords()
-	if wrote != "" {
-		wrote = "; it wrote: " + wrote
-	}
 	if r.pid() == 0 {
 		return err // it was not started
 	}
 	switch {
 	case ctx.Err() != nil && !whole && !overlong:
-		return fmt.Errorf("no handshake within %s%s", r.settings.Timeout, wrote)
+		return fmt.Errorf("no handshake within %s%s", r.settings.Timeout, r.output.lastWords())
 	case overlong:
 		return fmt.Errorf("no handshake on its standard output but a line of more than %d bytes", maxHandshake)
 	case line == "":
-		return fmt.Errorf("it ended before the handshake (%s)%s", r.exitTextSoon(), wrote)
+		how := r.exitTextSoon() // then all that it wrote is there
+		return fmt.Errorf("it ended before the handshake (%s)%s", how, r.output.lastWords())
 	case len(fields) < 4:
 		return fmt.Errorf("no handshake on its standard output but %q", printable(line))
 	case fields[1] != fmt.Sprint(r.settings.Handshake.ProtocolVersion):
