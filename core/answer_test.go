@@ -47,6 +47,14 @@ func TestAnswer(t *testing.T) {
 	}
 }
 
+func TestAnswerAllocations(t *testing.T) {
+	var none []attribute.KeyValue
+	a := core.At(core.Always)
+	if n := testing.AllocsPerRun(100, func() { a = a.WithAttributes(none...) }); n != 0 {
+		t.Errorf("an answer without attributes takes %v allocations", n)
+	}
+}
+
 // One word more, and an answer goes through memory at each call.
 func TestAnswerSize(t *testing.T) {
 	if size, words := unsafe.Sizeof(core.Answer{}), unsafe.Sizeof(uintptr(0)); size > 4*words {

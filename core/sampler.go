@@ -156,8 +156,8 @@ const (
 
 // Answer is what a sampler says about a trace. The zero value abstains.
 //
-// It is as large as what Go passes in registers: one word more, and each call
-// that an answer goes through takes several times as long.
+// It is as large as what the compiler keeps in registers. With one word more it
+// would go through memory at each call.
 type Answer struct {
 	// said is the verdict, in the upper bits, and the threshold.
 	said uint64
@@ -213,12 +213,13 @@ func (a Answer) Because(reason string) Answer {
 }
 
 // WithAttributes returns the answer with attributes for the local root. Only a
-// [StartSampler]'s are used. It allocates: make such answers when the sampler is
-// built.
+// [StartSampler]'s are used. It allocates if there are any: make such answers when
+// the sampler is built.
 func (a Answer) WithAttributes(attrs ...attribute.KeyValue) Answer {
 	a.attributes = nil
 	if len(attrs) > 0 {
-		a.attributes = &attrs
+		kept := attrs // else the parameter would be allocated in any case
+		a.attributes = &kept
 	}
 	return a
 }

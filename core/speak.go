@@ -24,7 +24,8 @@ func (b *buffer) askEnd(st *traceState, id trace.TraceID, ask uint64, p *EndPara
 		sh.mu.Lock()
 		if st.id == id && st.answered&e.bit == 0 {
 			st.answered |= e.bit
-			b.speak(st, a.threshold(), e.limited(a.threshold()), e.rank, e.number)
+			t := a.threshold()
+			b.speak(st, t, e.limited(t), e.rank, e.number)
 		}
 		done = st.id != id || st.least == Always
 		sh.mu.Unlock()

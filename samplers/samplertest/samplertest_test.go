@@ -139,9 +139,7 @@ var broken = []struct {
 	}},
 	{"end sampler with attributes", "legal answers", "the answer has attributes", func() core.Sampler {
 		return endFunc(func(core.EndParameters) core.Answer {
-			a := core.At(core.Always)
-			a = a.WithAttributes(attribute.Bool("kept", true))
-			return a
+			return core.At(core.Always).WithAttributes(attribute.Bool("kept", true))
 		})
 	}},
 	{"trace sampler unselects", "legal answers", "the answer is not selected", func() core.Sampler {
