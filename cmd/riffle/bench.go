@@ -176,7 +176,7 @@ func (o *benchFlags) variants() ([]bench.Variant, error) {
 		return nil, err
 	}
 	if !spec.Enabled {
-		return nil, errors.New(o.config + ": tracing is off: set observability.tracing.enabled to true")
+		return nil, errors.New(o.config + ": " + tracingOff)
 	}
 	data, err := os.ReadFile(o.config)
 	if err != nil {

@@ -135,7 +135,7 @@ func demoSpec(file, app string, stderr io.Writer) (core.Spec, *slog.Logger, erro
 		fmt.Fprintf(stderr, "warning: %v\n", w)
 	}
 	if !spec.Enabled {
-		return spec, nil, errors.New(file + ": tracing is off: set observability.tracing.enabled to true")
+		return spec, nil, errors.New(file + ": " + tracingOff)
 	}
 	return spec, logger, nil
 }

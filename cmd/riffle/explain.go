@@ -55,7 +55,7 @@ unless --kind and --attr say otherwise.`,
 				return err
 			}
 			if !spec.Enabled {
-				fmt.Fprintln(cmd.ErrOrStderr(), file+": tracing is off: set observability.tracing.enabled to true. Once that is done:")
+				fmt.Fprintln(cmd.ErrOrStderr(), file+": "+tracingOff+". Once that is done:")
 			}
 			x, err := core.Explain(cmd.Context(), spec, c, core.WithLogger(slog.New(slog.DiscardHandler)))
 			if err != nil {
