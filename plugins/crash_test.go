@@ -96,17 +96,14 @@ func TestKillUnderLoad(t *testing.T) {
 	t.Logf("%d spans, %d kills; the slowest answer took %s", handed, *kills, slowest)
 }
 
-// The host is this test binary, run with only this test; see [TestHost].
+// hostVariable is the plugin of a test binary that plays a host.
 const hostVariable = "RIFFLE_TEST_HOST"
 
-func TestHost(t *testing.T) {
-	path := os.Getenv(hostVariable)
-	if path == "" {
-		t.Skip("only for TestKillHost")
-	}
-	p, err := Open(t.Context(), path, OpenSettings{})
+func playHost() int {
+	p, err := Open(context.Background(), os.Getenv(hostVariable), OpenSettings{})
 	if err != nil {
-		t.Fatal(err)
+		fmt.Fprintln(os.Stderr, err)
+		return exitFailed
 	}
 	fmt.Printf("plugin is %d\n", p.PID())
 	select {}
@@ -125,9 +122,9 @@ func TestKillHost(t *testing.T) {
 		all.Go(func() {
 			limit <- struct{}{}
 			defer func() { <-limit }()
-			host := exec.Command(self, "-test.run", "^TestHost$")
+			host := exec.Command(self)
 			tmp := shortDir(t) // what a killed host leaves
-			host.Env = append(os.Environ(), hostVariable+"="+path, "TMPDIR="+tmp)
+			host.Env = append(os.Environ(), role+"=host", hostVariable+"="+path, "TMPDIR="+tmp)
 			out, err := host.StdoutPipe()
 			if err != nil {
 				t.Error(err)

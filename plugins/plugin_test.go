@@ -20,7 +20,7 @@ import (
 	"github.com/riffletrace/riffle/plugins/internal/hostile"
 )
 
-// role is what the test binary plays when it is run as a plugin.
+// role is what the test binary plays when it is run as a plugin, or as a host.
 const role = "RIFFLE_TEST_ROLE"
 
 func TestMain(m *testing.M) {
@@ -31,7 +31,7 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-// play plays a plugin.
+// play plays a plugin, or a host.
 func play(r string) int {
 	switch r {
 	case "good":
@@ -42,6 +42,8 @@ func play(r string) int {
 		return Main(Sampler(toldFactory))
 	case "otlp":
 		return Main(Exporter(otlp.Factory))
+	case "host":
+		return playHost()
 	case "refused":
 		return Main(Sampler(endFactory), Sampler(unkeyedFactory))
 	default:
