@@ -41,7 +41,7 @@ bench-compare: ## riffle bench, compared with bench/results/baseline.json; fails
 	go run -buildvcs=true ./cmd/riffle bench --compare bench/results/baseline.json
 
 .PHONY: sizes
-sizes: ## what each exporter of exporters/all adds to a binary
+sizes: ## what each exporter of all adds to a binary
 	bench/sizes
 
 .PHONY: rivals

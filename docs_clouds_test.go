@@ -4,7 +4,7 @@ import (
 	"testing"
 
 	"github.com/riffletrace/riffle/config"
-	"github.com/riffletrace/riffle/core"
+	"github.com/riffletrace/riffle/core/component"
 	_ "github.com/riffletrace/riffle/exporters/azuremonitor"
 	_ "github.com/riffletrace/riffle/exporters/cloudtrace"
 )
@@ -24,7 +24,7 @@ func TestClouds(t *testing.T) {
 				continue
 			}
 			for _, entry := range spec.Exporters {
-				e, err := core.Exporters.Build(t.Context(), core.Settings{}, entry)
+				e, err := entry.Build(t.Context(), component.Settings{})
 				if err != nil {
 					t.Errorf("%s:%d: %v", page, b.line, err)
 					continue

@@ -18,8 +18,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	_ "github.com/riffletrace/riffle/all"
 	"github.com/riffletrace/riffle/config"
-	_ "github.com/riffletrace/riffle/exporters/all"
 	"github.com/riffletrace/riffle/internal/pytest"
 	_ "github.com/riffletrace/riffle/samplers/standard"
 )
@@ -244,12 +244,12 @@ import (
 	"fmt"
 
 	"github.com/riffletrace/riffle"
-	"github.com/riffletrace/riffle/core"
+	"github.com/riffletrace/riffle/config"
 	"github.com/riffletrace/riffle/exporters/xray"
 )
 
 func main() {
-	shutdown, err := riffle.Start(context.Background(), "xray.yaml", riffle.Core(core.WithIDGenerator(xray.NewIDGenerator())))
+	shutdown, err := riffle.Start(context.Background(), "xray.yaml", riffle.Core(core.IDGenerator(xray.NewIDGenerator())))
 	fmt.Println(err, shutdown(context.Background()))
 }
 `

@@ -1,15 +1,16 @@
 // Package riffle traces an application as its configuration says:
 //
-//	shutdown, err := riffle.Start(ctx, "fluxbase.yaml", riffle.App("fluxbase"))
+//	tracing, err := riffle.Start(ctx, "fluxbase.yaml", riffle.App("fluxbase"))
 //	if err != nil {
 //		return err
 //	}
-//	defer shutdown(context.Background())
+//	defer tracing.Shutdown(context.Background())
 //
 // From then on, every library that is instrumented with OpenTelemetry makes
 // spans, the configured samplers decide which traces to keep, and the configured
 // exporters send them. It comes with the standard samplers and exporters; others
-// are registered by importing them.
+// are registered by importing them: riffle/all has every exporter and the host of
+// plugins.
 package riffle
 
 import (
@@ -17,14 +18,14 @@ import (
 	"errors"
 	"io/fs"
 	"log/slog"
-	"sync"
 
-	"go.opentelemetry.io/otel"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 
 	"github.com/riffletrace/riffle/config"
 	"github.com/riffletrace/riffle/core"
+	"github.com/riffletrace/riffle/core/component"
+	"github.com/riffletrace/riffle/core/sampling"
 	_ "github.com/riffletrace/riffle/exporters/standard"
-	_ "github.com/riffletrace/riffle/plugins"
 	_ "github.com/riffletrace/riffle/samplers/standard"
 )
 
@@ -37,31 +38,22 @@ type options struct {
 	core   []core.Option
 }
 
-// App names the application, by default fluxbase. Its name leads that of its
-// variables, FLUXBASE_OBSERVABILITY_TRACING_*, and is the default of the service
-// namespace.
+// App names the application. The variables of one called fluxbase are
+// FLUXBASE_OBSERVABILITY_TRACING_*, and its name is the default of the service
+// namespace. Without it, there are neither.
 func App(name string) Option { return Config(config.App(name)) }
 
-// Logger makes riffle and its components speak through l instead of
-// [slog.Default].
+// Logger makes riffle and its components log to l instead of [slog.Default].
 func Logger(l *slog.Logger) Option {
 	return func(o *options) { o.logger = l }
 }
 
-// Samplers takes sampler types from r instead of [core.Samplers].
-func Samplers(r *core.Registry[core.Sampler]) Option {
-	return func(o *options) {
-		Config(config.Samplers(r))(o)
-		Core(core.WithSamplers(r))(o)
-	}
-}
+// Samplers takes sampler types from r instead of [sampling.Samplers].
+func Samplers(r *component.Registry[sampling.Sampler]) Option { return Config(config.Samplers(r)) }
 
-// Exporters takes exporter types from r instead of [core.Exporters].
-func Exporters(r *core.Registry[core.Exporter]) Option {
-	return func(o *options) {
-		Config(config.Exporters(r))(o)
-		Core(core.WithExporters(r))(o)
-	}
+// Exporters takes exporter types from r instead of [component.Exporters].
+func Exporters(r *component.Registry[sdktrace.SpanExporter]) Option {
+	return Config(config.Exporters(r))
 }
 
 // Config passes options on to package config.
@@ -80,25 +72,23 @@ func Core(opts ...core.Option) Option {
 // any configuration tracing is off, which is no error. Mistakes in the
 // configuration are [core.ConfigErrors], and leave nothing started.
 //
-// ctx bounds the start only. shutdown undoes the installation and sends what
-// is left, bounded by its context; calling it again does nothing more. It is never
-// nil.
-func Start(ctx context.Context, file string, opts ...Option) (shutdown func(context.Context) error, err error) {
+// ctx bounds the start only. Where tracing is off, the propagators alone are
+// installed, so that the traces of others pass through this process unbroken.
+func Start(ctx context.Context, file string, opts ...Option) (*Tracing, error) {
 	o := &options{logger: slog.Default()}
 	for _, opt := range opts {
 		opt(o)
 	}
-	nothing := func(context.Context) error { return nil }
 	spec, missing, err := load(file, o.config)
 	if err != nil {
-		return nothing, err
+		return nil, err
 	}
-	for _, w := range spec.Warnings {
+	for _, w := range spec.Source.Warnings() {
 		o.logger.WarnContext(ctx, "OpenTelemetry tracing: "+w.Err.Error(), "position", w.Position)
 	}
-	provider, err := core.New(ctx, spec, append([]core.Option{core.WithLogger(o.logger)}, o.core...)...)
+	provider, err := core.New(ctx, spec, append([]core.Option{core.Logger(o.logger)}, o.core...)...)
 	if err != nil {
-		return nothing, err
+		return nil, err
 	}
 	if !spec.Enabled {
 		var attrs []any
@@ -106,14 +96,13 @@ func Start(ctx context.Context, file string, opts ...Option) (shutdown func(cont
 			attrs = append(attrs, "file_not_found", file)
 		}
 		o.logger.InfoContext(ctx, "OpenTelemetry tracing is disabled", attrs...)
-		return disabled(provider), nil
+	} else {
+		if spec.ServiceName == "" {
+			o.logger.WarnContext(ctx, "OpenTelemetry tracing: service_name is not set: backends will show the service under a name made up from its program", "service_name", provider.ServiceName())
+		}
+		o.logger.InfoContext(ctx, "OpenTelemetry tracing initialized", describe(provider, spec.Environment)...)
 	}
-	undo := sync.OnceFunc(provider.Install())
-	o.logger.InfoContext(ctx, "OpenTelemetry tracing initialized", describe(&spec, provider.Stats())...)
-	return func(ctx context.Context) error {
-		undo()
-		return provider.Shutdown(ctx)
-	}, nil
+	return &Tracing{provider: provider, undo: provider.Install()}, nil
 }
 
 // load reads the file and the environment, or the environment alone if there
@@ -132,21 +121,10 @@ func load(file string, opts []config.Option) (spec core.Spec, missing bool, err 
 	return spec, false, err
 }
 
-// disabled installs the propagators alone, so that the traces of others pass
-// through this process unbroken.
-func disabled(provider *core.Provider) (shutdown func(context.Context) error) {
-	before := otel.GetTextMapPropagator()
-	otel.SetTextMapPropagator(provider.Propagator())
-	undo := sync.OnceFunc(func() { otel.SetTextMapPropagator(before) })
-	return func(ctx context.Context) error {
-		undo()
-		return provider.Shutdown(ctx)
-	}
-}
-
 // describe says in attributes what was started.
-func describe(spec *core.Spec, stats core.Stats) []any {
+func describe(p *core.Provider, environment string) []any {
 	var exporters, endpoints, samplers []string
+	stats := p.Stats()
 	for _, e := range stats.Exporters {
 		exporters = append(exporters, e.Name)
 		if e.Endpoint != "" {
@@ -157,8 +135,8 @@ func describe(spec *core.Spec, stats core.Stats) []any {
 		samplers = append(samplers, s.Description)
 	}
 	return []any{
-		"service_name", spec.ServiceName,
-		"environment", spec.Environment,
+		"service_name", p.ServiceName(),
+		"environment", environment,
 		"exporters", exporters,
 		"endpoints", endpoints,
 		"samplers", samplers,

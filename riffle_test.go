@@ -11,10 +11,12 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/propagation"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 	"go.opentelemetry.io/otel/trace"
 	"go.opentelemetry.io/otel/trace/noop"
@@ -23,17 +25,20 @@ import (
 	"github.com/riffletrace/riffle"
 	"github.com/riffletrace/riffle/config"
 	"github.com/riffletrace/riffle/core"
+	"github.com/riffletrace/riffle/core/component"
+	"github.com/riffletrace/riffle/core/delivery"
+	"github.com/riffletrace/riffle/core/sampling"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func Example() {
 	ctx := context.Background()
-	shutdown, err := riffle.Start(ctx, "testdata/fluxbase.yaml", riffle.App("fluxbase"))
+	tracing, err := riffle.Start(ctx, "testdata/fluxbase.yaml", riffle.App("fluxbase"))
 	if err != nil {
 		log.Fatal(err)
 	}
-	defer shutdown(ctx)
+	defer tracing.Shutdown(ctx)
 
 	_, span := otel.Tracer("example").Start(ctx, "GET /products")
 	defer span.End()
@@ -44,22 +49,28 @@ func Example() {
 // memory is an exporter that tells where it sends to, for tests.
 type memory struct{ *tracetest.InMemoryExporter }
 
-func (memory) Endpoint() string               { return "memory:1" }
+func (memory) Traits() delivery.Traits        { return delivery.Traits{Endpoint: "memory:1"} }
 func (memory) Shutdown(context.Context) error { return nil } // the SDK's forgets
 
-// start runs Start with exporters that remember, and returns what it logs.
-func start(t *testing.T, file string, env ...string) (shutdown func(context.Context) error, spans *tracetest.InMemoryExporter, logs string, err error) {
-	t.Helper()
-	spans = tracetest.NewInMemoryExporter()
-	var exporters core.Registry[core.Exporter]
+// memoryRegistry has exporters that remember.
+func memoryRegistry() (*tracetest.InMemoryExporter, *component.Registry[sdktrace.SpanExporter]) {
+	spans := tracetest.NewInMemoryExporter()
+	exporters := component.NewExporters()
 	for _, name := range []string{"otlp", "memory"} {
 		type options struct {
 			Endpoint string `yaml:"endpoint"`
 		}
-		exporters.MustAdd(core.NewFactory(name, options{}, func(context.Context, core.Settings, options) (core.Exporter, error) {
+		exporters.MustAdd(component.NewFactory(name, options{}, func(context.Context, component.Settings, options) (sdktrace.SpanExporter, error) {
 			return memory{spans}, nil
 		}))
 	}
+	return spans, exporters
+}
+
+// start runs Start with exporters that remember, and returns what it logs.
+func start(t *testing.T, file string, env ...string) (tracing *riffle.Tracing, spans *tracetest.InMemoryExporter, logs string, err error) {
+	t.Helper()
+	spans, exporters := memoryRegistry()
 	var out bytes.Buffer
 	logger := slog.New(slog.NewTextHandler(&out, &slog.HandlerOptions{ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
 		if a.Key == slog.TimeKey {
@@ -67,8 +78,8 @@ func start(t *testing.T, file string, env ...string) (shutdown func(context.Cont
 		}
 		return a
 	}}))
-	shutdown, err = riffle.Start(t.Context(), file, riffle.Logger(logger), riffle.Exporters(&exporters), riffle.Config(config.Environ(env)))
-	return shutdown, spans, out.String(), err
+	tracing, err = riffle.Start(t.Context(), file, riffle.App("fluxbase"), riffle.Logger(logger), riffle.Exporters(exporters), riffle.Config(config.Environ(env)))
+	return tracing, spans, out.String(), err
 }
 
 func configFile(t *testing.T, text string) string {
@@ -98,7 +109,7 @@ func globals(t *testing.T) (check func()) {
 func TestStart(t *testing.T) {
 	unchanged := globals(t)
 	file := configFile(t, `observability: {tracing: {enabled: true, service_name: shop, environment: test, sample_rate: 1, endpoint: "a:1"}}`)
-	shutdown, spans, logs, err := start(t, file, "FLUXBASE_OBSERVABILITY_TRACING_SERVICENAME=x")
+	tracing, spans, logs, err := start(t, file, "FLUXBASE_OBSERVABILITY_TRACING_SERVICENAME=x")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -116,7 +127,7 @@ level=INFO msg="OpenTelemetry tracing initialized" service_name=shop environment
 	}
 	span.End()
 	for range 2 {
-		if err := shutdown(t.Context()); err != nil {
+		if err := tracing.Shutdown(t.Context()); err != nil {
 			t.Error(err)
 		}
 		unchanged()
@@ -135,7 +146,7 @@ func TestStartOff(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			unchanged := globals(t)
-			shutdown, spans, logs, err := start(t, tt.file)
+			tracing, spans, logs, err := start(t, tt.file)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -152,7 +163,7 @@ func TestStartOff(t *testing.T) {
 			if out["traceparent"] != traceparent {
 				t.Errorf("sent on %q, want %q", out["traceparent"], traceparent)
 			}
-			if err := shutdown(t.Context()); err != nil {
+			if err := tracing.Shutdown(t.Context()); err != nil {
 				t.Error(err)
 			}
 			unchanged()
@@ -166,14 +177,14 @@ func TestStartOff(t *testing.T) {
 // TestStartByVariables: a file that is not there does not turn tracing off.
 func TestStartByVariables(t *testing.T) {
 	defer globals(t)()
-	shutdown, _, logs, err := start(t, "testdata/none.yaml", "FLUXBASE_OBSERVABILITY_TRACING_ENABLED=true")
+	tracing, _, logs, err := start(t, "testdata/none.yaml", "FLUXBASE_OBSERVABILITY_TRACING_ENABLED=true")
 	if err != nil {
 		t.Fatal(err)
 	}
 	if !strings.Contains(logs, "tracing initialized") {
 		t.Errorf("logs %q", logs)
 	}
-	if err := shutdown(t.Context()); err != nil {
+	if err := tracing.Shutdown(t.Context()); err != nil {
 		t.Error(err)
 	}
 }
@@ -181,14 +192,14 @@ func TestStartByVariables(t *testing.T) {
 func TestStartMistake(t *testing.T) {
 	defer globals(t)()
 	file := configFile(t, "observability: {tracing: {enabled: true, sample_rat: 1}}")
-	shutdown, _, logs, err := start(t, file)
+	tracing, _, logs, err := start(t, file)
 	if mistakes := core.ConfigErrors(nil); !errors.As(err, &mistakes) {
 		t.Errorf("error %v", err)
 	}
 	if logs != "" {
 		t.Errorf("logs %q", logs)
 	}
-	if err := shutdown(t.Context()); err != nil {
+	if err := tracing.Shutdown(t.Context()); err != nil {
 		t.Error(err)
 	}
 }
@@ -201,5 +212,91 @@ func TestStartMissingCertificate(t *testing.T) {
 	_, err := riffle.Start(t.Context(), file, riffle.Config(config.Environ(nil)), riffle.Logger(slog.New(slog.DiscardHandler)))
 	if err == nil || !strings.Contains(err.Error(), "ca_file") {
 		t.Errorf("error %v", err)
+	}
+}
+
+// No application is assumed: without a name there are no variables of its own, and
+// no namespace.
+func TestNoApplication(t *testing.T) {
+	defer globals(t)()
+	file := configFile(t, `observability: {tracing: {enabled: true, service_name: billing, sample_rate: 1, exporters: [{type: memory}]}}`)
+	spans, exporters := memoryRegistry()
+	tracing, err := riffle.Start(t.Context(), file, riffle.Exporters(exporters), riffle.Logger(slog.New(slog.DiscardHandler)),
+		riffle.Config(config.Environ([]string{"FLUXBASE_OBSERVABILITY_TRACING_SERVICE_NAME=other"})))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, span := otel.Tracer("test").Start(t.Context(), "work")
+	span.End()
+	if err := tracing.Shutdown(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	resource := spans.GetSpans()[0].Resource.String()
+	if !strings.Contains(resource, "service.name=billing") || strings.Contains(resource, "service.namespace") {
+		t.Errorf("the resource is %s", resource)
+	}
+}
+
+// A service without a name: one warning, and the log and the resource say the same.
+func TestNoServiceName(t *testing.T) {
+	defer globals(t)()
+	file := configFile(t, `observability: {tracing: {enabled: true, sample_rate: 1, exporters: [{type: memory}]}}`)
+	tracing, spans, logs, err := start(t, file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, span := otel.Tracer("test").Start(t.Context(), "work")
+	span.End()
+	if err := tracing.Shutdown(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	name, _ := spans.GetSpans()[0].Resource.Set().Value("service.name")
+	if !strings.HasPrefix(name.AsString(), "unknown_service:") || strings.Count(logs, "service_name="+name.AsString()) != 2 || strings.Count(logs, "level=WARN") != 1 {
+		t.Errorf("the resource says %q, the log\n%s", name.AsString(), logs)
+	}
+}
+
+// What Start returns leads to the provider and what it knows about itself.
+func TestTracing(t *testing.T) {
+	defer globals(t)()
+	file := configFile(t, `observability: {tracing: {enabled: true, service_name: shop, samplers: [{type: error}, {type: ratio, rate: 0}], exporters: [{type: memory}]}}`)
+	tracing, spans, _, err := start(t, file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, root := otel.Tracer("test").Start(t.Context(), "work")
+	if !tracing.Keep(trace.SpanContextFromContext(ctx).TraceID(), sampling.Always, "wanted") {
+		t.Error("an open trace cannot be kept")
+	}
+	root.End()
+	if err := tracing.ForceFlush(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if n := len(spans.GetSpans()); n != 1 || tracing.Stats().Started != 1 || tracing.Provider().Stats().Started != 1 {
+		t.Errorf("%d spans; stats %+v", n, tracing.Stats())
+	}
+	if err := tracing.Shutdown(t.Context()); err != nil {
+		t.Error(err)
+	}
+	var none *riffle.Tracing
+	if none.Provider() != nil || none.Keep(trace.TraceID{1}, sampling.Always, "") || none.ForceFlush(t.Context()) != nil || none.Stats().Started != 0 {
+		t.Error("a nil Tracing does something")
+	}
+}
+
+// With a backend that is dead, a shutdown takes 5 s at most.
+func TestShutdownDeadBackend(t *testing.T) {
+	defer globals(t)()
+	file := configFile(t, `observability: {tracing: {enabled: true, service_name: shop, sample_rate: 1, endpoint: "127.0.0.1:1"}}`)
+	tracing, err := riffle.Start(t.Context(), file, riffle.Logger(slog.New(slog.DiscardHandler)), riffle.Config(config.Environ(nil)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, span := otel.Tracer("test").Start(t.Context(), "work")
+	span.End()
+	began := time.Now()
+	err = tracing.Shutdown(context.Background())
+	if took := time.Since(began); err == nil || took > 5*time.Second {
+		t.Errorf("after %v: %v", took, err)
 	}
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/riffletrace/riffle/bench/internal/load"
 	"github.com/riffletrace/riffle/bench/internal/outside"
+	"github.com/riffletrace/riffle/plugins"
 )
 
 // roleVariable tells a process that it is a part of a measurement.
@@ -51,13 +52,13 @@ type reply struct {
 // plays the part and ends the process. Otherwise it returns at once.
 //
 // targets are those that Run is called with; only Name and Handler matter here.
-func Main(targets ...Target) {
+func Main(targets ...Target) (code int, played bool) {
 	role := os.Getenv(roleVariable)
 	if role == "" {
-		return
+		return 0, false
 	}
-	if isPlugin() {
-		os.Exit(servePlugin())
+	if plugins.Started() {
+		return servePlugin(), true
 	}
 	// What ends this process is the one that started it, by closing its input.
 	signal.Ignore(os.Interrupt)
@@ -65,9 +66,9 @@ func Main(targets ...Target) {
 	os.Stdout = os.Stderr // what a service prints is none of the answers
 	if err := play(role, targets, os.Stdin, out); err != nil {
 		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
+		return 1, true
 	}
-	os.Exit(0)
+	return 0, true
 }
 
 // play answers requests until there are no more.

@@ -15,9 +15,6 @@ const (
 	pluginFile     = plugins.Prefix + "bench"
 )
 
-// isPlugin reports whether riffle has started this process, not Run.
-func isPlugin() bool { return os.Getenv(plugins.MagicCookieKey) == plugins.MagicCookieValue }
-
 func servePlugin() int { return plugins.Main(plugins.Sampler(ratio.Factory)) }
 
 // copyProgram puts this program where it may run as a plugin: in a directory

@@ -97,7 +97,7 @@ func newRiffle(ctx context.Context, v *Variant, at outside.Addresses, dir string
 	if err != nil {
 		return nil, err
 	}
-	p, err := core.New(ctx, spec, core.WithLogger(slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))))
+	p, err := core.New(ctx, spec, core.Logger(slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))))
 	if err != nil {
 		return nil, err
 	}

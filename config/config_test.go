@@ -8,16 +8,20 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 
 	"github.com/riffletrace/riffle/config"
 	"github.com/riffletrace/riffle/core"
+	"github.com/riffletrace/riffle/core/component"
+	"github.com/riffletrace/riffle/core/sampling"
 	"github.com/riffletrace/riffle/exporters/otlp"
 	"github.com/riffletrace/riffle/exporters/sdk"
 	"github.com/riffletrace/riffle/exporters/stdout"
@@ -29,7 +33,7 @@ var update = flag.Bool("update", false, "write golden files and generated docume
 // slowConfig and routeConfig are of the shapes that samplers have: a value
 // with a unit, and a list of sections.
 type slowConfig struct {
-	Threshold core.Duration `yaml:"threshold"`
+	Threshold component.Duration `yaml:"threshold"`
 }
 
 type routeConfig struct {
@@ -39,34 +43,51 @@ type routeConfig struct {
 	} `yaml:"rules"`
 }
 
-func noSampler[C any](context.Context, core.Settings, C) (core.Sampler, error) {
+// pluginConfig has keys that a section sets for all entries.
+type pluginConfig struct {
+	Plugin string `yaml:"plugin"`
+	Dir    string `yaml:"dir" shared:"plugins"`
+	Loose  bool   `yaml:"allow_unpinned" shared:"plugins"`
+}
+
+func noSampler[C any](context.Context, component.Settings, C) (sampling.Sampler, error) {
 	return nil, errors.New("not built here")
+}
+
+// samplersWithout is a registry of all samplers of the tests but some.
+func samplersWithout(names ...string) *component.Registry[sampling.Sampler] {
+	samplers := sampling.NewSamplers()
+	for _, f := range []component.Factory[sampling.Sampler]{
+		ratio.Factory,
+		component.NewFactory("plugin", pluginConfig{}, noSampler[pluginConfig]),
+		component.NewFactory("slow", slowConfig{}, noSampler[slowConfig]),
+		component.NewFactory("route", routeConfig{}, noSampler[routeConfig]),
+	} {
+		if !slices.Contains(names, f.Name()) {
+			samplers.MustAdd(f)
+		}
+	}
+	return samplers
 }
 
 // registries hold real components and fake ones.
 func registries(tb testing.TB) []config.Option {
 	tb.Helper()
-	var samplers core.Registry[core.Sampler]
-	for _, f := range []core.Factory[core.Sampler]{
-		ratio.Factory,
-		core.NewFactory("slow", slowConfig{}, noSampler[slowConfig]),
-		core.NewFactory("route", routeConfig{}, noSampler[routeConfig]),
-	} {
-		samplers.MustAdd(f)
-	}
-	var exporters core.Registry[core.Exporter]
-	for _, f := range []core.Factory[core.Exporter]{otlp.Factory, stdout.Factory, sdk.GRPC} {
+	exporters := component.NewExporters()
+	for _, f := range []component.Factory[sdktrace.SpanExporter]{otlp.Factory, stdout.Factory, sdk.GRPC} {
 		exporters.MustAdd(f)
 	}
-	return []config.Option{config.Samplers(&samplers), config.Exporters(&exporters)}
+	return []config.Option{config.Samplers(samplersWithout()), config.Exporters(exporters)}
 }
 
 // parse reads text with an environment of its own.
 func parse(tb testing.TB, text string, env ...string) (core.Spec, error) {
 	tb.Helper()
-	opts := append(registries(tb), config.File("fluxbase.yaml"), config.Environ(env))
+	opts := append(registries(tb), config.App("fluxbase"), config.File("fluxbase.yaml"), config.Environ(env))
 	return config.Parse([]byte(text), opts...)
 }
+
+func warnings(spec core.Spec) core.ConfigErrors { return spec.Source.Warnings() }
 
 // tracing puts lines into the section.
 func tracing(lines ...string) string {
@@ -82,14 +103,14 @@ func mustParse(tb testing.TB, text string, env ...string) core.Spec {
 	return spec
 }
 
-// decode reads an entry into a configuration struct.
-func decode[C any](tb testing.TB, c core.Component) C {
+// decoded is the configuration of an entry.
+func decoded[C any](tb testing.TB, plan interface{ Config() any }) C {
 	tb.Helper()
-	var into C
-	if err := c.Decode(&into); err != nil {
-		tb.Fatal(err)
+	c, ok := plan.Config().(C)
+	if !ok {
+		tb.Fatalf("the configuration is a %T", plan.Config())
 	}
-	return into
+	return c
 }
 
 // TestBroken compares the message about each broken configuration with a
@@ -110,7 +131,7 @@ func TestBroken(t *testing.T) {
 				line, _, _ := bytes.Cut(rest, []byte("\n"))
 				env = strings.Fields(string(line))
 			}
-			opts := append(registries(t), config.File("fluxbase.yaml"), config.Environ(env))
+			opts := append(registries(t), config.App("fluxbase"), config.File("fluxbase.yaml"), config.Environ(env))
 			spec, err := config.Parse(data, opts...)
 			if err == nil {
 				t.Fatalf("no error; spec %+v", spec)
@@ -216,28 +237,24 @@ func TestShortForm(t *testing.T) {
 	if !spec.Enabled || spec.ServiceName != "fluxbase" || spec.Environment != "production" || spec.ServiceNamespace != "fluxbase" {
 		t.Errorf("spec = %+v", spec)
 	}
-	if len(spec.Samplers) != 1 || spec.Samplers[0].Type != "ratio" {
+	if len(spec.Samplers) != 1 || spec.Samplers[0].Type() != "ratio" {
 		t.Fatalf("samplers = %+v", spec.Samplers)
 	}
-	if rate := decodeRatio(t, spec.Samplers[0]); rate != 0 {
+	if rate := rateOf(t, spec.Samplers[0]); rate != 0 {
 		t.Errorf("rate = %v, want 0", rate)
 	}
-	if len(spec.Exporters) != 1 || spec.Exporters[0].Type != "otlp" {
+	if len(spec.Exporters) != 1 || spec.Exporters[0].Type() != "otlp" {
 		t.Fatalf("exporters = %+v", spec.Exporters)
 	}
-	c := decode[otlp.Config](t, spec.Exporters[0])
+	c := decoded[otlp.Config](t, spec.Exporters[0])
 	if c.Endpoint != "collector:4317" || c.Insecure == nil || !*c.Insecure {
 		t.Errorf("otlp = %+v", c)
 	}
 }
 
-func decodeRatio(tb testing.TB, c core.Component) float64 {
+func rateOf(tb testing.TB, e core.SamplerEntry) float64 {
 	tb.Helper()
-	into := ratio.Config{Rate: -1}
-	if err := c.Decode(&into); err != nil {
-		tb.Fatal(err)
-	}
-	return into.Rate
+	return decoded[ratio.Config](tb, e).Rate
 }
 
 // TestSection: riffle's section may stand in the application's file.
@@ -271,7 +288,7 @@ func TestSection(t *testing.T) {
 			if spec.Enabled != tt.enabled {
 				t.Errorf("enabled = %v, want %v", spec.Enabled, tt.enabled)
 			}
-			if diff := cmp.Diff(tt.warning, spec.Warnings.Error()); diff != "" {
+			if diff := cmp.Diff(tt.warning, warnings(spec).Error()); diff != "" {
 				t.Errorf("warnings (-want +got):\n%s", diff)
 			}
 		})
@@ -312,10 +329,10 @@ func TestTypeAfterSubstitution(t *testing.T) {
 	if !spec.Enabled || spec.ServiceVersion != "1.10" {
 		t.Errorf("spec = %+v", spec)
 	}
-	if rate := decodeRatio(t, spec.Samplers[0]); rate != 0.25 {
+	if rate := rateOf(t, spec.Samplers[0]); rate != 0.25 {
 		t.Errorf("rate = %v, want 0.25", rate)
 	}
-	if c := decode[otlp.Config](t, spec.Exporters[0]); c.Insecure != nil {
+	if c := decoded[otlp.Config](t, spec.Exporters[0]); c.Insecure != nil {
 		t.Error("an empty variable sets insecure")
 	}
 	if _, err := parse(t, tracing(`sample_rate: "${RATE}"`), "RATE=0.5"); err == nil {
@@ -323,8 +340,8 @@ func TestTypeAfterSubstitution(t *testing.T) {
 	}
 }
 
-// TestLocate: what others find out later can be told with its position.
-func TestLocate(t *testing.T) {
+// TestPlace: what others find out later can be told with its position.
+func TestPlace(t *testing.T) {
 	spec := mustParse(t, tracing(
 		"enabled: true",
 		"service_name: x",
@@ -346,20 +363,14 @@ func TestLocate(t *testing.T) {
 		"samplers[0].rules[7].sample": "fluxbase.yaml:10:9",
 		"nowhere":                     "fluxbase.yaml:3:5",
 	} {
-		if got := spec.Locate(path); got != want {
-			t.Errorf("Locate(%s) = %s, want %s", path, got, want)
+		e := spec.Source.Place(path, errors.New("wrong"))
+		if e.Position != want || e.Path != "observability.tracing."+path {
+			t.Errorf("%s is placed at %s, as %s, want %s", path, e.Position, e.Path, want)
 		}
 	}
-	if got := spec.Samplers[0].Locate("rules[0].route"); got != "fluxbase.yaml:11:13" {
-		t.Errorf("Locate in the entry = %s", got)
-	}
-	if got, want := spec.Quote("fluxbase.yaml:4:5"), "    service_name: x\n    ^"; got != want {
-		t.Errorf("Quote = %q, want %q", got, want)
-	}
-	for _, position := range []string{"", "other.yaml:4:5", "fluxbase.yaml", "fluxbase.yaml:99:1", "fluxbase.yaml:-1:-1"} {
-		if got := spec.Quote(position); got != "" {
-			t.Errorf("Quote(%q) = %q", position, got)
-		}
+	e := spec.Source.Place("samplers[0].rules[0].route", errors.New("wrong"))
+	if want := "fluxbase.yaml:11:13: observability.tracing.samplers[0].rules[0].route: wrong\n          - route: /a\n            ^"; e.Error() != want {
+		t.Errorf("got %s\nwant %s", e, want)
 	}
 }
 
@@ -370,9 +381,9 @@ type everything struct {
 	Uint    uint16             `yaml:"uint"`
 	Float   *float32           `yaml:"float"`
 	Bool    bool               `yaml:"bool"`
-	Wait    core.Duration      `yaml:"wait"`
-	Size    core.Size          `yaml:"size"`
-	Secret  core.Secret        `yaml:"secret"`
+	Wait    component.Duration `yaml:"wait"`
+	Size    component.Size     `yaml:"size"`
+	Secret  component.Secret   `yaml:"secret"`
 	List    []section          `yaml:"list"`
 	Numbers map[string]float64 `yaml:"numbers"`
 	Codes   map[int]string     `yaml:"codes"`
@@ -394,26 +405,24 @@ type (
 )
 
 func TestDecode(t *testing.T) {
-	var exporters core.Registry[core.Exporter]
-	exporters.MustAdd(core.NewFactory("everything", everything{}, func(context.Context, core.Settings, everything) (core.Exporter, error) {
+	defaults := everything{
+		Text: "default", Int: 1, Wait: 1,
+		Section: &section{A: "default", B: "default"},
+		List:    []section{{A: "default"}, {A: "default"}, {A: "default"}},
+	}
+	exporters := component.NewExporters()
+	exporters.MustAdd(component.NewFactory("everything", defaults, func(context.Context, component.Settings, everything) (sdktrace.SpanExporter, error) {
 		return tracetest.NewNoopExporter(), nil
 	}))
 	data, err := os.ReadFile("testdata/good/everything.yaml")
 	if err != nil {
 		t.Fatal(err)
 	}
-	spec, err := config.Parse(data, config.Exporters(&exporters), config.Environ(nil))
+	spec, err := config.Parse(data, config.Exporters(exporters), config.Environ(nil))
 	if err != nil {
 		t.Fatal(err)
 	}
-	got := everything{
-		Text: "default", Int: 1, Wait: 1,
-		Section: &section{A: "default", B: "default"},
-		List:    []section{{A: "default"}, {A: "default"}, {A: "default"}},
-	}
-	if err := spec.Exporters[0].Decode(&got); err != nil {
-		t.Fatal(err)
-	}
+	got := decoded[everything](t, spec.Exporters[0])
 	half := float32(0.5)
 	want := everything{
 		Text:    "default",
@@ -421,7 +430,7 @@ func TestDecode(t *testing.T) {
 		Uint:    65535,
 		Float:   &half,
 		Bool:    true,
-		Wait:    core.Duration(90e9),
+		Wait:    component.Duration(90e9),
 		Size:    64 << 20,
 		Secret:  "hush",
 		List:    []section{{A: "1"}, {B: "2"}},

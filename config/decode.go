@@ -10,7 +10,7 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/riffletrace/riffle/core"
+	"github.com/riffletrace/riffle/core/component"
 )
 
 // decoder reads a tree into a value, strictly. It goes on after a mistake, so
@@ -38,7 +38,7 @@ func (d *decoder) fail(path, format string, args ...any) bool {
 	if d.full() {
 		return false
 	}
-	d.errs = append(d.errs, &core.FieldError{Path: path, Err: fmt.Errorf(format, args...)})
+	d.errs = append(d.errs, &component.FieldError{Path: path, Err: fmt.Errorf(format, args...)})
 	return false
 }
 
@@ -54,8 +54,8 @@ func (d *decoder) value(n *node, v reflect.Value, path string) bool {
 	if n.kind == null || n.kind == broken {
 		return n.kind == null
 	}
-	if into, ok := reflect.TypeAssert[*core.JSON](v.Addr()); ok {
-		*into = core.JSON(n.appendJSON(nil))
+	if into, ok := reflect.TypeAssert[*component.JSON](v.Addr()); ok {
+		*into = component.JSON(n.appendJSON(nil))
 		return true
 	}
 	if into, ok := reflect.TypeAssert[encoding.TextUnmarshaler](v.Addr()); ok {
@@ -91,7 +91,7 @@ func (d *decoder) value(n *node, v reflect.Value, path string) bool {
 }
 
 func (d *decoder) text(n *node, into encoding.TextUnmarshaler, path string) bool {
-	if _, secret := into.(*core.Secret); secret {
+	if _, secret := into.(*component.Secret); secret {
 		d.hide(n)
 	}
 	if n.kind != scalar {
@@ -105,8 +105,8 @@ func (d *decoder) text(n *node, into encoding.TextUnmarshaler, path string) bool
 
 // textType is what people call a type that is written as text.
 func textType(v any) string {
-	if t, ok := v.(interface{ ConfigType() string }); ok && t.ConfigType() != "secret" {
-		return t.ConfigType()
+	if s, ok := v.(component.Schemer); ok && !s.ConfigSchema().Secret {
+		return s.ConfigSchema().String()
 	}
 	return "string"
 }
@@ -128,11 +128,15 @@ func (d *decoder) mapping(n *node, v reflect.Value, path string) bool {
 		if m.value.kind != scalar {
 			d.hide(m.value) // it may be a misspelled key with secrets inside
 		}
+		if m.key == "plugins" && v.Type() == reflect.TypeFor[section]() {
+			all = d.fail(at, "%w", component.ErrNoPluginHost)
+			continue
+		}
 		known := keysOf(v.Type())
 		if path == "" {
 			known = append(known, d.skip...)
 		}
-		if near := core.Nearest(m.key, known); near != "" {
+		if near := component.Nearest(m.key, known); near != "" {
 			all = d.fail(at, "unknown key (did you mean %q?)", near)
 			continue
 		}
@@ -147,6 +151,9 @@ func (d *decoder) mapOf(n *node, v reflect.Value, path string) bool {
 		return d.fail(path, "want a mapping, not %s", n.what())
 	}
 	all, out := true, reflect.MakeMapWithSize(v.Type(), len(n.members))
+	for it := v.MapRange(); it.Next(); { // what is there already stays, key by key
+		out.SetMapIndex(it.Key(), it.Value())
+	}
 	for _, m := range n.members {
 		at := keyPath(path, m.key)
 		if m.value.kind == null {
@@ -298,7 +305,7 @@ func (n *node) any() any {
 func fieldsOf(v reflect.Value) map[string]reflect.Value {
 	fields := map[string]reflect.Value{}
 	for i := range v.NumField() {
-		switch key, inline := core.FieldKey(v.Type().Field(i)); {
+		switch key, inline := component.FieldKey(v.Type().Field(i)); {
 		case inline:
 			maps.Copy(fields, fieldsOf(v.Field(i)))
 		case key != "":
@@ -312,7 +319,7 @@ func fieldsOf(v reflect.Value) map[string]reflect.Value {
 func keysOf(t reflect.Type) []string {
 	var keys []string
 	for f := range t.Fields() {
-		switch key, inline := core.FieldKey(f); {
+		switch key, inline := component.FieldKey(f); {
 		case inline:
 			keys = append(keys, keysOf(f.Type)...)
 		case key != "":
@@ -320,26 +327,4 @@ func keysOf(t reflect.Type) []string {
 		}
 	}
 	return keys
-}
-
-// merge sets in dst what src sets: maps and structs by their parts, all else
-// as a whole.
-func merge(dst, src *section) { mergeValue(reflect.ValueOf(dst).Elem(), reflect.ValueOf(src).Elem()) }
-
-func mergeValue(dst, src reflect.Value) {
-	switch {
-	case src.Kind() == reflect.Struct:
-		for i := range src.NumField() {
-			if src.Type().Field(i).IsExported() {
-				mergeValue(dst.Field(i), src.Field(i))
-			}
-		}
-	case src.IsNil():
-	case src.Kind() == reflect.Map && !dst.IsNil():
-		for it := src.MapRange(); it.Next(); {
-			dst.SetMapIndex(it.Key(), it.Value())
-		}
-	default:
-		dst.Set(src)
-	}
 }

@@ -9,9 +9,10 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	_ "github.com/riffletrace/riffle/all"
 	"github.com/riffletrace/riffle/config"
-	"github.com/riffletrace/riffle/core"
-	_ "github.com/riffletrace/riffle/exporters/all"
+	"github.com/riffletrace/riffle/core/component"
+	"github.com/riffletrace/riffle/core/sampling"
 	_ "github.com/riffletrace/riffle/samplers/standard"
 )
 
@@ -89,17 +90,18 @@ func reference() string {
 		}
 	}
 	b.WriteString("\n## Entries of samplers and exporters\n\nEvery entry has these keys, and those of its type.\n\n")
-	table(&b, config.Host())
-	b.WriteString("\n## Samplers\n")
-	for _, name := range core.Samplers.Names() {
-		f, _ := core.Samplers.Lookup(name)
-		component(&b, name, f.Doc(), f.Fields())
+	table(&b, config.Entry())
+	b.WriteString("\n## Samplers\n\nEvery entry also has these keys.\n\n")
+	table(&b, config.SamplerKeys())
+	for _, name := range sampling.Samplers.Names() {
+		f, _ := sampling.Samplers.Lookup(name)
+		describe(&b, name, f.Doc(), f.Fields())
 	}
 	b.WriteString("\n## Exporters\n\nEvery entry also has these keys, about its line; [Delivery](delivery.md) explains them.\n\n")
 	table(&b, config.ExporterKeys())
-	for _, name := range core.Exporters.Names() {
-		f, _ := core.Exporters.Lookup(name)
-		component(&b, name, f.Doc(), f.Fields())
+	for _, name := range component.Exporters.Names() {
+		f, _ := component.Exporters.Lookup(name)
+		describe(&b, name, f.Doc(), f.Fields())
 	}
 	b.WriteString("\n## OpenTelemetry's variables\n\n" +
 		"They fill only what nothing else sets: those of exporters, the keys that an entry leaves out. A value that makes no sense is ignored with a warning, or an error if it is an exporter that reads it. All other `OTEL_*` variables are ignored, with one warning that names them.\n\n" +
@@ -114,7 +116,7 @@ func reference() string {
 	return b.String()
 }
 
-func component(b *strings.Builder, name, doc string, fields []core.Field) {
+func describe(b *strings.Builder, name, doc string, fields []component.Field) {
 	fmt.Fprintf(b, "\n### `type: %s`\n\n%s\n", name, sentence(doc))
 	if len(fields) > 0 {
 		b.WriteString("\n")
@@ -122,23 +124,23 @@ func component(b *strings.Builder, name, doc string, fields []core.Field) {
 	}
 }
 
-func table(b *strings.Builder, fields []core.Field) {
+func table(b *strings.Builder, fields []component.Field) {
 	b.WriteString("| key | type | default | |\n|---|---|---|---|\n")
 	rows(b, fields, "")
 }
 
-func rows(b *strings.Builder, fields []core.Field, path string) {
+func rows(b *strings.Builder, fields []component.Field, path string) {
 	for _, f := range fields {
 		def := f.Default
 		if def != "" {
 			def = "`" + def + "`"
 		}
-		fmt.Fprintf(b, "| `%s%s` | %s | %s | %s |\n", path, f.Key, f.Type, def, strings.ReplaceAll(f.Doc, "|", `\|`))
+		fmt.Fprintf(b, "| `%s%s` | %s | %s | %s |\n", path, f.Key, f.Schema, def, strings.ReplaceAll(f.Doc, "|", `\|`))
 		below := path + f.Key + "."
-		if strings.HasPrefix(f.Type, "list") {
+		if f.Schema.Kind == component.List {
 			below = path + f.Key + "[]."
 		}
-		rows(b, f.Fields, below)
+		rows(b, f.Fields(), below)
 	}
 }
 

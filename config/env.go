@@ -8,7 +8,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/riffletrace/riffle/core"
+	"github.com/riffletrace/riffle/core/component"
 )
 
 // environment holds variables by name.
@@ -74,11 +74,12 @@ func prefix(app string) string {
 // variables lists the keys that have a variable: the scalars.
 func variables() []string {
 	var keys []string
-	fields, _ := core.FieldsOf(section{})
+	fields, _ := component.FieldsOf(section{})
 	for _, f := range fields {
-		switch f.Type {
-		case "string", "number", "boolean":
+		switch f.Schema.Kind {
+		case component.Text, component.Boolean, component.Integer, component.Number:
 			keys = append(keys, f.Key)
+		default:
 		}
 	}
 	return keys
@@ -87,6 +88,9 @@ func variables() []string {
 // appTree reads the application's variables.
 func (r *reader) appTree() *node {
 	tree := &node{kind: mapping}
+	if r.options.app == "" {
+		return tree
+	}
 	for _, key := range variables() {
 		name := prefix(r.options.app) + strings.ToUpper(key)
 		tree.setText(key, name, r.env[name])
@@ -104,6 +108,9 @@ func (n *node) setText(key, variable, text string) {
 
 // checkVariables warns about the application's variables that are not read.
 func (r *reader) checkVariables() {
+	if r.options.app == "" {
+		return
+	}
 	lead := prefix(r.options.app)
 	known, all := variables(), keysOf(reflect.TypeFor[section]())
 	for _, name := range slices.Sorted(maps.Keys(r.env)) {
@@ -112,7 +119,7 @@ func (r *reader) checkVariables() {
 			continue
 		}
 		key = strings.ToLower(key)
-		near := core.Nearest(key, known)
+		near := component.Nearest(key, known)
 		switch {
 		case name == lead+strings.ToUpper(key) && slices.Contains(known, key):
 		case slices.Contains(all, key) && !slices.Contains(known, key):

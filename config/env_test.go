@@ -9,6 +9,8 @@ import (
 
 	"github.com/riffletrace/riffle/config"
 	"github.com/riffletrace/riffle/core"
+	"github.com/riffletrace/riffle/core/component"
+	"github.com/riffletrace/riffle/core/delivery"
 	"github.com/riffletrace/riffle/exporters/otlp"
 )
 
@@ -44,15 +46,15 @@ func summary(tb testing.TB, spec core.Spec) []string {
 	}
 	for _, c := range spec.Samplers {
 		line := "sampler " + c.ID()
-		if c.Type == "ratio" {
-			line += " " + formatFloat(decodeRatio(tb, c))
+		if c.Type() == "ratio" {
+			line += " " + formatFloat(rateOf(tb, c))
 		}
 		lines = append(lines, line)
 	}
 	for _, c := range spec.Exporters {
 		line := "exporter " + c.ID()
-		if c.Type == "otlp" {
-			o := decode[otlp.Config](tb, c)
+		if c.Type() == "otlp" {
+			o := decoded[otlp.Config](tb, c)
 			if o.Endpoint != "" {
 				line += " " + o.Endpoint
 			}
@@ -137,8 +139,8 @@ func TestFromEnv(t *testing.T) {
 	if err != nil || !spec.Enabled {
 		t.Errorf("FromEnv = %+v, %v", spec, err)
 	}
-	spec, err = config.FromEnv(config.Environ(nil), config.Exporters(new(core.Registry[core.Exporter])))
-	if err != nil || spec.Enabled || spec.Exporters != nil || spec.Warnings != nil {
+	spec, err = config.FromEnv(config.Environ(nil), config.Exporters(component.NewExporters()))
+	if err != nil || spec.Enabled || spec.Exporters != nil || warnings(spec) != nil {
 		t.Errorf("FromEnv without variables = %+v, %v", spec, err)
 	}
 }
@@ -170,7 +172,7 @@ func TestWarnings(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			spec := mustParse(t, tracing("enabled: true"), strings.Fields(tt.env)...)
-			if diff := cmp.Diff(tt.want, withoutSnippets(spec.Warnings)); diff != "" {
+			if diff := cmp.Diff(tt.want, withoutSnippets(warnings(spec))); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
 			}
 		})
@@ -197,7 +199,7 @@ func TestOTelVariables(t *testing.T) {
 		}
 	}
 	name := func(s core.Spec) string { return s.ServiceName }
-	rate := func(s core.Spec) string { return formatFloat(decodeRatio(t, s.Samplers[0])) }
+	rate := func(s core.Spec) string { return formatFloat(rateOf(t, s.Samplers[0])) }
 	propagators := func(s core.Spec) string { return strings.Join(s.Propagators, ",") }
 	exporters := func(s core.Spec) string {
 		var ids []string
@@ -257,7 +259,7 @@ func TestOTelVariables(t *testing.T) {
 		}
 		// None is among the ignored ones.
 		spec := mustParse(t, tracing("enabled: true"), v.Name+"=1")
-		if w := spec.Warnings.Error(); strings.Contains(w, "does not read") {
+		if w := warnings(spec).Error(); strings.Contains(w, "does not read") {
 			t.Error(w)
 		}
 	}
@@ -276,12 +278,12 @@ func TestOTLPVariables(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		e, err := core.Exporters.Build(t.Context(), core.Settings{}, spec.Exporters[0])
+		e, err := spec.Exporters[0].Build(t.Context(), component.Settings{})
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer e.Shutdown(t.Context())
-		if got := e.(core.Endpointer).Endpoint(); got != tt.want {
+		if got := e.(delivery.Exporter).Traits().Endpoint; got != tt.want {
 			t.Errorf("%s: sends to %s, want %s", tt.file, got, tt.want)
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/riffletrace/riffle/core"
+	"github.com/riffletrace/riffle/core/component"
 	"github.com/riffletrace/riffle/core/delivery"
 )
 
@@ -20,21 +21,35 @@ func OTelVariables() []Variable {
 	return all
 }
 
-// Keys describes the section, and Host what the host reads of an entry.
-func Keys() []core.Field {
-	fields, _ := core.FieldsOf(defaults("fluxbase"))
+// Keys describes the section, with what registered components share, and Entry what
+// every entry has.
+func Keys() []component.Field {
+	fields, _ := component.FieldsOf(defaults("fluxbase"))
+	for name, types := range newReader(newOptions(nil)).sharedTypes() {
+		fields = append(fields, component.Field{
+			Key: name, Schema: component.Schema{Kind: component.Section, Fields: sharedFields(types)},
+			Doc: "what is the same for all entries of a type: its keys " + name + ".* can stand in an entry, too",
+		})
+	}
 	return fields
 }
 
-// Host describes the keys of an entry that belong to the host.
-func Host() []core.Field {
-	fields, _ := core.FieldsOf(host{})
+// Entry describes the keys that every entry has.
+func Entry() []component.Field {
+	fields, _ := component.FieldsOf(entry{})
 	return fields
 }
 
-// ExporterKeys describes those of exporters, with their defaults.
-func ExporterKeys() []core.Field {
-	fields, _ := core.FieldsOf(core.ExporterKeys{Config: delivery.Defaults()})
+// SamplerKeys and ExporterKeys describe what the host reads of an entry of a kind,
+// with the defaults.
+func SamplerKeys() []component.Field {
+	fields, _ := component.FieldsOf(core.SamplerKeys{})
+	return fields
+}
+
+// ExporterKeys is about exporters.
+func ExporterKeys() []component.Field {
+	fields, _ := component.FieldsOf(delivery.Defaults())
 	return fields
 }
 

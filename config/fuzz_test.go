@@ -2,6 +2,7 @@ package config_test
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -27,7 +28,7 @@ func FuzzParse(f *testing.F) {
 			f.Add(data)
 		}
 	}
-	opts := append(registries(f), config.File("fluxbase.yaml"), config.Environ([]string{
+	opts := append(registries(f), config.App("fluxbase"), config.File("fluxbase.yaml"), config.Environ([]string{
 		"A=1", "RATE=0.5", lead + "SAMPLE_RATE=0.5", lead + "ENDPOINT=a:1", "OTEL_TRACES_EXPORTER=console,otlp",
 	}))
 	f.Fuzz(func(t *testing.T, data []byte) {
@@ -44,17 +45,13 @@ func FuzzParse(f *testing.F) {
 			}
 			return
 		}
-		for _, c := range append(spec.Samplers, spec.Exporters...) {
-			if c.Locate("type") == "" {
-				t.Errorf("entry %q stands nowhere", c.ID())
-			}
-			var into any
-			if err := c.Decode(&into); err != nil {
-				t.Errorf("entry %q: %v", c.ID(), err)
+		for i, e := range spec.Samplers {
+			if path := fmt.Sprintf("samplers[%d].type", i); spec.Source.Place(path, err).Position == "" || e.Config() == nil {
+				t.Errorf("entry %q stands nowhere, or holds nothing", e.ID())
 			}
 		}
 		for _, path := range []string{"", "enabled", "resource[\"", "samplers[0].type", "samplers[99999999999999999999]", "[", "..", "a[]b"} {
-			spec.Quote(spec.Locate(path))
+			spec.Source.Place(path, errors.New("wrong"))
 		}
 	})
 }

@@ -8,13 +8,13 @@ import (
 	"io"
 	"strconv"
 
-	"github.com/riffletrace/riffle/core"
+	"github.com/riffletrace/riffle/core/component"
 )
 
-// Component returns an entry whose configuration is JSON, as a program gets it
-// that serves components to another. It is as strict as a file, and the
+// DecodeJSON returns what decodes a configuration that is JSON, as a program gets
+// it that serves components to another. It is as strict as a file, and the
 // mistakes have the same words. Empty data leaves the defaults.
-func Component(typ, name string, data []byte) (core.Component, error) {
+func DecodeJSON(data []byte) (component.Decode, error) {
 	root := &node{kind: mapping}
 	if len(bytes.TrimSpace(data)) > 0 {
 		d := json.NewDecoder(bytes.NewReader(data))
@@ -26,14 +26,14 @@ func Component(typ, name string, data []byte) (core.Component, error) {
 			}
 		}
 		if err != nil {
-			return core.Component{}, fmt.Errorf("not JSON: %w", err)
+			return nil, fmt.Errorf("not JSON: %w", err)
 		}
 	}
-	return core.Component{Type: typ, Name: name, Decode: func(into any) error {
+	return func(into any) error {
 		d := decoder{hide: func(*node) {}}
 		d.decode(root, into)
 		return errors.Join(d.errs...)
-	}}, nil
+	}, nil
 }
 
 // readJSON reads one value.

@@ -9,24 +9,24 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/riffletrace/riffle/config"
-	"github.com/riffletrace/riffle/core"
+	"github.com/riffletrace/riffle/core/component"
 )
 
 // entry is what a component of another program might have.
 type entry struct {
-	Name  string        `yaml:"name_of" doc:"a text"`
-	Rate  float64       `yaml:"rate" doc:"a number"`
-	Count int           `yaml:"count" doc:"a whole number"`
-	On    bool          `yaml:"on" doc:"a switch"`
-	Wait  core.Duration `yaml:"wait" doc:"a duration"`
-	List  []string      `yaml:"list" doc:"a list"`
+	Name  string             `yaml:"name_of" doc:"a text"`
+	Rate  float64            `yaml:"rate" doc:"a number"`
+	Count int                `yaml:"count" doc:"a whole number"`
+	On    bool               `yaml:"on" doc:"a switch"`
+	Wait  component.Duration `yaml:"wait" doc:"a duration"`
+	List  []string           `yaml:"list" doc:"a list"`
 	Rules []struct {
 		Key string `yaml:"key" doc:"a text"`
 	} `yaml:"rules" doc:"a list of mappings"`
-	More core.JSON `yaml:"more" doc:"anything"`
+	More component.JSON `yaml:"more" doc:"anything"`
 }
 
-func TestComponent(t *testing.T) {
+func TestDecodeJSON(t *testing.T) {
 	defaults := entry{Name: "none", Rate: 0.5}
 	for _, test := range []struct {
 		data string
@@ -38,7 +38,7 @@ func TestComponent(t *testing.T) {
 		{`null`, func(*entry) {}},
 		{`{"rate": null}`, func(*entry) {}},
 		{`{"name_of": "a\nb\u00e9", "rate": 1e-2, "count": 3, "on": true, "wait": "1s"}`, func(e *entry) {
-			e.Name, e.Rate, e.Count, e.On, e.Wait = "a\nbé", 0.01, 3, true, core.Duration(1e9)
+			e.Name, e.Rate, e.Count, e.On, e.Wait = "a\nbé", 0.01, 3, true, component.Duration(1e9)
 		}},
 		{`{"name_of": ""}`, func(e *entry) { e.Name = "" }},
 		{`{"list": ["a", "1", "true"], "rules": [{"key": "x"}, {}]}`, func(e *entry) {
@@ -57,17 +57,14 @@ func TestComponent(t *testing.T) {
 		}},
 		{`{"more": "<&>\u2028"}`, func(e *entry) { e.More = `"\u003c\u0026\u003e\u2028"` }},
 	} {
-		c, err := config.Component("test", "its name", []byte(test.data))
+		decode, err := config.DecodeJSON([]byte(test.data))
 		if err != nil {
 			t.Errorf("%s: %v", test.data, err)
 			continue
 		}
-		if c.Type != "test" || c.Name != "its name" {
-			t.Errorf("%s: type %q, name %q", test.data, c.Type, c.Name)
-		}
 		got, want := defaults, defaults
 		test.want(&want)
-		if err := c.Decode(&got); err != nil {
+		if err := decode(&got); err != nil {
 			t.Errorf("%s: %v", test.data, err)
 		}
 		if diff := cmp.Diff(want, got); diff != "" {
@@ -77,7 +74,7 @@ func TestComponent(t *testing.T) {
 }
 
 // Every mistake has a path, and the words of a file.
-func TestComponentMistakes(t *testing.T) {
+func TestDecodeJSONMistakes(t *testing.T) {
 	for _, test := range []struct {
 		data string
 		want []string
@@ -89,13 +86,13 @@ func TestComponentMistakes(t *testing.T) {
 		{`[]`, []string{``}},
 		{`"text"`, []string{``}},
 	} {
-		c, err := config.Component("test", "", []byte(test.data))
+		decode, err := config.DecodeJSON([]byte(test.data))
 		if err != nil {
 			t.Errorf("%s: %v", test.data, err)
 			continue
 		}
 		var into entry
-		errs := core.FieldErrors(c.Decode(&into))
+		errs := component.FieldErrors(decode(&into))
 		if len(errs) != len(test.want) {
 			t.Errorf("%s: %v, want %d mistakes", test.data, errs, len(test.want))
 			continue
@@ -108,7 +105,7 @@ func TestComponentMistakes(t *testing.T) {
 	}
 }
 
-func TestComponentNotJSON(t *testing.T) {
+func TestNotJSON(t *testing.T) {
 	for data, want := range map[string]string{
 		`{`:                          "EOF",
 		`{"rate": }`:                 "invalid",
@@ -119,16 +116,16 @@ func TestComponentNotJSON(t *testing.T) {
 		"rate: 1":                    "invalid",
 		strings.Repeat("[", 100_000): "nested deeper than",
 	} {
-		_, err := config.Component("test", "", []byte(data))
+		_, err := config.DecodeJSON([]byte(data))
 		if err == nil || !strings.HasPrefix(err.Error(), "not JSON: ") || !strings.Contains(err.Error(), want) {
 			t.Errorf("%.40s: %v, want %q", data, err, want)
 		}
 	}
 }
 
-// FuzzComponent: whatever a host sends, a component can be asked, and what it
+// FuzzDecodeJSON: whatever a host sends, a component can be asked, and what it
 // passes on is the same JSON.
-func FuzzComponent(f *testing.F) {
+func FuzzDecodeJSON(f *testing.F) {
 	for _, seed := range []string{
 		``, `{}`, `null`, `{"rate": 1e-2, "more": {"a": [1.10, "x", true, null]}}`, `{"more": "\ud800"}`, `{"rules": [{"ky": 1}]}`,
 		`{"rate": 1, "rate": 2}`, `[[[]]]`, `{"more": 1E400}`, `{"more": "yes"}`, `{"more": ""}`,
@@ -136,7 +133,7 @@ func FuzzComponent(f *testing.F) {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
-		c, err := config.Component("test", "", data)
+		decode, err := config.DecodeJSON(data)
 		if err != nil {
 			if !strings.HasPrefix(err.Error(), "not JSON: ") {
 				t.Errorf("%v", err)
@@ -144,7 +141,7 @@ func FuzzComponent(f *testing.F) {
 			return
 		}
 		var into entry
-		for _, e := range core.FieldErrors(c.Decode(&into)) {
+		for _, e := range component.FieldErrors(decode(&into)) {
 			if e.Err == nil || strings.TrimSpace(e.Err.Error()) == "" {
 				t.Errorf("a mistake without words: %q", e.Path)
 			}
@@ -153,12 +150,12 @@ func FuzzComponent(f *testing.F) {
 		if len(strings.TrimSpace(string(data))) == 0 {
 			return
 		}
-		wrapped, err := config.Component("test", "", append(append([]byte(`{"more": `), data...), '}'))
+		wrapped, err := config.DecodeJSON(append(append([]byte(`{"more": `), data...), '}'))
 		if err != nil {
 			return // nested too deep by now
 		}
 		var all entry
-		if err := wrapped.Decode(&all); err != nil {
+		if err := wrapped(&all); err != nil {
 			t.Fatal(err)
 		}
 		if all.More == "" {

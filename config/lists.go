@@ -11,21 +11,21 @@ import (
 // samplerEntries returns the list with the ratio sampler that sample_rate
 // stands for.
 func (r *reader) samplerEntries() []*node {
-	list := slices.Clone(r.file.Samplers)
+	list := r.file.entries("samplers")
 	ratios := ofType(list, "ratio")
-	if r.file.SampleRate != nil && len(ratios) > 0 {
-		r.fail(r.file.tree.locate("sample_rate"), "sample_rate",
+	if r.file.has("sample_rate") && len(ratios) > 0 {
+		r.fail(r.file.locate("sample_rate"), "sample_rate",
 			fmt.Errorf("%s is a ratio sampler already: keep one of them", listed("samplers", list, ratios[:1])))
 		return list
 	}
 	var rate member
 	switch {
-	case r.app.SampleRate != nil:
-		rate = r.app.tree.member("sample_rate")
-	case r.file.SampleRate != nil:
-		rate = r.file.tree.member("sample_rate")
-	case r.otel.SampleRate != nil && r.file.Samplers == nil:
-		rate = r.otel.tree.member("sample_rate")
+	case r.app.has("sample_rate"):
+		rate = r.app.member("sample_rate")
+	case r.file.has("sample_rate"):
+		rate = r.file.member("sample_rate")
+	case r.otel.has("sample_rate") && r.file.entries("samplers") == nil:
+		rate = r.otel.member("sample_rate")
 	default:
 		return list
 	}
@@ -48,26 +48,26 @@ func (r *reader) exporterEntries(enabled bool) []*node {
 	var short []member
 	take := func(key string, app, file bool) {
 		switch {
-		case file && r.file.Exporters != nil:
-			r.fail(r.file.tree.locate(key), key, errors.New("belongs to an entry of exporters when there is such a list: move it there"))
+		case file && r.file.entries("exporters") != nil:
+			r.fail(r.file.locate(key), key, errors.New("belongs to an entry of exporters when there is such a list: move it there"))
 		case app:
-			short = append(short, r.app.tree.member(key))
+			short = append(short, r.app.member(key))
 		case file:
-			short = append(short, r.file.tree.member(key))
+			short = append(short, r.file.member(key))
 		}
 	}
-	take("endpoint", r.app.Endpoint != nil, r.file.Endpoint != nil)
-	take("insecure", r.app.Insecure != nil, r.file.Insecure != nil)
-	list := slices.Clone(r.file.Exporters)
+	take("endpoint", r.app.has("endpoint"), r.file.has("endpoint"))
+	take("insecure", r.app.has("insecure"), r.file.has("insecure"))
+	list := r.file.entries("exporters")
 	if list == nil {
 		if !enabled && len(short) == 0 {
 			return nil
 		}
-		if r.otel.Exporters == nil || r.file.Endpoint != nil || r.app.Endpoint != nil {
+		if r.otel.entries("exporters") == nil || r.file.has("endpoint") || r.app.has("endpoint") {
 			r.standIn("exporters", 0, short)
 			return []*node{newEntry("otlp", short...)}
 		}
-		list = slices.Clone(r.otel.Exporters)
+		list = r.otel.entries("exporters")
 	}
 	otlp := ofType(list, "otlp")
 	switch {
@@ -87,9 +87,9 @@ func (r *reader) exporterEntries(enabled bool) []*node {
 
 // standIn remembers that an entry was made from keys of the short form.
 func (r *reader) standIn(list string, i int, short []member) {
-	entry := fmt.Sprintf("%s.%s[%d]", root, list, i)
+	entry := indexPath(list, i)
 	for _, m := range slices.Backward(short) {
-		from := joinPath(root, cmp.Or(m.from, m.key))
+		from := cmp.Or(m.from, m.key)
 		r.standsFor[joinPath(entry, m.key)] = from
 		r.standsFor[entry] = from
 	}

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/riffletrace/riffle/core"
+	"github.com/riffletrace/riffle/core/sampling"
 )
 
 // otelVariable is one of OpenTelemetry's own variables.
@@ -163,7 +164,7 @@ func readSampler(r *reader, tree *node, name, value string) error {
 		const arg = "OTEL_TRACES_SAMPLER_ARG"
 		if text := strings.TrimSpace(r.env[arg]); text != "" {
 			p, err := strconv.ParseFloat(text, 64)
-			if _, bad := core.ThresholdFromProbability(p); err != nil || bad != nil {
+			if _, bad := sampling.ThresholdFromProbability(p); err != nil || bad != nil {
 				r.warn(arg, "%q is not a number from 0 to 1: 1 is taken", text)
 				break
 			}

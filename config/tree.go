@@ -9,6 +9,7 @@ import (
 	"go.yaml.in/yaml/v4"
 
 	"github.com/riffletrace/riffle/core"
+	"github.com/riffletrace/riffle/core/component"
 )
 
 type kind uint8
@@ -64,6 +65,9 @@ func short(s string) string {
 }
 
 func (n *node) member(key string) member {
+	if n == nil {
+		return member{}
+	}
 	for _, m := range n.members {
 		if m.key == key {
 			return m
@@ -81,6 +85,14 @@ func (n *node) has(key string) bool {
 	return m.value != nil && m.value.kind != null
 }
 
+// entries are the items of a list in the mapping; nil if there is none.
+func (n *node) entries(key string) []*node {
+	if m := n.member(key); m.value != nil && m.value.kind == list {
+		return append([]*node{}, m.value.items...)
+	}
+	return nil
+}
+
 // set adds a member, in place of one with its key.
 func (n *node) set(m member) {
 	for i := range n.members {
@@ -90,6 +102,13 @@ func (n *node) set(m member) {
 		}
 	}
 	n.members = append(n.members, m)
+}
+
+// without returns a copy of the mapping without a member.
+func (n *node) without(key string) *node {
+	c := *n
+	c.members = slices.DeleteFunc(slices.Clone(n.members), func(m member) bool { return m.key == key })
+	return &c
 }
 
 // with returns a copy of the mapping with other members.
@@ -264,7 +283,7 @@ func (b *builder) child(y *yaml.Node, key, path string) *yaml.Node {
 func (b *builder) hint(y *yaml.Node, key, path string) {
 	for i := 0; i < len(y.Content); i += 2 {
 		k, meant := y.Content[i], path
-		if core.Nearest(k.Value, []string{key}) == "" {
+		if component.Nearest(k.Value, []string{key}) == "" {
 			if meant = root; k.Value != "tracing" {
 				continue
 			}

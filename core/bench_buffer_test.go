@@ -18,6 +18,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/riffletrace/riffle/core"
+	"github.com/riffletrace/riffle/core/sampling"
 	"github.com/riffletrace/riffle/samplers/ratio"
 	"github.com/riffletrace/riffle/samplers/route"
 )
@@ -25,22 +26,26 @@ import (
 // keepsErrors is the least an end sampler does.
 type keepsErrors struct{}
 
-func (keepsErrors) Description() string { return "errors" }
-func (keepsErrors) SampleEnd(p core.EndParameters) core.Answer {
+func (keepsErrors) Traits() sampling.Traits {
+	return sampling.Traits{Description: "errors"}
+}
+func (keepsErrors) SampleEnd(p sampling.EndParameters) sampling.Answer {
 	if p.Span.Status().Code == codes.Error {
-		return core.At(core.Always)
+		return sampling.At(sampling.Always)
 	}
-	return core.Abstain()
+	return sampling.Abstain()
 }
 
 type keepsSlow struct{}
 
-func (keepsSlow) Description() string { return "slow" }
-func (keepsSlow) SampleEnd(p core.EndParameters) core.Answer {
+func (keepsSlow) Traits() sampling.Traits {
+	return sampling.Traits{Description: "slow"}
+}
+func (keepsSlow) SampleEnd(p sampling.EndParameters) sampling.Answer {
 	if p.LocalRoot && p.Duration > time.Second {
-		return core.At(core.Always)
+		return sampling.At(sampling.Always)
 	}
-	return core.Abstain()
+	return sampling.Abstain()
 }
 
 type recordOnly struct{}
@@ -86,9 +91,9 @@ func twoSpans(ctx context.Context, tracer trace.Tracer) {
 	root.End()
 }
 
-func bufferProvider(tb testing.TB, rate float64, exporters ...core.Component) trace.TracerProvider {
-	p, err := core.New(tb.Context(), core.Spec{Enabled: true, Exporters: exporters, Samplers: []core.Component{
-		use("error", keepsErrors{}), use("slow", keepsSlow{}), core.Use(ratio.Factory, "", ratio.Config{Rate: rate}),
+func bufferProvider(tb testing.TB, rate float64, exporters ...core.ExporterEntry) trace.TracerProvider {
+	p, err := core.New(tb.Context(), core.Spec{Enabled: true, Exporters: exporters, Samplers: []core.SamplerEntry{
+		use("error", keepsErrors{}), use("slow", keepsSlow{}), core.UseSampler(ratio.Factory, "", ratio.Config{Rate: rate}),
 	}})
 	if err != nil {
 		tb.Fatal(err)
@@ -117,7 +122,7 @@ func thousandRules() route.Config {
 	for i := range 999 {
 		c.Rules = append(c.Rules, route.Rule{Route: fmt.Sprintf("GET /service%d/{id}/part%d", i%50, i), Sample: "0.5"})
 	}
-	c.Rules = append(c.Rules, route.Rule{Route: "GET /users/{id}", Sample: core.SampleDrop})
+	c.Rules = append(c.Rules, route.Rule{Route: "GET /users/{id}", Sample: sampling.SampleDrop})
 	return c
 }
 
@@ -125,9 +130,9 @@ func thousandRules() route.Config {
 // drops all.
 func BenchmarkDroppedByRoute(b *testing.B) {
 	stock := sdktrace.NewTracerProvider(sdktrace.WithSampler(sdktrace.NeverSample()))
-	p, err := core.New(b.Context(), core.Spec{Enabled: true, Samplers: []core.Component{
-		core.Use(route.Factory, "", thousandRules()),
-		use("error", keepsErrors{}), use("slow", keepsSlow{}), core.Use(ratio.Factory, "", ratio.Config{Rate: 0.01}),
+	p, err := core.New(b.Context(), core.Spec{Enabled: true, Samplers: []core.SamplerEntry{
+		core.UseSampler(route.Factory, "", thousandRules()),
+		use("error", keepsErrors{}), use("slow", keepsSlow{}), core.UseSampler(ratio.Factory, "", ratio.Config{Rate: 0.01}),
 	}})
 	if err != nil {
 		b.Fatal(err)

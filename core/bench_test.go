@@ -15,7 +15,7 @@ import (
 func BenchmarkDropped(b *testing.B) {
 	p, err := core.New(b.Context(), core.Spec{
 		Enabled:  true,
-		Samplers: []core.Component{core.Use(ratio.Factory, "", ratio.Config{Rate: 0})},
+		Samplers: []core.SamplerEntry{core.UseSampler(ratio.Factory, "", ratio.Config{Rate: 0})},
 	})
 	if err != nil {
 		b.Fatal(err)

@@ -6,6 +6,8 @@ import (
 
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/trace"
+
+	"github.com/riffletrace/riffle/core/sampling"
 )
 
 // buffer holds one state per trace of this process until the trace is
@@ -121,15 +123,15 @@ func (b *buffer) root(id trace.TraceID, d *startDecision, result *sdktrace.Sampl
 	if !st.kept {
 		result.Decision = sdktrace.RecordOnly
 		if d.selected { // but the trace was discarded
-			result.Tracestate = withoutThreshold(d.state)
+			result.Tracestate = sampling.WithThreshold(d.state, sampling.Unknown)
 		}
 		return
 	}
 	result.Decision = sdktrace.RecordAndSample
 	if st.spoken || !d.selected {
-		result.Tracestate = withThreshold(d.state, st.least)
+		result.Tracestate = sampling.WithThreshold(d.state, st.least)
 	}
-	if d.threshold == Always && d.by != nil && st.by == d.by.number {
+	if d.threshold == sampling.Always && d.by != nil && st.by == d.by.number {
 		result.Attributes = d.attributes() // nobody can say less
 	}
 }
@@ -153,7 +155,7 @@ func (b *buffer) child(parent trace.SpanContext, recorded bool, result *sdktrace
 	st.trust(parent)
 	switch {
 	case st.spoken:
-		result.Decision, result.Tracestate = sdktrace.RecordAndSample, withThreshold(result.Tracestate, st.least)
+		result.Decision, result.Tracestate = sdktrace.RecordAndSample, sampling.WithThreshold(result.Tracestate, st.least)
 	case parent.IsSampled():
 		result.Decision = sdktrace.RecordAndSample
 	default:
@@ -199,7 +201,7 @@ func (b *buffer) ended(s sdktrace.ReadOnlySpan) {
 	}
 	st.ended++
 	if ask := b.unanswered(st); ask != 0 {
-		p := &EndParameters{Span: s, LocalRoot: root, Duration: s.EndTime().Sub(s.StartTime()), Spans: int(st.ended)}
+		p := &sampling.EndParameters{Span: s, LocalRoot: root, Duration: s.EndTime().Sub(s.StartTime()), Spans: int(st.ended)}
 		sh.mu.Unlock()
 		b.askEnd(st, id, ask, p)
 		sh.mu.Lock()
@@ -265,7 +267,7 @@ func (b *buffer) settle(sh *shard, st *traceState, s sdktrace.ReadOnlySpan, out 
 // streams reports whether the spans of a trace are handed over as they end,
 // because nothing can be said any more.
 func (b *buffer) streams(st *traceState) bool {
-	return st.kept && st.least == Always && b.judge == nil
+	return st.kept && st.least == sampling.Always && b.judge == nil
 }
 
 // stream decides such a trace and gives away what waits, and s if it is a span.
@@ -363,7 +365,7 @@ func (b *buffer) forget(sh *shard, st *traceState, s sdktrace.ReadOnlySpan) {
 }
 
 // newState makes the state of a trace.
-func (b *buffer) newState(sh *shard, id trace.TraceID, randomness uint64, pressure Threshold) *traceState {
+func (b *buffer) newState(sh *shard, id trace.TraceID, randomness uint64, pressure sampling.Threshold) *traceState {
 	if len(sh.free) == 0 {
 		sh.grow()
 	}
@@ -371,7 +373,7 @@ func (b *buffer) newState(sh *shard, id trace.TraceID, randomness uint64, pressu
 	r := sh.free[last]
 	sh.free = sh.free[:last]
 	st := sh.at(r)
-	*st = traceState{id: id, randomness: randomness, least: Never, byRank: unranked, pressure: pressure, at: b.clock.Load(), self: r}
+	*st = traceState{id: id, randomness: randomness, least: sampling.Never, byRank: unranked, pressure: pressure, at: b.clock.Load(), self: r}
 	sh.recent = st
 	sh.move(st, inUndecided)
 	b.account(sh, stateBytes)

@@ -14,6 +14,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/riffletrace/riffle/core"
+	"github.com/riffletrace/riffle/core/sampling"
 	"github.com/riffletrace/riffle/samplers/ratio"
 )
 
@@ -65,12 +66,12 @@ type testBench struct {
 func newBench(t *testing.T, spec core.Spec, opts ...core.Option) *testBench {
 	t.Helper()
 	if spec.Samplers == nil {
-		spec.Samplers = []core.Component{
-			use("error", keepsErrors{}), use("slow", keepsSlow{}), core.Use(ratio.Factory, "", ratio.Config{Rate: 0}),
+		spec.Samplers = []core.SamplerEntry{
+			use("error", keepsErrors{}), use("slow", keepsSlow{}), core.UseSampler(ratio.Factory, "", ratio.Config{Rate: 0}),
 		}
 	}
 	out := &collector{}
-	spec.Exporters = []core.Component{useExporter("out", out)}
+	spec.Exporters = []core.ExporterEntry{useExporter("out", out)}
 	p := newProvider(t, spec, opts...)
 	return &testBench{t: t, provider: p, tracer: p.TracerProvider().Tracer("test"), out: out}
 }
@@ -129,10 +130,10 @@ func TestErrorKeepsTheWholeTrace(t *testing.T) {
 			t.Errorf("%s: tracestate = %q, want ot=th:0", name, ts)
 		}
 	}
-	if v := attr(got["root"], core.SamplerKey).AsString(); v != "error" {
-		t.Errorf("%s = %q, want error", core.SamplerKey, v)
+	if v := attr(got["root"], sampling.SamplerKey).AsString(); v != "error" {
+		t.Errorf("%s = %q, want error", sampling.SamplerKey, v)
 	}
-	if v := attr(got["root"], core.PartialKey); v.AsBool() {
+	if v := attr(got["root"], sampling.PartialKey); v.AsBool() {
 		t.Error("a complete trace is marked partial")
 	}
 	s := b.provider.Stats().Buffer
@@ -154,7 +155,7 @@ func TestChildOfAnEndedParent(t *testing.T) {
 	late.SetStatus(codes.Error, "no")
 	late.End()
 	got := b.wantNames("late")
-	if !attr(got["late"], core.PartialKey).AsBool() || attr(got["late"], core.SpansForgottenKey).AsInt64() != 1 {
+	if !attr(got["late"], sampling.PartialKey).AsBool() || attr(got["late"], sampling.SpansForgottenKey).AsInt64() != 1 {
 		t.Errorf("attributes = %v, want partial with one span forgotten", got["late"].Attributes())
 	}
 }
@@ -172,8 +173,8 @@ func TestHiddenParent(t *testing.T) {
 }
 
 func TestNothingBelowADroppedRootIsRecorded(t *testing.T) {
-	b := newBench(t, core.Spec{Samplers: []core.Component{
-		use("drop", &answering{answer: core.Drop()}), use("error", keepsErrors{}), core.Use(ratio.Factory, "", ratio.Config{Rate: 1}),
+	b := newBench(t, core.Spec{Samplers: []core.SamplerEntry{
+		use("drop", &answering{answer: sampling.Drop()}), use("error", keepsErrors{}), core.UseSampler(ratio.Factory, "", ratio.Config{Rate: 1}),
 	}})
 	ctx, root := b.tracer.Start(t.Context(), "root")
 	_, child := b.tracer.Start(ctx, "child")
@@ -196,8 +197,8 @@ func TestNewRootInsideATrace(t *testing.T) {
 	inner.End()
 	outer.End()
 	got := b.wantNames("inner")
-	if v := attr(got["inner"], core.SamplerKey).AsString(); v != "error" {
-		t.Errorf("%s = %q: the new root is a local root", core.SamplerKey, v)
+	if v := attr(got["inner"], sampling.SamplerKey).AsString(); v != "error" {
+		t.Errorf("%s = %q: the new root is a local root", sampling.SamplerKey, v)
 	}
 }
 
@@ -226,8 +227,8 @@ func TestSeveralLocalRootsOfOneTrace(t *testing.T) {
 	first.End()
 	got := b.wantNames("first", "second", "child", "failing")
 	for _, name := range []string{"first", "second"} {
-		if !attr(got[name], core.ParentMissingKey).AsBool() {
-			t.Errorf("%s lacks %s", name, core.ParentMissingKey)
+		if !attr(got[name], sampling.ParentMissingKey).AsBool() {
+			t.Errorf("%s lacks %s", name, sampling.ParentMissingKey)
 		}
 	}
 	_, third := b.tracer.Start(parent, "third")
@@ -249,17 +250,17 @@ func TestRequestOf45Seconds(t *testing.T) {
 		}
 		root.End()
 		got := b.wantNames(names...)
-		if !attr(got["root"], core.PartialKey).AsBool() || !attr(got["child 0"], core.PartialKey).AsBool() {
+		if !attr(got["root"], sampling.PartialKey).AsBool() || !attr(got["child 0"], sampling.PartialKey).AsBool() {
 			t.Error("the local root and the first span handed over are not marked partial")
 		}
-		if attr(got["child 1"], core.PartialKey).AsBool() {
+		if attr(got["child 1"], sampling.PartialKey).AsBool() {
 			t.Error("another span is marked partial")
 		}
-		if v := attr(got["root"], core.SpansForgottenKey); v.Type() == attribute.INT64 {
+		if v := attr(got["root"], sampling.SpansForgottenKey); v.Type() == attribute.INT64 {
 			t.Errorf("spans_forgotten = %d, though none was", v.AsInt64())
 		}
-		if v := attr(got["root"], core.SamplerKey).AsString(); v != "slow" {
-			t.Errorf("%s = %q, want slow", core.SamplerKey, v)
+		if v := attr(got["root"], sampling.SamplerKey).AsString(); v != "slow" {
+			t.Errorf("%s = %q, want slow", sampling.SamplerKey, v)
 		}
 		_ = b.provider.Shutdown(context.Background())
 	})
@@ -269,7 +270,7 @@ func TestRequestOf45Seconds(t *testing.T) {
 // error that comes later still keeps what is left of it.
 func TestErrorAfterTheCut(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := newBench(t, core.Spec{Samplers: []core.Component{use("error", keepsErrors{}), core.Use(ratio.Factory, "", ratio.Config{Rate: 0})}})
+		b := newBench(t, core.Spec{Samplers: []core.SamplerEntry{use("error", keepsErrors{}), core.UseSampler(ratio.Factory, "", ratio.Config{Rate: 0})}})
 		ctx, root := b.tracer.Start(t.Context(), "root")
 		_, early := b.tracer.Start(ctx, "early")
 		early.End()
@@ -281,7 +282,7 @@ func TestErrorAfterTheCut(t *testing.T) {
 		root.End()
 		got := b.wantNames("failing", "root")
 		for _, name := range []string{"failing", "root"} {
-			if !attr(got[name], core.PartialKey).AsBool() || attr(got[name], core.SpansForgottenKey).AsInt64() != 1 {
+			if !attr(got[name], sampling.PartialKey).AsBool() || attr(got[name], sampling.SpansForgottenKey).AsInt64() != 1 {
 				t.Errorf("%s: %v, want partial with one span forgotten", name, got[name].Attributes())
 			}
 		}
@@ -291,8 +292,8 @@ func TestErrorAfterTheCut(t *testing.T) {
 
 func TestShutdownDecidesOpenTraces(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p, err := core.New(t.Context(), core.Spec{Enabled: true, Samplers: []core.Component{
-			use("error", keepsErrors{}), use("slow", keepsSlow{}), core.Use(ratio.Factory, "", ratio.Config{Rate: 0}),
+		p, err := core.New(t.Context(), core.Spec{Enabled: true, Samplers: []core.SamplerEntry{
+			use("error", keepsErrors{}), use("slow", keepsSlow{}), core.UseSampler(ratio.Factory, "", ratio.Config{Rate: 0}),
 		}})
 		if err != nil {
 			t.Fatal(err)
@@ -331,27 +332,27 @@ func TestForceFlushDoesNotDecide(t *testing.T) {
 func TestKeep(t *testing.T) {
 	b := newBench(t, core.Spec{})
 	ctx, root := b.tracer.Start(t.Context(), "root")
-	if !b.provider.Keep(root.SpanContext().TraceID(), core.Unknown, "support case") {
+	if !b.provider.Keep(root.SpanContext().TraceID(), sampling.Unknown, "support case") {
 		t.Error("Keep of an open trace = false")
 	}
 	_, child := b.tracer.Start(ctx, "child")
 	child.End()
 	root.End()
 	got := b.wantNames("root", "child")
-	if v := attr(got["root"], core.SamplerKey).AsString(); v != "support case" {
-		t.Errorf("%s = %q", core.SamplerKey, v)
+	if v := attr(got["root"], sampling.SamplerKey).AsString(); v != "support case" {
+		t.Errorf("%s = %q", sampling.SamplerKey, v)
 	}
 	if ts := got["root"].SpanContext().TraceState().String(); ts != "" {
 		t.Errorf("tracestate = %q, want none: the weight is unknown", ts)
 	}
-	if b.provider.Keep(trace.TraceID{1}, core.Always, "x") {
+	if b.provider.Keep(trace.TraceID{1}, sampling.Always, "x") {
 		t.Error("Keep of a trace that never was = true")
 	}
 }
 
 func TestPanickingSamplersAbstain(t *testing.T) {
-	b := newBench(t, core.Spec{Samplers: []core.Component{
-		use("bad start", panicking{}), use("error", keepsErrors{}), core.Use(ratio.Factory, "", ratio.Config{Rate: 0}),
+	b := newBench(t, core.Spec{Samplers: []core.SamplerEntry{
+		use("bad start", panicking{}), use("error", keepsErrors{}), core.UseSampler(ratio.Factory, "", ratio.Config{Rate: 0}),
 	}})
 	for range 3 {
 		_, root := b.tracer.Start(t.Context(), "root")
@@ -367,30 +368,34 @@ func TestPanickingSamplersAbstain(t *testing.T) {
 
 type panicking struct{}
 
-func (panicking) Description() string                          { return "panics" }
-func (panicking) SampleStart(core.StartParameters) core.Answer { panic("start") }
-func (panicking) SampleEnd(core.EndParameters) core.Answer     { panic("end") }
+func (panicking) Traits() sampling.Traits {
+	return sampling.Traits{Description: "panics"}
+}
+func (panicking) SampleStart(sampling.StartParameters) sampling.Answer { panic("start") }
+func (panicking) SampleEnd(sampling.EndParameters) sampling.Answer     { panic("end") }
 
 // discardBots is a trace sampler: it discards by name of the root.
 type discardBots struct{ asked int }
 
-func (*discardBots) Description() string { return "discards bots" }
-func (d *discardBots) SampleTraces(_ context.Context, traces []core.Trace, answers []core.Answer) {
+func (*discardBots) Traits() sampling.Traits {
+	return sampling.Traits{Description: "discards bots"}
+}
+func (d *discardBots) SampleTraces(_ context.Context, traces []sampling.Trace, answers []sampling.Answer) {
 	for i, tr := range traces {
 		d.asked++
 		if tr.Root != nil && tr.Root.Name() == "bot" {
-			answers[i] = core.Drop()
+			answers[i] = sampling.Drop()
 		}
 		if tr.Root != nil && tr.Root.Name() == "vip" {
-			answers[i] = core.At(core.Always)
+			answers[i] = sampling.At(sampling.Always)
 		}
 	}
 }
 
 func TestTraceSamplers(t *testing.T) {
 	d := &discardBots{}
-	b := newBench(t, core.Spec{Samplers: []core.Component{
-		use("discard", d), use("error", keepsErrors{}), core.Use(ratio.Factory, "", ratio.Config{Rate: 0}),
+	b := newBench(t, core.Spec{Samplers: []core.SamplerEntry{
+		use("discard", d), use("error", keepsErrors{}), core.UseSampler(ratio.Factory, "", ratio.Config{Rate: 0}),
 	}})
 	for _, name := range []string{"bot", "vip", "person"} {
 		ctx, root := b.tracer.Start(t.Context(), name)
@@ -402,8 +407,8 @@ func TestTraceSamplers(t *testing.T) {
 		root.End()
 	}
 	got := b.wantNames("person", "person's child", "vip", "vip's child")
-	if v := attr(got["vip"], core.SamplerKey).AsString(); v != "discard" {
-		t.Errorf("%s = %q, want discard", core.SamplerKey, v)
+	if v := attr(got["vip"], sampling.SamplerKey).AsString(); v != "discard" {
+		t.Errorf("%s = %q, want discard", sampling.SamplerKey, v)
 	}
 	if d.asked != 3 {
 		t.Errorf("asked about %d traces, want each once", d.asked)
@@ -439,15 +444,17 @@ func TestRootEndsWhileAChildStarts(t *testing.T) {
 // sleepy takes longer than a sampler may.
 type sleepy struct{}
 
-func (sleepy) Description() string { return "sleeps" }
-func (sleepy) SampleStart(core.StartParameters) core.Answer {
+func (sleepy) Traits() sampling.Traits {
+	return sampling.Traits{Description: "sleeps"}
+}
+func (sleepy) SampleStart(sampling.StartParameters) sampling.Answer {
 	time.Sleep(2 * time.Millisecond)
-	return core.At(core.Always)
+	return sampling.At(sampling.Always)
 }
 
 func TestSlowSamplersAreSwitchedOffForAWhile(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := newBench(t, core.Spec{Samplers: []core.Component{use("sleepy", sleepy{}), core.Use(ratio.Factory, "", ratio.Config{Rate: 0})}})
+		b := newBench(t, core.Spec{Samplers: []core.SamplerEntry{use("sleepy", sleepy{}), core.UseSampler(ratio.Factory, "", ratio.Config{Rate: 0})}})
 		asked := func() bool {
 			start := time.Now()
 			_, root := b.tracer.Start(t.Context(), "root")
@@ -487,7 +494,7 @@ func TestSecondRequestOfAForgottenTrace(t *testing.T) {
 	second.End()
 	got := b.wantNames("second", "before", "failing")
 	for _, name := range []string{"second", "before"} {
-		if v := attr(got[name], core.SpansForgottenKey).AsInt64(); v != 1 {
+		if v := attr(got[name], sampling.SpansForgottenKey).AsInt64(); v != 1 {
 			t.Errorf("%s: spans_forgotten = %d, want 1", name, v)
 		}
 	}

@@ -18,6 +18,8 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/riffletrace/riffle/core"
+	"github.com/riffletrace/riffle/core/component"
+	"github.com/riffletrace/riffle/core/sampling"
 )
 
 // shelf keeps what is handed over, by trace.
@@ -54,8 +56,10 @@ type speaker struct {
 	i    int
 }
 
-func (s speaker) Description() string { return fmt.Sprintf("speaker %d", s.i) }
-func (s speaker) says(span string) (core.Threshold, bool) {
+func (s speaker) Traits() sampling.Traits {
+	return sampling.Traits{Description: fmt.Sprintf("speaker %d", s.i)}
+}
+func (s speaker) says(span string) (sampling.Threshold, bool) {
 	s.seed += uint64(s.i)
 	t, _, _ := strings.Cut(span, "/")
 	ofTrace := (&setup{seed: s.seed}).dice("trace", t, s.i)
@@ -65,19 +69,23 @@ func (s speaker) says(span string) (core.Threshold, bool) {
 
 type startSpeaker struct{ speaker }
 
-func (startSpeaker) NeverAbstains() bool { return true }
-func (s startSpeaker) SampleStart(p core.StartParameters) core.Answer {
+func (s startSpeaker) Traits() sampling.Traits {
+	t := s.speaker.Traits()
+	t.AlwaysAnswers = true
+	return t
+}
+func (s startSpeaker) SampleStart(p sampling.StartParameters) sampling.Answer {
 	t, _ := s.says(p.Name)
-	return core.At(t)
+	return sampling.At(t)
 }
 
 type endSpeaker struct{ speaker }
 
-func (s endSpeaker) SampleEnd(p core.EndParameters) core.Answer {
+func (s endSpeaker) SampleEnd(p sampling.EndParameters) sampling.Answer {
 	if t, ok := s.says(p.Span.Name()); ok {
-		return core.At(t)
+		return sampling.At(t)
 	}
-	return core.Abstain()
+	return sampling.Abstain()
 }
 
 // What is decided about a trace whose spans start and end on many goroutines,
@@ -163,7 +171,7 @@ func TestConcurrentSpansOfATrace(t *testing.T) {
 			}
 			for _, s := range got.traces[id] {
 				v := found(s)
-				if v.th != l.least() || v.partial || isRoot(s) && l.least() != core.Always && v.sampler != l.by() {
+				if v.th != l.least() || v.partial || isRoot(s) && l.least() != sampling.Always && v.sampler != l.by() {
 					t.Fatalf("judge %v: %s: %+v, want th %v by %s: %+v", judge, s.Name(), v, l.least(), l.by(), l.voices)
 				}
 			}
@@ -183,25 +191,25 @@ func isRoot(s sdktrace.ReadOnlySpan) bool { return !s.Parent().IsValid() }
 func TestStorm(t *testing.T) {
 	for _, tt := range []struct {
 		name     string
-		maxBytes core.Size
+		maxBytes component.Size
 		judge    bool
 	}{{"roomy", 1 << 30, false}, {"judged", 1 << 30, true}, {"tight", 1 << 20, false}, {"tight and judged", 1 << 20, true}} {
 		t.Run(strings.ReplaceAll(tt.name, " ", "_"), func(t *testing.T) { storm(t, tt.maxBytes, tt.judge) })
 	}
 }
 
-func storm(t *testing.T, maxBytes core.Size, judge bool) {
+func storm(t *testing.T, maxBytes component.Size, judge bool) {
 	t.Helper()
 	spec := core.Spec{
-		Enabled: true, MaxBytes: maxBytes, MaxTraceBytes: 64 << 10, DecisionWait: core.Duration(20 * time.Millisecond),
-		DecisionMemory: core.DecisionMemory{Traces: 5000, Age: core.Duration(50 * time.Millisecond)},
-		Samplers:       []core.Component{use("error", keepsErrors{}), use("speaker", endSpeaker{speaker{3, 0}})},
+		Enabled: true, MaxBytes: maxBytes, MaxTraceBytes: 64 << 10, DecisionWait: component.Duration(20 * time.Millisecond),
+		DecisionMemory: core.DecisionMemory{Traces: 5000, Age: component.Duration(50 * time.Millisecond)},
+		Samplers:       []core.SamplerEntry{use("error", keepsErrors{}), use("speaker", endSpeaker{speaker{3, 0}})},
 	}
 	if judge {
 		spec.Samplers = append(spec.Samplers, use("judge", &discardBots{}))
 	}
 	spec.Samplers = append(spec.Samplers, baseline(0.25))
-	p, err := core.New(t.Context(), spec, core.WithLogger(slog.New(slog.DiscardHandler)))
+	p, err := core.New(t.Context(), spec, core.Logger(slog.New(slog.DiscardHandler)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -287,7 +295,7 @@ func storm(t *testing.T, maxBytes core.Size, judge bool) {
 	}
 	for id, spans := range got.traces {
 		for _, s := range spans {
-			if v := found(s); v.th != core.Unknown && lowBits(id) < uint64(v.th) {
+			if v := found(s); v.th != sampling.Unknown && lowBits(id) < uint64(v.th) {
 				t.Errorf("%s: th %v against randomness %x", s.Name(), v.th, lowBits(id))
 			}
 		}

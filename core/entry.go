@@ -2,7 +2,6 @@ package core
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"math/bits"
@@ -17,7 +16,7 @@ import (
 
 	"github.com/riffletrace/riffle/core/match"
 	"github.com/riffletrace/riffle/core/rate"
-	"github.com/riffletrace/riffle/core/units"
+	"github.com/riffletrace/riffle/core/sampling"
 )
 
 // What makes a sampler abstain for a while, so that it cannot hurt the
@@ -31,34 +30,6 @@ const (
 	// to return.
 	traceSamplerGrace = 100 * time.Millisecond
 )
-
-// SamplerKeys are the keys of a samplers entry that belong to the host,
-// besides type and name.
-type SamplerKeys struct {
-	Match *match.Config `yaml:"match" doc:"asks the sampler only about spans that match"`
-	Limit *LimitConfig  `yaml:"limit" doc:"on an end sampler: bounds what it keeps"`
-}
-
-// LimitConfig bounds what an end sampler keeps.
-type LimitConfig struct {
-	PerSecond float64 `yaml:"per_second" doc:"traces kept per second on average; above it, the threshold rises and the weights with it"`
-}
-
-// Validate checks what no sampler can tell.
-func (k *SamplerKeys) Validate() error {
-	var errs []error
-	if k.Match != nil {
-		if _, err := k.Match.Compile(); err != nil {
-			for _, fe := range FieldErrors(err) {
-				errs = append(errs, &FieldError{Path: units.JoinPath("match", fe.Path), Err: fe.Err})
-			}
-		}
-	}
-	if k.Limit != nil && !(k.Limit.PerSecond > 0) {
-		errs = append(errs, &FieldError{Path: "limit.per_second", Err: fmt.Errorf("%v is not a rate: want a number above 0", k.Limit.PerSecond)})
-	}
-	return errors.Join(errs...)
-}
 
 // entry is what the samplers of all kinds have in common in the list.
 type entry struct {
@@ -114,7 +85,7 @@ func (n *names) name(number int32) string { return (*n.list.Load())[number] }
 // endEntry is an end sampler of the list.
 type endEntry struct {
 	entry
-	sampler EndSampler
+	sampler sampling.EndSampler
 	limit   *rate.Limiter // nil without one
 	bit     uint64        // of traceState.answered
 }
@@ -122,39 +93,28 @@ type endEntry struct {
 // traceEntry is a trace sampler of the list.
 type traceEntry struct {
 	entry
-	sampler TraceSampler
+	sampler sampling.TraceSampler
 	asking  atomic.Bool
 }
 
-func (e *startEntry) ask(p *sdktrace.SamplingParameters) (a Answer) {
+func (e *startEntry) ask(p *sdktrace.SamplingParameters) (a sampling.Answer) {
 	if e.guard.isOff() || e.match != nil && !e.matches(p.Name, p.Kind, p.Attributes) {
-		return Answer{}
+		return sampling.Answer{}
 	}
 	defer e.guard.rescue(&a)
 	if !timed(p.TraceID) {
-		return e.sampler.SampleStart(startParameters(p))
+		return e.sampler.SampleStart(sampling.NewStartParameters(p))
 	}
 	start := time.Now()
-	a = e.sampler.SampleStart(startParameters(p))
+	a = e.sampler.SampleStart(sampling.NewStartParameters(p))
 	e.guard.took(time.Since(start))
 	return a
-}
-
-func startParameters(p *sdktrace.SamplingParameters) StartParameters {
-	return StartParameters{
-		ParentContext: p.ParentContext,
-		Name:          p.Name,
-		Kind:          p.Kind,
-		Attributes:    p.Attributes,
-		Links:         p.Links,
-		traceID:       p.TraceID,
-	}
 }
 
 // firstAnswer asks end samplers about a span of a trace in turn, those with a bit
 // in ask, until one does not abstain. It returns who that is, what it says, and who
 // was not asked.
-func firstAnswer(samplers []*endEntry, id trace.TraceID, ask uint64, p *EndParameters) (by *endEntry, says Answer, rest uint64) {
+func firstAnswer(samplers []*endEntry, id trace.TraceID, ask uint64, p *sampling.EndParameters) (by *endEntry, says sampling.Answer, rest uint64) {
 	var asked *endEntry
 	rest = ask
 	defer func() {
@@ -165,16 +125,16 @@ func firstAnswer(samplers []*endEntry, id trace.TraceID, ask uint64, p *EndParam
 	for timed := timed(id); rest != 0; {
 		asked = samplers[bits.TrailingZeros64(rest)]
 		rest &= rest - 1
-		if a := asked.ask(p, timed); a.verdict() == threshold {
+		if a := asked.ask(p, timed); a.IsThreshold() {
 			return asked, a, rest
 		}
 	}
-	return nil, Answer{}, 0
+	return nil, sampling.Answer{}, 0
 }
 
-func (e *endEntry) ask(p *EndParameters, timed bool) Answer {
+func (e *endEntry) ask(p *sampling.EndParameters, timed bool) sampling.Answer {
 	if e.guard.isOff() || e.match != nil && !e.matches(p.Span.Name(), p.Span.SpanKind(), p.Span.Attributes()) {
-		return Answer{}
+		return sampling.Answer{}
 	}
 	if !timed {
 		return e.sampler.SampleEnd(*p)
@@ -220,9 +180,9 @@ func (g *guard) staysOff() bool {
 func timed(id trace.TraceID) bool { return id[len(id)-1]%timedShare == 0 }
 
 // rescue is deferred around a call of the sampler.
-func (g *guard) rescue(a *Answer) {
+func (g *guard) rescue(a *sampling.Answer) {
 	if r := recover(); r != nil {
-		*a = Answer{}
+		*a = sampling.Answer{}
 		g.panicked(r)
 	}
 }
@@ -259,11 +219,11 @@ func (g *guard) switchOff(why string, detail any) {
 
 // ask asks about a batch of traces. It returns when ctx is done, also if the
 // sampler does not; until that does, it is not asked again.
-func (e *traceEntry) ask(ctx context.Context, traces []Trace) []Answer {
+func (e *traceEntry) ask(ctx context.Context, traces []sampling.Trace) []sampling.Answer {
 	if e.guard.isOff() || !e.asking.CompareAndSwap(false, true) {
 		return nil
 	}
-	answers := make([]Answer, len(traces))
+	answers := make([]sampling.Answer, len(traces))
 	answered := make(chan struct{})
 	go func() {
 		defer close(answered)
@@ -295,17 +255,17 @@ func (e *traceEntry) ask(ctx context.Context, traces []Trace) []Answer {
 
 // limited is the threshold that the entry's limit asks of a trace for which
 // the sampler answered t. It counts the trace.
-func (e *endEntry) limited(t Threshold) Threshold {
+func (e *endEntry) limited(t sampling.Threshold) sampling.Threshold {
 	if e.limit == nil {
-		return Always
+		return sampling.Always
 	}
 	p := 1.0
-	if t <= Never {
+	if t <= sampling.Never {
 		p = t.Probability()
 	}
-	limit, err := ThresholdFromProbability(e.limit.Probability(time.Now(), p))
+	limit, err := sampling.ThresholdFromProbability(e.limit.Probability(time.Now(), p))
 	if err != nil {
-		return Always
+		return sampling.Always
 	}
 	return limit
 }

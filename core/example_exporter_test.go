@@ -10,6 +10,8 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/riffletrace/riffle/core"
+	"github.com/riffletrace/riffle/core/component"
+	"github.com/riffletrace/riffle/core/sampling"
 )
 
 // NamesConfig is what users set.
@@ -29,7 +31,7 @@ func (e *names) ExportSpans(ctx context.Context, spans []sdktrace.ReadOnlySpan) 
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		if _, err := fmt.Fprintln(e.w, e.prefix, s.Name(), core.ThresholdOf(s.SpanContext()).AdjustedCount()); err != nil {
+		if _, err := fmt.Fprintln(e.w, e.prefix, s.Name(), sampling.ThresholdOf(s.SpanContext()).AdjustedCount()); err != nil {
 			return err
 		}
 	}
@@ -38,18 +40,18 @@ func (e *names) ExportSpans(ctx context.Context, spans []sdktrace.ReadOnlySpan) 
 
 func (*names) Shutdown(context.Context) error { return nil }
 
-var Names = core.NewFactory("names", NamesConfig{Prefix: "-"}, func(_ context.Context, _ core.Settings, c NamesConfig) (core.Exporter, error) {
+var Names = component.NewFactory("names", NamesConfig{Prefix: "-"}, func(_ context.Context, _ component.Settings, c NamesConfig) (sdktrace.SpanExporter, error) {
 	return &names{w: os.Stdout, prefix: c.Prefix}, nil
 })
 
-func init() { core.Exporters.MustAdd(Names) }
+func init() { component.Exporters.MustAdd(Names) }
 
 // An exporter that prints names. Registered, configurations can name it:
 // "- type: names".
 func ExampleNewFactory_exporter() {
 	ctx := context.Background()
-	provider, err := core.New(ctx, core.Spec{Enabled: true, Exporters: []core.Component{
-		core.Use(Names, "", NamesConfig{Prefix: "*"}),
+	provider, err := core.New(ctx, core.Spec{Enabled: true, Exporters: []core.ExporterEntry{
+		core.UseExporter(Names, "", NamesConfig{Prefix: "*"}),
 	}})
 	if err != nil {
 		fmt.Println(err)

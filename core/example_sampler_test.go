@@ -9,6 +9,8 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/riffletrace/riffle/core"
+	"github.com/riffletrace/riffle/core/component"
+	"github.com/riffletrace/riffle/core/sampling"
 )
 
 // TenantConfig is what users set: a type, a key and a line for each field.
@@ -20,45 +22,46 @@ type TenantConfig struct {
 // Validate finds mistakes before anything starts.
 func (c *TenantConfig) Validate() error {
 	if len(c.Rate) == 0 {
-		return &core.FieldError{Path: "rate", Err: errors.New("missing: want a share for each tenant")}
+		return &component.FieldError{Path: "rate", Err: errors.New("missing: want a share for each tenant")}
 	}
 	return nil
 }
 
-type tenants map[string]core.Answer
+type tenants map[string]sampling.Answer
 
-func (s tenants) SampleStart(p core.StartParameters) core.Answer {
+func (s tenants) SampleStart(p sampling.StartParameters) sampling.Answer {
 	for _, kv := range p.Attributes {
 		if kv.Key == "tenant" {
 			return s[kv.Value.AsString()] // the zero Answer abstains
 		}
 	}
-	return core.Abstain()
+	return sampling.Abstain()
 }
 
-func (s tenants) Description() string { return fmt.Sprintf("%d tenants", len(s)) }
-func (tenants) Keys() []attribute.Key { return []attribute.Key{"tenant"} }
+func (s tenants) Traits() sampling.Traits {
+	return sampling.Traits{Description: fmt.Sprintf("%d tenants", len(s)), Keyed: true, Keys: []attribute.Key{"tenant"}}
+}
 
-var Tenant = core.NewFactory("tenant", TenantConfig{}, func(_ context.Context, _ core.Settings, c TenantConfig) (core.Sampler, error) {
+var Tenant = component.NewFactory("tenant", TenantConfig{}, func(_ context.Context, _ component.Settings, c TenantConfig) (sampling.Sampler, error) {
 	s := tenants{}
 	for tenant, rate := range c.Rate {
-		t, err := core.ThresholdFromProbability(rate)
+		t, err := sampling.ThresholdFromProbability(rate)
 		if err != nil {
 			return nil, fmt.Errorf("tenant %q: %w", tenant, err)
 		}
-		s[tenant] = core.At(t).Because("tenant " + tenant)
+		s[tenant] = sampling.At(t).Because("tenant " + tenant)
 	}
 	return s, nil
 })
 
-func init() { core.Samplers.MustAdd(Tenant) }
+func init() { sampling.Samplers.MustAdd(Tenant) }
 
 // A sampler that decides by tenant. Registered, configurations can name it:
 // "- type: tenant".
 func ExampleNewFactory_sampler() {
 	ctx := context.Background()
-	provider, err := core.New(ctx, core.Spec{Enabled: true, Samplers: []core.Component{
-		core.Use(Tenant, "", TenantConfig{Rate: map[string]float64{"gold": 1, "free": 0}}),
+	provider, err := core.New(ctx, core.Spec{Enabled: true, Samplers: []core.SamplerEntry{
+		core.UseSampler(Tenant, "", TenantConfig{Rate: map[string]float64{"gold": 1, "free": 0}}),
 	}})
 	if err != nil {
 		fmt.Println(err)

@@ -10,6 +10,8 @@ import (
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 	"go.opentelemetry.io/otel/trace"
+
+	"github.com/riffletrace/riffle/core/sampling"
 )
 
 // Case is a trace of one span, to be explained by [Explain].
@@ -53,14 +55,15 @@ type Step struct {
 func Explain(ctx context.Context, spec Spec, c Case, opts ...Option) (*Explanation, error) {
 	o := newOptions(opts)
 	spec.Exporters = nil
-	if err := spec.Check(o.samplers, o.exporters); err != nil {
-		return nil, err
-	}
-	built, err := buildSamplers(ctx, &spec, o)
+	plan, err := spec.check()
 	if err != nil {
 		return nil, err
 	}
-	x := &explainer{samplers: built, least: Never, answered: -1}
+	built, err := plan.buildSamplers(ctx, o)
+	if err != nil {
+		return nil, err
+	}
+	x := &explainer{samplers: built, least: sampling.Never, answered: -1}
 	x.start(c)
 	if !x.out.Dropped {
 		span := c.span()
@@ -74,7 +77,7 @@ func Explain(ctx context.Context, spec Spec, c Case, opts ...Option) (*Explanati
 type explainer struct {
 	samplers *samplerList
 	out      Explanation
-	least    Threshold
+	least    sampling.Threshold
 	by       string
 	answered int // place of the start sampler that decided
 }
@@ -86,50 +89,51 @@ func (x *explainer) start(c Case) {
 			x.skip("start", &e.entry, e.sampler, "not asked: "+x.samplers.start[x.answered].name+" has decided")
 			continue
 		}
-		a, asked := Answer{}, e.matches(c.Name, c.Kind, c.Attributes)
+		a, asked := sampling.Answer{}, e.matches(c.Name, c.Kind, c.Attributes)
 		if asked {
 			a = e.ask(&params)
 		}
 		x.step("start", &e.entry, e.sampler, a, asked)
-		if a.verdict() == abstain {
+		if a.IsAbstain() {
 			continue
 		}
 		x.answered = i
-		if a.verdict() == drop {
+		if a.IsDrop() {
 			x.out.Dropped = true
 			continue
 		}
-		x.lower(a.threshold(), e.name)
+		t, _ := a.Threshold()
+		x.lower(t, e.name)
 	}
 	if x.answered < 0 {
-		x.lower(Always, "")
+		x.lower(sampling.Always, "")
 	}
 }
 
 func (x *explainer) end(span sdktrace.ReadOnlySpan, d time.Duration) {
-	params := EndParameters{Span: span, LocalRoot: true, Duration: d, Spans: 1}
+	params := sampling.EndParameters{Span: span, LocalRoot: true, Duration: d, Spans: 1}
 	for _, e := range x.samplers.end {
-		if x.least == Always {
+		if x.least == sampling.Always {
 			x.skip("end", &e.entry, e.sampler, "not asked: the trace is kept already")
 			continue
 		}
-		a, asked := Answer{}, e.matches(span.Name(), span.SpanKind(), span.Attributes())
+		a, asked := sampling.Answer{}, e.matches(span.Name(), span.SpanKind(), span.Attributes())
 		if asked {
 			_, a, _ = firstAnswer([]*endEntry{e}, trace.TraceID{}, 1, &params)
 		}
 		x.step("end", &e.entry, e.sampler, a, asked)
-		if a.verdict() == threshold {
-			x.lower(a.threshold(), e.name)
+		if t, _ := a.Threshold(); a.IsThreshold() {
+			x.lower(t, e.name)
 		}
 	}
 }
 
 func (x *explainer) traces(ctx context.Context, span sdktrace.ReadOnlySpan) {
 	for _, e := range x.samplers.traces {
-		a, asked := Answer{}, e.matches(span.Name(), span.SpanKind(), span.Attributes())
+		a, asked := sampling.Answer{}, e.matches(span.Name(), span.SpanKind(), span.Attributes())
 		if asked {
 			ctx, cancel := context.WithTimeout(ctx, judgeDeadline)
-			answers := e.ask(ctx, []Trace{{
+			answers := e.ask(ctx, []sampling.Trace{{
 				TraceID: span.SpanContext().TraceID(), Root: span, Spans: []sdktrace.ReadOnlySpan{span}, Complete: true, Threshold: x.least,
 			}})
 			cancel()
@@ -138,41 +142,38 @@ func (x *explainer) traces(ctx context.Context, span sdktrace.ReadOnlySpan) {
 			}
 		}
 		x.step("trace", &e.entry, e.sampler, a, asked)
-		switch a.verdict() {
-		case drop:
-			x.out.Dropped = true
-		case threshold:
-			x.lower(a.threshold(), e.name)
-		default:
+		if t, _ := a.Threshold(); a.IsThreshold() {
+			x.lower(t, e.name)
 		}
+		x.out.Dropped = x.out.Dropped || a.IsDrop()
 	}
 }
 
-func (x *explainer) step(stage string, e *entry, s Sampler, a Answer, asked bool) {
+func (x *explainer) step(stage string, e *entry, s sampling.Sampler, a sampling.Answer, asked bool) {
 	answer := a.String()
 	if !asked {
 		answer = "not asked: its match does not hold"
 	}
-	x.out.Steps = append(x.out.Steps, Step{Stage: stage, Sampler: e.name, Description: s.Description(), Asked: asked, Answer: answer})
+	x.out.Steps = append(x.out.Steps, Step{Stage: stage, Sampler: e.name, Description: s.Traits().Description, Asked: asked, Answer: answer})
 }
 
-func (x *explainer) skip(stage string, e *entry, s Sampler, why string) {
-	x.out.Steps = append(x.out.Steps, Step{Stage: stage, Sampler: e.name, Description: s.Description(), Answer: why})
+func (x *explainer) skip(stage string, e *entry, s sampling.Sampler, why string) {
+	x.out.Steps = append(x.out.Steps, Step{Stage: stage, Sampler: e.name, Description: s.Traits().Description, Answer: why})
 }
 
-func (x *explainer) lower(t Threshold, by string) {
-	if least := Least(x.least, t); least != x.least || x.by == "" {
+func (x *explainer) lower(t sampling.Threshold, by string) {
+	if least := sampling.Least(x.least, t); least != x.least || x.by == "" {
 		x.least, x.by = least, by
 	}
 }
 
 func (x *explainer) conclude() {
 	if x.out.Dropped {
-		x.out.Threshold = Never.String()
+		x.out.Threshold = sampling.Never.String()
 		return
 	}
 	x.out.Sampler, x.out.Threshold = x.by, x.least.String()
-	if x.least != Unknown {
+	if x.least != sampling.Unknown {
 		x.out.Probability, x.out.AdjustedCount = x.least.Probability(), x.least.AdjustedCount()
 	}
 }

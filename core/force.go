@@ -7,6 +7,8 @@ import (
 	"go.opentelemetry.io/otel/attribute"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/trace"
+
+	"github.com/riffletrace/riffle/core/sampling"
 )
 
 // ForceSampler is what a local root says in [SamplerKey] if it was kept because
@@ -35,24 +37,24 @@ func forced(ctx context.Context) bool { return anyForced.Load() && ctx.Value(for
 var anyForced atomic.Bool
 
 func newForceEntry() *startEntry {
-	return &startEntry{entry: entry{name: ForceSampler}, attrs: []attribute.KeyValue{SamplerKey.String(ForceSampler)}}
+	return &startEntry{entry: entry{name: ForceSampler}, attrs: []attribute.KeyValue{sampling.SamplerKey.String(ForceSampler)}}
 }
 
 // forcedRoot keeps a local root without asking anybody. Only a remote parent
 // that was certain to be kept has a better threshold than unknown.
 func (r *startRules) forcedRoot(d *startDecision, p *sdktrace.SamplingParameters, parent trace.SpanContext) {
-	d.verdict, d.threshold, d.selected, d.forced, d.by = threshold, Unknown, true, true, r.force
+	d.verdict, d.threshold, d.selected, d.forced, d.by = threshold, sampling.Unknown, true, true, r.force
 	switch {
 	case !parent.IsValid():
-		d.randomness = traceIDRandomness(p.TraceID)
+		d.randomness = sampling.TraceIDRandomness(p.TraceID)
 	case r.remote == Ignore:
 		r.ownRandomness(d, p.TraceID, parent)
 	default:
-		d.randomness, d.state = Randomness(parent), parent.TraceState()
-		if parent.IsSampled() && ThresholdOf(parent) == Always {
-			d.threshold = Always
+		d.randomness, d.state = sampling.Randomness(parent), parent.TraceState()
+		if parent.IsSampled() && sampling.ThresholdOf(parent) == sampling.Always {
+			d.threshold = sampling.Always
 		} else {
-			d.state = withoutThreshold(d.state)
+			d.state = sampling.WithThreshold(d.state, sampling.Unknown)
 		}
 	}
 }

@@ -4,31 +4,32 @@ import (
 	"testing"
 
 	"github.com/riffletrace/riffle/core"
+	"github.com/riffletrace/riffle/core/sampling"
 	"github.com/riffletrace/riffle/samplers/ratio"
 )
 
 func TestForce(t *testing.T) {
 	const id = "0000000000000000ffffffffffffffff" // R is the greatest there is
-	none := func() core.Component { return core.Use(ratio.Factory, "", ratio.Config{Rate: 0}) }
-	drops := func() core.Component { return use("drop", &answering{answer: core.Drop(), mayDrop: true}) }
+	none := func() core.SamplerEntry { return core.UseSampler(ratio.Factory, "", ratio.Config{Rate: 0}) }
+	drops := func() core.SamplerEntry { return use("drop", &answering{answer: sampling.Drop(), mayDrop: true}) }
 	tests := []struct {
 		name     string
-		samplers []core.Component
+		samplers []core.SamplerEntry
 		remote   core.RemoteParent
 		parent   string // "", "sampled" or "unsampled"
 		state    string // of the parent
-		th       core.Threshold
+		th       sampling.Threshold
 	}{
-		{name: "only a ratio", samplers: []core.Component{none()}, th: core.Unknown},
-		{name: "drop rule", samplers: []core.Component{drops()}, th: core.Unknown},
-		{name: "end samplers", samplers: []core.Component{use("error", keepsErrors{}), none()}, th: core.Unknown},
-		{name: "discarded when complete", samplers: []core.Component{use("discard", &discardBots{}), none()}, th: core.Unknown},
-		{name: "drop rule and end samplers", samplers: []core.Component{drops(), use("error", keepsErrors{}), none()}, th: core.Unknown},
-		{name: "watched unsampled parent", samplers: []core.Component{none()}, parent: "unsampled", state: "ot=th:8", th: core.Unknown},
-		{name: "watched sampled parent", samplers: []core.Component{drops(), none()}, parent: "sampled", state: "ot=th:8", th: core.Unknown},
-		{name: "watched certain parent", samplers: []core.Component{none()}, parent: "sampled", state: "ot=th:0", th: core.Always},
-		{name: "followed parent", remote: core.Follow, samplers: []core.Component{none()}, parent: "unsampled", th: core.Unknown},
-		{name: "ignored parent", remote: core.Ignore, samplers: []core.Component{none()}, parent: "sampled", state: "ot=th:0", th: core.Unknown},
+		{name: "only a ratio", samplers: []core.SamplerEntry{none()}, th: sampling.Unknown},
+		{name: "drop rule", samplers: []core.SamplerEntry{drops()}, th: sampling.Unknown},
+		{name: "end samplers", samplers: []core.SamplerEntry{use("error", keepsErrors{}), none()}, th: sampling.Unknown},
+		{name: "discarded when complete", samplers: []core.SamplerEntry{use("discard", &discardBots{}), none()}, th: sampling.Unknown},
+		{name: "drop rule and end samplers", samplers: []core.SamplerEntry{drops(), use("error", keepsErrors{}), none()}, th: sampling.Unknown},
+		{name: "watched unsampled parent", samplers: []core.SamplerEntry{none()}, parent: "unsampled", state: "ot=th:8", th: sampling.Unknown},
+		{name: "watched sampled parent", samplers: []core.SamplerEntry{drops(), none()}, parent: "sampled", state: "ot=th:8", th: sampling.Unknown},
+		{name: "watched certain parent", samplers: []core.SamplerEntry{none()}, parent: "sampled", state: "ot=th:0", th: sampling.Always},
+		{name: "followed parent", remote: core.Follow, samplers: []core.SamplerEntry{none()}, parent: "unsampled", th: sampling.Unknown},
+		{name: "ignored parent", remote: core.Ignore, samplers: []core.SamplerEntry{none()}, parent: "sampled", state: "ot=th:0", th: sampling.Unknown},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -45,12 +46,12 @@ func TestForce(t *testing.T) {
 			child.End()
 			root.End()
 			for name, s := range b.wantNames("bot", "child") {
-				if got := core.ThresholdOf(s.SpanContext()); got != tt.th {
+				if got := sampling.ThresholdOf(s.SpanContext()); got != tt.th {
 					t.Errorf("threshold of %s = %s, want %s", name, got, tt.th)
 				}
 			}
-			if got := attr(b.flushed()["bot"], core.SamplerKey).AsString(); got != core.ForceSampler {
-				t.Errorf("%s = %q", core.SamplerKey, got)
+			if got := attr(b.flushed()["bot"], sampling.SamplerKey).AsString(); got != core.ForceSampler {
+				t.Errorf("%s = %q", sampling.SamplerKey, got)
 			}
 		})
 	}
@@ -59,7 +60,7 @@ func TestForce(t *testing.T) {
 // A force in the context says nothing about the spans below one that is there
 // already, and nothing about other traces.
 func TestForceComesBeforeTheRoot(t *testing.T) {
-	b := newBench(t, core.Spec{Samplers: []core.Component{core.Use(ratio.Factory, "", ratio.Config{Rate: 0})}})
+	b := newBench(t, core.Spec{Samplers: []core.SamplerEntry{core.UseSampler(ratio.Factory, "", ratio.Config{Rate: 0})}})
 	ctx, root := b.tracer.Start(t.Context(), "root")
 	_, child := b.tracer.Start(core.ContextWithForce(ctx), "child")
 	child.End()

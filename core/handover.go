@@ -4,28 +4,15 @@ import (
 	"go.opentelemetry.io/otel/attribute"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/trace"
-)
 
-// Attributes that riffle sets on spans it hands over.
-const (
-	// SamplerKey names, on a local root, the sampler with the least threshold.
-	SamplerKey = attribute.Key("sampling.sampler")
-	// PartialKey tells, on a local root and on the first span handed over, that
-	// the trace was decided before it was complete.
-	PartialKey = attribute.Key("sampling.partial")
-	// SpansForgottenKey counts, beside PartialKey, spans of the trace that are
-	// gone.
-	SpansForgottenKey = attribute.Key("sampling.spans_forgotten")
-	// ParentMissingKey tells, on a local root, that its remote parent was not
-	// sampled.
-	ParentMissingKey = attribute.Key("sampling.parent_missing")
+	"github.com/riffletrace/riffle/core/sampling"
 )
 
 // handOver is what a shard gives away with its lock held, to be wrapped and
 // delivered without it.
 type handOver struct {
 	spans     []sdktrace.ReadOnlySpan
-	threshold Threshold
+	threshold sampling.Threshold
 	sampler   string
 	partial   bool
 	mark      bool // the first span carries partial
@@ -85,16 +72,16 @@ func (h *handOver) attributes(s sdktrace.ReadOnlySpan, first bool) (_ []attribut
 	all := make([]attribute.KeyValue, len(attrs), len(attrs)+4)
 	copy(all, attrs)
 	if partial {
-		all = append(all, PartialKey.Bool(true))
+		all = append(all, sampling.PartialKey.Bool(true))
 		if h.forgotten > 0 {
-			all = append(all, SpansForgottenKey.Int(int(h.forgotten)))
+			all = append(all, sampling.SpansForgottenKey.Int(int(h.forgotten)))
 		}
 	}
 	if !named {
-		all = append(all, SamplerKey.String(h.sampler))
+		all = append(all, sampling.SamplerKey.String(h.sampler))
 	}
 	if missing {
-		all = append(all, ParentMissingKey.Bool(true))
+		all = append(all, sampling.ParentMissingKey.Bool(true))
 	}
 	return all, false
 }
@@ -103,7 +90,7 @@ func (h *handOver) attributes(s sdktrace.ReadOnlySpan, first bool) (_ []attribut
 // one that kept the trace for certain is set at the start.
 func namesSampler(attrs []attribute.KeyValue, sampler string) bool {
 	for i := range attrs {
-		if attrs[i].Key == SamplerKey {
+		if attrs[i].Key == sampling.SamplerKey {
 			return attrs[i].Value.AsString() == sampler
 		}
 	}
@@ -124,18 +111,18 @@ type stateMemo struct {
 }
 
 // with returns ts with th set to t, and whether it was so before.
-func (m *stateMemo) with(ts trace.TraceState, t Threshold) (_ trace.TraceState, same bool) {
-	ot := ts.Get(otKey)
-	if th := parseOT(ot).th; th == t && t < Never || ot == "" && t >= Never {
+func (m *stateMemo) with(ts trace.TraceState, t sampling.Threshold) (_ trace.TraceState, same bool) {
+	ot := ts.Get("ot")
+	if th := sampling.ThresholdIn(ts); th == t && t < sampling.Never || ot == "" && t >= sampling.Never {
 		return ts, true
 	}
 	if ts.Len() > 1 {
-		return withThreshold(ts, t), false
+		return sampling.WithThreshold(ts, t), false
 	}
 	if m.made && ot == m.ot && ts.Len() == m.from.Len() && (ts.Len() == 0 || ot != "") {
 		return m.to, false
 	}
-	*m = stateMemo{from: ts, to: withThreshold(ts, t), ot: ot, made: true}
+	*m = stateMemo{from: ts, to: sampling.WithThreshold(ts, t), ot: ot, made: true}
 	return m.to, false
 }
 

@@ -18,6 +18,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/riffletrace/riffle/core"
+	"github.com/riffletrace/riffle/core/sampling"
 )
 
 // seeds is how many random histories are compared; make soak asks for more.
@@ -58,7 +59,7 @@ func (h *history) NewSpanID(context.Context, trace.TraceID) (id trace.SpanID) {
 }
 
 func (h *history) randomness() uint64 {
-	if t := thresholds[h.r.IntN(len(thresholds))]; h.r.IntN(4) == 0 && t < core.Never {
+	if t := thresholds[h.r.IntN(len(thresholds))]; h.r.IntN(4) == 0 && t < sampling.Never {
 		return (uint64(t) - uint64(h.r.IntN(2))) & (1<<56 - 1)
 	}
 	return h.r.Uint64() & (1<<56 - 1)
@@ -244,7 +245,7 @@ func (h *history) check(k core.Kept) {
 		if !s.SpanContext().IsSampled() {
 			h.fail("%s was handed over without the sampled flag", s.Name())
 		}
-		if v.th != k.Threshold && k.Threshold != core.Never {
+		if v.th != k.Threshold && k.Threshold != sampling.Never {
 			h.fail("%s: th = %v in a hand-over at %v", s.Name(), v.th, k.Threshold)
 		}
 		h.sameButTh(s)
@@ -282,7 +283,7 @@ func compare(t *testing.T, seed uint64, saw map[string]int) (diffs []string, vag
 		live: make(map[*modelSpan]trace.Span), got: make(map[string]verdictOf),
 	}
 	spec.Enabled = true
-	p, err := core.New(context.Background(), spec, core.WithIDGenerator(h))
+	p, err := core.New(context.Background(), spec, core.IDGenerator(h))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -8,6 +8,8 @@ import (
 
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/trace"
+
+	"github.com/riffletrace/riffle/core/sampling"
 )
 
 // What bounds a call of a trace sampler.
@@ -47,7 +49,7 @@ type caseFile struct {
 	id       trace.TraceID
 	spans    []sdktrace.ReadOnlySpan
 	complete bool
-	least    Threshold
+	least    sampling.Threshold
 }
 
 func newJudge(b *buffer, samplers []*traceEntry) *judge {
@@ -107,7 +109,7 @@ func (j *judge) next(ctx context.Context) bool {
 			batch = append(batch, c)
 		}
 	}
-	answers := make([][]Answer, len(j.samplers))
+	answers := make([][]sampling.Answer, len(j.samplers))
 	for i, e := range j.samplers {
 		answers[i] = j.ask(ctx, e, batch)
 	}
@@ -141,9 +143,9 @@ func (j *judge) open(r request) (c caseFile, ok bool) {
 }
 
 // ask asks one sampler about the traces of a batch that its match selects.
-func (*judge) ask(ctx context.Context, e *traceEntry, batch []caseFile) []Answer {
-	answers := make([]Answer, len(batch))
-	var traces []Trace
+func (*judge) ask(ctx context.Context, e *traceEntry, batch []caseFile) []sampling.Answer {
+	answers := make([]sampling.Answer, len(batch))
+	var traces []sampling.Trace
 	var places []int
 	for i := range batch {
 		t := batch[i].trace()
@@ -164,8 +166,8 @@ func (*judge) ask(ctx context.Context, e *traceEntry, batch []caseFile) []Answer
 	return answers
 }
 
-func (c *caseFile) trace() Trace {
-	t := Trace{TraceID: c.id, Spans: c.spans, Complete: c.complete, Threshold: c.least}
+func (c *caseFile) trace() sampling.Trace {
+	t := sampling.Trace{TraceID: c.id, Spans: c.spans, Complete: c.complete, Threshold: c.least}
 	for _, s := range c.spans {
 		if isLocalRoot(s) {
 			t.Root = s
@@ -176,7 +178,7 @@ func (c *caseFile) trace() Trace {
 }
 
 // conclude files the answers about the i-th trace of a batch.
-func (j *judge) conclude(c *caseFile, i int, answers [][]Answer) {
+func (j *judge) conclude(c *caseFile, i int, answers [][]sampling.Answer) {
 	b := j.buffer
 	sh := b.shard(c.id)
 	sh.mu.Lock()
@@ -186,11 +188,12 @@ func (j *judge) conclude(c *caseFile, i int, answers [][]Answer) {
 		return
 	}
 	for k, e := range j.samplers {
-		switch a := answers[k][i]; a.verdict() {
-		case drop:
+		a := answers[k][i]
+		switch t, _ := a.Threshold(); {
+		case a.IsDrop():
 			st.discard = !st.forced
-		case threshold:
-			b.speak(st, a.threshold(), Always, e.rank, e.number)
+		case a.IsThreshold():
+			b.speak(st, t, sampling.Always, e.rank, e.number)
 		default:
 		}
 	}

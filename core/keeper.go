@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"go.opentelemetry.io/otel/trace"
+
+	"github.com/riffletrace/riffle/core/sampling"
 )
 
 // keeper is the buffer's goroutine: it decides traces that are overdue,
@@ -116,7 +118,7 @@ func (b *buffer) decideOverdue(sh *shard, isOverdue func(*traceState) bool) {
 
 		now := time.Now()
 		for _, root := range roots {
-			p := &EndParameters{Span: root.span, LocalRoot: true, Open: true, Duration: now.Sub(root.span.StartTime()), Spans: spans}
+			p := &sampling.EndParameters{Span: root.span, LocalRoot: true, Open: true, Duration: now.Sub(root.span.StartTime()), Spans: spans}
 			if b.askEnd(st, id, ask, p) {
 				break
 			}
@@ -137,12 +139,12 @@ func (b *buffer) decideOverdue(sh *shard, isOverdue func(*traceState) bool) {
 
 // pressure is the pressure threshold: nothing below it is recorded unless it
 // was selected.
-func (b *buffer) pressure() Threshold {
+func (b *buffer) pressure() sampling.Threshold {
 	n := b.halvings.Load()
 	if n == 0 {
-		return Always
+		return sampling.Always
 	}
-	return Never - Never>>n
+	return sampling.Never - sampling.Never>>n
 }
 
 // relieve makes room: it raises the pressure threshold until what remains

@@ -6,12 +6,12 @@ import (
 
 	"go.opentelemetry.io/otel/trace"
 
-	"github.com/riffletrace/riffle/core"
+	"github.com/riffletrace/riffle/core/sampling"
 )
 
 // voice is one thing that was said of a trace.
 type voice struct {
-	t       core.Threshold
+	t       sampling.Threshold
 	selects bool
 	sampler string
 	place   int  // in the list; -1 for what decided at the start
@@ -44,14 +44,14 @@ func (l *life) trust(sc trace.SpanContext) {
 	}
 }
 
-func (l *life) least() core.Threshold {
-	least := core.Never
+func (l *life) least() sampling.Threshold {
+	least := sampling.Never
 	for _, v := range l.voices {
 		switch {
-		case v.t == core.Always:
-			return core.Always
-		case v.t == core.Unknown || least == core.Unknown:
-			least = core.Unknown
+		case v.t == sampling.Always:
+			return sampling.Always
+		case v.t == sampling.Unknown || least == sampling.Unknown:
+			least = sampling.Unknown
 		default:
 			least = min(least, v.t)
 		}
@@ -80,7 +80,7 @@ func (l *life) spoken() bool {
 
 // streams tells whether spans need not wait.
 func (l *life) streams(s *setup) bool {
-	return l.least() == core.Always && l.selected() && !s.judges
+	return l.least() == sampling.Always && l.selected() && !s.judges
 }
 
 func (l *life) bigOnes() (n int) {

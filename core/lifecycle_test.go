@@ -15,13 +15,15 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/riffletrace/riffle/core"
+	"github.com/riffletrace/riffle/core/component"
 	"github.com/riffletrace/riffle/core/match"
+	"github.com/riffletrace/riffle/core/sampling"
 	"github.com/riffletrace/riffle/samplers/ratio"
 	"github.com/riffletrace/riffle/samplers/slow"
 )
 
-func baseline(rate float64) core.Component {
-	return core.Use(ratio.Factory, "", ratio.Config{Rate: rate})
+func baseline(rate float64) core.SamplerEntry {
+	return core.UseSampler(ratio.Factory, "", ratio.Config{Rate: rate})
 }
 
 // A trace is never decided before it is decision_wait old: until then, slow
@@ -29,8 +31,8 @@ func baseline(rate float64) core.Component {
 func TestSlowJustBelowDecisionWait(t *testing.T) {
 	for _, late := range []time.Duration{0, 1, 50 * time.Millisecond, 99 * time.Millisecond} {
 		synctest.Test(t, func(t *testing.T) {
-			b := newBench(t, core.Spec{Samplers: []core.Component{
-				core.Use(slow.Factory, "", slow.Config{Threshold: core.Duration(30*time.Second - 1), Spans: slow.LocalRoot}), baseline(0),
+			b := newBench(t, core.Spec{Samplers: []core.SamplerEntry{
+				core.UseSampler(slow.Factory, "", slow.Config{Threshold: component.Duration(30*time.Second - 1), Spans: slow.LocalRoot}), baseline(0),
 			}})
 			time.Sleep(late)
 			ctx, root := b.tracer.Start(t.Context(), "root")
@@ -52,8 +54,10 @@ type stuck struct {
 	asked   atomic.Int64
 }
 
-func (*stuck) Description() string { return "stuck" }
-func (s *stuck) SampleTraces(ctx context.Context, traces []core.Trace, _ []core.Answer) {
+func (*stuck) Traits() sampling.Traits {
+	return sampling.Traits{Description: "stuck"}
+}
+func (s *stuck) SampleTraces(ctx context.Context, traces []sampling.Trace, _ []sampling.Answer) {
 	s.asked.Add(int64(len(traces)))
 	if !s.patient {
 		<-s.release
@@ -71,7 +75,7 @@ func TestMemoryBeforeASlowTraceSampler(t *testing.T) {
 		const maxBytes = 4 << 20
 		s := &stuck{patient: true, release: make(chan struct{})}
 		p := newProvider(t, core.Spec{
-			MaxBytes: maxBytes, Samplers: []core.Component{use("stuck", s), use("error", keepsErrors{}), baseline(1)},
+			MaxBytes: maxBytes, Samplers: []core.SamplerEntry{use("stuck", s), use("error", keepsErrors{}), baseline(1)},
 		})
 		var kept atomic.Int64
 		p.OnKept(func(k core.Kept) { kept.Add(int64(len(k.Spans))) })
@@ -101,7 +105,7 @@ func TestMemoryBeforeASlowTraceSampler(t *testing.T) {
 // ForceFlush waits for the traces that were complete when it was called, not for
 // those that others complete meanwhile.
 func TestForceFlushEnds(t *testing.T) {
-	b := newBench(t, core.Spec{Samplers: []core.Component{use("judge", &discardBots{}), baseline(1)}})
+	b := newBench(t, core.Spec{Samplers: []core.SamplerEntry{use("judge", &discardBots{}), baseline(1)}})
 	ctx, open := b.tracer.Start(t.Context(), "open")
 	_, child := b.tracer.Start(ctx, "child")
 	child.End()
@@ -139,7 +143,7 @@ func TestForceFlushEnds(t *testing.T) {
 func TestTraceSamplerThatIgnoresItsDeadline(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &stuck{release: make(chan struct{})}
-		b := newBench(t, core.Spec{Samplers: []core.Component{use("stuck", s), use("error", keepsErrors{}), baseline(0)}})
+		b := newBench(t, core.Spec{Samplers: []core.SamplerEntry{use("stuck", s), use("error", keepsErrors{}), baseline(0)}})
 		failing := func(name string) time.Duration {
 			start := time.Now()
 			_, root := b.tracer.Start(t.Context(), name)
@@ -178,17 +182,19 @@ func TestTraceSamplerThatIgnoresItsDeadline(t *testing.T) {
 
 type panickingJudge struct{}
 
-func (panickingJudge) Description() string { return "panics" }
-func (panickingJudge) SampleTraces(_ context.Context, _ []core.Trace, answers []core.Answer) {
+func (panickingJudge) Traits() sampling.Traits {
+	return sampling.Traits{Description: "panics"}
+}
+func (panickingJudge) SampleTraces(_ context.Context, _ []sampling.Trace, answers []sampling.Answer) {
 	for i := range answers {
-		answers[i] = core.Drop()
+		answers[i] = sampling.Drop()
 	}
 	panic("no")
 }
 
 // What a trace sampler had answered before it panicked does not count.
 func TestTraceSamplerThatPanics(t *testing.T) {
-	b := newBench(t, core.Spec{Samplers: []core.Component{use("bad", panickingJudge{}), use("error", keepsErrors{}), baseline(0)}})
+	b := newBench(t, core.Spec{Samplers: []core.SamplerEntry{use("bad", panickingJudge{}), use("error", keepsErrors{}), baseline(0)}})
 	_, root := b.tracer.Start(t.Context(), "root")
 	fail(root)
 	b.wantNames("root")
@@ -200,17 +206,19 @@ func TestTraceSamplerThatPanics(t *testing.T) {
 // dawdling is a start sampler that takes its time.
 type dawdling struct{ asked atomic.Int64 }
 
-func (*dawdling) Description() string { return "dawdles" }
-func (d *dawdling) SampleStart(core.StartParameters) core.Answer {
+func (*dawdling) Traits() sampling.Traits {
+	return sampling.Traits{Description: "dawdles"}
+}
+func (d *dawdling) SampleStart(sampling.StartParameters) sampling.Answer {
 	d.asked.Add(1)
 	time.Sleep(2 * time.Millisecond)
-	return core.At(core.Never)
+	return sampling.At(sampling.Never)
 }
 
 func TestSlowStartSamplerIsSwitchedOff(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := &dawdling{}
-		b := newBench(t, core.Spec{Samplers: []core.Component{use("slow start", d), use("error", keepsErrors{}), baseline(1)}})
+		b := newBench(t, core.Spec{Samplers: []core.SamplerEntry{use("slow start", d), use("error", keepsErrors{}), baseline(1)}})
 		start := func() bool {
 			before := d.asked.Load()
 			_, root := b.tracer.Start(t.Context(), "root")
@@ -247,8 +255,8 @@ func TestSlowStartSamplerIsSwitchedOff(t *testing.T) {
 func TestTracesThatNeverComplete(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const maxBytes = 4 << 20
-		p := newProvider(t, core.Spec{MaxBytes: maxBytes, Samplers: []core.Component{use("error", keepsErrors{}), baseline(0)}},
-			core.WithLogger(slog.New(slog.DiscardHandler)))
+		p := newProvider(t, core.Spec{MaxBytes: maxBytes, Samplers: []core.SamplerEntry{use("error", keepsErrors{}), baseline(0)}},
+			core.Logger(slog.New(slog.DiscardHandler)))
 		tracer := p.TracerProvider().Tracer("")
 		var recorded uint64
 		for range 10_000 {
@@ -283,12 +291,9 @@ func TestTracesThatNeverComplete(t *testing.T) {
 // fails in it is kept all the same.
 func TestWebSocketExemptedByMatch(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		slowButSockets := core.Use(slow.Factory, "", slow.Config{Threshold: core.Duration(time.Second), Spans: slow.LocalRoot})
-		slowButSockets.Host = func(into any) error {
-			into.(*core.SamplerKeys).Match = &match.Config{Not: &match.Config{Name: "GET /socket*"}}
-			return nil
-		}
-		b := newBench(t, core.Spec{Samplers: []core.Component{use("error", keepsErrors{}), slowButSockets, baseline(0)}})
+		slowButSockets := core.UseSampler(slow.Factory, "", slow.Config{Threshold: component.Duration(time.Second), Spans: slow.LocalRoot})
+		slowButSockets.Match = &match.Config{Not: &match.Config{Name: "GET /socket*"}}
+		b := newBench(t, core.Spec{Samplers: []core.SamplerEntry{use("error", keepsErrors{}), slowButSockets, baseline(0)}})
 		ctx, socket := b.tracer.Start(t.Context(), "GET /socket/7")
 		_, failing := b.tracer.Start(t.Context(), "GET /socket/8")
 		_, early := b.tracer.Start(trace.ContextWithSpan(t.Context(), failing), "message that is forgotten")
@@ -325,7 +330,7 @@ func (g *fewIDs) NewSpanID(context.Context, trace.TraceID) trace.SpanID {
 // An ID generator that repeats itself makes riffle lose no span, nor remember a
 // trace twice.
 func TestRepeatedTraceIDs(t *testing.T) {
-	p := newProvider(t, core.Spec{Samplers: []core.Component{use("error", keepsErrors{}), baseline(1)}}, core.WithIDGenerator(new(fewIDs)))
+	p := newProvider(t, core.Spec{Samplers: []core.SamplerEntry{use("error", keepsErrors{}), baseline(1)}}, core.IDGenerator(new(fewIDs)))
 	var kept atomic.Int64
 	p.OnKept(func(k core.Kept) { kept.Add(int64(len(k.Spans))) })
 	const traces = 10

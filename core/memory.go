@@ -1,6 +1,10 @@
 package core
 
-import "go.opentelemetry.io/otel/trace"
+import (
+	"go.opentelemetry.io/otel/trace"
+
+	"github.com/riffletrace/riffle/core/sampling"
+)
 
 // completed files a decided trace without open spans among those that are
 // only remembered.
@@ -31,7 +35,7 @@ func (b *buffer) bury(sh *shard, st *traceState) {
 // its start: whatever is said later has a lesser threshold than that, or does not
 // keep it either, so that the start's need not be remembered.
 func (b *buffer) unspoken(st *traceState) bool {
-	return !st.kept && !st.discard && st.answered == 0 && st.least != Unknown && st.pressure == Always && b.rules.remote != Follow
+	return !st.kept && !st.discard && st.answered == 0 && st.least != sampling.Unknown && st.pressure == sampling.Always && b.rules.remote != Follow
 }
 
 // forgotten is what remains of a trace that was forgotten, nil if nothing.
@@ -66,7 +70,7 @@ func (b *buffer) resume(sh *shard, st *traceState) {
 // recall makes the state of a trace that riffle has forgotten about, or never
 // knew, from the context of one of its spans.
 func (b *buffer) recall(sh *shard, sc trace.SpanContext) *traceState {
-	st := b.newState(sh, sc.TraceID(), Randomness(sc), max(b.pressure(), sh.lostPressure))
+	st := b.newState(sh, sc.TraceID(), sampling.Randomness(sc), max(b.pressure(), sh.lostPressure))
 	b.resume(sh, st)
 	// Below a parent that did, unselected traces are not here: no threshold of
 	// ours could have a right weight.
@@ -80,6 +84,6 @@ func (b *buffer) recall(sh *shard, sc trace.SpanContext) *traceState {
 func (st *traceState) trust(sc trace.SpanContext) {
 	if sc.IsSampled() && !st.kept && !st.discard {
 		st.kept = true
-		st.lower(ThresholdOf(sc), startRank, 0)
+		st.lower(sampling.ThresholdOf(sc), startRank, 0)
 	}
 }

@@ -17,7 +17,7 @@ var attributeEncoder = attribute.DefaultEncoder()
 func TestMetrics(t *testing.T) {
 	reader := metric.NewManualReader()
 	meters := metric.NewMeterProvider(metric.WithReader(reader))
-	b := newBench(t, core.Spec{}, core.WithMeterProvider(meters))
+	b := newBench(t, core.Spec{}, core.MeterProvider(meters))
 	for i := range 3 {
 		_, root := b.tracer.Start(t.Context(), "root")
 		if i == 0 {

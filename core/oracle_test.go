@@ -10,6 +10,7 @@ import (
 
 	"github.com/riffletrace/riffle/core"
 	"github.com/riffletrace/riffle/core/rate"
+	"github.com/riffletrace/riffle/core/sampling"
 )
 
 // This file is a second, naive reading of the design: it replays what an
@@ -23,7 +24,7 @@ type event struct {
 	do     action
 	span   *modelSpan
 	id     trace.TraceID // of keep
-	t      core.Threshold
+	t      sampling.Threshold
 	reason string
 	known  bool // what Keep answered
 }
@@ -54,7 +55,7 @@ type modelSpan struct {
 
 // verdictOf is what must become of one ended span.
 type verdictOf struct {
-	th        core.Threshold
+	th        sampling.Threshold
 	sampler   string // on a local root
 	partial   bool
 	forgotten int
@@ -135,7 +136,7 @@ func (o *oracle) close(a, b time.Time) {
 // Rules 1 to 3.
 func (o *oracle) root(e *event) {
 	s := e.span
-	r := core.Randomness(s.context)
+	r := sampling.Randomness(s.context)
 	remote := s.remote.IsValid()
 	var v voice
 	drop := false
@@ -202,7 +203,7 @@ func (o *oracle) seen(s *modelSpan, recorded, sampled bool, state string) {
 	if s.remote.IsValid() && o.setup.mode != core.Ignore && butTh(s.remote.TraceState()) != butTh(s.context.TraceState()) {
 		o.fail("%s started with tracestate %q below %q", s.name, s.context.TraceState(), s.remote.TraceState())
 	}
-	if s.remote.IsValid() && o.setup.mode == core.Ignore && core.Randomness(s.context) == core.Randomness(s.remote) {
+	if s.remote.IsValid() && o.setup.mode == core.Ignore && sampling.Randomness(s.context) == sampling.Randomness(s.remote) {
 		o.fail("%s: the client chose the randomness", s.name)
 	}
 }
@@ -213,7 +214,7 @@ func (o *oracle) fail(format string, args ...any) {
 
 // parentSays is the decision of a remote parent.
 func parentSays(s *modelSpan) voice {
-	v := voice{t: core.Never, selects: s.remote.IsSampled(), place: -1}
+	v := voice{t: sampling.Never, selects: s.remote.IsSampled(), place: -1}
 	if v.selects {
 		v.t = consistent(s.remote)
 	}
@@ -233,7 +234,7 @@ func (o *oracle) startSays(s *modelSpan, r uint64) (v voice, drop bool) {
 			return voice{t: t, selects: !unselected && reaches(r, t), sampler: st.name, place: -1}, false
 		}
 	}
-	return voice{t: core.Always, selects: true, place: -1}, false
+	return voice{t: sampling.Always, selects: true, place: -1}, false
 }
 
 // Rule 4.
@@ -279,7 +280,7 @@ func (o *oracle) end(e *event) {
 		l.open++
 	}
 	root := s.parent == nil
-	o.ask(l, s, e.at, core.EndParameters{LocalRoot: root, Duration: e.at.Sub(s.started)})
+	o.ask(l, s, e.at, sampling.EndParameters{LocalRoot: root, Duration: e.at.Sub(s.started)})
 	l.open--
 	l.roots = slices.DeleteFunc(l.roots, func(r *modelSpan) bool { return r == s })
 
@@ -318,7 +319,7 @@ func (o *oracle) overdue(l *life, now time.Time) {
 		return
 	}
 	for _, root := range l.roots {
-		o.ask(l, root, now, core.EndParameters{LocalRoot: true, Open: true, Duration: now.Sub(root.started)})
+		o.ask(l, root, now, sampling.EndParameters{LocalRoot: true, Open: true, Duration: now.Sub(root.started)})
 	}
 	l.cut = true
 	o.judge(l)
@@ -327,9 +328,9 @@ func (o *oracle) overdue(l *life, now time.Time) {
 }
 
 // ask asks those end samplers that have not answered yet.
-func (o *oracle) ask(l *life, s *modelSpan, now time.Time, p core.EndParameters) {
+func (o *oracle) ask(l *life, s *modelSpan, now time.Time, p sampling.EndParameters) {
 	for i, e := range o.setup.ends {
-		if l.least() == core.Always || l.follows || l.discarded {
+		if l.least() == sampling.Always || l.follows || l.discarded {
 			return
 		}
 		if l.answered[i] {
@@ -348,26 +349,26 @@ func (o *oracle) ask(l *life, s *modelSpan, now time.Time, p core.EndParameters)
 			o.saw["answer under a limit"]++
 			limit := o.limited(now, t)
 			selects = selects && l.r >= uint64(limit)
-			if t != core.Unknown {
+			if t != sampling.Unknown {
 				t = max(t, limit)
 			}
 		}
 		if p.Open {
 			o.saw["answer about an open root"]++
 		}
-		if t == core.Unknown {
+		if t == sampling.Unknown {
 			o.saw["unknown at the end"]++
 		}
 		l.voices = append(l.voices, voice{t: t, selects: selects, sampler: e.name, place: e.place, late: true})
 	}
 }
 
-func (o *oracle) limited(now time.Time, t core.Threshold) core.Threshold {
+func (o *oracle) limited(now time.Time, t sampling.Threshold) sampling.Threshold {
 	p := 1.0
-	if t != core.Unknown {
+	if t != sampling.Unknown {
 		p = t.Probability()
 	}
-	limit, _ := core.ThresholdFromProbability(o.limit.Probability(now, p))
+	limit, _ := sampling.ThresholdFromProbability(o.limit.Probability(now, p))
 	return limit
 }
 
@@ -460,7 +461,7 @@ func (o *oracle) begin(id trace.TraceID, r uint64, at time.Time) *life {
 // recall begins the life of a trace of which only the context of a span is
 // left.
 func (o *oracle) recall(sc trace.SpanContext, at time.Time) *life {
-	l := o.begin(sc.TraceID(), core.Randomness(sc), at)
+	l := o.begin(sc.TraceID(), sampling.Randomness(sc), at)
 	o.saw["trace recalled"]++
 	// Whether a remote parent decided for good is not known any more.
 	l.follows = o.setup.mode == core.Follow

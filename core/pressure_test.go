@@ -20,6 +20,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/riffletrace/riffle/core"
+	"github.com/riffletrace/riffle/core/sampling"
 	"github.com/riffletrace/riffle/samplers/ratio"
 )
 
@@ -39,7 +40,7 @@ func (w *weigher) ExportSpans(_ context.Context, spans []sdktrace.ReadOnlySpan) 
 		if s.Parent().IsValid() || s.Status().Code != codes.Error {
 			continue
 		}
-		c := core.ThresholdOf(s.SpanContext()).AdjustedCount()
+		c := sampling.ThresholdOf(s.SpanContext()).AdjustedCount()
 		w.weighted += c
 		w.variance += c * (c - 1)
 	}
@@ -87,11 +88,11 @@ func TestPressure(t *testing.T) {
 	p, err := core.New(t.Context(), core.Spec{
 		Enabled:   true,
 		MaxBytes:  maxBytes,
-		Exporters: []core.Component{useExporter("weigher", w)},
-		Samplers: []core.Component{
-			use("error", keepsErrors{}), core.Use(ratio.Factory, "", ratio.Config{Rate: 0.01}),
+		Exporters: []core.ExporterEntry{useExporter("weigher", w)},
+		Samplers: []core.SamplerEntry{
+			use("error", keepsErrors{}), core.UseSampler(ratio.Factory, "", ratio.Config{Rate: 0.01}),
 		},
-	}, core.WithIDGenerator(newRandomIDs(1)), core.WithLogger(slog.New(slog.NewTextHandler(io.MultiWriter(log), nil))))
+	}, core.IDGenerator(newRandomIDs(1)), core.Logger(slog.New(slog.NewTextHandler(io.MultiWriter(log), nil))))
 	if err != nil {
 		t.Fatal(err)
 	}

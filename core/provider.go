@@ -7,23 +7,26 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"go.opentelemetry.io/contrib/propagators/autoprop"
 	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/propagation"
+	"go.opentelemetry.io/otel/sdk/resource"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 	"go.opentelemetry.io/otel/trace"
 	"go.opentelemetry.io/otel/trace/noop"
 
 	"github.com/riffletrace/riffle/core/delivery"
-	"github.com/riffletrace/riffle/core/units"
+	"github.com/riffletrace/riffle/core/sampling"
 )
 
 // Provider makes spans, decides which traces to keep, and hands those to the
 // exporters. Make one with [New]; it is safe for concurrent use.
 type Provider struct {
-	spec       Spec
 	tracers    trace.TracerProvider
 	sdk        *sdktrace.TracerProvider // tracers, unless tracing is off
 	propagator propagation.TextMapPropagator
+	resource   *resource.Resource // nil if tracing is off
 	pipeline   *atomic.Pointer[pipeline]
 
 	stop    sync.Once
@@ -36,7 +39,7 @@ type Kept struct {
 	// Spans are the ended spans, owned by the receiver.
 	Spans []sdktrace.ReadOnlySpan
 	// Threshold is the one that the spans carry.
-	Threshold Threshold
+	Threshold sampling.Threshold
 	// Sampler is the config name of the sampler that decided, "" if it was a
 	// remote parent or nobody.
 	Sampler string
@@ -56,26 +59,21 @@ type pipeline struct {
 	unobserve func() error
 }
 
-// Endpointer is an [Exporter] that can tell where it sends to, for people:
-// "localhost:4317".
-type Endpointer interface {
-	Endpoint() string
-}
-
 // New builds a provider from a spec. It finds every mistake before anything
 // starts and returns them as [ConfigErrors]; a start that fails leaves nothing
 // behind. ctx bounds the start only. A spec that is not enabled makes a
 // provider that records nothing.
 func New(ctx context.Context, spec Spec, opts ...Option) (*Provider, error) {
 	o := newOptions(opts)
-	if err := spec.Check(o.samplers, o.exporters); err != nil {
+	plan, err := spec.check()
+	if err != nil {
 		return nil, err
 	}
-	propagator, err := spec.propagator()
+	propagator, err := autoprop.TextMapPropagator(plan.Propagators...)
 	if err != nil {
 		return nil, fmt.Errorf("building propagators: %w", err)
 	}
-	p := &Provider{spec: spec, propagator: propagator, pipeline: new(atomic.Pointer[pipeline]), stopped: make(chan struct{})}
+	p := &Provider{propagator: propagator, pipeline: new(atomic.Pointer[pipeline]), stopped: make(chan struct{})}
 	if !spec.Enabled {
 		p.tracers = noop.NewTracerProvider() // passes the parents of other services on
 		return p, nil
@@ -84,7 +82,8 @@ func New(ctx context.Context, spec Spec, opts ...Option) (*Provider, error) {
 	if err != nil {
 		return nil, fmt.Errorf("building the resource: %w", err)
 	}
-	pl, err := newPipeline(ctx, &spec, o)
+	p.resource = res
+	pl, err := plan.newPipeline(ctx, o)
 	if err != nil {
 		return nil, err
 	}
@@ -108,27 +107,29 @@ func New(ctx context.Context, spec Spec, opts ...Option) (*Provider, error) {
 }
 
 // newPipeline builds samplers and lines. On an error, nothing is left.
-func newPipeline(ctx context.Context, spec *Spec, o *options) (*pipeline, error) {
-	samplers, err := buildSamplers(ctx, spec, o)
+func (p *plan) newPipeline(ctx context.Context, o *options) (*pipeline, error) {
+	samplers, err := p.buildSamplers(ctx, o)
 	if err != nil {
 		return nil, err
 	}
-	start, err := newStartRules(spec.remoteParent(), samplers.start)
+	start, err := newStartRules(p.RemoteParent, samplers.start)
 	if err != nil {
 		return nil, errors.Join(err, samplers.shutdown(ctx))
 	}
 	pl := &pipeline{samplers: samplers, start: start}
-	var errs ConfigErrors
-	for i, c := range spec.Exporters {
-		if err := pl.addLine(ctx, c, spec, o); err != nil {
-			errs = append(errs, buildErrors(c, units.JoinPath(spec.Path, fmt.Sprintf("exporters[%d]", i)), "exporter", err)...)
+	var errs mistakes
+	for i := range p.Exporters {
+		e, config := &p.Exporters[i], p.lines[i]
+		config.RedactAll = p.Redact
+		if err := pl.addLine(ctx, e, config, o); err != nil {
+			errs.addBuild(p.Spec, entryPath("exporters", i), "exporter", e.ID(), err)
 		}
 	}
-	if len(errs) > 0 {
-		return nil, errors.Join(spec.quoted(errs).Sorted(), pl.shutdown(ctx))
+	if err := errs.sorted(); err != nil {
+		return nil, errors.Join(err, pl.shutdown(ctx))
 	}
 	if samplers.watches() {
-		pl.buffer = newBuffer(start, samplers, spec.bufferLimits(), pl.deliver)
+		pl.buffer = newBuffer(start, samplers, p.bufferLimits(), pl.deliver)
 	}
 	return pl, nil
 }
@@ -139,17 +140,28 @@ func (pl *pipeline) deliver(k Kept) { pl.fan.Deliver(k.Spans...) }
 // TracerProvider is what instrumentation takes.
 func (p *Provider) TracerProvider() trace.TracerProvider { return p.tracers }
 
+// ServiceName is the name that spans carry: the resource's, also where nobody has
+// set one. It is empty if tracing is off.
+func (p *Provider) ServiceName() string {
+	name, _ := p.resource.Set().Value(semconv.ServiceNameKey)
+	return name.AsString()
+}
+
 // Propagator reads and writes trace context as the spec says.
 func (p *Provider) Propagator() propagation.TextMapPropagator { return p.propagator }
 
-// Install makes the provider and its propagators the global ones, and returns
-// a function that puts back what was there.
+// Install makes the provider and its propagators the global ones, the propagators
+// alone if tracing is off, and returns a function that puts back what was there.
 func (p *Provider) Install() (undo func()) {
 	tp, prop := otel.GetTracerProvider(), otel.GetTextMapPropagator()
-	otel.SetTracerProvider(p.tracers)
+	if p.sdk != nil {
+		otel.SetTracerProvider(p.tracers)
+	}
 	otel.SetTextMapPropagator(p.propagator)
 	return func() {
-		otel.SetTracerProvider(tp)
+		if p.sdk != nil {
+			otel.SetTracerProvider(tp)
+		}
 		otel.SetTextMapPropagator(prop)
 	}
 }
@@ -157,7 +169,7 @@ func (p *Provider) Install() (undo func()) {
 // Keep lets others speak for a trace: it is kept if its randomness reaches t,
 // for the reason given. It reports whether the trace is one that riffle still
 // knows; what it has forgotten, or never recorded, cannot be kept.
-func (p *Provider) Keep(id trace.TraceID, t Threshold, reason string) bool {
+func (p *Provider) Keep(id trace.TraceID, t sampling.Threshold, reason string) bool {
 	pl := p.pipeline.Load()
 	if pl == nil || pl.buffer == nil {
 		return false
@@ -266,13 +278,6 @@ func (p liveProcessor) OnEnd(s sdktrace.ReadOnlySpan) {
 // Shutdown and ForceFlush are the [Provider]'s to do.
 func (liveProcessor) Shutdown(context.Context) error   { return nil }
 func (liveProcessor) ForceFlush(context.Context) error { return nil }
-
-func (s *Spec) remoteParent() RemoteParent {
-	if s.RemoteParent == "" {
-		return Watch
-	}
-	return s.RemoteParent
-}
 
 // sdk returns the limits with the SDK's defaults, which read OTEL_SPAN_* and
 // its like, where none is set.

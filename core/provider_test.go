@@ -18,6 +18,8 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/riffletrace/riffle/core"
+	"github.com/riffletrace/riffle/core/component"
+	"github.com/riffletrace/riffle/core/sampling"
 )
 
 // closing records whether it was shut down.
@@ -35,16 +37,25 @@ type closingExporter struct {
 
 func (e *closingExporter) Shutdown(context.Context) error { e.shut.Add(1); return nil }
 
+// fromFile places mistakes as a file's section would.
+type fromFile struct{}
+
+func (fromFile) Place(path string, err error) *core.ConfigError {
+	return &core.ConfigError{Path: "observability.tracing." + path, Err: err}
+}
+
+func (fromFile) Warnings() core.ConfigErrors { return nil }
+
 func TestFailedStartIsUnwound(t *testing.T) {
 	sampler, exporter := &closing{}, &closingExporter{}
-	broken := core.Use(core.NewFactory("broken", struct{}{}, func(context.Context, core.Settings, struct{}) (core.Exporter, error) {
+	broken := core.UseExporter(component.NewFactory("broken", struct{}{}, func(context.Context, component.Settings, struct{}) (sdktrace.SpanExporter, error) {
 		return nil, errors.New("no such place")
 	}), "b1", struct{}{})
 	_, err := core.New(t.Context(), core.Spec{
 		Enabled:   true,
-		Path:      "observability.tracing",
-		Samplers:  []core.Component{use("s", sampler)},
-		Exporters: []core.Component{useExporter("e", exporter), broken},
+		Source:    fromFile{},
+		Samplers:  []core.SamplerEntry{use("s", sampler)},
+		Exporters: []core.ExporterEntry{useExporter("e", exporter), broken},
 	})
 	if want := `observability.tracing.exporters[1]: building exporter "b1": no such place`; err == nil || err.Error() != want {
 		t.Errorf("error = %v, want %s", err, want)
@@ -59,8 +70,8 @@ func TestSpecErrorsComeTogether(t *testing.T) {
 		Enabled:      true,
 		RemoteParent: "trust",
 		Propagators:  []string{"tracecontext", "b33", "tracecontext"},
-		Samplers:     []core.Component{use("s", &answering{}), use("s", &answering{}), {Type: "nix"}},
-	}, core.WithSamplers(new(core.Registry[core.Sampler])))
+		Samplers:     []core.SamplerEntry{use("s", &answering{}), use("s", &answering{}), {Plan: sampling.NewSamplers().Plan("nix", "", nil)}},
+	})
 	want := strings.Join([]string{
 		`remote_parent: "trust" is not one of watch, follow, ignore`,
 		`propagators[1]: unknown propagator "b33" (did you mean "b3"?): known are tracecontext, baggage, b3, b3multi, jaeger, xray, ottrace, none`,
@@ -74,7 +85,7 @@ func TestSpecErrorsComeTogether(t *testing.T) {
 }
 
 func TestDisabledRecordsNothing(t *testing.T) {
-	p, err := core.New(t.Context(), core.Spec{Samplers: []core.Component{use("s", &answering{})}})
+	p, err := core.New(t.Context(), core.Spec{Samplers: []core.SamplerEntry{use("s", &answering{})}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -136,8 +147,8 @@ func (e *switchable) fail(err error) {
 func TestDeadBackendIsReportedOnce(t *testing.T) {
 	exporter := &switchable{}
 	log := &syncBuffer{}
-	p := newProvider(t, core.Spec{Exporters: []core.Component{useExporter("jaeger", exporter)}},
-		core.WithLogger(slog.New(slog.NewTextHandler(log, nil))))
+	p := newProvider(t, core.Spec{Exporters: []core.ExporterEntry{useExporter("jaeger", exporter)}},
+		core.Logger(slog.New(slog.NewTextHandler(log, nil))))
 	send := func() error {
 		_, s := p.TracerProvider().Tracer("").Start(t.Context(), "root")
 		s.End()
@@ -170,7 +181,7 @@ func TestDeadBackendIsReportedOnce(t *testing.T) {
 func TestShutdownWithContextThatIsDone(t *testing.T) {
 	exporter := &switchable{}
 	exporter.hang.Store(true)
-	p, err := core.New(t.Context(), core.Spec{Enabled: true, Exporters: []core.Component{useExporter("slow", exporter)}})
+	p, err := core.New(t.Context(), core.Spec{Enabled: true, Exporters: []core.ExporterEntry{useExporter("slow", exporter)}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -188,7 +199,7 @@ func TestShutdownWithContextThatIsDone(t *testing.T) {
 func TestSecondShutdownWaitsForTheFirst(t *testing.T) {
 	exporter := &switchable{}
 	exporter.hang.Store(true)
-	p, err := core.New(t.Context(), core.Spec{Enabled: true, Exporters: []core.Component{useExporter("slow", exporter)}})
+	p, err := core.New(t.Context(), core.Spec{Enabled: true, Exporters: []core.ExporterEntry{useExporter("slow", exporter)}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -236,7 +247,7 @@ func TestResource(t *testing.T) {
 		ServiceNamespace: "fluxbase",
 		Environment:      "production",
 		Resource:         map[string]string{"region": "eu"},
-		Exporters:        []core.Component{useExporter("out", out)},
+		Exporters:        []core.ExporterEntry{useExporter("out", out)},
 	})
 	_, s := p.TracerProvider().Tracer("").Start(t.Context(), "root")
 	s.End()

@@ -13,7 +13,9 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/riffletrace/riffle/core"
+	"github.com/riffletrace/riffle/core/component"
 	"github.com/riffletrace/riffle/core/rate"
+	"github.com/riffletrace/riffle/core/sampling"
 )
 
 // setup is a random configuration. Its samplers answer by the name of a span.
@@ -29,7 +31,7 @@ type setup struct {
 	perSecond  float64
 }
 
-var thresholds = []core.Threshold{core.Always, core.Always, 4 << 52, 8 << 52, 12 << 52, 0xff << 48, core.Unknown, core.Never}
+var thresholds = []sampling.Threshold{sampling.Always, sampling.Always, 4 << 52, 8 << 52, 12 << 52, 0xff << 48, sampling.Unknown, sampling.Never}
 
 // limiter is one like that of the entry with a limit.
 func (s *setup) limiter() *rate.Limiter {
@@ -45,31 +47,31 @@ func (s *setup) dice(what, name string, i int) *rand.Rand {
 	return rand.New(rand.NewPCG(s.seed, h.Sum64()))
 }
 
-func (s *setup) startAnswer(i int, name string) core.Answer {
+func (s *setup) startAnswer(i int, name string) sampling.Answer {
 	r := s.dice("start", name, i)
 	switch n := r.IntN(20); {
 	case n < 8:
-		return core.Abstain()
+		return sampling.Abstain()
 	case n < 10:
-		return core.Drop()
+		return sampling.Drop()
 	case n < 11:
-		return core.Selected()
+		return sampling.Selected()
 	case n < 12:
-		return core.Unselected()
+		return sampling.Unselected()
 	default:
-		return core.At(thresholds[r.IntN(len(thresholds))])
+		return sampling.At(thresholds[r.IntN(len(thresholds))])
 	}
 }
 
 // endAnswer is what the i-th end sampler says. A limited one abstains about
 // open spans: the oracle does not know when exactly those are asked about.
-func (s *setup) endAnswer(i int, name string, failed bool, p core.EndParameters) (core.Threshold, bool) {
+func (s *setup) endAnswer(i int, name string, failed bool, p sampling.EndParameters) (sampling.Threshold, bool) {
 	e := s.ends[i]
 	r := s.dice("end", name, i)
 	t := thresholds[r.IntN(len(thresholds))]
 	switch {
 	case e.errors:
-		return core.Always, failed
+		return sampling.Always, failed
 	case e.slow > 0:
 		return thresholds[i%4], p.LocalRoot && p.Duration >= e.slow
 	case e.perSecond > 0:
@@ -79,15 +81,15 @@ func (s *setup) endAnswer(i int, name string, failed bool, p core.EndParameters)
 	}
 }
 
-func (s *setup) traceAnswer(name string) core.Answer {
+func (s *setup) traceAnswer(name string) sampling.Answer {
 	r := s.dice("trace", name, 0)
 	switch n := r.IntN(6); {
 	case n < 1:
-		return core.Drop()
+		return sampling.Drop()
 	case n < 2:
-		return core.At(thresholds[r.IntN(len(thresholds))])
+		return sampling.At(thresholds[r.IntN(len(thresholds))])
 	default:
-		return core.Abstain()
+		return sampling.Abstain()
 	}
 }
 
@@ -96,10 +98,10 @@ func newSetup(seed uint64) (*setup, core.Spec) {
 	s := &setup{seed: seed, mode: []core.RemoteParent{core.Watch, core.Watch, core.Follow, core.Ignore}[r.IntN(4)]}
 	s.wait, s.memory = 10*time.Second, 20*time.Second
 	spec := core.Spec{
-		RemoteParent: s.mode, DecisionWait: core.Duration(s.wait), DecisionMemory: core.DecisionMemory{Age: core.Duration(s.memory)},
+		RemoteParent: s.mode, DecisionWait: component.Duration(s.wait), DecisionMemory: core.DecisionMemory{Age: component.Duration(s.memory)},
 		MaxBytes: 1 << 30, MaxTraceBytes: 1 << 20,
 	}
-	add := func(name string, sampler core.Sampler) {
+	add := func(name string, sampler sampling.Sampler) {
 		spec.Samplers = append(spec.Samplers, use(name, sampler))
 	}
 	for range 1 + r.IntN(4) {
@@ -146,16 +148,21 @@ type namedStart struct {
 	mayDrop bool
 }
 
-func (s *namedStart) Description() string { return s.name }
-func (s *namedStart) MayDrop() bool       { return s.mayDrop }
-func (s *namedStart) SampleStart(p core.StartParameters) core.Answer {
+func (s *namedStart) Traits() sampling.Traits {
+	return sampling.Traits{Description: s.name, MayDrop: s.mayDrop}
+}
+func (s *namedStart) SampleStart(p sampling.StartParameters) sampling.Answer {
 	return s.setup.startAnswer(s.i, p.Name)
 }
 
 // lastStart claims to be a baseline, whether or not it is one.
 type lastStart struct{ *namedStart }
 
-func (lastStart) NeverAbstains() bool { return true }
+func (s lastStart) Traits() sampling.Traits {
+	t := s.namedStart.Traits()
+	t.AlwaysAnswers = true
+	return t
+}
 
 type namedEnd struct {
 	setup     *setup
@@ -166,19 +173,23 @@ type namedEnd struct {
 	perSecond float64
 }
 
-func (s *namedEnd) Description() string { return s.name }
-func (s *namedEnd) SampleEnd(p core.EndParameters) core.Answer {
+func (s *namedEnd) Traits() sampling.Traits {
+	return sampling.Traits{Description: s.name}
+}
+func (s *namedEnd) SampleEnd(p sampling.EndParameters) sampling.Answer {
 	t, speaks := s.setup.endAnswer(s.i, p.Span.Name(), failedStatus(p.Span), p)
 	if !speaks {
-		return core.Abstain()
+		return sampling.Abstain()
 	}
-	return core.At(t)
+	return sampling.At(t)
 }
 
 type namedJudge struct{ setup *setup }
 
-func (*namedJudge) Description() string { return "judge" }
-func (j *namedJudge) SampleTraces(_ context.Context, traces []core.Trace, answers []core.Answer) {
+func (*namedJudge) Traits() sampling.Traits {
+	return sampling.Traits{Description: "judge"}
+}
+func (j *namedJudge) SampleTraces(_ context.Context, traces []sampling.Trace, answers []sampling.Answer) {
 	for i, t := range traces {
 		if t.Root != nil {
 			answers[i] = j.setup.traceAnswer(t.Root.Name())
@@ -187,21 +198,18 @@ func (j *namedJudge) SampleTraces(_ context.Context, traces []core.Trace, answer
 }
 
 // limitedTo adds the host's limit to an entry.
-func limitedTo(c core.Component, perSecond float64) core.Component {
-	c.Host = func(into any) error {
-		into.(*core.SamplerKeys).Limit = &core.LimitConfig{PerSecond: perSecond}
-		return nil
-	}
+func limitedTo(c core.SamplerEntry, perSecond float64) core.SamplerEntry {
+	c.Limit = &core.LimitConfig{PerSecond: perSecond}
 	return c
 }
 
-func reaches(r uint64, t core.Threshold) bool { return t == core.Unknown || r >= uint64(t) }
+func reaches(r uint64, t sampling.Threshold) bool { return t == sampling.Unknown || r >= uint64(t) }
 
 // consistent is the th of a context, if it does not contradict R.
-func consistent(sc trace.SpanContext) core.Threshold {
-	t, err := core.ParseThreshold(th(sc))
-	if err != nil || core.Randomness(sc) < uint64(t) {
-		return core.Unknown
+func consistent(sc trace.SpanContext) sampling.Threshold {
+	t, err := sampling.ParseThreshold(th(sc))
+	if err != nil || sampling.Randomness(sc) < uint64(t) {
+		return sampling.Unknown
 	}
 	return t
 }
@@ -216,7 +224,7 @@ func th(sc trace.SpanContext) string {
 	return ""
 }
 
-func text(t core.Threshold) string {
+func text(t sampling.Threshold) string {
 	s, _ := t.Text()
 	return s
 }
@@ -230,19 +238,19 @@ func lowBits(id trace.TraceID) (r uint64) {
 
 // found is what the engine handed over, in the oracle's words.
 func found(s sdktrace.ReadOnlySpan) verdictOf {
-	v := verdictOf{th: core.Unknown}
-	if t, err := core.ParseThreshold(th(s.SpanContext())); err == nil {
+	v := verdictOf{th: sampling.Unknown}
+	if t, err := sampling.ParseThreshold(th(s.SpanContext())); err == nil {
 		v.th = t
 	}
 	for _, kv := range s.Attributes() {
 		switch kv.Key {
-		case core.SamplerKey:
+		case sampling.SamplerKey:
 			v.sampler = kv.Value.AsString()
-		case core.PartialKey:
+		case sampling.PartialKey:
 			v.partial = kv.Value.AsBool()
-		case core.SpansForgottenKey:
+		case sampling.SpansForgottenKey:
 			v.forgotten = int(kv.Value.AsInt64())
-		case core.ParentMissingKey:
+		case sampling.ParentMissingKey:
 			v.missing = kv.Value.AsBool()
 		}
 	}

@@ -6,6 +6,8 @@ import (
 
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/trace"
+
+	"github.com/riffletrace/riffle/core/sampling"
 )
 
 // A shard keeps its states in chunks without a pointer, and refers to them by
@@ -28,7 +30,7 @@ type shard struct {
 	// lostPressure is the highest pressure threshold of open traces that were not
 	// remembered for lack of room: what is said of one that is recalled weighs no
 	// less than what is said of those that pressure spared.
-	lostPressure Threshold
+	lostPressure sampling.Threshold
 	forgotten    forgottenTraces
 	counts       bufferCounts
 
@@ -57,10 +59,10 @@ type traceState struct {
 	id         trace.TraceID
 	randomness uint64
 	// least is the running minimum of the start threshold and all answers.
-	least    Threshold
-	pressure Threshold // the highest pressure threshold in its life
-	answered uint64    // one bit per end sampler that has answered
-	by       int32     // who spoke the least threshold: a place in buffer.names
+	least    sampling.Threshold
+	pressure sampling.Threshold // the highest pressure threshold in its life
+	answered uint64             // one bit per end sampler that has answered
+	by       int32              // who spoke the least threshold: a place in buffer.names
 	byRank   int32
 	open     int32 // spans
 	ended    int32 // spans

@@ -8,11 +8,8 @@ import (
 	"strings"
 	"time"
 
-	"go.opentelemetry.io/contrib/propagators/autoprop"
-	"go.opentelemetry.io/otel/propagation"
-
+	"github.com/riffletrace/riffle/core/component"
 	"github.com/riffletrace/riffle/core/delivery/redact"
-	"github.com/riffletrace/riffle/core/units"
 )
 
 // RemoteParent says what a remote parent's sampling decision means for a
@@ -30,49 +27,52 @@ const (
 	Ignore RemoteParent = "ignore"
 )
 
-// Spec says what a [Provider] is made of.
+// Spec says what a [Provider] is made of. Its tags are what users can set of it:
+// package config reads a file into it. The zero value of a bound means its
+// default.
 type Spec struct {
-	// Enabled is false for tracing that is off.
-	Enabled bool
+	Enabled          bool               `yaml:"enabled" doc:"turns tracing on"`
+	ServiceName      string             `yaml:"service_name" doc:"resource attribute service.name"`
+	ServiceVersion   string             `yaml:"service_version" doc:"resource attribute service.version; by default that of the build info"`
+	ServiceNamespace string             `yaml:"service_namespace" doc:"resource attribute service.namespace; by default the application's name"`
+	Environment      string             `yaml:"environment" doc:"resource attributes deployment.environment.name and deployment.environment"`
+	RemoteParent     RemoteParent       `yaml:"remote_parent" doc:"what the sampling decision of a remote parent means: watch follows it, but lets end samplers keep the local part of a trace that the parent left out; follow follows it and nothing else; ignore starts a new root, for endpoints that anybody can call"`
+	Propagators      []string           `yaml:"propagators" doc:"formats of the trace context in headers: tracecontext, baggage, b3, b3multi, jaeger, xray, ottrace, or none alone"`
+	Resource         map[string]string  `yaml:"resource" doc:"further attributes of the resource"`
+	Limits           Limits             `yaml:"limits" doc:"what one span can hold; -1 is no limit"`
+	DecisionWait     component.Duration `yaml:"decision_wait" doc:"when an open trace is decided; what ends later follows the decision"`
+	DecisionMemory   DecisionMemory     `yaml:"decision_memory" doc:"what is remembered of decided traces, for spans that end later"`
+	MaxBytes         component.Size     `yaml:"max_bytes" doc:"what traces that wait for their decision may take; above it, fewer are recorded, and their weights say so"`
+	MaxTraceBytes    component.Size     `yaml:"max_trace_bytes" doc:"what one trace may take of it; a larger one is decided early"`
+	// Redact comes before the rules of each exporter.
+	Redact    *redact.Config  `yaml:"redact" doc:"what to take out of the spans of all exporters; exporters can have rules of their own besides"`
+	Samplers  []SamplerEntry  `yaml:"-"`
+	Exporters []ExporterEntry `yaml:"-"`
 
-	ServiceName      string
-	ServiceVersion   string // empty: from the build info
-	ServiceNamespace string
-	Environment      string
-	// Resource holds further attributes of the resource.
-	Resource map[string]string
+	// Source is where the spec was read from; nil if it was made in Go.
+	Source Source `yaml:"-"`
+}
 
-	RemoteParent RemoteParent // empty: Watch
-	Samplers     []Component
-	Exporters    []Component
-	// Propagators are autoprop's names; empty: tracecontext and baggage.
-	Propagators []string
-	Limits      Limits
-
-	// Redact is what every exporter takes out of spans, before its own rules.
-	Redact *redact.Config
-
-	// DecisionWait is when an open trace is decided; 0 means 30 s. DecisionMemory
-	// bounds what is remembered of decided ones. MaxBytes bounds what waits in
-	// the buffer, and MaxTraceBytes what one trace can have of it; 0 means 64 MiB
-	// and 4 MiB.
-	DecisionWait   Duration
-	DecisionMemory DecisionMemory
-	MaxBytes       Size
-	MaxTraceBytes  Size
-
-	// Plugins says where programs that serve components are found.
-	Plugins Plugins
-
-	// Path leads the paths of errors: "observability.tracing".
-	Path string
-	// Locate tells where a path below Path stands, as [Component.Locate] does;
-	// Quote returns the line at a position with a caret. Both may be nil.
-	Locate func(path string) string
-	Quote  func(position string) string
-
+// Source is where a [Spec] was read from.
+type Source interface {
+	// Place returns the mistake that err tells about the key at path, which is
+	// relative to the spec: "samplers[1].rate". It knows the position, and the path
+	// that people wrote. nil: it was told already.
+	Place(path string, err error) *ConfigError
 	// Warnings are worth telling people, but no mistakes.
-	Warnings ConfigErrors
+	Warnings() ConfigErrors
+}
+
+// DefaultSpec has the defaults of all keys that have one.
+func DefaultSpec() Spec {
+	return Spec{
+		RemoteParent:   Watch,
+		Propagators:    []string{"tracecontext", "baggage"},
+		DecisionWait:   component.Duration(30 * time.Second),
+		DecisionMemory: DecisionMemory{Traces: 100_000, Age: component.Duration(time.Minute)},
+		MaxBytes:       64 << 20,
+		// MaxTraceBytes has none: it is 4 MiB, or MaxBytes if that is less.
+	}
 }
 
 // Limits bound what a span can hold. nil leaves the SDK's default, which is
@@ -90,28 +90,10 @@ type Limits struct {
 // DecisionMemory bounds what is remembered of decided traces, for spans that
 // end later.
 type DecisionMemory struct {
-	_      struct{} `doc:"what is remembered of decided traces, for spans that end later"`
-	Traces int      `yaml:"traces" doc:"how many traces"`
-	Age    Duration `yaml:"age" doc:"for how long after the last span, or after Provider.Keep"`
+	_      struct{}           `doc:"what is remembered of decided traces, for spans that end later"`
+	Traces int                `yaml:"traces" doc:"how many traces; fewer where max_bytes is small"`
+	Age    component.Duration `yaml:"age" doc:"for how long after the last span, or after Provider.Keep"`
 }
-
-// Plugins says where programs that serve components are found, and which of
-// them may run. It is read by the components of type plugin.
-type Plugins struct {
-	_             struct{} `doc:"where programs that serve components are found, and which of them may run"`
-	Dir           string   `yaml:"dir" doc:"directory of the programs, called riffle-plugin-NAME, and of riffle-plugins.lock, which pins them"`
-	AllowUnpinned bool     `yaml:"allow_unpinned" doc:"runs programs that riffle-plugins.lock does not pin; for development"`
-	RunDir        string   `yaml:"run_dir" doc:"where the private copies that run are made; by default the directory for temporary files, which may not allow programs"`
-}
-
-// The defaults of what bounds the trace buffer.
-const (
-	DefaultDecisionWait   = Duration(30 * time.Second)
-	DefaultMaxBytes       = Size(64 << 20)
-	DefaultMaxTraceBytes  = Size(4 << 20)
-	DefaultDecisionTraces = 100_000
-	DefaultDecisionAge    = Duration(60 * time.Second)
-)
 
 // PropagatorNames are the propagators that a spec can name.
 func PropagatorNames() []string {
@@ -120,15 +102,13 @@ func PropagatorNames() []string {
 
 // Check finds every mistake of the spec that can be found without building
 // anything. It returns [ConfigErrors] and has no side effects.
-func (s *Spec) Check(samplers *Registry[Sampler], exporters *Registry[Exporter]) error {
-	var errs ConfigErrors
-	add := func(path string, err error) {
-		e := &ConfigError{Path: units.JoinPath(s.Path, path), Err: err}
-		if s.Locate != nil {
-			e.Position = s.Locate(path)
-		}
-		errs = append(errs, e)
-	}
+func (s *Spec) Check() error {
+	_, err := s.check()
+	return err
+}
+
+// checkScalars finds the mistakes in what is no list of components.
+func (s *Spec) checkScalars(add func(path string, err error)) {
 	switch s.RemoteParent {
 	case "", Watch, Follow, Ignore:
 	default:
@@ -139,7 +119,7 @@ func (s *Spec) Check(samplers *Registry[Sampler], exporters *Registry[Exporter])
 		switch {
 		case !slices.Contains(PropagatorNames(), name):
 			msg := fmt.Sprintf("unknown propagator %q", name)
-			if near := Nearest(name, PropagatorNames()); near != "" {
+			if near := component.Nearest(name, PropagatorNames()); near != "" {
 				msg += fmt.Sprintf(" (did you mean %q?)", near)
 			}
 			add(path, fmt.Errorf("%s: known are %s", msg, strings.Join(PropagatorNames(), ", ")))
@@ -155,8 +135,8 @@ func (s *Spec) Check(samplers *Registry[Sampler], exporters *Registry[Exporter])
 	if s.MaxBytes < 0 || s.MaxBytes > 0 && s.MaxBytes < minMaxBytes {
 		add("max_bytes", fmt.Errorf("%s is too little: want %s or more", s.MaxBytes, minMaxBytes))
 	}
-	if s.MaxTraceBytes < 0 || s.maxTraceBytes() > s.maxBytes() {
-		add("max_trace_bytes", fmt.Errorf("%s is not between 0 and max_bytes (%s)", s.maxTraceBytes(), s.maxBytes()))
+	if full := s.withDefaults(); s.MaxTraceBytes < 0 || full.MaxTraceBytes > full.MaxBytes {
+		add("max_trace_bytes", fmt.Errorf("%s is not between 0 and max_bytes (%s)", full.MaxTraceBytes, full.MaxBytes))
 	}
 	if s.DecisionMemory.Traces < 0 {
 		add("decision_memory.traces", fmt.Errorf("%d is negative", s.DecisionMemory.Traces))
@@ -164,90 +144,36 @@ func (s *Spec) Check(samplers *Registry[Sampler], exporters *Registry[Exporter])
 	if s.DecisionMemory.Age < 0 {
 		add("decision_memory.age", fmt.Errorf("%s is negative", s.DecisionMemory.Age))
 	}
-	for i, c := range s.Samplers {
-		if _, err := c.samplerKeys(); err != nil {
-			errs = append(errs, configErrorsOf(c, units.JoinPath(s.Path, fmt.Sprintf("samplers[%d]", i)), err)...)
-		}
-	}
-	if s.Redact != nil {
-		for _, fe := range FieldErrors(s.Redact.Validate()) {
-			add(units.JoinPath("redact", fe.Path), fe.Err)
-		}
-	}
-	errs = append(errs, s.checkLines()...)
-	errs = append(errs, checkList(s.Path, "samplers", s.Samplers, samplers)...)
-	errs = append(errs, checkList(s.Path, "exporters", s.Exporters, exporters)...)
-	return s.quoted(errs).Sorted()
-}
-
-func checkList[T any](base, list string, entries []Component, registry *Registry[T]) ConfigErrors {
-	var errs ConfigErrors
-	first := map[string]int{}
-	for i, c := range entries {
-		path := units.JoinPath(base, fmt.Sprintf("%s[%d]", list, i))
-		errs = append(errs, configErrorsOf(c, path, registry.Check(c))...)
-		if c.Type == "" {
-			continue
-		}
-		if j, ok := first[c.ID()]; ok {
-			err := fmt.Errorf("%s[%d] is called %q too: give one of them another name", list, j, c.ID())
-			errs = append(errs, configErrorsOf(c, path, &FieldError{Path: "name", Err: err})...)
-			continue
-		}
-		first[c.ID()] = i
-	}
-	return errs
-}
-
-// quoted adds the quoted line to errors that have a position and no snippet.
-func (s *Spec) quoted(errs ConfigErrors) ConfigErrors {
-	if s.Quote == nil {
-		return errs
-	}
-	for _, e := range errs {
-		if e.Snippet == "" && e.Position != "" {
-			e.Snippet = s.Quote(e.Position)
-		}
-	}
-	return errs
-}
-
-// settings are what the host gives to a component of the spec.
-func (s *Spec) settings(c Component, o *options, kind string) Settings {
-	return Settings{ID: c.ID(), Logger: o.logger.With(kind, c.ID()), MeterProvider: o.meters, Plugins: s.Plugins}
 }
 
 const (
-	minDecisionWait = Duration(10 * time.Millisecond)
-	minMaxBytes     = Size(1 << 20)
+	minDecisionWait = component.Duration(10 * time.Millisecond)
+	minMaxBytes     = component.Size(1 << 20)
+	maxTraceBytes   = component.Size(4 << 20) // the default, where MaxBytes has room
 )
 
-func (s *Spec) decisionWait() time.Duration {
-	return time.Duration(cmp.Or(s.DecisionWait, DefaultDecisionWait))
-}
-
-func (s *Spec) maxBytes() Size { return cmp.Or(s.MaxBytes, DefaultMaxBytes) }
-func (s *Spec) maxTraceBytes() Size {
-	return cmp.Or(s.MaxTraceBytes, min(DefaultMaxTraceBytes, s.maxBytes()))
+// withDefaults returns the spec with the defaults of what it leaves out.
+func (s *Spec) withDefaults() Spec {
+	d, out := DefaultSpec(), *s
+	out.RemoteParent = cmp.Or(s.RemoteParent, d.RemoteParent)
+	out.DecisionWait = cmp.Or(s.DecisionWait, d.DecisionWait)
+	out.DecisionMemory.Traces = cmp.Or(s.DecisionMemory.Traces, d.DecisionMemory.Traces)
+	out.DecisionMemory.Age = cmp.Or(s.DecisionMemory.Age, d.DecisionMemory.Age)
+	out.MaxBytes = cmp.Or(s.MaxBytes, d.MaxBytes)
+	out.MaxTraceBytes = cmp.Or(s.MaxTraceBytes, min(maxTraceBytes, out.MaxBytes))
+	if len(s.Propagators) == 0 {
+		out.Propagators = d.Propagators
+	}
+	return out
 }
 
 func (s *Spec) bufferLimits() bufferLimits {
-	traces := cmp.Or(s.DecisionMemory.Traces, DefaultDecisionTraces)
-	// What is remembered must leave room for what waits.
-	traces = min(traces, int(s.maxBytes()/4/stateBytes))
 	return bufferLimits{
-		decisionWait:  s.decisionWait(),
-		memoryAge:     time.Duration(cmp.Or(s.DecisionMemory.Age, DefaultDecisionAge)),
-		memoryTraces:  traces,
-		maxBytes:      int64(s.maxBytes()),
-		maxTraceBytes: int64(s.maxTraceBytes()),
+		decisionWait: time.Duration(s.DecisionWait),
+		memoryAge:    time.Duration(s.DecisionMemory.Age),
+		// What is remembered must leave room for what waits.
+		memoryTraces:  min(s.DecisionMemory.Traces, int(s.MaxBytes/4/stateBytes)),
+		maxBytes:      int64(s.MaxBytes),
+		maxTraceBytes: int64(s.MaxTraceBytes),
 	}
-}
-
-// propagator returns the propagators that the spec names.
-func (s *Spec) propagator() (propagation.TextMapPropagator, error) {
-	if len(s.Propagators) == 0 {
-		return propagation.NewCompositeTextMapPropagator(propagation.TraceContext{}, propagation.Baggage{}), nil
-	}
-	return autoprop.TextMapPropagator(s.Propagators...)
 }

@@ -4,7 +4,6 @@ import (
 	"crypto/aes"
 	"crypto/cipher"
 	"crypto/rand"
-	"encoding/binary"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -12,6 +11,8 @@ import (
 	"go.opentelemetry.io/otel/attribute"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/trace"
+
+	"github.com/riffletrace/riffle/core/sampling"
 )
 
 // startRules decide about local roots: rules 1 to 3 of the design.
@@ -34,7 +35,7 @@ type startCounts struct {
 // startEntry is a start sampler of the list.
 type startEntry struct {
 	entry
-	sampler StartSampler
+	sampler sampling.StartSampler
 	// last is the tracestate of the last threshold that selected a trace
 	// without a tracestate of its own. Few samplers ever have a second one.
 	last atomic.Pointer[thresholdState]
@@ -43,9 +44,18 @@ type startEntry struct {
 }
 
 type thresholdState struct {
-	threshold Threshold
+	threshold sampling.Threshold
 	state     trace.TraceState
 }
+
+// verdict is what the start of a local root came to.
+type verdict uint8
+
+const (
+	abstain verdict = iota // nobody spoke
+	drop
+	threshold
+)
 
 // startDecision is what the start of a local root decided.
 type startDecision struct {
@@ -57,7 +67,7 @@ type startDecision struct {
 	randomness uint64
 	// threshold is the one that was compared: Never if a remote parent did not
 	// select the trace, because then whoever does has the least threshold.
-	threshold Threshold
+	threshold sampling.Threshold
 	by        *startEntry // nil if a remote parent or nobody decided
 	attrs     []attribute.KeyValue
 	// state is the tracestate of the span; with th if selected.
@@ -65,12 +75,12 @@ type startDecision struct {
 }
 
 // keepAll is the tracestate of traces that no sampler spoke for.
-var keepAll = withThreshold(trace.TraceState{}, Always)
+var keepAll = sampling.WithThreshold(trace.TraceState{}, sampling.Always)
 
 func newStartRules(remote RemoteParent, samplers []*startEntry) (*startRules, error) {
 	r := &startRules{samplers: samplers, remote: remote, force: newForceEntry(), counts: make([]startCounts, stripes())}
 	for _, e := range samplers {
-		if d, ok := e.sampler.(Dropper); ok && d.MayDrop() {
+		if e.sampler.Traits().MayDrop {
 			r.droppers = append(r.droppers, e)
 		}
 	}
@@ -126,7 +136,7 @@ func (r *startRules) decide(d *startDecision, p *sdktrace.SamplingParameters, pa
 	case forced(p.ParentContext):
 		r.forcedRoot(d, p, parent)
 	case !parent.IsValid():
-		d.randomness, d.fresh = traceIDRandomness(p.TraceID), true
+		d.randomness, d.fresh = sampling.TraceIDRandomness(p.TraceID), true
 		r.root(d, p)
 	case r.remote == Ignore:
 		r.ignored(d, p, parent)
@@ -154,17 +164,18 @@ func (r *startRules) counted() (started, dropped uint64) {
 func (r *startRules) root(d *startDecision, p *sdktrace.SamplingParameters) {
 	for _, e := range r.samplers {
 		a := e.ask(p)
-		if a.verdict() == abstain {
+		if a.IsAbstain() {
 			continue
 		}
 		d.by, d.attrs = e, a.Attributes()
-		if a.verdict() == drop {
+		if a.IsDrop() {
 			d.verdict = drop
 			return
 		}
-		d.verdict, d.threshold, d.selected = threshold, a.threshold(), a.Selects(d.randomness)
+		t, _ := a.Threshold()
+		d.verdict, d.threshold, d.selected = threshold, t, a.Selects(d.randomness)
 		if d.selected {
-			d.state = e.state(d.state, a.threshold())
+			d.state = e.state(d.state, t)
 		}
 		return
 	}
@@ -172,23 +183,23 @@ func (r *startRules) root(d *startDecision, p *sdktrace.SamplingParameters) {
 	if d.state.Len() == 0 {
 		d.state = keepAll
 	} else {
-		d.state = withThreshold(d.state, Always)
+		d.state = sampling.WithThreshold(d.state, sampling.Always)
 	}
 }
 
 // watched follows the decision of a remote parent, unless a drop rule speaks.
 func (r *startRules) watched(d *startDecision, p *sdktrace.SamplingParameters, parent trace.SpanContext) {
-	d.verdict, d.randomness, d.threshold, d.state = threshold, Randomness(parent), Never, parent.TraceState()
+	d.verdict, d.randomness, d.threshold, d.state = threshold, sampling.Randomness(parent), sampling.Never, parent.TraceState()
 	d.follow = r.remote == Follow
 	if !d.follow && r.drops(p) || d.follow && !parent.IsSampled() {
-		d.verdict, d.state = drop, withoutThreshold(d.state)
+		d.verdict, d.state = drop, sampling.WithThreshold(d.state, sampling.Unknown)
 		return
 	}
 	if d.selected = parent.IsSampled(); d.selected {
-		d.threshold = ThresholdOf(parent)
+		d.threshold = sampling.ThresholdOf(parent)
 	}
-	if d.threshold == Never || d.threshold == Unknown {
-		d.state = withoutThreshold(d.state)
+	if d.threshold == sampling.Never || d.threshold == sampling.Unknown {
+		d.state = sampling.WithThreshold(d.state, sampling.Unknown)
 	}
 }
 
@@ -203,13 +214,13 @@ func (r *startRules) ignored(d *startDecision, p *sdktrace.SamplingParameters, p
 // tracestate that tells it.
 func (r *startRules) ownRandomness(d *startDecision, id trace.TraceID, parent trace.SpanContext) {
 	r.secret.Encrypt(id[:], id[:])
-	d.randomness = binary.BigEndian.Uint64(id[:8]) & randomnessMask
-	d.state = insertOT(parent.TraceState(), otEntry{th: Unknown, rv: d.randomness, hasRV: true})
+	d.randomness = sampling.TraceIDRandomness(id)
+	d.state = sampling.WithRandomness(parent.TraceState(), d.randomness)
 }
 
 func (r *startRules) drops(p *sdktrace.SamplingParameters) bool {
 	for _, e := range r.droppers {
-		if e.ask(p).verdict() == drop {
+		if e.ask(p).IsDrop() {
 			return true
 		}
 	}
@@ -217,17 +228,17 @@ func (r *startRules) drops(p *sdktrace.SamplingParameters) bool {
 }
 
 // state returns base with the threshold t.
-func (e *startEntry) state(base trace.TraceState, t Threshold) trace.TraceState {
+func (e *startEntry) state(base trace.TraceState, t sampling.Threshold) trace.TraceState {
 	if base.Len() > 0 {
-		return withThreshold(base, t)
+		return sampling.WithThreshold(base, t)
 	}
-	if t == Always {
+	if t == sampling.Always {
 		return keepAll
 	}
 	if last := e.last.Load(); last != nil && last.threshold == t {
 		return last.state
 	}
-	next := &thresholdState{threshold: t, state: withThreshold(base, t)}
+	next := &thresholdState{threshold: t, state: sampling.WithThreshold(base, t)}
 	e.last.Store(next)
 	return next.state
 }
@@ -241,16 +252,8 @@ func (r *startRules) description() string {
 		}
 		b.WriteString(e.name)
 		b.WriteString(": ")
-		b.WriteString(e.sampler.Description())
+		b.WriteString(e.sampler.Traits().Description)
 	}
 	b.WriteString("}")
 	return b.String()
-}
-
-// withoutThreshold returns ts without th.
-func withoutThreshold(ts trace.TraceState) trace.TraceState {
-	if ts.Len() == 0 || !strings.Contains(ts.Get(otKey), thKey+":") {
-		return ts
-	}
-	return withThreshold(ts, Unknown)
 }

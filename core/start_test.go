@@ -13,28 +13,31 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/riffletrace/riffle/core"
+	"github.com/riffletrace/riffle/core/component"
+	"github.com/riffletrace/riffle/core/sampling"
 )
 
 // answering is a start sampler that always gives the same answer.
 type answering struct {
-	answer  core.Answer
+	answer  sampling.Answer
 	mayDrop bool
 	asked   int
 }
 
-func (s *answering) SampleStart(core.StartParameters) core.Answer { s.asked++; return s.answer }
-func (s *answering) Description() string                          { return "always " + s.answer.String() }
-func (s *answering) MayDrop() bool                                { return s.mayDrop }
+func (s *answering) SampleStart(sampling.StartParameters) sampling.Answer { s.asked++; return s.answer }
+func (s *answering) Traits() sampling.Traits {
+	return sampling.Traits{Description: "always " + s.answer.String(), MayDrop: s.mayDrop}
+}
 
 // use makes a list entry of a sampler that is already built.
-func use(name string, s core.Sampler) core.Component {
-	return core.Use(core.NewFactory(name, struct{}{}, func(context.Context, core.Settings, struct{}) (core.Sampler, error) {
+func use(name string, s sampling.Sampler) core.SamplerEntry {
+	return core.UseSampler(component.NewFactory(name, struct{}{}, func(context.Context, component.Settings, struct{}) (sampling.Sampler, error) {
 		return s, nil
 	}), "", struct{}{})
 }
 
-func useExporter(name string, e core.Exporter) core.Component {
-	return core.Use(core.NewFactory(name, struct{}{}, func(context.Context, core.Settings, struct{}) (core.Exporter, error) {
+func useExporter(name string, e sdktrace.SpanExporter) core.ExporterEntry {
+	return core.UseExporter(component.NewFactory(name, struct{}{}, func(context.Context, component.Settings, struct{}) (sdktrace.SpanExporter, error) {
 		return e, nil
 	}), "", struct{}{})
 }
@@ -65,26 +68,26 @@ func (g fixedIDs) NewIDs(ctx context.Context) (trace.TraceID, trace.SpanID) {
 
 func (fixedIDs) NewSpanID(context.Context, trace.TraceID) trace.SpanID { return trace.SpanID{7: 1} }
 
-const half = core.Threshold(8 << 52)
+const half = sampling.Threshold(8 << 52)
 
 func TestFirstSamplerThatDoesNotAbstainDecides(t *testing.T) {
 	tests := []struct {
 		name       string
-		answers    []core.Answer
+		answers    []sampling.Answer
 		randomness uint64
 		kept       bool
 		state      string
 		sampler    string
 	}{
-		{"nobody decides", []core.Answer{core.Abstain()}, 0, true, "ot=th:0", ""},
+		{"nobody decides", []sampling.Answer{sampling.Abstain()}, 0, true, "ot=th:0", ""},
 		{"no samplers", nil, 0, true, "ot=th:0", ""},
-		{"selected", []core.Answer{core.Abstain(), core.At(half), core.Drop()}, 8 << 52, true, "ot=th:8", "s1"},
-		{"not selected", []core.Answer{core.At(half), core.At(core.Always)}, 8<<52 - 1, false, "", ""},
-		{"drop", []core.Answer{core.Drop(), core.At(core.Always)}, 8 << 52, false, "", ""},
-		{"never", []core.Answer{core.At(core.Never)}, 1<<56 - 1, false, "", ""},
-		{"selected, T unknown", []core.Answer{core.Selected()}, 0, true, "", "s0"},
-		{"unselected, T unknown", []core.Answer{core.Unselected()}, 1<<56 - 1, false, "", ""},
-		{"at unknown", []core.Answer{core.At(core.Unknown)}, 0, true, "", "s0"},
+		{"selected", []sampling.Answer{sampling.Abstain(), sampling.At(half), sampling.Drop()}, 8 << 52, true, "ot=th:8", "s1"},
+		{"not selected", []sampling.Answer{sampling.At(half), sampling.At(sampling.Always)}, 8<<52 - 1, false, "", ""},
+		{"drop", []sampling.Answer{sampling.Drop(), sampling.At(sampling.Always)}, 8 << 52, false, "", ""},
+		{"never", []sampling.Answer{sampling.At(sampling.Never)}, 1<<56 - 1, false, "", ""},
+		{"selected, T unknown", []sampling.Answer{sampling.Selected()}, 0, true, "", "s0"},
+		{"unselected, T unknown", []sampling.Answer{sampling.Unselected()}, 1<<56 - 1, false, "", ""},
+		{"at unknown", []sampling.Answer{sampling.At(sampling.Unknown)}, 0, true, "", "s0"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -93,8 +96,8 @@ func TestFirstSamplerThatDoesNotAbstainDecides(t *testing.T) {
 				spec.Samplers = append(spec.Samplers, use(fmt.Sprintf("s%d", i), &answering{answer: a}))
 			}
 			exported := tracetest.NewInMemoryExporter()
-			spec.Exporters = []core.Component{useExporter("memory", exported)}
-			p := newProvider(t, spec, core.WithIDGenerator(fixedIDs{tt.randomness}))
+			spec.Exporters = []core.ExporterEntry{useExporter("memory", exported)}
+			p := newProvider(t, spec, core.IDGenerator(fixedIDs{tt.randomness}))
 
 			ctx, root := p.TracerProvider().Tracer("").Start(t.Context(), "root")
 			_, child := p.TracerProvider().Tracer("").Start(ctx, "child")
@@ -120,11 +123,11 @@ func TestFirstSamplerThatDoesNotAbstainDecides(t *testing.T) {
 					continue
 				}
 				set := attribute.NewSet(s.Attributes...)
-				v, _ := set.Value(core.SamplerKey)
+				v, _ := set.Value(sampling.SamplerKey)
 				sampler = v.AsString()
 			}
 			if sampler != tt.sampler {
-				t.Errorf("%s = %q, want %q", core.SamplerKey, sampler, tt.sampler)
+				t.Errorf("%s = %q, want %q", sampling.SamplerKey, sampler, tt.sampler)
 			}
 		})
 	}
@@ -138,33 +141,33 @@ func TestRemoteParent(t *testing.T) {
 		sampled bool
 		id      string // the low 14 digits of the trace ID
 		state   string
-		answer  core.Answer
+		answer  sampling.Answer
 		mayDrop bool
 		kept    bool
 		want    string // tracestate of the local root
 	}{
-		{"watch, sampled: the parent's th", core.Watch, true, high, "ot=th:8", core.At(core.Never), false, true, "ot=th:8"},
-		{"watch, sampled: samplers are not asked", core.Watch, true, high, "ot=th:8,v=1", core.At(core.Always), false, true, "ot=th:8,v=1"},
-		{"watch, sampled without th: unknown", core.Watch, true, high, "v=1", core.At(core.Always), false, true, "v=1"},
-		{"watch, sampled against R: th erased", core.Watch, true, low, "ot=th:8;a:1", core.At(core.Always), false, true, "ot=a:1"},
-		{"watch, rv decides", core.Watch, true, low, "ot=th:8;rv:" + high, core.At(core.Always), false, true, "ot=th:8;rv:" + high},
-		{"watch, malformed th erased", core.Watch, true, low, "ot=th:zz;a:1", core.At(core.Always), false, true, "ot=a:1"},
-		{"watch, unsampled", core.Watch, false, high, "v=1", core.At(core.Always), false, false, "v=1"},
-		{"watch, unsampled: th erased", core.Watch, false, high, "ot=th:0", core.At(core.Always), false, false, ""},
-		{"watch, drop rule", core.Watch, true, high, "ot=th:8", core.Drop(), true, false, ""},
-		{"watch, undeclared drop", core.Watch, true, high, "ot=th:8", core.Drop(), false, true, "ot=th:8"},
-		{"default is watch", "", true, high, "ot=th:8", core.Drop(), true, false, ""},
-		{"follow, sampled", core.Follow, true, high, "ot=th:8", core.Drop(), true, true, "ot=th:8"},
-		{"follow, unsampled", core.Follow, false, high, "", core.At(core.Always), false, false, ""},
-		{"ignore, unsampled", core.Ignore, false, low, "ot=th:8;rv:" + low + ",v=1", core.At(core.Always), false, true, "ot=th:0;rv:*,v=1"},
-		{"ignore, sampled", core.Ignore, true, high, "ot=th:8", core.At(core.Never), false, false, "ot=rv:*"},
-		{"ignore, drop rule", core.Ignore, true, high, "", core.Drop(), true, false, "ot=rv:*"},
+		{"watch, sampled: the parent's th", core.Watch, true, high, "ot=th:8", sampling.At(sampling.Never), false, true, "ot=th:8"},
+		{"watch, sampled: samplers are not asked", core.Watch, true, high, "ot=th:8,v=1", sampling.At(sampling.Always), false, true, "ot=th:8,v=1"},
+		{"watch, sampled without th: unknown", core.Watch, true, high, "v=1", sampling.At(sampling.Always), false, true, "v=1"},
+		{"watch, sampled against R: th erased", core.Watch, true, low, "ot=th:8;a:1", sampling.At(sampling.Always), false, true, "ot=a:1"},
+		{"watch, rv decides", core.Watch, true, low, "ot=th:8;rv:" + high, sampling.At(sampling.Always), false, true, "ot=th:8;rv:" + high},
+		{"watch, malformed th erased", core.Watch, true, low, "ot=th:zz;a:1", sampling.At(sampling.Always), false, true, "ot=a:1"},
+		{"watch, unsampled", core.Watch, false, high, "v=1", sampling.At(sampling.Always), false, false, "v=1"},
+		{"watch, unsampled: th erased", core.Watch, false, high, "ot=th:0", sampling.At(sampling.Always), false, false, ""},
+		{"watch, drop rule", core.Watch, true, high, "ot=th:8", sampling.Drop(), true, false, ""},
+		{"watch, undeclared drop", core.Watch, true, high, "ot=th:8", sampling.Drop(), false, true, "ot=th:8"},
+		{"default is watch", "", true, high, "ot=th:8", sampling.Drop(), true, false, ""},
+		{"follow, sampled", core.Follow, true, high, "ot=th:8", sampling.Drop(), true, true, "ot=th:8"},
+		{"follow, unsampled", core.Follow, false, high, "", sampling.At(sampling.Always), false, false, ""},
+		{"ignore, unsampled", core.Ignore, false, low, "ot=th:8;rv:" + low + ",v=1", sampling.At(sampling.Always), false, true, "ot=th:0;rv:*,v=1"},
+		{"ignore, sampled", core.Ignore, true, high, "ot=th:8", sampling.At(sampling.Never), false, false, "ot=rv:*"},
+		{"ignore, drop rule", core.Ignore, true, high, "", sampling.Drop(), true, false, "ot=rv:*"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			p := newProvider(t, core.Spec{
 				RemoteParent: tt.mode,
-				Samplers:     []core.Component{use("s", &answering{answer: tt.answer, mayDrop: tt.mayDrop})},
+				Samplers:     []core.SamplerEntry{use("s", &answering{answer: tt.answer, mayDrop: tt.mayDrop})},
 			})
 			parent := remoteContext(t, "000000000000000000"+tt.id, tt.state, tt.sampled)
 			ctx, root := p.TracerProvider().Tracer("").Start(parent, "root")
@@ -184,12 +187,12 @@ func TestRemoteParent(t *testing.T) {
 // Under ignore, no client chooses its sampling: randomness differs between
 // processes (here: providers), is the same for one trace, and is uniform.
 func TestIgnoredParentsRandomness(t *testing.T) {
-	spec := core.Spec{RemoteParent: core.Ignore, Samplers: []core.Component{use("s", &answering{answer: core.At(half)})}}
+	spec := core.Spec{RemoteParent: core.Ignore, Samplers: []core.SamplerEntry{use("s", &answering{answer: sampling.At(half)})}}
 	p, other := newProvider(t, spec), newProvider(t, spec)
 	randomness := func(p *core.Provider, i int) (uint64, bool) {
 		ctx := remoteContext(t, fmt.Sprintf("%032x", i), "ot=rv:ffffffffffffff", true)
 		_, s := p.TracerProvider().Tracer("").Start(ctx, "root")
-		return core.Randomness(s.SpanContext()), s.SpanContext().IsSampled()
+		return sampling.Randomness(s.SpanContext()), s.SpanContext().IsSampled()
 	}
 	const n = 10000
 	var kept, same int
@@ -214,8 +217,8 @@ func TestIgnoredParentsRandomness(t *testing.T) {
 }
 
 func TestNewRootBelowRemoteParentIsARoot(t *testing.T) {
-	s := &answering{answer: core.At(core.Always)}
-	p := newProvider(t, core.Spec{Samplers: []core.Component{use("s", s)}})
+	s := &answering{answer: sampling.At(sampling.Always)}
+	p := newProvider(t, core.Spec{Samplers: []core.SamplerEntry{use("s", s)}})
 	ctx := remoteContext(t, "0000000000000000ffffffffffffffff", "ot=th:8", false)
 	_, span := p.TracerProvider().Tracer("").Start(ctx, "root", trace.WithNewRoot())
 	if !span.SpanContext().IsSampled() || s.asked != 1 {
@@ -237,14 +240,9 @@ func TestSDKSamplerInTheList(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			var registry core.Registry[core.Sampler]
-			registry.MustAdd(core.SDKSampler("sdk", tt.sampler))
-			entry := core.Component{Type: "sdk", Decode: func(into any) error {
-				into.(*core.SDKSamplerConfig).Drop = tt.drop
-				return nil
-			}}
-			spec := core.Spec{Samplers: []core.Component{entry, use("rest", &answering{answer: core.At(core.Always)})}}
-			p := newProvider(t, spec, core.WithSamplers(&registry))
+			entry := core.UseSampler(sampling.SDKSampler("sdk", tt.sampler), "", sampling.SDKSamplerConfig{Drop: tt.drop})
+			spec := core.Spec{Samplers: []core.SamplerEntry{entry, use("rest", &answering{answer: sampling.At(sampling.Always)})}}
+			p := newProvider(t, spec)
 			_, s := p.TracerProvider().Tracer("").Start(t.Context(), "root")
 			if got := s.SpanContext().IsSampled(); got != tt.next {
 				t.Errorf("sampled = %v, want %v", got, tt.next)
@@ -257,7 +255,7 @@ func TestSDKSamplerInTheList(t *testing.T) {
 }
 
 func TestChainInAStockProvider(t *testing.T) {
-	spec := core.Spec{Samplers: []core.Component{use("s", &answering{answer: core.At(half)})}}
+	spec := core.Spec{Samplers: []core.SamplerEntry{use("s", &answering{answer: sampling.At(half)})}}
 	sampler, shutdown, err := core.NewSDKSampler(t.Context(), spec)
 	if err != nil {
 		t.Fatal(err)

@@ -76,10 +76,10 @@ func (p *Provider) Stats() Stats {
 	}
 	for i, sampler := range pl.samplers.all {
 		name := pl.samplers.names[i]
-		s.Samplers = append(s.Samplers, SamplerStats{Name: name, Description: sampler.Description(), SwitchedOff: switched[name]})
+		s.Samplers = append(s.Samplers, SamplerStats{Name: name, Description: sampler.Traits().Description, SwitchedOff: switched[name]})
 	}
 	for _, l := range pl.lines {
-		s.Exporters = append(s.Exporters, ExporterStats{Name: l.name, Type: l.kind, Endpoint: l.endpoint, Stats: l.Stats()})
+		s.Exporters = append(s.Exporters, ExporterStats{Name: l.name, Type: l.kind, Endpoint: l.Endpoint(), Stats: l.Stats()})
 	}
 	return s
 }

@@ -18,6 +18,8 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/riffletrace/riffle/core"
+	"github.com/riffletrace/riffle/core/component"
+	"github.com/riffletrace/riffle/core/sampling"
 )
 
 // Figures are spans by name. Of some, each must arrive with weight 1; others are
@@ -83,7 +85,7 @@ func (p *population) NewSpanID(context.Context, trace.TraceID) (id trace.SpanID)
 }
 
 func (p *population) count(name string, sc trace.SpanContext) {
-	w := core.ThresholdOf(sc).AdjustedCount()
+	w := sampling.ThresholdOf(sc).AdjustedCount()
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.sum[name] += w
@@ -220,32 +222,36 @@ type byName struct {
 	fraction float64
 }
 
-func (s byName) Description() string { return s.name }
-func (s byName) answer(name string) core.Answer {
+func (s byName) Traits() sampling.Traits {
+	return sampling.Traits{Description: s.name}
+}
+func (s byName) answer(name string) sampling.Answer {
 	if !slices.Contains(s.about, name) {
-		return core.Abstain()
+		return sampling.Abstain()
 	}
-	t, _ := core.ThresholdFromProbability(s.fraction)
-	return core.At(t)
+	t, _ := sampling.ThresholdFromProbability(s.fraction)
+	return sampling.At(t)
 }
 
 type startByName struct{ byName }
 
-func (s startByName) SampleStart(p core.StartParameters) core.Answer { return s.answer(p.Name) }
+func (s startByName) SampleStart(p sampling.StartParameters) sampling.Answer { return s.answer(p.Name) }
 
 type endByName struct{ byName }
 
-func (s endByName) SampleEnd(p core.EndParameters) core.Answer { return s.answer(p.Span.Name()) }
+func (s endByName) SampleEnd(p sampling.EndParameters) sampling.Answer {
+	return s.answer(p.Span.Name())
+}
 
 type judgeByName struct{ byName }
 
-func (s judgeByName) SampleTraces(_ context.Context, traces []core.Trace, answers []core.Answer) {
+func (s judgeByName) SampleTraces(_ context.Context, traces []sampling.Trace, answers []sampling.Answer) {
 	for i, t := range traces {
 		if t.Root == nil {
 			continue
 		}
 		if answers[i] = s.answer(t.Root.Name()); t.Root.Name() == "discarded" {
-			answers[i] = core.Drop()
+			answers[i] = sampling.Drop()
 		}
 	}
 }
@@ -255,7 +261,7 @@ func (s judgeByName) SampleTraces(_ context.Context, traces []core.Trace, answer
 // of a class draws its randomness from [i/m, (i+1)/m).
 func populate(t *testing.T, seed uint64, n int, judge, stratified bool) *population {
 	t.Helper()
-	samplers := []core.Component{
+	samplers := []core.SamplerEntry{
 		use("routes", startByName{byName{"routes", []string{"route", "limited route"}, 0.25}}),
 		use("error", keepsErrors{}), use("slow", keepsSlow{}),
 		use("tenant", endByName{byName{"tenant", []string{"of a tenant"}, 0.5}}),
@@ -269,8 +275,8 @@ func populate(t *testing.T, seed uint64, n int, judge, stratified bool) *populat
 		truth: make(map[string]float64), sum: make(map[string]float64), variance: make(map[string]float64),
 	}
 	provider, err := core.New(context.Background(), core.Spec{
-		Enabled: true, DecisionWait: core.Duration(5 * time.Second), MaxTraceBytes: 128 << 10, Samplers: append(samplers, baseline(0.1)),
-	}, core.WithIDGenerator(p))
+		Enabled: true, DecisionWait: component.Duration(5 * time.Second), MaxTraceBytes: 128 << 10, Samplers: append(samplers, baseline(0.1)),
+	}, core.IDGenerator(p))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -440,8 +446,8 @@ func TestUnbiasedUnderPressure(t *testing.T) {
 			truth: make(map[string]float64), sum: make(map[string]float64), variance: make(map[string]float64),
 		}
 		provider := newProvider(t, core.Spec{
-			MaxBytes: 1 << 20, Samplers: []core.Component{use("error", keepsErrors{}), baseline(0.02)},
-		}, core.WithIDGenerator(p), core.WithLogger(slog.New(slog.DiscardHandler)))
+			MaxBytes: 1 << 20, Samplers: []core.SamplerEntry{use("error", keepsErrors{}), baseline(0.02)},
+		}, core.IDGenerator(p), core.Logger(slog.New(slog.DiscardHandler)))
 		provider.OnKept(p.take)
 		p.tracer = provider.TracerProvider().Tracer("")
 		payload := attribute.String("payload", strings.Repeat("x", 8<<10))

@@ -9,10 +9,8 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
-	"path/filepath"
 	"runtime"
 	"runtime/debug"
-	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -21,8 +19,19 @@ import (
 	goplugin "github.com/hashicorp/go-plugin"
 	"google.golang.org/grpc"
 
+	"github.com/riffletrace/riffle/plugins/internal/wire"
 	pluginpb "github.com/riffletrace/riffle/plugins/proto"
 )
+
+// DirVariable names the directory that the program was found in, to itself: what
+// runs is a copy somewhere else.
+const DirVariable = wire.DirVariable
+
+// Prefix leads the file names of plugins.
+const Prefix = wire.Prefix
+
+// Started reports whether a host started this program, so that it must be a plugin.
+func Started() bool { return os.Getenv(wire.MagicCookieKey) == wire.MagicCookieValue }
 
 // The exit codes of [Main].
 const (
@@ -34,25 +43,25 @@ const (
 // lastWork is what instances have to finish in when the host has gone.
 const lastWork = time.Second
 
-// Main serves the offers to the host that started the program, until the host
+// Main serves the components to the host that started the program, until the host
 // closes standard input, and returns the exit code. It finds what cannot be
 // served before anything else and says so by name. Run by hand, the program says
 // what it is; with --describe it lists its components as JSON.
 //
 // The default loggers of slog and log speak to the host's logger from then on;
 // what is written to standard output is logged too.
-func Main(offers ...Offer) int {
-	name, version := programName(os.Args[0]), programVersion()
-	if err := checkOffers(context.Background(), offers); err != nil {
+func Main(components ...Component) int {
+	name, version := wire.ProgramName(os.Args[0]), programVersion()
+	if err := checkComponents(context.Background(), components); err != nil {
 		fmt.Fprintf(os.Stderr, "%s cannot be served:\n%v\n", name, err)
 		return exitFailed
 	}
 	logger := newLogger(os.Stderr) // go-plugin will replace the variable
-	s := newServer(name, version, logger, offers)
+	s := newServer(name, version, logger, components)
 	switch {
 	case len(os.Args) == 2 && os.Args[1] == "--describe":
 		return printDescription(os.Stdout, s.describe())
-	case os.Getenv(MagicCookieKey) != MagicCookieValue:
+	case !Started():
 		printUsage(os.Stderr, s.describe())
 		return exitUsage
 	}
@@ -77,11 +86,11 @@ func serve(s *server) {
 	var stop sync.Once
 	served := make(chan struct{})
 	goplugin.Serve(&goplugin.ServeConfig{
-		HandshakeConfig:  handshake,
-		VersionedPlugins: map[int]goplugin.PluginSet{ProtocolVersion: {"riffle": &grpcPlugin{register: s.register}}},
+		HandshakeConfig:  wire.Handshake,
+		VersionedPlugins: map[int]goplugin.PluginSet{wire.ProtocolVersion: {"riffle": &grpcPlugin{register: s.register}}},
 		Logger:           hclog.New(&hclog.LoggerOptions{Level: hclog.Error, Output: os.Stderr, JSONFormat: true}),
 		GRPCServer: func(opts []grpc.ServerOption) *grpc.Server {
-			g := grpc.NewServer(append(opts, serverOptions()...)...)
+			g := grpc.NewServer(append(opts, wire.ServerOptions()...)...)
 			go func() {
 				_, _ = io.Copy(io.Discard, os.Stdin) // nothing is sent; it ends
 				stop.Do(g.Stop)
@@ -140,11 +149,6 @@ func (*grpcPlugin) GRPCClient(_ context.Context, _ *goplugin.GRPCBroker, c *grpc
 	return c, nil
 }
 
-// programName is the name of a plugin, from the file it is run from.
-func programName(file string) string {
-	return strings.TrimPrefix(strings.TrimSuffix(filepath.Base(file), ".exe"), Prefix)
-}
-
 // programVersion is that of the main module.
 func programVersion() string {
 	if info, ok := debug.ReadBuildInfo(); ok {
@@ -169,10 +173,10 @@ type componentDescription struct {
 }
 
 func printDescription(w io.Writer, d *pluginpb.DescribeResponse) int {
-	out := description{Name: d.GetName(), Version: d.GetVersion(), Protocol: ProtocolVersion}
+	out := description{Name: d.GetName(), Version: d.GetVersion(), Protocol: wire.ProtocolVersion}
 	for _, c := range d.GetComponents() {
 		out.Components = append(out.Components, componentDescription{
-			Kind: kindName(c.GetKind()), Name: c.GetName(), Doc: c.GetDoc(), Config: json.RawMessage(c.GetConfigSchema()),
+			Kind: wire.KindName(c.GetKind()), Name: c.GetName(), Doc: c.GetDoc(), Config: json.RawMessage(c.GetConfigSchema()),
 		})
 	}
 	e := json.NewEncoder(w)
@@ -186,10 +190,10 @@ func printDescription(w io.Writer, d *pluginpb.DescribeResponse) int {
 
 // printUsage says what the program is.
 func printUsage(w io.Writer, d *pluginpb.DescribeResponse) {
-	fmt.Fprintf(w, "%s%s is a plugin of riffle, started by a service that riffle traces. It serves:\n\n", Prefix, d.GetName())
+	fmt.Fprintf(w, "%s%s is a plugin of riffle, started by a service that riffle traces. It serves:\n\n", wire.Prefix, d.GetName())
 	list := "samplers"
 	for _, c := range d.GetComponents() {
-		fmt.Fprintf(w, "  %s %s: %s\n", kindName(c.GetKind()), c.GetName(), c.GetDoc())
+		fmt.Fprintf(w, "  %s %s: %s\n", wire.KindName(c.GetKind()), c.GetName(), c.GetDoc())
 		if c.GetKind() == pluginpb.Kind_KIND_EXPORTER {
 			list = "exporters"
 		}

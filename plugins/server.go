@@ -5,22 +5,29 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"strconv"
 	"sync"
 
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/health"
+	"google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/status"
 
-	"github.com/riffletrace/riffle/core"
+	"github.com/riffletrace/riffle/core/component"
+	"github.com/riffletrace/riffle/core/delivery"
+	"github.com/riffletrace/riffle/core/sampling"
+	"github.com/riffletrace/riffle/plugins/internal/wire"
 	pluginpb "github.com/riffletrace/riffle/plugins/proto"
 )
 
-// server serves offers.
+// server serves components.
 type server struct {
 	pluginpb.UnimplementedComponentsServer
 	name, version string
-	offers        []Offer
+	components    []Component
 	logger        *slog.Logger
 	first         func() // called at the first call; may be nil
 	once          sync.Once
@@ -33,42 +40,48 @@ type server struct {
 
 // instance is a built component. One of exporter and sampler is set.
 type instance struct {
-	exporter core.Exporter
-	sampler  core.Sampler
+	exporter sdktrace.SpanExporter
+	sampler  sampling.Sampler
 	judging  sync.Mutex
 }
 
-func newServer(name, version string, logger *slog.Logger, offers []Offer) *server {
-	return &server{name: name, version: version, offers: offers, logger: logger, instances: map[string]*instance{}}
-}
-
-// What is in flight on a connection, and what is read or written at once.
-const (
-	window = 4 << 20
-	buffer = 256 << 10
-)
-
-// serverOptions are what every plugin's gRPC server has.
-func serverOptions() []grpc.ServerOption {
-	return []grpc.ServerOption{
-		grpc.MaxRecvMsgSize(MaxMessage),
-		grpc.MaxSendMsgSize(MaxMessage),
-		grpc.ForceServerCodecV2(codec{}),
-		serverCompression(),
-		// A batch goes through in one piece, without waiting for windows.
-		grpc.InitialWindowSize(window),
-		grpc.InitialConnWindowSize(2 * window),
-		grpc.ReadBufferSize(buffer),
-	}
+func newServer(name, version string, logger *slog.Logger, components []Component) *server {
+	return &server{name: name, version: version, components: components, logger: logger, instances: map[string]*instance{}}
 }
 
 // register adds the services to a gRPC server.
 func (s *server) register(r grpc.ServiceRegistrar) {
 	pluginpb.RegisterComponentsServer(r, s)
 	pluginpb.RegisterExportersServer(r, exporterServer{server: s})
-	r.RegisterService(&traceService, exporterServer{server: s})
+	r.RegisterService(&wire.TraceService, exporterServer{server: s})
 	pluginpb.RegisterStartSamplersServer(r, startServer{server: s})
 	pluginpb.RegisterTraceSamplersServer(r, traceServer{server: s})
+}
+
+// Serve serves components on a listener, as [Main] does on the socket that a host
+// connects to, so that a test has both ends in one process. stop ends it and shuts
+// the instances down, bounded by its context.
+func Serve(l net.Listener, logger *slog.Logger, components ...Component) (stop func(context.Context) error, err error) {
+	if err := checkComponents(context.Background(), components); err != nil {
+		return nil, err
+	}
+	s := newServer("served", programVersion(), logger, components)
+	g := grpc.NewServer(wire.ServerOptions()...)
+	s.register(g)
+	checks := health.NewServer()
+	checks.SetServingStatus(wire.HealthService, grpc_health_v1.HealthCheckResponse_SERVING)
+	grpc_health_v1.RegisterHealthServer(g, checks)
+	served := make(chan struct{})
+	go func() {
+		defer close(served)
+		_ = g.Serve(l) // until it is stopped
+	}()
+	return func(ctx context.Context) error {
+		err := s.shutdown(ctx)
+		g.Stop()
+		<-served
+		return err
+	}, nil
 }
 
 // Describe lists what there is.
@@ -81,8 +94,8 @@ func (s *server) Describe(context.Context, *pluginpb.DescribeRequest) (*pluginpb
 
 func (s *server) describe() *pluginpb.DescribeResponse {
 	d := &pluginpb.DescribeResponse{Name: s.name, Version: s.version}
-	for _, o := range s.offers {
-		d.Components = append(d.Components, o.describe(s.version))
+	for _, c := range s.components {
+		d.Components = append(d.Components, c.describe(s.version))
 	}
 	return d
 }
@@ -90,37 +103,34 @@ func (s *server) describe() *pluginpb.DescribeResponse {
 // Configure makes an instance.
 func (s *server) Configure(ctx context.Context, r *pluginpb.ConfigureRequest) (_ *pluginpb.ConfigureResponse, err error) {
 	defer rescue(&err)
-	for _, o := range s.offers {
-		if o.kind == r.GetKind() && o.name == r.GetComponent() {
-			return s.configure(ctx, o, r)
+	for _, c := range s.components {
+		if c.kind == r.GetKind() && c.name == r.GetComponent() {
+			return s.configure(ctx, c, r)
 		}
 	}
-	return nil, status.Errorf(codes.NotFound, "%s has no %s %q", s.name, kindName(r.GetKind()), r.GetComponent())
+	return nil, status.Errorf(codes.NotFound, "%s has no %s %q", s.name, wire.KindName(r.GetKind()), r.GetComponent())
 }
 
-func (s *server) configure(ctx context.Context, o Offer, r *pluginpb.ConfigureRequest) (*pluginpb.ConfigureResponse, error) {
-	c, err := o.component(r.GetId(), r.GetConfig())
-	if err != nil {
-		return mistakes(err), nil
-	}
-	built, err := o.build(ctx, core.Settings{ID: r.GetId(), Logger: s.logger.With("id", r.GetId())}, c)
+func (s *server) configure(ctx context.Context, c Component, r *pluginpb.ConfigureRequest) (*pluginpb.ConfigureResponse, error) {
+	settings := component.Settings{ID: r.GetId(), Logger: s.logger.With("id", r.GetId())}
+	built, err := c.configure(ctx, settings, r.GetConfig())
 	if err != nil {
 		return mistakes(err), nil
 	}
 	in, answer := &instance{}, &pluginpb.ConfigureResponse{}
 	switch built := built.(type) {
-	case core.Exporter:
+	case sdktrace.SpanExporter:
 		in.exporter = built
 		answer.Exporter = &pluginpb.ExporterInstance{TakesSnappy: true}
-		if e, ok := built.(core.Endpointer); ok {
-			answer.Exporter.Endpoint = validText(e.Endpoint())
+		if e, ok := built.(delivery.Exporter); ok {
+			answer.Exporter.Endpoint = wire.ValidText(e.Traits().Endpoint)
 		}
-	case core.Sampler:
+	case sampling.Sampler:
 		in.sampler = built
-		if err := refusal(o.name, built); err != nil {
+		if err := unservable(c.name, built); err != nil {
 			return mistakes(errors.Join(err, in.shutdown(ctx))), nil
 		}
-		answer.Sampler = samplerInstance(built)
+		answer.Sampler = wire.EncodeSampler(built)
 	}
 	s.mu.Lock()
 	if s.closed {
@@ -137,8 +147,8 @@ func (s *server) configure(ctx context.Context, o Offer, r *pluginpb.ConfigureRe
 // mistakes turns an error into the mistakes in a configuration.
 func mistakes(err error) *pluginpb.ConfigureResponse {
 	r := &pluginpb.ConfigureResponse{}
-	for _, fe := range core.FieldErrors(err) {
-		r.Errors = append(r.Errors, &pluginpb.FieldError{Path: validText(fe.Path), Message: validText(fe.Err.Error())})
+	for _, fe := range component.FieldErrors(err) {
+		r.Errors = append(r.Errors, &pluginpb.FieldError{Path: wire.ValidText(fe.Path), Message: wire.ValidText(fe.Err.Error())})
 	}
 	return r
 }
@@ -189,7 +199,7 @@ func (in *instance) shutdown(ctx context.Context) error {
 	if in.exporter != nil {
 		return in.exporter.Shutdown(ctx)
 	}
-	if s, ok := in.sampler.(core.Shutdowner); ok {
+	if s, ok := in.sampler.(component.Shutdowner); ok {
 		return s.Shutdown(ctx)
 	}
 	return nil

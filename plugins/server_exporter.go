@@ -1,10 +1,10 @@
 package plugins
 
 import (
+	"cmp"
 	"context"
 
 	coltracepb "go.opentelemetry.io/proto/otlp/collector/trace/v1"
-	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
@@ -12,38 +12,9 @@ import (
 	"github.com/riffletrace/riffle/core/delivery"
 	"github.com/riffletrace/riffle/core/otlp"
 	"github.com/riffletrace/riffle/internal/otlpstatus"
+	"github.com/riffletrace/riffle/plugins/internal/wire"
 	pluginpb "github.com/riffletrace/riffle/plugins/proto"
 )
-
-// traceServiceName is OTLP's service, exportMethod its only method.
-const (
-	traceServiceName = "opentelemetry.proto.collector.trace.v1.TraceService"
-	exportMethod     = "/" + traceServiceName + "/Export"
-)
-
-// traceService is OTLP's, with requests that stay bytes.
-var traceService = grpc.ServiceDesc{
-	ServiceName: traceServiceName,
-	HandlerType: (*exportHandler)(nil),
-	Methods: []grpc.MethodDesc{{
-		MethodName: "Export",
-		Handler: func(srv any, ctx context.Context, decode func(any) error, intercept grpc.UnaryServerInterceptor) (any, error) {
-			var raw rawMessage
-			if err := decode(&raw); err != nil {
-				return nil, err
-			}
-			if intercept == nil {
-				return srv.(exportHandler).export(ctx, raw)
-			}
-			return intercept(ctx, raw, &grpc.UnaryServerInfo{Server: srv, FullMethod: exportMethod},
-				func(ctx context.Context, r any) (any, error) { return srv.(exportHandler).export(ctx, r.(rawMessage)) })
-		},
-	}},
-}
-
-type exportHandler interface {
-	export(ctx context.Context, body rawMessage) (*coltracepb.ExportTraceServiceResponse, error)
-}
 
 // exporterServer serves exporters.
 type exporterServer struct {
@@ -51,12 +22,12 @@ type exporterServer struct {
 	server *server
 }
 
-// export hands a request to the instance that the metadata names.
-func (s exporterServer) export(ctx context.Context, body rawMessage) (_ *coltracepb.ExportTraceServiceResponse, err error) {
+// ExportRequest hands a request to the instance that the metadata names.
+func (s exporterServer) ExportRequest(ctx context.Context, body wire.RawMessage) (_ *coltracepb.ExportTraceServiceResponse, err error) {
 	defer rescue(&err)
 	var id string
-	if md, _ := metadata.FromIncomingContext(ctx); len(md[InstanceKey]) > 0 {
-		id = md[InstanceKey][0]
+	if md, _ := metadata.FromIncomingContext(ctx); len(md[wire.InstanceKey]) > 0 {
+		id = md[wire.InstanceKey][0]
 	}
 	in, err := s.server.instance(id)
 	if err != nil {
@@ -71,7 +42,7 @@ func (s exporterServer) export(ctx context.Context, body rawMessage) (_ *coltrac
 	}
 	answer := &coltracepb.ExportTraceServiceResponse{}
 	if resp.Rejected > 0 || resp.Message != "" {
-		answer.PartialSuccess = &coltracepb.ExportTracePartialSuccess{RejectedSpans: resp.Rejected, ErrorMessage: validText(resp.Message)}
+		answer.PartialSuccess = &coltracepb.ExportTracePartialSuccess{RejectedSpans: resp.Rejected, ErrorMessage: wire.ValidText(resp.Message)}
 	}
 	return answer, nil
 }
@@ -83,7 +54,7 @@ func (in *instance) export(ctx context.Context, body []byte) (delivery.Response,
 		if err != nil {
 			return delivery.Response{}, err
 		}
-		if c := e.Compression(); c != delivery.None {
+		if c := cmp.Or(e.Traits().Compression, delivery.None); c != delivery.None {
 			body = c.Compress(body)
 		}
 		return e.ExportRequest(ctx, delivery.Request{Body: body, Spans: n})

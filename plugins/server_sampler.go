@@ -4,7 +4,6 @@ import (
 	"context"
 	"time"
 
-	"go.opentelemetry.io/otel/attribute"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 	"go.opentelemetry.io/otel/trace"
@@ -12,39 +11,11 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
-	"github.com/riffletrace/riffle/core"
 	"github.com/riffletrace/riffle/core/otlp"
+	"github.com/riffletrace/riffle/core/sampling"
+	"github.com/riffletrace/riffle/plugins/internal/wire"
 	pluginpb "github.com/riffletrace/riffle/plugins/proto"
 )
-
-// samplerInstance says what a sampler that can be served decides.
-func samplerInstance(s core.Sampler) *pluginpb.SamplerInstance {
-	in := &pluginpb.SamplerInstance{Description: validText(s.Description())}
-	if k, ok := s.(core.Keyed); ok {
-		in.Start = &pluginpb.StartSampling{Keys: texts(k.Keys())}
-		if c, ok := s.(Coarse); ok {
-			in.Start.IgnoresName, in.Start.IgnoresKind = c.Ignores()
-		}
-		if d, ok := s.(core.Dropper); ok {
-			in.Start.MayDrop = d.MayDrop()
-		}
-	}
-	if t, ok := s.(core.TraceSampler); ok {
-		in.Traces = &pluginpb.TraceSampling{Spans: true}
-		if r, ok := t.(Rooted); ok {
-			in.Traces = &pluginpb.TraceSampling{Attributes: texts(r.RootAttributes())}
-		}
-	}
-	return in
-}
-
-func texts(keys []attribute.Key) []string {
-	all := make([]string, len(keys))
-	for i, k := range keys {
-		all[i] = validText(string(k))
-	}
-	return all
-}
 
 // startServer serves start samplers.
 type startServer struct {
@@ -52,12 +23,12 @@ type startServer struct {
 	server *server
 }
 
-func (s startServer) keyed(id string) (core.Keyed, error) {
+func (s startServer) sampler(id string) (sampling.StartSampler, error) {
 	in, err := s.server.instance(id)
 	if err != nil {
 		return nil, err
 	}
-	k, ok := in.sampler.(core.Keyed)
+	k, ok := in.sampler.(sampling.StartSampler)
 	if !ok {
 		return nil, status.Errorf(codes.NotFound, "instance %q is no start sampler", id)
 	}
@@ -67,7 +38,7 @@ func (s startServer) keyed(id string) (core.Keyed, error) {
 // Ask answers questions in their order.
 func (s startServer) Ask(ctx context.Context, r *pluginpb.AskRequest) (_ *pluginpb.AskResponse, err error) {
 	defer rescue(&err)
-	k, err := s.keyed(r.GetInstance())
+	k, err := s.sampler(r.GetInstance())
 	if err != nil {
 		return nil, err
 	}
@@ -76,23 +47,23 @@ func (s startServer) Ask(ctx context.Context, r *pluginpb.AskRequest) (_ *plugin
 		if err := ctx.Err(); err != nil {
 			return nil, status.FromContextError(err).Err()
 		}
-		answer.Leases[i] = leaseOf(k, decodeKey(q.GetKey()), q.GetStarts())
+		answer.Leases[i] = leaseOf(k, wire.DecodeKey(q.GetKey()), q.GetStarts())
 	}
 	return answer, nil
 }
 
-func leaseOf(k core.Keyed, p core.StartParameters, starts uint64) *pluginpb.Lease {
+func leaseOf(k sampling.StartSampler, p sampling.StartParameters, starts uint64) *pluginpb.Lease {
 	if l, ok := k.(Leaser); ok {
 		a, ttl := l.Lease(p, starts)
-		return &pluginpb.Lease{Answer: encodeAnswer(a), TtlMs: encodeTTL(ttl)}
+		return &pluginpb.Lease{Answer: wire.EncodeAnswer(a), TtlMs: wire.EncodeTTL(ttl)}
 	}
-	return &pluginpb.Lease{Answer: encodeAnswer(k.SampleStart(p))}
+	return &pluginpb.Lease{Answer: wire.EncodeAnswer(k.SampleStart(p))}
 }
 
 // Changes tells what a [Changing] sampler says has changed.
 func (s startServer) Changes(r *pluginpb.ChangesRequest, stream grpc.ServerStreamingServer[pluginpb.Change]) (err error) {
 	defer rescue(&err)
-	k, err := s.keyed(r.GetInstance())
+	k, err := s.sampler(r.GetInstance())
 	if err != nil {
 		return err
 	}
@@ -121,10 +92,10 @@ func (s startServer) Changes(r *pluginpb.ChangesRequest, stream grpc.ServerStrea
 		cancel()
 		<-done
 	}()
-	c.Changes(ctx, func(starts ...core.StartParameters) {
+	c.Changes(ctx, func(starts ...sampling.StartParameters) {
 		m := &pluginpb.Change{All: len(starts) == 0}
 		for _, p := range starts {
-			m.Replacements = append(m.Replacements, &pluginpb.Replacement{Key: encodeKey(p), Lease: leaseOf(k, p, 0)})
+			m.Replacements = append(m.Replacements, &pluginpb.Replacement{Key: wire.EncodeKey(p), Lease: leaseOf(k, p, 0)})
 		}
 		select {
 		case changes <- m:
@@ -147,11 +118,11 @@ func (s traceServer) Judge(ctx context.Context, r *pluginpb.JudgeRequest) (_ *pl
 	if err != nil {
 		return nil, err
 	}
-	sampler, ok := in.sampler.(core.TraceSampler)
+	sampler, ok := in.sampler.(sampling.TraceSampler)
 	if !ok {
 		return nil, status.Errorf(codes.NotFound, "instance %q is no trace sampler", r.GetInstance())
 	}
-	traces := make([]core.Trace, 0, len(r.GetTraces()))
+	traces := make([]sampling.Trace, 0, len(r.GetTraces()))
 	for _, v := range r.GetTraces() {
 		t, err := decodeTrace(v)
 		if err != nil {
@@ -161,21 +132,21 @@ func (s traceServer) Judge(ctx context.Context, r *pluginpb.JudgeRequest) (_ *pl
 	}
 	in.judging.Lock() // a trace sampler is called from one goroutine at a time
 	defer in.judging.Unlock()
-	answers := make([]core.Answer, len(traces))
+	answers := make([]sampling.Answer, len(traces))
 	sampler.SampleTraces(ctx, traces, answers)
 	resp := &pluginpb.JudgeResponse{}
 	for i, a := range answers {
 		if !a.IsAbstain() {
 			id := traces[i].TraceID
-			resp.Answers = append(resp.Answers, &pluginpb.TraceAnswer{TraceId: id[:], Answer: encodeAnswer(a)})
+			resp.Answers = append(resp.Answers, &pluginpb.TraceAnswer{TraceId: id[:], Answer: wire.EncodeAnswer(a)})
 		}
 	}
 	return resp, nil
 }
 
 // decodeTrace is what a sampler is told about a trace.
-func decodeTrace(v *pluginpb.TraceView) (core.Trace, error) {
-	t := core.Trace{Complete: v.GetComplete(), Threshold: core.Threshold(v.GetThreshold())}
+func decodeTrace(v *pluginpb.TraceView) (sampling.Trace, error) {
+	t := sampling.Trace{Complete: v.GetComplete(), Threshold: sampling.Threshold(v.GetThreshold())}
 	copy(t.TraceID[:], v.GetTraceId())
 	var err error
 	if len(v.GetOtlp()) > 0 {

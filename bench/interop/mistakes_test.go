@@ -213,7 +213,7 @@ func said(t *testing.T, entry string) []string {
 		t.Fatal(err)
 	}
 	log := &failures{}
-	provider, err := core.New(t.Context(), spec, core.WithLogger(slog.New(log)))
+	provider, err := core.New(t.Context(), spec, core.Logger(slog.New(log)))
 	if err != nil {
 		t.Fatal(err)
 	}

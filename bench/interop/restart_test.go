@@ -36,7 +36,7 @@ observability:
 				t.Fatal(err)
 			}
 			log := &failures{}
-			provider, err := core.New(t.Context(), spec, core.WithLogger(slog.New(log)))
+			provider, err := core.New(t.Context(), spec, core.Logger(slog.New(log)))
 			if err != nil {
 				t.Fatal(err)
 			}

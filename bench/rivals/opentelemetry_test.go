@@ -122,7 +122,7 @@ func riffleWith(samplers string) func(testing.TB, string, float64) *tracer {
 			fmt.Sprintf(samplers, rate) + fmt.Sprintf(exporterEntry, address)
 		spec, err := config.Parse([]byte(text), config.Environ(nil))
 		must(tb, err)
-		p, err := core.New(tb.Context(), spec, core.WithLogger(slog.New(slog.DiscardHandler)))
+		p, err := core.New(tb.Context(), spec, core.Logger(slog.New(slog.DiscardHandler)))
 		must(tb, err)
 		t := p.TracerProvider().Tracer(scope)
 		return &tracer{

@@ -3,83 +3,10 @@
 package main
 
 import (
-	"context"
-	"errors"
-	"fmt"
-	"io"
 	"os"
-	"os/signal"
-	"syscall"
 
-	"github.com/spf13/cobra"
-
-	"github.com/riffletrace/riffle/bench"
-	"github.com/riffletrace/riffle/core"
-	_ "github.com/riffletrace/riffle/exporters/all"
-	_ "github.com/riffletrace/riffle/plugins"
-	_ "github.com/riffletrace/riffle/samplers/standard"
+	_ "github.com/riffletrace/riffle/all"
+	"github.com/riffletrace/riffle/cmd/riffle/cli"
 )
 
-// The exit codes.
-const (
-	exitFine   = 0
-	exitFailed = 1 // the configuration or the work
-	exitUsage  = 2
-)
-
-func main() {
-	bench.Main(bench.Shop()) // when bench has started this process
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	context.AfterFunc(ctx, stop) // a second signal kills
-	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
-}
-
-const tracingOff = "tracing is off: set observability.tracing.enabled to true"
-
-// run executes one command line and returns the exit code.
-func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
-	root := &cobra.Command{
-		Use:           "riffle",
-		Short:         "decides which traces of a Go service to keep, and delivers them",
-		Long:          "riffle decides which traces of a Go service to keep, and delivers them.\nStart with: riffle demo",
-		SilenceErrors: true,
-		SilenceUsage:  true,
-	}
-	// What fails before a command has begun is wrong usage.
-	begun := false
-	root.PersistentPreRun = func(*cobra.Command, []string) { begun = true }
-	root.AddCommand(newDemo(), newValidate(), newExplain(), newComponents(), newQueue(), newPlugins(), newBench(), newVersion())
-	root.SetArgs(args)
-	root.SetOut(stdout)
-	root.SetErr(stderr)
-
-	cmd, err := root.ExecuteContextC(ctx)
-	if err == nil {
-		return exitFine
-	}
-	if _, wrong := errors.AsType[*usageError](err); wrong || !begun {
-		fmt.Fprintf(stderr, "riffle: %v\nRun '%s --help' for usage.\n", err, cmd.CommandPath())
-		return exitUsage
-	}
-	printError(stderr, err)
-	return exitFailed
-}
-
-// usageError is a mistake in the command line.
-type usageError struct{ error }
-
-// errReported is returned by a command that has printed its errors.
-var errReported = errors.New("reported")
-
-// printError prints an error; mistakes in a configuration lead with their
-// position, so that editors find them.
-func printError(w io.Writer, err error) {
-	if errors.Is(err, errReported) {
-		return
-	}
-	if mistakes, ok := errors.AsType[core.ConfigErrors](err); ok {
-		fmt.Fprintln(w, mistakes)
-		return
-	}
-	fmt.Fprintf(w, "riffle: %v\n", err)
-}
+func main() { os.Exit(cli.Main()) }

@@ -43,7 +43,7 @@ type backend struct {
 	shut     int
 }
 
-func (*backend) Compression() delivery.Compression { return delivery.None }
+func (*backend) Traits() delivery.Traits { return delivery.Traits{Compression: delivery.None} }
 
 func (b *backend) ExportRequest(ctx context.Context, r delivery.Request) (delivery.Response, error) {
 	spans, err := decoded(r)

@@ -25,7 +25,7 @@ type away struct {
 	open atomic.Bool
 }
 
-func (*away) Compression() delivery.Compression { return delivery.Gzip }
+func (*away) Traits() delivery.Traits { return delivery.Traits{Compression: delivery.Gzip} }
 
 func (a *away) ExportRequest(context.Context, delivery.Request) (delivery.Response, error) {
 	if a.open.Load() {

@@ -78,7 +78,7 @@ func handOver(b *testing.B, f func()) {
 // discarding accepts, or fails, without looking.
 type discarding struct{ err error }
 
-func (discarding) Compression() delivery.Compression { return delivery.Gzip }
+func (discarding) Traits() delivery.Traits { return delivery.Traits{Compression: delivery.Gzip} }
 func (d *discarding) ExportRequest(context.Context, delivery.Request) (delivery.Response, error) {
 	return delivery.Response{}, d.err
 }

@@ -7,8 +7,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/riffletrace/riffle/core/component"
 	"github.com/riffletrace/riffle/core/delivery/redact"
-	"github.com/riffletrace/riffle/core/units"
 )
 
 // Config is what users set of a line, in the entry of its exporter. Start from
@@ -27,19 +27,19 @@ type Config struct {
 
 // Batch says when a batch is complete: at the first of three limits.
 type Batch struct {
-	MaxSpans int            `yaml:"max_spans" doc:"spans in a batch"`
-	MaxBytes units.Size     `yaml:"max_bytes" doc:"about the size of a batch, before compression"`
-	MaxAge   units.Duration `yaml:"max_age" doc:"longest wait of a span for its batch to fill"`
+	MaxSpans int                `yaml:"max_spans" doc:"spans in a batch"`
+	MaxBytes component.Size     `yaml:"max_bytes" doc:"about the size of a batch, before compression"`
+	MaxAge   component.Duration `yaml:"max_age" doc:"longest wait of a span for its batch to fill"`
 }
 
 // Queue says where batches wait, and bounds them.
 type Queue struct {
-	Storage  Storage        `yaml:"storage" doc:"memory, or disk: what waits there outlives the process"`
-	Dir      string         `yaml:"dir" doc:"directory of storage: disk; exporters and processes can share it"`
-	MaxBytes units.Size     `yaml:"max_bytes" doc:"size of what waits, as it waits: compressed if it is sent so; default 32MiB, on disk 1GiB"`
-	WhenFull WhenFull       `yaml:"when_full" doc:"drop_newest or drop_oldest"`
-	Fsync    Fsync          `yaml:"fsync" doc:"when a batch that waits is written to the disk, to survive a power failure: after a duration, or always, at once; never writes at once, to survive the process only"`
-	MaxAge   units.Duration `yaml:"max_age" doc:"drop batches with a span that ended longer ago than this, for backends that refuse old ones; 0 is never"`
+	Storage  Storage            `yaml:"storage" doc:"memory, or disk: what waits there outlives the process"`
+	Dir      string             `yaml:"dir" doc:"directory of storage: disk; exporters and processes can share it"`
+	MaxBytes component.Size     `yaml:"max_bytes" doc:"size of what waits, as it waits: compressed if it is sent so; default 32MiB, on disk 1GiB"`
+	WhenFull WhenFull           `yaml:"when_full" doc:"drop_newest or drop_oldest"`
+	Fsync    Fsync              `yaml:"fsync" doc:"when a batch that waits is written to the disk, to survive a power failure: after a duration, or always, at once; never writes at once, to survive the process only"`
+	MaxAge   component.Duration `yaml:"max_age" doc:"drop batches with a span that ended longer ago than this, for backends that refuse old ones; 0 is never"`
 }
 
 // WhenFull says whom a full queue drops.
@@ -53,27 +53,27 @@ const (
 
 // Send says how batches are sent.
 type Send struct {
-	Workers    int            `yaml:"workers" doc:"batches under way at once; an exporter that takes no OTLP bytes gets one at a time"`
-	Timeout    units.Duration `yaml:"timeout" doc:"longest time for one attempt"`
-	Backoff    Backoff        `yaml:"backoff" doc:"waits between attempts, each a random part of what is given here"`
-	MaxElapsed units.Duration `yaml:"max_elapsed" doc:"drop a batch that failed for this long; 0 is never"`
+	Workers    int                `yaml:"workers" doc:"batches under way at once; an exporter that takes no OTLP bytes gets one at a time"`
+	Timeout    component.Duration `yaml:"timeout" doc:"longest time for one attempt"`
+	Backoff    Backoff            `yaml:"backoff" doc:"waits between attempts, each a random part of what is given here"`
+	MaxElapsed component.Duration `yaml:"max_elapsed" doc:"drop a batch that failed for this long; 0 is never"`
 }
 
 // Backoff grows from Initial to Max, twice as long after each failure.
 type Backoff struct {
-	Initial units.Duration `yaml:"initial" doc:"after the first failure"`
-	Max     units.Duration `yaml:"max" doc:"after many"`
+	Initial component.Duration `yaml:"initial" doc:"after the first failure"`
+	Max     component.Duration `yaml:"max" doc:"after many"`
 }
 
 // Defaults is the configuration of a line for which nothing is set.
 func Defaults() Config {
 	return Config{
-		Batch: Batch{MaxSpans: 2048, MaxBytes: 2 << 20, MaxAge: units.Duration(time.Second)},
+		Batch: Batch{MaxSpans: 2048, MaxBytes: 2 << 20, MaxAge: component.Duration(time.Second)},
 		Queue: Queue{Storage: Memory, WhenFull: DropNewest, Fsync: "1s"},
 		Send: Send{
 			Workers: 4,
-			Timeout: units.Duration(30 * time.Second),
-			Backoff: Backoff{Initial: units.Duration(500 * time.Millisecond), Max: units.Duration(30 * time.Second)},
+			Timeout: component.Duration(30 * time.Second),
+			Backoff: Backoff{Initial: component.Duration(500 * time.Millisecond), Max: component.Duration(30 * time.Second)},
 		},
 	}
 }
@@ -93,7 +93,7 @@ func (c Config) WithEnv(getenv func(string) string) (Config, error) {
 	}{
 		{"OTEL_BSP_SCHEDULE_DELAY", func(n int64) { c.Batch.MaxAge = milliseconds(n) }},
 		{"OTEL_BSP_EXPORT_TIMEOUT", func(n int64) { c.Send.Timeout = milliseconds(n) }},
-		{"OTEL_BSP_MAX_QUEUE_SIZE", func(n int64) { c.Queue.MaxBytes = max(minQueue, units.Size(n)*bytesPerSpan) }},
+		{"OTEL_BSP_MAX_QUEUE_SIZE", func(n int64) { c.Queue.MaxBytes = max(minQueue, component.Size(n)*bytesPerSpan) }},
 		{"OTEL_BSP_MAX_EXPORT_BATCH_SIZE", func(n int64) { c.Batch.MaxSpans = int(n) }},
 	} {
 		text := strings.TrimSpace(getenv(v.name))
@@ -111,14 +111,14 @@ func (c Config) WithEnv(getenv func(string) string) (Config, error) {
 	return c, errors.Join(errs...)
 }
 
-func milliseconds(n int64) units.Duration {
-	return units.Duration(n) * units.Duration(time.Millisecond)
+func milliseconds(n int64) component.Duration {
+	return component.Duration(n) * component.Duration(time.Millisecond)
 }
 
 const (
-	minQueue   units.Size = 64 << 10
-	maxSpans              = 1 << 16
-	maxWorkers            = 64
+	minQueue   component.Size = 64 << 10
+	maxSpans                  = 1 << 16
+	maxWorkers                = 64
 )
 
 // Validate finds every mistake. Its errors are [units.FieldError]s, joined.
@@ -126,12 +126,12 @@ func (c *Config) Validate() error {
 	var errs []error
 	check := func(path string, ok bool, format string, args ...any) {
 		if !ok {
-			errs = append(errs, &units.FieldError{Path: path, Err: fmt.Errorf(format, args...)})
+			errs = append(errs, &component.FieldError{Path: path, Err: fmt.Errorf(format, args...)})
 		}
 	}
 	b, q, s := c.Batch, c.Queue, c.Send
 	q.MaxBytes = q.limit()
-	add := func(path string, err error) { errs = append(errs, &units.FieldError{Path: path, Err: err}) }
+	add := func(path string, err error) { errs = append(errs, &component.FieldError{Path: path, Err: err}) }
 	if c.Filter != nil {
 		c.Filter.check(add)
 	}

@@ -189,7 +189,7 @@ func newKeeper(l *Line, q *diskQueue, s Settings) *keeper {
 	interval, _ := c.Fsync.interval() // it is valid
 	return &keeper{
 		line: l, queue: q, dir: c.Dir, sync: c.Fsync != Never, interval: interval,
-		identity: disk.Identity{Name: s.Name, Type: s.Type, Endpoint: s.Endpoint},
+		identity: disk.Identity{Name: s.Name, Type: s.Type, Endpoint: l.traits.Endpoint},
 	}
 }
 

@@ -108,7 +108,7 @@ type compressed struct {
 	compression delivery.Compression
 }
 
-func (c compressed) Compression() delivery.Compression { return c.compression }
+func (c compressed) Traits() delivery.Traits { return delivery.Traits{Compression: c.compression} }
 
 func (c compressed) ExportRequest(ctx context.Context, r delivery.Request) (delivery.Response, error) {
 	body, err := c.compression.Decompress(r.Body)

@@ -13,14 +13,34 @@ import (
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 )
 
+// Exporter is an exporter that tells its line about itself. Any other
+// [sdktrace.SpanExporter] has the zero [Traits].
+type Exporter interface {
+	sdktrace.SpanExporter
+
+	// Traits is what the line must know. It is safe to call concurrently and says
+	// the same at every call.
+	Traits() Traits
+}
+
+// Traits is what a line must know of an [Exporter].
+type Traits struct {
+	// Endpoint is where it sends to, for people: "localhost:4317"; "" if it does
+	// not say.
+	Endpoint string
+	// Limits is what the backend takes. The line sends nothing else: batches are
+	// smaller where that helps, and spans that no request could carry are dropped
+	// and counted, so that they do not cost the batch.
+	Limits Limits
+	// Compression is what the bodies of a [RequestExporter]'s requests are to be
+	// compressed with; "" is none.
+	Compression Compression
+}
+
 // RequestExporter is an exporter that takes spans as OTLP bytes. A line calls
 // ExportRequest in place of ExportSpans.
 type RequestExporter interface {
-	sdktrace.SpanExporter
-
-	// Compression is what the bodies of requests are to be compressed with. It
-	// does not change.
-	Compression() Compression
+	Exporter
 
 	// ExportRequest sends one request and returns what the backend answered. It
 	// returns promptly when ctx, which bounds the attempt, is done. It may be

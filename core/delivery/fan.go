@@ -13,9 +13,9 @@ type Fan struct{ batchers []*batcher }
 
 // Settings is what the host gives to a line.
 type Settings struct {
-	// Name is the exporter's in the configuration, Type its type, Endpoint where
-	// it sends to, for people. All may be empty.
-	Name, Type, Endpoint string
+	// Name is the exporter's in the configuration, Type its type, for people. Both
+	// may be empty.
+	Name, Type string
 	// Logger is where the line speaks; nil is nowhere.
 	Logger *slog.Logger
 	// MeterProvider is where the line counts; nil is the global one.

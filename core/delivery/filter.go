@@ -9,9 +9,9 @@ import (
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/trace"
 
+	"github.com/riffletrace/riffle/core/component"
 	"github.com/riffletrace/riffle/core/delivery/redact"
 	"github.com/riffletrace/riffle/core/match"
-	"github.com/riffletrace/riffle/core/units"
 )
 
 // Filter says which spans an exporter gets.
@@ -43,8 +43,8 @@ func (f *Filter) check(add func(path string, err error)) {
 
 // addFields adds the mistakes of what stands below path.
 func addFields(add func(path string, err error), path string, err error) {
-	for _, e := range units.FieldErrors(err) {
-		add(units.JoinPath(path, e.Path), e.Err)
+	for _, e := range component.FieldErrors(err) {
+		add(component.JoinPath(path, e.Path), e.Err)
 	}
 }
 

@@ -254,7 +254,7 @@ func TestMetrics(t *testing.T) {
 		return delivery.Response{Rejected: 1}, nil
 	}}
 	f := &delivery.Fan{}
-	l := f.Add(b, delivery.Defaults(), delivery.Settings{Name: "jaeger", Type: "otlp", Endpoint: "localhost:4317", MeterProvider: provider})
+	l := f.Add(b, delivery.Defaults(), delivery.Settings{Name: "jaeger", Type: "otlp", MeterProvider: provider})
 	for _, n := range []int{0, 10} {
 		f.Deliver(spans(n, n+10, 0)...)
 		_ = l.ForceFlush(t.Context())

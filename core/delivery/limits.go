@@ -7,19 +7,9 @@ import (
 
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 
+	"github.com/riffletrace/riffle/core/component"
 	"github.com/riffletrace/riffle/core/otlp"
-	"github.com/riffletrace/riffle/core/units"
 )
-
-// Limited is an exporter whose backend says what it takes. Its line sends
-// nothing else: batches are smaller where that helps, and spans that no request
-// could carry are dropped and counted, so that they do not cost the batch.
-type Limited interface {
-	sdktrace.SpanExporter
-
-	// Limits is what the backend takes. It does not change.
-	Limits() Limits
-}
 
 // Limits are those of a backend. A field that is zero is no limit.
 type Limits struct {
@@ -41,7 +31,7 @@ func (m Limits) narrow(b Batch) Batch {
 	}
 	if m.MaxBytes > 0 {
 		// Sizes are estimates there, within a quarter of the truth.
-		b.MaxBytes = min(b.MaxBytes, max(1, units.Size(m.MaxBytes)*3/4))
+		b.MaxBytes = min(b.MaxBytes, max(1, component.Size(m.MaxBytes)*3/4))
 	}
 	return b
 }
@@ -112,7 +102,7 @@ func (m Limits) misfit(s sdktrace.ReadOnlySpan, size int, now time.Time) (why ca
 // does not, what can be sent of it takes its place in the queue.
 func (l *Line) fit(b *batch) bool {
 	now := time.Now()
-	if l.limits.take(b, now) {
+	if l.traits.Limits.take(b, now) {
 		return true
 	}
 	spans, err := l.decode(b)
@@ -150,7 +140,7 @@ type fitting struct {
 }
 
 func (f *fitting) add(s sdktrace.ReadOnlySpan) {
-	m := f.line.limits
+	m := f.line.traits.Limits
 	size := otlp.Size(s)
 	if why, err := m.misfit(s, size, f.now); err != nil {
 		f.lose(s, why, err)
@@ -182,7 +172,7 @@ func (f *fitting) cut() {
 }
 
 func (f *fitting) encode(spans []sdktrace.ReadOnlySpan) {
-	m := f.line.limits
+	m := f.line.traits.Limits
 	raw := otlp.AppendRequest(nil, spans)
 	if m.MaxBytes > 0 && len(raw) > m.MaxBytes {
 		if len(spans) == 1 {

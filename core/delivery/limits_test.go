@@ -24,7 +24,7 @@ type limited struct {
 	limits delivery.Limits
 }
 
-func (l limited) Limits() delivery.Limits { return l.limits }
+func (l limited) Traits() delivery.Traits { return delivery.Traits{Limits: l.limits} }
 
 // check looks at what it got.
 func (l limited) check(t *testing.T) {
@@ -144,7 +144,7 @@ type plainLimited struct {
 	limits delivery.Limits
 }
 
-func (p plainLimited) Limits() delivery.Limits { return p.limits }
+func (p plainLimited) Traits() delivery.Traits { return delivery.Traits{Limits: p.limits} }
 
 // What waits on a disk grows old there, span by span, and what an earlier
 // process has left is looked at, too.

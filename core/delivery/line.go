@@ -1,6 +1,7 @@
 package delivery
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -32,7 +33,7 @@ type Line struct {
 	exporter    sdktrace.SpanExporter
 	requests    RequestExporter // the exporter, if it is one
 	compression Compression
-	limits      Limits // none, if the exporter has not said
+	traits      Traits // zero, if the exporter has not said
 	batcher     *batcher
 	counts      counts
 	report      *report
@@ -85,12 +86,12 @@ func newLine(exporter sdktrace.SpanExporter, c Config, s Settings) *Line {
 	})
 	l.timer.Stop()
 	workers := 1
-	if r, ok := exporter.(RequestExporter); ok {
-		l.requests, l.compression, workers = r, r.Compression(), c.Send.Workers
+	if e, ok := exporter.(Exporter); ok {
+		l.traits = e.Traits()
+		l.config.Batch = l.traits.Limits.narrow(c.Batch)
 	}
-	if e, ok := exporter.(Limited); ok {
-		l.limits = e.Limits()
-		l.config.Batch = l.limits.narrow(c.Batch)
+	if r, ok := exporter.(RequestExporter); ok {
+		l.requests, l.compression, workers = r, cmp.Or(l.traits.Compression, None), c.Send.Workers
 	}
 	if c.Queue.Storage == Disk {
 		q := newDiskQueue(c.Queue)
@@ -109,6 +110,9 @@ func newLine(exporter sdktrace.SpanExporter, c Config, s Settings) *Line {
 	}
 	return l
 }
+
+// Endpoint is where the exporter sends to, for people; "" if it does not say.
+func (l *Line) Endpoint() string { return l.traits.Endpoint }
 
 // ForceFlush sends what was handed over before the call. If ctx has a deadline,
 // it tries until then, else until the first attempt that fails. The error

@@ -29,7 +29,7 @@ type metrics struct {
 
 func newMetrics(l *Line, s Settings) *metrics {
 	attrs := []attribute.KeyValue{semconv.OTelComponentName(s.Name), semconv.OTelComponentTypeKey.String(s.Type)}
-	if host, port, err := net.SplitHostPort(s.Endpoint); err == nil {
+	if host, port, err := net.SplitHostPort(l.traits.Endpoint); err == nil {
 		attrs = append(attrs, semconv.ServerAddress(host))
 		if n, err := strconv.Atoi(port); err == nil {
 			attrs = append(attrs, semconv.ServerPort(n))

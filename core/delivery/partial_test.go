@@ -10,8 +10,8 @@ import (
 
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 
+	"github.com/riffletrace/riffle/core/component"
 	"github.com/riffletrace/riffle/core/delivery"
-	"github.com/riffletrace/riffle/core/units"
 )
 
 // halting takes the first of the spans that it is given, and says what is to
@@ -69,7 +69,7 @@ func TestPartial(t *testing.T) {
 		{name: "all others rejected", h: halting{takes: 3, rejects: 10}, sent: 3, rejected: 7, attempts: 1},
 		{name: "left but refused", h: halting{takes: 3, rejects: 2, verdict: delivery.Refused}, sent: 3, rejected: 2, dropped: delivery.Dropped{Refused: 5}, attempts: 1},
 		{name: "for too long", h: halting{takes: 1, verdict: delivery.Retry, after: time.Minute}, change: func(c *delivery.Config) {
-			c.Send.MaxElapsed = units.Duration(150 * time.Second)
+			c.Send.MaxElapsed = component.Duration(150 * time.Second)
 		}, sent: 4, dropped: delivery.Dropped{Expired: 6}, attempts: 4},
 	}
 	for _, tt := range tests {

@@ -6,7 +6,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/riffletrace/riffle/core/units"
+	"github.com/riffletrace/riffle/core/component"
 )
 
 // Storage is where a queue is.
@@ -53,12 +53,12 @@ const (
 
 // The defaults of max_bytes.
 const (
-	memoryBytes units.Size = 32 << 20
-	diskBytes   units.Size = 1 << 30
+	memoryBytes component.Size = 32 << 20
+	diskBytes   component.Size = 1 << 30
 )
 
 // limit is max_bytes or its default.
-func (q *Queue) limit() units.Size {
+func (q *Queue) limit() component.Size {
 	switch {
 	case q.MaxBytes != 0:
 		return q.MaxBytes

@@ -15,8 +15,8 @@ import (
 
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 
+	"github.com/riffletrace/riffle/core/component"
 	"github.com/riffletrace/riffle/core/delivery"
-	"github.com/riffletrace/riffle/core/units"
 )
 
 func TestVerdicts(t *testing.T) {
@@ -87,7 +87,7 @@ func TestRetryAfter(t *testing.T) {
 func TestMaxElapsed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := &backend{answer: func(context.Context, []string) (delivery.Response, error) { return delivery.Response{}, errAway }}
-		f, l := one(t, b, &journal{}, func(c *delivery.Config) { c.Send.MaxElapsed = units.Duration(time.Minute) })
+		f, l := one(t, b, &journal{}, func(c *delivery.Config) { c.Send.MaxElapsed = component.Duration(time.Minute) })
 		f.Deliver(spans(0, 5, 0)...)
 		time.Sleep(50 * time.Second)
 		if s := l.Stats(); s.Waiting != 5 {

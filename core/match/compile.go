@@ -13,9 +13,8 @@ import (
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/trace"
 
-	"github.com/riffletrace/riffle/core/internal/nearest"
+	"github.com/riffletrace/riffle/core/component"
 	"github.com/riffletrace/riffle/core/route"
-	"github.com/riffletrace/riffle/core/units"
 )
 
 // compiler goes on after a mistake, so that all of them are found.
@@ -27,7 +26,7 @@ type compiler struct {
 func (cc *compiler) err() error { return errors.Join(cc.errs...) }
 
 func (cc *compiler) fail(path, format string, args ...any) {
-	cc.errs = append(cc.errs, &units.FieldError{Path: path, Err: fmt.Errorf(format, args...)})
+	cc.errs = append(cc.errs, &component.FieldError{Path: path, Err: fmt.Errorf(format, args...)})
 }
 
 func (cc *compiler) config(c Config, path string) test {
@@ -278,7 +277,7 @@ func what(x any) string {
 
 // suggest ends a message about an unknown word.
 func suggest(word string, known []string) string {
-	if near := nearest.Of(word, known); near != "" {
+	if near := component.Nearest(word, known); near != "" {
 		return fmt.Sprintf(" (did you mean %q?)", near)
 	}
 	return ": known are " + strings.Join(known, ", ")

@@ -88,7 +88,7 @@ func starts() map[string]startCase {
 // offs are the ways in which nothing records.
 func offs(t testing.TB) map[string]trace.TracerProvider {
 	t.Helper()
-	riffle, err := core.New(t.Context(), core.Spec{Enabled: true, Samplers: []core.Component{core.Use(ratio.Factory, "", ratio.Config{Rate: 0})}})
+	riffle, err := core.New(t.Context(), core.Spec{Enabled: true, Samplers: []core.SamplerEntry{core.UseSampler(ratio.Factory, "", ratio.Config{Rate: 0})}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -166,12 +166,12 @@ func TestEndToEnd(t *testing.T) {
 // endpointVariable is where bench/interop wants to see the spans too.
 const endpointVariable = "RIFFLE_END_TO_END_ENDPOINT"
 
-func backend() []core.Component {
+func backend() []core.ExporterEntry {
 	endpoint := os.Getenv(endpointVariable)
 	if endpoint == "" {
 		return nil
 	}
-	return []core.Component{core.Use(otlp.Factory, "", otlp.Config{Endpoint: endpoint})}
+	return []core.ExporterEntry{core.UseExporter(otlp.Factory, "", otlp.Config{Endpoint: endpoint})}
 }
 
 func check(t *testing.T, spans tracetest.SpanStubs, traceID string) {

@@ -11,13 +11,16 @@ import (
 	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/codes"
 	"go.opentelemetry.io/otel/propagation"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 	"go.opentelemetry.io/otel/trace"
 	"go.opentelemetry.io/otel/trace/noop"
 
 	"github.com/riffletrace/riffle/core"
+	"github.com/riffletrace/riffle/core/component"
 	"github.com/riffletrace/riffle/core/observability"
 	"github.com/riffletrace/riffle/core/observability/internal/spantest"
+	"github.com/riffletrace/riffle/core/sampling"
 	errorsampler "github.com/riffletrace/riffle/samplers/error"
 	"github.com/riffletrace/riffle/samplers/ratio"
 )
@@ -134,11 +137,11 @@ func TestPathsLeftOut(t *testing.T) {
 }
 
 func TestSampledHeader(t *testing.T) {
-	none := core.Use(ratio.Factory, "", ratio.Config{Rate: 0})
-	for want, samplers := range map[string][]core.Component{
-		"1":     {core.Use(ratio.Factory, "", ratio.Config{Rate: 1})},
+	none := core.UseSampler(ratio.Factory, "", ratio.Config{Rate: 0})
+	for want, samplers := range map[string][]core.SamplerEntry{
+		"1":     {core.UseSampler(ratio.Factory, "", ratio.Config{Rate: 1})},
 		"0":     {none},
-		"maybe": {core.Use(errorsampler.Factory, "", errorsampler.Config{}), none},
+		"maybe": {core.UseSampler(errorsampler.Factory, "", errorsampler.Config{}), none},
 	} {
 		install(t, core.Spec{Samplers: samplers})
 		w := serveTest(t, observability.Middleware(testMux()), "GET", "/ok/1")
@@ -152,11 +155,11 @@ func TestSampledHeader(t *testing.T) {
 }
 
 func TestForceHeader(t *testing.T) {
-	none := core.Use(ratio.Factory, "", ratio.Config{Rate: 0})
+	none := core.UseSampler(ratio.Factory, "", ratio.Config{Rate: 0})
 	for _, watch := range []bool{false, true} {
-		samplers := []core.Component{none}
+		samplers := []core.SamplerEntry{none}
 		if watch {
-			samplers = []core.Component{core.Use(errorsampler.Factory, "", errorsampler.Config{}), none}
+			samplers = []core.SamplerEntry{core.UseSampler(errorsampler.Factory, "", errorsampler.Config{}), none}
 		}
 		for _, tt := range []struct {
 			name, secret, value string
@@ -181,7 +184,7 @@ func TestForceHeader(t *testing.T) {
 					t.Fatalf("%d spans arrived, want kept = %v", len(got), tt.kept)
 				}
 				for _, s := range got {
-					if th := core.ThresholdOf(s.SpanContext); th != core.Unknown {
+					if th := sampling.ThresholdOf(s.SpanContext); th != sampling.Unknown {
 						t.Errorf("%s has the threshold %s", s.Name, th)
 					}
 				}
@@ -199,7 +202,7 @@ func install(t *testing.T, spec core.Spec) func() tracetest.SpanStubs {
 	t.Helper()
 	out := tracetest.NewInMemoryExporter()
 	spec.Enabled = true
-	spec.Exporters = append(spec.Exporters, core.Use(core.NewFactory("memory", struct{}{}, func(context.Context, core.Settings, struct{}) (core.Exporter, error) {
+	spec.Exporters = append(spec.Exporters, core.UseExporter(component.NewFactory("memory", struct{}{}, func(context.Context, component.Settings, struct{}) (sdktrace.SpanExporter, error) {
 		return out, nil
 	}), "", struct{}{}))
 	p, err := core.New(t.Context(), spec)

@@ -28,11 +28,15 @@ func main() {
 }
 
 func run(ctx context.Context) (err error) {
-	shutdownTracing, err := riffle.Start(ctx, "fluxbase.yaml", riffle.App("fluxbase"))
+	tracing, err := riffle.Start(ctx, "fluxbase.yaml", riffle.App("fluxbase"))
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, shutdownTracing(ctx)) }()
+	defer func() {
+		if err := tracing.Shutdown(ctx); err != nil { // what did not arrive is no failure of the service
+			log.Print(err)
+		}
+	}()
 
 	// A service: the stats handler makes a span of each call.
 	server := grpc.NewServer(grpc.StatsHandler(otelgrpc.NewServerHandler()))

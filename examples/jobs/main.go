@@ -28,11 +28,15 @@ func main() {
 }
 
 func run(ctx context.Context, url string) (err error) {
-	shutdownTracing, err := riffle.Start(ctx, "fluxbase.yaml", riffle.App("fluxbase"))
+	tracing, err := riffle.Start(ctx, "fluxbase.yaml", riffle.App("fluxbase"))
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, shutdownTracing(ctx)) }()
+	defer func() {
+		if err := tracing.Shutdown(ctx); err != nil { // what did not arrive is no failure of the service
+			log.Print(err)
+		}
+	}()
 
 	cfg, err := pgxpool.ParseConfig(url)
 	if err != nil {

@@ -11,7 +11,9 @@ import (
 	"strings"
 	"time"
 
-	"github.com/riffletrace/riffle/core"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+
+	"github.com/riffletrace/riffle/core/component"
 	"github.com/riffletrace/riffle/core/delivery"
 	"github.com/riffletrace/riffle/exporters/internal/otlpclient"
 	"github.com/riffletrace/riffle/exporters/internal/otlpsend"
@@ -24,21 +26,21 @@ type TLS = otlpclient.TLS
 // Config is what users set. OTEL_EXPORTER_OTLP_* are about other backends.
 type Config struct {
 	_                struct{}             `doc:"sends to Azure Monitor: Application Insights, or the OTLP endpoint of a data collection rule"`
-	ConnectionString core.Secret          `yaml:"connection_string" doc:"of Application Insights; default APPLICATIONINSIGHTS_CONNECTION_STRING, unless there is an endpoint"`
+	ConnectionString component.Secret     `yaml:"connection_string" doc:"of Application Insights; default APPLICATIONINSIGHTS_CONNECTION_STRING, unless there is an endpoint"`
 	Endpoint         string               `yaml:"endpoint" doc:"URL of the traces stream of a data collection rule, whole, for OTLP with tokens of Entra ID"`
 	Entra            bool                 `yaml:"entra" doc:"send tokens of Entra ID with a connection string too, for Application Insights without local authentication"`
 	ClientID         string               `yaml:"client_id" doc:"of a user-assigned managed identity; default AZURE_CLIENT_ID"`
 	Compression      delivery.Compression `yaml:"compression" doc:"none or gzip"`
-	Timeout          core.Duration        `yaml:"timeout" doc:"longest time for one attempt"`
+	Timeout          component.Duration   `yaml:"timeout" doc:"longest time for one attempt"`
 	TLS              TLS                  `yaml:"tls" doc:"certificates"`
 }
 
-var defaults = Config{Compression: delivery.Gzip, Timeout: core.Duration(10 * time.Second)}
+var defaults = Config{Compression: delivery.Gzip, Timeout: component.Duration(10 * time.Second)}
 
 // Factory makes the exporter; it is registered as "azuremonitor".
-var Factory = core.NewFactory("azuremonitor", defaults, New)
+var Factory = component.NewFactory("azuremonitor", defaults, New)
 
-func init() { core.Exporters.MustAdd(Factory) }
+func init() { component.Exporters.MustAdd(Factory) }
 
 // Validate checks everything short of connecting. It reads the files of TLS.
 func (c *Config) Validate() error {
@@ -58,7 +60,7 @@ const connectionVariable = "APPLICATIONINSIGHTS_CONNECTION_STRING"
 
 func (c *Config) target() (*target, error) {
 	fail := func(path, format string, args ...any) (*target, error) {
-		return nil, &core.FieldError{Path: path, Err: fmt.Errorf(format, args...)}
+		return nil, &component.FieldError{Path: path, Err: fmt.Errorf(format, args...)}
 	}
 	t := &target{}
 	connection, endpoint, said := string(c.ConnectionString), c.Endpoint, "endpoint"
@@ -93,7 +95,7 @@ func (c *Config) target() (*target, error) {
 		TLS:         c.TLS,
 		NoEnv:       true,
 	}.Resolve()
-	if field := (*core.FieldError)(nil); t.key != "" && errors.As(err, &field) && field.Path == "endpoint" {
+	if field := (*component.FieldError)(nil); t.key != "" && errors.As(err, &field) && field.Path == "endpoint" {
 		return fail(said, "its IngestionEndpoint: %w", field.Err)
 	}
 	if err != nil {
@@ -135,7 +137,7 @@ func checkStream(s string) error {
 
 // New builds the exporter. It connects, and asks for a token, when there is
 // something to send.
-func New(_ context.Context, s core.Settings, c Config) (core.Exporter, error) {
+func New(_ context.Context, s component.Settings, c Config) (sdktrace.SpanExporter, error) {
 	t, err := c.target()
 	if err != nil {
 		return nil, err

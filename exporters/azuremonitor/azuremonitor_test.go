@@ -10,24 +10,25 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 
-	"github.com/riffletrace/riffle/core"
+	"github.com/riffletrace/riffle/core/component"
 	"github.com/riffletrace/riffle/core/delivery"
 	"github.com/riffletrace/riffle/exporters/azuremonitor"
 	"github.com/riffletrace/riffle/exporters/exportertest"
-	"github.com/riffletrace/riffle/exporters/internal/azuretest"
 	"github.com/riffletrace/riffle/exporters/internal/otlpclient"
-	"github.com/riffletrace/riffle/exporters/internal/otlptest"
+	"github.com/riffletrace/riffle/internal/azuretest"
+	"github.com/riffletrace/riffle/internal/otlptest"
 )
 
 // with is a configuration with a connection string.
 func with(connection string) azuremonitor.Config {
-	return azuremonitor.Config{ConnectionString: core.Secret(connection), Compression: delivery.Gzip, Timeout: core.Duration(5 * time.Second)}
+	return azuremonitor.Config{ConnectionString: component.Secret(connection), Compression: delivery.Gzip, Timeout: component.Duration(5 * time.Second)}
 }
 
-func build(t testing.TB, c azuremonitor.Config) core.Exporter {
+func build(t testing.TB, c azuremonitor.Config) sdktrace.SpanExporter {
 	t.Helper()
-	e, err := core.Exporters.Build(t.Context(), core.Settings{Logger: slog.New(slog.DiscardHandler)}, core.Use(azuremonitor.Factory, "", c))
+	e, err := component.Use(azuremonitor.Factory, "", c).Build(t.Context(), component.Settings{Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -39,7 +40,7 @@ func build(t testing.TB, c azuremonitor.Config) core.Exporter {
 	return e
 }
 
-func export(t testing.TB, e core.Exporter, names ...string) error {
+func export(t testing.TB, e sdktrace.SpanExporter, names ...string) error {
 	t.Helper()
 	return e.ExportSpans(t.Context(), otlptest.SpansAt(time.Now(), names...))
 }
@@ -99,7 +100,7 @@ func TestConfigErrors(t *testing.T) {
 				t.Errorf("got  %v\nwant %s", err, tt.want)
 			}
 			noSecret(t, fmt.Sprint(err))
-			if _, err := azuremonitor.New(t.Context(), core.Settings{}, tt.config); err == nil {
+			if _, err := azuremonitor.New(t.Context(), component.Settings{}, tt.config); err == nil {
 				t.Error("New takes it")
 			}
 		})
@@ -121,7 +122,7 @@ func TestEndpoints(t *testing.T) {
 		{azuremonitor.Config{Endpoint: "https://x.ingest.monitor.azure.com" + azuretest.StreamPath}, "https://x.ingest.monitor.azure.com:443" + azuretest.StreamPath},
 	}
 	for _, tt := range tests {
-		if got := build(t, tt.config).(core.Endpointer).Endpoint(); got != tt.want {
+		if got := build(t, tt.config).(delivery.Exporter).Traits().Endpoint; got != tt.want {
 			t.Errorf("got  %s\nwant %s", got, tt.want)
 		}
 	}
@@ -143,7 +144,7 @@ func FuzzConnection(f *testing.F) {
 func TestMisbehavingReceiver(t *testing.T) {
 	for _, way := range []string{"track", "OTLP"} {
 		for _, m := range otlptest.Misbehaviours() {
-			if m.Protocol == otlpclient.GRPC {
+			if m.Protocol == string(otlpclient.GRPC) {
 				continue
 			}
 			switch m.Name {
@@ -154,7 +155,7 @@ func TestMisbehavingReceiver(t *testing.T) {
 					m.Lost = 0 // it is followed, to where nobody is
 				}
 			}
-			c := azuremonitor.Config{Compression: delivery.None, Timeout: core.Duration(500 * time.Millisecond)}
+			c := azuremonitor.Config{Compression: delivery.None, Timeout: component.Duration(500 * time.Millisecond)}
 			if way == "track" {
 				if m.Script.Answer != nil {
 					continue // it is OTLP
@@ -163,10 +164,10 @@ func TestMisbehavingReceiver(t *testing.T) {
 			}
 			t.Run(way+"/"+m.Name, func(t *testing.T) {
 				t.Parallel()
-				m.Misbehave(t, otlpclient.HTTP, func(t testing.TB, address string) core.Exporter {
+				m.Misbehave(t, string(otlpclient.HTTP), func(t testing.TB, address string) sdktrace.SpanExporter {
 					c := c
 					if way == "track" {
-						c.ConnectionString = core.Secret("InstrumentationKey=key;IngestionEndpoint=http://" + address)
+						c.ConnectionString = component.Secret("InstrumentationKey=key;IngestionEndpoint=http://" + address)
 					} else {
 						c.Endpoint = "http://" + address + azuretest.StreamPath
 					}
@@ -184,17 +185,17 @@ func TestConformance(t *testing.T) {
 	} {
 		t.Run("track/backend "+backend, func(t *testing.T) {
 			c := with("InstrumentationKey=key;IngestionEndpoint=http://" + address)
-			exportertest.Run(t, exportertest.Component(core.Use(azuremonitor.Factory, "", c)))
+			exportertest.Run(t, exportertest.Plan(component.Use(azuremonitor.Factory, "", c)))
 		})
 		t.Run("OTLP/backend "+backend, func(t *testing.T) {
 			c := azuremonitor.Config{Endpoint: "http://" + address + azuretest.StreamPath, Compression: delivery.Gzip}
-			exportertest.Run(t, exportertest.Component(core.Use(azuremonitor.Factory, "", c)))
+			exportertest.Run(t, exportertest.Plan(component.Use(azuremonitor.Factory, "", c)))
 		})
 	}
 	t.Run("silent identity", func(t *testing.T) {
 		t.Setenv("IDENTITY_ENDPOINT", "http://"+otlptest.Silent(t))
 		c := azuremonitor.Config{Endpoint: f.URL + azuretest.StreamPath, ClientID: "client-of-nobody"}
-		exportertest.Run(t, exportertest.Component(core.Use(azuremonitor.Factory, "", c)))
+		exportertest.Run(t, exportertest.Plan(component.Use(azuremonitor.Factory, "", c)))
 	})
 }
 
@@ -225,7 +226,7 @@ func TestEntra(t *testing.T) {
 				if way == "OTLP" {
 					c.Endpoint = f.URL + azuretest.StreamPath
 				} else {
-					c.ConnectionString, c.Entra = core.Secret(f.Connection()), true
+					c.ConnectionString, c.Entra = component.Secret(f.Connection()), true
 				}
 				if tt.set != nil {
 					tt.set(t, id, &c)
@@ -276,7 +277,7 @@ func TestEntraErrors(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			f, id := azuretest.New(t), azuretest.NewEntra(t)
 			tt.set(t, id)
-			err := export(t, build(t, azuremonitor.Config{Endpoint: f.URL + azuretest.StreamPath, Timeout: core.Duration(5 * time.Second)}), "a")
+			err := export(t, build(t, azuremonitor.Config{Endpoint: f.URL + azuretest.StreamPath, Timeout: component.Duration(5 * time.Second)}), "a")
 			want := f.Listener.Addr().String() + " was sent nothing: there are no credentials: " + tt.want
 			if e := (*delivery.ExportError)(nil); !errors.As(err, &e) || e.Verdict != delivery.Retry || !strings.HasPrefix(err.Error(), want) {
 				t.Errorf("got  %v\nwant %s", err, want)
@@ -286,7 +287,7 @@ func TestEntraErrors(t *testing.T) {
 	}
 	t.Run("incomplete", func(t *testing.T) {
 		t.Setenv("AZURE_CLIENT_SECRET", azuretest.ClientSecret)
-		_, err := azuremonitor.New(t.Context(), core.Settings{}, azuremonitor.Config{Endpoint: "https://x.ingest.monitor.azure.com" + azuretest.StreamPath})
+		_, err := azuremonitor.New(t.Context(), component.Settings{}, azuremonitor.Config{Endpoint: "https://x.ingest.monitor.azure.com" + azuretest.StreamPath})
 		if want := "the credentials of the environment: missing environment variable AZURE_TENANT_ID"; err == nil || err.Error() != want {
 			t.Errorf("got %v, want %s", err, want)
 		}

@@ -13,7 +13,7 @@ import (
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/trace"
 
-	"github.com/riffletrace/riffle/core"
+	"github.com/riffletrace/riffle/core/sampling"
 )
 
 // convert makes the items of a span: that of the span first, then one for each
@@ -85,7 +85,7 @@ func sampleRate(s sdktrace.ReadOnlySpan) float64 {
 		if !ok {
 			continue
 		}
-		if t, err := core.ParseThreshold(th); err == nil && t < core.Never {
+		if t, err := sampling.ParseThreshold(th); err == nil && t < sampling.Never {
 			return 100 * t.Probability()
 		}
 	}

@@ -20,7 +20,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/riffletrace/riffle/exporters/azuremonitor"
-	"github.com/riffletrace/riffle/exporters/internal/azuretest"
+	"github.com/riffletrace/riffle/internal/azuretest"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")

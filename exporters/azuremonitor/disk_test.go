@@ -11,7 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/riffletrace/riffle/core/delivery"
-	"github.com/riffletrace/riffle/exporters/internal/azuretest"
+	"github.com/riffletrace/riffle/internal/azuretest"
 )
 
 // What a 206 leaves is on the disk, and the next process sends it: no item is

@@ -9,7 +9,7 @@ import (
 
 	"go.uber.org/goleak"
 
-	"github.com/riffletrace/riffle/exporters/internal/azuretest"
+	"github.com/riffletrace/riffle/internal/azuretest"
 )
 
 func TestMain(m *testing.M) { os.Exit(run(m)) }

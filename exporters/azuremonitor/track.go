@@ -17,7 +17,6 @@ import (
 
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 
-	"github.com/riffletrace/riffle/core"
 	"github.com/riffletrace/riffle/core/delivery"
 	"github.com/riffletrace/riffle/exporters/internal/otlpclient"
 	"github.com/riffletrace/riffle/exporters/internal/otlpsend"
@@ -99,7 +98,7 @@ func (e *tracker) ExportSpans(ctx context.Context, spans []sdktrace.ReadOnlySpan
 		body.Write(i.json)
 		body.WriteByte('\n')
 	}
-	r := delivery.Request{Body: e.sender.Compression().Compress(body.Bytes()), Spans: len(spans)}
+	r := delivery.Request{Body: e.sender.Traits().Compression.Compress(body.Bytes()), Spans: len(spans)}
 	var err error
 	for range maxRedirects {
 		if _, err = e.sender.ExportRequest(ctx, r); !errors.Is(err, errMoved) {
@@ -118,11 +117,10 @@ func (e *tracker) ExportSpans(ctx context.Context, spans []sdktrace.ReadOnlySpan
 // Shutdown waits for the attempt under way.
 func (e *tracker) Shutdown(ctx context.Context) error { return e.sender.Shutdown(ctx) }
 
-// Endpoint is where spans go.
-func (e *tracker) Endpoint() string { return e.client.Endpoint() }
-
-// Limits are those of the backend.
-func (*tracker) Limits() delivery.Limits { return limits }
+// Traits tell where spans go, and what the backend takes of them.
+func (e *tracker) Traits() delivery.Traits {
+	return delivery.Traits{Endpoint: e.client.Endpoint(), Limits: limits}
+}
 
 // address sends a request to where the last redirect led.
 func (e *tracker) address(r *http.Request, body []byte) error {
@@ -291,7 +289,4 @@ func (e *tracker) sayEvents(n int, why string) {
 }
 
 // Interface guards.
-var (
-	_ delivery.Limited = (*tracker)(nil)
-	_ core.Endpointer  = (*tracker)(nil)
-)
+var _ delivery.Exporter = (*tracker)(nil)

@@ -17,11 +17,11 @@ import (
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 
-	"github.com/riffletrace/riffle/core"
+	"github.com/riffletrace/riffle/core/component"
 	"github.com/riffletrace/riffle/core/delivery"
 	"github.com/riffletrace/riffle/exporters/azuremonitor"
-	"github.com/riffletrace/riffle/exporters/internal/azuretest"
-	"github.com/riffletrace/riffle/exporters/internal/otlptest"
+	"github.com/riffletrace/riffle/internal/azuretest"
+	"github.com/riffletrace/riffle/internal/otlptest"
 )
 
 func TestTrack(t *testing.T) {
@@ -102,12 +102,12 @@ func troubled(names ...string) (all []sdktrace.ReadOnlySpan) {
 func line(t *testing.T, c azuremonitor.Config, log *bytes.Buffer, changes ...func(*delivery.Config)) (*delivery.Fan, *delivery.Line) {
 	t.Helper()
 	logger := slog.New(slog.NewTextHandler(log, nil))
-	e, err := core.Exporters.Build(t.Context(), core.Settings{Logger: logger}, core.Use(azuremonitor.Factory, "", c))
+	e, err := component.Use(azuremonitor.Factory, "", c).Build(t.Context(), component.Settings{Logger: logger})
 	if err != nil {
 		t.Fatal(err)
 	}
 	d := delivery.Defaults()
-	d.Send.Backoff = delivery.Backoff{Initial: core.Duration(time.Millisecond), Max: core.Duration(5 * time.Millisecond)}
+	d.Send.Backoff = delivery.Backoff{Initial: component.Duration(time.Millisecond), Max: component.Duration(5 * time.Millisecond)}
 	for _, change := range changes {
 		change(&d)
 	}

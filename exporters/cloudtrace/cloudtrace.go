@@ -10,7 +10,7 @@ import (
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"google.golang.org/grpc"
 
-	"github.com/riffletrace/riffle/core"
+	"github.com/riffletrace/riffle/core/component"
 	"github.com/riffletrace/riffle/core/delivery"
 	"github.com/riffletrace/riffle/core/otlp"
 	"github.com/riffletrace/riffle/exporters/internal/otlpclient"
@@ -28,20 +28,20 @@ type Config struct {
 	CredentialsFile string               `yaml:"credentials_file" doc:"JSON file with credentials; default: GOOGLE_APPLICATION_CREDENTIALS, those of gcloud, or the metadata server"`
 	Endpoint        string               `yaml:"endpoint" doc:"host:port to send to"`
 	Compression     delivery.Compression `yaml:"compression" doc:"none or gzip"`
-	Timeout         core.Duration        `yaml:"timeout" doc:"longest time for one attempt"`
+	Timeout         component.Duration   `yaml:"timeout" doc:"longest time for one attempt"`
 	TLS             TLS                  `yaml:"tls" doc:"certificates"`
 }
 
 var defaults = Config{
 	Endpoint:    "telemetry.googleapis.com:443",
 	Compression: delivery.Gzip,
-	Timeout:     core.Duration(10 * time.Second),
+	Timeout:     component.Duration(10 * time.Second),
 }
 
 // Factory makes the exporter; it is registered as "cloudtrace".
-var Factory = core.NewFactory("cloudtrace", defaults, New)
+var Factory = component.NewFactory("cloudtrace", defaults, New)
 
-func init() { core.Exporters.MustAdd(Factory) }
+func init() { component.Exporters.MustAdd(Factory) }
 
 // Validate checks everything short of connecting. It reads the files of the
 // credentials and of TLS.
@@ -56,7 +56,7 @@ var projects = regexp.MustCompile(`^([a-z0-9.-]+:)?[a-z][a-z0-9-]{4,28}[a-z0-9]$
 func (c *Config) target() (*otlpclient.Client, *credentials, error) {
 	var errs []error
 	fail := func(path string, err error) {
-		errs = append(errs, &core.FieldError{Path: path, Err: err})
+		errs = append(errs, &component.FieldError{Path: path, Err: err})
 	}
 	for path, id := range map[string]string{"project_id": c.ProjectID, "quota_project": c.QuotaProject} {
 		if id != "" && !projects.MatchString(id) {
@@ -79,14 +79,14 @@ func (c *Config) target() (*otlpclient.Client, *credentials, error) {
 		NoEnv:       true,
 	}.Resolve()
 	if err == nil && client.Exposed() {
-		err = &core.FieldError{Path: "endpoint", Err: errors.New("a token would be sent in plain text: write https://")}
+		err = &component.FieldError{Path: "endpoint", Err: errors.New("a token would be sent in plain text: write https://")}
 	}
 	return client, creds, errors.Join(append(errs, err)...)
 }
 
 // New builds the exporter. It connects, and asks for a token, when there is
 // something to send.
-func New(_ context.Context, _ core.Settings, c Config) (core.Exporter, error) {
+func New(_ context.Context, _ component.Settings, c Config) (sdktrace.SpanExporter, error) {
 	client, creds, err := c.target()
 	if err != nil {
 		return nil, err
@@ -116,7 +116,7 @@ func (e *exporter) ExportRequest(ctx context.Context, r delivery.Request) (deliv
 	if err := ctx.Err(); err != nil {
 		return delivery.Response{}, err
 	}
-	raw, err := e.Compression().Decompress(r.Body)
+	raw, err := e.Traits().Compression.Decompress(r.Body)
 	if err != nil {
 		return delivery.Response{}, &delivery.ExportError{Verdict: delivery.Refused, Err: fmt.Errorf("unpacking a request: %w", err)}
 	}
@@ -125,7 +125,7 @@ func (e *exporter) ExportRequest(ctx context.Context, r delivery.Request) (deliv
 		return delivery.Response{}, told(e.address, delivery.Retry, err)
 	}
 	if fitted != nil {
-		r.Body = e.Compression().Compress(fitted)
+		r.Body = e.Traits().Compression.Compress(fitted)
 	}
 	return e.Exporter.ExportRequest(ctx, r)
 }
@@ -136,7 +136,7 @@ func (e *exporter) ExportSpans(ctx context.Context, spans []sdktrace.ReadOnlySpa
 	if len(spans) == 0 {
 		return ctx.Err()
 	}
-	body := e.Compression().Compress(otlp.AppendRequest(nil, spans))
+	body := e.Traits().Compression.Compress(otlp.AppendRequest(nil, spans))
 	resp, err := e.ExportRequest(ctx, delivery.Request{Body: body, Spans: len(spans)})
 	if err == nil && resp.Rejected > 0 {
 		err = fmt.Errorf("%s rejected %d of %d spans: %s", e.address, resp.Rejected, len(spans), resp.Message)
@@ -145,7 +145,4 @@ func (e *exporter) ExportSpans(ctx context.Context, spans []sdktrace.ReadOnlySpa
 }
 
 // Interface guards.
-var (
-	_ delivery.RequestExporter = (*exporter)(nil)
-	_ core.Endpointer          = (*exporter)(nil)
-)
+var _ delivery.RequestExporter = (*exporter)(nil)

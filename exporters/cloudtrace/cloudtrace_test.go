@@ -22,23 +22,23 @@ import (
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/protoadapt"
 
-	"github.com/riffletrace/riffle/core"
+	"github.com/riffletrace/riffle/core/component"
 	"github.com/riffletrace/riffle/core/delivery"
 	"github.com/riffletrace/riffle/exporters/cloudtrace"
 	"github.com/riffletrace/riffle/exporters/exportertest"
-	"github.com/riffletrace/riffle/exporters/internal/googletest"
 	"github.com/riffletrace/riffle/exporters/internal/otlpclient"
-	"github.com/riffletrace/riffle/exporters/internal/otlptest"
+	"github.com/riffletrace/riffle/internal/googletest"
+	"github.com/riffletrace/riffle/internal/otlptest"
 )
 
 // to is a configuration for a fake.
 func to(f *googletest.Fake) cloudtrace.Config {
-	return cloudtrace.Config{Endpoint: f.Address, Compression: delivery.Gzip, Timeout: core.Duration(5 * time.Second)}
+	return cloudtrace.Config{Endpoint: f.Address, Compression: delivery.Gzip, Timeout: component.Duration(5 * time.Second)}
 }
 
-func build(t testing.TB, c cloudtrace.Config) core.Exporter {
+func build(t testing.TB, c cloudtrace.Config) sdktrace.SpanExporter {
 	t.Helper()
-	e, err := core.Exporters.Build(t.Context(), core.Settings{}, core.Use(cloudtrace.Factory, "", c))
+	e, err := component.Use(cloudtrace.Factory, "", c).Build(t.Context(), component.Settings{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -50,7 +50,7 @@ func build(t testing.TB, c cloudtrace.Config) core.Exporter {
 	return e
 }
 
-func export(t testing.TB, e core.Exporter, names ...string) error {
+func export(t testing.TB, e sdktrace.SpanExporter, names ...string) error {
 	t.Helper()
 	return e.ExportSpans(t.Context(), otlptest.Spans(names...))
 }
@@ -324,7 +324,7 @@ func TestConfigErrors(t *testing.T) {
 			if err == nil || !strings.HasSuffix(err.Error(), tt.want) || strings.Contains(err.Error(), "s3cret") {
 				t.Errorf("got  %v\nwant %s", err, tt.want)
 			}
-			if _, err := cloudtrace.New(t.Context(), core.Settings{}, c); err == nil {
+			if _, err := cloudtrace.New(t.Context(), component.Settings{}, c); err == nil {
 				t.Error("New takes it")
 			}
 		})
@@ -335,7 +335,7 @@ func TestConfigErrors(t *testing.T) {
 func TestMisbehavingReceiver(t *testing.T) {
 	file := googletest.New(t).KeyFile(t, nil)
 	for _, m := range otlptest.Misbehaviours() {
-		if m.Protocol == otlpclient.HTTP {
+		if m.Protocol == string(otlpclient.HTTP) {
 			continue
 		}
 		switch m.Name {
@@ -344,8 +344,8 @@ func TestMisbehavingReceiver(t *testing.T) {
 		}
 		t.Run(m.Name, func(t *testing.T) {
 			t.Parallel()
-			m.Misbehave(t, otlpclient.GRPC, func(t testing.TB, address string) core.Exporter {
-				return build(t, cloudtrace.Config{Endpoint: address, CredentialsFile: file, Compression: delivery.None, Timeout: core.Duration(500 * time.Millisecond)})
+			m.Misbehave(t, string(otlpclient.GRPC), func(t testing.TB, address string) sdktrace.SpanExporter {
+				return build(t, cloudtrace.Config{Endpoint: address, CredentialsFile: file, Compression: delivery.None, Timeout: component.Duration(500 * time.Millisecond)})
 			})
 		})
 	}
@@ -359,12 +359,12 @@ func TestConformance(t *testing.T) {
 		t.Run("backend "+backend, func(t *testing.T) {
 			c := to(f)
 			c.Endpoint = address
-			exportertest.Run(t, exportertest.Component(core.Use(cloudtrace.Factory, "", c)))
+			exportertest.Run(t, exportertest.Plan(component.Use(cloudtrace.Factory, "", c)))
 		})
 	}
 	t.Run("silent metadata server", func(t *testing.T) {
 		t.Setenv("GCE_METADATA_HOST", otlptest.Silent(t))
-		exportertest.Run(t, exportertest.Component(core.Use(cloudtrace.Factory, "", to(f))))
+		exportertest.Run(t, exportertest.Plan(component.Use(cloudtrace.Factory, "", to(f))))
 	})
 }
 
@@ -381,7 +381,7 @@ func TestLine(t *testing.T) {
 	var log bytes.Buffer
 	c := delivery.Defaults()
 	c.Batch.MaxSpans, c.Send.Workers = 10, 1
-	c.Send.Backoff = delivery.Backoff{Initial: core.Duration(time.Millisecond), Max: core.Duration(5 * time.Millisecond)}
+	c.Send.Backoff = delivery.Backoff{Initial: component.Duration(time.Millisecond), Max: component.Duration(5 * time.Millisecond)}
 	fan := &delivery.Fan{}
 	l := fan.Add(build(t, to(f)), c, delivery.Settings{Name: "google", Logger: slog.New(slog.NewTextHandler(&log, nil))})
 	var want []string

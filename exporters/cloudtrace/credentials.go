@@ -18,7 +18,7 @@ import (
 	"golang.org/x/oauth2"
 	"golang.org/x/oauth2/google"
 
-	"github.com/riffletrace/riffle/core"
+	"github.com/riffletrace/riffle/core/component"
 	"github.com/riffletrace/riffle/exporters/internal/token"
 )
 
@@ -56,7 +56,7 @@ func (c *Config) credentials() (*credentials, error) {
 		if said == "" {
 			return nil, fmt.Errorf("GOOGLE_APPLICATION_CREDENTIALS: %w", err)
 		}
-		return nil, &core.FieldError{Path: said, Err: err}
+		return nil, &component.FieldError{Path: said, Err: err}
 	}
 	var err error
 	if file != "" {

@@ -14,7 +14,7 @@ import (
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 	tracepb "go.opentelemetry.io/proto/otlp/trace/v1"
 
-	"github.com/riffletrace/riffle/exporters/internal/googletest"
+	"github.com/riffletrace/riffle/internal/googletest"
 )
 
 func many(n int) []attribute.KeyValue {

@@ -12,7 +12,6 @@ import (
 
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 
-	"github.com/riffletrace/riffle/core"
 	"github.com/riffletrace/riffle/core/delivery"
 	"github.com/riffletrace/riffle/core/otlp"
 )
@@ -186,8 +185,9 @@ var cases = []testCase{
 			if !ok {
 				return
 			}
-			if err := r.Compression().Valid(); err != nil {
-				s.broken("Compression: %v", err)
+			traits := r.Traits()
+			if err := traits.Compression.Valid(); err != nil {
+				s.broken("Traits: compression: %v", err)
 				return
 			}
 			req := request(r, samples())
@@ -207,15 +207,15 @@ var cases = []testCase{
 			if !bytes.Equal(before, req.Body) {
 				s.broken("the body is another after ExportRequest")
 			}
-			if before := r.Compression(); before != r.Compression() {
-				s.broken("Compression changes")
+			if now := r.Traits(); now != traits {
+				s.broken("Traits were %+v and are %+v after a few requests", traits, now)
 			}
 		},
 	},
 }
 
 // attempts exports in each way that the exporter has.
-func (s *suite) attempts(e core.Exporter, how string, deadline time.Duration) bool {
+func (s *suite) attempts(e sdktrace.SpanExporter, how string, deadline time.Duration) bool {
 	s.Helper()
 	ok := s.prompt("ExportSpans "+how, deadline, func(ctx context.Context) { _ = e.ExportSpans(ctx, samples()) })
 	if r, is := e.(delivery.RequestExporter); is {
@@ -226,7 +226,7 @@ func (s *suite) attempts(e core.Exporter, how string, deadline time.Duration) bo
 }
 
 func request(r delivery.RequestExporter, spans []sdktrace.ReadOnlySpan) delivery.Request {
-	return delivery.Request{Body: r.Compression().Compress(otlp.AppendRequest(nil, spans)), Spans: len(spans)}
+	return delivery.Request{Body: r.Traits().Compression.Compress(otlp.AppendRequest(nil, spans)), Spans: len(spans)}
 }
 
 // goroutines are the stacks of all by their IDs, without those of the tests.

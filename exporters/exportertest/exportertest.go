@@ -2,7 +2,7 @@
 // it from a test of the exporter's package, under -race too:
 //
 //	func TestConformance(t *testing.T) {
-//		exportertest.Run(t, exportertest.Component(core.Use(file.Factory, "", file.Config{Path: path})))
+//		exportertest.Run(t, exportertest.Plan(component.Use(file.Factory, "", file.Config{Path: path})))
 //	}
 //
 // Each failure names the rule that was broken and why there is such a rule. The
@@ -19,7 +19,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/riffletrace/riffle/core"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+
+	"github.com/riffletrace/riffle/core/component"
 )
 
 // patience is how long what must be prompt may take, on a busy machine.
@@ -30,7 +32,7 @@ const attempt = 300 * time.Millisecond
 
 // Run checks the exporters that newExporter makes, a new one at each call, with
 // the same settings.
-func Run(t *testing.T, newExporter func(testing.TB) core.Exporter) {
+func Run(t *testing.T, newExporter func(testing.TB) sdktrace.SpanExporter) {
 	t.Helper()
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
@@ -41,24 +43,24 @@ func Run(t *testing.T, newExporter func(testing.TB) core.Exporter) {
 
 // Cases are the parts of [Run] by name, for those who run them one by one, or
 // with a [testing.TB] of their own.
-func Cases() iter.Seq2[string, func(testing.TB, func(testing.TB) core.Exporter)] {
-	return func(yield func(string, func(testing.TB, func(testing.TB) core.Exporter)) bool) {
+func Cases() iter.Seq2[string, func(testing.TB, func(testing.TB) sdktrace.SpanExporter)] {
+	return func(yield func(string, func(testing.TB, func(testing.TB) sdktrace.SpanExporter)) bool) {
 		for _, c := range cases {
-			if !yield(c.name, func(tb testing.TB, newExporter func(testing.TB) core.Exporter) { c.run(tb, newExporter) }) {
+			if !yield(c.name, func(tb testing.TB, newExporter func(testing.TB) sdktrace.SpanExporter) { c.run(tb, newExporter) }) {
 				return
 			}
 		}
 	}
 }
 
-// Component makes the exporters of [Run] from an entry of the exporters list:
-// core.Use(Factory, "", Config{...}), or one of a registered type.
-func Component(c core.Component) func(testing.TB) core.Exporter {
-	return func(tb testing.TB) core.Exporter {
+// Plan makes the exporters of [Run] from a plan: component.Use(Factory, "",
+// Config{...}).
+func Plan(p component.Plan[sdktrace.SpanExporter]) func(testing.TB) sdktrace.SpanExporter {
+	return func(tb testing.TB) sdktrace.SpanExporter {
 		tb.Helper()
-		e, err := core.Exporters.Build(tb.Context(), core.Settings{ID: c.ID()}, c)
+		e, err := p.Build(tb.Context(), component.Settings{})
 		if err != nil {
-			tb.Fatalf("building exporter %q: %v", c.ID(), err)
+			tb.Fatalf("building exporter %q: %v", p.ID(), err)
 		}
 		return e
 	}
@@ -72,7 +74,7 @@ type testCase struct {
 	check func(*suite)
 }
 
-func (c testCase) run(tb testing.TB, newExporter func(testing.TB) core.Exporter) {
+func (c testCase) run(tb testing.TB, newExporter func(testing.TB) sdktrace.SpanExporter) {
 	tb.Helper()
 	c.check(&suite{TB: tb, rule: c.rule, newExporter: newExporter})
 }
@@ -81,11 +83,11 @@ func (c testCase) run(tb testing.TB, newExporter func(testing.TB) core.Exporter)
 type suite struct {
 	testing.TB
 	rule        string
-	newExporter func(testing.TB) core.Exporter
+	newExporter func(testing.TB) sdktrace.SpanExporter
 }
 
 // exporter makes an exporter that is shut down when the case is over.
-func (s *suite) exporter() core.Exporter {
+func (s *suite) exporter() sdktrace.SpanExporter {
 	s.Helper()
 	e := s.newExporter(s.TB)
 	if e == nil {

@@ -12,7 +12,6 @@ import (
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 
-	"github.com/riffletrace/riffle/core"
 	"github.com/riffletrace/riffle/core/delivery"
 )
 
@@ -35,10 +34,10 @@ func (r *recorder) Errorf(format string, args ...any) {
 
 func (r *recorder) Cleanup(f func()) { r.cleanups = append(r.cleanups, f) }
 
-func failuresOf(t *testing.T, c testCase, newExporter func() core.Exporter) []string {
+func failuresOf(t *testing.T, c testCase, newExporter func() sdktrace.SpanExporter) []string {
 	t.Helper()
 	r := &recorder{TB: t}
-	c.run(r, func(testing.TB) core.Exporter { return newExporter() })
+	c.run(r, func(testing.TB) sdktrace.SpanExporter { return newExporter() })
 	for _, cleanup := range slices.Backward(r.cleanups) {
 		cleanup()
 	}
@@ -84,7 +83,7 @@ type requests struct {
 	request     func(context.Context, delivery.Request) (delivery.Response, error)
 }
 
-func (r *requests) Compression() delivery.Compression { return r.compression }
+func (r *requests) Traits() delivery.Traits { return delivery.Traits{Compression: r.compression} }
 func (r *requests) ExportRequest(ctx context.Context, req delivery.Request) (delivery.Response, error) {
 	if r.request != nil {
 		return r.request(ctx, req)
@@ -93,17 +92,17 @@ func (r *requests) ExportRequest(ctx context.Context, req delivery.Request) (del
 }
 
 func TestGood(t *testing.T) {
-	Run(t, func(testing.TB) core.Exporter { return &good{} })
-	Run(t, func(testing.TB) core.Exporter { return &requests{compression: delivery.Zstd} })
+	Run(t, func(testing.TB) sdktrace.SpanExporter { return &good{} })
+	Run(t, func(testing.TB) sdktrace.SpanExporter { return &requests{compression: delivery.Zstd} })
 }
 
 // Each broken exporter must fail the case it is named after.
 func TestBroken(t *testing.T) {
-	exports := func(f func(context.Context, []sdktrace.ReadOnlySpan) error) func() core.Exporter {
-		return func() core.Exporter { return &good{export: f} }
+	exports := func(f func(context.Context, []sdktrace.ReadOnlySpan) error) func() sdktrace.SpanExporter {
+		return func() sdktrace.SpanExporter { return &good{export: f} }
 	}
-	stops := func(f func(context.Context) error) func() core.Exporter {
-		return func() core.Exporter { return &good{shutdown: f} }
+	stops := func(f func(context.Context) error) func() sdktrace.SpanExporter {
+		return func() sdktrace.SpanExporter { return &good{shutdown: f} }
 	}
 	release := make(chan struct{})
 	defer close(release)
@@ -111,12 +110,12 @@ func TestBroken(t *testing.T) {
 	defer func() { patience = 2 * time.Second }()
 	tests := []struct {
 		name, fault string
-		exporter    func() core.Exporter
+		exporter    func() sdktrace.SpanExporter
 	}{
 		{"empty batch", "panics", exports(func(_ context.Context, s []sdktrace.ReadOnlySpan) error { _ = s[0].Name(); return nil })},
 		{"empty batch", "fails", exports(func(context.Context, []sdktrace.ReadOnlySpan) error { return errors.New("no spans") })},
 		{"cancelled context", "ignores it", exports(func(context.Context, []sdktrace.ReadOnlySpan) error { <-release; return nil })},
-		{"cancelled context", "ignores it with requests", func() core.Exporter {
+		{"cancelled context", "ignores it with requests", func() sdktrace.SpanExporter {
 			return &requests{compression: delivery.None, request: func(context.Context, delivery.Request) (delivery.Response, error) {
 				<-release
 				return delivery.Response{}, nil
@@ -131,7 +130,7 @@ func TestBroken(t *testing.T) {
 			clear(s[0].Attributes())
 			return nil
 		})},
-		{"slice is not retained", "reads it at the end", func() core.Exporter {
+		{"slice is not retained", "reads it at the end", func() sdktrace.SpanExporter {
 			var kept []sdktrace.ReadOnlySpan
 			return &good{
 				export: func(_ context.Context, s []sdktrace.ReadOnlySpan) error { kept = s; return nil },
@@ -152,12 +151,12 @@ func TestBroken(t *testing.T) {
 			return nil
 		})},
 		{"after Shutdown", "goes on", exports(func(context.Context, []sdktrace.ReadOnlySpan) error { return nil })},
-		{"Shutdown", "cannot do it twice", func() core.Exporter {
+		{"Shutdown", "cannot do it twice", func() sdktrace.SpanExporter {
 			done := make(chan struct{})
 			return &good{shutdown: func(context.Context) error { close(done); return nil }}
 		}},
 		{"Shutdown", "ignores its context", stops(func(context.Context) error { <-release; return nil })},
-		{"Shutdown during export", "waits for ever", func() core.Exporter {
+		{"Shutdown during export", "waits for ever", func() sdktrace.SpanExporter {
 			var mu sync.Mutex
 			return &good{
 				export: func(ctx context.Context, _ []sdktrace.ReadOnlySpan) error {
@@ -170,14 +169,14 @@ func TestBroken(t *testing.T) {
 				shutdown: func(context.Context) error { mu.Lock(); defer mu.Unlock(); return nil },
 			}
 		}},
-		{"goroutines", "leaves one", func() core.Exporter {
+		{"goroutines", "leaves one", func() sdktrace.SpanExporter {
 			return &good{export: func(context.Context, []sdktrace.ReadOnlySpan) error {
 				go func() { <-release }()
 				return nil
 			}}
 		}},
-		{"requests", "compresses by itself", func() core.Exporter { return &requests{compression: "lz4"} }},
-		{"requests", "writes into the body", func() core.Exporter {
+		{"requests", "compresses by itself", func() sdktrace.SpanExporter { return &requests{compression: "lz4"} }},
+		{"requests", "writes into the body", func() sdktrace.SpanExporter {
 			var mu sync.Mutex
 			return &requests{compression: delivery.None, request: func(_ context.Context, r delivery.Request) (delivery.Response, error) {
 				mu.Lock()
@@ -186,7 +185,7 @@ func TestBroken(t *testing.T) {
 				return delivery.Response{}, nil
 			}}
 		}},
-		{"requests", "answers and fails", func() core.Exporter {
+		{"requests", "answers and fails", func() sdktrace.SpanExporter {
 			return &requests{compression: delivery.None, request: func(context.Context, delivery.Request) (delivery.Response, error) {
 				return delivery.Response{Rejected: 1}, errors.New("no")
 			}}

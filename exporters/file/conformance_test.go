@@ -4,7 +4,9 @@ import (
 	"path/filepath"
 	"testing"
 
-	"github.com/riffletrace/riffle/core"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+
+	"github.com/riffletrace/riffle/core/component"
 	"github.com/riffletrace/riffle/exporters/exportertest"
 	"github.com/riffletrace/riffle/exporters/file"
 )
@@ -12,9 +14,9 @@ import (
 func TestConformance(t *testing.T) {
 	for _, format := range []string{file.JSON, file.OTLPJSON} {
 		t.Run(format, func(t *testing.T) {
-			exportertest.Run(t, func(tb testing.TB) core.Exporter {
+			exportertest.Run(t, func(tb testing.TB) sdktrace.SpanExporter {
 				c := file.Config{Path: filepath.Join(tb.TempDir(), "spans.json"), Format: format}
-				return exportertest.Component(core.Use(file.Factory, "", c))(tb)
+				return exportertest.Plan(component.Use(file.Factory, "", c))(tb)
 			})
 		})
 	}

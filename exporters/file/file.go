@@ -14,7 +14,8 @@ import (
 
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 
-	"github.com/riffletrace/riffle/core"
+	"github.com/riffletrace/riffle/core/component"
+	"github.com/riffletrace/riffle/core/delivery"
 	"github.com/riffletrace/riffle/exporters/internal/lines"
 )
 
@@ -26,19 +27,19 @@ const (
 
 // Config is what users set.
 type Config struct {
-	_        struct{}      `doc:"writes spans to a file as lines of JSON"`
-	Path     string        `yaml:"path" doc:"the file; its directory must exist; it is created for its owner alone (0600) and appended to"`
-	Format   string        `yaml:"format" doc:"otlp_json (OTLP, a batch per line) or json (the SDK's, a span per line)"`
-	MaxSize  core.Size     `yaml:"max_size" doc:"a file that would grow past this is put aside and a new one begun; 0 is no limit"`
-	MaxAge   core.Duration `yaml:"max_age" doc:"a new file is begun at each multiple of this time, UTC: 24h is midnight; 0 is never"`
-	MaxFiles int           `yaml:"max_files" doc:"files kept that were put aside; the oldest beyond are deleted; 0 keeps all"`
+	_        struct{}           `doc:"writes spans to a file as lines of JSON"`
+	Path     string             `yaml:"path" doc:"the file; its directory must exist; it is created for its owner alone (0600) and appended to"`
+	Format   string             `yaml:"format" doc:"otlp_json (OTLP, a batch per line) or json (the SDK's, a span per line)"`
+	MaxSize  component.Size     `yaml:"max_size" doc:"a file that would grow past this is put aside and a new one begun; 0 is no limit"`
+	MaxAge   component.Duration `yaml:"max_age" doc:"a new file is begun at each multiple of this time, UTC: 24h is midnight; 0 is never"`
+	MaxFiles int                `yaml:"max_files" doc:"files kept that were put aside; the oldest beyond are deleted; 0 keeps all"`
 }
 
 // Validate checks the values, and that the file can be where it shall be.
 func (c *Config) Validate() error {
 	var errs []error
 	fail := func(path string, err error) {
-		errs = append(errs, &core.FieldError{Path: path, Err: err})
+		errs = append(errs, &component.FieldError{Path: path, Err: err})
 	}
 	if err := checkPath(c.Path); err != nil {
 		fail("path", err)
@@ -49,7 +50,7 @@ func (c *Config) Validate() error {
 	if c.MaxSize < 0 {
 		fail("max_size", fmt.Errorf("%d is negative", int64(c.MaxSize)))
 	}
-	if c.MaxAge < 0 || (c.MaxAge > 0 && c.MaxAge < core.Duration(time.Second)) {
+	if c.MaxAge < 0 || (c.MaxAge > 0 && c.MaxAge < component.Duration(time.Second)) {
 		fail("max_age", fmt.Errorf("%v is too short: want at least 1s", c.MaxAge))
 	}
 	if c.MaxFiles < 0 {
@@ -92,16 +93,16 @@ func checkRegular(path string) error {
 }
 
 // Factory makes the exporter; it is registered as "file".
-var Factory = core.NewFactory("file", Config{
+var Factory = component.NewFactory("file", Config{
 	Format:   OTLPJSON,
 	MaxSize:  100 << 20,
 	MaxFiles: 5,
 }, New)
 
-func init() { core.Exporters.MustAdd(Factory) }
+func init() { component.Exporters.MustAdd(Factory) }
 
 // New builds the exporter and opens its file.
-func New(_ context.Context, s core.Settings, c Config) (core.Exporter, error) {
+func New(_ context.Context, s component.Settings, c Config) (sdktrace.SpanExporter, error) {
 	if err := c.Validate(); err != nil {
 		return nil, err
 	}
@@ -117,7 +118,7 @@ func New(_ context.Context, s core.Settings, c Config) (core.Exporter, error) {
 		now:      time.Now,
 	}}
 	if err := e.file.open(); err != nil {
-		return nil, &core.FieldError{Path: "path", Err: err}
+		return nil, &component.FieldError{Path: "path", Err: err}
 	}
 	return e, nil
 }
@@ -170,8 +171,8 @@ func (e *exporter) Shutdown(context.Context) error {
 	return e.file.close()
 }
 
-// Endpoint is the file.
-func (e *exporter) Endpoint() string { return e.file.path }
+// Traits tell which file it is.
+func (e *exporter) Traits() delivery.Traits { return delivery.Traits{Endpoint: e.file.path} }
 
-// Interface guards.
-var _ core.Endpointer = (*exporter)(nil)
+// Interface guard.
+var _ delivery.Exporter = (*exporter)(nil)

@@ -16,11 +16,12 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"go.opentelemetry.io/collector/pdata/ptrace"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.uber.org/goleak"
 
-	"github.com/riffletrace/riffle/core"
+	"github.com/riffletrace/riffle/core/component"
 	"github.com/riffletrace/riffle/exporters/file"
-	"github.com/riffletrace/riffle/exporters/internal/otlptest"
+	"github.com/riffletrace/riffle/internal/otlptest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -31,12 +32,12 @@ func at(t *testing.T) string {
 	return filepath.Join(t.TempDir(), "traces.jsonl")
 }
 
-func open(t *testing.T, c file.Config) core.Exporter {
+func open(t *testing.T, c file.Config) sdktrace.SpanExporter {
 	t.Helper()
 	if c.Format == "" {
 		c.Format = file.OTLPJSON
 	}
-	e, err := core.Exporters.Build(t.Context(), core.Settings{}, core.Use(file.Factory, "", c))
+	e, err := component.Use(file.Factory, "", c).Build(t.Context(), component.Settings{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -44,7 +45,7 @@ func open(t *testing.T, c file.Config) core.Exporter {
 	return e
 }
 
-func export(t *testing.T, e core.Exporter, names ...string) {
+func export(t *testing.T, e sdktrace.SpanExporter, names ...string) {
 	t.Helper()
 	if err := e.ExportSpans(t.Context(), otlptest.Spans(names...)); err != nil {
 		t.Fatal(err)
@@ -215,7 +216,7 @@ func TestRotationByTime(t *testing.T) {
 	if err := os.Chtimes(path, yesterday, yesterday); err != nil {
 		t.Fatal(err)
 	}
-	e = open(t, file.Config{Path: path, MaxAge: core.Duration(24 * time.Hour)})
+	e = open(t, file.Config{Path: path, MaxAge: component.Duration(24 * time.Hour)})
 	export(t, e, "today")
 	wantSpans(t, path, "today")
 	files := aside(t, path)
@@ -284,8 +285,8 @@ func TestLinkPutInPlace(t *testing.T) {
 func TestCannotRotate(t *testing.T) {
 	path := filepath.Join(t.TempDir(), strings.Repeat("x", 240)+".jsonl")
 	var log bytes.Buffer
-	entry := core.Use(file.Factory, "", file.Config{Path: path, Format: file.OTLPJSON, MaxSize: 1})
-	e, err := core.Exporters.Build(t.Context(), core.Settings{Logger: slog.New(slog.NewTextHandler(&log, nil))}, entry)
+	entry := component.Use(file.Factory, "", file.Config{Path: path, Format: file.OTLPJSON, MaxSize: 1})
+	e, err := entry.Build(t.Context(), component.Settings{Logger: slog.New(slog.NewTextHandler(&log, nil))})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -347,7 +348,7 @@ max_files: -1 is negative`},
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			got := ""
-			if err := core.Exporters.Check(core.Use(file.Factory, "", tt.config)); err != nil {
+			if err := component.Use(file.Factory, "", tt.config).Err(); err != nil {
 				got = strings.ReplaceAll(err.Error(), dir, "DIR")
 			}
 			if diff := cmp.Diff(tt.want, got); diff != "" {
@@ -366,8 +367,8 @@ func Example() {
 	defer os.RemoveAll(dir)
 	path := filepath.Join(dir, "traces.jsonl")
 
-	entry := core.Use(file.Factory, "", file.Config{Path: path, Format: file.OTLPJSON, MaxSize: 64 << 20, MaxFiles: 3})
-	e, err := core.Exporters.Build(context.Background(), core.Settings{}, entry)
+	entry := component.Use(file.Factory, "", file.Config{Path: path, Format: file.OTLPJSON, MaxSize: 64 << 20, MaxFiles: 3})
+	e, err := entry.Build(context.Background(), component.Settings{})
 	if err != nil {
 		fmt.Println(err)
 		return

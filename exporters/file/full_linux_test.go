@@ -11,7 +11,7 @@ import (
 	"testing"
 
 	"github.com/riffletrace/riffle/exporters/file"
-	"github.com/riffletrace/riffle/exporters/internal/otlptest"
+	"github.com/riffletrace/riffle/internal/otlptest"
 )
 
 // When there is no room, an export fails as a whole: no half line is left,

@@ -8,25 +8,26 @@ import (
 	"testing"
 	"time"
 
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	coltracepb "go.opentelemetry.io/proto/otlp/collector/trace/v1"
 	"google.golang.org/grpc"
 
-	"github.com/riffletrace/riffle/core"
+	"github.com/riffletrace/riffle/core/component"
 	"github.com/riffletrace/riffle/core/delivery"
-	"github.com/riffletrace/riffle/exporters/internal/otlptest"
 	"github.com/riffletrace/riffle/exporters/otlp"
+	"github.com/riffletrace/riffle/internal/otlptest"
 )
 
 func TestMisbehavingReceiver(t *testing.T) {
 	for _, m := range otlptest.Misbehaviours() {
 		for _, protocol := range []otlp.Protocol{otlp.GRPC, otlp.HTTP} {
-			if m.Protocol != "" && m.Protocol != protocol {
+			if m.Protocol != "" && m.Protocol != string(protocol) {
 				continue
 			}
 			t.Run(string(protocol)+"/"+m.Name, func(t *testing.T) {
 				t.Parallel()
-				m.Misbehave(t, protocol, func(t testing.TB, address string) core.Exporter {
-					return build(t, otlp.Config{Endpoint: address, Protocol: protocol, Compression: delivery.None, Timeout: core.Duration(500 * time.Millisecond)})
+				m.Misbehave(t, string(protocol), func(t testing.TB, address string) sdktrace.SpanExporter {
+					return build(t, otlp.Config{Endpoint: address, Protocol: protocol, Compression: delivery.None, Timeout: component.Duration(500 * time.Millisecond)})
 				})
 			})
 		}
@@ -55,7 +56,7 @@ func TestBomb(t *testing.T) {
 					return grow, nil
 				},
 			}}
-			r.Start(t, protocol)
+			r.Start(t, string(protocol))
 			e := build(t, otlp.Config{Endpoint: r.Address, Protocol: protocol, Compression: delivery.Gzip})
 			if protocol == otlp.HTTP {
 				var before, after runtime.MemStats

@@ -5,7 +5,9 @@ package otlp
 import (
 	"context"
 
-	"github.com/riffletrace/riffle/core"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+
+	"github.com/riffletrace/riffle/core/component"
 	"github.com/riffletrace/riffle/core/delivery"
 	"github.com/riffletrace/riffle/exporters/internal/otlpclient"
 	"github.com/riffletrace/riffle/exporters/internal/otlpsend"
@@ -26,20 +28,20 @@ type TLS = otlpclient.TLS
 // Config is what users set. What it leaves out is taken from
 // OTEL_EXPORTER_OTLP_* before it is a default.
 type Config struct {
-	_           struct{}               `doc:"sends to anything that takes OTLP: a Collector, Jaeger, Tempo, a vendor"`
-	Endpoint    string                 `yaml:"endpoint" doc:"host:port, or a URL, whose path is a base that /v1/traces is added to; default localhost:4317, for HTTP localhost:4318"`
-	Insecure    *bool                  `yaml:"insecure" doc:"true for plaintext, false for TLS; default: what the URL says, else plaintext on loopback and TLS anywhere else"`
-	Protocol    Protocol               `yaml:"protocol" doc:"grpc or http/protobuf; default grpc"`
-	Headers     map[string]core.Secret `yaml:"headers" doc:"headers of each request, such as an API key"`
-	Compression delivery.Compression   `yaml:"compression" doc:"none, gzip or zstd; default gzip for HTTP, none for gRPC"`
-	Timeout     core.Duration          `yaml:"timeout" doc:"longest time for one attempt; default 10s"`
-	TLS         TLS                    `yaml:"tls" doc:"certificates"`
+	_           struct{}                    `doc:"sends to anything that takes OTLP: a Collector, Jaeger, Tempo, a vendor"`
+	Endpoint    string                      `yaml:"endpoint" doc:"host:port, or a URL, whose path is a base that /v1/traces is added to; default localhost:4317, for HTTP localhost:4318"`
+	Insecure    *bool                       `yaml:"insecure" doc:"true for plaintext, false for TLS; default: what the URL says, else plaintext on loopback and TLS anywhere else"`
+	Protocol    Protocol                    `yaml:"protocol" doc:"grpc or http/protobuf; default grpc"`
+	Headers     map[string]component.Secret `yaml:"headers" doc:"headers of each request, such as an API key"`
+	Compression delivery.Compression        `yaml:"compression" doc:"none, gzip or zstd; default gzip for HTTP, none for gRPC"`
+	Timeout     component.Duration          `yaml:"timeout" doc:"longest time for one attempt; default 10s"`
+	TLS         TLS                         `yaml:"tls" doc:"certificates"`
 
-	Preset  string      `yaml:"preset" doc:"a vendor, whose endpoint, protocol, header and limits it knows: axiom, datadog, dynatrace, elastic, grafana_cloud, honeycomb, newrelic, signoz or uptrace; nothing is then taken from OTEL_EXPORTER_OTLP_*"`
-	Region  string      `yaml:"region" doc:"of a preset: axiom us-east-1, eu-central-1; datadog the site, such as datadoghq.eu; honeycomb us, eu; newrelic us, eu, gov; signoz us, eu, in; grafana_cloud such as prod-eu-west-0"`
-	Account string      `yaml:"account" doc:"of a preset: dynatrace's environment ID, grafana_cloud's instance ID"`
-	Dataset string      `yaml:"dataset" doc:"of a preset: axiom's, for traces"`
-	Key     core.Secret `yaml:"key" doc:"of a preset: the API key or token; for uptrace the DSN"`
+	Preset  string           `yaml:"preset" doc:"a vendor, whose endpoint, protocol, header and limits it knows: axiom, datadog, dynatrace, elastic, grafana_cloud, honeycomb, newrelic, signoz or uptrace; nothing is then taken from OTEL_EXPORTER_OTLP_*"`
+	Region  string           `yaml:"region" doc:"of a preset: axiom us-east-1, eu-central-1; datadog the site, such as datadoghq.eu; honeycomb us, eu; newrelic us, eu, gov; signoz us, eu, in; grafana_cloud such as prod-eu-west-0"`
+	Account string           `yaml:"account" doc:"of a preset: dynatrace's environment ID, grafana_cloud's instance ID"`
+	Dataset string           `yaml:"dataset" doc:"of a preset: axiom's, for traces"`
+	Key     component.Secret `yaml:"key" doc:"of a preset: the API key or token; for uptrace the DSN"`
 }
 
 // Validate checks everything short of connecting, the TLS files too.
@@ -73,12 +75,12 @@ func (c Config) client() (*otlpclient.Client, delivery.Limits, error) {
 }
 
 // Factory makes the exporter; it is registered as "otlp".
-var Factory = core.NewFactory("otlp", Config{}, New)
+var Factory = component.NewFactory("otlp", Config{}, New)
 
-func init() { core.Exporters.MustAdd(Factory) }
+func init() { component.Exporters.MustAdd(Factory) }
 
 // New builds the exporter. It connects when there is something to send.
-func New(_ context.Context, _ core.Settings, c Config) (core.Exporter, error) {
+func New(_ context.Context, _ component.Settings, c Config) (sdktrace.SpanExporter, error) {
 	client, limits, err := c.client()
 	if err != nil {
 		return nil, err

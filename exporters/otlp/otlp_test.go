@@ -6,14 +6,17 @@ import (
 	"testing"
 	"time"
 
-	"github.com/riffletrace/riffle/core"
-	"github.com/riffletrace/riffle/exporters/internal/otlptest"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+
+	"github.com/riffletrace/riffle/core/component"
+	"github.com/riffletrace/riffle/core/delivery"
 	"github.com/riffletrace/riffle/exporters/otlp"
+	"github.com/riffletrace/riffle/internal/otlptest"
 )
 
-func build(t testing.TB, c otlp.Config) core.Exporter {
+func build(t testing.TB, c otlp.Config) sdktrace.SpanExporter {
 	t.Helper()
-	e, err := core.Exporters.Build(t.Context(), core.Settings{}, core.Use(otlp.Factory, "", c))
+	e, err := component.Use(otlp.Factory, "", c).Build(t.Context(), component.Settings{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -75,7 +78,7 @@ func TestDeadBackend(t *testing.T) {
 }
 
 func TestCheck(t *testing.T) {
-	check := func(c otlp.Config) error { return core.Exporters.Check(core.Use(otlp.Factory, "", c)) }
+	check := func(c otlp.Config) error { return component.Use(otlp.Factory, "", c).Err() }
 	if err := check(otlp.Config{}); err != nil {
 		t.Error(err)
 	}
@@ -86,16 +89,16 @@ func TestCheck(t *testing.T) {
 }
 
 func Example() {
-	entry := core.Use(otlp.Factory, "collector", otlp.Config{
+	entry := component.Use(otlp.Factory, "collector", otlp.Config{
 		Endpoint: "otlp.example.com:4317",
-		Headers:  map[string]core.Secret{"x-api-key": "s3cret"},
+		Headers:  map[string]component.Secret{"x-api-key": "s3cret"},
 	})
-	e, err := core.Exporters.Build(context.Background(), core.Settings{}, entry)
+	e, err := entry.Build(context.Background(), component.Settings{})
 	if err != nil {
 		fmt.Println(err)
 		return
 	}
 	defer func() { _ = e.Shutdown(context.Background()) }()
-	fmt.Println(e.(core.Endpointer).Endpoint())
+	fmt.Println(e.(delivery.Exporter).Traits().Endpoint)
 	// Output: otlp.example.com:4317
 }

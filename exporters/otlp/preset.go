@@ -10,7 +10,7 @@ import (
 	"strings"
 	"unicode"
 
-	"github.com/riffletrace/riffle/core"
+	"github.com/riffletrace/riffle/core/component"
 	"github.com/riffletrace/riffle/core/delivery"
 )
 
@@ -19,7 +19,7 @@ import (
 func (c Config) applied() (Config, delivery.Limits, error) {
 	var errs []error
 	fail := func(path, format string, args ...any) {
-		errs = append(errs, &core.FieldError{Path: path, Err: fmt.Errorf(format, args...)})
+		errs = append(errs, &component.FieldError{Path: path, Err: fmt.Errorf(format, args...)})
 	}
 	p, ok := presets[c.Preset]
 	switch {
@@ -28,7 +28,7 @@ func (c Config) applied() (Config, delivery.Limits, error) {
 	case c.Preset != "":
 		names := slices.Sorted(maps.Keys(presets))
 		msg := fmt.Sprintf("unknown preset %q", c.Preset)
-		if near := core.Nearest(c.Preset, names); near != "" {
+		if near := component.Nearest(c.Preset, names); near != "" {
 			msg += fmt.Sprintf(" (did you mean %q?)", near)
 		}
 		fail("preset", "%s: known are %s", msg, strings.Join(names, ", "))
@@ -118,14 +118,14 @@ func (p *preset) region(c Config, own bool, fail func(path, format string, args 
 }
 
 // with returns the user's headers and those of the preset.
-func (p *preset) with(c Config, fail func(path, format string, args ...any)) map[string]core.Secret {
+func (p *preset) with(c Config, fail func(path, format string, args ...any)) map[string]component.Secret {
 	key := string(c.Key)
 	if p.basic {
 		key = base64.StdEncoding.EncodeToString([]byte(c.Account + ":" + key))
 	}
-	headers := map[string]core.Secret{p.header: core.Secret(p.prefix + key)}
+	headers := map[string]component.Secret{p.header: component.Secret(p.prefix + key)}
 	for name, value := range p.headers {
-		headers[name] = core.Secret(strings.ReplaceAll(value, "{dataset}", c.Dataset))
+		headers[name] = component.Secret(strings.ReplaceAll(value, "{dataset}", c.Dataset))
 	}
 	for name, value := range c.Headers {
 		if strings.EqualFold(name, p.header) {

@@ -11,11 +11,11 @@ import (
 
 	gocmp "github.com/google/go-cmp/cmp"
 
-	"github.com/riffletrace/riffle/core"
+	"github.com/riffletrace/riffle/core/component"
 	"github.com/riffletrace/riffle/core/delivery"
 	"github.com/riffletrace/riffle/exporters/internal/otlpclient"
-	"github.com/riffletrace/riffle/exporters/internal/otlptest"
 	"github.com/riffletrace/riffle/exporters/otlp"
+	"github.com/riffletrace/riffle/internal/otlptest"
 )
 
 // ofUser is what a user gives to each preset.
@@ -59,7 +59,7 @@ func TestPresetEndpoints(t *testing.T) {
 		covered[tt.preset] = true
 		c := preset(tt.preset)
 		c.Region = cmp.Or(tt.region, c.Region)
-		if got := build(t, c).(core.Endpointer).Endpoint(); got != tt.want {
+		if got := build(t, c).(delivery.Exporter).Traits().Endpoint; got != tt.want {
 			t.Errorf("%s in %q: %s, want %s", tt.preset, tt.region, got, tt.want)
 		}
 	}
@@ -95,7 +95,7 @@ func TestPresetRequests(t *testing.T) {
 			if name != "grafana_cloud" {
 				c.Account = ""
 			}
-			c.Headers = map[string]core.Secret{"X-Of-User": "mine"}
+			c.Headers = map[string]component.Secret{"X-Of-User": "mine"}
 			if err := build(t, c).ExportSpans(t.Context(), otlptest.SpansAt(time.Now(), "a")); err != nil {
 				t.Fatal(err)
 			}
@@ -117,7 +117,7 @@ func TestPresetRequests(t *testing.T) {
 
 // Every fact has a source with a date, and the pages name each preset.
 func TestPresetSources(t *testing.T) {
-	f, _ := core.Exporters.Lookup("otlp")
+	f, _ := component.Exporters.Lookup("otlp")
 	var doc string
 	for _, field := range f.Fields() {
 		if field.Key == "preset" {
@@ -181,7 +181,7 @@ func TestPresetMistakes(t *testing.T) {
 		{"no dataset", func(c *otlp.Config) { c.Dataset = "" }, "axiom", `dataset: missing: want the dataset for traces`},
 		{"no endpoint", func(c *otlp.Config) { c.Endpoint = "" }, "elastic", `endpoint: missing: elastic shows the one that is yours`},
 		{"no URL", func(c *otlp.Config) { c.Endpoint = "localhost:4318" }, "honeycomb", `endpoint: want a URL, such as https://otlp.example.com`},
-		{"key twice", func(c *otlp.Config) { c.Headers = map[string]core.Secret{"API-Key": "x"} }, "newrelic", `headers.API-Key: key says it: leave it out`},
+		{"key twice", func(c *otlp.Config) { c.Headers = map[string]component.Secret{"API-Key": "x"} }, "newrelic", `headers.API-Key: key says it: leave it out`},
 		{"gRPC", func(c *otlp.Config) { c.Protocol = otlp.GRPC }, "datadog", `protocol: datadog is sent to over http/protobuf: leave protocol out`},
 		{"insecure", func(c *otlp.Config) { c.Insecure = &off }, "datadog", `insecure: datadog is sent to with TLS: leave insecure out; for a server of your own, write http:// in endpoint`},
 		{"line break", func(c *otlp.Config) { c.Key = "s3cret\n" }, "datadog", `key: there is a control character in it (a line break at its end?)`},
@@ -191,7 +191,7 @@ func TestPresetMistakes(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			c := preset(tt.of)
 			tt.change(&c)
-			err := core.Exporters.Check(core.Use(otlp.Factory, "", c))
+			err := component.Use(otlp.Factory, "", c).Err()
 			if err == nil || err.Error() != tt.want {
 				t.Errorf("got  %v\nwant %s", err, tt.want)
 			}
@@ -205,7 +205,7 @@ func TestPresetMistakes(t *testing.T) {
 // A vendor's limits are kept: nothing that it would refuse is sent to it.
 func TestPresetLimits(t *testing.T) {
 	r := &otlptest.Scripted{Address: otlptest.Dead(t), Script: otlptest.Script{MaxBytes: 1_000_000}}
-	r.Start(t, otlpclient.HTTP)
+	r.Start(t, string(otlpclient.HTTP))
 	c := preset("newrelic")
 	c.Endpoint, c.Region, c.Compression = "http://"+r.Address, "", delivery.None
 	fan, config := &delivery.Fan{}, delivery.Defaults()

@@ -17,10 +17,10 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/riffletrace/riffle/core"
+	"github.com/riffletrace/riffle/core/component"
 	"github.com/riffletrace/riffle/core/delivery"
-	"github.com/riffletrace/riffle/exporters/internal/otlptest"
 	"github.com/riffletrace/riffle/exporters/otlp"
+	"github.com/riffletrace/riffle/internal/otlptest"
 )
 
 // What is sent is what arrives, however it is compressed.
@@ -29,7 +29,7 @@ func TestCompressions(t *testing.T) {
 		for _, compression := range []delivery.Compression{"", delivery.None, delivery.Gzip, delivery.Zstd} {
 			t.Run(string(protocol)+"/"+string(compression), func(t *testing.T) {
 				r := &otlptest.Scripted{Address: otlptest.Dead(t)}
-				r.Start(t, protocol)
+				r.Start(t, string(protocol))
 				e := build(t, otlp.Config{Endpoint: r.Address, Protocol: protocol, Compression: compression})
 				err := e.ExportSpans(t.Context(), otlptest.Spans("a", "b"))
 				if protocol == otlp.GRPC && compression == delivery.Zstd {
@@ -66,8 +66,8 @@ func TestCompressions(t *testing.T) {
 
 func TestHeaders(t *testing.T) {
 	r := &otlptest.Scripted{Address: otlptest.Dead(t)}
-	r.Start(t, otlp.HTTP)
-	e := build(t, otlp.Config{Endpoint: r.Address, Protocol: otlp.HTTP, Headers: map[string]core.Secret{
+	r.Start(t, string(otlp.HTTP))
+	e := build(t, otlp.Config{Endpoint: r.Address, Protocol: otlp.HTTP, Headers: map[string]component.Secret{
 		"X-Api-Key": "s3cret", "Content-Type": "text/plain", "host": "collector.example.com",
 	}})
 	if err := e.ExportSpans(t.Context(), otlptest.Spans("a")); err != nil {
@@ -156,7 +156,7 @@ func TestProxy(t *testing.T) {
 	for _, protocol := range []otlp.Protocol{otlp.GRPC, otlp.HTTP} {
 		t.Run(string(protocol), func(t *testing.T) {
 			r := &otlptest.Scripted{Address: otlptest.Dead(t)}
-			r.Start(t, protocol)
+			r.Start(t, string(protocol))
 			proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 				if !strings.HasPrefix(req.Host, "collector.example.com") {
 					t.Errorf("the proxy was asked for %s", req.Host)
@@ -206,7 +206,7 @@ func TestRestart(t *testing.T) {
 				}
 			}
 			r := &otlptest.Scripted{Address: address}
-			r.Start(t, protocol)
+			r.Start(t, string(protocol))
 			ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 			defer cancel()
 			err := e.ExportSpans(ctx, otlptest.Spans("a"))

@@ -8,8 +8,9 @@ import (
 	"time"
 
 	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracegrpc"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 
-	"github.com/riffletrace/riffle/core"
+	"github.com/riffletrace/riffle/core/component"
 	"github.com/riffletrace/riffle/core/delivery"
 	"github.com/riffletrace/riffle/exporters/internal/otlpclient"
 	"github.com/riffletrace/riffle/exporters/internal/sdkotlp"
@@ -18,17 +19,17 @@ import (
 // GRPCConfig is what users set of otlptracegrpc. What it leaves out is taken
 // from OTEL_EXPORTER_OTLP_* before it is a default.
 type GRPCConfig struct {
-	_                  struct{}               `doc:"the OpenTelemetry SDK's exporter for OTLP over gRPC"`
-	Endpoint           string                 `yaml:"endpoint" doc:"host:port, or a URL, or unix:///path; default localhost:4317"`
-	Insecure           *bool                  `yaml:"insecure" doc:"true for plaintext, false for TLS; default: what the URL says, else plaintext on loopback and TLS anywhere else"`
-	Headers            map[string]core.Secret `yaml:"headers" doc:"metadata of each request, such as an API key"`
-	Compression        string                 `yaml:"compression" doc:"none or gzip; default none"`
-	Timeout            core.Duration          `yaml:"timeout" doc:"longest time for one export, retries included; default 10s"`
-	TLS                TLS                    `yaml:"tls" doc:"certificates"`
-	Retry              Retry                  `yaml:"retry" doc:"how the SDK repeats an export that failed"`
-	MaxRequestSize     core.Size              `yaml:"max_request_size" doc:"an export that is larger before compression is refused; 0 is no limit"`
-	ReconnectionPeriod core.Duration          `yaml:"reconnection_period" doc:"least time for one attempt to connect; 0 is gRPC's default"`
-	ServiceConfig      string                 `yaml:"service_config" doc:"gRPC service config, as JSON"`
+	_                  struct{}                    `doc:"the OpenTelemetry SDK's exporter for OTLP over gRPC"`
+	Endpoint           string                      `yaml:"endpoint" doc:"host:port, or a URL, or unix:///path; default localhost:4317"`
+	Insecure           *bool                       `yaml:"insecure" doc:"true for plaintext, false for TLS; default: what the URL says, else plaintext on loopback and TLS anywhere else"`
+	Headers            map[string]component.Secret `yaml:"headers" doc:"metadata of each request, such as an API key"`
+	Compression        string                      `yaml:"compression" doc:"none or gzip; default none"`
+	Timeout            component.Duration          `yaml:"timeout" doc:"longest time for one export, retries included; default 10s"`
+	TLS                TLS                         `yaml:"tls" doc:"certificates"`
+	Retry              Retry                       `yaml:"retry" doc:"how the SDK repeats an export that failed"`
+	MaxRequestSize     component.Size              `yaml:"max_request_size" doc:"an export that is larger before compression is refused; 0 is no limit"`
+	ReconnectionPeriod component.Duration          `yaml:"reconnection_period" doc:"least time for one attempt to connect; 0 is gRPC's default"`
+	ServiceConfig      string                      `yaml:"service_config" doc:"gRPC service config, as JSON"`
 }
 
 // Validate checks everything short of connecting, the TLS files too.
@@ -36,10 +37,10 @@ func (c *GRPCConfig) Validate() error {
 	_, err := c.client()
 	errs := []error{err, c.Retry.validate()}
 	if c.ReconnectionPeriod < 0 {
-		errs = append(errs, &core.FieldError{Path: "reconnection_period", Err: fmt.Errorf("%v is negative", c.ReconnectionPeriod)})
+		errs = append(errs, &component.FieldError{Path: "reconnection_period", Err: fmt.Errorf("%v is negative", c.ReconnectionPeriod)})
 	}
 	if c.ServiceConfig != "" && !json.Valid([]byte(c.ServiceConfig)) {
-		errs = append(errs, &core.FieldError{Path: "service_config", Err: errors.New("not JSON")})
+		errs = append(errs, &component.FieldError{Path: "service_config", Err: errors.New("not JSON")})
 	}
 	return errors.Join(errs...)
 }
@@ -57,10 +58,10 @@ func (c *GRPCConfig) client() (*otlpclient.Client, error) {
 }
 
 // GRPC makes the exporter; it is registered as "otlptracegrpc".
-var GRPC = core.NewFactory("otlptracegrpc", GRPCConfig{Retry: defaultRetry, MaxRequestSize: defaultMaxRequestSize}, NewGRPC)
+var GRPC = component.NewFactory("otlptracegrpc", GRPCConfig{Retry: defaultRetry, MaxRequestSize: defaultMaxRequestSize}, NewGRPC)
 
 // NewGRPC builds the exporter. It connects when there is something to send.
-func NewGRPC(ctx context.Context, _ core.Settings, c GRPCConfig) (core.Exporter, error) {
+func NewGRPC(ctx context.Context, _ component.Settings, c GRPCConfig) (sdktrace.SpanExporter, error) {
 	client, err := c.client()
 	if err != nil {
 		return nil, err

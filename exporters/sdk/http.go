@@ -7,8 +7,9 @@ import (
 	"net/url"
 
 	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracehttp"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 
-	"github.com/riffletrace/riffle/core"
+	"github.com/riffletrace/riffle/core/component"
 	"github.com/riffletrace/riffle/core/delivery"
 	"github.com/riffletrace/riffle/exporters/internal/otlpclient"
 	"github.com/riffletrace/riffle/exporters/internal/sdkotlp"
@@ -23,19 +24,19 @@ const (
 // HTTPConfig is what users set of otlptracehttp. What it leaves out is taken
 // from OTEL_EXPORTER_OTLP_* before it is a default.
 type HTTPConfig struct {
-	_               struct{}               `doc:"the OpenTelemetry SDK's exporter for OTLP over HTTP"`
-	Endpoint        string                 `yaml:"endpoint" doc:"host:port, or a URL, whose path is a base that /v1/traces is added to; default localhost:4318"`
-	URLPath         string                 `yaml:"url_path" doc:"path to post to, if not /v1/traces"`
-	Insecure        *bool                  `yaml:"insecure" doc:"true for plaintext, false for TLS; default: what the URL says, else plaintext on loopback and TLS anywhere else"`
-	Headers         map[string]core.Secret `yaml:"headers" doc:"headers of each request, such as an API key"`
-	Encoding        string                 `yaml:"encoding" doc:"protobuf or json"`
-	Compression     string                 `yaml:"compression" doc:"none or gzip; default none"`
-	Timeout         core.Duration          `yaml:"timeout" doc:"longest time for one request; default 10s"`
-	TLS             TLS                    `yaml:"tls" doc:"certificates"`
-	Proxy           core.Secret            `yaml:"proxy" doc:"URL of a proxy; default: what HTTP_PROXY, HTTPS_PROXY and NO_PROXY say"`
-	Retry           Retry                  `yaml:"retry" doc:"how the SDK repeats an export that failed"`
-	MaxRequestSize  core.Size              `yaml:"max_request_size" doc:"an export that is larger before compression is refused; 0 is no limit"`
-	MaxResponseSize core.Size              `yaml:"max_response_size" doc:"an answer that is larger is an error"`
+	_               struct{}                    `doc:"the OpenTelemetry SDK's exporter for OTLP over HTTP"`
+	Endpoint        string                      `yaml:"endpoint" doc:"host:port, or a URL, whose path is a base that /v1/traces is added to; default localhost:4318"`
+	URLPath         string                      `yaml:"url_path" doc:"path to post to, if not /v1/traces"`
+	Insecure        *bool                       `yaml:"insecure" doc:"true for plaintext, false for TLS; default: what the URL says, else plaintext on loopback and TLS anywhere else"`
+	Headers         map[string]component.Secret `yaml:"headers" doc:"headers of each request, such as an API key"`
+	Encoding        string                      `yaml:"encoding" doc:"protobuf or json"`
+	Compression     string                      `yaml:"compression" doc:"none or gzip; default none"`
+	Timeout         component.Duration          `yaml:"timeout" doc:"longest time for one request; default 10s"`
+	TLS             TLS                         `yaml:"tls" doc:"certificates"`
+	Proxy           component.Secret            `yaml:"proxy" doc:"URL of a proxy; default: what HTTP_PROXY, HTTPS_PROXY and NO_PROXY say"`
+	Retry           Retry                       `yaml:"retry" doc:"how the SDK repeats an export that failed"`
+	MaxRequestSize  component.Size              `yaml:"max_request_size" doc:"an export that is larger before compression is refused; 0 is no limit"`
+	MaxResponseSize component.Size              `yaml:"max_response_size" doc:"an answer that is larger is an error"`
 }
 
 // Validate checks everything short of connecting, the TLS files too.
@@ -44,7 +45,7 @@ func (c *HTTPConfig) Validate() error {
 	_, proxyErr := c.proxy()
 	errs := []error{err, proxyErr, c.Retry.validate()}
 	if c.Encoding != "" && c.Encoding != Protobuf && c.Encoding != JSON {
-		errs = append(errs, &core.FieldError{Path: "encoding", Err: fmt.Errorf("%q is not one of %s, %s", c.Encoding, Protobuf, JSON)})
+		errs = append(errs, &component.FieldError{Path: "encoding", Err: fmt.Errorf("%q is not one of %s, %s", c.Encoding, Protobuf, JSON)})
 	}
 	return errors.Join(errs...)
 }
@@ -69,13 +70,13 @@ func (c *HTTPConfig) proxy() (*url.URL, error) {
 	u, err := url.Parse(string(c.Proxy))
 	if err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https" && u.Scheme != "socks5") {
 		// Not shown: there may be a password in it.
-		return nil, &core.FieldError{Path: "proxy", Err: errors.New("not a URL such as http://proxy:3128")}
+		return nil, &component.FieldError{Path: "proxy", Err: errors.New("not a URL such as http://proxy:3128")}
 	}
 	return u, nil
 }
 
 // HTTP makes the exporter; it is registered as "otlptracehttp".
-var HTTP = core.NewFactory("otlptracehttp", HTTPConfig{
+var HTTP = component.NewFactory("otlptracehttp", HTTPConfig{
 	Encoding:        Protobuf,
 	Retry:           defaultRetry,
 	MaxRequestSize:  defaultMaxRequestSize,
@@ -83,7 +84,7 @@ var HTTP = core.NewFactory("otlptracehttp", HTTPConfig{
 }, NewHTTP)
 
 // NewHTTP builds the exporter. It connects when there is something to send.
-func NewHTTP(ctx context.Context, _ core.Settings, c HTTPConfig) (core.Exporter, error) {
+func NewHTTP(ctx context.Context, _ component.Settings, c HTTPConfig) (sdktrace.SpanExporter, error) {
 	client, err := c.client()
 	if err != nil {
 		return nil, err

@@ -8,13 +8,13 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/riffletrace/riffle/core"
+	"github.com/riffletrace/riffle/core/component"
 	"github.com/riffletrace/riffle/exporters/internal/otlpclient"
 )
 
 func init() {
-	core.Exporters.MustAdd(GRPC)
-	core.Exporters.MustAdd(HTTP)
+	component.Exporters.MustAdd(GRPC)
+	component.Exporters.MustAdd(HTTP)
 }
 
 // TLS says whom to trust, and who one is.
@@ -23,30 +23,30 @@ type TLS = otlpclient.TLS
 // Retry is how the SDK repeats an export that failed for a reason that may
 // pass.
 type Retry struct {
-	Enabled         bool          `yaml:"enabled" doc:"repeat at all"`
-	InitialInterval core.Duration `yaml:"initial_interval" doc:"wait before the first repetition; it grows from there"`
-	MaxInterval     core.Duration `yaml:"max_interval" doc:"longest wait"`
-	MaxElapsedTime  core.Duration `yaml:"max_elapsed_time" doc:"give up after this time; 0 is never"`
+	Enabled         bool               `yaml:"enabled" doc:"repeat at all"`
+	InitialInterval component.Duration `yaml:"initial_interval" doc:"wait before the first repetition; it grows from there"`
+	MaxInterval     component.Duration `yaml:"max_interval" doc:"longest wait"`
+	MaxElapsedTime  component.Duration `yaml:"max_elapsed_time" doc:"give up after this time; 0 is never"`
 }
 
 // The SDK's defaults.
 const (
-	defaultMaxRequestSize  core.Size = 64 << 20
-	defaultMaxResponseSize core.Size = 4 << 20
+	defaultMaxRequestSize  component.Size = 64 << 20
+	defaultMaxResponseSize component.Size = 4 << 20
 )
 
 var defaultRetry = Retry{
 	Enabled:         true,
-	InitialInterval: core.Duration(5 * time.Second),
-	MaxInterval:     core.Duration(30 * time.Second),
-	MaxElapsedTime:  core.Duration(time.Minute),
+	InitialInterval: component.Duration(5 * time.Second),
+	MaxInterval:     component.Duration(30 * time.Second),
+	MaxElapsedTime:  component.Duration(time.Minute),
 }
 
 func (r Retry) validate() error {
 	var errs []error
 	for _, f := range []struct {
 		key      string
-		value    core.Duration
+		value    component.Duration
 		positive bool
 	}{
 		{"initial_interval", r.InitialInterval, r.Enabled},
@@ -54,7 +54,7 @@ func (r Retry) validate() error {
 		{"max_elapsed_time", r.MaxElapsedTime, false},
 	} {
 		if f.value < 0 || (f.positive && f.value == 0) {
-			errs = append(errs, &core.FieldError{Path: "retry." + f.key, Err: fmt.Errorf("%v is too short", f.value)})
+			errs = append(errs, &component.FieldError{Path: "retry." + f.key, Err: fmt.Errorf("%v is too short", f.value)})
 		}
 	}
 	return errors.Join(errs...)

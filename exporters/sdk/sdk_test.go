@@ -16,13 +16,15 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.uber.org/goleak"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
-	"github.com/riffletrace/riffle/core"
-	"github.com/riffletrace/riffle/exporters/internal/otlptest"
+	"github.com/riffletrace/riffle/core/component"
+	"github.com/riffletrace/riffle/core/delivery"
 	"github.com/riffletrace/riffle/exporters/sdk"
+	"github.com/riffletrace/riffle/internal/otlptest"
 )
 
 func TestMain(m *testing.M) {
@@ -34,15 +36,15 @@ func TestMain(m *testing.M) {
 type settings struct {
 	endpoint    string
 	insecure    *bool
-	headers     map[string]core.Secret
+	headers     map[string]component.Secret
 	compression string
 	tls         sdk.TLS
 }
 
 // build makes either exporter, and shuts it down after the test.
-func build(t *testing.T, protocol string, s settings) core.Exporter {
+func build(t *testing.T, protocol string, s settings) sdktrace.SpanExporter {
 	t.Helper()
-	e, err := core.Exporters.Build(t.Context(), core.Settings{}, entry(protocol, s))
+	e, err := entry(protocol, s).Build(t.Context(), component.Settings{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -54,13 +56,13 @@ func build(t *testing.T, protocol string, s settings) core.Exporter {
 	return e
 }
 
-func entry(protocol string, s settings) core.Component {
+func entry(protocol string, s settings) component.Plan[sdktrace.SpanExporter] {
 	if protocol == "grpc" {
-		return core.Use(sdk.GRPC, "", sdk.GRPCConfig{
+		return component.Use(sdk.GRPC, "", sdk.GRPCConfig{
 			Endpoint: s.endpoint, Insecure: s.insecure, Headers: s.headers, Compression: s.compression, TLS: s.tls,
 		})
 	}
-	return core.Use(sdk.HTTP, "", sdk.HTTPConfig{
+	return component.Use(sdk.HTTP, "", sdk.HTTPConfig{
 		Endpoint: s.endpoint, Insecure: s.insecure, Headers: s.headers, Compression: s.compression, TLS: s.tls,
 	})
 }
@@ -248,7 +250,7 @@ func TestSend(t *testing.T) {
 		{"skip verify", ca.Server(t, "elsewhere"), settings{insecure: new(false), tls: sdk.TLS{InsecureSkipVerify: true}}},
 		{"server name", ca.Server(t, "elsewhere"), settings{insecure: new(false), tls: sdk.TLS{CAFile: ca.File, ServerName: "elsewhere"}}},
 		{"mutual", ca.MutualServer(t, "localhost"), settings{insecure: new(false), tls: sdk.TLS{CAFile: ca.File, CertFile: certFile, KeyFile: keyFile}}},
-		{"headers", nil, settings{headers: map[string]core.Secret{"X-Api-Key": "s3cret"}}},
+		{"headers", nil, settings{headers: map[string]component.Secret{"X-Api-Key": "s3cret"}}},
 		{"gzip", nil, settings{compression: "gzip"}},
 	}
 	for _, protocol := range []string{"grpc", "http"} {
@@ -280,8 +282,8 @@ func TestSend(t *testing.T) {
 				if want := tt.settings.compression; want != "" && got.Encoding != want {
 					t.Errorf("encoding %q, want %q", got.Encoding, want)
 				}
-				if want := localhost(r.Address); !strings.Contains(e.(core.Endpointer).Endpoint(), want) {
-					t.Errorf("endpoint %q, want one with %q", e.(core.Endpointer).Endpoint(), want)
+				if want := localhost(r.Address); !strings.Contains(e.(delivery.Exporter).Traits().Endpoint, want) {
+					t.Errorf("endpoint %q, want one with %q", e.(delivery.Exporter).Traits().Endpoint, want)
 				}
 			})
 		}
@@ -361,8 +363,8 @@ func TestShutdownCloses(t *testing.T) {
 // What only one of the two has.
 func TestHTTPOptions(t *testing.T) {
 	r := otlptest.HTTP(t, nil, "/elsewhere")
-	entry := core.Use(sdk.HTTP, "", sdk.HTTPConfig{Endpoint: r.Address, URLPath: "/elsewhere", Encoding: sdk.JSON})
-	e, err := core.Exporters.Build(t.Context(), core.Settings{}, entry)
+	entry := component.Use(sdk.HTTP, "", sdk.HTTPConfig{Endpoint: r.Address, URLPath: "/elsewhere", Encoding: sdk.JSON})
+	e, err := entry.Build(t.Context(), component.Settings{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -381,30 +383,30 @@ func TestHTTPOptions(t *testing.T) {
 func TestCheck(t *testing.T) {
 	tests := []struct {
 		name  string
-		entry core.Component
+		entry component.Plan[sdktrace.SpanExporter]
 		want  string
 	}{
-		{"defaults", core.Use(sdk.GRPC, "", sdk.GRPCConfig{}), ""},
-		{"bad port and interval", core.Use(sdk.GRPC, "", sdk.GRPCConfig{
+		{"defaults", component.Use(sdk.GRPC, "", sdk.GRPCConfig{}), ""},
+		{"bad port and interval", component.Use(sdk.GRPC, "", sdk.GRPCConfig{
 			Endpoint: "localhost:99999", ReconnectionPeriod: -1, ServiceConfig: "{", Retry: sdk.Retry{Enabled: true, MaxInterval: 1},
 		}), `endpoint: port "99999" is not a number from 1 to 65535
 retry.initial_interval: 0s is too short
 reconnection_period: -1ns is negative
 service_config: not JSON`},
 		{
-			"encoding and proxy", core.Use(sdk.HTTP, "", sdk.HTTPConfig{Encoding: "xml", Proxy: "user:pw@"}),
+			"encoding and proxy", component.Use(sdk.HTTP, "", sdk.HTTPConfig{Encoding: "xml", Proxy: "user:pw@"}),
 			`proxy: not a URL such as http://proxy:3128
 encoding: "xml" is not one of protobuf, json`,
 		},
 		{
-			"two paths", core.Use(sdk.HTTP, "", sdk.HTTPConfig{Endpoint: "http://a/b", URLPath: "/c"}),
+			"two paths", component.Use(sdk.HTTP, "", sdk.HTTPConfig{Endpoint: "http://a/b", URLPath: "/c"}),
 			`url_path: the endpoint has a path too ("/b"): write one of them`,
 		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			got := ""
-			if err := core.Exporters.Check(tt.entry); err != nil {
+			if err := tt.entry.Err(); err != nil {
 				got = err.Error()
 			}
 			if diff := cmp.Diff(tt.want, got); diff != "" {

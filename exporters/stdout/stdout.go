@@ -12,7 +12,8 @@ import (
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"golang.org/x/term"
 
-	"github.com/riffletrace/riffle/core"
+	"github.com/riffletrace/riffle/core/component"
+	"github.com/riffletrace/riffle/core/delivery"
 	"github.com/riffletrace/riffle/exporters/internal/lines"
 	"github.com/riffletrace/riffle/exporters/stdout/tree"
 )
@@ -40,21 +41,21 @@ type Config struct {
 // Validate checks the names.
 func (c *Config) Validate() error {
 	if err := lines.CheckFormat(c.Format, Tree, JSON, OTLPJSON); err != nil {
-		return &core.FieldError{Path: "format", Err: err}
+		return &component.FieldError{Path: "format", Err: err}
 	}
 	if c.Output != Stdout && c.Output != Stderr {
-		return &core.FieldError{Path: "output", Err: fmt.Errorf("%q is not one of %s, %s", c.Output, Stdout, Stderr)}
+		return &component.FieldError{Path: "output", Err: fmt.Errorf("%q is not one of %s, %s", c.Output, Stdout, Stderr)}
 	}
 	return nil
 }
 
 // Factory makes the exporter; it is registered as "stdout".
-var Factory = core.NewFactory("stdout", Config{Format: Tree, Output: Stdout}, New)
+var Factory = component.NewFactory("stdout", Config{Format: Tree, Output: Stdout}, New)
 
-func init() { core.Exporters.MustAdd(Factory) }
+func init() { component.Exporters.MustAdd(Factory) }
 
 // New builds the exporter.
-func New(_ context.Context, _ core.Settings, c Config) (core.Exporter, error) {
+func New(_ context.Context, _ component.Settings, c Config) (sdktrace.SpanExporter, error) {
 	if err := c.Validate(); err != nil {
 		return nil, err
 	}
@@ -150,8 +151,8 @@ func (e *exporter) print(text []byte) error {
 	return nil
 }
 
-// Endpoint is where the spans go.
-func (e *exporter) Endpoint() string { return e.endpoint }
+// Traits tell where the spans go.
+func (e *exporter) Traits() delivery.Traits { return delivery.Traits{Endpoint: e.endpoint} }
 
-// Interface guards.
-var _ core.Endpointer = (*exporter)(nil)
+// Interface guard.
+var _ delivery.Exporter = (*exporter)(nil)

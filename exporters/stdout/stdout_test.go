@@ -15,7 +15,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 	"go.uber.org/goleak"
 
-	"github.com/riffletrace/riffle/core"
+	"github.com/riffletrace/riffle/core/component"
 	"github.com/riffletrace/riffle/exporters/stdout/tree"
 )
 
@@ -168,7 +168,7 @@ func TestCheck(t *testing.T) {
 	}
 	for _, tt := range tests {
 		got := ""
-		if err := core.Exporters.Check(core.Use(Factory, "", tt.config)); err != nil {
+		if err := component.Use(Factory, "", tt.config).Err(); err != nil {
 			got = err.Error()
 		}
 		if diff := cmp.Diff(tt.want, got); diff != "" {
@@ -190,7 +190,7 @@ func TestTreeOptions(t *testing.T) {
 }
 
 func ExampleNew() {
-	e, err := New(context.Background(), core.Settings{}, Config{Format: Tree, Output: Stdout})
+	e, err := New(context.Background(), component.Settings{}, Config{Format: Tree, Output: Stdout})
 	if err != nil {
 		panic(err)
 	}

@@ -13,9 +13,9 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 
-	"github.com/riffletrace/riffle/core"
+	"github.com/riffletrace/riffle/core/component"
 	"github.com/riffletrace/riffle/core/delivery"
-	"github.com/riffletrace/riffle/exporters/internal/otlptest"
+	"github.com/riffletrace/riffle/internal/otlptest"
 )
 
 // noKeys leaves only metadata servers to ask.
@@ -162,7 +162,7 @@ func TestNoCredentialsYet(t *testing.T) {
 	t.Setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", s.URL)
 
 	c := delivery.Defaults()
-	c.Send.Backoff = delivery.Backoff{Initial: core.Duration(time.Millisecond), Max: core.Duration(10 * time.Millisecond)}
+	c.Send.Backoff = delivery.Backoff{Initial: component.Duration(time.Millisecond), Max: component.Duration(10 * time.Millisecond)}
 	fan := &delivery.Fan{}
 	e := build(t, to(f.Listener.Addr().String()))
 	err := export(t, e, "a")
@@ -195,7 +195,7 @@ func TestUnreachableMetadata(t *testing.T) {
 			t.Setenv("AWS_EC2_METADATA_SERVICE_ENDPOINT", "http://"+address)
 			began := time.Now()
 			c := to(newFake(t).Listener.Addr().String())
-			c.Timeout = core.Duration(300 * time.Millisecond)
+			c.Timeout = component.Duration(300 * time.Millisecond)
 			e := build(t, c)
 			if took := time.Since(began); took > 200*time.Millisecond {
 				t.Errorf("the start took %s", took)

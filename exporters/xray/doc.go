@@ -8,7 +8,7 @@
 // somebody has put it right.
 //
 // What X-Ray does not take (in size, age or number) is not sent to it: see
-// [delivery.Limited].
+// [delivery.Limits].
 //
 // Source: https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch-OTLPEndpoint.html
 // and the page "Troubleshooting" beside it, seen on 2026-11-25.

@@ -13,7 +13,7 @@ import (
 // NewIDGenerator makes trace IDs that begin with the time, in seconds, as X-Ray
 // makes them itself. X-Ray takes any others; what wants these is other software
 // that reads the time from them. The other 96 bits are random, as
-// [core.WithIDGenerator] needs it.
+// [core.IDGenerator] needs it.
 func NewIDGenerator() sdktrace.IDGenerator { return ids{} }
 
 type ids struct{}

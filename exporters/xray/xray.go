@@ -12,8 +12,9 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/config"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 
-	"github.com/riffletrace/riffle/core"
+	"github.com/riffletrace/riffle/core/component"
 	"github.com/riffletrace/riffle/core/delivery"
 	"github.com/riffletrace/riffle/exporters/internal/otlpclient"
 	"github.com/riffletrace/riffle/exporters/internal/otlpsend"
@@ -30,11 +31,11 @@ type Config struct {
 	Endpoint    string               `yaml:"endpoint" doc:"URL to send to instead of https://xray.<region>.amazonaws.com/v1/traces: a VPC endpoint, or an ADOT Collector's receiver of OTLP over HTTP"`
 	Sign        *bool                `yaml:"sign" doc:"sign requests; default: only for hosts of AWS, so not for a Collector"`
 	Compression delivery.Compression `yaml:"compression" doc:"none or gzip"`
-	Timeout     core.Duration        `yaml:"timeout" doc:"longest time for one attempt"`
+	Timeout     component.Duration   `yaml:"timeout" doc:"longest time for one attempt"`
 	TLS         TLS                  `yaml:"tls" doc:"certificates"`
 }
 
-var defaults = Config{Compression: delivery.Gzip, Timeout: core.Duration(10 * time.Second)}
+var defaults = Config{Compression: delivery.Gzip, Timeout: component.Duration(10 * time.Second)}
 
 // limits are those of the page that doc.go names.
 var limits = delivery.Limits{
@@ -47,9 +48,9 @@ var limits = delivery.Limits{
 }
 
 // Factory makes the exporter; it is registered as "xray".
-var Factory = core.NewFactory("xray", defaults, New)
+var Factory = component.NewFactory("xray", defaults, New)
 
-func init() { core.Exporters.MustAdd(Factory) }
+func init() { component.Exporters.MustAdd(Factory) }
 
 // Validate checks everything short of connecting. It reads the files of AWS's
 // configuration and of TLS.
@@ -71,7 +72,7 @@ var regions = regexp.MustCompile(`^[a-z]{2,}(-[a-z]+)+-[0-9]+$`)
 func (c Config) target() (*target, error) {
 	var errs []error
 	fail := func(path, format string, args ...any) {
-		errs = append(errs, &core.FieldError{Path: path, Err: fmt.Errorf(format, args...)})
+		errs = append(errs, &component.FieldError{Path: path, Err: fmt.Errorf(format, args...)})
 	}
 	t := &target{profile: c.Profile, sign: true}
 	endpoint := c.Endpoint
@@ -152,7 +153,7 @@ func (c Config) region() (string, error) {
 
 // New builds the exporter. It connects, and asks for credentials, when there is
 // something to send.
-func New(_ context.Context, settings core.Settings, c Config) (core.Exporter, error) {
+func New(_ context.Context, settings component.Settings, c Config) (sdktrace.SpanExporter, error) {
 	t, err := c.target()
 	if err != nil {
 		return nil, err

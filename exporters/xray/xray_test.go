@@ -15,25 +15,26 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/trace"
 
-	"github.com/riffletrace/riffle/core"
+	"github.com/riffletrace/riffle/core/component"
 	"github.com/riffletrace/riffle/core/delivery"
 	"github.com/riffletrace/riffle/exporters/exportertest"
 	"github.com/riffletrace/riffle/exporters/internal/otlpclient"
-	"github.com/riffletrace/riffle/exporters/internal/otlptest"
 	"github.com/riffletrace/riffle/exporters/xray"
+	"github.com/riffletrace/riffle/internal/otlptest"
 )
 
 // to is a configuration that signs for the address of a fake.
 func to(address string) xray.Config {
 	sign := true
-	return xray.Config{Region: region, Endpoint: "http://" + address, Sign: &sign, Compression: delivery.Gzip, Timeout: core.Duration(5 * time.Second)}
+	return xray.Config{Region: region, Endpoint: "http://" + address, Sign: &sign, Compression: delivery.Gzip, Timeout: component.Duration(5 * time.Second)}
 }
 
-func build(t testing.TB, c xray.Config) core.Exporter {
+func build(t testing.TB, c xray.Config) sdktrace.SpanExporter {
 	t.Helper()
-	e, err := core.Exporters.Build(t.Context(), core.Settings{}, core.Use(xray.Factory, "", c))
+	e, err := component.Use(xray.Factory, "", c).Build(t.Context(), component.Settings{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -45,7 +46,7 @@ func build(t testing.TB, c xray.Config) core.Exporter {
 	return e
 }
 
-func export(t testing.TB, e core.Exporter, names ...string) error {
+func export(t testing.TB, e sdktrace.SpanExporter, names ...string) error {
 	t.Helper()
 	return e.ExportSpans(t.Context(), otlptest.SpansAt(time.Now(), names...))
 }
@@ -184,7 +185,7 @@ func TestSwitchedOn(t *testing.T) {
 		return http.StatusBadRequest, "InvalidRequestException", "The OTLP API is supported with CloudWatch Logs as a Trace Segment Destination."
 	}
 	c := delivery.Defaults()
-	c.Send.Backoff = delivery.Backoff{Initial: core.Duration(time.Millisecond), Max: core.Duration(10 * time.Millisecond)}
+	c.Send.Backoff = delivery.Backoff{Initial: component.Duration(time.Millisecond), Max: component.Duration(10 * time.Millisecond)}
 	fan := &delivery.Fan{}
 	l := fan.Add(build(t, to(f.Listener.Addr().String())), c, delivery.Settings{})
 	fan.Deliver(otlptest.SpansAt(time.Now(), "a", "b")...)
@@ -233,7 +234,7 @@ func TestMisbehavingReceiver(t *testing.T) {
 		throttles("service unavailable", 503, "ServiceUnavailable", `{"message":"slow down"}`),
 	)
 	for _, m := range all {
-		if m.Protocol == otlpclient.GRPC {
+		if m.Protocol == string(otlpclient.GRPC) {
 			continue
 		}
 		switch m.Name {
@@ -242,9 +243,9 @@ func TestMisbehavingReceiver(t *testing.T) {
 		}
 		t.Run(m.Name, func(t *testing.T) {
 			t.Parallel()
-			m.Misbehave(t, otlpclient.HTTP, func(t testing.TB, address string) core.Exporter {
+			m.Misbehave(t, string(otlpclient.HTTP), func(t testing.TB, address string) sdktrace.SpanExporter {
 				c := to(address)
-				c.Compression, c.Timeout = delivery.None, core.Duration(500*time.Millisecond)
+				c.Compression, c.Timeout = delivery.None, component.Duration(500*time.Millisecond)
 				return build(t, c)
 			})
 		})
@@ -257,7 +258,7 @@ func TestConformance(t *testing.T) {
 		"works": f.Listener.Addr().String(), "is dead": otlptest.Dead(t), "is silent": otlptest.Silent(t), "hangs up": otlptest.HangsUp(t),
 	} {
 		t.Run("backend "+backend, func(t *testing.T) {
-			exportertest.Run(t, exportertest.Component(core.Use(xray.Factory, "", to(address))))
+			exportertest.Run(t, exportertest.Plan(component.Use(xray.Factory, "", to(address))))
 		})
 	}
 }
@@ -295,7 +296,7 @@ func TestLimits(t *testing.T) {
 // A Collector's requests are not signed.
 func TestCollector(t *testing.T) {
 	r := otlptest.HTTP(t, nil, "/v1/traces")
-	e := build(t, xray.Config{Endpoint: "http://" + r.Address, Compression: delivery.Gzip, Timeout: core.Duration(5 * time.Second)})
+	e := build(t, xray.Config{Endpoint: "http://" + r.Address, Compression: delivery.Gzip, Timeout: component.Duration(5 * time.Second)})
 	if err := export(t, e, "a"); err != nil {
 		t.Fatal(err)
 	}
@@ -352,8 +353,8 @@ func TestCheck(t *testing.T) {
 			for name, value := range tt.env {
 				t.Setenv(name, value)
 			}
-			entry := core.Use(xray.Factory, "", tt.config)
-			err := core.Exporters.Check(entry)
+			entry := component.Use(xray.Factory, "", tt.config)
+			err := entry.Err()
 			if tt.want != "" {
 				if err == nil || err.Error() != tt.want {
 					t.Errorf("got  %v\nwant %s", err, tt.want)
@@ -363,7 +364,7 @@ func TestCheck(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if got := build(t, tt.config).(core.Endpointer).Endpoint(); got != tt.endpoint {
+			if got := build(t, tt.config).(delivery.Exporter).Traits().Endpoint; got != tt.endpoint {
 				t.Errorf("endpoint %s, want %s", got, tt.endpoint)
 			}
 		})

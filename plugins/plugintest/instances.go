@@ -15,7 +15,7 @@ import (
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 
-	"github.com/riffletrace/riffle/plugins"
+	"github.com/riffletrace/riffle/plugins/internal/wire"
 	pluginpb "github.com/riffletrace/riffle/plugins/proto"
 )
 
@@ -101,7 +101,7 @@ func (s *suite) use(ctx context.Context, i instance) error {
 }
 
 func (s *suite) export(ctx context.Context, i instance, r *coltracepb.ExportTraceServiceRequest) error {
-	ctx = metadata.AppendToOutgoingContext(ctx, plugins.InstanceKey, i.GetInstance())
+	ctx = metadata.AppendToOutgoingContext(ctx, wire.InstanceKey, i.GetInstance())
 	_, err := coltracepb.NewTraceServiceClient(s.conn).Export(ctx, r)
 	return err
 }

@@ -46,11 +46,11 @@ func Run(t *testing.T, path string, opts ...Option) {
 	run(t, target{path: path}, opts)
 }
 
-// RunOffers checks what a program would hand to [plugins.Main], with both ends
+// RunComponents checks what a program would hand to [plugins.Main], with both ends
 // in this process: its faults can be debugged there, and -race sees them.
-func RunOffers(t *testing.T, offers []plugins.Offer, opts ...Option) {
+func RunComponents(t *testing.T, components []plugins.Component, opts ...Option) {
 	t.Helper()
-	run(t, target{offers: offers}, opts)
+	run(t, target{components: components}, opts)
 }
 
 func run(t *testing.T, on target, opts []Option) {

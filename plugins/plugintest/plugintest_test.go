@@ -26,7 +26,7 @@ func TestGood(t *testing.T) {
 
 // With both ends in one process it is the same.
 func TestOffers(t *testing.T) {
-	plugintest.RunOffers(t, []plugins.Offer{plugins.Sampler(adaptive.Factory), plugins.Exporter(file.Factory)},
+	plugintest.RunComponents(t, []plugins.Component{plugins.Sampler(adaptive.Factory), plugins.Exporter(file.Factory)},
 		plugintest.Config("adaptive", `{"target_per_second": 5}`),
 		plugintest.Config("file", `{"path": "`+filepath.Join(t.TempDir(), "spans")+`"}`))
 }

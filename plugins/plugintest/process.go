@@ -27,7 +27,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials"
 
-	"github.com/riffletrace/riffle/plugins"
+	"github.com/riffletrace/riffle/plugins/internal/wire"
 )
 
 const (
@@ -100,11 +100,11 @@ func start(ctx context.Context, path string) (*process, error) {
 		return nil, err
 	}
 	p, err := spawn(path, nil, []string{
-		plugins.MagicCookieKey + "=" + plugins.MagicCookieValue,
-		"PLUGIN_PROTOCOL_VERSIONS=" + strconv.Itoa(plugins.ProtocolVersion),
+		wire.MagicCookieKey + "=" + wire.MagicCookieValue,
+		"PLUGIN_PROTOCOL_VERSIONS=" + strconv.Itoa(wire.ProtocolVersion),
 		"PLUGIN_MIN_PORT=0", "PLUGIN_MAX_PORT=0",
 		"PLUGIN_CLIENT_CERT=" + text,
-		plugins.DirVariable + "=" + filepath.Dir(path),
+		wire.DirVariable + "=" + filepath.Dir(path),
 	})
 	if err != nil {
 		return nil, err
@@ -142,7 +142,7 @@ func (p *process) dial(key *tls.Certificate) (*grpc.ClientConn, error) {
 		grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) {
 			return new(net.Dialer).DialContext(ctx, p.line.network, p.line.address)
 		}),
-		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(plugins.MaxAnswer), grpc.MaxCallSendMsgSize(plugins.MaxMessage)))
+		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(wire.MaxResponse), grpc.MaxCallSendMsgSize(wire.MaxMessage)))
 }
 
 // gone waits until the process has ended, and reports whether it did.
@@ -185,13 +185,13 @@ func (p *process) lastWords() string {
 func parseHandshake(line string) (h handshake, err error) {
 	parts := strings.Split(line, "|")
 	if len(parts) < 6 {
-		return h, fmt.Errorf("the first line on stdout is %.200q: want 1|%d|unix|/path/of/socket|grpc|certificate", line, plugins.ProtocolVersion)
+		return h, fmt.Errorf("the first line on stdout is %.200q: want 1|%d|unix|/path/of/socket|grpc|certificate", line, wire.ProtocolVersion)
 	}
 	if parts[0] != "1" {
 		return h, fmt.Errorf("the handshake begins with %.40q: want 1, the version of go-plugin's own protocol", parts[0])
 	}
-	if parts[1] != strconv.Itoa(plugins.ProtocolVersion) {
-		return h, fmt.Errorf("the handshake names version %.40q of the protocol: want %d, which PLUGIN_PROTOCOL_VERSIONS offers", parts[1], plugins.ProtocolVersion)
+	if parts[1] != strconv.Itoa(wire.ProtocolVersion) {
+		return h, fmt.Errorf("the handshake names version %.40q of the protocol: want %d, which PLUGIN_PROTOCOL_VERSIONS components", parts[1], wire.ProtocolVersion)
 	}
 	if h.network, h.address = parts[2], parts[3]; h.network != "unix" && h.network != "tcp" || h.address == "" {
 		return h, fmt.Errorf("the handshake names the address %.200q of the network %.40q: want a path and unix, or host:port and tcp", h.address, h.network)

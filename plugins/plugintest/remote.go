@@ -14,9 +14,11 @@ import (
 	coltracepb "go.opentelemetry.io/proto/otlp/collector/trace/v1"
 	"google.golang.org/protobuf/proto"
 
-	"github.com/riffletrace/riffle/core"
+	"github.com/riffletrace/riffle/core/component"
 	"github.com/riffletrace/riffle/core/otlp"
+	"github.com/riffletrace/riffle/core/sampling"
 	"github.com/riffletrace/riffle/exporters/exportertest"
+	"github.com/riffletrace/riffle/plugins/internal/wire"
 	pluginpb "github.com/riffletrace/riffle/plugins/proto"
 	"github.com/riffletrace/riffle/samplers/samplertest"
 )
@@ -29,7 +31,9 @@ func componentCases() []testCase {
 	for name, check := range exportertest.Cases() {
 		all = append(all, testCase{name: "exporter: " + name, check: func(s *suite) {
 			s.component(pluginpb.Kind_KIND_EXPORTER, func(tb testing.TB, c *pluginpb.Component) {
-				check(tb, func(testing.TB) core.Exporter { return &remoteExporter{remote{suite: s, instance: s.configure(c)}} })
+				check(tb, func(testing.TB) sdktrace.SpanExporter {
+					return &remoteExporter{remote{suite: s, instance: s.configure(c)}}
+				})
 			})
 		}})
 	}
@@ -39,7 +43,7 @@ func componentCases() []testCase {
 		}
 		all = append(all, testCase{name: "sampler: " + name, check: func(s *suite) {
 			s.component(pluginpb.Kind_KIND_SAMPLER, func(tb testing.TB, c *pluginpb.Component) {
-				check(tb, func(testing.TB) core.Sampler { return newRemoteSampler(s, s.configure(c)) })
+				check(tb, func(testing.TB) sampling.Sampler { return newRemoteSampler(s, s.configure(c)) })
 			})
 		}})
 	}
@@ -109,7 +113,7 @@ func (e *remoteExporter) ExportSpans(ctx context.Context, spans []sdktrace.ReadO
 }
 
 // newRemoteSampler returns a sampler of the kinds that the instance is.
-func newRemoteSampler(s *suite, i instance) core.Sampler {
+func newRemoteSampler(s *suite, i instance) sampling.Sampler {
 	r := &remoteSampler{remote{suite: s, instance: i}}
 	switch {
 	case isStart(i) && isTrace(i):
@@ -125,22 +129,12 @@ func newRemoteSampler(s *suite, i instance) core.Sampler {
 
 type remoteSampler struct{ remote }
 
-func (r *remoteSampler) Description() string { return r.instance.GetSampler().GetDescription() }
+func (r *remoteSampler) Traits() sampling.Traits { return wire.DecodeTraits(r.instance.GetSampler()) }
 
 type startSampler struct{ *remoteSampler }
 
-func (r startSampler) Keys() []attribute.Key {
-	var keys []attribute.Key
-	for _, key := range r.instance.GetSampler().GetStart().GetKeys() {
-		keys = append(keys, attribute.Key(key))
-	}
-	return keys
-}
-
-func (r startSampler) MayDrop() bool { return r.instance.GetSampler().GetStart().GetMayDrop() }
-
 // SampleStart asks at once, which no host would do.
-func (r startSampler) SampleStart(p core.StartParameters) core.Answer {
+func (r startSampler) SampleStart(p sampling.StartParameters) sampling.Answer {
 	start := r.instance.GetSampler().GetStart()
 	key := new(pluginpb.Key)
 	if !start.GetIgnoresName() {
@@ -149,7 +143,7 @@ func (r startSampler) SampleStart(p core.StartParameters) core.Answer {
 	if !start.GetIgnoresKind() {
 		key.Kind = otlp.FromSpanKind(p.Kind)
 	}
-	for _, name := range r.Keys() {
+	for _, name := range r.Traits().Keys {
 		for _, kv := range slices.Backward(p.Attributes) {
 			if kv.Key == name {
 				key.Attributes = append(key.Attributes, otlp.KeyValues([]attribute.KeyValue{kv})...)
@@ -167,7 +161,7 @@ func (r startSampler) SampleStart(p core.StartParameters) core.Answer {
 	}
 	if err != nil {
 		r.complain(err)
-		return core.Abstain()
+		return sampling.Abstain()
 	}
 	return toAnswer(answer.GetLeases()[0].GetAnswer())
 }
@@ -181,7 +175,7 @@ func (r *remote) complain(err error) {
 
 type traceSampler struct{ *remoteSampler }
 
-func (r traceSampler) SampleTraces(ctx context.Context, traces []core.Trace, answers []core.Answer) {
+func (r traceSampler) SampleTraces(ctx context.Context, traces []sampling.Trace, answers []sampling.Answer) {
 	request := &pluginpb.JudgeRequest{Instance: r.instance.GetInstance()}
 	index := make(map[string]int, len(traces))
 	for i := range traces {
@@ -203,7 +197,7 @@ func (r traceSampler) SampleTraces(ctx context.Context, traces []core.Trace, ans
 	}
 }
 
-func (r traceSampler) view(t *core.Trace) *pluginpb.TraceView {
+func (r traceSampler) view(t *sampling.Trace) *pluginpb.TraceView {
 	v := &pluginpb.TraceView{
 		TraceId: t.TraceID[:], Spans: uint32(len(t.Spans)), Complete: t.Complete, Threshold: uint64(t.Threshold),
 	}
@@ -225,34 +219,33 @@ type bothSampler struct {
 	traceSampler
 }
 
-func (r bothSampler) Description() string                { return r.startSampler.Description() }
+func (r bothSampler) Traits() sampling.Traits            { return r.startSampler.Traits() }
 func (r bothSampler) Shutdown(ctx context.Context) error { return r.startSampler.Shutdown(ctx) }
 
 // toAnswer is what a message says; the rules about leases and traces find what
 // makes no sense.
-func toAnswer(m *pluginpb.Answer) core.Answer {
+func toAnswer(m *pluginpb.Answer) sampling.Answer {
 	switch m.GetVerdict() {
 	case pluginpb.Verdict_VERDICT_DROP:
-		return core.Drop()
+		return sampling.Drop()
 	case pluginpb.Verdict_VERDICT_SELECTED:
-		return core.Selected()
+		return sampling.Selected()
 	case pluginpb.Verdict_VERDICT_UNSELECTED:
-		return core.Unselected()
+		return sampling.Unselected()
 	case pluginpb.Verdict_VERDICT_THRESHOLD:
-		return core.At(core.Threshold(m.GetThreshold()))
+		return sampling.At(sampling.Threshold(m.GetThreshold()))
 	default:
-		return core.Abstain()
+		return sampling.Abstain()
 	}
 }
 
 // Interface guards.
 var (
-	_ core.Exporter     = (*remoteExporter)(nil)
-	_ core.Keyed        = startSampler{}
-	_ core.Dropper      = startSampler{}
-	_ core.Shutdowner   = startSampler{}
-	_ core.TraceSampler = traceSampler{}
-	_ core.Keyed        = bothSampler{}
-	_ core.TraceSampler = bothSampler{}
-	_ core.Shutdowner   = bothSampler{}
+	_ sdktrace.SpanExporter = (*remoteExporter)(nil)
+	_ sampling.StartSampler = startSampler{}
+	_ component.Shutdowner  = startSampler{}
+	_ sampling.TraceSampler = traceSampler{}
+	_ sampling.StartSampler = bothSampler{}
+	_ sampling.TraceSampler = bothSampler{}
+	_ component.Shutdowner  = bothSampler{}
 )

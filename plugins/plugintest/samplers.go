@@ -12,7 +12,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
-	"github.com/riffletrace/riffle/core"
+	"github.com/riffletrace/riffle/core/sampling"
 	pluginpb "github.com/riffletrace/riffle/plugins/proto"
 )
 
@@ -95,7 +95,7 @@ func checkAnswer(a *pluginpb.Answer, mayDrop bool) error {
 			return errors.New("an answer drops, although may_drop is false")
 		}
 	case pluginpb.Verdict_VERDICT_THRESHOLD:
-		if t := a.GetThreshold(); t > uint64(core.Never) {
+		if t := a.GetThreshold(); t > uint64(sampling.Never) {
 			return fmt.Errorf("an answer has the threshold %#x, which is more than 2^56", t)
 		}
 	default:
@@ -145,7 +145,7 @@ func views(n int) []*pluginpb.TraceView {
 	all := make([]*pluginpb.TraceView, n)
 	for i := range all {
 		all[i] = &pluginpb.TraceView{
-			TraceId: randomID(16), Spans: 1, Complete: i%3 != 0, Threshold: uint64(core.Never),
+			TraceId: randomID(16), Spans: 1, Complete: i%3 != 0, Threshold: uint64(sampling.Never),
 			Root: &pluginpb.RootView{
 				Name: "GET /", Kind: tracepb.Span_SPAN_KIND_SERVER, DurationNs: uint64(time.Millisecond),
 				Status: &tracepb.Status{Code: tracepb.Status_STATUS_CODE_ERROR, Message: "no"},

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"log/slog"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -14,6 +15,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/riffletrace/riffle/plugins"
+	"github.com/riffletrace/riffle/plugins/internal/wire"
 	pluginpb "github.com/riffletrace/riffle/plugins/proto"
 )
 
@@ -51,10 +53,10 @@ type suite struct {
 	*process // nil if the case is alone
 }
 
-// target is what is checked: a program, or what one would offer.
+// target is what is checked: a program, or what one would serve.
 type target struct {
-	path   string
-	offers []plugins.Offer
+	path       string
+	components []plugins.Component
 }
 
 // run starts the plugin and runs one case.
@@ -63,26 +65,34 @@ func (c testCase) run(tb testing.TB, on target, o options) {
 	s := &suite{TB: tb, rule: c.rule, target: on, options: o}
 	switch {
 	case on.path == "":
-		s.process = s.join()
+		s.process = s.serve()
 	case !c.alone:
 		s.process = s.begin()
 	}
 	c.check(s)
 }
 
-// join serves the offers in this process.
-func (s *suite) join() *process {
+// serve serves the components in this process.
+func (s *suite) serve() *process {
 	s.Helper()
-	p, err := plugins.Join(context.Background(), plugins.OpenSettings{}, s.target.offers...)
+	pipe := wire.NewPipe()
+	stop, err := plugins.Serve(pipe, slog.New(slog.DiscardHandler), s.target.components...)
 	if err != nil {
 		s.Fatal(err)
 	}
+	conn, err := pipe.Connect()
 	s.Cleanup(func() {
-		if err := p.Close(context.Background()); err != nil {
-			s.Errorf("closing the plugin: %v", err)
+		if conn != nil {
+			_ = conn.Close() // there is nothing to lose
+		}
+		if err := stop(context.Background()); err != nil {
+			s.Errorf("shutting the instances down: %v", err)
 		}
 	})
-	return &process{conn: p.Conn()}
+	if err != nil {
+		s.Fatal(err)
+	}
+	return &process{conn: conn}
 }
 
 // begin starts the plugin. It fails the case if the plugin ends before the case

@@ -26,7 +26,7 @@ import (
 	"google.golang.org/protobuf/testing/protocmp"
 	"google.golang.org/protobuf/types/descriptorpb"
 
-	"github.com/riffletrace/riffle/core"
+	"github.com/riffletrace/riffle/core/sampling"
 	"github.com/riffletrace/riffle/internal/pytest"
 	"github.com/riffletrace/riffle/plugins/plugintest"
 	pluginpb "github.com/riffletrace/riffle/plugins/proto"
@@ -90,12 +90,12 @@ func TestThresholds(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var got []core.Threshold
+	var got []sampling.Threshold
 	if err := json.Unmarshal(out, &got); err != nil {
 		t.Fatal(err)
 	}
 	for i, share := range shares {
-		want, err := core.ThresholdFromProbability(share)
+		want, err := sampling.ThresholdFromProbability(share)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -10,18 +10,18 @@ import (
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 
-	"github.com/riffletrace/riffle/core"
+	"github.com/riffletrace/riffle/core/component"
 	"github.com/riffletrace/riffle/core/delivery"
 	"github.com/riffletrace/riffle/core/otlp"
 	"github.com/riffletrace/riffle/internal/pytest"
-	"github.com/riffletrace/riffle/plugins"
+	"github.com/riffletrace/riffle/plugins/host"
 )
 
 // What an exporter raises is for the line in front of it what OTLP says: Retry is
 // tried again (UNAVAILABLE), and anything else loses the batch (UNKNOWN).
 func TestVerdicts(t *testing.T) {
 	pytest.Need(t)
-	p, err := plugins.Open(t.Context(), "testdata/plugin.py", plugins.OpenSettings{})
+	p, err := host.Open(t.Context(), "testdata/plugin.py", host.OpenOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -41,7 +41,7 @@ func TestVerdicts(t *testing.T) {
 		{"lose", delivery.Refused, "no such table"},
 	} {
 		t.Run(test.how, func(t *testing.T) {
-			e, err := p.Exporter(t.Context(), core.Settings{ID: test.how}, "", core.JSON(fmt.Sprintf(`{"how": %q}`, test.how)))
+			e, err := p.Exporter(t.Context(), component.Settings{ID: test.how}, "", component.JSON(fmt.Sprintf(`{"how": %q}`, test.how)))
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -24,8 +24,9 @@ import (
 
 	"go.opentelemetry.io/otel/attribute"
 
-	"github.com/riffletrace/riffle/core"
+	"github.com/riffletrace/riffle/core/component"
 	"github.com/riffletrace/riffle/core/rate"
+	"github.com/riffletrace/riffle/core/sampling"
 )
 
 const (
@@ -37,10 +38,10 @@ const (
 
 // Config is what users set.
 type Config struct {
-	_               struct{}      `doc:"keeps about so many traces a second of each key; a baseline"`
-	TargetPerSecond float64       `yaml:"target_per_second" doc:"traces to keep a second and key, above 0; required"`
-	Key             []string      `yaml:"key" doc:"attributes that the span has when it starts, or name for its name; 1,000 combinations have a target each, the rest share one"`
-	Window          core.Duration `yaml:"window" doc:"the time after which half of what was seen is forgotten"`
+	_               struct{}           `doc:"keeps about so many traces a second of each key; a baseline"`
+	TargetPerSecond float64            `yaml:"target_per_second" doc:"traces to keep a second and key, above 0; required"`
+	Key             []string           `yaml:"key" doc:"attributes that the span has when it starts, or name for its name; 1,000 combinations have a target each, the rest share one"`
+	Window          component.Duration `yaml:"window" doc:"the time after which half of what was seen is forgotten"`
 }
 
 // Validate checks the values.
@@ -48,34 +49,34 @@ func (c *Config) Validate() error {
 	var errs []error
 	switch {
 	case c.TargetPerSecond == 0:
-		errs = append(errs, &core.FieldError{Path: "target_per_second", Err: errors.New("missing: want a number above 0")})
+		errs = append(errs, &component.FieldError{Path: "target_per_second", Err: errors.New("missing: want a number above 0")})
 	case !(c.TargetPerSecond > 0) || math.IsInf(c.TargetPerSecond, 0):
-		errs = append(errs, &core.FieldError{Path: "target_per_second", Err: fmt.Errorf("%v is no target: want a number above 0", c.TargetPerSecond)})
+		errs = append(errs, &component.FieldError{Path: "target_per_second", Err: fmt.Errorf("%v is no target: want a number above 0", c.TargetPerSecond)})
 	}
 	for i, key := range c.Key {
 		switch {
 		case key == "":
-			errs = append(errs, &core.FieldError{Path: fmt.Sprintf("key[%d]", i), Err: errors.New("empty: want an attribute, or name")})
+			errs = append(errs, &component.FieldError{Path: fmt.Sprintf("key[%d]", i), Err: errors.New("empty: want an attribute, or name")})
 		case slices.Index(c.Key, key) < i:
-			errs = append(errs, &core.FieldError{Path: fmt.Sprintf("key[%d]", i), Err: fmt.Errorf("%q is listed twice", key)})
+			errs = append(errs, &component.FieldError{Path: fmt.Sprintf("key[%d]", i), Err: fmt.Errorf("%q is listed twice", key)})
 		}
 	}
 	if time.Duration(c.Window) < time.Millisecond {
-		errs = append(errs, &core.FieldError{Path: "window", Err: fmt.Errorf("%v is too short: want at least 1ms", c.Window)})
+		errs = append(errs, &component.FieldError{Path: "window", Err: fmt.Errorf("%v is too short: want at least 1ms", c.Window)})
 	}
 	return errors.Join(errs...)
 }
 
 // Factory makes the sampler; it is registered as "adaptive".
-var Factory = core.NewFactory("adaptive", Config{
+var Factory = component.NewFactory("adaptive", Config{
 	Key:    []string{"http.route", nameKey},
-	Window: core.Duration(10 * time.Second),
+	Window: component.Duration(10 * time.Second),
 }, New)
 
-func init() { core.Samplers.MustAdd(Factory) }
+func init() { sampling.Samplers.MustAdd(Factory) }
 
 // New builds the sampler.
-func New(_ context.Context, _ core.Settings, c Config) (core.Sampler, error) {
+func New(_ context.Context, _ component.Settings, c Config) (sampling.Sampler, error) {
 	if err := c.Validate(); err != nil {
 		return nil, err
 	}
@@ -121,27 +122,27 @@ type sampler struct {
 	swept time.Time
 }
 
-func (s *sampler) Description() string   { return s.description }
-func (s *sampler) Keys() []attribute.Key { return slices.Clone(s.keys) }
-func (*sampler) NeverAbstains() bool     { return true }
+func (s *sampler) Traits() sampling.Traits {
+	return sampling.Traits{Description: s.description, Keyed: true, Keys: slices.Clone(s.keys), IgnoresName: !s.byName, IgnoresKind: true, AlwaysAnswers: true}
+}
 
-func (s *sampler) SampleStart(p core.StartParameters) core.Answer {
+func (s *sampler) SampleStart(p sampling.StartParameters) sampling.Answer {
 	now := time.Now()
 	key := s.hash(p)
 	target, ok := (*s.targets.Load())[key]
 	if !ok {
 		target = s.add(key, now)
 	}
-	t, err := core.ThresholdFromProbability(target.Probability(now))
+	t, err := sampling.ThresholdFromProbability(target.Probability(now))
 	if err != nil {
-		return core.Abstain() // unreachable: the probability is one
+		return sampling.Abstain() // unreachable: the probability is one
 	}
-	return core.At(t).Because(s.reason)
+	return sampling.At(t).Because(s.reason)
 }
 
 // hash is that of the values of the keys. Values of different types differ,
 // and so does one that is missing from an empty one.
-func (s *sampler) hash(p core.StartParameters) uint64 {
+func (s *sampler) hash(p sampling.StartParameters) uint64 {
 	var h maphash.Hash
 	h.SetSeed(s.seed)
 	if s.byName {
@@ -220,7 +221,4 @@ func (s *sampler) add(key uint64, now time.Time) *rate.Target {
 }
 
 // Interface guards.
-var (
-	_ core.Keyed    = (*sampler)(nil)
-	_ core.Baseline = (*sampler)(nil)
-)
+var _ sampling.StartSampler = (*sampler)(nil)

@@ -12,22 +12,23 @@ import (
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/trace"
 
-	"github.com/riffletrace/riffle/core"
+	"github.com/riffletrace/riffle/core/component"
+	"github.com/riffletrace/riffle/core/sampling"
 	"github.com/riffletrace/riffle/samplers/adaptive"
 	"github.com/riffletrace/riffle/samplers/samplertest"
 )
 
-const second = core.Duration(time.Second)
+const second = component.Duration(time.Second)
 
-func newSampler(tb testing.TB, c adaptive.Config) core.Keyed {
+func newSampler(tb testing.TB, c adaptive.Config) sampling.StartSampler {
 	tb.Helper()
 	if c.Window == 0 {
 		c.Window = 10 * second
 	}
-	return samplertest.Component(core.Use(adaptive.Factory, "", c))(tb).(core.Keyed)
+	return samplertest.Plan(component.Use(adaptive.Factory, "", c))(tb).(sampling.StartSampler)
 }
 
-func ask(tb testing.TB, s core.StartSampler, p core.StartParameters) core.Threshold {
+func ask(tb testing.TB, s sampling.StartSampler, p sampling.StartParameters) sampling.Threshold {
 	tb.Helper()
 	t, ok := s.SampleStart(p).Threshold()
 	if !ok {
@@ -36,8 +37,8 @@ func ask(tb testing.TB, s core.StartSampler, p core.StartParameters) core.Thresh
 	return t
 }
 
-func route(r string) core.StartParameters {
-	return core.StartParameters{Name: "GET", Kind: trace.SpanKindServer, Attributes: []attribute.KeyValue{
+func route(r string) sampling.StartParameters {
+	return sampling.StartParameters{Name: "GET", Kind: trace.SpanKindServer, Attributes: []attribute.KeyValue{
 		attribute.String("http.request.method", "GET"), attribute.String("http.route", r),
 	}}
 }
@@ -104,15 +105,15 @@ func stratified(random *rand.Rand, n int) []uint64 {
 
 // Traces with one key count together, traces with different ones do not.
 func TestKeys(t *testing.T) {
-	with := func(name string, kvs ...attribute.KeyValue) core.StartParameters {
-		return core.StartParameters{Name: name, Attributes: kvs}
+	with := func(name string, kvs ...attribute.KeyValue) sampling.StartParameters {
+		return sampling.StartParameters{Name: name, Attributes: kvs}
 	}
 	a, b := attribute.Key("a"), attribute.Key("b")
 	tag := string(rune(attribute.STRING)) // what could stand between two values
 	for _, tt := range []struct {
 		what       string
 		key        []string
-		one, other core.StartParameters
+		one, other sampling.StartParameters
 		same       bool
 	}{
 		{"no key", nil, with("x", a.Int(1)), with("y"), true},
@@ -136,14 +137,14 @@ func TestKeys(t *testing.T) {
 				for range 100 {
 					ask(t, s, tt.one)
 				}
-				if got := ask(t, s, tt.other) != core.Always; got != tt.same {
+				if got := ask(t, s, tt.other) != sampling.Always; got != tt.same {
 					t.Errorf("%v and %v share a target: %v, want %v", tt.one, tt.other, got, tt.same)
 				}
 			})
 		})
 	}
 	s := newSampler(t, adaptive.Config{TargetPerSecond: 1, Key: []string{"http.route", "name", "tenant"}})
-	if got := fmt.Sprint(s.Keys()); got != "[http.route tenant]" {
+	if got := fmt.Sprint(s.Traits().Keys); got != "[http.route tenant]" {
 		t.Errorf("Keys = %s, want the attributes", got)
 	}
 }
@@ -157,7 +158,7 @@ func TestManyKeys(t *testing.T) {
 				for range 10 {
 					ask(t, s, route(fmt.Sprint(i)))
 				}
-				if ask(t, s, route(fmt.Sprint(i))) != core.Always {
+				if ask(t, s, route(fmt.Sprint(i))) != sampling.Always {
 					limited++
 				}
 			}
@@ -198,7 +199,7 @@ func TestConfig(t *testing.T) {
 			[]string{"target_per_second: -1 is no target", "key[1]: empty", `key[2]: "a" is listed twice`, "window: 0s is too short"},
 		},
 	} {
-		got := core.FieldErrors(tt.config.Validate())
+		got := component.FieldErrors(tt.config.Validate())
 		if len(got) != len(tt.want) {
 			t.Errorf("%+v: %v, want %q", tt.config, got, tt.want)
 			continue
@@ -216,14 +217,14 @@ func TestDescription(t *testing.T) {
 		"adaptive 10/s":                      {TargetPerSecond: 10},
 		"adaptive 0.5/s by http.route, name": {TargetPerSecond: 0.5, Key: []string{"http.route", "name"}},
 	} {
-		if got := newSampler(t, c).Description(); got != want {
+		if got := newSampler(t, c).Traits().Description; got != want {
 			t.Errorf("description = %s, want %s", got, want)
 		}
 	}
 }
 
 func TestConformance(t *testing.T) {
-	samplertest.Run(t, samplertest.Component(core.Use(adaptive.Factory, "", adaptive.Config{
+	samplertest.Run(t, samplertest.Plan(component.Use(adaptive.Factory, "", adaptive.Config{
 		TargetPerSecond: 1, Key: []string{"http.route", "name"}, Window: 10 * second,
 	})))
 }
@@ -232,7 +233,7 @@ func BenchmarkSampleStart(b *testing.B) {
 	for _, keys := range []int{1, 1000, 2000} {
 		b.Run(fmt.Sprintf("keys=%d", keys), func(b *testing.B) {
 			s := newSampler(b, adaptive.Config{TargetPerSecond: 10, Key: []string{"http.route"}})
-			all := make([]core.StartParameters, keys)
+			all := make([]sampling.StartParameters, keys)
 			for i := range all {
 				all[i] = route(fmt.Sprint("/route/", i))
 				s.SampleStart(all[i])

@@ -8,16 +8,15 @@ import (
 	"errors"
 	"fmt"
 
-	"go.opentelemetry.io/otel/attribute"
-
-	"github.com/riffletrace/riffle/core"
+	"github.com/riffletrace/riffle/core/component"
+	"github.com/riffletrace/riffle/core/sampling"
 )
 
 // Config is what users set.
 type Config struct {
-	_      struct{}    `doc:"drops or keeps the traces that the entry's match selects"`
-	Sample core.Sample `yaml:"sample" doc:"drop, or the share of the traces to keep, 0 to 1"`
-	At     Moment      `yaml:"at" doc:"start: by what is known when a local root starts; end: by what is known when a span ends"`
+	_      struct{}        `doc:"drops or keeps the traces that the entry's match selects"`
+	Sample sampling.Sample `yaml:"sample" doc:"drop, or the share of the traces to keep, 0 to 1"`
+	At     Moment          `yaml:"at" doc:"start: by what is known when a local root starts; end: by what is known when a span ends"`
 }
 
 // Moment is when the sampler is asked.
@@ -35,28 +34,28 @@ func (c *Config) Validate() error {
 	var errs []error
 	answer, err := c.Sample.Answer()
 	if err != nil {
-		errs = append(errs, &core.FieldError{Path: "sample", Err: err})
+		errs = append(errs, &component.FieldError{Path: "sample", Err: err})
 	}
 	switch c.At {
 	case "", Start:
 	case End:
 		if answer.IsDrop() {
-			errs = append(errs, &core.FieldError{Path: "sample", Err: errors.New(`a span that ends is recorded already: to discard its trace, use "type: discard"`)})
+			errs = append(errs, &component.FieldError{Path: "sample", Err: errors.New(`a span that ends is recorded already: to discard its trace, use "type: discard"`)})
 		}
 	default:
-		errs = append(errs, &core.FieldError{Path: "at", Err: fmt.Errorf("%q is not one of %s, %s", string(c.At), Start, End)})
+		errs = append(errs, &component.FieldError{Path: "at", Err: fmt.Errorf("%q is not one of %s, %s", string(c.At), Start, End)})
 	}
 	return errors.Join(errs...)
 }
 
 // Factory makes the sampler; it is registered as "attribute".
-var Factory = core.NewFactory("attribute", Config{At: Start}, New)
+var Factory = component.NewFactory("attribute", Config{At: Start}, New)
 
-func init() { core.Samplers.MustAdd(Factory) }
+func init() { sampling.Samplers.MustAdd(Factory) }
 
 // New builds the sampler: a [core.StartSampler], or a [core.EndSampler] at the
 // end.
-func New(_ context.Context, _ core.Settings, c Config) (core.Sampler, error) {
+func New(_ context.Context, _ component.Settings, c Config) (sampling.Sampler, error) {
 	if err := c.Validate(); err != nil {
 		return nil, err
 	}
@@ -75,29 +74,34 @@ func New(_ context.Context, _ core.Settings, c Config) (core.Sampler, error) {
 
 // fixed is what is known when the sampler is built: all there is.
 type fixed struct {
-	answer      core.Answer
+	answer      sampling.Answer
 	description string
 }
 
-func (f *fixed) Description() string { return f.description }
-func (*fixed) NeedsMatch() bool      { return true }
+func (f *fixed) traits() sampling.Traits {
+	return sampling.Traits{Description: f.description, NeedsMatch: true}
+}
 
 type startSampler struct{ *fixed }
 
-func (s startSampler) SampleStart(core.StartParameters) core.Answer { return s.answer }
-func (s startSampler) MayDrop() bool                                { return s.answer.IsDrop() }
+func (s startSampler) SampleStart(sampling.StartParameters) sampling.Answer { return s.answer }
 
-// Keys are none: those of the match are the host's.
-func (startSampler) Keys() []attribute.Key { return nil }
+// Traits: there are no keys, because those of the match are the host's.
+func (s startSampler) Traits() sampling.Traits {
+	t := s.traits()
+	t.Keyed, t.MayDrop = true, s.answer.IsDrop()
+	return t
+}
 
 type endSampler struct{ *fixed }
 
-func (s endSampler) SampleEnd(core.EndParameters) core.Answer { return s.answer }
+func (s endSampler) SampleEnd(sampling.EndParameters) sampling.Answer { return s.answer }
+
+// Traits says nothing about starts.
+func (s endSampler) Traits() sampling.Traits { return s.traits() }
 
 // Interface guards.
 var (
-	_ core.Keyed      = startSampler{}
-	_ core.Dropper    = startSampler{}
-	_ core.EndSampler = endSampler{}
-	_ core.Selective  = startSampler{}
+	_ sampling.StartSampler = startSampler{}
+	_ sampling.EndSampler   = endSampler{}
 )

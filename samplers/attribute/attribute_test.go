@@ -3,7 +3,8 @@ package attribute_test
 import (
 	"testing"
 
-	"github.com/riffletrace/riffle/core"
+	"github.com/riffletrace/riffle/core/component"
+	"github.com/riffletrace/riffle/core/sampling"
 	"github.com/riffletrace/riffle/samplers/attribute"
 	"github.com/riffletrace/riffle/samplers/samplertest"
 )
@@ -19,30 +20,30 @@ func TestAttribute(t *testing.T) {
 		{attribute.Config{Sample: "1", At: attribute.Start}, "threshold 0: sample 1", false, "attribute, sample 1"},
 		{attribute.Config{Sample: "0.25", At: attribute.End}, "threshold c: sample 0.25", false, "attribute, sample 0.25 at the end"},
 	} {
-		build := samplertest.Component(core.Use(attribute.Factory, "", tt.config))
+		build := samplertest.Plan(component.Use(attribute.Factory, "", tt.config))
 		sampler := build(t)
-		start, isStart := sampler.(core.StartSampler)
-		end, isEnd := sampler.(core.EndSampler)
+		start, isStart := sampler.(sampling.StartSampler)
+		end, isEnd := sampler.(sampling.EndSampler)
 		if atEnd := tt.config.At == attribute.End; isEnd != atEnd || isStart == atEnd {
 			t.Errorf("%+v: a start sampler: %v, an end sampler: %v", tt.config, isStart, isEnd)
 			continue
 		}
-		var answer core.Answer
+		var answer sampling.Answer
 		if isStart {
-			answer = start.SampleStart(core.StartParameters{})
-			if start.(core.Dropper).MayDrop() != tt.drops {
+			answer = start.SampleStart(sampling.StartParameters{})
+			if start.Traits().MayDrop != tt.drops {
 				t.Errorf("%+v: MayDrop is %v", tt.config, !tt.drops)
 			}
 		} else {
-			answer = end.SampleEnd(core.EndParameters{})
+			answer = end.SampleEnd(sampling.EndParameters{})
 		}
 		if answer.String() != tt.want {
 			t.Errorf("%+v answers %v, want %s", tt.config, answer, tt.want)
 		}
-		if _, ok := sampler.(core.Baseline); ok {
+		if sampler.Traits().AlwaysAnswers {
 			t.Errorf("%+v is a baseline, whatever its match selects", tt.config)
 		}
-		if got := sampler.Description(); got != tt.description {
+		if got := sampler.Traits().Description; got != tt.description {
 			t.Errorf("%+v: %q", tt.config, got)
 		}
 		samplertest.Run(t, build)
@@ -60,7 +61,7 @@ func TestValidate(t *testing.T) {
 		if err := c.Validate(); err == nil || err.Error() != want {
 			t.Errorf("%+v: %v, want %s", c, err, want)
 		}
-		if s, err := attribute.New(t.Context(), core.Settings{}, c); err == nil {
+		if s, err := attribute.New(t.Context(), component.Settings{}, c); err == nil {
 			t.Errorf("%+v builds %v", c, s)
 		}
 	}

@@ -8,7 +8,8 @@ package discard
 import (
 	"context"
 
-	"github.com/riffletrace/riffle/core"
+	"github.com/riffletrace/riffle/core/component"
+	"github.com/riffletrace/riffle/core/sampling"
 )
 
 // Config is what users set: nothing but the entry's match.
@@ -17,29 +18,29 @@ type Config struct {
 }
 
 // Factory makes the sampler; it is registered as "discard".
-var Factory = core.NewFactory("discard", Config{}, New)
+var Factory = component.NewFactory("discard", Config{}, New)
 
-func init() { core.Samplers.MustAdd(Factory) }
+func init() { sampling.Samplers.MustAdd(Factory) }
 
 // New builds the sampler.
-func New(context.Context, core.Settings, Config) (core.Sampler, error) { return sampler{}, nil }
+func New(context.Context, component.Settings, Config) (sampling.Sampler, error) {
+	return sampler{}, nil
+}
 
 type sampler struct{}
 
 // SampleTraces does not look at its context: it is done at once.
-func (sampler) SampleTraces(_ context.Context, traces []core.Trace, answers []core.Answer) {
+func (sampler) SampleTraces(_ context.Context, traces []sampling.Trace, answers []sampling.Answer) {
 	for i := range traces {
 		if traces[i].Complete {
-			answers[i] = core.Drop().Because("discarded")
+			answers[i] = sampling.Drop().Because("discarded")
 		}
 	}
 }
 
-func (sampler) Description() string { return "discard" }
-func (sampler) NeedsMatch() bool    { return true }
+func (sampler) Traits() sampling.Traits {
+	return sampling.Traits{Description: "discard", NeedsMatch: true}
+}
 
 // Interface guards.
-var (
-	_ core.TraceSampler = sampler{}
-	_ core.Selective    = sampler{}
-)
+var _ sampling.TraceSampler = sampler{}

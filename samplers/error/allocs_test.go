@@ -5,13 +5,13 @@ package errored_test
 import (
 	"testing"
 
-	"github.com/riffletrace/riffle/core"
+	"github.com/riffletrace/riffle/core/sampling"
 	errored "github.com/riffletrace/riffle/samplers/error"
 )
 
 func TestAbstainingAllocatesNothing(t *testing.T) {
 	s := newSampler(t, errored.Config{Exceptions: true, HTTPStatus: []errored.Codes{{First: 500, Last: 599}}, Ignore: []string{"*canceled"}})
-	p := core.EndParameters{Span: unremarkable(t), LocalRoot: true, Spans: 1}
+	p := sampling.EndParameters{Span: unremarkable(t), LocalRoot: true, Spans: 1}
 	if !s.SampleEnd(p).IsAbstain() {
 		t.Fatal("the sampler found something")
 	}

@@ -15,7 +15,8 @@ import (
 	"go.opentelemetry.io/otel/codes"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 
-	"github.com/riffletrace/riffle/core"
+	"github.com/riffletrace/riffle/core/component"
+	"github.com/riffletrace/riffle/core/sampling"
 )
 
 // Config is what users set.
@@ -31,12 +32,12 @@ func (c *Config) Validate() error {
 	var errs []error
 	for i, r := range c.HTTPStatus {
 		if err := r.validate(); err != nil {
-			errs = append(errs, &core.FieldError{Path: fmt.Sprintf("http_status[%d]", i), Err: err})
+			errs = append(errs, &component.FieldError{Path: fmt.Sprintf("http_status[%d]", i), Err: err})
 		}
 	}
 	for i, pattern := range c.Ignore {
 		if pattern == "" {
-			errs = append(errs, &core.FieldError{Path: fmt.Sprintf("ignore[%d]", i), Err: errors.New("empty: would ignore every error without a description")})
+			errs = append(errs, &component.FieldError{Path: fmt.Sprintf("ignore[%d]", i), Err: errors.New("empty: would ignore every error without a description")})
 		}
 	}
 	return errors.Join(errs...)
@@ -72,8 +73,8 @@ func (r Codes) String() string {
 	return strconv.Itoa(r.First) + "-" + strconv.Itoa(r.Last)
 }
 
-// ConfigType is what documentation calls the type.
-func (Codes) ConfigType() string { return "status codes" }
+// ConfigSchema is a text with a name of its own.
+func (Codes) ConfigSchema() component.Schema { return component.Schema{Name: "status codes"} }
 
 func (r Codes) validate() error {
 	if r.First < 100 || r.Last > 999 || r.First > r.Last {
@@ -83,12 +84,12 @@ func (r Codes) validate() error {
 }
 
 // Factory makes the sampler; it is registered as "error".
-var Factory = core.NewFactory("error", Config{}, New)
+var Factory = component.NewFactory("error", Config{}, New)
 
-func init() { core.Samplers.MustAdd(Factory) }
+func init() { sampling.Samplers.MustAdd(Factory) }
 
 // New builds the sampler.
-func New(_ context.Context, _ core.Settings, c Config) (core.Sampler, error) {
+func New(_ context.Context, _ component.Settings, c Config) (sampling.Sampler, error) {
 	if err := c.Validate(); err != nil {
 		return nil, err
 	}
@@ -100,7 +101,7 @@ func New(_ context.Context, _ core.Settings, c Config) (core.Sampler, error) {
 	for _, r := range c.HTTPStatus {
 		reason := "http status " + r.String()
 		what = append(what, reason)
-		s.http = append(s.http, httpRule{r, core.At(core.Always).Because(reason)})
+		s.http = append(s.http, httpRule{r, sampling.At(sampling.Always).Because(reason)})
 	}
 	s.description = strings.Join(what, ", ")
 	if len(c.Ignore) > 0 {
@@ -118,19 +119,19 @@ type sampler struct {
 
 type httpRule struct {
 	codes  Codes
-	answer core.Answer
+	answer sampling.Answer
 }
 
 var (
-	failed    = core.At(core.Always).Because("status Error")
-	panicked  = core.At(core.Always).Because("panic")
-	exception = core.At(core.Always).Because("exception")
+	failed    = sampling.At(sampling.Always).Because("status Error")
+	panicked  = sampling.At(sampling.Always).Because("panic")
+	exception = sampling.At(sampling.Always).Because("exception")
 )
 
-func (s *sampler) Description() string { return s.description }
+func (s *sampler) Traits() sampling.Traits { return sampling.Traits{Description: s.description} }
 
 // SampleEnd answers about the first thing that it finds wrong.
-func (s *sampler) SampleEnd(p core.EndParameters) core.Answer {
+func (s *sampler) SampleEnd(p sampling.EndParameters) sampling.Answer {
 	if status := p.Span.Status(); status.Code == codes.Error && !s.ignored(status.Description) {
 		return failed
 	}
@@ -149,7 +150,7 @@ func (s *sampler) SampleEnd(p core.EndParameters) core.Answer {
 			}
 		}
 	}
-	return core.Abstain()
+	return sampling.Abstain()
 }
 
 // exception looks for exceptions among the events. The SDK's End, when
@@ -157,7 +158,7 @@ func (s *sampler) SampleEnd(p core.EndParameters) core.Answer {
 // does nothing else, but for a span that was ended with an earlier time of the
 // caller's: there an exception of the time between counts as a panic. With a later
 // time of the caller's, a panic is not told from other exceptions.
-func (s *sampler) exception(p core.EndParameters) core.Answer {
+func (s *sampler) exception(p sampling.EndParameters) sampling.Answer {
 	events := p.Span.Events()
 	if n := len(events); n > 0 && !p.Open {
 		last := &events[n-1]
@@ -172,7 +173,7 @@ func (s *sampler) exception(p core.EndParameters) core.Answer {
 			}
 		}
 	}
-	return core.Abstain()
+	return sampling.Abstain()
 }
 
 // The names are those of OpenTelemetry's semantic conventions, the older ones
@@ -229,4 +230,4 @@ func matches(pattern, s string) bool {
 }
 
 // Interface guards.
-var _ core.EndSampler = (*sampler)(nil)
+var _ sampling.EndSampler = (*sampler)(nil)

@@ -12,18 +12,19 @@ import (
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/trace"
 
-	"github.com/riffletrace/riffle/core"
+	"github.com/riffletrace/riffle/core/component"
+	"github.com/riffletrace/riffle/core/sampling"
 	errored "github.com/riffletrace/riffle/samplers/error"
 	"github.com/riffletrace/riffle/samplers/samplertest"
 )
 
-func newSampler(tb testing.TB, c errored.Config) core.EndSampler {
+func newSampler(tb testing.TB, c errored.Config) sampling.EndSampler {
 	tb.Helper()
-	s, err := errored.New(tb.Context(), core.Settings{}, c)
+	s, err := errored.New(tb.Context(), component.Settings{}, c)
 	if err != nil {
 		tb.Fatal(err)
 	}
-	return s.(core.EndSampler)
+	return s.(sampling.EndSampler)
 }
 
 // ended returns the span that the SDK hands over after f, which ends it.
@@ -131,10 +132,10 @@ func TestError(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			a := newSampler(t, tt.config).SampleEnd(core.EndParameters{Span: ended(t, tt.span), Spans: 1})
-			want := core.Abstain()
+			a := newSampler(t, tt.config).SampleEnd(sampling.EndParameters{Span: ended(t, tt.span), Spans: 1})
+			want := sampling.Abstain()
 			if tt.reason != "" {
-				want = core.At(core.Always).Because(tt.reason)
+				want = sampling.At(sampling.Always).Because(tt.reason)
 			}
 			if got := a.String(); got != want.String() {
 				t.Errorf("answer = %s, want %s", got, want)
@@ -147,7 +148,7 @@ func TestOpenSpan(t *testing.T) {
 	_, span := sdktrace.NewTracerProvider().Tracer("").Start(t.Context(), "root")
 	defer span.End()
 	ask := func(c errored.Config) string {
-		return newSampler(t, c).SampleEnd(core.EndParameters{Span: span.(sdktrace.ReadOnlySpan), LocalRoot: true, Open: true}).String()
+		return newSampler(t, c).SampleEnd(sampling.EndParameters{Span: span.(sdktrace.ReadOnlySpan), LocalRoot: true, Open: true}).String()
 	}
 	span.RecordError(errors.New("no rows"))
 	if got := ask(errored.Config{}); got != "abstain" {
@@ -189,7 +190,7 @@ func TestGlobs(t *testing.T) {
 		{"a/*", "a/b/c", true},
 	} {
 		span := ended(t, func(s trace.Span) { s.SetStatus(codes.Error, tt.text); s.End() })
-		a := newSampler(t, errored.Config{Ignore: []string{tt.pattern}}).SampleEnd(core.EndParameters{Span: span})
+		a := newSampler(t, errored.Config{Ignore: []string{tt.pattern}}).SampleEnd(sampling.EndParameters{Span: span})
 		if got := a.IsAbstain(); got != tt.want {
 			t.Errorf("%q matches %q = %v, want %v", tt.pattern, tt.text, got, tt.want)
 		}
@@ -222,7 +223,7 @@ func TestConfig(t *testing.T) {
 		}
 	}
 	err := (&errored.Config{HTTPStatus: []errored.Codes{{First: 500, Last: 599}, {}}, Ignore: []string{""}}).Validate()
-	got := core.FieldErrors(err)
+	got := component.FieldErrors(err)
 	if len(got) != 2 || got[0].Path != "http_status[1]" || got[1].Path != "ignore[0]" {
 		t.Errorf("errors = %v", err)
 	}
@@ -235,7 +236,7 @@ func TestDescription(t *testing.T) {
 			Exceptions: true, HTTPStatus: []errored.Codes{{First: 500, Last: 599}}, Ignore: []string{"*canceled"},
 		},
 	} {
-		if got := newSampler(t, c).Description(); got != want {
+		if got := newSampler(t, c).Traits().Description; got != want {
 			t.Errorf("description = %s, want %s", got, want)
 		}
 	}
@@ -243,7 +244,7 @@ func TestDescription(t *testing.T) {
 
 func BenchmarkAbstain(b *testing.B) {
 	s := newSampler(b, errored.Config{Exceptions: true, HTTPStatus: []errored.Codes{{First: 500, Last: 599}}, Ignore: []string{"*canceled"}})
-	p := core.EndParameters{Span: unremarkable(b), LocalRoot: true, Spans: 1}
+	p := sampling.EndParameters{Span: unremarkable(b), LocalRoot: true, Spans: 1}
 	b.ReportAllocs()
 	for b.Loop() {
 		s.SampleEnd(p)
@@ -263,7 +264,7 @@ func unremarkable(tb testing.TB) sdktrace.ReadOnlySpan {
 }
 
 func TestConformance(t *testing.T) {
-	samplertest.Run(t, samplertest.Component(core.Use(errored.Factory, "", errored.Config{
+	samplertest.Run(t, samplertest.Plan(component.Use(errored.Factory, "", errored.Config{
 		Exceptions: true, HTTPStatus: []errored.Codes{{First: 500, Last: 599}}, Ignore: []string{"*canceled"},
 	})))
 }

@@ -8,9 +8,8 @@ import (
 	"fmt"
 	"strconv"
 
-	"go.opentelemetry.io/otel/attribute"
-
-	"github.com/riffletrace/riffle/core"
+	"github.com/riffletrace/riffle/core/component"
+	"github.com/riffletrace/riffle/core/sampling"
 )
 
 // Config is what users set.
@@ -21,43 +20,40 @@ type Config struct {
 
 // Validate checks the rate.
 func (c *Config) Validate() error {
-	if _, err := core.ThresholdFromProbability(c.Rate); err != nil {
-		return &core.FieldError{Path: "rate", Err: fmt.Errorf("%v is not a rate: want a number from 0 to 1", c.Rate)}
+	if _, err := sampling.ThresholdFromProbability(c.Rate); err != nil {
+		return &component.FieldError{Path: "rate", Err: fmt.Errorf("%v is not a rate: want a number from 0 to 1", c.Rate)}
 	}
 	return nil
 }
 
 // Factory makes the sampler; it is registered as "ratio".
-var Factory = core.NewFactory("ratio", Config{Rate: 1}, New)
+var Factory = component.NewFactory("ratio", Config{Rate: 1}, New)
 
-func init() { core.Samplers.MustAdd(Factory) }
+func init() { sampling.Samplers.MustAdd(Factory) }
 
 // New builds the sampler.
-func New(_ context.Context, _ core.Settings, c Config) (core.Sampler, error) {
-	t, err := core.ThresholdFromProbability(c.Rate)
+func New(_ context.Context, _ component.Settings, c Config) (sampling.Sampler, error) {
+	t, err := sampling.ThresholdFromProbability(c.Rate)
 	if err != nil {
 		return nil, err
 	}
 	return &sampler{
-		answer:      core.At(t),
+		answer:      sampling.At(t),
 		description: "ratio " + strconv.FormatFloat(c.Rate*100, 'g', 6, 64) + "%",
 	}, nil
 }
 
 type sampler struct {
-	answer      core.Answer
+	answer      sampling.Answer
 	description string
 }
 
-func (s *sampler) SampleStart(core.StartParameters) core.Answer { return s.answer }
-func (s *sampler) Description() string                          { return s.description }
+func (s *sampler) SampleStart(sampling.StartParameters) sampling.Answer { return s.answer }
 
-// Keys: the answer depends on nothing at all.
-func (*sampler) Keys() []attribute.Key { return nil }
-func (*sampler) NeverAbstains() bool   { return true }
+// Traits: the answer depends on nothing at all.
+func (s *sampler) Traits() sampling.Traits {
+	return sampling.Traits{Description: s.description, Keyed: true, IgnoresName: true, IgnoresKind: true, AlwaysAnswers: true}
+}
 
 // Interface guards.
-var (
-	_ core.Keyed    = (*sampler)(nil)
-	_ core.Baseline = (*sampler)(nil)
-)
+var _ sampling.StartSampler = (*sampler)(nil)

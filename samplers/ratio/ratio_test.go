@@ -11,13 +11,15 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/riffletrace/riffle/core"
+	"github.com/riffletrace/riffle/core/component"
+	"github.com/riffletrace/riffle/core/sampling"
 	"github.com/riffletrace/riffle/samplers/ratio"
 	"github.com/riffletrace/riffle/samplers/samplertest"
 )
 
 func TestConformance(t *testing.T) {
 	for _, rate := range []float64{0, 0.1, 1} {
-		samplertest.Run(t, samplertest.Component(core.Use(ratio.Factory, "", ratio.Config{Rate: rate})))
+		samplertest.Run(t, samplertest.Plan(component.Use(ratio.Factory, "", ratio.Config{Rate: rate})))
 	}
 }
 
@@ -40,8 +42,8 @@ func TestThreshold(t *testing.T) {
 		{math.Exp2(-56), "ffffffffffffff", 1<<56 - 1, math.Exp2(56)},
 		{0, "", 1 << 56, 0},
 	} {
-		c := core.Use(ratio.Factory, "", ratio.Config{Rate: tt.rate})
-		a := samplertest.Component(c)(t).(core.StartSampler).SampleStart(core.StartParameters{})
+		c := core.UseSampler(ratio.Factory, "", ratio.Config{Rate: tt.rate})
+		a := samplertest.Plan(c.Plan)(t).(sampling.StartSampler).SampleStart(sampling.StartParameters{})
 		th, _ := a.Threshold()
 		if got, _ := th.Text(); got != tt.th {
 			t.Errorf("rate %v: th = %s, want %s", tt.rate, got, tt.th)
@@ -49,7 +51,7 @@ func TestThreshold(t *testing.T) {
 		if got := th.AdjustedCount(); math.Abs(got-tt.adjustedCount) > 1e-9*tt.adjustedCount {
 			t.Errorf("rate %v: adjusted count = %v, want %v", tt.rate, got, tt.adjustedCount)
 		}
-		s, shutdown, err := core.NewSDKSampler(t.Context(), core.Spec{Enabled: true, Samplers: []core.Component{c}})
+		s, shutdown, err := core.NewSDKSampler(t.Context(), core.Spec{Enabled: true, Samplers: []core.SamplerEntry{c}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -80,21 +82,21 @@ func withRandomness(r uint64) (id trace.TraceID) {
 
 func TestConfig(t *testing.T) {
 	for _, rate := range []float64{-0.1, 1.5, math.NaN(), math.Inf(1)} {
-		errs := core.FieldErrors((&ratio.Config{Rate: rate}).Validate())
+		errs := component.FieldErrors((&ratio.Config{Rate: rate}).Validate())
 		if len(errs) != 1 || errs[0].Path != "rate" || !strings.Contains(errs[0].Error(), "is not a rate: want a number from 0 to 1") {
 			t.Errorf("rate %v: %v", rate, errs)
 		}
 	}
-	s := samplertest.Component(core.Component{Type: "ratio"})(t)
-	if got := s.Description(); got != "ratio 100%" {
+	s := samplertest.Plan(sampling.Samplers.Plan("ratio", "", nil))(t)
+	if got := s.Traits().Description; got != "ratio 100%" {
 		t.Errorf("the default is %q, want ratio 100%%", got)
 	}
 }
 
 func TestDescription(t *testing.T) {
 	for rate, want := range map[float64]string{0: "ratio 0%", 0.01: "ratio 1%", 0.125: "ratio 12.5%", 1.0 / 3: "ratio 33.3333%"} {
-		s := samplertest.Component(core.Use(ratio.Factory, "", ratio.Config{Rate: rate}))(t)
-		if got := s.Description(); got != want {
+		s := samplertest.Plan(component.Use(ratio.Factory, "", ratio.Config{Rate: rate}))(t)
+		if got := s.Traits().Description; got != want {
 			t.Errorf("description = %q, want %q", got, want)
 		}
 	}

@@ -8,10 +8,9 @@ import (
 	"fmt"
 	"slices"
 
-	"go.opentelemetry.io/otel/attribute"
-
-	"github.com/riffletrace/riffle/core"
+	"github.com/riffletrace/riffle/core/component"
 	"github.com/riffletrace/riffle/core/route"
+	"github.com/riffletrace/riffle/core/sampling"
 )
 
 // Config is what users set.
@@ -22,8 +21,8 @@ type Config struct {
 
 // Rule says what to do with the requests of a route.
 type Rule struct {
-	Route  string      `yaml:"route" doc:"a pattern of net/http: [METHOD ]/path/{id}/{rest...}; a trailing slash stands for everything below it"`
-	Sample core.Sample `yaml:"sample" doc:"drop, or the share of the traces to keep, 0 to 1"`
+	Route  string          `yaml:"route" doc:"a pattern of net/http: [METHOD ]/path/{id}/{rest...}; a trailing slash stands for everything below it"`
+	Sample sampling.Sample `yaml:"sample" doc:"drop, or the share of the traces to keep, 0 to 1"`
 }
 
 // Validate checks the rules, each alone and against the others.
@@ -39,7 +38,7 @@ func (c *Config) build() (*sampler, error) {
 	}
 	var errs []error
 	fail := func(rule int, key string, err error) {
-		errs = append(errs, &core.FieldError{Path: fmt.Sprintf("rules[%d].%s", rule, key), Err: err})
+		errs = append(errs, &component.FieldError{Path: fmt.Sprintf("rules[%d].%s", rule, key), Err: err})
 	}
 	for i, r := range c.Rules {
 		answer, err := r.Sample.Answer()
@@ -60,18 +59,18 @@ func (c *Config) build() (*sampler, error) {
 		s.drops = s.drops || answer.IsDrop()
 	}
 	if len(c.Rules) == 0 {
-		errs = append(errs, &core.FieldError{Path: "rules", Err: errors.New(`missing: want one or more, such as {route: "GET /healthz", sample: drop}`)})
+		errs = append(errs, &component.FieldError{Path: "rules", Err: errors.New(`missing: want one or more, such as {route: "GET /healthz", sample: drop}`)})
 	}
 	return s, errors.Join(errs...)
 }
 
 // Factory makes the sampler; it is registered as "route".
-var Factory = core.NewFactory("route", Config{}, New)
+var Factory = component.NewFactory("route", Config{}, New)
 
-func init() { core.Samplers.MustAdd(Factory) }
+func init() { sampling.Samplers.MustAdd(Factory) }
 
 // New builds the sampler.
-func New(_ context.Context, _ core.Settings, c Config) (core.Sampler, error) {
+func New(_ context.Context, _ component.Settings, c Config) (sampling.Sampler, error) {
 	s, err := c.build()
 	if err != nil {
 		return nil, err
@@ -80,30 +79,26 @@ func New(_ context.Context, _ core.Settings, c Config) (core.Sampler, error) {
 }
 
 type sampler struct {
-	table       route.Table[*core.Answer]
+	table       route.Table[*sampling.Answer]
 	drops       bool
 	description string
 }
 
-func (s *sampler) SampleStart(p core.StartParameters) core.Answer {
+func (s *sampler) SampleStart(p sampling.StartParameters) sampling.Answer {
 	method, path, ok := route.Subject(p.Name, p.Attributes)
 	if !ok {
-		return core.Abstain()
+		return sampling.Abstain()
 	}
 	if answer, ok := s.table.Lookup(method, path); ok {
 		return *answer
 	}
-	return core.Abstain()
+	return sampling.Abstain()
 }
 
-func (s *sampler) Description() string { return s.description }
-func (s *sampler) MayDrop() bool       { return s.drops }
-
-// Keys are those that tell what request a span is about.
-func (*sampler) Keys() []attribute.Key { return route.Keys() }
+// Traits: the keys are those that tell what request a span is about.
+func (s *sampler) Traits() sampling.Traits {
+	return sampling.Traits{Description: s.description, Keyed: true, Keys: route.Keys(), IgnoresKind: true, MayDrop: s.drops}
+}
 
 // Interface guards.
-var (
-	_ core.Keyed   = (*sampler)(nil)
-	_ core.Dropper = (*sampler)(nil)
-)
+var _ sampling.StartSampler = (*sampler)(nil)

@@ -9,25 +9,26 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"go.opentelemetry.io/otel/attribute"
 
-	"github.com/riffletrace/riffle/core"
+	"github.com/riffletrace/riffle/core/component"
+	"github.com/riffletrace/riffle/core/sampling"
 	"github.com/riffletrace/riffle/samplers/route"
 	"github.com/riffletrace/riffle/samplers/samplertest"
 )
 
 var rules = []route.Rule{
 	{Route: "/checkout/{id}", Sample: "1.0"},
-	{Route: "GET /healthz", Sample: core.SampleDrop},
+	{Route: "GET /healthz", Sample: sampling.SampleDrop},
 	{Route: "/static/", Sample: "0"},
 	{Route: "/static/{dir}/app.js", Sample: "0.25"},
 }
 
-func newSampler(tb testing.TB, rules []route.Rule) core.StartSampler {
+func newSampler(tb testing.TB, rules []route.Rule) sampling.StartSampler {
 	tb.Helper()
-	return samplertest.Component(core.Use(route.Factory, "", route.Config{Rules: rules}))(tb).(core.StartSampler)
+	return samplertest.Plan(component.Use(route.Factory, "", route.Config{Rules: rules}))(tb).(sampling.StartSampler)
 }
 
-func request(method, path string) core.StartParameters {
-	return core.StartParameters{
+func request(method, path string) sampling.StartParameters {
+	return sampling.StartParameters{
 		ParentContext: context.Background(),
 		Name:          method,
 		Attributes:    []attribute.KeyValue{attribute.String("http.request.method", method), attribute.String("url.path", path)},
@@ -39,7 +40,7 @@ func TestRoute(t *testing.T) {
 	withRoute := request("GET", "/checkout/7")
 	withRoute.Attributes = append(withRoute.Attributes, attribute.String("http.route", "GET /healthz"))
 	for _, tt := range []struct {
-		p    core.StartParameters
+		p    sampling.StartParameters
 		want string
 	}{
 		{request("GET", "/healthz"), "drop: rules[1]: GET /healthz"},
@@ -49,19 +50,19 @@ func TestRoute(t *testing.T) {
 		{request("GET", "/static/x.css"), "threshold never: rules[2]: /static/"},
 		{request("GET", "/static/js/app.js"), "threshold c: rules[3]: /static/{dir}/app.js"},
 		{request("GET", "/elsewhere"), "abstain"},
-		{core.StartParameters{Name: "GET /healthz"}, "drop: rules[1]: GET /healthz"},
-		{core.StartParameters{Name: "consume checkout"}, "abstain"},
-		{core.StartParameters{}, "abstain"},
+		{sampling.StartParameters{Name: "GET /healthz"}, "drop: rules[1]: GET /healthz"},
+		{sampling.StartParameters{Name: "consume checkout"}, "abstain"},
+		{sampling.StartParameters{}, "abstain"},
 		{withRoute, "drop: rules[1]: GET /healthz"},
 	} {
 		if got := s.SampleStart(tt.p).String(); got != tt.want {
 			t.Errorf("%s %v: %s, want %s", tt.p.Name, tt.p.Attributes, got, tt.want)
 		}
 	}
-	if got := s.Description(); got != "route by 4 rules" {
+	if got := s.Traits().Description; got != "route by 4 rules" {
 		t.Errorf("Description = %q", got)
 	}
-	if got := newSampler(t, rules[:1]).Description(); got != "route by /checkout/{id}" {
+	if got := newSampler(t, rules[:1]).Traits().Description; got != "route by /checkout/{id}" {
 		t.Errorf("Description = %q", got)
 	}
 }
@@ -71,7 +72,7 @@ func TestMayDrop(t *testing.T) {
 		rules []route.Rule
 		want  bool
 	}{{rules, true}, {rules[1:2], true}, {rules[2:], false}} {
-		if got := newSampler(t, tt.rules).(core.Dropper).MayDrop(); got != tt.want {
+		if got := newSampler(t, tt.rules).Traits().MayDrop; got != tt.want {
 			t.Errorf("%v: MayDrop = %v", tt.rules, got)
 		}
 	}
@@ -105,15 +106,15 @@ rules[4].route: "/b" matches the same requests as "/b"; see rules[2].route`,
 		if diff := cmp.Diff(strings.Split(tt.want, "\n"), strings.Split(got, "\n")); diff != "" {
 			t.Errorf("%v:\n%s", tt.rules, diff)
 		}
-		if _, err := route.New(t.Context(), core.Settings{}, c); (err == nil) != (tt.want == "") {
+		if _, err := route.New(t.Context(), component.Settings{}, c); (err == nil) != (tt.want == "") {
 			t.Errorf("%v: New: %v", tt.rules, err)
 		}
 	}
 }
 
 func TestConformance(t *testing.T) {
-	samplertest.Run(t, samplertest.Component(core.Use(route.Factory, "", route.Config{Rules: rules})),
-		request("GET", "/healthz"), request("PUT", "/checkout/7"), core.StartParameters{Name: "GET /static/"})
+	samplertest.Run(t, samplertest.Plan(component.Use(route.Factory, "", route.Config{Rules: rules})),
+		request("GET", "/healthz"), request("PUT", "/checkout/7"), sampling.StartParameters{Name: "GET /static/"})
 }
 
 func manyRules(n int) []route.Rule {
@@ -121,7 +122,7 @@ func manyRules(n int) []route.Rule {
 	for i := range all {
 		all[i] = route.Rule{Route: fmt.Sprintf("GET /api/v1/resource%d/{id}", i), Sample: "0.5"}
 		if i%10 == 0 {
-			all[i].Sample = core.SampleDrop
+			all[i].Sample = sampling.SampleDrop
 		}
 	}
 	return all
@@ -130,7 +131,7 @@ func manyRules(n int) []route.Rule {
 func BenchmarkSampleStart(b *testing.B) {
 	for _, n := range []int{10, 1000, 10_000} {
 		s := newSampler(b, manyRules(n))
-		for name, p := range map[string]core.StartParameters{
+		for name, p := range map[string]sampling.StartParameters{
 			"drop": request("GET", "/api/v1/resource0/7"),
 			"none": request("GET", "/api/v1/elsewhere/7"),
 		} {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"reflect"
 	"runtime"
 	"slices"
 	"strings"
@@ -16,7 +17,8 @@ import (
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/trace"
 
-	"github.com/riffletrace/riffle/core"
+	"github.com/riffletrace/riffle/core/component"
+	"github.com/riffletrace/riffle/core/sampling"
 )
 
 // manyIDs is how many trace IDs must get the same answer.
@@ -32,13 +34,13 @@ var cases = []testCase{
 		interfaces,
 	},
 	{
-		"description",
-		"Description is one line, always the same, that says what the sampler does: it stands in lists, logs and the SDK sampler's own description",
-		description,
+		"traits",
+		"Traits is the same at every call and for every sampler with the same settings, because the host asks once; its Description is one line that says what the sampler does: it stands in lists, logs and the SDK sampler's own description",
+		sameTraits,
 	},
 	{
 		"legal answers",
-		"a StartSampler answers anything, an EndSampler Abstain or At, a TraceSampler Abstain, At or Drop, with a threshold up to core.Never or core.Unknown, and keeps what it declares (MayDrop, NeverAbstains, Keys); the host relies on that and takes anything else for Abstain",
+		"a StartSampler answers anything, an EndSampler Abstain or At, a TraceSampler Abstain, At or Drop, with a threshold up to sampling.Never or sampling.Unknown, and keeps what its Traits say (MayDrop, AlwaysAnswers); the host relies on that and takes anything else for Abstain",
 		legalAnswers,
 	},
 	{
@@ -48,7 +50,7 @@ var cases = []testCase{
 	},
 	{
 		"keys",
-		"a core.Keyed sampler depends on the attributes that Keys lists, the name and the kind, on nothing else: a host that serves it from elsewhere sends nothing else",
+		"a sampler whose Traits say Keyed depends on the attributes in Keys, the name and the kind, on nothing else, and not on what it says that it ignores: a host that serves it from elsewhere sends nothing else",
 		dependsOnKeysOnly,
 	},
 	{
@@ -68,7 +70,7 @@ var cases = []testCase{
 	},
 	{
 		"concurrent use",
-		"SampleStart, SampleEnd, Description and Keys are called from all the goroutines that start and end spans, at the same time; run this under -race",
+		"SampleStart, SampleEnd and Traits are called from all the goroutines that start and end spans, at the same time; run this under -race",
 		concurrentUse,
 	},
 	{
@@ -90,42 +92,38 @@ var cases = []testCase{
 
 func interfaces(s *suite) {
 	sampler := s.sampler()
-	_, isStart := sampler.(core.StartSampler)
-	_, isEnd := sampler.(core.EndSampler)
-	_, isTrace := sampler.(core.TraceSampler)
+	_, isStart := sampler.(sampling.StartSampler)
+	_, isEnd := sampler.(sampling.EndSampler)
+	_, isTrace := sampler.(sampling.TraceSampler)
 	if !isStart && !isEnd && !isTrace {
 		s.broken("%T is none of StartSampler, EndSampler and TraceSampler", sampler)
 	}
 }
 
-func description(s *suite) {
+func sameTraits(s *suite) {
 	a, b := s.sampler(), s.sampler()
-	text := a.Description()
+	traits := a.Traits()
+	text := traits.Description
 	if text == "" || strings.TrimSpace(text) != text || strings.ContainsFunc(text, unicode.IsControl) {
 		s.broken("Description is %q", text)
 	}
 	for i, q := range s.questions(a) {
 		q.ask(a, variation{id: traceID(i)})
 	}
-	if now := a.Description(); now != text {
-		s.broken("Description was %q and is %q after a few questions", text, now)
+	if now := a.Traits(); !reflect.DeepEqual(now, traits) {
+		s.broken("Traits were %+v and are %+v after a few questions", traits, now)
 	}
-	if other := b.Description(); other != text {
-		s.broken("Description is %q, but %q for a second sampler with the same settings", text, other)
+	if other := b.Traits(); !reflect.DeepEqual(other, traits) {
+		s.broken("Traits are %+v, but %+v for a second sampler with the same settings", traits, other)
+	}
+	if traits.LongestWait > 0 && traits.LongestWaitPath == "" {
+		s.broken("LongestWait is %v, and LongestWaitPath does not tell which key set it", traits.LongestWait)
 	}
 }
 
 func legalAnswers(s *suite) {
 	sampler := s.sampler()
-	dropper, isDropper := sampler.(core.Dropper)
-	mayDrop := isDropper && dropper.MayDrop()
-	baseline, isBaseline := sampler.(core.Baseline)
-	neverAbstains := isBaseline && baseline.NeverAbstains()
-	keyed, isKeyed := sampler.(core.Keyed)
-	var keys []attribute.Key
-	if isKeyed {
-		keys = slices.Clone(keyed.Keys())
-	}
+	traits := sampler.Traits()
 	for i, q := range s.questions(sampler) {
 		r := q.ask(sampler, variation{id: traceID(i)})
 		if r.panic != nil {
@@ -133,27 +131,23 @@ func legalAnswers(s *suite) {
 			continue
 		}
 		t, hasThreshold := r.answer.Threshold()
-		if hasThreshold && t > core.Never && t != core.Unknown {
-			s.broken("%v: the threshold of the answer is %#x, above core.Never", q, uint64(t))
+		if hasThreshold && t > sampling.Never && t != sampling.Unknown {
+			s.broken("%v: the threshold of the answer is %#x, above sampling.Never", q, uint64(t))
 		}
 		kind := kind(r.answer)
 		_, isStart := q.(start)
 		_, isEnd := q.(end)
 		switch {
-		case isStart && neverAbstains && r.answer.IsAbstain():
-			s.broken("%v: abstains, although NeverAbstains says that it never does", q)
-		case isStart && isDropper && !mayDrop && r.answer.IsDrop():
-			s.broken("%v: drops, although MayDrop says that it never does", q)
+		case isStart && traits.AlwaysAnswers && r.answer.IsAbstain():
+			s.broken("%v: abstains, although its Traits say AlwaysAnswers", q)
+		case isStart && !traits.MayDrop && r.answer.IsDrop():
+			s.broken("%v: drops, although its Traits do not say MayDrop", q)
 		case !isStart && len(r.answer.Attributes()) > 0:
 			s.broken("%v: the answer has attributes, which only a StartSampler's can have", q)
 		case isEnd && r.answer.IsDrop(),
-			!isStart && (kind == core.Selected().String() || kind == core.Unselected().String()):
+			!isStart && (kind == sampling.Selected().String() || kind == sampling.Unselected().String()):
 			s.broken("%v: the answer is %v", q, r.answer)
 		}
-	}
-	if isDropper && dropper.MayDrop() != mayDrop || isBaseline && baseline.NeverAbstains() != neverAbstains ||
-		isKeyed && !slices.Equal(keyed.Keys(), keys) {
-		s.broken("MayDrop, NeverAbstains or Keys is not the same at every call")
 	}
 }
 
@@ -162,7 +156,8 @@ func ignoresTraceID(s *suite) {
 }
 
 func dependsOnKeysOnly(s *suite) {
-	if _, ok := s.sampler().(core.Keyed); !ok {
+	traits := s.sampler().Traits()
+	if !traits.Keyed {
 		return
 	}
 	s.sameAnswers(100, "with other attributes, links and baggage that are none of its keys", func(i int) variation {
@@ -232,7 +227,7 @@ func keepsNothing(s *suite) {
 // to, which names it if it is still held by anyone.
 //
 //go:noinline
-func madeFor(q question, sampler core.Sampler) (held []func() (string, bool)) {
+func madeFor(q question, sampler sampling.Sampler) (held []func() (string, bool)) {
 	q.ask(sampler, variation{id: traceID(0), made: func(things ...any) {
 		for _, thing := range things {
 			switch p := thing.(type) {
@@ -246,9 +241,9 @@ func madeFor(q question, sampler core.Sampler) (held []func() (string, bool)) {
 				held = append(held, holds(p, "events"))
 			case *sdktrace.ReadOnlySpan:
 				held = append(held, holds(p, "slice of spans"))
-			case *core.Trace:
+			case *sampling.Trace:
 				held = append(held, holds(p, "slice of traces"))
-			case *core.Answer:
+			case *sampling.Answer:
 				held = append(held, holds(p, "slice of answers"))
 			}
 		}
@@ -271,23 +266,23 @@ func copesWithEmpty(s *suite) {
 		}()
 		f()
 	}
-	if start, ok := sampler.(core.StartSampler); ok {
+	if start, ok := sampler.(sampling.StartSampler); ok {
 		noSpan := trace.ContextWithSpan(context.Background(), nil)
 		canceled, cancel := context.WithCancel(context.Background())
 		cancel()
 		for what, ctx := range map[string]context.Context{
 			"context.Background": context.Background(), "a context with a nil span": noSpan, "a context that is done": canceled,
 		} {
-			try("SampleStart in "+what, func() { start.SampleStart(core.StartParameters{ParentContext: ctx}) })
+			try("SampleStart in "+what, func() { start.SampleStart(sampling.StartParameters{ParentContext: ctx}) })
 			try("SampleStart in "+what+" with an empty attribute and link", func() {
-				start.SampleStart(core.StartParameters{ParentContext: ctx, Attributes: make([]attribute.KeyValue, 1), Links: make([]trace.Link, 1)})
+				start.SampleStart(sampling.StartParameters{ParentContext: ctx, Attributes: make([]attribute.KeyValue, 1), Links: make([]trace.Link, 1)})
 			})
 		}
 	}
-	if traces, ok := sampler.(core.TraceSampler); ok {
+	if traces, ok := sampler.(sampling.TraceSampler); ok {
 		try("SampleTraces of none", func() { traces.SampleTraces(context.Background(), nil, nil) })
 		try("SampleTraces of an empty trace", func() {
-			traces.SampleTraces(context.Background(), make([]core.Trace, 1), make([]core.Answer, 1))
+			traces.SampleTraces(context.Background(), make([]sampling.Trace, 1), make([]sampling.Answer, 1))
 		})
 	}
 	for _, q := range s.questions(sampler) {
@@ -305,10 +300,7 @@ func concurrentUse(s *suite) {
 	for g := range goroutines {
 		wg.Go(func() {
 			for i := range each {
-				_ = sampler.Description()
-				if keyed, ok := sampler.(core.Keyed); ok {
-					_ = keyed.Keys()
-				}
+				_ = sampler.Traits()
 				if len(qs) == 0 {
 					continue
 				}
@@ -344,11 +336,11 @@ func answersAtOnce(s *suite) {
 }
 
 func returnsWhenDone(s *suite) {
-	sampler, ok := s.sampler().(core.TraceSampler)
+	sampler, ok := s.sampler().(sampling.TraceSampler)
 	if !ok {
 		return
 	}
-	var batch []core.Trace
+	var batch []sampling.Trace
 	for i := range 1000 {
 		t, _ := traces()[i%len(traces())].trace(traceID(i))
 		batch = append(batch, t)
@@ -363,7 +355,7 @@ func returnsWhenDone(s *suite) {
 		done := make(chan any, 1)
 		go func() {
 			defer func() { done <- recover() }()
-			sampler.SampleTraces(ctx, batch, make([]core.Answer, len(batch)))
+			sampler.SampleTraces(ctx, batch, make([]sampling.Answer, len(batch)))
 		}()
 		select {
 		case r := <-done:
@@ -387,7 +379,7 @@ func shutsDown(s *suite) {
 				q.ask(sampler, variation{id: traceID(i)})
 			}
 		}
-		sd, ok := sampler.(core.Shutdowner)
+		sd, ok := sampler.(component.Shutdowner)
 		if !ok {
 			continue
 		}
@@ -431,7 +423,7 @@ func shutsDown(s *suite) {
 
 // shutDown reports whether Shutdown returns, without an error as long as ctx is
 // not done.
-func (s *suite) shutDown(ctx context.Context, sd core.Shutdowner, what string) bool {
+func (s *suite) shutDown(ctx context.Context, sd component.Shutdowner, what string) bool {
 	s.Helper()
 	done := make(chan error, 1)
 	go func() {

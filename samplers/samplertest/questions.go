@@ -17,13 +17,13 @@ import (
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 	"go.opentelemetry.io/otel/trace"
 
-	"github.com/riffletrace/riffle/core"
+	"github.com/riffletrace/riffle/core/sampling"
 )
 
 // question is something that a sampler can be asked.
 type question interface {
 	// ask asks the sampler, with parameters made for this call alone.
-	ask(core.Sampler, variation) reply
+	ask(sampling.Sampler, variation) reply
 	fmt.Stringer
 }
 
@@ -40,7 +40,7 @@ type variation struct {
 
 // reply is what came back.
 type reply struct {
-	answer core.Answer
+	answer sampling.Answer
 	// changed says which parameter the sampler changed, panic with what it
 	// panicked.
 	changed string
@@ -54,19 +54,19 @@ func traceID(i int) (id trace.TraceID) {
 	return id
 }
 
-func (s *suite) questions(sampler core.Sampler) []question {
+func (s *suite) questions(sampler sampling.Sampler) []question {
 	var qs []question
-	if _, ok := sampler.(core.StartSampler); ok {
+	if _, ok := sampler.(sampling.StartSampler); ok {
 		for _, p := range append(starts(sampler), s.starts...) {
 			qs = append(qs, start{p})
 		}
 	}
-	if _, ok := sampler.(core.EndSampler); ok {
+	if _, ok := sampler.(sampling.EndSampler); ok {
 		for _, e := range ends() {
 			qs = append(qs, e)
 		}
 	}
-	if _, ok := sampler.(core.TraceSampler); ok {
+	if _, ok := sampler.(sampling.TraceSampler); ok {
 		for _, t := range traces() {
 			qs = append(qs, t)
 		}
@@ -75,10 +75,10 @@ func (s *suite) questions(sampler core.Sampler) []question {
 }
 
 // start asks a StartSampler.
-type start struct{ core.StartParameters }
+type start struct{ sampling.StartParameters }
 
-func starts(sampler core.Sampler) []core.StartParameters {
-	all := []core.StartParameters{
+func starts(sampler sampling.Sampler) []sampling.StartParameters {
+	all := []sampling.StartParameters{
 		{},
 		{Name: "work", Kind: trace.SpanKindInternal},
 		{Name: "GET /users/{id}", Kind: trace.SpanKindServer, Attributes: []attribute.KeyValue{
@@ -97,15 +97,15 @@ func starts(sampler core.Sampler) []core.StartParameters {
 			attribute.String("messaging.destination.name", "orders"),
 		}},
 	}
-	keyed, ok := sampler.(core.Keyed)
-	if !ok {
+	traits := sampler.Traits()
+	if !traits.Keyed {
 		return all
 	}
 	for _, value := range []attribute.Value{
 		attribute.StringValue("a"), attribute.StringValue("b"), attribute.IntValue(7), attribute.BoolValue(true),
 	} {
-		p := core.StartParameters{Name: "keyed", Kind: trace.SpanKindServer}
-		for _, key := range keyed.Keys() {
+		p := sampling.StartParameters{Name: "keyed", Kind: trace.SpanKindServer}
+		for _, key := range traits.Keys {
 			p.Attributes = append(p.Attributes, attribute.KeyValue{Key: key, Value: value})
 		}
 		all = append(all, p)
@@ -119,7 +119,7 @@ func (q start) String() string {
 
 type contextKey struct{}
 
-func (q start) ask(s core.Sampler, v variation) (r reply) {
+func (q start) ask(s sampling.Sampler, v variation) (r reply) {
 	ctx := q.ParentContext
 	if ctx == nil {
 		ctx = context.Background()
@@ -140,7 +140,7 @@ func (q start) ask(s core.Sampler, v variation) (r reply) {
 	}
 
 	defer func() { r.panic = recover() }()
-	r.answer = s.(core.StartSampler).SampleStart(p)
+	r.answer = s.(sampling.StartSampler).SampleStart(p)
 	switch {
 	case !reflect.DeepEqual(attributes, p.Attributes):
 		r.changed = "Attributes"
@@ -168,20 +168,23 @@ func remote(id trace.TraceID) trace.SpanContext {
 }
 
 // noisy adds what a keyed sampler must not look at.
-func noisy(ctx context.Context, s core.Sampler, p core.StartParameters, n int) (context.Context, core.StartParameters) {
+func noisy(ctx context.Context, s sampling.Sampler, p sampling.StartParameters, n int) (context.Context, sampling.StartParameters) {
 	text := strconv.Itoa(n)
 	if m, err := baggage.NewMember("tenant", text); err == nil {
 		if b, err := baggage.New(m); err == nil {
 			ctx = baggage.ContextWithBaggage(ctx, b)
 		}
 	}
-	var keys []attribute.Key
-	if keyed, ok := s.(core.Keyed); ok {
-		keys = keyed.Keys()
+	traits := s.Traits()
+	if traits.IgnoresName {
+		p.Name += text
+	}
+	if traits.IgnoresKind {
+		p.Kind = trace.SpanKind(1 + n%5)
 	}
 	var added []attribute.KeyValue
 	for _, key := range []attribute.Key{"http.route", "url.path", "url.full", "http.target", "http.request.method", "user.id", "noise"} {
-		if slices.Contains(keys, key) {
+		if slices.Contains(traits.Keys, key) {
 			continue
 		}
 		p.Attributes = slices.DeleteFunc(p.Attributes, func(kv attribute.KeyValue) bool { return kv.Key == key })
@@ -201,37 +204,37 @@ func noisy(ctx context.Context, s core.Sampler, p core.StartParameters, n int) (
 // end asks an EndSampler.
 type end struct {
 	stub       tracetest.SpanStub
-	parameters core.EndParameters
+	parameters sampling.EndParameters
 }
 
 func ends() []end {
 	begin := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
-	span := func(name string, took time.Duration, root bool, f func(*tracetest.SpanStub, *core.EndParameters)) end {
+	span := func(name string, took time.Duration, root bool, f func(*tracetest.SpanStub, *sampling.EndParameters)) end {
 		e := end{
 			tracetest.SpanStub{
 				Name: name, SpanKind: trace.SpanKindServer, StartTime: begin, EndTime: begin.Add(took),
 				Attributes: []attribute.KeyValue{attribute.String("server.address", "example.com")},
 			},
-			core.EndParameters{LocalRoot: root, Duration: took, Spans: 1},
+			sampling.EndParameters{LocalRoot: root, Duration: took, Spans: 1},
 		}
 		f(&e.stub, &e.parameters)
 		return e
 	}
 	return []end{
-		span("", 0, false, func(s *tracetest.SpanStub, _ *core.EndParameters) { *s = tracetest.SpanStub{} }),
-		span("GET /fast", time.Millisecond, true, func(*tracetest.SpanStub, *core.EndParameters) {}),
-		span("GET /slow", time.Hour, true, func(*tracetest.SpanStub, *core.EndParameters) {}),
-		span("GET /large", time.Second, true, func(_ *tracetest.SpanStub, p *core.EndParameters) { p.Spans = 10_000 }),
-		span("GET /error", time.Millisecond, true, func(s *tracetest.SpanStub, _ *core.EndParameters) {
+		span("", 0, false, func(s *tracetest.SpanStub, _ *sampling.EndParameters) { *s = tracetest.SpanStub{} }),
+		span("GET /fast", time.Millisecond, true, func(*tracetest.SpanStub, *sampling.EndParameters) {}),
+		span("GET /slow", time.Hour, true, func(*tracetest.SpanStub, *sampling.EndParameters) {}),
+		span("GET /large", time.Second, true, func(_ *tracetest.SpanStub, p *sampling.EndParameters) { p.Spans = 10_000 }),
+		span("GET /error", time.Millisecond, true, func(s *tracetest.SpanStub, _ *sampling.EndParameters) {
 			s.Status = sdktrace.Status{Code: codes.Error, Description: "disk full"}
 			s.Attributes = []attribute.KeyValue{attribute.String("http.route", "/error"), attribute.Int("http.response.status_code", 503)}
 		}),
-		span("SELECT", time.Second, false, func(s *tracetest.SpanStub, p *core.EndParameters) {
+		span("SELECT", time.Second, false, func(s *tracetest.SpanStub, p *sampling.EndParameters) {
 			s.SpanKind = trace.SpanKindClient
 			p.Spans = 7
 			s.Events = []sdktrace.Event{{Name: "exception", Time: s.EndTime, Attributes: []attribute.KeyValue{attribute.String("exception.message", "panic")}}}
 		}),
-		span("GET /open", 30*time.Second, true, func(s *tracetest.SpanStub, p *core.EndParameters) {
+		span("GET /open", 30*time.Second, true, func(s *tracetest.SpanStub, p *sampling.EndParameters) {
 			s.EndTime = time.Time{}
 			p.Open = true
 		}),
@@ -242,7 +245,7 @@ func (q end) String() string {
 	return fmt.Sprintf("SampleEnd of %q, %v, %d spans", q.stub.Name, q.parameters.Duration, q.parameters.Spans)
 }
 
-func (q end) ask(s core.Sampler, v variation) (r reply) {
+func (q end) ask(s sampling.Sampler, v variation) (r reply) {
 	stub, check := copyOf(q.stub, v.id)
 	p := q.parameters
 	if !p.LocalRoot {
@@ -253,7 +256,7 @@ func (q end) ask(s core.Sampler, v variation) (r reply) {
 		v.made(first(stub.Attributes), first(stub.Events))
 	}
 	defer func() { r.panic = recover() }()
-	r.answer = s.(core.EndSampler).SampleEnd(p)
+	r.answer = s.(sampling.EndSampler).SampleEnd(p)
 	r.changed = check()
 	if v.poison {
 		clear(stub.Attributes)
@@ -283,7 +286,7 @@ func copyOf(stub tracetest.SpanStub, id trace.TraceID) (out tracetest.SpanStub, 
 type finished struct {
 	spans     []tracetest.SpanStub
 	complete  bool
-	threshold core.Threshold
+	threshold sampling.Threshold
 }
 
 func traces() []finished {
@@ -292,11 +295,11 @@ func traces() []finished {
 		spans = append(spans, e.stub)
 	}
 	return []finished{
-		{nil, false, core.Never},
-		{spans[1:2], true, core.Never},
-		{spans[4:5], true, core.Always},
-		{spans[1:6], true, core.Threshold(8 << 52)},
-		{spans[5:6], false, core.Never},
+		{nil, false, sampling.Never},
+		{spans[1:2], true, sampling.Never},
+		{spans[4:5], true, sampling.Always},
+		{spans[1:6], true, sampling.Threshold(8 << 52)},
+		{spans[5:6], false, sampling.Never},
 	}
 }
 
@@ -305,8 +308,8 @@ func (q finished) String() string {
 }
 
 // trace makes the trace; check says what of it has changed.
-func (q finished) trace(id trace.TraceID) (t core.Trace, check func() string) {
-	t = core.Trace{TraceID: id, Complete: q.complete, Threshold: q.threshold}
+func (q finished) trace(id trace.TraceID) (t sampling.Trace, check func() string) {
+	t = sampling.Trace{TraceID: id, Complete: q.complete, Threshold: q.threshold}
 	var checks []func() string
 	for _, stub := range q.spans {
 		span, check := copyOf(stub, id)
@@ -329,9 +332,9 @@ func (q finished) trace(id trace.TraceID) (t core.Trace, check func() string) {
 	}
 }
 
-func (q finished) ask(s core.Sampler, v variation) (r reply) {
+func (q finished) ask(s sampling.Sampler, v variation) (r reply) {
 	t, check := q.trace(v.id)
-	traces, answers := []core.Trace{t}, make([]core.Answer, 1)
+	traces, answers := []sampling.Trace{t}, make([]sampling.Answer, 1)
 	if v.made != nil {
 		v.made(first(traces), first(answers), first(t.Spans))
 		for _, span := range t.Spans {
@@ -339,14 +342,14 @@ func (q finished) ask(s core.Sampler, v variation) (r reply) {
 		}
 	}
 	defer func() { r.panic = recover() }()
-	s.(core.TraceSampler).SampleTraces(context.Background(), traces, answers)
+	s.(sampling.TraceSampler).SampleTraces(context.Background(), traces, answers)
 	r.answer, r.changed = answers[0], check()
 	if !reflect.DeepEqual(traces[0], t) {
 		r.changed = "traces"
 	}
 	if v.poison {
 		clear(t.Spans)
-		traces[0], answers[0] = core.Trace{}, core.Drop()
+		traces[0], answers[0] = sampling.Trace{}, sampling.Drop()
 	}
 	return r
 }
@@ -360,8 +363,8 @@ func first[E any](s []E) any {
 }
 
 // kind is the answer without its threshold and reason.
-func kind(a core.Answer) string {
-	if t, ok := a.Threshold(); ok && t != core.Unknown {
+func kind(a sampling.Answer) string {
+	if t, ok := a.Threshold(); ok && t != sampling.Unknown {
 		return "threshold"
 	}
 	return a.Because("").String()
@@ -370,7 +373,7 @@ func kind(a core.Answer) string {
 // distance is how far two answers are from each other: 0 if they are the same, the
 // difference of the logarithms of their probabilities, +Inf if they differ in
 // kind.
-func distance(a, b core.Answer) float64 {
+func distance(a, b sampling.Answer) float64 {
 	if kind(a) != kind(b) {
 		return math.Inf(1)
 	}

@@ -15,7 +15,7 @@ import (
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/trace"
 
-	"github.com/riffletrace/riffle/core"
+	"github.com/riffletrace/riffle/core/sampling"
 )
 
 // recorder is a testing.TB that fails nobody.
@@ -38,10 +38,10 @@ func (r *recorder) Errorf(format string, args ...any) {
 func (r *recorder) Cleanup(f func()) { r.cleanups = append(r.cleanups, f) }
 
 // failuresOf runs a case and returns what it says.
-func failuresOf(t *testing.T, c testCase, newSampler func() core.Sampler) []string {
+func failuresOf(t *testing.T, c testCase, newSampler func() sampling.Sampler) []string {
 	t.Helper()
 	r := &recorder{TB: t}
-	c.run(r, func(testing.TB) core.Sampler { return newSampler() }, nil)
+	c.run(r, func(testing.TB) sampling.Sampler { return newSampler() }, nil)
 	for _, cleanup := range slices.Backward(r.cleanups) {
 		cleanup()
 	}
@@ -49,34 +49,54 @@ func failuresOf(t *testing.T, c testCase, newSampler func() core.Sampler) []stri
 }
 
 // The samplers below are made of functions.
-type startFunc func(core.StartParameters) core.Answer
+type startFunc func(sampling.StartParameters) sampling.Answer
 
-func (f startFunc) SampleStart(p core.StartParameters) core.Answer { return f(p) }
-func (startFunc) Description() string                              { return "start" }
+func (f startFunc) SampleStart(p sampling.StartParameters) sampling.Answer { return f(p) }
+func (startFunc) Traits() sampling.Traits {
+	return sampling.Traits{Description: "start", MayDrop: true}
+}
 
 type keyedFunc struct {
 	startFunc
 	keys func() []attribute.Key
 }
 
-func (f keyedFunc) Keys() []attribute.Key { return f.keys() }
+func (f keyedFunc) Traits() sampling.Traits {
+	return sampling.Traits{Description: "keyed", MayDrop: true, Keyed: true, Keys: f.keys()}
+}
 
-type endFunc func(core.EndParameters) core.Answer
+type ignoring struct{ keyedFunc }
 
-func (f endFunc) SampleEnd(p core.EndParameters) core.Answer { return f(p) }
-func (endFunc) Description() string                          { return "end" }
+func (i ignoring) Traits() sampling.Traits {
+	t := i.keyedFunc.Traits()
+	t.IgnoresName = true
+	return t
+}
 
-type traceFunc func(context.Context, []core.Trace, []core.Answer)
+type waiting struct{ endFunc }
 
-func (f traceFunc) SampleTraces(ctx context.Context, traces []core.Trace, answers []core.Answer) {
+func (waiting) Traits() sampling.Traits {
+	return sampling.Traits{Description: "waiting", LongestWait: time.Second}
+}
+
+func (waiting) SampleEnd(sampling.EndParameters) sampling.Answer { return sampling.Abstain() }
+
+type endFunc func(sampling.EndParameters) sampling.Answer
+
+func (f endFunc) SampleEnd(p sampling.EndParameters) sampling.Answer { return f(p) }
+func (endFunc) Traits() sampling.Traits                              { return sampling.Traits{Description: "end"} }
+
+type traceFunc func(context.Context, []sampling.Trace, []sampling.Answer)
+
+func (f traceFunc) SampleTraces(ctx context.Context, traces []sampling.Trace, answers []sampling.Answer) {
 	f(ctx, traces, answers)
 }
-func (traceFunc) Description() string { return "trace" }
+func (traceFunc) Traits() sampling.Traits { return sampling.Traits{Description: "trace"} }
 
 type described func() string
 
-func (f described) Description() string                        { return f() }
-func (described) SampleStart(core.StartParameters) core.Answer { return core.Abstain() }
+func (f described) Traits() sampling.Traits                            { return sampling.Traits{Description: f()} }
+func (described) SampleStart(sampling.StartParameters) sampling.Answer { return sampling.Abstain() }
 
 type stopping struct {
 	startFunc
@@ -87,24 +107,26 @@ func (s stopping) Shutdown(ctx context.Context) error { return s.shutdown(ctx) }
 
 type dropping struct{ startFunc }
 
-func (dropping) MayDrop() bool { return false }
+func (dropping) Traits() sampling.Traits { return sampling.Traits{Description: "never drops"} }
 
 type baseline struct{ startFunc }
 
-func (baseline) NeverAbstains() bool { return true }
+func (baseline) Traits() sampling.Traits {
+	return sampling.Traits{Description: "baseline", AlwaysAnswers: true}
+}
 
 type nothing struct{}
 
-func (nothing) Description() string { return "nothing" }
+func (nothing) Traits() sampling.Traits { return sampling.Traits{Description: "nothing"} }
 
-func abstains(core.StartParameters) core.Answer { return core.Abstain() }
+func abstains(sampling.StartParameters) sampling.Answer { return sampling.Abstain() }
 
 // byID keeps the traces with an odd ID.
-func byID(id trace.TraceID) core.Answer {
+func byID(id trace.TraceID) sampling.Answer {
 	if id[15]&1 == 1 {
-		return core.At(core.Always)
+		return sampling.At(sampling.Always)
 	}
-	return core.Abstain()
+	return sampling.Abstain()
 }
 
 // tooLong is more than the patience of the tests.
@@ -113,108 +135,119 @@ const tooLong = time.Second
 // broken are samplers that break one rule each, and what the suite says.
 var broken = []struct {
 	name, failing, says string
-	new                 func() core.Sampler
+	new                 func() sampling.Sampler
 }{
-	{"none of the interfaces", "interfaces", "is none of", func() core.Sampler { return nothing{} }},
+	{"none of the interfaces", "interfaces", "is none of", func() sampling.Sampler { return nothing{} }},
 
-	{"no description", "description", `Description is ""`, func() core.Sampler { return described(func() string { return "" }) }},
-	{"two lines", "description", `Description is "a\nb"`, func() core.Sampler { return described(func() string { return "a\nb" }) }},
-	{"changing description", "description", "after a few questions", func() core.Sampler {
+	{"no description", "traits", `Description is ""`, func() sampling.Sampler { return described(func() string { return "" }) }},
+	{"two lines", "traits", `Description is "a\nb"`, func() sampling.Sampler { return described(func() string { return "a\nb" }) }},
+	{"changing description", "traits", "after a few questions", func() sampling.Sampler {
 		var n int
 		return described(func() string { n++; return fmt.Sprint(n) })
 	}},
-	{"description with an address", "description", "for a second sampler", func() core.Sampler {
+	{"description with an address", "traits", "for a second sampler", func() sampling.Sampler {
 		text := fmt.Sprint(rand.Uint64())
 		return described(func() string { return text })
 	}},
 
-	{"impossible threshold", "legal answers", "above core.Never", func() core.Sampler {
-		return startFunc(func(core.StartParameters) core.Answer { return core.At(core.Never + 1) })
+	{"impossible threshold", "legal answers", "above sampling.Never", func() sampling.Sampler {
+		return startFunc(func(sampling.StartParameters) sampling.Answer { return sampling.At(sampling.Never + 1) })
 	}},
-	{"end sampler drops", "legal answers", "the answer is drop", func() core.Sampler {
-		return endFunc(func(core.EndParameters) core.Answer { return core.Drop() })
+	{"end sampler drops", "legal answers", "the answer is drop", func() sampling.Sampler {
+		return endFunc(func(sampling.EndParameters) sampling.Answer { return sampling.Drop() })
 	}},
-	{"end sampler rolls dice", "legal answers", "the answer is selected", func() core.Sampler {
-		return endFunc(func(core.EndParameters) core.Answer { return core.Selected() })
+	{"end sampler rolls dice", "legal answers", "the answer is selected", func() sampling.Sampler {
+		return endFunc(func(sampling.EndParameters) sampling.Answer { return sampling.Selected() })
 	}},
-	{"end sampler with attributes", "legal answers", "the answer has attributes", func() core.Sampler {
-		return endFunc(func(core.EndParameters) core.Answer {
-			return core.At(core.Always).WithAttributes(attribute.Bool("kept", true))
+	{"end sampler with attributes", "legal answers", "the answer has attributes", func() sampling.Sampler {
+		return endFunc(func(sampling.EndParameters) sampling.Answer {
+			return sampling.At(sampling.Always).WithAttributes(attribute.Bool("kept", true))
 		})
 	}},
-	{"trace sampler unselects", "legal answers", "the answer is not selected", func() core.Sampler {
-		return traceFunc(func(_ context.Context, _ []core.Trace, answers []core.Answer) { answers[0] = core.Unselected() })
+	{"trace sampler unselects", "legal answers", "the answer is not selected", func() sampling.Sampler {
+		return traceFunc(func(_ context.Context, _ []sampling.Trace, answers []sampling.Answer) {
+			answers[0] = sampling.Unselected()
+		})
 	}},
-	{"undeclared drop", "legal answers", "although MayDrop", func() core.Sampler {
-		return dropping{func(core.StartParameters) core.Answer { return core.Drop() }}
+	{"undeclared drop", "legal answers", "do not say MayDrop", func() sampling.Sampler {
+		return dropping{func(sampling.StartParameters) sampling.Answer { return sampling.Drop() }}
 	}},
-	{"baseline abstains", "legal answers", "although NeverAbstains", func() core.Sampler { return baseline{abstains} }},
-	{"changing keys", "legal answers", "not the same at every call", func() core.Sampler {
+	{"baseline abstains", "legal answers", "say AlwaysAnswers", func() sampling.Sampler { return baseline{abstains} }},
+	{"changing keys", "traits", "after a few questions", func() sampling.Sampler {
 		var n int
 		return keyedFunc{abstains, func() []attribute.Key { n++; return []attribute.Key{attribute.Key(fmt.Sprint(n))} }}
 	}},
 
-	{"start by trace ID", "trace ID", "with another trace ID", func() core.Sampler {
-		return startFunc(func(p core.StartParameters) core.Answer {
+	{"start by trace ID", "trace ID", "with another trace ID", func() sampling.Sampler {
+		return startFunc(func(p sampling.StartParameters) sampling.Answer {
 			return byID(trace.SpanContextFromContext(p.ParentContext).TraceID())
 		})
 	}},
-	{"start by randomness in tracestate", "trace ID", "with another trace ID", func() core.Sampler {
-		return startFunc(func(p core.StartParameters) core.Answer {
+	{"start by randomness in tracestate", "trace ID", "with another trace ID", func() sampling.Sampler {
+		return startFunc(func(p sampling.StartParameters) sampling.Answer {
 			if strings.HasSuffix(trace.SpanContextFromContext(p.ParentContext).TraceState().String(), "5") {
-				return core.Unselected()
+				return sampling.Unselected()
 			}
-			return core.Selected()
+			return sampling.Selected()
 		})
 	}},
-	{"end by trace ID", "trace ID", "with another trace ID", func() core.Sampler {
-		return endFunc(func(p core.EndParameters) core.Answer { return byID(p.Span.SpanContext().TraceID()) })
+	{"end by trace ID", "trace ID", "with another trace ID", func() sampling.Sampler {
+		return endFunc(func(p sampling.EndParameters) sampling.Answer { return byID(p.Span.SpanContext().TraceID()) })
 	}},
-	{"traces by trace ID", "trace ID", "with another trace ID", func() core.Sampler {
-		return traceFunc(func(_ context.Context, traces []core.Trace, answers []core.Answer) {
+	{"traces by trace ID", "trace ID", "with another trace ID", func() sampling.Sampler {
+		return traceFunc(func(_ context.Context, traces []sampling.Trace, answers []sampling.Answer) {
 			for i := range traces {
 				answers[i] = byID(traces[i].TraceID)
 			}
 		})
 	}},
 
-	{"keyed by another attribute", "keys", "none of its keys", func() core.Sampler {
-		return keyedFunc{func(p core.StartParameters) core.Answer {
+	{"keyed by another attribute", "keys", "none of its keys", func() sampling.Sampler {
+		return keyedFunc{func(p sampling.StartParameters) sampling.Answer {
 			for _, kv := range p.Attributes {
 				if kv.Key == "user.id" {
-					return core.At(core.Always)
+					return sampling.At(sampling.Always)
 				}
 			}
-			return core.Abstain()
+			return sampling.Abstain()
 		}, func() []attribute.Key { return []attribute.Key{"http.route"} }}
 	}},
-	{"keyed by links", "keys", "none of its keys", func() core.Sampler {
-		return keyedFunc{func(p core.StartParameters) core.Answer {
-			if len(p.Links) > 0 {
-				return core.Drop()
+	{"keyed by an ignored name", "keys", "none of its keys", func() sampling.Sampler {
+		return ignoring{keyedFunc{func(p sampling.StartParameters) sampling.Answer {
+			if strings.HasPrefix(p.Name, "GET /7") {
+				return sampling.At(sampling.Always)
 			}
-			return core.Abstain()
+			return sampling.At(1 << (40 + len(p.Name)%8))
+		}, func() []attribute.Key { return nil }}}
+	}},
+	{"a wait without its key", "traits", "does not tell which key", func() sampling.Sampler { return waiting{} }},
+	{"keyed by links", "keys", "none of its keys", func() sampling.Sampler {
+		return keyedFunc{func(p sampling.StartParameters) sampling.Answer {
+			if len(p.Links) > 0 {
+				return sampling.Drop()
+			}
+			return sampling.Abstain()
 		}, func() []attribute.Key { return nil }}
 	}},
 
-	{"sorts attributes", "parameters not changed", "changed Attributes", func() core.Sampler {
-		return startFunc(func(p core.StartParameters) core.Answer {
+	{"sorts attributes", "parameters not changed", "changed Attributes", func() sampling.Sampler {
+		return startFunc(func(p sampling.StartParameters) sampling.Answer {
 			if n := len(p.Attributes); n > 1 {
 				p.Attributes[0], p.Attributes[n-1] = p.Attributes[n-1], p.Attributes[0]
 			}
-			return core.Abstain()
+			return sampling.Abstain()
 		})
 	}},
-	{"redacts the span", "parameters not changed", "changed the span's attributes", func() core.Sampler {
-		return endFunc(func(p core.EndParameters) core.Answer {
+	{"redacts the span", "parameters not changed", "changed the span's attributes", func() sampling.Sampler {
+		return endFunc(func(p sampling.EndParameters) sampling.Answer {
 			for i := range p.Span.Attributes() {
 				p.Span.Attributes()[i].Value = attribute.StringValue("***")
 			}
-			return core.Abstain()
+			return sampling.Abstain()
 		})
 	}},
-	{"sorts spans", "parameters not changed", "changed Spans", func() core.Sampler {
-		return traceFunc(func(_ context.Context, traces []core.Trace, _ []core.Answer) {
+	{"sorts spans", "parameters not changed", "changed Spans", func() sampling.Sampler {
+		return traceFunc(func(_ context.Context, traces []sampling.Trace, _ []sampling.Answer) {
 			for _, t := range traces {
 				if n := len(t.Spans); n > 1 {
 					t.Spans[0], t.Spans[n-1] = t.Spans[n-1], t.Spans[0]
@@ -222,93 +255,105 @@ var broken = []struct {
 			}
 		})
 	}},
-	{"reads the last parameters", "parameters not changed", "when the parameters of earlier calls are overwritten", func() core.Sampler {
+	{"reads the last parameters", "parameters not changed", "when the parameters of earlier calls are overwritten", func() sampling.Sampler {
 		var last []attribute.KeyValue
-		return startFunc(func(p core.StartParameters) core.Answer {
+		return startFunc(func(p sampling.StartParameters) sampling.Answer {
 			defer func() { last = p.Attributes }()
 			if len(last) > 0 && last[0].Key == "poison" {
-				return core.Drop()
+				return sampling.Drop()
 			}
-			return core.Abstain()
+			return sampling.Abstain()
 		})
 	}},
 
-	{"keeps attributes", "parameters not kept", "still holds the attributes", func() core.Sampler {
+	{"keeps attributes", "parameters not kept", "still holds the attributes", func() sampling.Sampler {
 		var all [][]attribute.KeyValue
-		return startFunc(func(p core.StartParameters) core.Answer { all = append(all, p.Attributes); return core.Abstain() })
+		return startFunc(func(p sampling.StartParameters) sampling.Answer {
+			all = append(all, p.Attributes)
+			return sampling.Abstain()
+		})
 	}},
-	{"keeps the context", "parameters not kept", "still holds the ParentContext", func() core.Sampler {
+	{"keeps the context", "parameters not kept", "still holds the ParentContext", func() sampling.Sampler {
 		var all []context.Context
-		return startFunc(func(p core.StartParameters) core.Answer { all = append(all, p.ParentContext); return core.Abstain() })
+		return startFunc(func(p sampling.StartParameters) sampling.Answer {
+			all = append(all, p.ParentContext)
+			return sampling.Abstain()
+		})
 	}},
-	{"keeps spans", "parameters not kept", "still holds the attributes", func() core.Sampler {
+	{"keeps spans", "parameters not kept", "still holds the attributes", func() sampling.Sampler {
 		var all []sdktrace.ReadOnlySpan
-		return endFunc(func(p core.EndParameters) core.Answer { all = append(all, p.Span); return core.Abstain() })
+		return endFunc(func(p sampling.EndParameters) sampling.Answer { all = append(all, p.Span); return sampling.Abstain() })
 	}},
-	{"keeps traces", "parameters not kept", "still holds the slice of traces", func() core.Sampler {
-		var all [][]core.Trace
-		return traceFunc(func(_ context.Context, traces []core.Trace, _ []core.Answer) { all = append(all, traces) })
+	{"keeps traces", "parameters not kept", "still holds the slice of traces", func() sampling.Sampler {
+		var all [][]sampling.Trace
+		return traceFunc(func(_ context.Context, traces []sampling.Trace, _ []sampling.Answer) { all = append(all, traces) })
 	}},
 
-	{"needs a first attribute", "empty parameters", "panicked: runtime error: index out of range", func() core.Sampler {
-		return startFunc(func(p core.StartParameters) core.Answer { _ = p.Attributes[0]; return core.Abstain() })
+	{"needs a first attribute", "empty parameters", "panicked: runtime error: index out of range", func() sampling.Sampler {
+		return startFunc(func(p sampling.StartParameters) sampling.Answer { _ = p.Attributes[0]; return sampling.Abstain() })
 	}},
-	{"needs a span in the context", "empty parameters", "in a context with a nil span panicked", func() core.Sampler {
-		return startFunc(func(p core.StartParameters) core.Answer {
+	{"needs a span in the context", "empty parameters", "in a context with a nil span panicked", func() sampling.Sampler {
+		return startFunc(func(p sampling.StartParameters) sampling.Answer {
 			if sc := trace.SpanContextFromContext(p.ParentContext); !sc.IsValid() {
 				panic("no span")
 			}
-			return core.Abstain()
+			return sampling.Abstain()
 		})
 	}},
-	{"needs a root", "empty parameters", "SampleTraces of an empty trace panicked", func() core.Sampler {
-		return traceFunc(func(_ context.Context, traces []core.Trace, _ []core.Answer) {
+	{"needs a root", "empty parameters", "SampleTraces of an empty trace panicked", func() sampling.Sampler {
+		return traceFunc(func(_ context.Context, traces []sampling.Trace, _ []sampling.Answer) {
 			for _, t := range traces {
 				_ = t.Root.Name()
 			}
 		})
 	}},
 
-	{"one at a time", "concurrent use", "panicked when called concurrently", func() core.Sampler {
+	{"one at a time", "concurrent use", "panicked when called concurrently", func() sampling.Sampler {
 		var mu sync.Mutex
-		return startFunc(func(core.StartParameters) core.Answer {
+		return startFunc(func(sampling.StartParameters) sampling.Answer {
 			if !mu.TryLock() {
 				panic("in use")
 			}
 			defer mu.Unlock()
 			time.Sleep(10 * time.Microsecond)
-			return core.Abstain()
+			return sampling.Abstain()
 		})
 	}},
 
-	{"asks a server", "at once", "SampleStart of", func() core.Sampler {
-		return startFunc(func(core.StartParameters) core.Answer { time.Sleep(2 * time.Millisecond); return core.Abstain() })
+	{"asks a server", "at once", "SampleStart of", func() sampling.Sampler {
+		return startFunc(func(sampling.StartParameters) sampling.Answer {
+			time.Sleep(2 * time.Millisecond)
+			return sampling.Abstain()
+		})
 	}},
-	{"asks a server at the end", "at once", "SampleEnd of", func() core.Sampler {
-		return endFunc(func(core.EndParameters) core.Answer { time.Sleep(2 * time.Millisecond); return core.Abstain() })
+	{"asks a server at the end", "at once", "SampleEnd of", func() sampling.Sampler {
+		return endFunc(func(sampling.EndParameters) sampling.Answer {
+			time.Sleep(2 * time.Millisecond)
+			return sampling.Abstain()
+		})
 	}},
 
-	{"takes its time", "deadline", "has not returned", func() core.Sampler {
-		return traceFunc(func(context.Context, []core.Trace, []core.Answer) { time.Sleep(tooLong) })
+	{"takes its time", "deadline", "has not returned", func() sampling.Sampler {
+		return traceFunc(func(context.Context, []sampling.Trace, []sampling.Answer) { time.Sleep(tooLong) })
 	}},
 
-	{"goroutine that nobody ends", "shutdown", "a goroutine is left:\ngoroutine", func() core.Sampler {
+	{"goroutine that nobody ends", "shutdown", "a goroutine is left:\ngoroutine", func() sampling.Sampler {
 		go func() { time.Sleep(tooLong) }()
 		return startFunc(abstains)
 	}},
-	{"goroutine that outlives Shutdown", "shutdown", "a goroutine is left", func() core.Sampler {
+	{"goroutine that outlives Shutdown", "shutdown", "a goroutine is left", func() sampling.Sampler {
 		go func() { time.Sleep(tooLong) }()
 		return stopping{abstains, func(context.Context) error { return nil }}
 	}},
-	{"closes twice", "shutdown", "a second Shutdown, with a context that is done,: panic: close of closed channel", func() core.Sampler {
+	{"closes twice", "shutdown", "a second Shutdown, with a context that is done,: panic: close of closed channel", func() sampling.Sampler {
 		c := make(chan struct{})
 		return stopping{abstains, func(context.Context) error { close(c); return nil }}
 	}},
-	{"hangs", "shutdown", "Shutdown has not returned", func() core.Sampler {
+	{"hangs", "shutdown", "Shutdown has not returned", func() sampling.Sampler {
 		return stopping{abstains, func(context.Context) error { time.Sleep(tooLong); return nil }}
 	}},
-	{"answers after Shutdown", "shutdown", "after Shutdown: the answer is threshold 0", func() core.Sampler {
-		return stopping{func(core.StartParameters) core.Answer { return core.At(core.Always) }, func(context.Context) error { return nil }}
+	{"answers after Shutdown", "shutdown", "after Shutdown: the answer is threshold 0", func() sampling.Sampler {
+		return stopping{func(sampling.StartParameters) sampling.Answer { return sampling.At(sampling.Always) }, func(context.Context) error { return nil }}
 	}},
 }
 
@@ -339,15 +384,15 @@ func TestBrokenSamplersFail(t *testing.T) {
 
 // all is a good sampler with every interface.
 type all struct {
-	answer core.Answer
+	answer sampling.Answer
 	stop   func()
 	done   chan struct{}
 	mu     sync.Mutex
 	down   bool
 }
 
-func newAll() core.Sampler {
-	a := &all{answer: core.At(core.Threshold(8 << 52)).Because("half"), done: make(chan struct{})}
+func newAll() sampling.Sampler {
+	a := &all{answer: sampling.At(sampling.Threshold(8 << 52)).Because("half"), done: make(chan struct{})}
 	ctx, stop := context.WithCancel(context.Background())
 	a.stop = stop
 	go func() {
@@ -357,21 +402,22 @@ func newAll() core.Sampler {
 	return a
 }
 
-func (a *all) said() core.Answer {
+func (a *all) said() sampling.Answer {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.down {
-		return core.Abstain()
+		return sampling.Abstain()
 	}
 	return a.answer
 }
 
-func (*all) Description() string                            { return "all" }
-func (*all) Keys() []attribute.Key                          { return []attribute.Key{"http.route"} }
-func (a *all) SampleStart(core.StartParameters) core.Answer { return a.said() }
-func (a *all) SampleEnd(core.EndParameters) core.Answer     { return a.said() }
+func (*all) Traits() sampling.Traits {
+	return sampling.Traits{Description: "all", Keyed: true, Keys: []attribute.Key{"http.route"}}
+}
+func (a *all) SampleStart(sampling.StartParameters) sampling.Answer { return a.said() }
+func (a *all) SampleEnd(sampling.EndParameters) sampling.Answer     { return a.said() }
 
-func (a *all) SampleTraces(ctx context.Context, _ []core.Trace, answers []core.Answer) {
+func (a *all) SampleTraces(ctx context.Context, _ []sampling.Trace, answers []sampling.Answer) {
 	for i := range answers {
 		if ctx.Err() != nil {
 			return
@@ -394,18 +440,18 @@ func (a *all) Shutdown(ctx context.Context) error {
 }
 
 func TestGoodSamplerPasses(t *testing.T) {
-	Run(t, func(testing.TB) core.Sampler { return newAll() })
+	Run(t, func(testing.TB) sampling.Sampler { return newAll() })
 }
 
 // A sampler that throws dice is allowed to: its answers are of unknown
 // probability.
 func TestDicePass(t *testing.T) {
-	Run(t, func(testing.TB) core.Sampler {
-		return startFunc(func(core.StartParameters) core.Answer {
+	Run(t, func(testing.TB) sampling.Sampler {
+		return startFunc(func(sampling.StartParameters) sampling.Answer {
 			if rand.Float64() < 0.5 {
-				return core.Selected()
+				return sampling.Selected()
 			}
-			return core.Unselected()
+			return sampling.Unselected()
 		})
 	})
 }
@@ -413,14 +459,14 @@ func TestDicePass(t *testing.T) {
 // What the suite asks covers the author's own starts.
 func TestOwnStarts(t *testing.T) {
 	var seen atomic.Bool
-	Run(t, func(testing.TB) core.Sampler {
-		return startFunc(func(p core.StartParameters) core.Answer {
+	Run(t, func(testing.TB) sampling.Sampler {
+		return startFunc(func(p sampling.StartParameters) sampling.Answer {
 			if p.Name == "mine" {
 				seen.Store(true)
 			}
-			return core.Abstain()
+			return sampling.Abstain()
 		})
-	}, core.StartParameters{Name: "mine"})
+	}, sampling.StartParameters{Name: "mine"})
 	if !seen.Load() {
 		t.Error("no case has asked with it")
 	}

@@ -8,22 +8,23 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/riffletrace/riffle/core"
+	"github.com/riffletrace/riffle/core/component"
 	"github.com/riffletrace/riffle/core/route"
+	"github.com/riffletrace/riffle/core/sampling"
 )
 
 // Config is what users set.
 type Config struct {
-	_         struct{}      `doc:"keeps every trace that took long"`
-	Threshold core.Duration `yaml:"threshold" doc:"how long a local root takes at least to be slow; required"`
-	Spans     Spans         `yaml:"spans" doc:"which spans are measured: local_root, or any"`
-	Routes    []Route       `yaml:"routes" doc:"local roots with thresholds of their own, by pattern as in net/http; the most specific wins"`
+	_         struct{}           `doc:"keeps every trace that took long"`
+	Threshold component.Duration `yaml:"threshold" doc:"how long a local root takes at least to be slow; required"`
+	Spans     Spans              `yaml:"spans" doc:"which spans are measured: local_root, or any"`
+	Routes    []Route            `yaml:"routes" doc:"local roots with thresholds of their own, by pattern as in net/http; the most specific wins"`
 }
 
 // Route is a threshold for the local roots that a pattern matches.
 type Route struct {
-	Route     string        `yaml:"route" doc:"[METHOD ]/path/{id}/{rest...}, matched with http.route, else the path of the URL, else a name such as GET /x"`
-	Threshold core.Duration `yaml:"threshold" doc:"how long such a local root takes at least to be slow"`
+	Route     string             `yaml:"route" doc:"[METHOD ]/path/{id}/{rest...}, matched with http.route, else the path of the URL, else a name such as GET /x"`
+	Threshold component.Duration `yaml:"threshold" doc:"how long such a local root takes at least to be slow"`
 }
 
 // Spans says which spans are measured.
@@ -40,10 +41,10 @@ const (
 func (c *Config) Validate() error {
 	var errs []error
 	if err := positive(c.Threshold); err != nil {
-		errs = append(errs, &core.FieldError{Path: "threshold", Err: err})
+		errs = append(errs, &component.FieldError{Path: "threshold", Err: err})
 	}
 	if c.Spans != LocalRoot && c.Spans != Any {
-		errs = append(errs, &core.FieldError{Path: "spans", Err: fmt.Errorf("%q is not one of %s, %s", string(c.Spans), LocalRoot, Any)})
+		errs = append(errs, &component.FieldError{Path: "spans", Err: fmt.Errorf("%q is not one of %s, %s", string(c.Spans), LocalRoot, Any)})
 	}
 	_, routeErrs := c.table()
 	return errors.Join(append(errs, routeErrs...)...)
@@ -58,16 +59,16 @@ func (c *Config) table() (*route.Table[limit], []error) {
 	var errs []error
 	for i, r := range c.Routes {
 		if err := t.Add(r.Route, newLimit(r.Threshold)); err != nil {
-			errs = append(errs, &core.FieldError{Path: fmt.Sprintf("routes[%d].route", i), Err: err})
+			errs = append(errs, &component.FieldError{Path: fmt.Sprintf("routes[%d].route", i), Err: err})
 		}
 		if err := positive(r.Threshold); err != nil {
-			errs = append(errs, &core.FieldError{Path: fmt.Sprintf("routes[%d].threshold", i), Err: err})
+			errs = append(errs, &component.FieldError{Path: fmt.Sprintf("routes[%d].threshold", i), Err: err})
 		}
 	}
 	return &t, errs
 }
 
-func positive(d core.Duration) error {
+func positive(d component.Duration) error {
 	switch {
 	case d == 0:
 		return errors.New("missing: want a duration such as 1s")
@@ -79,12 +80,12 @@ func positive(d core.Duration) error {
 }
 
 // Factory makes the sampler; it is registered as "slow".
-var Factory = core.NewFactory("slow", Config{Spans: LocalRoot}, New)
+var Factory = component.NewFactory("slow", Config{Spans: LocalRoot}, New)
 
-func init() { core.Samplers.MustAdd(Factory) }
+func init() { sampling.Samplers.MustAdd(Factory) }
 
 // New builds the sampler.
-func New(_ context.Context, _ core.Settings, c Config) (core.Sampler, error) {
+func New(_ context.Context, _ component.Settings, c Config) (sampling.Sampler, error) {
 	if err := c.Validate(); err != nil {
 		return nil, err
 	}
@@ -93,18 +94,22 @@ func New(_ context.Context, _ core.Settings, c Config) (core.Sampler, error) {
 		any:         c.Spans == Any,
 		least:       time.Duration(c.Threshold),
 		most:        time.Duration(c.Threshold),
+		mostPath:    "threshold",
 		description: "slow from " + c.Threshold.String(),
 	}
 	s.routes, _ = c.table()
-	for _, r := range c.Routes {
-		s.least = min(s.least, time.Duration(r.Threshold))
-		s.most = max(s.most, time.Duration(r.Threshold))
+	for i, r := range c.Routes {
+		d := time.Duration(r.Threshold)
+		s.least = min(s.least, d)
+		if d > s.most {
+			s.most, s.mostPath = d, fmt.Sprintf("routes[%d].threshold", i)
+		}
 	}
 	if s.any {
 		s.description += ", any span"
 	}
 	if n := len(c.Routes); n > 0 {
-		s.description += fmt.Sprintf(", %d routes from %v to %v", n, core.Duration(s.least), core.Duration(s.most))
+		s.description += fmt.Sprintf(", %d routes from %v to %v", n, component.Duration(s.least), component.Duration(s.most))
 	}
 	return s, nil
 }
@@ -114,25 +119,28 @@ type sampler struct {
 	any         bool
 	routes      *route.Table[limit] // nil if there are none
 	least, most time.Duration       // of all thresholds
+	mostPath    string              // the key that has most
 	description string
 }
 
 // limit is a threshold and the answer to what reaches it.
 type limit struct {
 	threshold time.Duration
-	answer    core.Answer
+	answer    sampling.Answer
 }
 
-func newLimit(d core.Duration) limit {
-	return limit{time.Duration(d), core.At(core.Always).Because("took " + d.String() + " or longer")}
+func newLimit(d component.Duration) limit {
+	return limit{time.Duration(d), sampling.At(sampling.Always).Because("took " + d.String() + " or longer")}
 }
 
-func (s *sampler) Description() string { return s.description }
+func (s *sampler) Traits() sampling.Traits {
+	return sampling.Traits{Description: s.description, LongestWait: s.most, LongestWaitPath: s.mostPath}
+}
 
 // SampleEnd answers about an open local root from its age.
-func (s *sampler) SampleEnd(p core.EndParameters) core.Answer {
+func (s *sampler) SampleEnd(p sampling.EndParameters) sampling.Answer {
 	if p.Duration < s.least || !s.any && !p.LocalRoot {
-		return core.Abstain()
+		return sampling.Abstain()
 	}
 	l := s.limit
 	if s.routes != nil && p.LocalRoot {
@@ -143,15 +151,10 @@ func (s *sampler) SampleEnd(p core.EndParameters) core.Answer {
 		}
 	}
 	if p.Duration < l.threshold {
-		return core.Abstain()
+		return sampling.Abstain()
 	}
 	return l.answer
 }
 
-// LongestWait is how long a trace must be watched at least, so that the
-// sampler can find it slow: the longest threshold. A host that decides earlier
-// than that refuses the configuration.
-func (s *sampler) LongestWait() time.Duration { return s.most }
-
 // Interface guards.
-var _ core.EndSampler = (*sampler)(nil)
+var _ sampling.EndSampler = (*sampler)(nil)

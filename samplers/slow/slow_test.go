@@ -8,40 +8,41 @@ import (
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 
-	"github.com/riffletrace/riffle/core"
+	"github.com/riffletrace/riffle/core/component"
+	"github.com/riffletrace/riffle/core/sampling"
 	"github.com/riffletrace/riffle/samplers/samplertest"
 	"github.com/riffletrace/riffle/samplers/slow"
 )
 
-func newSampler(tb testing.TB, c slow.Config) core.EndSampler {
+func newSampler(tb testing.TB, c slow.Config) sampling.EndSampler {
 	tb.Helper()
 	if c.Spans == "" {
 		c.Spans = slow.LocalRoot
 	}
-	s, err := slow.New(tb.Context(), core.Settings{}, c)
+	s, err := slow.New(tb.Context(), component.Settings{}, c)
 	if err != nil {
 		tb.Fatal(err)
 	}
-	return s.(core.EndSampler)
+	return s.(sampling.EndSampler)
 }
 
-const second = core.Duration(time.Second)
+const second = component.Duration(time.Second)
 
 func TestSlow(t *testing.T) {
 	const long, short = time.Second, time.Second - 1
 	for _, tt := range []struct {
 		name  string
 		spans slow.Spans
-		p     core.EndParameters
+		p     sampling.EndParameters
 		keep  bool
 	}{
-		{"root at the threshold", slow.LocalRoot, core.EndParameters{LocalRoot: true, Duration: long}, true},
-		{"root below it", slow.LocalRoot, core.EndParameters{LocalRoot: true, Duration: short}, false},
-		{"open root, from its age", slow.LocalRoot, core.EndParameters{LocalRoot: true, Open: true, Duration: long}, true},
-		{"another span", slow.LocalRoot, core.EndParameters{Duration: long}, false},
-		{"any: root", slow.Any, core.EndParameters{LocalRoot: true, Duration: long}, true},
-		{"any: another span", slow.Any, core.EndParameters{Duration: long}, true},
-		{"any: below", slow.Any, core.EndParameters{Duration: short}, false},
+		{"root at the threshold", slow.LocalRoot, sampling.EndParameters{LocalRoot: true, Duration: long}, true},
+		{"root below it", slow.LocalRoot, sampling.EndParameters{LocalRoot: true, Duration: short}, false},
+		{"open root, from its age", slow.LocalRoot, sampling.EndParameters{LocalRoot: true, Open: true, Duration: long}, true},
+		{"another span", slow.LocalRoot, sampling.EndParameters{Duration: long}, false},
+		{"any: root", slow.Any, sampling.EndParameters{LocalRoot: true, Duration: long}, true},
+		{"any: another span", slow.Any, sampling.EndParameters{Duration: long}, true},
+		{"any: below", slow.Any, sampling.EndParameters{Duration: short}, false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			a := newSampler(t, slow.Config{Threshold: second, Spans: tt.spans}).SampleEnd(tt.p)
@@ -66,7 +67,7 @@ func TestRoutes(t *testing.T) {
 		name  string // of the span
 		attrs []attribute.KeyValue
 		root  bool
-		took  core.Duration
+		took  component.Duration
 		want  string // "" abstains
 	}{
 		{"GET /users/{id}", nil, true, second, "1s"},
@@ -83,7 +84,7 @@ func TestRoutes(t *testing.T) {
 		{"GET /reports/7", nil, false, second, "1s"},
 	} {
 		span := tracetest.SpanStub{Name: tt.name, Attributes: tt.attrs}.Snapshot()
-		a := s.SampleEnd(core.EndParameters{Span: span, LocalRoot: tt.root, Duration: time.Duration(tt.took)})
+		a := s.SampleEnd(sampling.EndParameters{Span: span, LocalRoot: tt.root, Duration: time.Duration(tt.took)})
 		want := "abstain"
 		if tt.want != "" {
 			want = "threshold 0: took " + tt.want + " or longer"
@@ -114,7 +115,7 @@ func TestConfig(t *testing.T) {
 		}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			got := core.FieldErrors(tt.config.Validate())
+			got := component.FieldErrors(tt.config.Validate())
 			if len(got) != len(tt.errors) {
 				t.Fatalf("errors = %v, want %q", got, tt.errors)
 			}
@@ -133,7 +134,7 @@ func TestDescription(t *testing.T) {
 		"slow from 250ms, any span":               {Threshold: second / 4, Spans: slow.Any},
 		"slow from 1s, 2 routes from 500ms to 1m": {Threshold: second, Routes: []slow.Route{{"/a", 60 * second}, {"/b", second / 2}}},
 	} {
-		if got := newSampler(t, c).Description(); got != want {
+		if got := newSampler(t, c).Traits().Description; got != want {
 			t.Errorf("description = %s, want %s", got, want)
 		}
 	}
@@ -141,14 +142,14 @@ func TestDescription(t *testing.T) {
 
 func TestLongestWait(t *testing.T) {
 	for _, tt := range []struct {
-		route core.Duration
+		route component.Duration
 		want  time.Duration
 	}{{0, time.Second}, {second / 2, time.Second}, {20 * second, 20 * time.Second}} {
 		c := slow.Config{Threshold: second}
 		if tt.route > 0 {
 			c.Routes = []slow.Route{{Route: "/x", Threshold: tt.route}}
 		}
-		if got := newSampler(t, c).(interface{ LongestWait() time.Duration }).LongestWait(); got != tt.want {
+		if got := newSampler(t, c).Traits().LongestWait; got != tt.want {
 			t.Errorf("longest wait = %v, want %v", got, tt.want)
 		}
 	}
@@ -156,18 +157,18 @@ func TestLongestWait(t *testing.T) {
 
 func TestConformance(t *testing.T) {
 	for _, spans := range []slow.Spans{slow.LocalRoot, slow.Any} {
-		samplertest.Run(t, samplertest.Component(core.Use(slow.Factory, "", slow.Config{
+		samplertest.Run(t, samplertest.Plan(component.Use(slow.Factory, "", slow.Config{
 			Threshold: second, Spans: spans, Routes: []slow.Route{{Route: "GET /", Threshold: second / 2}},
 		})))
 	}
 }
 
 // rooted is a root that takes long enough to be looked at.
-func rooted() core.EndParameters {
+func rooted() sampling.EndParameters {
 	span := tracetest.SpanStub{Name: "GET /users/{id}", Attributes: []attribute.KeyValue{
 		attribute.String("http.request.method", "GET"), attribute.String("http.route", "/users/{id}"),
 	}}.Snapshot()
-	return core.EndParameters{Span: span, LocalRoot: true, Duration: time.Second * 3 / 4}
+	return sampling.EndParameters{Span: span, LocalRoot: true, Duration: time.Second * 3 / 4}
 }
 
 func BenchmarkAbstain(b *testing.B) {

@@ -15,7 +15,8 @@ import (
 	"fmt"
 	"strconv"
 
-	"github.com/riffletrace/riffle/core"
+	"github.com/riffletrace/riffle/core/component"
+	"github.com/riffletrace/riffle/core/sampling"
 )
 
 // Config is what users set.
@@ -30,7 +31,7 @@ type Config struct {
 func (c *Config) Validate() error {
 	var errs []error
 	bad := func(path, format string, args ...any) {
-		errs = append(errs, &core.FieldError{Path: path, Err: fmt.Errorf(format, args...)})
+		errs = append(errs, &component.FieldError{Path: path, Err: fmt.Errorf(format, args...)})
 	}
 	switch {
 	case c.Min == 0 && c.Max == 0:
@@ -42,23 +43,23 @@ func (c *Config) Validate() error {
 	case c.Max > 0 && c.Max < c.Min:
 		bad("max", "%d is less than min, %d", c.Max, c.Min)
 	}
-	if _, err := core.ThresholdFromProbability(c.Sample); err != nil {
+	if _, err := sampling.ThresholdFromProbability(c.Sample); err != nil {
 		bad("sample", "%v is not a share: want a number from 0 to 1", c.Sample)
 	}
 	return errors.Join(errs...)
 }
 
 // Factory makes the sampler; it is registered as "spans".
-var Factory = core.NewFactory("spans", Config{Sample: 1}, New)
+var Factory = component.NewFactory("spans", Config{Sample: 1}, New)
 
-func init() { core.Samplers.MustAdd(Factory) }
+func init() { sampling.Samplers.MustAdd(Factory) }
 
 // New builds the sampler.
-func New(_ context.Context, _ core.Settings, c Config) (core.Sampler, error) {
+func New(_ context.Context, _ component.Settings, c Config) (sampling.Sampler, error) {
 	if err := c.Validate(); err != nil {
 		return nil, err
 	}
-	t, err := core.ThresholdFromProbability(c.Sample)
+	t, err := sampling.ThresholdFromProbability(c.Sample)
 	if err != nil {
 		return nil, err
 	}
@@ -71,7 +72,7 @@ func New(_ context.Context, _ core.Settings, c Config) (core.Sampler, error) {
 	default:
 		size = strconv.Itoa(c.Min) + " to " + strconv.Itoa(c.Max) + " spans"
 	}
-	s := &sampler{min: c.Min, max: c.Max, answer: core.At(t).Because(size), description: size}
+	s := &sampler{min: c.Min, max: c.Max, answer: sampling.At(t).Because(size), description: size}
 	if c.Sample < 1 {
 		s.description += ", " + strconv.FormatFloat(c.Sample*100, 'g', 6, 64) + "%"
 	}
@@ -80,21 +81,21 @@ func New(_ context.Context, _ core.Settings, c Config) (core.Sampler, error) {
 
 type sampler struct {
 	min, max    int
-	answer      core.Answer
+	answer      sampling.Answer
 	description string
 }
 
-func (s *sampler) Description() string { return s.description }
+func (s *sampler) Traits() sampling.Traits { return sampling.Traits{Description: s.description} }
 
-func (s *sampler) SampleEnd(p core.EndParameters) core.Answer {
+func (s *sampler) SampleEnd(p sampling.EndParameters) sampling.Answer {
 	if p.Spans < s.min {
-		return core.Abstain()
+		return sampling.Abstain()
 	}
 	if s.max > 0 && (!p.LocalRoot || p.Open || p.Spans > s.max) {
-		return core.Abstain()
+		return sampling.Abstain()
 	}
 	return s.answer
 }
 
 // Interface guards.
-var _ core.EndSampler = (*sampler)(nil)
+var _ sampling.EndSampler = (*sampler)(nil)

@@ -4,27 +4,30 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/riffletrace/riffle/core"
+	"github.com/riffletrace/riffle/core/component"
+	"github.com/riffletrace/riffle/core/sampling"
 	"github.com/riffletrace/riffle/samplers/samplertest"
 	"github.com/riffletrace/riffle/samplers/spans"
 )
 
-func newSampler(tb testing.TB, c spans.Config) core.EndSampler {
+func newSampler(tb testing.TB, c spans.Config) sampling.EndSampler {
 	tb.Helper()
-	return samplertest.Component(core.Use(spans.Factory, "", c))(tb).(core.EndSampler)
+	return samplertest.Plan(component.Use(spans.Factory, "", c))(tb).(sampling.EndSampler)
 }
 
 func TestSpans(t *testing.T) {
 	least := spans.Config{Min: 100, Sample: 1}
 	most := spans.Config{Max: 3, Sample: 1}
 	both := spans.Config{Min: 2, Max: 3, Sample: 0.5}
-	root := func(n int) core.EndParameters { return core.EndParameters{LocalRoot: true, Spans: n} }
-	child := func(n int) core.EndParameters { return core.EndParameters{Spans: n} }
-	open := func(n int) core.EndParameters { return core.EndParameters{LocalRoot: true, Open: true, Spans: n} }
+	root := func(n int) sampling.EndParameters { return sampling.EndParameters{LocalRoot: true, Spans: n} }
+	child := func(n int) sampling.EndParameters { return sampling.EndParameters{Spans: n} }
+	open := func(n int) sampling.EndParameters {
+		return sampling.EndParameters{LocalRoot: true, Open: true, Spans: n}
+	}
 	for _, tt := range []struct {
 		name   string
 		config spans.Config
-		p      core.EndParameters
+		p      sampling.EndParameters
 		want   string
 	}{
 		{"min: below", least, root(99), "abstain"},
@@ -76,7 +79,7 @@ func TestDescription(t *testing.T) {
 		"3 spans or fewer":    {Max: 3, Sample: 1},
 		"2 to 3 spans, 12.5%": {Min: 2, Max: 3, Sample: 0.125},
 	} {
-		if got := newSampler(t, c).Description(); got != want {
+		if got := newSampler(t, c).Traits().Description; got != want {
 			t.Errorf("description = %s, want %s", got, want)
 		}
 	}
@@ -84,6 +87,6 @@ func TestDescription(t *testing.T) {
 
 func TestConformance(t *testing.T) {
 	for _, c := range []spans.Config{{Min: 2, Sample: 0.5}, {Max: 10, Sample: 1}} {
-		samplertest.Run(t, samplertest.Component(core.Use(spans.Factory, "", c)))
+		samplertest.Run(t, samplertest.Plan(component.Use(spans.Factory, "", c)))
 	}
 }

@@ -7,15 +7,15 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/riffletrace/riffle/core/component"
 	"github.com/riffletrace/riffle/core/match"
-	"github.com/riffletrace/riffle/core/units"
 )
 
 // Config is what users set.
 type Config struct {
-	_     struct{}     `doc:"what must not leave the process"`
-	Salt  units.Secret `yaml:"salt" doc:"key of sha256, so that nobody can try out what was hashed"`
-	Rules []Rule       `yaml:"rules" doc:"what to take out, in this order"`
+	_     struct{}         `doc:"what must not leave the process"`
+	Salt  component.Secret `yaml:"salt" doc:"key of sha256, so that nobody can try out what was hashed"`
+	Rules []Rule           `yaml:"rules" doc:"what to take out, in this order"`
 }
 
 // Rule finds text and says what becomes of it.
@@ -56,7 +56,7 @@ func (c *Config) Validate() error {
 func (c *Config) Compile() (*Redactor, error) {
 	var errs []error
 	fail := func(path, format string, args ...any) {
-		errs = append(errs, &units.FieldError{Path: path, Err: fmt.Errorf(format, args...)})
+		errs = append(errs, &component.FieldError{Path: path, Err: fmt.Errorf(format, args...)})
 	}
 	r := &Redactor{salt: []byte(c.Salt)}
 	hashes := false

@@ -8,18 +8,18 @@ import (
 
 	"go.yaml.in/yaml/v4"
 
-	"github.com/riffletrace/riffle/core"
+	"github.com/riffletrace/riffle/core/sampling"
 )
 
 // tiers are the answers that a file asks for. The zero value abstains.
 type tiers struct {
-	tenants, plans map[string]core.Answer
-	other          core.Answer
+	tenants, plans map[string]sampling.Answer
+	other          sampling.Answer
 	replaced       chan struct{} // closed when they no longer hold; nil: they always do
 }
 
 // answer is the tenant's own, else that of its plan, else the rest's.
-func (t *tiers) answer(tenant, plan string) core.Answer {
+func (t *tiers) answer(tenant, plan string) sampling.Answer {
 	if a, ok := t.tenants[tenant]; ok {
 		return a
 	}
@@ -32,9 +32,9 @@ func (t *tiers) answer(tenant, plan string) core.Answer {
 // parse reads a file. One that holds nothing is a mistake: it is half written.
 func parse(text []byte) (*tiers, error) {
 	var file struct {
-		Tenants map[string]core.Sample `yaml:"tenants"`
-		Plans   map[string]core.Sample `yaml:"plans"`
-		Other   core.Sample            `yaml:"other"`
+		Tenants map[string]sampling.Sample `yaml:"tenants"`
+		Plans   map[string]sampling.Sample `yaml:"plans"`
+		Other   sampling.Sample            `yaml:"other"`
 	}
 	decoder := yaml.NewDecoder(bytes.NewReader(text))
 	decoder.KnownFields(true)
@@ -44,9 +44,9 @@ func parse(text []byte) (*tiers, error) {
 	case err != nil:
 		return nil, err
 	}
-	t := &tiers{tenants: make(map[string]core.Answer), plans: make(map[string]core.Answer), replaced: make(chan struct{})}
+	t := &tiers{tenants: make(map[string]sampling.Answer), plans: make(map[string]sampling.Answer), replaced: make(chan struct{})}
 	var errs []error
-	fill := func(answers map[string]core.Answer, what string, shares map[string]core.Sample) {
+	fill := func(answers map[string]sampling.Answer, what string, shares map[string]sampling.Sample) {
 		for name, share := range shares {
 			answer, err := share.Answer()
 			if err != nil {

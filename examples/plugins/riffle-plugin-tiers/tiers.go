@@ -13,17 +13,18 @@ import (
 
 	"go.opentelemetry.io/otel/attribute"
 
-	"github.com/riffletrace/riffle/core"
+	"github.com/riffletrace/riffle/core/component"
+	"github.com/riffletrace/riffle/core/sampling"
 	"github.com/riffletrace/riffle/plugins"
 )
 
 // Config is what users set.
 type Config struct {
-	_      struct{}      `doc:"keeps the share of a tenant's traces that a file says, by its name or its plan"`
-	File   string        `yaml:"file" doc:"YAML with the maps tenants and plans, and other for the rest: each a share of the traces, 0 to 1, or drop; a path that is not absolute begins where the plugin lies; required"`
-	Tenant string        `yaml:"tenant" doc:"attribute that names the tenant when a span starts"`
-	Plan   string        `yaml:"plan" doc:"attribute that names the tenant's plan"`
-	Every  core.Duration `yaml:"every" doc:"how often the file is looked at"`
+	_      struct{}           `doc:"keeps the share of a tenant's traces that a file says, by its name or its plan"`
+	File   string             `yaml:"file" doc:"YAML with the maps tenants and plans, and other for the rest: each a share of the traces, 0 to 1, or drop; a path that is not absolute begins where the plugin lies; required"`
+	Tenant string             `yaml:"tenant" doc:"attribute that names the tenant when a span starts"`
+	Plan   string             `yaml:"plan" doc:"attribute that names the tenant's plan"`
+	Every  component.Duration `yaml:"every" doc:"how often the file is looked at"`
 }
 
 // Validate checks the values. What is in the file is read when the sampler is
@@ -32,25 +33,25 @@ func (c *Config) Validate() error {
 	var errs []error
 	for path, value := range map[string]string{"file": c.File, "tenant": c.Tenant, "plan": c.Plan} {
 		if value == "" {
-			errs = append(errs, &core.FieldError{Path: path, Err: errors.New("missing")})
+			errs = append(errs, &component.FieldError{Path: path, Err: errors.New("missing")})
 		}
 	}
 	if c.Every <= 0 {
-		errs = append(errs, &core.FieldError{Path: "every", Err: fmt.Errorf("%v is no interval: want more than 0s", c.Every)})
+		errs = append(errs, &component.FieldError{Path: "every", Err: fmt.Errorf("%v is no interval: want more than 0s", c.Every)})
 	}
 	return errors.Join(errs...)
 }
 
 // Factory makes the sampler.
-var Factory = core.NewFactory("tiers", Config{
+var Factory = component.NewFactory("tiers", Config{
 	Tenant: "tenant.id",
 	Plan:   "tenant.plan",
-	Every:  core.Duration(time.Second),
+	Every:  component.Duration(time.Second),
 }, New)
 
 // New builds the sampler. A file that cannot be read is an error here, and
 // changes nothing later.
-func New(_ context.Context, s core.Settings, c Config) (core.Sampler, error) {
+func New(_ context.Context, s component.Settings, c Config) (sampling.Sampler, error) {
 	if err := c.Validate(); err != nil {
 		return nil, err
 	}
@@ -59,11 +60,11 @@ func New(_ context.Context, s core.Settings, c Config) (core.Sampler, error) {
 	}
 	text, err := os.ReadFile(c.File)
 	if err != nil {
-		return nil, &core.FieldError{Path: "file", Err: err}
+		return nil, &component.FieldError{Path: "file", Err: err}
 	}
 	tiers, err := parse(text)
 	if err != nil {
-		return nil, &core.FieldError{Path: "file", Err: fmt.Errorf("%s: %w", c.File, err)}
+		return nil, &component.FieldError{Path: "file", Err: fmt.Errorf("%s: %w", c.File, err)}
 	}
 	t := &sampler{config: c, logger: s.Logger, stop: make(chan struct{}), stopped: make(chan struct{})}
 	t.tiers.Store(tiers)
@@ -80,15 +81,18 @@ type sampler struct {
 	stop, stopped chan struct{}
 }
 
-func (t *sampler) Description() string { return "tiers of " + filepath.Base(t.config.File) }
-
-// Keys are what an answer depends on. A host asks once for each combination of
-// their values that it sees, and again when the answers have changed.
-func (t *sampler) Keys() []attribute.Key {
-	return []attribute.Key{attribute.Key(t.config.Tenant), attribute.Key(t.config.Plan)}
+// Traits say what an answer depends on. A host asks once for each combination of
+// the keys' values that it sees, whatever the name and the kind, and again when the
+// answers have changed. The file may say later that traces are dropped.
+func (t *sampler) Traits() sampling.Traits {
+	return sampling.Traits{
+		Description: "tiers of " + filepath.Base(t.config.File),
+		Keyed:       true, Keys: []attribute.Key{attribute.Key(t.config.Tenant), attribute.Key(t.config.Plan)},
+		IgnoresName: true, IgnoresKind: true, MayDrop: true,
+	}
 }
 
-func (t *sampler) SampleStart(p core.StartParameters) core.Answer {
+func (t *sampler) SampleStart(p sampling.StartParameters) sampling.Answer {
 	var tenant, plan string
 	for _, kv := range p.Attributes {
 		switch string(kv.Key) {
@@ -101,15 +105,9 @@ func (t *sampler) SampleStart(p core.StartParameters) core.Answer {
 	return t.tiers.Load().answer(tenant, plan)
 }
 
-// MayDrop is true: the file may say so later.
-func (*sampler) MayDrop() bool { return true }
-
-// Ignores says that one answer will do for all names and kinds.
-func (*sampler) Ignores() (name, kind bool) { return true, true }
-
 // Changes tells a host when the file has changed, so that it need not wait until
 // its leases are over.
-func (t *sampler) Changes(ctx context.Context, changed func(...core.StartParameters)) {
+func (t *sampler) Changes(ctx context.Context, changed func(...sampling.StartParameters)) {
 	for known := t.tiers.Load(); ; {
 		select {
 		case <-known.replaced:
@@ -175,8 +173,7 @@ func (t *sampler) Shutdown(ctx context.Context) error {
 
 // Interface guards.
 var (
-	_ plugins.Changing = (*sampler)(nil)
-	_ plugins.Coarse   = (*sampler)(nil)
-	_ core.Dropper     = (*sampler)(nil)
-	_ core.Shutdowner  = (*sampler)(nil)
+	_ plugins.Changing      = (*sampler)(nil)
+	_ sampling.StartSampler = (*sampler)(nil)
+	_ component.Shutdowner  = (*sampler)(nil)
 )

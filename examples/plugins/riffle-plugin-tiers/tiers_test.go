@@ -12,7 +12,8 @@ import (
 	"go.opentelemetry.io/otel/attribute"
 	"go.uber.org/goleak"
 
-	"github.com/riffletrace/riffle/core"
+	"github.com/riffletrace/riffle/core/component"
+	"github.com/riffletrace/riffle/core/sampling"
 	"github.com/riffletrace/riffle/samplers/samplertest"
 )
 
@@ -35,18 +36,18 @@ func write(t *testing.T, path, text string) {
 	}
 }
 
-func entry(path string) core.Component {
-	return core.Use(Factory, "", Config{File: path, Tenant: "tenant.id", Plan: "tenant.plan", Every: core.Duration(time.Millisecond)})
+func entry(path string) component.Plan[sampling.Sampler] {
+	return component.Use(Factory, "", Config{File: path, Tenant: "tenant.id", Plan: "tenant.plan", Every: component.Duration(time.Millisecond)})
 }
 
 func TestConformance(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "tiers.yaml")
 	write(t, path, good)
-	samplertest.Run(t, samplertest.Component(entry(path)))
+	samplertest.Run(t, samplertest.Plan(entry(path)))
 }
 
-func ask(s core.Sampler, tenant, plan string) string {
-	return s.(core.StartSampler).SampleStart(core.StartParameters{Attributes: []attribute.KeyValue{
+func ask(s sampling.Sampler, tenant, plan string) string {
+	return s.(sampling.StartSampler).SampleStart(sampling.StartParameters{Attributes: []attribute.KeyValue{
 		attribute.String("tenant.id", tenant), attribute.String("tenant.plan", plan), attribute.String("other", "x"),
 	}}).String()
 }
@@ -54,8 +55,8 @@ func ask(s core.Sampler, tenant, plan string) string {
 func TestAnswers(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "tiers.yaml")
 	write(t, path, good)
-	s := samplertest.Component(entry(path))(t)
-	defer s.(core.Shutdowner).Shutdown(t.Context())
+	s := samplertest.Plan(entry(path))(t)
+	defer s.(component.Shutdowner).Shutdown(t.Context())
 	for _, tt := range []struct{ tenant, plan, want string }{
 		{"acme", "free", "threshold 0: tenant acme"},
 		{"abuser", "", "drop: tenant abuser"},
@@ -67,7 +68,7 @@ func TestAnswers(t *testing.T) {
 			t.Errorf("%s on plan %q: %s, want %s", tt.tenant, tt.plan, got, tt.want)
 		}
 	}
-	none := samplertest.Component(entry(path))(t).(core.Shutdowner)
+	none := samplertest.Plan(entry(path))(t).(component.Shutdowner)
 	if err := none.Shutdown(t.Context()); err != nil {
 		t.Error(err)
 	}
@@ -86,11 +87,11 @@ func TestFileChanges(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "tiers.yaml")
 	write(t, path, good)
 	warned := make(chan string, 16)
-	s, err := core.Samplers.Build(t.Context(), core.Settings{Logger: slog.New(slog.NewTextHandler(writer(warned), nil))}, entry(path))
+	s, err := entry(path).Build(t.Context(), component.Settings{Logger: slog.New(slog.NewTextHandler(writer(warned), nil))})
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer s.(core.Shutdowner).Shutdown(t.Context())
+	defer s.(component.Shutdowner).Shutdown(t.Context())
 	becomes := func(want string) {
 		t.Helper()
 		var got string
@@ -144,13 +145,13 @@ func TestMistakes(t *testing.T) {
 		"tenants: [a, b]": "",
 	} {
 		write(t, path, text)
-		s, err := New(t.Context(), core.Settings{}, Config{File: path, Tenant: "t", Plan: "p", Every: 1})
+		s, err := New(t.Context(), component.Settings{}, Config{File: path, Tenant: "t", Plan: "p", Every: 1})
 		if err == nil || want != "" && err.Error() != want {
 			t.Errorf("%q: %v, %v, want %s", text, s, err, want)
 		}
 	}
-	_, err := New(t.Context(), core.Settings{}, Config{})
-	fields := core.FieldErrors(err)
+	_, err := New(t.Context(), component.Settings{}, Config{})
+	fields := component.FieldErrors(err)
 	got := make(map[string]string)
 	for _, f := range fields {
 		got[f.Path] = f.Err.Error()

@@ -16,16 +16,16 @@ import (
 
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 
-	"github.com/riffletrace/riffle/core"
+	"github.com/riffletrace/riffle/core/component"
 	"github.com/riffletrace/riffle/core/delivery"
 )
 
 // Config is what users set.
 type Config struct {
-	_        struct{}               `doc:"sends to anything that takes Zipkin v2 JSON over HTTP"`
-	Endpoint string                 `yaml:"endpoint" doc:"URL that spans are posted to"`
-	Headers  map[string]core.Secret `yaml:"headers" doc:"headers of each request, such as an API key"`
-	Timeout  core.Duration          `yaml:"timeout" doc:"longest time for one attempt"`
+	_        struct{}                    `doc:"sends to anything that takes Zipkin v2 JSON over HTTP"`
+	Endpoint string                      `yaml:"endpoint" doc:"URL that spans are posted to"`
+	Headers  map[string]component.Secret `yaml:"headers" doc:"headers of each request, such as an API key"`
+	Timeout  component.Duration          `yaml:"timeout" doc:"longest time for one attempt"`
 }
 
 // Validate checks the values.
@@ -33,22 +33,22 @@ func (c *Config) Validate() error {
 	var errs []error
 	u, err := url.Parse(c.Endpoint)
 	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
-		errs = append(errs, &core.FieldError{Path: "endpoint", Err: fmt.Errorf("%q is no URL to post to: want one such as http://localhost:9411/api/v2/spans", c.Endpoint)})
+		errs = append(errs, &component.FieldError{Path: "endpoint", Err: fmt.Errorf("%q is no URL to post to: want one such as http://localhost:9411/api/v2/spans", c.Endpoint)})
 	}
 	if c.Timeout <= 0 {
-		errs = append(errs, &core.FieldError{Path: "timeout", Err: fmt.Errorf("%v is no time: want more than 0s", c.Timeout)})
+		errs = append(errs, &component.FieldError{Path: "timeout", Err: fmt.Errorf("%v is no time: want more than 0s", c.Timeout)})
 	}
 	return errors.Join(errs...)
 }
 
 // Factory makes the exporter.
-var Factory = core.NewFactory("zipkin", Config{
+var Factory = component.NewFactory("zipkin", Config{
 	Endpoint: "http://localhost:9411/api/v2/spans",
-	Timeout:  core.Duration(10 * time.Second),
+	Timeout:  component.Duration(10 * time.Second),
 }, New)
 
 // New builds the exporter. It connects when there is something to send.
-func New(_ context.Context, s core.Settings, c Config) (core.Exporter, error) {
+func New(_ context.Context, s component.Settings, c Config) (sdktrace.SpanExporter, error) {
 	if err := c.Validate(); err != nil {
 		return nil, err
 	}
@@ -161,4 +161,4 @@ func (e *exporter) Shutdown(ctx context.Context) error {
 }
 
 // Interface guards.
-var _ core.Exporter = (*exporter)(nil)
+var _ sdktrace.SpanExporter = (*exporter)(nil)

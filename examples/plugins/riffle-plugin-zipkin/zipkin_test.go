@@ -22,23 +22,23 @@ import (
 	"go.opentelemetry.io/otel/trace"
 	"go.uber.org/goleak"
 
-	"github.com/riffletrace/riffle/core"
+	"github.com/riffletrace/riffle/core/component"
 	"github.com/riffletrace/riffle/core/delivery"
 	"github.com/riffletrace/riffle/exporters/exportertest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-func build(t testing.TB, endpoint string) core.Exporter {
+func build(t testing.TB, endpoint string) sdktrace.SpanExporter {
 	t.Helper()
-	return exportertest.Component(entry(endpoint))(t)
+	return exportertest.Plan(entry(endpoint))(t)
 }
 
-func entry(endpoint string) core.Component {
-	return core.Use(Factory, "", Config{
+func entry(endpoint string) component.Plan[sdktrace.SpanExporter] {
+	return component.Use(Factory, "", Config{
 		Endpoint: endpoint,
-		Headers:  map[string]core.Secret{"Authorization": "Bearer sesame"},
-		Timeout:  core.Duration(time.Second),
+		Headers:  map[string]component.Secret{"Authorization": "Bearer sesame"},
+		Timeout:  component.Duration(time.Second),
 	})
 }
 
@@ -54,7 +54,7 @@ func TestConformance(t *testing.T) {
 	}))
 	defer silent.Close()
 	for backend, url := range map[string]string{"accepts": accepts.URL, "silent": silent.URL, "dead": dead(t)} {
-		t.Run(backend, func(t *testing.T) { exportertest.Run(t, exportertest.Component(entry(url))) })
+		t.Run(backend, func(t *testing.T) { exportertest.Run(t, exportertest.Plan(entry(url))) })
 	}
 }
 

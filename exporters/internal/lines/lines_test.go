@@ -8,7 +8,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/riffletrace/riffle/exporters/internal/lines"
-	"github.com/riffletrace/riffle/exporters/internal/otlptest"
+	"github.com/riffletrace/riffle/internal/otlptest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }

@@ -10,7 +10,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/riffletrace/riffle/core"
+	"github.com/riffletrace/riffle/core/component"
 	"github.com/riffletrace/riffle/core/delivery"
 )
 
@@ -42,9 +42,9 @@ type Config struct {
 	Endpoint    string
 	URLPath     string // HTTP only; empty: from the endpoint
 	Insecure    *bool
-	Headers     map[string]core.Secret
+	Headers     map[string]component.Secret
 	Compression delivery.Compression
-	Timeout     core.Duration
+	Timeout     component.Duration
 	TLS         TLS
 
 	// Native is for riffle's own exporter. It knows zstd too, and its default
@@ -84,7 +84,7 @@ type Client struct {
 func (c Config) Resolve() (*Client, error) {
 	if c.Protocol != "" {
 		if err := c.Protocol.check(); err != nil {
-			return nil, &core.FieldError{Path: "protocol", Err: err}
+			return nil, &component.FieldError{Path: "protocol", Err: err}
 		}
 	}
 	getenv := os.Getenv
@@ -102,7 +102,7 @@ func (c Config) Resolve() (*Client, error) {
 func (c Config) resolve() (*Client, error) {
 	var errs []error
 	fail := func(path string, err error) {
-		errs = append(errs, &core.FieldError{Path: path, Err: err})
+		errs = append(errs, &component.FieldError{Path: path, Err: err})
 	}
 	client := &Client{
 		Protocol:    c.Protocol,

@@ -9,7 +9,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/riffletrace/riffle/core"
+	"github.com/riffletrace/riffle/core/component"
 	"github.com/riffletrace/riffle/core/delivery"
 )
 
@@ -32,7 +32,7 @@ func (c Config) withEnv(getenv func(string) string) (Config, error) {
 			return
 		}
 		if err := set(name, value); err != nil {
-			errs = append(errs, &core.FieldError{Err: fmt.Errorf("%s: %w", name, err)})
+			errs = append(errs, &component.FieldError{Err: fmt.Errorf("%s: %w", name, err)})
 		}
 	}
 
@@ -75,7 +75,7 @@ func (c Config) withEnv(getenv func(string) string) (Config, error) {
 		if err != nil {
 			return fmt.Errorf("%q is not a number of milliseconds", value)
 		}
-		c.Timeout = core.Duration(time.Duration(ms) * time.Millisecond)
+		c.Timeout = component.Duration(time.Duration(ms) * time.Millisecond)
 		return nil
 	})
 	fill(c.Headers == nil, "HEADERS", func(_, value string) error {
@@ -100,8 +100,8 @@ func (c Config) withEnv(getenv func(string) string) (Config, error) {
 
 // parseHeaders takes "key=value,key2=value2" apart, the values
 // percent-encoded. Its errors show no value.
-func parseHeaders(s string) (map[string]core.Secret, error) {
-	headers := map[string]core.Secret{}
+func parseHeaders(s string) (map[string]component.Secret, error) {
+	headers := map[string]component.Secret{}
 	for i, pair := range strings.Split(s, ",") {
 		if strings.TrimSpace(pair) == "" {
 			continue
@@ -120,7 +120,7 @@ func parseHeaders(s string) (map[string]core.Secret, error) {
 		if err != nil {
 			return nil, fmt.Errorf("header %q: %w", key, err)
 		}
-		headers[key] = core.Secret(decoded)
+		headers[key] = component.Secret(decoded)
 	}
 	return headers, nil
 }

@@ -223,5 +223,5 @@ func (e *Exporter) ExportSpans(ctx context.Context, spans []sdktrace.ReadOnlySpa
 // Shutdown closes the connections.
 func (e *Exporter) Shutdown(ctx context.Context) error { return e.exporter.Shutdown(ctx) }
 
-// Endpoint is where spans go.
-func (e *Exporter) Endpoint() string { return e.client.Endpoint() }
+// Traits tell where spans go.
+func (e *Exporter) Traits() delivery.Traits { return delivery.Traits{Endpoint: e.client.Endpoint()} }

@@ -12,9 +12,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"go.uber.org/goleak"
 
-	"github.com/riffletrace/riffle/core"
+	"github.com/riffletrace/riffle/core/component"
 	"github.com/riffletrace/riffle/exporters/internal/otlpclient"
-	"github.com/riffletrace/riffle/exporters/internal/otlptest"
+	"github.com/riffletrace/riffle/internal/otlptest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -175,8 +175,8 @@ tls.key_file: missing: cert_file needs its key`,
 
 		{"compression", otlpclient.Config{Compression: "zstd"}, `compression: "zstd" is not one of none, gzip`},
 		{"timeout", otlpclient.Config{Timeout: -1}, `timeout: -1ns is negative`},
-		{"header's name", otlpclient.Config{Headers: map[string]core.Secret{"a b": "s3cret"}}, `headers.a b: the name is not one that HTTP can carry`},
-		{"header's value", otlpclient.Config{Headers: map[string]core.Secret{"a": "s3cret\n"}}, `headers.a: the value has a control character in it (a line break at its end?)`},
+		{"header's name", otlpclient.Config{Headers: map[string]component.Secret{"a b": "s3cret"}}, `headers.a b: the name is not one that HTTP can carry`},
+		{"header's value", otlpclient.Config{Headers: map[string]component.Secret{"a": "s3cret\n"}}, `headers.a: the value has a control character in it (a line break at its end?)`},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -188,7 +188,7 @@ tls.key_file: missing: cert_file needs its key`,
 			if diff := cmp.Diff(tt.want, got); diff != "" {
 				t.Errorf("-want +got:\n%s", diff)
 			}
-			if fe := (*core.FieldError)(nil); !errors.As(err, &fe) {
+			if fe := (*component.FieldError)(nil); !errors.As(err, &fe) {
 				t.Error("not a FieldError")
 			}
 		})

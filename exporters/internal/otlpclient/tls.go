@@ -9,7 +9,7 @@ import (
 	"fmt"
 	"os"
 
-	"github.com/riffletrace/riffle/core"
+	"github.com/riffletrace/riffle/core/component"
 )
 
 // TLS is what users set under tls.
@@ -38,7 +38,7 @@ func (t TLS) Load(host string) (*tls.Config, error) {
 	}
 	var errs []error
 	fail := func(key string, err error) {
-		errs = append(errs, &core.FieldError{Path: "tls." + key, Err: err})
+		errs = append(errs, &component.FieldError{Path: "tls." + key, Err: err})
 	}
 	switch t.MinVersion {
 	case "", "1.2":

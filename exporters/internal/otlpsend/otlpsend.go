@@ -18,7 +18,6 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/protobuf/proto"
 
-	"github.com/riffletrace/riffle/core"
 	"github.com/riffletrace/riffle/core/delivery"
 	"github.com/riffletrace/riffle/core/otlp"
 	"github.com/riffletrace/riffle/exporters/internal/otlpclient"
@@ -114,7 +113,7 @@ func (e *Exporter) ExportSpans(ctx context.Context, spans []sdktrace.ReadOnlySpa
 	if len(spans) == 0 {
 		return nil
 	}
-	body := e.Compression().Compress(otlp.AppendRequest(nil, spans))
+	body := e.client.Compression.Compress(otlp.AppendRequest(nil, spans))
 	resp, err := e.ExportRequest(ctx, delivery.Request{Body: body, Spans: len(spans)})
 	if err == nil && resp.Rejected > 0 {
 		err = fmt.Errorf("%s rejected %d of %d spans: %s", e.client.Address, resp.Rejected, len(spans), resp.Message)
@@ -122,14 +121,10 @@ func (e *Exporter) ExportSpans(ctx context.Context, spans []sdktrace.ReadOnlySpa
 	return err
 }
 
-// Compression is how requests are compressed.
-func (e *Exporter) Compression() delivery.Compression { return e.client.Compression }
-
-// Limits are those of the backend.
-func (e *Exporter) Limits() delivery.Limits { return e.options.Limits }
-
-// Endpoint is where spans go.
-func (e *Exporter) Endpoint() string { return e.client.Endpoint() }
+// Traits tell where spans go, and how.
+func (e *Exporter) Traits() delivery.Traits {
+	return delivery.Traits{Endpoint: e.client.Endpoint(), Limits: e.options.Limits, Compression: e.client.Compression}
+}
 
 var errShutDown = errors.New("the exporter is shut down")
 
@@ -199,6 +194,4 @@ func userAgent() string {
 // Interface guards.
 var (
 	_ delivery.RequestExporter = (*Exporter)(nil)
-	_ delivery.Limited         = (*Exporter)(nil)
-	_ core.Endpointer          = (*Exporter)(nil)
 )

@@ -8,7 +8,7 @@ import (
 	"go.opentelemetry.io/otel/codes"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 
-	"github.com/riffletrace/riffle/core"
+	"github.com/riffletrace/riffle/core/sampling"
 )
 
 // maxErrors is how many errors of one span are told.
@@ -84,10 +84,10 @@ func facts(s sdktrace.ReadOnlySpan) []string {
 		first("messaging.operation.name", "messaging.operation")
 		first("messaging.destination.name", "messaging.destination")
 	}
-	if _, ok := attr(s, core.PartialKey); ok {
+	if _, ok := attr(s, sampling.PartialKey); ok {
 		add("not complete", true)
 	}
-	if n, ok := attr(s, core.SpansForgottenKey); ok {
+	if n, ok := attr(s, sampling.SpansForgottenKey); ok {
 		add(n+" spans forgotten", true)
 	}
 	return all
@@ -122,6 +122,6 @@ func errorsOf(s sdktrace.ReadOnlySpan) []string {
 
 // samplerOf is the sampler that kept the trace, if this span says so.
 func samplerOf(s sdktrace.ReadOnlySpan) string {
-	name, _ := attr(s, core.SamplerKey)
+	name, _ := attr(s, sampling.SamplerKey)
 	return escape(name)
 }

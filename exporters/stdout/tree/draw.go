@@ -7,7 +7,7 @@ import (
 
 	"go.opentelemetry.io/otel/trace"
 
-	"github.com/riffletrace/riffle/core"
+	"github.com/riffletrace/riffle/core/sampling"
 )
 
 const (
@@ -98,7 +98,7 @@ func (d *drawing) add(n *node, depth int, guides, below, caller string) {
 	if name := service(s); name != caller {
 		r.facts = append([]string{name}, r.facts...)
 	}
-	if _, ok := attr(s, core.ParentMissingKey); ok && depth == 0 {
+	if _, ok := attr(s, sampling.ParentMissingKey); ok && depth == 0 {
 		r.facts = append(r.facts, "the caller did not keep its part")
 	}
 	if name := samplerOf(s); name != "" && name != samplerOf(d.trace.localRoot().span) {

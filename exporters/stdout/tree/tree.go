@@ -24,7 +24,7 @@ import (
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/trace"
 
-	"github.com/riffletrace/riffle/core"
+	"github.com/riffletrace/riffle/core/sampling"
 )
 
 // Options say how to draw.
@@ -189,7 +189,7 @@ func (t *traceTree) summary() (first, second []string) {
 		second = append(second, "kept by "+name)
 	}
 	weight := "unknown"
-	if n := core.ThresholdOf(root.SpanContext()).AdjustedCount(); n > 0 {
+	if n := sampling.ThresholdOf(root.SpanContext()).AdjustedCount(); n > 0 {
 		weight = threeDigits(n)
 	}
 	return first, append(second, "weight "+weight)

@@ -14,15 +14,15 @@ import (
 	"go.opentelemetry.io/otel/trace"
 	"go.uber.org/goleak"
 
-	"github.com/riffletrace/riffle/core"
+	"github.com/riffletrace/riffle/core/sampling"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 var byTenant = Subject{Keys: []attribute.Key{"tenant", "plan"}}
 
-func start(name, tenant string) core.StartParameters {
-	return core.StartParameters{
+func start(name, tenant string) sampling.StartParameters {
+	return sampling.StartParameters{
 		ParentContext: context.Background(), Name: name, Kind: trace.SpanKindServer,
 		Attributes: []attribute.KeyValue{attribute.String("tenant", tenant), attribute.String("http.request.method", "GET"), attribute.String("plan", "pro")},
 	}
@@ -88,7 +88,7 @@ func (r *running) batches() [][]Question {
 }
 
 func always(ttl time.Duration) func(Question) Grant {
-	return func(Question) Grant { return Grant{Answer: core.At(core.Always), TTL: ttl} }
+	return func(Question) Grant { return Grant{Answer: sampling.At(sampling.Always), TTL: ttl} }
 }
 
 func TestFirstAbstainsThenDecides(t *testing.T) {
@@ -192,12 +192,12 @@ func TestRevokeAndReplace(t *testing.T) {
 		p := start("a", "acme")
 		r.Decide(&p)
 		time.Sleep(time.Second)
-		r.Replace(p, &Grant{Answer: core.Drop(), TTL: time.Minute})
+		r.Replace(p, &Grant{Answer: sampling.Drop(), TTL: time.Minute})
 		if a := r.Decide(&p); !a.IsDrop() {
 			t.Errorf("after it was replaced the answer is %v", a)
 		}
 		other := start("never asked about", "x")
-		r.Replace(other, &Grant{Answer: core.Drop()})
+		r.Replace(other, &Grant{Answer: sampling.Drop()})
 		if s := r.Stats(); s.Keys != 1 {
 			t.Errorf("%d keys: a replacement made one", s.Keys)
 		}
@@ -222,13 +222,13 @@ func TestOvertakenAnswer(t *testing.T) {
 		var now atomic.Uint64
 		r := run(t, byTenant, 100, nil)
 		r.answer = func(Question) Grant {
-			return Grant{Answer: core.At(core.Threshold(now.Load() << 52)), TTL: time.Minute}
+			return Grant{Answer: sampling.At(sampling.Threshold(now.Load() << 52)), TTL: time.Minute}
 		}
 		r.gate = make(chan struct{})
 		p := start("a", "acme")
 		r.Decide(&p)
 		time.Sleep(100 * time.Millisecond) // the question is under way
-		r.Replace(p, &Grant{Answer: core.Drop(), TTL: time.Minute})
+		r.Replace(p, &Grant{Answer: sampling.Drop(), TTL: time.Minute})
 		r.gate <- struct{}{}
 		synctest.Wait()
 		if a := r.Decide(&p); !a.IsDrop() {
@@ -295,10 +295,10 @@ func TestPutsOutFromOtherSets(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := run(t, byTenant, ways, always(time.Hour))
 		hot := start("hot", "acme")
-		set := func(p core.StartParameters) uint64 { return r.hash(&p) & uint64(len(r.sets)-1) }
+		set := func(p sampling.StartParameters) uint64 { return r.hash(&p) & uint64(len(r.sets)-1) }
 		r.Decide(&hot)
 		next := 0
-		cold := func(inHotSet bool) core.StartParameters {
+		cold := func(inHotSet bool) sampling.StartParameters {
 			for {
 				next++
 				if p := start(fmt.Sprint("cold ", next), "acme"); (set(p) == set(hot)) == inHotSet {
@@ -370,33 +370,33 @@ func TestWrongNumberOfAnswers(t *testing.T) {
 // What is in the key makes a difference; what is not makes none.
 func TestKeys(t *testing.T) {
 	base := start("a", "acme")
-	with := func(f func(*core.StartParameters)) core.StartParameters {
+	with := func(f func(*sampling.StartParameters)) sampling.StartParameters {
 		p := start("a", "acme")
 		f(&p)
 		return p
 	}
-	set := func(v attribute.Value) core.StartParameters {
-		return with(func(p *core.StartParameters) { p.Attributes[0].Value = v })
+	set := func(v attribute.Value) sampling.StartParameters {
+		return with(func(p *sampling.StartParameters) { p.Attributes[0].Value = v })
 	}
 	tests := []struct {
 		name    string
 		subject Subject
-		other   core.StartParameters
+		other   sampling.StartParameters
 		same    bool
 	}{
 		{"name", byTenant, start("b", "acme"), false},
 		{"ignored name", Subject{Keys: byTenant.Keys, IgnoresName: true}, start("b", "acme"), true},
-		{"kind", byTenant, with(func(p *core.StartParameters) { p.Kind = trace.SpanKindClient }), false},
-		{"ignored kind", Subject{Keys: byTenant.Keys, IgnoresKind: true}, with(func(p *core.StartParameters) { p.Kind = trace.SpanKindClient }), true},
+		{"kind", byTenant, with(func(p *sampling.StartParameters) { p.Kind = trace.SpanKindClient }), false},
+		{"ignored kind", Subject{Keys: byTenant.Keys, IgnoresKind: true}, with(func(p *sampling.StartParameters) { p.Kind = trace.SpanKindClient }), true},
 		{"value", byTenant, start("a", "initech"), false},
 		{"type", byTenant, set(attribute.IntValue(7)), false},
 		{"slice", byTenant, set(attribute.StringSliceValue([]string{"acme"})), false},
-		{"missing", byTenant, with(func(p *core.StartParameters) { p.Attributes = p.Attributes[1:] }), false},
-		{"swapped", byTenant, with(func(p *core.StartParameters) {
+		{"missing", byTenant, with(func(p *sampling.StartParameters) { p.Attributes = p.Attributes[1:] }), false},
+		{"swapped", byTenant, with(func(p *sampling.StartParameters) {
 			p.Attributes[0].Value, p.Attributes[2].Value = p.Attributes[2].Value, p.Attributes[0].Value
 		}), false},
-		{"other attribute", byTenant, with(func(p *core.StartParameters) { p.Attributes[1].Value = attribute.StringValue("POST") }), true},
-		{"set twice, the last counts", byTenant, with(func(p *core.StartParameters) {
+		{"other attribute", byTenant, with(func(p *sampling.StartParameters) { p.Attributes[1].Value = attribute.StringValue("POST") }), true},
+		{"set twice, the last counts", byTenant, with(func(p *sampling.StartParameters) {
 			p.Attributes = append([]attribute.KeyValue{attribute.String("tenant", "before")}, p.Attributes...)
 		}), true},
 	}
@@ -433,7 +433,7 @@ func TestConcurrentSafe(t *testing.T) {
 				case g == 1 && i%1000 == 0:
 					r.Refresh()
 				case g == 2 && i%100 == 0:
-					r.Replace(p, &Grant{Answer: core.Drop()})
+					r.Replace(p, &Grant{Answer: sampling.Drop()})
 				case g == 3 && i%500 == 0:
 					r.Stats()
 				}
@@ -446,12 +446,12 @@ func TestConcurrentSafe(t *testing.T) {
 	}
 }
 
-func leased(tb testing.TB) (*Table, core.StartParameters) {
+func leased(tb testing.TB) (*Table, sampling.StartParameters) {
 	tb.Helper()
 	table, p := New(byTenant, 10_000), start("GET /checkout/{id}", "acme")
 	table.Decide(&p)
 	err := table.ask(tb.Context(), func(context.Context, []Question) ([]Grant, error) {
-		return []Grant{{Answer: core.At(core.Never), TTL: time.Hour}}, nil
+		return []Grant{{Answer: sampling.At(sampling.Never), TTL: time.Hour}}, nil
 	}, table.next(tb.Context()))
 	if err != nil {
 		tb.Fatal(err)

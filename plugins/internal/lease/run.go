@@ -7,7 +7,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/riffletrace/riffle/core"
+	"github.com/riffletrace/riffle/core/sampling"
 )
 
 const (
@@ -30,13 +30,13 @@ const (
 
 // Question is about one key.
 type Question struct {
-	Key    core.StartParameters
+	Key    sampling.StartParameters
 	Starts uint64 // since the last question about it
 }
 
 // Grant is an answer and how long it holds; 0 leaves that to the table.
 type Grant struct {
-	Answer core.Answer
+	Answer sampling.Answer
 	TTL    time.Duration
 }
 
@@ -214,7 +214,7 @@ func (t *Table) again(f func(*entry)) {
 
 // Replace gives a key another lease at once, or none if g is nil. A key that
 // is not in the table stays out of it.
-func (t *Table) Replace(key core.StartParameters, g *Grant) {
+func (t *Table) Replace(key sampling.StartParameters, g *Grant) {
 	h := t.hash(&key)
 	s := &t.sets[h&uint64(len(t.sets)-1)]
 	t.mu.Lock()

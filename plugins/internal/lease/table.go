@@ -14,7 +14,7 @@ import (
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/trace"
 
-	"github.com/riffletrace/riffle/core"
+	"github.com/riffletrace/riffle/core/sampling"
 )
 
 // Subject says what keys are made of.
@@ -59,7 +59,7 @@ type set struct {
 // entry is a key with its lease. The lease is nil if there is none.
 type entry struct {
 	hash    uint64
-	key     core.StartParameters
+	key     sampling.StartParameters
 	lease   atomic.Pointer[held]
 	starts  atomic.Uint64
 	pending atomic.Bool  // it is on its way to be asked about
@@ -74,7 +74,7 @@ type entry struct {
 
 // held is a lease.
 type held struct {
-	answer           core.Answer
+	answer           sampling.Answer
 	refresh, expires time.Time
 }
 
@@ -93,7 +93,7 @@ func New(s Subject, limit int) *Table {
 }
 
 // Decide answers with what is leased, and abstains otherwise.
-func (t *Table) Decide(p *core.StartParameters) core.Answer {
+func (t *Table) Decide(p *sampling.StartParameters) sampling.Answer {
 	h := t.hash(p)
 	s := &t.sets[h&uint64(len(t.sets)-1)]
 	for i := range s.hashes {
@@ -110,17 +110,17 @@ func (t *Table) Decide(p *core.StartParameters) core.Answer {
 		}
 		t.misses.Add(1)
 		t.enqueue(e)
-		return core.Answer{}
+		return sampling.Answer{}
 	}
 	t.misses.Add(1)
 	if !t.add(s, h, p) {
 		t.absent.Add(1)
 	}
-	return core.Answer{}
+	return sampling.Answer{}
 }
 
 // hash is that of the key, never 0.
-func (t *Table) hash(p *core.StartParameters) uint64 {
+func (t *Table) hash(p *sampling.StartParameters) uint64 {
 	h := uint64(1)
 	if !t.subject.IgnoresName {
 		h = mix(h, maphash.String(t.seed, p.Name))
@@ -177,7 +177,7 @@ func find(attrs []attribute.KeyValue, key attribute.Key) *attribute.Value {
 // add makes an entry for a key that has none, has it asked about, and tells
 // whether it did. Another that changes the set at this moment is not waited for:
 // the next start will do.
-func (t *Table) add(s *set, h uint64, p *core.StartParameters) bool {
+func (t *Table) add(s *set, h uint64, p *sampling.StartParameters) bool {
 	if !s.mu.TryLock() {
 		return false
 	}
@@ -312,7 +312,7 @@ func (s *stack) take() []*entry {
 }
 
 // key copies what the key is made of; not ok if that is too much.
-func (t *Table) key(p *core.StartParameters) (k core.StartParameters, ok bool) {
+func (t *Table) key(p *sampling.StartParameters) (k sampling.StartParameters, ok bool) {
 	if !t.subject.IgnoresName {
 		k.Name = strings.Clone(p.Name)
 	}

@@ -52,13 +52,13 @@ func Run(ctx context.Context, o Options) (*Result, error) {
 
 	insecure := true
 	spec := o.Spec
-	spec.Exporters = append(slices.Clip(spec.Exporters), core.Use(otlp.Factory, receiverName, otlp.Config{
+	spec.Exporters = append(slices.Clip(spec.Exporters), core.UseExporter(otlp.Factory, receiverName, otlp.Config{
 		Endpoint:    backend.Endpoint(),
 		Insecure:    &insecure,
 		Protocol:    otlp.HTTP,
 		Compression: "none",
 	}))
-	provider, err := core.New(ctx, spec, core.WithLogger(o.Logger), core.WithIDGenerator(service.IDs{Seed: o.Seed}))
+	provider, err := core.New(ctx, spec, core.Logger(o.Logger), core.IDGenerator(service.IDs{Seed: o.Seed}))
 	if err != nil {
 		return nil, err
 	}

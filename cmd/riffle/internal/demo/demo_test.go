@@ -29,7 +29,7 @@ func options(t *testing.T, rate float64, requests int) Options {
 		Spec: core.Spec{
 			Enabled:     true,
 			ServiceName: "riffle-demo",
-			Samplers:    []core.Component{core.Use(ratio.Factory, "", ratio.Config{Rate: rate})},
+			Samplers:    []core.SamplerEntry{core.UseSampler(ratio.Factory, "", ratio.Config{Rate: rate})},
 		},
 		Requests: requests,
 		Seed:     1,
@@ -149,7 +149,7 @@ func TestDeadExporter(t *testing.T) {
 		t.Fatal(err)
 	}
 	o := options(t, 1, 20)
-	o.Spec.Exporters = []core.Component{core.Use(otlp.Factory, "", otlp.Config{Endpoint: dead, Protocol: otlp.HTTP})}
+	o.Spec.Exporters = []core.ExporterEntry{core.UseExporter(otlp.Factory, "", otlp.Config{Endpoint: dead, Protocol: otlp.HTTP})}
 	start := time.Now()
 	r, err := Run(t.Context(), o)
 	if err != nil {

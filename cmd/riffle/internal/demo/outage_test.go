@@ -106,7 +106,7 @@ func TestOutage(t *testing.T) {
 
 	o := options(t, 1, *outageRequests)
 	insecure := true
-	o.Spec.Exporters = []core.Component{core.Use(otlp.Factory, "away", otlp.Config{Endpoint: g.address, Insecure: &insecure, Protocol: otlp.HTTP})}
+	o.Spec.Exporters = []core.ExporterEntry{core.UseExporter(otlp.Factory, "away", otlp.Config{Endpoint: g.address, Insecure: &insecure, Protocol: otlp.HTTP})}
 	var done, away atomic.Int64
 	first, last := int64(o.Requests/5), int64(o.Requests*7/10)
 	o.Progress = func() {

@@ -18,7 +18,7 @@ import (
 	tracepb "go.opentelemetry.io/proto/otlp/trace/v1"
 	"google.golang.org/protobuf/proto"
 
-	"github.com/riffletrace/riffle/core"
+	"github.com/riffletrace/riffle/core/sampling"
 )
 
 // wholeTraces is of how many traces the spans themselves are held; of the
@@ -132,7 +132,7 @@ func weight(id trace.TraceID, s *tracepb.Span) float64 {
 		return 0
 	}
 	sc := trace.NewSpanContext(trace.SpanContextConfig{TraceID: id, TraceState: state})
-	return core.ThresholdOf(sc).AdjustedCount()
+	return sampling.ThresholdOf(sc).AdjustedCount()
 }
 
 func decode(body io.Reader, encoding string) (*collectorpb.ExportTraceServiceRequest, error) {

@@ -7,7 +7,7 @@ import (
 
 	"go.opentelemetry.io/otel/trace"
 
-	"github.com/riffletrace/riffle/core"
+	"github.com/riffletrace/riffle/core/sampling"
 )
 
 func idOf(seed, number uint64) trace.TraceID {
@@ -19,7 +19,7 @@ func idOf(seed, number uint64) trace.TraceID {
 // selected must vary as much as chance does, no more and no less.
 func TestIDsAreRandom(t *testing.T) {
 	const seeds, n, rate = 400, 500, 0.1
-	threshold, err := core.ThresholdFromProbability(rate)
+	threshold, err := sampling.ThresholdFromProbability(rate)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -28,7 +28,7 @@ func TestIDsAreRandom(t *testing.T) {
 		selected := 0.0
 		for number := range uint64(n) {
 			sc := trace.NewSpanContext(trace.SpanContextConfig{TraceID: idOf(seed, number)})
-			if threshold.Selects(core.Randomness(sc)) {
+			if threshold.Selects(sampling.Randomness(sc)) {
 				selected++
 			}
 		}

@@ -1,0 +1,286 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/riffletrace/riffle/bench"
+	"github.com/riffletrace/riffle/bench/report"
+	"github.com/riffletrace/riffle/config"
+)
+
+// The bounds of what is asked for.
+const (
+	maxRounds   = 1000
+	minDuration = 50 * time.Millisecond
+	maxDuration = time.Minute
+)
+
+// benchFlags are the command line of bench.
+type benchFlags struct {
+	full, scaling          bool
+	rates                  string
+	config, app            string
+	postgres               string
+	rounds                 int
+	duration               time.Duration
+	from, compare          string
+	json, html, mark, tiny string
+	profile                string
+}
+
+func newBench() *cobra.Command {
+	var o benchFlags
+	cmd := &cobra.Command{
+		Use:   "bench",
+		Short: "measure what tracing costs, on this machine",
+		Long: `bench measures what tracing costs a small service: JSON in and out, two queries of
+PostgreSQL, one outgoing HTTP call, six spans a request. It compares riffle with
+the OpenTelemetry SDK and with no tracing at all, in many short rounds that take
+turns, each in a fresh process; load and backend are processes of their own.
+
+The main figure is the CPU time that the service takes for a request, and what
+each variant adds to it, as a median with a 95 % interval. What the noise of the
+machine does not resolve is printed as such. Latency and throughput come from
+rounds of their own. Spans are counted at the backend.
+
+Without flags it takes under five minutes on two cores. --full adds sampling
+rates, gRPC, the disk queue, a plugin, the floor (record everything, send
+nothing) and --scaling, and takes up to an hour; --rounds and --duration make it shorter.
+Do nothing else on the machine meanwhile. Interrupt it to see what there is.
+
+--config measures a configuration of yours besides, with your environment: the
+variables of --app and OTEL_*, which the other variants do not see. Its spans go
+where it says;
+` + "${RIFFLE_BENCH_HTTP} and ${RIFFLE_BENCH_GRPC}" + ` in it are host:port of the bench's backend.
+
+--from reads what an earlier run wrote with --json instead of measuring, and
+makes reports of it. --compare tells which figures are worse than those of such
+a file by more than the noise, and then fails.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return o.run(cmd) },
+	}
+	f := cmd.Flags()
+	f.BoolVar(&o.full, "full", false, "measure everything there is")
+	f.BoolVar(&o.scaling, "scaling", false, "measure also how costs grow with goroutines, processors, routes, exporters and span size")
+	f.StringVar(&o.rates, "rates", "", "sampling rates to compare riffle and the SDK at, `R,R,...`, each 0 to 1")
+	f.StringVar(&o.config, "config", "", "measure the samplers and exporters of this configuration `FILE` too")
+	addApp(cmd, &o.app)
+	f.StringVar(&o.postgres, "postgres", "", "`URL` of a PostgreSQL server to use; bench makes, and removes, a schema riffle_bench (default: one that it starts, if it is installed)")
+	f.IntVar(&o.rounds, "rounds", 12, "rounds of CPU time of each variant, `N`")
+	f.DurationVar(&o.duration, "duration", time.Second, "about how long a round measures, `D`")
+	f.StringVar(&o.json, "json", "", "write everything that was measured to `FILE`, - is standard output")
+	f.StringVar(&o.html, "html", "", "write a page to `FILE`")
+	f.StringVar(&o.mark, "markdown", "", "write a page in Markdown to `FILE`, - is standard output")
+	f.StringVar(&o.tiny, "summary", "", "write the table of overheads alone, in Markdown, to `FILE`, - is standard output")
+	f.StringVar(&o.profile, "profile", "", "keep CPU and heap profiles of each variant in `DIR`")
+	f.StringVar(&o.from, "from", "", "measure nothing, read `FILE`")
+	f.StringVar(&o.compare, "compare", "", "compare with the run in `FILE`")
+	return cmd
+}
+
+func (o *benchFlags) run(cmd *cobra.Command) error {
+	if err := o.check(); err != nil {
+		return &usageError{err}
+	}
+	var baseline *bench.Result
+	var err error
+	if o.compare != "" { // a mistake is better known before the measurement
+		if baseline, err = readResult(o.compare); err != nil {
+			return err
+		}
+	}
+	var result *bench.Result
+	if o.from != "" {
+		result, err = readResult(o.from)
+	} else {
+		result, err = o.measure(cmd.Context(), cmd.ErrOrStderr())
+	}
+	if err != nil {
+		return err
+	}
+	if err := o.write(cmd.OutOrStdout(), result); err != nil {
+		return err
+	}
+	if baseline == nil {
+		return nil
+	}
+	return compare(cmd.OutOrStdout(), baseline, result)
+}
+
+func (o *benchFlags) check() error {
+	var errs []error
+	if o.rounds < 1 || o.rounds > maxRounds {
+		errs = append(errs, fmt.Errorf("--rounds %d: want 1 to %d", o.rounds, maxRounds))
+	}
+	if o.duration < minDuration || o.duration > maxDuration {
+		errs = append(errs, fmt.Errorf("--duration %v: want %v to %v", o.duration, minDuration, maxDuration))
+	}
+	if _, err := parseRates(o.rates); err != nil {
+		errs = append(errs, err)
+	}
+	if o.from != "" && (o.full || o.scaling || o.rates != "" || o.config != "" || o.profile != "") {
+		errs = append(errs, errors.New("--from measures nothing: leave out --full, --scaling, --rates, --config and --profile"))
+	}
+	return errors.Join(errs...)
+}
+
+func parseRates(s string) (rates []float64, err error) {
+	if s == "" {
+		return nil, nil
+	}
+	for word := range strings.SplitSeq(s, ",") {
+		rate, err := strconv.ParseFloat(strings.TrimSpace(word), 64)
+		if err != nil || !(rate >= 0 && rate <= 1) {
+			return nil, fmt.Errorf("--rates %q: %q: want numbers from 0 to 1, such as 0.01,0.1,1", s, word)
+		}
+		if !slices.Contains(rates, rate) {
+			rates = append(rates, rate)
+		}
+	}
+	return rates, nil
+}
+
+// variants are what the flags say to measure.
+func (o *benchFlags) variants() ([]bench.Variant, error) {
+	rates, _ := parseRates(o.rates) // it was checked
+	var all []bench.Variant
+	switch {
+	case o.full && rates != nil:
+		all = bench.FullVariants(rates)
+	case o.full:
+		all = bench.FullVariants(bench.FullRates())
+	case rates != nil:
+		all = bench.RateVariants(rates)
+	default:
+		all = bench.DefaultVariants()
+	}
+	if o.config == "" {
+		return all, nil
+	}
+	// Its mistakes are better known now than from a service that does not start.
+	environ := append(os.Environ(), "RIFFLE_BENCH_HTTP=127.0.0.1:4318", "RIFFLE_BENCH_GRPC=127.0.0.1:4317", "RIFFLE_BENCH_DIR="+os.TempDir(), "RIFFLE_BENCH_PLUGIN=riffle-plugin-bench")
+	spec, err := config.Load(o.config, config.App(o.app), config.Environ(environ))
+	if err != nil {
+		return nil, err
+	}
+	if !spec.Enabled {
+		return nil, errors.New(o.config + ": " + tracingOff)
+	}
+	data, err := os.ReadFile(o.config)
+	if err != nil {
+		return nil, err
+	}
+	return append(all, bench.RiffleConfigured(filepath.Base(o.config), o.app, string(data))), nil
+}
+
+func (o *benchFlags) measure(ctx context.Context, stderr io.Writer) (_ *bench.Result, err error) {
+	variants, err := o.variants()
+	if err != nil {
+		return nil, err
+	}
+	target, closeStore, err := bench.OpenShop(ctx, o.postgres)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, closeStore()) }()
+	bar := newProgress(stderr, 1)
+	target.Variants, target.Rounds, target.Duration = variants, o.rounds, o.duration
+	target.Scaling, target.ProfileDir = o.scaling || o.full, o.profile
+	target.Progress = bar.timed(time.Now())
+	result, err := bench.Run(ctx, target)
+	bar.clear()
+	return result, err
+}
+
+// timed draws rounds, with the time that is left.
+func (p *progress) timed(began time.Time) func(done, total int) {
+	return func(done, total int) {
+		if p.w == nil {
+			return
+		}
+		left := "?"
+		if done > 0 {
+			left = (time.Since(began) * time.Duration(total-done) / time.Duration(done)).Round(time.Second).String()
+		}
+		n := done * progressWidth / total
+		fmt.Fprintf(p.w, "\r[%s%s] round %d of %d, %s left \x1b[K", strings.Repeat("=", n), strings.Repeat(" ", progressWidth-n), done+1, total, left)
+	}
+}
+
+// write writes every report that is asked for, and a text if none of them goes
+// to standard output.
+func (o *benchFlags) write(stdout io.Writer, r *bench.Result) error {
+	said := false
+	for _, to := range []struct {
+		file  string
+		write func(io.Writer, *bench.Result) error
+	}{
+		{o.json, func(w io.Writer, r *bench.Result) error { return writeJSON(w, r) }},
+		{o.mark, report.Markdown},
+		{o.tiny, report.README},
+		{o.html, report.HTML},
+	} {
+		switch to.file {
+		case "":
+		case "-":
+			said = true
+			if err := to.write(stdout, r); err != nil {
+				return err
+			}
+		default:
+			if err := writeReport(to.file, r, to.write); err != nil {
+				return err
+			}
+		}
+	}
+	if said {
+		return nil
+	}
+	return report.Text(stdout, r)
+}
+
+func writeReport(file string, r *bench.Result, write func(io.Writer, *bench.Result) error) error {
+	f, err := os.Create(file)
+	if err != nil {
+		return err
+	}
+	return errors.Join(write(f, r), f.Close())
+}
+
+func readResult(file string) (*bench.Result, error) {
+	data, err := os.ReadFile(file)
+	if err != nil {
+		return nil, err
+	}
+	r := new(bench.Result)
+	if err := json.Unmarshal(data, r); err != nil {
+		return nil, fmt.Errorf("%s: %w; want a file that riffle bench --json has written", file, err)
+	}
+	return r, r.Check(file)
+}
+
+// errWorse is what --compare ends with.
+var errWorse = errors.New("worse than the baseline by more than the noise")
+
+func compare(w io.Writer, baseline, now *bench.Result) error {
+	worse, err := report.Comparison(w, baseline, now)
+	if err != nil {
+		return err
+	}
+	if worse {
+		return errWorse
+	}
+	return nil
+}

@@ -1,0 +1,199 @@
+package cli
+
+import (
+	_ "embed"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/spf13/cobra"
+	"go.opentelemetry.io/otel"
+	"golang.org/x/term"
+
+	"github.com/riffletrace/riffle/cmd/riffle/internal/demo"
+	"github.com/riffletrace/riffle/config"
+	"github.com/riffletrace/riffle/core"
+	"github.com/riffletrace/riffle/exporters/stdout/tree"
+)
+
+//go:embed demo.yaml
+var demoConfig []byte
+
+const maxRequests = 1_000_000
+
+func newDemo() *cobra.Command {
+	var (
+		file, app string
+		requests  int
+		seed      uint64
+		asJSON    bool
+	)
+	cmd := &cobra.Command{
+		Use:   "demo",
+		Short: "trace a small HTTP service under load, and show what was kept",
+		Long: `demo runs a small HTTP service on loopback, sends it requests, and shows which of
+their traces riffle kept: a few of them as trees, and a table that compares what
+the load driver saw with what a backend received, joined on trace IDs.
+
+A tenth of the requests are health checks, 3 % fail, and 1 % are slow: they take
+at least 400 ms, the others at most 50 ms, and "slow" means 250 ms or more. The
+seed fixes which, and their trace IDs. Interrupt it to see what there is so far.
+
+Without --config it drops health checks, keeps every error and every slow
+request, and one in a hundred of the rest:
+
+  ` + strings.ReplaceAll(strings.TrimSpace(string(demoConfig)), "\n", "\n  ") + `
+
+With --config, the file and the environment say what to keep and where to send
+it; the demo adds an exporter to a backend of its own.
+
+--json prints one object. Counted from the responses:
+  requests                 all that were answered, health checks included
+  requests_error           answered with a status of 500 or more
+  requests_slow            planned to be slow, and were
+  requests_slow_unplanned  measured as slow without being planned to
+  requests_health          health checks
+Counted from the bytes that the backend received:
+  traces_kept, traces_kept_error, traces_kept_slow (planned ones)
+  spans_exported
+  weighted_requests        sum of the adjusted counts of the kept server roots:
+                           an estimate of requests less requests_dropped
+  weighted_requests_standard_error
+                           how far off that estimate usually is
+Counted by riffle:
+  requests_dropped         left out by a rule that drops
+  exporters                of each: name, spans sent, spans failed`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if requests < 1 || requests > maxRequests {
+				return &usageError{fmt.Errorf("--requests %d: want 1 to %d", requests, maxRequests)}
+			}
+			stdout := cmd.OutOrStdout()
+			if asJSON && os.Stdout == stdout {
+				// What exporters of --config print must not get into the object.
+				os.Stdout = os.Stderr
+			}
+			spec, logger, err := demoSpec(file, app, cmd.ErrOrStderr())
+			if err != nil {
+				return err
+			}
+			bar := newProgress(cmd.ErrOrStderr(), requests)
+			result, err := demo.Run(cmd.Context(), demo.Options{
+				Spec:     spec,
+				Requests: requests,
+				Seed:     seed,
+				Logger:   logger,
+				Progress: bar.step,
+			})
+			bar.clear()
+			if err != nil {
+				return err
+			}
+			if asJSON {
+				return writeJSON(stdout, result)
+			}
+			return result.Print(stdout, treeOptions(stdout))
+		},
+	}
+	cmd.Flags().StringVar(&file, "config", "", "configuration `FILE` that says what to keep (default: as above)")
+	addApp(cmd, &app)
+	cmd.Flags().IntVar(&requests, "requests", 1000, "how many requests to send, `N`")
+	cmd.Flags().Uint64Var(&seed, "seed", 42, "what fixes the requests and their trace IDs, `S`")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON object")
+	return cmd
+}
+
+// demoSpec says what the demo shows. Without a file, it is nothing that the
+// environment says, and nobody but the demo speaks.
+func demoSpec(file, app string, stderr io.Writer) (core.Spec, *slog.Logger, error) {
+	if file == "" {
+		for _, v := range os.Environ() {
+			if name, _, _ := strings.Cut(v, "="); strings.HasPrefix(name, "OTEL_") {
+				if err := os.Unsetenv(name); err != nil {
+					return core.Spec{}, nil, err
+				}
+			}
+		}
+		logger := slog.New(slog.DiscardHandler)
+		speakThrough(logger)
+		spec, err := config.Parse(demoConfig, config.Environ(nil))
+		spec.Exporters = nil
+		return spec, logger, err
+	}
+	logger := slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
+	speakThrough(logger)
+	spec, err := config.Load(file, config.App(app))
+	if err != nil {
+		return spec, nil, err
+	}
+	for _, w := range spec.Source.Warnings() {
+		fmt.Fprintf(stderr, "warning: %v\n", w)
+	}
+	if !spec.Enabled {
+		return spec, nil, errors.New(file + ": " + tracingOff)
+	}
+	return spec, logger, nil
+}
+
+// speakThrough makes the SDK's own errors go to the logger.
+func speakThrough(l *slog.Logger) {
+	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) { l.Warn("OpenTelemetry", "error", err) }))
+}
+
+// treeOptions are those of the terminal that w is, if it is one.
+func treeOptions(w io.Writer) tree.Options {
+	f, ok := w.(*os.File)
+	if !ok || !term.IsTerminal(int(f.Fd())) {
+		return tree.Options{}
+	}
+	width, _, err := term.GetSize(int(f.Fd()))
+	if err != nil {
+		width = 0 // the tree's own
+	}
+	return tree.Options{Color: os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb", Width: width}
+}
+
+// progress is a bar on a terminal, and nothing anywhere else.
+type progress struct {
+	w     io.Writer // nil: not on a terminal
+	total int
+	done  atomic.Int64
+	drawn atomic.Int64 // unix milliseconds
+}
+
+const progressWidth = 40
+
+func newProgress(w io.Writer, total int) *progress {
+	p := &progress{total: total}
+	if f, ok := w.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
+		p.w = w
+	}
+	return p
+}
+
+// step counts one request. It draws ten times a second; it is safe for
+// concurrent use.
+func (p *progress) step() {
+	done := int(p.done.Add(1))
+	if p.w == nil {
+		return
+	}
+	now, drawn := time.Now().UnixMilli(), p.drawn.Load()
+	if now-drawn < 100 || !p.drawn.CompareAndSwap(drawn, now) {
+		return
+	}
+	n := done * progressWidth / p.total
+	fmt.Fprintf(p.w, "\r[%s%s] %d of %d requests", strings.Repeat("=", n), strings.Repeat(" ", progressWidth-n), done, p.total)
+}
+
+// clear removes the bar.
+func (p *progress) clear() {
+	if p.w != nil {
+		fmt.Fprint(p.w, "\r\x1b[K")
+	}
+}

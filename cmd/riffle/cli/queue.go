@@ -1,0 +1,207 @@
+package cli
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/riffletrace/riffle/core/component"
+	"github.com/riffletrace/riffle/core/delivery"
+	"github.com/riffletrace/riffle/core/delivery/disk"
+	"github.com/riffletrace/riffle/core/otlp"
+	"github.com/riffletrace/riffle/exporters/stdout/tree"
+)
+
+func newQueue() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "queue",
+		Short: "look into the disk queues of exporters",
+		Long: `queue looks into the directory of exporters with queue: {storage: disk}, whether
+the service runs or not.`,
+		Args: cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			return &usageError{errors.New("want a command: ls, inspect or purge")}
+		},
+	}
+	cmd.AddCommand(newQueueList(), newQueueInspect(), newQueuePurge())
+	return cmd
+}
+
+func newQueueList() *cobra.Command {
+	return &cobra.Command{
+		Use:   "ls DIR",
+		Short: "list what waits, by exporter and process",
+		Args:  cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			lines, err := disk.Look(disk.OS{}, args[0])
+			if err != nil {
+				return err
+			}
+			return listQueue(cmd.OutOrStdout(), lines)
+		},
+	}
+}
+
+func listQueue(w io.Writer, lines []disk.Line) error {
+	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(table, "EXPORTER\tTYPE\tENDPOINT\tPART\tIN USE\tBATCHES\tSPANS\tSIZE\tOLDEST\tDAMAGED")
+	for _, l := range lines {
+		for _, p := range l.Parts {
+			use, oldest := "no", "-"
+			if p.InUse {
+				use = "yes"
+			}
+			var spans int
+			var size int64
+			var first time.Time
+			for _, e := range p.Ready {
+				spans += e.Spans
+				size += e.Size
+				if first.IsZero() || e.Oldest.Before(first) {
+					first = e.Oldest
+				}
+			}
+			if !first.IsZero() {
+				oldest = first.UTC().Format(time.RFC3339)
+			}
+			fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%d\t%d\t%s\t%s\t%d\n", orDash(l.Name), orDash(l.Type), orDash(l.Endpoint),
+				filepath.Base(p.Dir), use, len(p.Ready), spans, component.Size(size), oldest, len(p.Bad))
+		}
+	}
+	if err := table.Flush(); err != nil {
+		return err
+	}
+	for _, l := range lines {
+		for _, p := range l.Parts {
+			for _, name := range p.Bad {
+				fmt.Fprintf(w, "damaged: %s\n", name)
+			}
+		}
+	}
+	return nil
+}
+
+func orDash(s string) string { return cmp.Or(s, "-") }
+
+func newQueueInspect() *cobra.Command {
+	return &cobra.Command{
+		Use:   "inspect DIR|FILE",
+		Short: "show the traces of one batch",
+		Long: `inspect shows one batch as trees: that of a file, which may be a damaged one, or the
+oldest that waits in a directory of queues.`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			name, err := batchFile(args[0])
+			if err != nil {
+				return err
+			}
+			batch, err := disk.ReadFile(disk.OS{}, name)
+			if err != nil {
+				return err
+			}
+			body, err := delivery.Body(batch)
+			if err != nil {
+				return fmt.Errorf("%s: %w", name, err)
+			}
+			spans, err := otlp.Decode(body)
+			if err != nil {
+				return fmt.Errorf("%s: %w", name, err)
+			}
+			w := cmd.OutOrStdout()
+			fmt.Fprintf(w, "%s\n%d spans, %s compressed, %s not, oldest of %s\n\n", name, batch.Spans,
+				component.Size(len(batch.Payload)), component.Size(len(body)), batch.Oldest.UTC().Format(time.RFC3339Nano))
+			return tree.Write(w, spans, treeOptions(w))
+		},
+	}
+}
+
+// batchFile is the file to show.
+func batchFile(name string) (string, error) {
+	info, err := os.Stat(name)
+	if err != nil || !info.IsDir() {
+		return name, err
+	}
+	lines, err := disk.Look(disk.OS{}, name)
+	if err != nil {
+		return "", err
+	}
+	var first disk.Entry
+	file := ""
+	for _, l := range lines {
+		for _, p := range l.Parts {
+			for _, e := range p.Ready {
+				if file == "" || e.Oldest.Before(first.Oldest) {
+					first, file = e, p.Path(e)
+				}
+			}
+		}
+	}
+	if file == "" {
+		return "", errors.New(name + ": nothing waits there")
+	}
+	return file, nil
+}
+
+func newQueuePurge() *cobra.Command {
+	var (
+		exporter string
+		older    time.Duration
+		bad      bool
+	)
+	cmd := &cobra.Command{
+		Use:   "purge DIR",
+		Short: "delete what waits, for good",
+		Long: `purge deletes batches and damaged files. What a running process works with is left
+alone, and makes it fail.`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			lines, err := disk.Look(disk.OS{}, args[0])
+			if err != nil {
+				return err
+			}
+			var batches, spans, damaged int
+			var failures []error
+			for _, l := range lines {
+				if exporter != "" && l.Name != exporter {
+					continue
+				}
+				for _, p := range l.Parts {
+					chosen := p.Ready
+					if bad {
+						chosen = nil
+					}
+					var purged []disk.Entry
+					for _, e := range chosen {
+						if older == 0 || time.Since(e.Oldest) > older {
+							purged = append(purged, e)
+						}
+					}
+					if len(purged)+len(p.Bad) == 0 {
+						continue
+					}
+					if err := p.Purge(disk.OS{}, purged, p.Bad); err != nil {
+						failures = append(failures, err)
+						continue
+					}
+					batches, damaged = batches+len(purged), damaged+len(p.Bad)
+					for _, e := range purged {
+						spans += e.Spans
+					}
+				}
+			}
+			fmt.Fprintf(cmd.OutOrStdout(), "deleted %d batches with %d spans, and %d damaged files\n", batches, spans, damaged)
+			return errors.Join(failures...)
+		},
+	}
+	cmd.Flags().StringVar(&exporter, "exporter", "", "only of the exporter called `NAME`")
+	cmd.Flags().DurationVar(&older, "older-than", 0, "only batches with a span that ended longer ago than `AGE`")
+	cmd.Flags().BoolVar(&bad, "bad", false, "only damaged files")
+	return cmd
+}

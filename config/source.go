@@ -1,0 +1,94 @@
+package config
+
+import (
+	"errors"
+	"strings"
+
+	"github.com/riffletrace/riffle/core"
+)
+
+// Place tells where the key at a path stands, in the words of the source that set
+// it. It returns nil for what is known as a mistake already.
+func (r *reader) Place(path string, err error) *core.ConfigError {
+	if entry, _, _ := strings.Cut(path, "]"); r.unusable[entry+"]"] || r.unusable[path] {
+		return nil
+	}
+	e := &core.ConfigError{Position: r.locate(path), Path: joinPath(root, r.written(path)), Err: err}
+	if r.loaded {
+		e.Snippet = r.quote(e.Position)
+	}
+	return e
+}
+
+// Warnings are worth telling people, but no mistakes.
+func (r *reader) Warnings() core.ConfigErrors { return r.warnings }
+
+// written is the path that people wrote for what stands at another.
+func (r *reader) written(path string) string {
+	for base := path; base != ""; base = base[:max(0, strings.LastIndexByte(base, '.'))] {
+		if short, ok := r.standsFor[base]; ok {
+			return short
+		}
+	}
+	return path
+}
+
+// locate asks the entry that the path leads into, or else the sources, the one that
+// wins first.
+func (r *reader) locate(path string) string {
+	if key, _, rest := cutPath(path); rest != "" {
+		if _, i, inside := cutPath(rest); i >= 0 && i < len(r.lists[key]) {
+			return r.lists[key][i].locate(inside)
+		}
+	}
+	for _, tree := range []*node{r.app, r.file, r.otel} {
+		if pos, ok := tree.find(path); ok {
+			return pos
+		}
+	}
+	return r.file.locate(path)
+}
+
+func (r *reader) hide(n *node) {
+	if r.doc != nil {
+		r.doc.hide(n.pos)
+	}
+}
+
+func (r *reader) quote(position string) string {
+	if r.doc == nil {
+		return ""
+	}
+	return r.doc.quote(position)
+}
+
+// mistakes returns the first of them by line, each with the line it is in.
+func (r *reader) mistakes() error {
+	errs := r.errs.Sorted()
+	if len(errs) > maxMistakes {
+		errs = append(errs[:maxMistakes], &core.ConfigError{
+			Position: errs[maxMistakes].Position,
+			Err:      errors.New("there are more mistakes from here on"),
+		})
+	}
+	return r.quoted(errs)
+}
+
+func (r *reader) quoted(errs core.ConfigErrors) core.ConfigErrors {
+	for _, e := range errs {
+		e.Snippet = r.quote(e.Position)
+	}
+	return errs
+}
+
+// add takes over the mistakes that [core.Spec.Check] found.
+func (r *reader) add(err error) {
+	var found core.ConfigErrors
+	if !errors.As(err, &found) {
+		r.fail("", "", err)
+	}
+	r.errs = append(r.errs, found...)
+}
+
+// Interface guard.
+var _ core.Source = (*reader)(nil)

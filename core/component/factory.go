@@ -1,0 +1,85 @@
+package component
+
+import (
+	"context"
+	"log/slog"
+	"slices"
+
+	"go.opentelemetry.io/otel/metric"
+)
+
+// Settings is what the host gives to a component.
+type Settings struct {
+	// ID is the entry's name in the configuration; it is unique in its list.
+	ID string
+	// Logger is where the component speaks; never nil.
+	Logger *slog.Logger
+	// MeterProvider is for what the component measures of itself; never nil.
+	MeterProvider metric.MeterProvider
+}
+
+// Shutdowner is what a component implements to release what it holds.
+type Shutdowner interface {
+	// Shutdown ends every goroutine of the component, bounded by ctx. It is
+	// idempotent. After it, a sampler abstains.
+	Shutdown(ctx context.Context) error
+}
+
+// Factory makes the components of one type. Make one with [NewFactory].
+type Factory[T any] struct {
+	name   string
+	fields []Field
+	doc    string
+	plan   func(decode Decode) (config any, build builder[T], err error)
+}
+
+// Decode reads the keys of an entry into a pointer to a configuration struct that
+// holds the defaults. It is strict; its errors are [FieldError]s, joined, with a
+// path inside the entry. nil leaves the defaults.
+type Decode func(into any) error
+
+type builder[T any] func(context.Context, Settings) (T, error)
+
+// NewFactory returns the factory of the type called name in configurations.
+//
+// C is the struct that users set. The yaml tag of a field is its key, the doc tag a
+// line about it; the doc tag of a blank field (_ struct{}) is a line about the type.
+// defaults are the values of keys that an entry leaves out. If *C has a method
+// Validate() error, it is called before build; it may return [FieldError]s, joined,
+// and must have no side effects.
+func NewFactory[T, C any](name string, defaults C, build func(context.Context, Settings, C) (T, error)) Factory[T] {
+	f := Factory[T]{name: name}
+	f.fields, f.doc = FieldsOf(defaults)
+	f.plan = func(decode Decode) (any, builder[T], error) {
+		c := clone(defaults)
+		if decode != nil {
+			if err := decode(&c); err != nil {
+				return nil, nil, err
+			}
+		}
+		if v, ok := any(&c).(interface{ Validate() error }); ok {
+			if err := v.Validate(); err != nil {
+				return nil, nil, err
+			}
+		}
+		return c, func(ctx context.Context, s Settings) (T, error) { return build(ctx, s, clone(c)) }, nil
+	}
+	return f
+}
+
+// Name is the type that configurations name.
+func (f Factory[T]) Name() string { return f.name }
+
+// Doc is one line about the type.
+func (f Factory[T]) Doc() string { return f.doc }
+
+// Fields lists the keys of the configuration struct, in its order.
+func (f Factory[T]) Fields() []Field { return slices.Clone(f.fields) }
+
+// Plan decodes and checks an entry of this type. An empty name means the
+// factory's.
+func (f Factory[T]) Plan(name string, decode Decode) Plan[T] {
+	p := Plan[T]{typ: f.name, name: name}
+	p.config, p.build, p.err = f.plan(decode)
+	return p
+}

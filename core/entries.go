@@ -1,0 +1,85 @@
+package core
+
+import (
+	"errors"
+	"fmt"
+	"os"
+
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+
+	"github.com/riffletrace/riffle/core/component"
+	"github.com/riffletrace/riffle/core/delivery"
+	"github.com/riffletrace/riffle/core/match"
+	"github.com/riffletrace/riffle/core/sampling"
+)
+
+// SamplerEntry is an entry of the samplers list.
+type SamplerEntry struct {
+	component.Plan[sampling.Sampler]
+	SamplerKeys
+}
+
+// SamplerKeys are the keys of a samplers entry that belong to the host,
+// besides type and name.
+type SamplerKeys struct {
+	Match *match.Config `yaml:"match" doc:"asks the sampler only about spans that match"`
+	Limit *LimitConfig  `yaml:"limit" doc:"on an end sampler: bounds what it keeps"`
+}
+
+// LimitConfig bounds what an end sampler keeps.
+type LimitConfig struct {
+	PerSecond float64 `yaml:"per_second" doc:"traces kept per second on average; above it, the threshold rises and the weights with it"`
+}
+
+// ExporterEntry is an entry of the exporters list.
+type ExporterEntry struct {
+	component.Plan[sdktrace.SpanExporter]
+	// Delivery is the configuration of the exporter's line; nil is the default, with
+	// what the OTEL_BSP_* variables set.
+	Delivery *delivery.Config
+}
+
+// UseSampler returns an entry made in Go; see [component.Use].
+func UseSampler[C any](f component.Factory[sampling.Sampler], name string, c C) SamplerEntry {
+	return SamplerEntry{Plan: component.Use(f, name, c)}
+}
+
+// UseExporter returns an entry made in Go; see [component.Use].
+func UseExporter[C any](f component.Factory[sdktrace.SpanExporter], name string, c C) ExporterEntry {
+	return ExporterEntry{Plan: component.Use(f, name, c)}
+}
+
+// WithDelivery returns the entry with a configuration of its line; start from
+// [delivery.Defaults].
+func (e ExporterEntry) WithDelivery(c delivery.Config) ExporterEntry {
+	e.Delivery = &c
+	return e
+}
+
+// check returns the matcher, nil without one.
+func (k *SamplerKeys) check() (matcher *match.Matcher, err error) {
+	var errs []error
+	if k.Match != nil {
+		if matcher, err = k.Match.Compile(); err != nil {
+			for _, fe := range component.FieldErrors(err) {
+				errs = append(errs, &component.FieldError{Path: component.JoinPath("match", fe.Path), Err: fe.Err})
+			}
+		}
+	}
+	if k.Limit != nil && !(k.Limit.PerSecond > 0) {
+		errs = append(errs, &component.FieldError{Path: "limit.per_second", Err: fmt.Errorf("%v is not a rate: want a number above 0", k.Limit.PerSecond)})
+	}
+	return matcher, errors.Join(errs...)
+}
+
+// check returns the configuration of the line.
+func (e *ExporterEntry) check() (delivery.Config, error) {
+	if e.Delivery != nil {
+		return *e.Delivery, e.Delivery.Validate()
+	}
+	c, err := delivery.Defaults().WithEnv(os.Getenv)
+	if err == nil {
+		err = c.Validate()
+	}
+	return c, err
+}

@@ -1,0 +1,146 @@
+package sampling
+
+import "go.opentelemetry.io/otel/attribute"
+
+
+
+type verdict uint8
+
+const (
+	abstain verdict = iota
+	drop
+	threshold
+	selectedUnknown
+	unselectedUnknown
+)
+
+// Answer is what a sampler says about a trace. The zero value abstains.
+//
+// It is as large as what the compiler keeps in registers. With one word more it
+// would go through memory at each call.
+type Answer struct {
+	// said is the verdict, in the upper bits, and the threshold.
+	said uint64
+
+	// Reason says in a few words why, for people: "rule 3: GET /healthz". It
+	// should be a string made when the sampler was built, not per span.
+	Reason string
+
+	attributes *[]attribute.KeyValue
+}
+
+const (
+	thresholdBits = 60
+	thresholdMask = 1<<thresholdBits - 1 // as a threshold it is Unknown
+)
+
+func say(v verdict, t Threshold) Answer {
+	return Answer{said: uint64(v)<<thresholdBits | min(uint64(t), thresholdMask)}
+}
+
+func (a Answer) verdict() verdict { return verdict(a.said >> thresholdBits) }
+
+func (a Answer) threshold() Threshold {
+	if t := a.said & thresholdMask; t != thresholdMask {
+		return Threshold(t)
+	}
+	return Unknown
+}
+
+// Abstain leaves the decision to others.
+func Abstain() Answer { return Answer{} }
+
+// Drop asks that neither the span nor anything below it be recorded (a
+// [StartSampler]), or that the complete trace be discarded (a [TraceSampler]).
+func Drop() Answer { return say(drop, Always) }
+
+// At answers with a threshold: the trace is selected if its randomness
+// reaches it. [Unknown] selects without a known probability.
+func At(t Threshold) Answer { return say(threshold, t) }
+
+// Selected keeps the trace with a probability that nobody knows; weighted
+// figures leave it out. Only for a [StartSampler] that cannot answer [At].
+func Selected() Answer { return say(selectedUnknown, Unknown) }
+
+// Unselected does not select the trace, with a probability that nobody knows.
+// Only for a [StartSampler] that cannot answer [At].
+func Unselected() Answer { return say(unselectedUnknown, Unknown) }
+
+// Because returns the answer with a reason.
+func (a Answer) Because(reason string) Answer {
+	a.Reason = reason
+	return a
+}
+
+// WithAttributes returns the answer with attributes for the local root. Only a
+// [StartSampler]'s are used. It allocates if there are any: make such answers when
+// the sampler is built.
+func (a Answer) WithAttributes(attrs ...attribute.KeyValue) Answer {
+	a.attributes = nil
+	if len(attrs) > 0 {
+		kept := attrs // else the parameter would be allocated in any case
+		a.attributes = &kept
+	}
+	return a
+}
+
+// Attributes are those for the local root.
+func (a Answer) Attributes() []attribute.KeyValue {
+	if a.attributes == nil {
+		return nil
+	}
+	return *a.attributes
+}
+
+// IsAbstain reports whether the answer leaves the decision to others.
+func (a Answer) IsAbstain() bool { return a.verdict() == abstain }
+
+// IsDrop reports whether the answer is [Drop].
+func (a Answer) IsDrop() bool { return a.verdict() == drop }
+
+// IsThreshold reports whether the answer is [At].
+func (a Answer) IsThreshold() bool { return a.verdict() == threshold }
+
+// Threshold returns the threshold of the answer, [Unknown] if it was given
+// without one, and false if it abstains or drops.
+func (a Answer) Threshold() (t Threshold, ok bool) {
+	switch a.verdict() {
+	case threshold, selectedUnknown, unselectedUnknown:
+		return a.threshold(), true
+	default:
+		return Never, false
+	}
+}
+
+// Selects reports whether a trace with this randomness is selected.
+func (a Answer) Selects(randomness uint64) bool {
+	switch a.verdict() {
+	case threshold:
+		return a.threshold() == Unknown || a.threshold().Selects(randomness)
+	case selectedUnknown:
+		return true
+	default:
+		return false
+	}
+}
+
+// String says the answer and its reason.
+func (a Answer) String() string {
+	var s string
+	switch a.verdict() {
+	case drop:
+		s = "drop"
+	case threshold:
+		s = "threshold " + a.threshold().String()
+	case selectedUnknown:
+		s = "selected, threshold unknown"
+	case unselectedUnknown:
+		s = "not selected, threshold unknown"
+	default:
+		s = "abstain"
+	}
+	if a.Reason != "" {
+		s += ": " + a.Reason
+	}
+	return s
+}

@@ -1,0 +1,63 @@
+package sampling_test
+
+import (
+	"math"
+	"slices"
+	"testing"
+	"unsafe"
+
+	"go.opentelemetry.io/otel/attribute"
+
+	"github.com/riffletrace/riffle/core/sampling"
+)
+
+func TestAnswer(t *testing.T) {
+	for _, tt := range []struct {
+		answer    sampling.Answer
+		threshold sampling.Threshold
+		known     bool // it has a threshold at all
+		says      string
+	}{
+		{sampling.Answer{}, sampling.Never, false, "abstain"},
+		{sampling.Abstain(), sampling.Never, false, "abstain"},
+		{sampling.Drop(), sampling.Never, false, "drop"},
+		{sampling.At(sampling.Always), sampling.Always, true, "threshold 0"},
+		{sampling.At(1), 1, true, "threshold 00000000000001"},
+		{sampling.At(sampling.Never - 1), sampling.Never - 1, true, "threshold ffffffffffffff"},
+		{sampling.At(sampling.Never), sampling.Never, true, "threshold never"},
+		{sampling.At(sampling.Unknown), sampling.Unknown, true, "threshold unknown"},
+		{sampling.At(math.MaxUint64 - 1), sampling.Unknown, true, "threshold unknown"},
+		{sampling.Selected(), sampling.Unknown, true, "selected, threshold unknown"},
+		{sampling.Unselected(), sampling.Unknown, true, "not selected, threshold unknown"},
+	} {
+		a := tt.answer.Because("why").WithAttributes(attribute.Bool("a", true), attribute.Int("b", 1))
+		threshold, known := a.Threshold()
+		if threshold != tt.threshold || known != tt.known || a.String() != tt.says+": why" {
+			t.Errorf("%q: threshold %v, %v; want %q, %v, %v", a, threshold, known, tt.says, tt.threshold, tt.known)
+		}
+		if a.IsAbstain() != (tt.says == "abstain") || a.IsDrop() != (tt.says == "drop") {
+			t.Errorf("%q: abstains %v, drops %v", a, a.IsAbstain(), a.IsDrop())
+		}
+		if want := []attribute.KeyValue{attribute.Bool("a", true), attribute.Int("b", 1)}; !slices.Equal(a.Attributes(), want) {
+			t.Errorf("%q: attributes %v, want %v", a, a.Attributes(), want)
+		}
+		if attrs := a.WithAttributes().Attributes(); attrs != nil {
+			t.Errorf("%q: attributes %v, want none", a, attrs)
+		}
+	}
+}
+
+func TestAnswerAllocations(t *testing.T) {
+	var none []attribute.KeyValue
+	a := sampling.At(sampling.Always)
+	if n := testing.AllocsPerRun(100, func() { a = a.WithAttributes(none...) }); n != 0 {
+		t.Errorf("an answer without attributes takes %v allocations", n)
+	}
+}
+
+// One word more, and an answer goes through memory at each call.
+func TestAnswerSize(t *testing.T) {
+	if size, words := unsafe.Sizeof(sampling.Answer{}), unsafe.Sizeof(uintptr(0)); size > 4*words {
+		t.Errorf("an sampling.Answer has %d words, more than 4", size/words)
+	}
+}

@@ -1,0 +1,177 @@
+package sampling
+
+import (
+	"context"
+	"time"
+
+	"go.opentelemetry.io/otel/attribute"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	"go.opentelemetry.io/otel/trace"
+
+	"github.com/riffletrace/riffle/core/component"
+)
+
+// Samplers is the default registry of samplers. Packages of samplers add to it in
+// init; every API that reads it also takes another.
+var Samplers = NewSamplers()
+
+// NewSamplers returns an empty registry of samplers.
+func NewSamplers() *component.Registry[Sampler] {
+	return component.NewRegistry[Sampler]("sampler", "match", "limit")
+}
+
+// Sampler is a component of the samplers list. It implements one or more of
+// [StartSampler], [EndSampler] and [TraceSampler]; a built value with none of
+// the three is an error. One that holds goroutines or connections also
+// implements [component.Shutdowner].
+type Sampler interface {
+	// Traits says what the host must know of the sampler. It is safe to call
+	// concurrently and says the same at every call.
+	Traits() Traits
+}
+
+// Traits is what the host must know of a [Sampler]. The zero value promises
+// nothing, and is right for a sampler that needs nothing but to be asked.
+type Traits struct {
+	// Description is one line that says what the sampler does, with its settings:
+	// "ratio 1%".
+	Description string
+
+	// NeedsMatch tells that the sampler says the same about every trace, so that
+	// an entry without match is a mistake.
+	NeedsMatch bool
+
+	// Keyed tells that the answer of a [StartSampler] depends on nothing but the
+	// attributes in Keys, the span's name and its kind. Only such a sampler can be
+	// served by a plugin. Where the answer does not depend on the name, or the
+	// kind, IgnoresName or IgnoresKind makes for fewer leases.
+	Keyed       bool
+	Keys        []attribute.Key
+	IgnoresName bool
+	IgnoresKind bool
+	// MayDrop tells that a [StartSampler] has drop rules: it can answer [Drop].
+	// Only such a sampler is asked about a local root below a remote parent, and
+	// only a drop counts.
+	MayDrop bool
+	// AlwaysAnswers tells that a [StartSampler] never abstains, so that a list that
+	// ends in it leaves no trace undecided.
+	AlwaysAnswers bool
+
+	// LongestWait is the longest duration of a span that an [EndSampler] waits for
+	// before it answers; 0 if its answer does not depend on durations. It must be
+	// below the time at which open traces are decided. LongestWaitPath is the key
+	// of the entry that set it: "threshold", "routes[2].threshold".
+	LongestWait     time.Duration
+	LongestWaitPath string
+
+	// RootOnly tells that a [TraceSampler] needs nothing of a trace but its root:
+	// name, kind, status, duration, and the attributes in RootKeys. One that a
+	// plugin serves then gets traces without Spans.
+	RootOnly bool
+	RootKeys []attribute.Key
+}
+
+// StartSampler is asked once, when a local root starts.
+type StartSampler interface {
+	Sampler
+	// SampleStart is called on the goroutine that starts the span, concurrently
+	// with itself, and must return at once: no I/O, no waiting. It must neither
+	// keep nor change what the parameters point to. Its answer must not depend
+	// on the trace ID, which is why it is not told.
+	//
+	// The host times a sample of the calls. A sampler that panics, or that takes
+	// over 1 ms three times within a second, abstains for 30 s without being
+	// asked; that is logged and counted.
+	SampleStart(p StartParameters) Answer
+}
+
+// EndSampler is asked whenever a recorded span ends, whatever the start said
+// short of drop. Its first answer that is not [Abstain] stands for the trace.
+type EndSampler interface {
+	Sampler
+	// SampleEnd is called on the goroutine that ends the span, concurrently
+	// with itself, and must return at once: no I/O, no waiting. It must not keep
+	// the span. It answers [Abstain] or [At]; anything else counts as [Abstain].
+	//
+	// About a local root that is still open it is called on the host's goroutine,
+	// while the application may change the span: its methods are safe for that,
+	// and each call sees the state of its moment.
+	//
+	// One that panics or is slow is treated as a [StartSampler] is: over 1 ms three
+	// times within a second, and it abstains for 30 s.
+	SampleEnd(p EndParameters) Answer
+}
+
+// TraceSampler is asked once per complete or overdue trace, in batches, off
+// the path of the spans.
+type TraceSampler interface {
+	Sampler
+	// SampleTraces writes one answer per trace: answers has the length of
+	// traces and arrives with every element [Abstain], so silence abstains.
+	// [Drop] discards the trace whatever else was said. The call must return
+	// when ctx is done; what it has not answered by then abstains. It is called
+	// from one goroutine at a time and must not keep traces or answers.
+	//
+	// A batch has at most 128 traces and ctx ends after 1 s. A sampler that has not
+	// returned 100 ms later, or that panics, abstains for 30 s, logged and counted,
+	// and is not asked again before that call has returned. Spans of a trace that
+	// is not complete may be those of goroutines that still run, but each of them
+	// has ended and does not change.
+	SampleTraces(ctx context.Context, traces []Trace, answers []Answer)
+}
+
+// StartParameters is what a [StartSampler] is told about a local root.
+type StartParameters struct {
+	// ParentContext is the context the span is started in; never nil. It is for
+	// values such as baggage.
+	ParentContext context.Context //nolint:containedctx // as in the SDK's parameters
+	Name          string
+	Kind          trace.SpanKind
+	Attributes    []attribute.KeyValue
+	Links         []trace.Link
+
+	// traceID is for SDK samplers that stand in the list: their answers are
+	// taken as of unknown probability.
+	traceID trace.TraceID
+}
+
+// NewStartParameters is for hosts: what a start sampler is told about the local
+// root that the SDK describes.
+func NewStartParameters(p *sdktrace.SamplingParameters) StartParameters {
+	return StartParameters{
+		ParentContext: p.ParentContext,
+		Name:          p.Name,
+		Kind:          p.Kind,
+		Attributes:    p.Attributes,
+		Links:         p.Links,
+		traceID:       p.TraceID,
+	}
+}
+
+// EndParameters is what an [EndSampler] is told about a span that ended, or,
+// once, about a local root that is still open when its trace is overdue.
+type EndParameters struct {
+	Span sdktrace.ReadOnlySpan
+	// LocalRoot tells that the span has no parent or a remote one.
+	LocalRoot bool
+	// Open tells that the span has not ended: its trace is overdue.
+	Open bool
+	// Duration is the span's duration, or its age if it is open.
+	Duration time.Duration
+	// Spans counts the spans of this trace that ended in this process so far,
+	// this one included.
+	Spans int
+}
+
+// Trace is what a [TraceSampler] is told about one trace of this process.
+type Trace struct {
+	TraceID trace.TraceID
+	// Root is the first local root that ended; nil if none did.
+	Root sdktrace.ReadOnlySpan
+	// Spans are the spans that ended, in that order.
+	Spans []sdktrace.ReadOnlySpan
+	// Complete tells that no span is open; otherwise the trace is overdue.
+	Complete bool
+	// Threshold is the least of what others said so far.
+	Threshold Threshold
+}

@@ -1,0 +1,197 @@
+package host
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/riffletrace/riffle/core/component"
+	"github.com/riffletrace/riffle/plugins/internal/wire"
+	pluginpb "github.com/riffletrace/riffle/plugins/proto"
+)
+
+// instanceClient is the host's end of an instance. It is made anew in each
+// process that the plugin has.
+type instanceClient struct {
+	plugin   *Plugin
+	settings component.Settings
+	request  *pluginpb.ConfigureRequest
+	about    *pluginpb.ConfigureResponse // of the first time
+	bound    atomic.Pointer[bound]       // nil while it is closed
+	metrics  *metrics
+	release  func(context.Context) error // of the plugin, when the instance is closed; may be nil
+	closed   atomic.Bool
+}
+
+// bound is an instance in a process.
+type bound struct {
+	*link
+	id string
+}
+
+// newInstance makes an instance of a component.
+func newInstance(ctx context.Context, p *Plugin, s component.Settings, kind pluginpb.Kind, c Config) (*instanceClient, error) {
+	name, err := p.component(kind, c.Component)
+	if err != nil {
+		return nil, &component.FieldError{Path: "component", Err: err}
+	}
+	in := &instanceClient{
+		plugin: p, settings: s,
+		request: &pluginpb.ConfigureRequest{Kind: kind, Component: name, Config: string(c.Config), Id: wire.ValidText(s.ID)},
+	}
+	p.configuring.Lock() // so that no restart misses the instance
+	defer p.configuring.Unlock()
+	l := p.current.Load()
+	if l == nil {
+		return nil, p.down()
+	}
+	id, err := in.configure(ctx, l)
+	if err != nil {
+		return nil, err
+	}
+	in.bound.Store(&bound{link: l, id: id})
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.instances[in] = struct{}{}
+	return in, nil
+}
+
+// component is the name of the one that is meant.
+func (p *Plugin) component(kind pluginpb.Kind, name string) (string, error) {
+	var names []string
+	for _, c := range p.about.GetComponents() {
+		if c.GetKind() == kind {
+			names = append(names, c.GetName())
+			if c.GetName() == name {
+				return name, nil
+			}
+		}
+	}
+	what := wire.KindName(kind)
+	switch {
+	case len(names) == 0:
+		return "", fmt.Errorf("plugin %q has no %s", p.name, what)
+	case name != "":
+		return "", fmt.Errorf("plugin %q has no %s %q: it has %s", p.name, what, name, strings.Join(names, ", "))
+	case len(names) > 1:
+		return "", fmt.Errorf("plugin %q has several %ss: want one of %s", p.name, what, strings.Join(names, ", "))
+	}
+	return names[0], nil
+}
+
+// configure makes the instance in a process. Mistakes in the configuration are
+// [core.FieldError]s.
+func (in *instanceClient) configure(ctx context.Context, l *link) (id string, err error) {
+	ctx, cancel := context.WithTimeout(ctx, in.plugin.limits.start)
+	defer cancel()
+	r, err := pluginpb.NewComponentsClient(l.conn).Configure(ctx, in.request)
+	if err != nil {
+		return "", fmt.Errorf("configuring plugin %q: %w", in.plugin.name, wire.Plain(err))
+	}
+	const most = 100
+	var errs []error
+	for _, e := range r.GetErrors()[:min(len(r.GetErrors()), most)] {
+		errs = append(errs, &component.FieldError{Path: below("config", e.GetPath()), Err: errors.New(cmpText(e.GetMessage(), "is wrong, the plugin does not say why"))})
+	}
+	switch {
+	case len(errs) > 0:
+		return "", errors.Join(errs...)
+	case r.GetInstance() == "":
+		return "", fmt.Errorf("configuring plugin %q: it returned neither an instance nor a mistake", in.plugin.name)
+	}
+	if in.about == nil {
+		in.about = r
+	}
+	return r.GetInstance(), nil
+}
+
+// below adds a path to that of the key that it is inside of.
+func below(key, path string) string {
+	switch {
+	case path == "":
+		return key
+	case path[0] == '[':
+		return key + path
+	default:
+		return key + "." + path
+	}
+}
+
+func cmpText(s, otherwise string) string {
+	if strings.TrimSpace(s) == "" {
+		return otherwise
+	}
+	return s
+}
+
+// down says that there is no process.
+func (p *Plugin) down() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return fmt.Errorf("plugin %q is %s", p.name, p.state)
+}
+
+// ready returns the instance in the process that runs; nil if there is none.
+func (in *instanceClient) ready() *bound {
+	b := in.bound.Load()
+	if b == nil || b.link != in.plugin.current.Load() {
+		return nil
+	}
+	return b
+}
+
+// await waits for a process that is another than last, until ctx is done.
+func (in *instanceClient) await(ctx context.Context, last *bound) *bound {
+	for {
+		changed := in.plugin.change()
+		if b := in.ready(); b != nil && b != last {
+			return b
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+// called counts a call to the plugin.
+func (in *instanceClient) called(ctx context.Context, method string, began time.Time, err error) {
+	took := time.Since(began)
+	c := &in.plugin.counts
+	c.calls.Add(1)
+	c.nanos.Add(uint64(took))
+	if err != nil {
+		c.failures.Add(1)
+	}
+	in.metrics.called(ctx, method, took, err)
+}
+
+// close releases the instance, bounded by ctx, and the plugin with it if it is
+// the last.
+func (in *instanceClient) close(ctx context.Context) error {
+	if !in.closed.CompareAndSwap(false, true) {
+		return nil
+	}
+	p := in.plugin
+	p.mu.Lock()
+	delete(p.instances, in)
+	p.mu.Unlock()
+	var err error
+	if b := in.ready(); b != nil {
+		timed, cancel := context.WithTimeout(ctx, p.limits.stop)
+		defer cancel()
+		if _, failed := pluginpb.NewComponentsClient(b.conn).Close(timed, &pluginpb.CloseRequest{Instance: b.id}); failed != nil {
+			err = fmt.Errorf("closing an instance of plugin %q: %w", p.name, wire.Plain(failed))
+		}
+	}
+	in.bound.Store(nil)
+	in.metrics.close()
+	if in.release != nil {
+		err = errors.Join(err, in.release(ctx))
+	}
+	return err
+}

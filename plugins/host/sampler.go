@@ -1,0 +1,327 @@
+package host
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"go.opentelemetry.io/otel/attribute"
+	otelcodes "go.opentelemetry.io/otel/codes"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"github.com/riffletrace/riffle/core/component"
+	"github.com/riffletrace/riffle/core/otlp"
+	"github.com/riffletrace/riffle/core/sampling"
+	"github.com/riffletrace/riffle/plugins/internal/lease"
+	"github.com/riffletrace/riffle/plugins/internal/wire"
+	pluginpb "github.com/riffletrace/riffle/plugins/proto"
+)
+
+// samplerClient is a sampler that a plugin serves. Which kind it is, its types
+// say: [startClient], [traceClient] and [bothClient].
+type samplerClient struct {
+	*instanceClient
+	description string
+	stop        context.CancelFunc
+	done        sync.WaitGroup
+}
+
+// served is what all three have.
+type served interface {
+	sampling.Sampler
+	component.Shutdowner
+	instance() *instanceClient
+}
+
+func newSamplerClient(ctx context.Context, p *Plugin, s component.Settings, c SamplerConfig) (served, error) {
+	in, err := newInstance(ctx, p, s, pluginpb.Kind_KIND_SAMPLER, c.Config)
+	if err != nil {
+		return nil, err
+	}
+	about := in.about.GetSampler()
+	base := &samplerClient{instanceClient: in, description: fmt.Sprintf("plugin %s: %s", p.name, cmpText(about.GetDescription(), in.request.GetComponent()))}
+	var life context.Context
+	life, base.stop = context.WithCancel(context.Background())
+	if about.GetStart() == nil && about.GetTraces() == nil {
+		base.stop()
+		err := fmt.Errorf("sampler %q of plugin %q says neither that it decides at starts nor about traces", in.request.GetComponent(), p.name)
+		return nil, errors.Join(err, in.close(ctx))
+	}
+	if about.GetStart() == nil {
+		in.measure(nil)
+		return &traceClient{samplerClient: base, views: about.GetTraces()}, nil
+	}
+	table := lease.New(subject(about.GetStart()), c.MaxLeases)
+	in.measure(table)
+	start := &startClient{samplerClient: base, about: about.GetStart(), table: table}
+	start.done.Go(func() { table.Run(life, start.wait, start.ask, start.failed) })
+	start.done.Go(func() { start.follow(life) })
+	if about.GetTraces() == nil {
+		return start, nil
+	}
+	return &bothClient{startClient: start, traces: traceClient{samplerClient: base, views: about.GetTraces()}}, nil
+}
+
+func subject(s *pluginpb.StartSampling) lease.Subject {
+	out := lease.Subject{IgnoresName: s.GetIgnoresName(), IgnoresKind: s.GetIgnoresKind()}
+	for _, k := range s.GetKeys() {
+		out.Keys = append(out.Keys, attribute.Key(k))
+	}
+	return out
+}
+
+func (s *samplerClient) instance() *instanceClient { return s.instanceClient }
+
+// Traits are what the plugin said, with its name before the description.
+func (s *samplerClient) Traits() sampling.Traits {
+	t := wire.DecodeTraits(s.about.GetSampler())
+	t.Description = s.description
+	return t
+}
+
+// Shutdown ends what asks the plugin and releases it. What a plugin does wrong
+// at its end is no error of the application.
+func (s *samplerClient) Shutdown(ctx context.Context) error {
+	s.stop()
+	s.done.Wait()
+	if err := s.close(ctx); err != nil {
+		s.settings.Logger.Warn("closing a sampler of a plugin", "error", err)
+	}
+	return nil
+}
+
+// startClient decides starts with leases.
+type startClient struct {
+	*samplerClient
+	about *pluginpb.StartSampling
+	table *lease.Table
+}
+
+// SampleStart answers with what is leased, and abstains otherwise.
+func (s *startClient) SampleStart(p sampling.StartParameters) sampling.Answer {
+	if s.closed.Load() {
+		return sampling.Answer{}
+	}
+	return s.table.Decide(&p)
+}
+
+// wait waits for a process to ask.
+func (s *startClient) wait(ctx context.Context) { s.await(ctx, nil) }
+
+// ask asks the plugin about a batch of keys.
+func (s *startClient) ask(ctx context.Context, questions []lease.Question) ([]lease.Grant, error) {
+	b := s.ready()
+	if b == nil {
+		return nil, s.plugin.down()
+	}
+	r := &pluginpb.AskRequest{Instance: b.id, Questions: make([]*pluginpb.Question, len(questions))}
+	for i, q := range questions {
+		r.Questions[i] = &pluginpb.Question{Key: wire.EncodeKey(q.Key), Starts: q.Starts}
+	}
+	began := time.Now()
+	resp, err := pluginpb.NewStartSamplersClient(b.conn).Ask(ctx, r)
+	s.called(ctx, "ask", began, err)
+	if err != nil {
+		return nil, wire.Plain(err)
+	}
+	grants := make([]lease.Grant, len(resp.GetLeases()))
+	for i, l := range resp.GetLeases() {
+		grants[i] = *s.grant(l)
+	}
+	return grants, nil
+}
+
+// grant is a lease as the table holds it. It drops only if the plugin said that it
+// may.
+func (s *startClient) grant(l *pluginpb.Lease) *lease.Grant {
+	a := boundAnswer(wire.DecodeAnswer(l.GetAnswer()))
+	if a.IsDrop() && !s.about.GetMayDrop() {
+		a = sampling.Abstain()
+	}
+	return &lease.Grant{Answer: a, TTL: wire.DecodeTTL(l.GetTtlMs())}
+}
+
+// What an answer may put on each root.
+const (
+	maxAnswerAttributes = 16
+	maxAnswerText       = 256
+)
+
+// boundAnswer cuts what a plugin would put on every root.
+func boundAnswer(a sampling.Answer) sampling.Answer {
+	if len(a.Reason) > maxAnswerText {
+		a.Reason = wire.ValidText(a.Reason[:maxAnswerText])
+	}
+	attrs := a.Attributes()
+	attrs = attrs[:min(len(attrs), maxAnswerAttributes)]
+	for i, kv := range attrs {
+		if text := kv.Value.AsString(); kv.Value.Type() == attribute.STRING && len(text) > maxAnswerText {
+			attrs[i].Value = attribute.StringValue(wire.ValidText(text[:maxAnswerText]))
+		}
+	}
+	return a.WithAttributes(attrs...)
+}
+
+// failed says what went wrong with a question. How often, the metrics tell.
+func (s *startClient) failed(err error) {
+	s.settings.Logger.Warn("asking a sampler of a plugin; it abstains about what it was not asked yet", "plugin", s.plugin.name, "error", err)
+}
+
+// follow takes changes from every process that the plugin has.
+func (s *startClient) follow(ctx context.Context) {
+	var last *bound
+	for {
+		b := s.await(ctx, last)
+		if b == nil {
+			return
+		}
+		if last != nil {
+			s.table.Refresh() // another process may know better
+		}
+		last = b
+		s.receive(ctx, b)
+	}
+}
+
+// receive takes changes from one process until it is gone.
+func (s *startClient) receive(ctx context.Context, b *bound) {
+	const pause = time.Second
+	for ctx.Err() == nil {
+		if err := s.changes(ctx, b); status.Code(err) == codes.Unimplemented {
+			return
+		}
+		if s.ready() != b {
+			return
+		}
+		// The stream broke though the process did not: what it said is lost.
+		timer := time.NewTimer(pause)
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+		}
+		timer.Stop()
+		s.table.Refresh()
+	}
+}
+
+func (s *startClient) changes(ctx context.Context, b *bound) error {
+	stream, err := pluginpb.NewStartSamplersClient(b.conn).Changes(ctx, &pluginpb.ChangesRequest{Instance: b.id})
+	for err == nil {
+		var c *pluginpb.Change
+		if c, err = stream.Recv(); err != nil {
+			break
+		}
+		if c.GetAll() {
+			s.table.Revoke()
+		}
+		for _, r := range c.GetReplacements() {
+			var g *lease.Grant
+			if r.GetLease() != nil {
+				g = s.grant(r.GetLease())
+			}
+			s.table.Replace(wire.DecodeKey(r.GetKey()), g)
+		}
+	}
+	return err
+}
+
+// traceClient has the plugin judge traces.
+type traceClient struct {
+	*samplerClient
+	views *pluginpb.TraceSampling
+}
+
+// maxSpans bounds the spans in one message; traces past it are judged by their
+// root.
+const maxSpans = wire.MaxMessage / 2
+
+// SampleTraces asks the plugin, and abstains about what it does not answer before
+// ctx is done.
+func (t *traceClient) SampleTraces(ctx context.Context, traces []sampling.Trace, answers []sampling.Answer) {
+	b := t.ready()
+	if b == nil {
+		return
+	}
+	r := &pluginpb.JudgeRequest{Instance: b.id, Traces: make([]*pluginpb.TraceView, len(traces))}
+	places := make(map[string]int, len(traces))
+	room := maxSpans
+	for i := range traces {
+		if ctx.Err() != nil {
+			return
+		}
+		r.Traces[i] = t.view(&traces[i], &room)
+		places[string(r.Traces[i].GetTraceId())] = i
+	}
+	began := time.Now()
+	resp, err := pluginpb.NewTraceSamplersClient(b.conn).Judge(ctx, r)
+	t.called(ctx, "judge", began, err)
+	if err != nil {
+		t.settings.Logger.Debug("a plugin did not judge traces", "plugin", t.plugin.name, "traces", len(traces), "error", wire.Plain(err))
+		return
+	}
+	for _, a := range resp.GetAnswers() {
+		i, ok := places[string(a.GetTraceId())]
+		if !ok {
+			if t.plugin.counts.strays.Add(1) == 1 {
+				t.settings.Logger.Warn("a plugin answers about traces that it was not asked about; the answers are ignored", "plugin", t.plugin.name)
+			}
+			continue
+		}
+		answers[i] = boundAnswer(wire.DecodeAnswer(a.GetAnswer()))
+	}
+}
+
+func (t *traceClient) view(tr *sampling.Trace, room *int) *pluginpb.TraceView {
+	v := &pluginpb.TraceView{TraceId: tr.TraceID[:], Spans: uint32(len(tr.Spans)), Complete: tr.Complete, Threshold: uint64(tr.Threshold)}
+	for _, s := range tr.Spans {
+		if s.Status().Code == otelcodes.Error {
+			v.Errors++
+		}
+	}
+	if root := tr.Root; root != nil {
+		v.Root = &pluginpb.RootView{
+			Name:       wire.ValidText(root.Name()),
+			Kind:       otlp.FromSpanKind(root.SpanKind()),
+			DurationNs: uint64(max(root.EndTime().Sub(root.StartTime()), 0)),
+			Status:     otlp.FromStatus(root.Status()),
+		}
+		var attrs []attribute.KeyValue
+		for _, key := range t.views.GetAttributes() {
+			for _, kv := range root.Attributes() {
+				if string(kv.Key) == key {
+					attrs = append(attrs, kv)
+				}
+			}
+		}
+		v.Root.Attributes = otlp.KeyValues(attrs)
+	}
+	if t.views.GetSpans() {
+		if spans := otlp.AppendRequest(nil, tr.Spans); len(spans) <= *room {
+			v.Otlp = spans
+			*room -= len(spans)
+		}
+	}
+	return v
+}
+
+// bothClient decides starts and judges traces.
+type bothClient struct {
+	*startClient
+	traces traceClient
+}
+
+// SampleTraces asks the plugin.
+func (b *bothClient) SampleTraces(ctx context.Context, traces []sampling.Trace, answers []sampling.Answer) {
+	b.traces.SampleTraces(ctx, traces, answers)
+}
+
+// Interface guards.
+var (
+	_ sampling.StartSampler = (*startClient)(nil)
+	_ sampling.TraceSampler = (*traceClient)(nil)
+	_ sampling.StartSampler = (*bothClient)(nil)
+	_ sampling.TraceSampler = (*bothClient)(nil)
+)

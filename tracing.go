@@ -1,0 +1,69 @@
+package riffle
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"go.opentelemetry.io/otel/trace"
+
+	"github.com/riffletrace/riffle/core"
+	"github.com/riffletrace/riffle/core/sampling"
+)
+
+// shutdownTimeout leaves half a second for exporters that are told to give up, so
+// that a shutdown takes 5 s at most.
+const shutdownTimeout = 4500 * time.Millisecond
+
+// Tracing is what [Start] has started. It is safe for concurrent use. A nil Tracing,
+// which a start that failed returns, does nothing.
+type Tracing struct {
+	provider *core.Provider
+	undo     func()
+	once     sync.Once
+}
+
+// Provider is the provider behind it; nil if there is none.
+func (t *Tracing) Provider() *core.Provider {
+	if t == nil {
+		return nil
+	}
+	return t.provider
+}
+
+// Stats tells what became of traces and spans so far.
+func (t *Tracing) Stats() core.Stats {
+	if t == nil {
+		return core.Stats{}
+	}
+	return t.provider.Stats()
+}
+
+// Keep lets others speak for a trace; see [core.Provider.Keep].
+func (t *Tracing) Keep(id trace.TraceID, threshold sampling.Threshold, reason string) bool {
+	return t != nil && t.provider.Keep(id, threshold, reason)
+}
+
+// ForceFlush sends what is decided, bounded by ctx; see
+// [core.Provider.ForceFlush].
+func (t *Tracing) ForceFlush(ctx context.Context) error {
+	if t == nil {
+		return nil
+	}
+	return t.provider.ForceFlush(ctx)
+}
+
+// Shutdown puts back the global provider and propagators that were there before
+// [Start], decides every open trace, and sends what is left. It takes 5 s at most,
+// also when no backend answers, and less where ctx ends before. The error counts the
+// spans that did not arrive, which is for a log line and no reason to exit with a
+// failure. A second call waits for the first and returns what it did.
+func (t *Tracing) Shutdown(ctx context.Context) error {
+	if t == nil {
+		return nil
+	}
+	t.once.Do(t.undo)
+	ctx, cancel := context.WithTimeout(ctx, shutdownTimeout)
+	defer cancel()
+	return t.provider.Shutdown(ctx)
+}
