@@ -212,7 +212,9 @@ func (o *output) say(what string, v any) {
 func command(t *testing.T) string {
 	t.Helper()
 	riffle := filepath.Join(t.TempDir(), "riffle")
-	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", riffle, "../../cmd/riffle").CombinedOutput(); err != nil {
+	build := exec.CommandContext(t.Context(), "go", "build", "-o", riffle, ".")
+	build.Dir = filepath.Join("..", "cmd", "riffle") // a module of its own
+	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	return riffle

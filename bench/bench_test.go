@@ -277,7 +277,9 @@ func TestOverhead(t *testing.T) {
 // What a profile is split by is still called so.
 func TestPartsAreThere(t *testing.T) {
 	program := filepath.Join(t.TempDir(), "riffle") // programs of go test have no symbols
-	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", program, "../cmd/riffle").CombinedOutput(); err != nil {
+	build := exec.CommandContext(t.Context(), "go", "build", "-o", program, ".")
+	build.Dir = filepath.Join("..", "cmd", "riffle") // a module of its own
+	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	symbols, err := exec.CommandContext(t.Context(), "go", "tool", "nm", program).Output()

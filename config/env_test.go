@@ -135,7 +135,7 @@ func TestPrecedence(t *testing.T) {
 }
 
 func TestFromEnv(t *testing.T) {
-	spec, err := config.FromEnv(append(registries(t), config.Environ([]string{lead + "ENABLED=true"}))...)
+	spec, err := config.FromEnv(append(registries(t), config.App("fluxbase"), config.Environ([]string{lead + "ENABLED=true"}))...)
 	if err != nil || !spec.Enabled {
 		t.Errorf("FromEnv = %+v, %v", spec, err)
 	}
@@ -253,8 +253,8 @@ func TestOTelVariables(t *testing.T) {
 			}
 		})
 	}
-	for _, v := range config.OTelVariables() {
-		if v.Sets != "" && !tested[v.Name] {
+	for _, v := range config.Describe().OTelVariables {
+		if v.Key != "" && !tested[v.Name] {
 			t.Errorf("%s is not tested", v.Name)
 		}
 		// None is among the ignored ones.

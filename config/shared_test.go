@@ -60,9 +60,9 @@ func TestNoPluginHost(t *testing.T) {
 	opts := []config.Option{config.Samplers(samplersWithout("plugin")), config.File("fluxbase.yaml"), config.Environ(nil)}
 	_, err := config.Parse([]byte(tracing("plugins: {dir: /x}", "samplers:", "  - {type: plugin, plugin: a}")), opts...)
 	want := `fluxbase.yaml:3:5: observability.tracing.plugins: this program hosts no plugins: import _ "github.com/riffletrace/riffle/plugins/host"
-    plugins: {dir: /x}
+    plugins: ***
     ^
-fluxbase.yaml:5:8: observability.tracing.samplers[0].type: this program hosts no plugins: import _ "github.com/riffletrace/riffle/plugins/host"
+fluxbase.yaml:5:10: observability.tracing.samplers[0].type: this program hosts no plugins: import _ "github.com/riffletrace/riffle/plugins/host"
       - {type: plugin, plugin: a}
          ^`
 	if err == nil {

@@ -8,7 +8,8 @@ require (
 	github.com/gofiber/fiber/v3 v3.1.0
 	github.com/google/go-cmp v0.7.0
 	github.com/jackc/pgx/v5 v5.12.0
-	github.com/riffletrace/riffle v0.0.0-00010101000000-000000000000
+	github.com/riffletrace/riffle v0.0.0
+	github.com/riffletrace/riffle/core/observability/pgxtrace v0.0.0
 	go.opentelemetry.io/contrib/instrumentation/google.golang.org/grpc/otelgrpc v0.72.0
 	go.opentelemetry.io/otel v1.47.0
 	go.opentelemetry.io/otel/sdk v1.47.0
@@ -76,3 +77,5 @@ require (
 	google.golang.org/genproto/googleapis/rpc v0.0.0-20260928230214-8a89bd6388cc // indirect
 	google.golang.org/protobuf v1.36.12 // indirect
 )
+
+replace github.com/riffletrace/riffle/core/observability/pgxtrace => ../core/observability/pgxtrace

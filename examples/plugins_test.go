@@ -91,8 +91,8 @@ func TestCommands(t *testing.T) {
 func buildRiffle(t *testing.T) (path string) {
 	t.Helper()
 	path = filepath.Join(t.TempDir(), "riffle")
-	build := exec.CommandContext(t.Context(), "go", "build", "-o", path, "./cmd/riffle")
-	build.Dir = ".." // the command is of the module there
+	build := exec.CommandContext(t.Context(), "go", "build", "-o", path, ".")
+	build.Dir = filepath.Join("..", "cmd", "riffle") // a module of its own
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}

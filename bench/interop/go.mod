@@ -5,6 +5,7 @@ go 1.26.0
 require (
 	github.com/google/go-cmp v0.7.0
 	github.com/riffletrace/riffle v0.0.0
+	github.com/riffletrace/riffle/bench v0.0.0
 	go.opentelemetry.io/collector/pdata v1.70.0
 	go.opentelemetry.io/otel v1.47.0
 	go.opentelemetry.io/otel/trace v1.47.0
@@ -58,3 +59,7 @@ require (
 )
 
 replace github.com/riffletrace/riffle => ../..
+
+replace github.com/riffletrace/riffle/bench => ..
+
+replace github.com/riffletrace/riffle/core/observability/pgxtrace => ../../core/observability/pgxtrace

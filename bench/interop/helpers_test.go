@@ -19,8 +19,8 @@ import (
 func TestInteropHelpers(t *testing.T) {
 	needsBackends(t)
 	backend := startJaeger(t, security{})
-	cmd := exec.CommandContext(t.Context(), "go", "test", "-count=1", "-run", "^TestEndToEnd$/^Go$", "./core/observability")
-	cmd.Dir = "../.."
+	cmd := exec.CommandContext(t.Context(), "go", "test", "-count=1", "-run", "^TestEndToEnd$/^Go$", ".")
+	cmd.Dir = "../../core/observability/pgxtrace"
 	cmd.Env = append(process.Environ(), "RIFFLE_POSTGRES=1",
 		"RIFFLE_END_TO_END_ENDPOINT="+backend.address("grpc"),
 		"OTEL_SERVICE_NAME="+serviceName,

@@ -26,7 +26,7 @@ var (
 	collectorProgram = sync.OnceValues(func() (string, error) { return process.Cached("collector", ".") })
 	riffleProgram    = sync.OnceValues(func() (string, error) {
 		program := filepath.Join(scratch, "riffle")
-		return program, process.Build("../..", "./cmd/riffle", program)
+		return program, process.Build("../../cmd/riffle", ".", program)
 	})
 )
 

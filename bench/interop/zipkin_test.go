@@ -11,7 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/riffletrace/riffle/bench/internal/process"
-	_ "github.com/riffletrace/riffle/plugins" // the type of the exporter
+	_ "github.com/riffletrace/riffle/plugins/host" // the type of the exporter
 )
 
 // TestInteropZipkin reads back what the example plugin for Zipkin sends to

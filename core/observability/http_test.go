@@ -1,7 +1,6 @@
 package observability_test
 
 import (
-	"context"
 	"errors"
 	"net/http"
 	"net/http/httptest"
@@ -11,13 +10,10 @@ import (
 	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/codes"
 	"go.opentelemetry.io/otel/propagation"
-	sdktrace "go.opentelemetry.io/otel/sdk/trace"
-	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 	"go.opentelemetry.io/otel/trace"
 	"go.opentelemetry.io/otel/trace/noop"
 
 	"github.com/riffletrace/riffle/core"
-	"github.com/riffletrace/riffle/core/component"
 	"github.com/riffletrace/riffle/core/observability"
 	"github.com/riffletrace/riffle/core/observability/internal/spantest"
 	"github.com/riffletrace/riffle/core/sampling"
@@ -120,7 +116,7 @@ func TestMiddlewarePanic(t *testing.T) {
 func TestPathsLeftOut(t *testing.T) {
 	const parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 	for _, traceparent := range []string{"", parent} {
-		out := install(t, core.Spec{})
+		out := spantest.Install(t, core.Spec{})
 		w := serveTest(t, observability.Middleware(testMux()), "GET", "/health", "Traceparent", traceparent)
 		if got := w.Header().Get("X-Trace-ID"); got != "" {
 			t.Errorf("X-Trace-ID = %q", got)
@@ -143,7 +139,7 @@ func TestSampledHeader(t *testing.T) {
 		"0":     {none},
 		"maybe": {core.UseSampler(errorsampler.Factory, "", errorsampler.Config{}), none},
 	} {
-		install(t, core.Spec{Samplers: samplers})
+		spantest.Install(t, core.Spec{Samplers: samplers})
 		w := serveTest(t, observability.Middleware(testMux()), "GET", "/ok/1")
 		if got := w.Header().Get("X-Trace-Sampled"); got != want {
 			t.Errorf("X-Trace-Sampled = %q, want %q", got, want)
@@ -172,7 +168,7 @@ func TestForceHeader(t *testing.T) {
 			{"no secret, but a value", "", "x", false},
 		} {
 			t.Run(tt.name, func(t *testing.T) {
-				out := install(t, core.Spec{Samplers: samplers})
+				out := spantest.Install(t, core.Spec{Samplers: samplers})
 				h := observability.Middleware(testMux(), observability.WithForceHeader("x-force", tt.secret))
 				var header []string
 				if tt.value != "" {
@@ -193,35 +189,6 @@ func TestForceHeader(t *testing.T) {
 				}
 			})
 		}
-	}
-}
-
-// install makes a provider of riffle's the global one, and returns what
-// arrived so far.
-func install(t *testing.T, spec core.Spec) func() tracetest.SpanStubs {
-	t.Helper()
-	out := tracetest.NewInMemoryExporter()
-	spec.Enabled = true
-	spec.Exporters = append(spec.Exporters, core.UseExporter(component.NewFactory("memory", struct{}{}, func(context.Context, component.Settings, struct{}) (sdktrace.SpanExporter, error) {
-		return out, nil
-	}), "", struct{}{}))
-	p, err := core.New(t.Context(), spec)
-	if err != nil {
-		t.Fatal(err)
-	}
-	undo := p.Install()
-	t.Cleanup(func() {
-		undo()
-		if err := p.Shutdown(context.Background()); err != nil {
-			t.Error(err)
-		}
-	})
-	return func() tracetest.SpanStubs {
-		t.Helper()
-		if err := p.ForceFlush(context.Background()); err != nil {
-			t.Fatal(err)
-		}
-		return out.GetSpans()
 	}
 }
 

@@ -14,12 +14,13 @@ import (
 	"go.opentelemetry.io/otel/propagation"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.uber.org/goleak"
+
+	"github.com/riffletrace/riffle/core/observability/internal/functiontest"
 )
 
 func TestMain(m *testing.M) {
-	if callback := os.Getenv(callbackVariable); callback != "" {
-		playFunction(callback)
-		return
+	if callback := os.Getenv(functiontest.Callback); callback != "" {
+		os.Exit(functiontest.Play(callback))
 	}
 	goleak.VerifyTestMain(m)
 }

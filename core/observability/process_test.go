@@ -1,69 +1,24 @@
 package observability_test
 
 import (
-	"context"
-	"fmt"
 	"maps"
 	"net/http"
 	"net/http/httptest"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/baggage"
-	"go.opentelemetry.io/otel/propagation"
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/riffletrace/riffle/core/observability"
+	"github.com/riffletrace/riffle/core/observability/internal/functiontest"
 	"github.com/riffletrace/riffle/core/observability/internal/spantest"
 )
 
-// callbackVariable makes the test binary play an edge function, which calls
-// this URL.
-const callbackVariable = "RIFFLE_TEST_CALLBACK"
-
-// playFunction is an edge function without an SDK of its own: it passes on
-// what it was given.
-func playFunction(callback string) {
-	otel.SetTextMapPropagator(propagation.TraceContext{})
-	resp, err := fetch(observability.ContextFromEnv(context.Background(), os.Environ()), callback)
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
-	}
-	resp.Body.Close()
-}
-
-// functions are the commands of edge functions that call back.
-func functions(t *testing.T) map[string]func(*testing.T) *exec.Cmd {
-	t.Helper()
-	return map[string]func(*testing.T) *exec.Cmd{
-		"Go": func(t *testing.T) *exec.Cmd {
-			self, err := os.Executable()
-			if err != nil {
-				t.Fatal(err)
-			}
-			return exec.CommandContext(t.Context(), self)
-		},
-		"Node": func(t *testing.T) *exec.Cmd {
-			node, err := exec.LookPath("node")
-			if err != nil {
-				if os.Getenv("RIFFLE_NODE") != "" {
-					t.Fatalf("want Node, which runs the function: %v", err)
-				}
-				t.Skipf("want Node, which runs the function: %v", err)
-			}
-			return exec.CommandContext(t.Context(), node, filepath.Join("testdata", "function.js"))
-		},
-	}
-}
-
 func TestFunctionsInProcesses(t *testing.T) {
-	for name, function := range functions(t) {
+	for name, function := range functiontest.Commands(t) {
 		t.Run(name, func(t *testing.T) {
 			cmd := function(t)
 			spans := spantest.Record(t)
@@ -71,7 +26,7 @@ func TestFunctionsInProcesses(t *testing.T) {
 			defer server.Close()
 
 			ctx, span := observability.StartFunctionSpan(t.Context(), observability.FunctionSpanConfig{Name: "f"})
-			cmd.Env = append(os.Environ(), callbackVariable+"="+server.URL+"/callback")
+			cmd.Env = append(os.Environ(), functiontest.Callback+"="+server.URL+"/callback")
 			cmd.Env = append(cmd.Env, observability.FlattenEnv(observability.GetTraceContextEnv(ctx))...)
 			if out, err := cmd.CombinedOutput(); err != nil {
 				t.Fatalf("%v\n%s", err, out)

@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/jackc/pgx/v5"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/codes"
 
@@ -66,7 +65,7 @@ func TestEndDBSpan(t *testing.T) {
 	}{
 		{nil, codes.Unset},
 		{sql.ErrNoRows, codes.Unset},
-		{fmt.Errorf("user: %w", pgx.ErrNoRows), codes.Unset},
+		{fmt.Errorf("user: %w", sql.ErrNoRows), codes.Unset},
 		{errors.New("no"), codes.Error},
 	} {
 		spans := spantest.Record(t)

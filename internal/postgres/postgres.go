@@ -5,8 +5,10 @@ package postgres
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"os/exec"
@@ -14,12 +16,13 @@ import (
 	"slices"
 	"strconv"
 	"time"
-
-	"github.com/jackc/pgx/v5"
 )
 
 // startTimeout is how long a loaded machine may take to start a server.
 const startTimeout = time.Minute
+
+// superuser is who may do everything in the database.
+const superuser = "riffle"
 
 // ErrAbsent tells that this machine has no server to start.
 var ErrAbsent = errors.New("no PostgreSQL")
@@ -29,11 +32,12 @@ type Server struct {
 	// URL is of its database.
 	URL string
 
-	dir    string
-	cmd    *exec.Cmd
-	out    *bytes.Buffer
-	exited chan struct{}
-	exit   error
+	address string
+	dir     string
+	cmd     *exec.Cmd
+	out     *bytes.Buffer
+	exited  chan struct{}
+	exit    error
 }
 
 // Start starts a server and waits until it answers. The error is [ErrAbsent] if
@@ -70,7 +74,7 @@ func (s *Server) start(ctx context.Context, bin string, as account) error {
 		return cmd, out
 	}
 	data := filepath.Join(s.dir, "data")
-	initdb, out := command("initdb", "-D", data, "-U", "riffle", "--auth=trust", "--no-sync", "-E", "UTF8", "--locale=C")
+	initdb, out := command("initdb", "-D", data, "-U", superuser, "--auth=trust", "--no-sync", "-E", "UTF8", "--locale=C")
 	if err := initdb.Run(); err != nil {
 		return fmt.Errorf("initdb: %w\n%s", err, out)
 	}
@@ -88,7 +92,8 @@ func (s *Server) start(ctx context.Context, bin string, as account) error {
 		s.exit = s.cmd.Wait()
 		close(s.exited)
 	}()
-	s.URL = fmt.Sprintf("postgres://riffle@127.0.0.1:%d/postgres", port)
+	s.address = fmt.Sprintf("127.0.0.1:%d", port)
+	s.URL = "postgres://" + superuser + "@" + s.address + "/postgres"
 	return s.answers(ctx)
 }
 
@@ -96,9 +101,9 @@ func (s *Server) start(ctx context.Context, bin string, as account) error {
 func (s *Server) answers(ctx context.Context) error {
 	deadline := time.Now().Add(startTimeout)
 	for {
-		conn, err := pgx.Connect(ctx, s.URL)
+		err := s.greet(ctx)
 		if err == nil {
-			return conn.Close(ctx)
+			return nil
 		}
 		select {
 		case <-s.exited:
@@ -111,6 +116,35 @@ func (s *Server) answers(ctx context.Context) error {
 			return fmt.Errorf("PostgreSQL does not answer: %w", err)
 		}
 	}
+}
+
+// greet begins a session and ends it again. The driver is left out of it, so that
+// it is no requirement of whoever imports riffle.
+// Source: https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-FLOW-START-UP
+func (s *Server) greet(ctx context.Context) error {
+	const version, accepted = 3 << 16, 'R' // of the protocol; the first byte of AuthenticationOk
+	conn, err := new(net.Dialer).DialContext(ctx, "tcp", s.address)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	parameters := "user\x00" + superuser + "\x00database\x00postgres\x00\x00"
+	message := binary.BigEndian.AppendUint32(nil, uint32(8+len(parameters)))
+	message = binary.BigEndian.AppendUint32(message, version)
+	answer := make([]byte, 1)
+	if err := conn.SetDeadline(time.Now().Add(time.Second)); err != nil {
+		return err
+	}
+	if _, err := conn.Write(append(message, parameters...)); err != nil {
+		return err
+	}
+	if _, err := io.ReadFull(conn, answer); err != nil {
+		return err
+	}
+	if answer[0] != accepted {
+		return fmt.Errorf("it answers with %q", answer)
+	}
+	return nil
 }
 
 // Close ends the server and removes its files.

@@ -2,7 +2,9 @@ package pgxtrace_test
 
 import (
 	"context"
+	"database/sql"
 	"errors"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -15,12 +17,18 @@ import (
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 	"go.uber.org/goleak"
 
+	"github.com/riffletrace/riffle/core/observability/internal/functiontest"
 	"github.com/riffletrace/riffle/core/observability/internal/spantest"
 	"github.com/riffletrace/riffle/core/observability/pgxtrace"
 	"github.com/riffletrace/riffle/internal/pgtest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	if callback := os.Getenv(functiontest.Callback); callback != "" {
+		os.Exit(functiontest.Play(callback))
+	}
+	goleak.VerifyTestMain(m)
+}
 
 func newPool(t *testing.T, url string, opts ...pgxtrace.Option) *pgxpool.Pool {
 	t.Helper()
@@ -32,7 +40,7 @@ func newPool(t *testing.T, url string, opts ...pgxtrace.Option) *pgxpool.Pool {
 	return pool
 }
 
-func exec(t *testing.T, pool *pgxpool.Pool, sql string, args ...any) {
+func execute(t *testing.T, pool *pgxpool.Pool, sql string, args ...any) {
 	t.Helper()
 	if _, err := pool.Exec(t.Context(), sql, args...); err != nil {
 		t.Fatalf("%s: %v", sql, err)
@@ -58,11 +66,11 @@ func want(t *testing.T, span tracetest.SpanStub, attrs map[string]string) {
 func TestPostgres(t *testing.T) {
 	url := pgtest.Start(t)
 	pool := newPool(t, url)
-	exec(t, pool, "CREATE TABLE users (id int PRIMARY KEY, name text)")
+	execute(t, pool, "CREATE TABLE users (id int PRIMARY KEY, name text)")
 
 	t.Run("success", func(t *testing.T) {
 		spans := spantest.Record(t)
-		exec(t, pool, "INSERT INTO users VALUES (1, 'secret'), ($1, $2)", 2, "parameter")
+		execute(t, pool, "INSERT INTO users VALUES (1, 'secret'), ($1, $2)", 2, "parameter")
 		want(t, spans.One("db.insert"), map[string]string{
 			"db.operation": "insert", "db.table": "users", "db.response.affected_rows": "2",
 			"db.query.text": "INSERT INTO users VALUES (?, ?), ($1, $2)",
@@ -101,7 +109,7 @@ func TestPostgres(t *testing.T) {
 	t.Run("acquire and connect below a request only", func(t *testing.T) {
 		spans := spantest.Record(t)
 		fresh := newPool(t, url)
-		exec(t, fresh, "SELECT 1")
+		execute(t, fresh, "SELECT 1")
 		for _, name := range spans.Names() {
 			if name == "db.acquire" || name == "db.connect" {
 				t.Errorf("%s is a trace of its own", name)
@@ -152,7 +160,7 @@ func TestPostgres(t *testing.T) {
 	})
 
 	t.Run("deadlock", func(t *testing.T) {
-		exec(t, pool, "CREATE TABLE locks (id int PRIMARY KEY); INSERT INTO locks VALUES (1), (2)", pgx.QueryExecModeSimpleProtocol)
+		execute(t, pool, "CREATE TABLE locks (id int PRIMARY KEY); INSERT INTO locks VALUES (1), (2)", pgx.QueryExecModeSimpleProtocol)
 		spans := spantest.Record(t)
 		failed := make(chan error, 2)
 		locked := make(chan struct{}, 2)
@@ -264,7 +272,7 @@ func TestPostgres(t *testing.T) {
 	t.Run("connection lost", func(t *testing.T) {
 		spans := spantest.Record(t)
 		err := pool.AcquireFunc(t.Context(), func(c *pgxpool.Conn) error {
-			exec(t, pool, "SELECT pg_terminate_backend($1)", c.Conn().PgConn().PID())
+			execute(t, pool, "SELECT pg_terminate_backend($1)", c.Conn().PgConn().PID())
 			spans.Reset()
 			_, err := c.Exec(t.Context(), "UPDATE users SET name = 'x'", pgx.QueryExecModeExec)
 			return err
@@ -314,4 +322,11 @@ func TestPostgres(t *testing.T) {
 			"db.query.text": "SELECT query FROM pg_stat_activity WHERE pid = pg_backend_pid() AND $1 = ?",
 		})
 	})
+}
+
+// The helpers know that there are no rows by the error of database/sql.
+func TestNoRows(t *testing.T) {
+	if !errors.Is(pgx.ErrNoRows, sql.ErrNoRows) {
+		t.Error("pgx.ErrNoRows is no sql.ErrNoRows")
+	}
 }

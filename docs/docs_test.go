@@ -1,4 +1,4 @@
-package riffle_test
+package docs
 
 import (
 	"bytes"
@@ -23,6 +23,14 @@ import (
 	"github.com/riffletrace/riffle/internal/pytest"
 	_ "github.com/riffletrace/riffle/samplers/standard"
 )
+
+// The pages name files from the top of the repository.
+func TestMain(m *testing.M) {
+	if err := os.Chdir(".."); err != nil {
+		panic(err)
+	}
+	os.Exit(m.Run())
+}
 
 // secrets are the variables that the configurations of the pages name.
 var secrets = []string{
@@ -100,17 +108,29 @@ func firstBlock(t *testing.T, page, language string) string {
 	return ""
 }
 
+// buildCommand builds the command line.
+func buildCommand(t *testing.T, program string) {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), "go", "build", "-o", program, ".")
+	cmd.Dir = filepath.Join("cmd", "riffle")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("building the command: %v\n%s", err, out)
+	}
+}
+
 // Every configuration shown can be loaded, and every command run.
 func TestDocs(t *testing.T) {
 	riffle := filepath.Join(t.TempDir(), "riffle")
-	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", riffle, "./cmd/riffle").CombinedOutput(); err != nil {
-		t.Fatalf("building the command: %v\n%s", err, out)
-	}
+	buildCommand(t, riffle)
 	makefile, err := os.ReadFile("Makefile")
 	if err != nil {
 		t.Fatal(err)
 	}
-	required := requirements(t)
+	var required []string
+	for _, m := range shipped(t) {
+		required = append(required, m.Module.Path)
+		required = append(required, m.direct()...)
+	}
 
 	command := func(t *testing.T, dir, line string) {
 		t.Helper()
@@ -202,7 +222,7 @@ func TestLinks(t *testing.T) {
 
 // The README's setup commands are what a newcomer, and CI, runs.
 func TestSetupCommands(t *testing.T) {
-	want := "go run ./cmd/riffle demo\ngo test ./...\n"
+	want := "go run ./cmd/riffle demo\ngo test work\n"
 	if diff := cmp.Diff(want, firstBlock(t, "README.md", "sh")); diff != "" {
 		t.Errorf("README.md (-want +got):\n%s", diff)
 	}
@@ -249,11 +269,11 @@ import (
 )
 
 func main() {
-	shutdown, err := riffle.Start(context.Background(), "xray.yaml", riffle.Core(core.IDGenerator(xray.NewIDGenerator())))
-	fmt.Println(err, shutdown(context.Background()))
+	tracing, err := riffle.Start(context.Background(), "xray.yaml", riffle.Core(core.IDGenerator(xray.NewIDGenerator())))
+	fmt.Println(err, tracing.Shutdown(context.Background()))
 }
 `
-	dir := outside(t, map[string]string{"main.go": program, "xray.yaml": file})
+	dir := outside(t, map[string]string{"main.go": program, "xray.yaml": file}, "exporters/xray")
 	out, err := build(t, dir).CombinedOutput()
 	if err != nil || !strings.Contains(string(out), "<nil> <nil>") || !strings.Contains(string(out), "xray.eu-central-1.amazonaws.com") {
 		t.Errorf("%v\n%s", err, out)
@@ -373,9 +393,7 @@ func TestOtherLanguages(t *testing.T) {
 	}
 	writeFile(t, dir, "riffle_plugin.py", string(support))
 	writeFile(t, dir, "sqlite/__main__.py", program)
-	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", dir, "./cmd/riffle").CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
+	buildCommand(t, filepath.Join(dir, "riffle"))
 	cmd := exec.CommandContext(t.Context(), "sh", "-ec", firstBlock(t, page, "sh"))
 	cmd.Dir, cmd.Env = dir, append(environ(), "PATH="+dir+string(filepath.ListSeparator)+os.Getenv("PATH"))
 	out, err := cmd.CombinedOutput()
@@ -419,27 +437,33 @@ func shownIn(t *testing.T, page string, patterns ...string) (shown []block) {
 	return shown
 }
 
-// outside makes a module that uses this one as anybody would, without the
-// network: its requirements are those of this one.
-func outside(t *testing.T, files map[string]string) (dir string) {
+// outside makes a module that uses riffle's root module, and those below the
+// directories, as anybody would, without the network: its requirements are theirs.
+func outside(t *testing.T, files map[string]string, modules ...string) (dir string) {
 	t.Helper()
 	root, err := os.Getwd()
 	if err != nil {
 		t.Fatal(err)
 	}
-	var mod strings.Builder
-	our := readGoMod(t)
-	fmt.Fprintf(&mod, "module fluxbase\n\ngo %s\n\nrequire %s v0.0.0\n\nreplace %[2]s => %s\n\nrequire (\n", our.Go, modulePath, root)
-	for _, r := range our.Require {
-		fmt.Fprintf(&mod, "\t%s %s\n", r.Path, r.Version)
-	}
-	mod.WriteString(")\n")
-	sum, err := os.ReadFile("go.sum")
-	if err != nil {
-		t.Fatal(err)
+	var mod, sum strings.Builder
+	fmt.Fprintf(&mod, "module fluxbase\n\ngo %s\n", readGoMod(t, ".").Go)
+	for _, dir := range append([]string{"."}, modules...) {
+		our := readGoMod(t, dir)
+		fmt.Fprintf(&mod, "\nrequire %s v0.0.0\n\nreplace %[1]s => %s\n\nrequire (\n", our.Module.Path, filepath.Join(root, dir))
+		for _, r := range our.Require {
+			if !strings.HasPrefix(r.Path, modulePath) {
+				fmt.Fprintf(&mod, "\t%s %s\n", r.Path, r.Version)
+			}
+		}
+		mod.WriteString(")\n")
+		data, err := os.ReadFile(filepath.Join(dir, "go.sum"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		sum.Write(data)
 	}
 	dir = t.TempDir()
-	files["go.mod"], files["go.sum"] = mod.String(), string(sum)
+	files["go.mod"], files["go.sum"] = mod.String(), sum.String()
 	for name, text := range files {
 		writeFile(t, dir, name, text)
 	}

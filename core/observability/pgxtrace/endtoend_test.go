@@ -1,4 +1,4 @@
-package observability_test
+package pgxtrace_test
 
 import (
 	"context"
@@ -21,6 +21,7 @@ import (
 
 	"github.com/riffletrace/riffle/core"
 	"github.com/riffletrace/riffle/core/observability"
+	"github.com/riffletrace/riffle/core/observability/internal/functiontest"
 	"github.com/riffletrace/riffle/core/observability/internal/spantest"
 	"github.com/riffletrace/riffle/core/observability/pgxtrace"
 	"github.com/riffletrace/riffle/exporters/otlp"
@@ -99,7 +100,7 @@ func (s *shop) render(ctx context.Context, function *exec.Cmd) error {
 	})
 	defer span.End()
 	start := time.Now()
-	function.Env = append(os.Environ(), callbackVariable+"="+s.url+"/orders/7")
+	function.Env = append(os.Environ(), functiontest.Callback+"="+s.url+"/orders/7")
 	function.Env = append(function.Env, observability.FlattenEnv(observability.GetTraceContextEnv(ctx))...)
 	out, err := function.CombinedOutput()
 	if err != nil {
@@ -113,7 +114,7 @@ func (s *shop) render(ctx context.Context, function *exec.Cmd) error {
 // called, and what the function asked the service: one trace.
 func TestEndToEnd(t *testing.T) {
 	url := pgtest.Start(t)
-	for name, function := range functions(t) {
+	for name, function := range functiontest.Commands(t) {
 		t.Run(name, func(t *testing.T) {
 			cmd := function(t)
 			queue, err := pgx.Connect(t.Context(), url)
@@ -135,7 +136,7 @@ func TestEndToEnd(t *testing.T) {
 			}
 			defer pool.Close()
 
-			arrived := install(t, core.Spec{Exporters: backend()})
+			arrived := spantest.Install(t, core.Spec{Exporters: backend()})
 			s := &shop{pool: pool}
 			server := httptest.NewServer(s.handler())
 			defer server.Close()

@@ -1,4 +1,4 @@
-package riffle_test
+package docs
 
 import (
 	"testing"

@@ -1,6 +1,7 @@
-package config_test
+package docs
 
 import (
+	"flag"
 	"fmt"
 	"os"
 	"regexp"
@@ -12,16 +13,17 @@ import (
 	_ "github.com/riffletrace/riffle/all"
 	"github.com/riffletrace/riffle/config"
 	"github.com/riffletrace/riffle/core/component"
-	"github.com/riffletrace/riffle/core/sampling"
 	_ "github.com/riffletrace/riffle/samplers/standard"
 )
 
+var update = flag.Bool("update", false, "write the generated part of the reference")
+
 const (
-	docsPage = "../docs/configuration.md"
-	docsMark = "<!-- The rest of this page is made by: go test ./config -run Docs -update -->\n"
+	docsPage = "docs/configuration.md"
+	docsMark = "<!-- The rest of this page is made by: go -C docs test -run Reference -update -->\n"
 )
 
-func docs(t *testing.T) (head, rest string) {
+func referencePage(t *testing.T) (head, rest string) {
 	t.Helper()
 	data, err := os.ReadFile(docsPage)
 	if err != nil {
@@ -34,10 +36,10 @@ func docs(t *testing.T) (head, rest string) {
 	return head, rest
 }
 
-// TestDocs holds the reference to the structs that it describes.
-func TestDocs(t *testing.T) {
-	head, rest := docs(t)
-	want := reference()
+// TestReference holds the reference to the structs that it describes.
+func TestReference(t *testing.T) {
+	head, rest := referencePage(t)
+	want := reference(config.Describe(config.App("fluxbase")))
 	if *update {
 		if err := os.WriteFile(docsPage, []byte(head+docsMark+want), 0o644); err != nil {
 			t.Fatal(err)
@@ -45,14 +47,14 @@ func TestDocs(t *testing.T) {
 		return
 	}
 	if diff := cmp.Diff(want, rest); diff != "" {
-		t.Errorf("%s is not current; go test ./config -run Docs -update (-want +got):\n%s", docsPage, diff)
+		t.Errorf("%s is not current; go -C docs test -run Reference -update (-want +got):\n%s", docsPage, diff)
 	}
 }
 
-// TestDocsExamples parses what the page shows, and compares the messages
+// TestReferenceExamples parses what the page shows, and compares the messages
 // that it shows.
-func TestDocsExamples(t *testing.T) {
-	head, _ := docs(t)
+func TestReferenceExamples(t *testing.T) {
+	head, _ := referencePage(t)
 	blocks := regexp.MustCompile("(?s)```(yaml|text)\n(.*?)```").FindAllStringSubmatch(head, -1)
 	if len(blocks) == 0 {
 		t.Fatal("no examples")
@@ -78,38 +80,33 @@ func TestDocsExamples(t *testing.T) {
 }
 
 // reference writes the second half of the page.
-func reference() string {
+func reference(r config.Reference) string {
 	var b strings.Builder
 	b.WriteString("\n## Keys\n\nThese stand under `observability.tracing`.\n\n")
-	b.WriteString("| key | type | default | |\n|---|---|---|---|\n")
-	rows(&b, config.Keys(), "")
+	table(&b, r.Section)
 	b.WriteString("\n## Variables\n\n| variable | key |\n|---|---|\n")
-	for _, f := range config.Keys() {
-		if v := config.VariableOf(f.Key); v != "" {
-			fmt.Fprintf(&b, "| `%s` | `%s` |\n", v, f.Key)
-		}
+	for _, v := range r.Variables {
+		fmt.Fprintf(&b, "| `%s` | `%s` |\n", v.Name, v.Key)
 	}
 	b.WriteString("\n## Entries of samplers and exporters\n\nEvery entry has these keys, and those of its type.\n\n")
-	table(&b, config.Entry())
-	b.WriteString("\n## Samplers\n\nEvery entry also has these keys.\n\n")
-	table(&b, config.SamplerKeys())
-	for _, name := range sampling.Samplers.Names() {
-		f, _ := sampling.Samplers.Lookup(name)
-		describe(&b, name, f.Doc(), f.Fields())
+	table(&b, r.Entry)
+	b.WriteString("\n## Samplers\n\nEvery entry also has these keys; [Sampling](sampling.md) explains them.\n\n")
+	table(&b, r.SamplerKeys)
+	for _, f := range r.Samplers {
+		describe(&b, f.Name(), f.Doc(), f.Fields())
 	}
 	b.WriteString("\n## Exporters\n\nEvery entry also has these keys, about its line; [Delivery](delivery.md) explains them.\n\n")
-	table(&b, config.ExporterKeys())
-	for _, name := range component.Exporters.Names() {
-		f, _ := component.Exporters.Lookup(name)
-		describe(&b, name, f.Doc(), f.Fields())
+	table(&b, r.ExporterKeys)
+	for _, f := range r.Exporters {
+		describe(&b, f.Name(), f.Doc(), f.Fields())
 	}
 	b.WriteString("\n## OpenTelemetry's variables\n\n" +
 		"They fill only what nothing else sets: those of exporters, the keys that an entry leaves out. A value that makes no sense is ignored with a warning, or an error if it is an exporter that reads it. All other `OTEL_*` variables are ignored, with one warning that names them.\n\n" +
 		"| variable | sets | |\n|---|---|---|\n")
-	for _, v := range config.OTelVariables() {
+	for _, v := range r.OTelVariables {
 		sets := ""
-		if v.Sets != "" {
-			sets = "`" + v.Sets + "`"
+		if v.Key != "" {
+			sets = "`" + v.Key + "`"
 		}
 		fmt.Fprintf(&b, "| `%s` | %s | %s |\n", v.Name, sets, v.Doc)
 	}

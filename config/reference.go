@@ -1,0 +1,78 @@
+package config
+
+import (
+	"strings"
+
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+
+	"github.com/riffletrace/riffle/core"
+	"github.com/riffletrace/riffle/core/component"
+	"github.com/riffletrace/riffle/core/delivery"
+	"github.com/riffletrace/riffle/core/sampling"
+)
+
+// Reference is all that users can set, for documentation and tools.
+type Reference struct {
+	// Section are the keys of observability.tracing, with their defaults.
+	Section []component.Field
+	// Entry are the keys that every entry of samplers and exporters has,
+	// SamplerKeys and ExporterKeys those that each of a list has besides.
+	Entry, SamplerKeys, ExporterKeys []component.Field
+	// Samplers and Exporters are the registered types.
+	Samplers  []component.Factory[sampling.Sampler]
+	Exporters []component.Factory[sdktrace.SpanExporter]
+	// Variables are the application's; none without [App].
+	Variables []Variable
+	// OTelVariables are OpenTelemetry's own.
+	OTelVariables []Variable
+}
+
+// Variable is one of the environment.
+type Variable struct {
+	Name string
+	Key  string // that it sets; "" if it is an exporter or the SDK that reads it
+	Doc  string
+}
+
+// Describe returns what can be set with these options.
+func Describe(opts ...Option) Reference {
+	o := newOptions(opts)
+	r := Reference{
+		Section:      fields(defaults(o.app)),
+		Entry:        fields(entry{}),
+		SamplerKeys:  fields(core.SamplerKeys{}),
+		ExporterKeys: fields(delivery.Defaults()),
+		Samplers:     factories(o.samplers),
+		Exporters:    factories(o.exporters),
+	}
+	shared := newReader(o).sharedTypes()
+	for _, name := range newReader(o).sharedSections() {
+		r.Section = append(r.Section, component.Field{
+			Key: name, Schema: component.Schema{Kind: component.Section, Fields: sharedFields(shared[name])},
+			Doc: "keys of all entries of a type, which an entry can have of its own",
+		})
+	}
+	if o.app != "" {
+		for _, key := range variables() {
+			r.Variables = append(r.Variables, Variable{Name: prefix(o.app) + strings.ToUpper(key), Key: key})
+		}
+	}
+	for _, v := range otelVariables {
+		r.OTelVariables = append(r.OTelVariables, Variable{Name: v.name, Key: v.sets, Doc: v.doc})
+	}
+	return r
+}
+
+func fields(c any) []component.Field {
+	all, _ := component.FieldsOf(c)
+	return all
+}
+
+func factories[T any](r *component.Registry[T]) []component.Factory[T] {
+	var all []component.Factory[T]
+	for _, name := range r.Names() {
+		f, _ := r.Lookup(name)
+		all = append(all, f)
+	}
+	return all
+}
