@@ -2,7 +2,8 @@
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 
-TOOL := go tool -modfile=tools/go.mod
+# A tool of tools/go.mod, which is no part of the workspace.
+TOOL := GOWORK=off go tool -modfile=tools/go.mod
 FUZZTIME ?= 10m
 BENCH ?= .
 COUNT ?= 6
@@ -17,11 +18,11 @@ check: ## everything that CI runs
 
 .PHONY: test
 test: ## the tests, with the race detector
-	go test -race ./...
+	go test -race work
 
 .PHONY: lint
 lint: ## the linters
-	$(TOOL) golangci-lint run ./...
+	.ci/lint
 
 .PHONY: fmt
 fmt: ## format the code
@@ -33,7 +34,7 @@ fuzz: ## every fuzz target for FUZZTIME (10m)
 
 .PHONY: bench
 bench: ## the benchmarks matching BENCH, COUNT times, summed up by benchstat
-	go test -run '^$$' -bench '$(BENCH)' -benchmem -count $(COUNT) ./... | tee bench.out
+	go test -run '^$$' -bench '$(BENCH)' -benchmem -count $(COUNT) work | tee bench.out
 	$(TOOL) benchstat bench.out
 
 .PHONY: bench-compare
@@ -46,17 +47,17 @@ sizes: ## what each exporter of all adds to a binary
 
 .PHONY: rivals
 rivals: ## riffle against the stock SDK and Datadog's tracer, COUNT times in turn, summed up by benchstat
-	for i in $$(seq $(COUNT)); do (cd bench/rivals && go test -run '^$$' -bench Trace -benchtime 200000x -timeout 30m .); done | tee rivals.out
+	for i in $$(seq $(COUNT)); do (cd bench/rivals && GOWORK=off go test -run '^$$' -bench Trace -benchtime 200000x -timeout 30m .); done | tee rivals.out
 	$(TOOL) benchstat -col /tracer -row /rate rivals.out
 
 .PHONY: tiers
 tiers: ## a service with riffle against one with a Collector, COUNT times in turn; builds the Collector first, for some minutes
-	for i in $$(seq $(COUNT)); do (cd bench/rivals && RIFFLE_INTEROP=1 go test -run '^$$' -bench Tail -benchtime 20000x -timeout 60m .); done | tee tiers.out
+	for i in $$(seq $(COUNT)); do (cd bench/rivals && GOWORK=off RIFFLE_INTEROP=1 go test -run '^$$' -bench Tail -benchtime 20000x -timeout 60m .); done | tee tiers.out
 	$(TOOL) benchstat -col /tier tiers.out
 
 .PHONY: interop
 interop: ## the tests against Jaeger and the Collector; the first run builds both, for some minutes
-	cd bench/interop && RIFFLE_INTEROP=1 go test -count 1 -timeout 45m ./...
+	cd bench/interop && GOWORK=off RIFFLE_INTEROP=1 go test -count 1 -timeout 45m ./...
 
 .PHONY: soak
 soak: ## the demo with many requests under the race detector, the sampling engine over many seeds, the disk queue killed and without power, and plugins and their hosts killed
@@ -66,7 +67,7 @@ soak: ## the demo with many requests under the race detector, the sampling engin
 	go test -count 1 -timeout 30m -run '^TestUnbiased$$' ./core -seeds 1000
 	go test -count 1 -timeout 60m ./core/delivery/disk -histories 10000 -rounds 200 -files 100000
 	go test -count 1 -timeout 60m -run '^TestKill$$' ./core/delivery -rounds 200
-	go test -count 1 -timeout 30m -run '^TestKill' ./plugins -kills 100 -hosts 50
+	go test -count 1 -timeout 30m -run '^TestKill' ./plugins/host -kills 100 -hosts 50
 
 .PHONY: mutants
 mutants: ## the sampling engine broken on purpose, which its tests must notice
@@ -74,9 +75,10 @@ mutants: ## the sampling engine broken on purpose, which its tests must notice
 
 .PHONY: proto
 proto: ## the code and the descriptors of the plugins' wire
-	cd tools && go run ./protogen ../plugins/proto riffle/plugin/v1/plugin.proto
+	cd tools && GOWORK=off go run ./protogen ../plugins/proto riffle/plugin/v1/plugin.proto
 	go test ./plugins/python -run '^TestDescriptors$$' -update
 
 .PHONY: vulnerabilities
 vulnerabilities: ## known vulnerabilities in what riffle calls; asks the Go project's database
-	$(TOOL) govulncheck ./...
+	cd tools && GOWORK=off go build -o ../bin/ golang.org/x/vuln/cmd/govulncheck
+	bin/govulncheck work

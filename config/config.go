@@ -52,12 +52,12 @@ func App(name string) Option { return func(o *options) { o.app = name } }
 // File is what [Parse] calls its input in positions.
 func File(name string) Option { return func(o *options) { o.file = name } }
 
-// Samplers takes sampler types from r instead of [core.Samplers].
+// Samplers takes sampler types from r instead of [sampling.Samplers].
 func Samplers(r *component.Registry[sampling.Sampler]) Option {
 	return func(o *options) { o.samplers = r }
 }
 
-// Exporters takes exporter types from r instead of [core.Exporters].
+// Exporters takes exporter types from r instead of [component.Exporters].
 func Exporters(r *component.Registry[sdktrace.SpanExporter]) Option {
 	return func(o *options) { o.exporters = r }
 }

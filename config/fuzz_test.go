@@ -51,7 +51,7 @@ func FuzzParse(f *testing.F) {
 			}
 		}
 		for _, path := range []string{"", "enabled", "resource[\"", "samplers[0].type", "samplers[99999999999999999999]", "[", "..", "a[]b"} {
-			spec.Source.Place(path, errors.New("wrong"))
+			_ = spec.Source.Place(path, errors.New("wrong"))
 		}
 	})
 }

@@ -29,6 +29,7 @@ type keepsErrors struct{}
 func (keepsErrors) Traits() sampling.Traits {
 	return sampling.Traits{Description: "errors"}
 }
+
 func (keepsErrors) SampleEnd(p sampling.EndParameters) sampling.Answer {
 	if p.Span.Status().Code == codes.Error {
 		return sampling.At(sampling.Always)
@@ -41,6 +42,7 @@ type keepsSlow struct{}
 func (keepsSlow) Traits() sampling.Traits {
 	return sampling.Traits{Description: "slow"}
 }
+
 func (keepsSlow) SampleEnd(p sampling.EndParameters) sampling.Answer {
 	if p.LocalRoot && p.Duration > time.Second {
 		return sampling.At(sampling.Always)

@@ -380,6 +380,7 @@ type discardBots struct{ asked int }
 func (*discardBots) Traits() sampling.Traits {
 	return sampling.Traits{Description: "discards bots"}
 }
+
 func (d *discardBots) SampleTraces(_ context.Context, traces []sampling.Trace, answers []sampling.Answer) {
 	for i, tr := range traces {
 		d.asked++
@@ -447,6 +448,7 @@ type sleepy struct{}
 func (sleepy) Traits() sampling.Traits {
 	return sampling.Traits{Description: "sleeps"}
 }
+
 func (sleepy) SampleStart(sampling.StartParameters) sampling.Answer {
 	time.Sleep(2 * time.Millisecond)
 	return sampling.At(sampling.Always)

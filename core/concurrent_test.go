@@ -59,6 +59,7 @@ type speaker struct {
 func (s speaker) Traits() sampling.Traits {
 	return sampling.Traits{Description: fmt.Sprintf("speaker %d", s.i)}
 }
+
 func (s speaker) says(span string) (sampling.Threshold, bool) {
 	s.seed += uint64(s.i)
 	t, _, _ := strings.Cut(span, "/")
@@ -74,6 +75,7 @@ func (s startSpeaker) Traits() sampling.Traits {
 	t.AlwaysAnswers = true
 	return t
 }
+
 func (s startSpeaker) SampleStart(p sampling.StartParameters) sampling.Answer {
 	t, _ := s.says(p.Name)
 	return sampling.At(t)

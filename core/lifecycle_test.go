@@ -57,6 +57,7 @@ type stuck struct {
 func (*stuck) Traits() sampling.Traits {
 	return sampling.Traits{Description: "stuck"}
 }
+
 func (s *stuck) SampleTraces(ctx context.Context, traces []sampling.Trace, _ []sampling.Answer) {
 	s.asked.Add(int64(len(traces)))
 	if !s.patient {
@@ -185,6 +186,7 @@ type panickingJudge struct{}
 func (panickingJudge) Traits() sampling.Traits {
 	return sampling.Traits{Description: "panics"}
 }
+
 func (panickingJudge) SampleTraces(_ context.Context, _ []sampling.Trace, answers []sampling.Answer) {
 	for i := range answers {
 		answers[i] = sampling.Drop()
@@ -209,6 +211,7 @@ type dawdling struct{ asked atomic.Int64 }
 func (*dawdling) Traits() sampling.Traits {
 	return sampling.Traits{Description: "dawdles"}
 }
+
 func (d *dawdling) SampleStart(sampling.StartParameters) sampling.Answer {
 	d.asked.Add(1)
 	time.Sleep(2 * time.Millisecond)

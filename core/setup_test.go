@@ -151,6 +151,7 @@ type namedStart struct {
 func (s *namedStart) Traits() sampling.Traits {
 	return sampling.Traits{Description: s.name, MayDrop: s.mayDrop}
 }
+
 func (s *namedStart) SampleStart(p sampling.StartParameters) sampling.Answer {
 	return s.setup.startAnswer(s.i, p.Name)
 }
@@ -176,6 +177,7 @@ type namedEnd struct {
 func (s *namedEnd) Traits() sampling.Traits {
 	return sampling.Traits{Description: s.name}
 }
+
 func (s *namedEnd) SampleEnd(p sampling.EndParameters) sampling.Answer {
 	t, speaks := s.setup.endAnswer(s.i, p.Span.Name(), failedStatus(p.Span), p)
 	if !speaks {
@@ -189,6 +191,7 @@ type namedJudge struct{ setup *setup }
 func (*namedJudge) Traits() sampling.Traits {
 	return sampling.Traits{Description: "judge"}
 }
+
 func (j *namedJudge) SampleTraces(_ context.Context, traces []sampling.Trace, answers []sampling.Answer) {
 	for i, t := range traces {
 		if t.Root != nil {

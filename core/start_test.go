@@ -25,6 +25,7 @@ type answering struct {
 }
 
 func (s *answering) SampleStart(sampling.StartParameters) sampling.Answer { s.asked++; return s.answer }
+
 func (s *answering) Traits() sampling.Traits {
 	return sampling.Traits{Description: "always " + s.answer.String(), MayDrop: s.mayDrop}
 }

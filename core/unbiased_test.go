@@ -225,6 +225,7 @@ type byName struct {
 func (s byName) Traits() sampling.Traits {
 	return sampling.Traits{Description: s.name}
 }
+
 func (s byName) answer(name string) sampling.Answer {
 	if !slices.Contains(s.about, name) {
 		return sampling.Abstain()

@@ -62,7 +62,7 @@ func fieldsOf(v reflect.Value, outer []reflect.Type) (fields []Field, doc string
 		}
 		f := Field{Key: key, Doc: sf.Tag.Get("doc"), Schema: schemaOf(sf.Type), Shared: sf.Tag.Get("shared")}
 		if section := sectionOf(&f.Schema); section != nil {
-			f.describe(section, v.Field(i), outer)
+			section.describe(v.Field(i), outer)
 		} else if fv := v.Field(i); !fv.IsZero() || fv.Kind() == reflect.Bool {
 			f.Default = defaultText(fv)
 		}
@@ -83,7 +83,7 @@ func sectionOf(s *Schema) *Schema {
 }
 
 // describe adds the fields of a section, with the values that v has.
-func (f *Field) describe(section *Schema, v reflect.Value, outer []reflect.Type) {
+func (s *Schema) describe(v reflect.Value, outer []reflect.Type) {
 	elem := v.Type()
 	for elem.Kind() == reflect.Slice || elem.Kind() == reflect.Pointer {
 		elem = elem.Elem()
@@ -94,7 +94,7 @@ func (f *Field) describe(section *Schema, v reflect.Value, outer []reflect.Type)
 	if elem != v.Type() {
 		v = reflect.New(elem).Elem()
 	}
-	section.Fields, _ = fieldsOf(v, outer)
+	s.Fields, _ = fieldsOf(v, outer)
 }
 
 // FieldKey is the configuration key of a struct field: its yaml tag. inline

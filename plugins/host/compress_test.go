@@ -24,7 +24,7 @@ type received struct {
 	compressed int
 }
 
-func (r *received) ExportRequest(_ context.Context, body wire.RawMessage) (*coltracepb.ExportTraceServiceResponse, error) { //nolint:unparam // what a service has
+func (r *received) ExportRequest(_ context.Context, body wire.RawMessage) (*coltracepb.ExportTraceServiceResponse, error) {
 	r.body = body
 	return &coltracepb.ExportTraceServiceResponse{}, nil
 }

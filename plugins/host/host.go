@@ -41,14 +41,14 @@ type Config struct {
 
 // ExporterConfig is [Config] with what exporters have besides.
 type ExporterConfig struct {
-	_       struct{} `doc:"an exporter that another program serves"`
+	_       struct{} `doc:"an exporter that another program serves; the service imports _ github.com/riffletrace/riffle/plugins/host"`
 	Config  `yaml:",inline"`
 	Timeout component.Duration `yaml:"timeout" doc:"longest time for one attempt"`
 }
 
 // SamplerConfig is [Config] with what samplers have besides.
 type SamplerConfig struct {
-	_         struct{} `doc:"a sampler that another program serves; it abstains about what it was not asked about yet"`
+	_         struct{} `doc:"a sampler that another program serves; it abstains about what it was not asked about yet; the service imports _ github.com/riffletrace/riffle/plugins/host"`
 	Config    `yaml:",inline"`
 	MaxLeases int `yaml:"max_leases" doc:"on a start sampler: how many answers are remembered, one per distinct key"`
 }

@@ -83,7 +83,7 @@ func (p *Plugin) component(kind pluginpb.Kind, name string) (string, error) {
 }
 
 // configure makes the instance in a process. Mistakes in the configuration are
-// [core.FieldError]s.
+// [component.FieldError]s.
 func (in *instanceClient) configure(ctx context.Context, l *link) (id string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, in.plugin.limits.start)
 	defer cancel()

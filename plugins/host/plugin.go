@@ -186,7 +186,7 @@ func (p *Plugin) PID() int {
 
 // Exporter makes an instance of an exporter, as the type "plugin" does;
 // name may be empty if there is only one. The configuration is JSON;
-// mistakes in it are [core.FieldError]s below "config".
+// mistakes in it are [component.FieldError]s below "config".
 func (p *Plugin) Exporter(ctx context.Context, s component.Settings, name string, config component.JSON) (sdktrace.SpanExporter, error) {
 	return newExporterClient(ctx, p, s, ExporterConfig{Config: Config{Component: name, Config: config}, Timeout: defaultTimeout})
 }

@@ -53,7 +53,7 @@ var Factory = component.NewFactory("attribute", Config{At: Start}, New)
 
 func init() { sampling.Samplers.MustAdd(Factory) }
 
-// New builds the sampler: a [core.StartSampler], or a [core.EndSampler] at the
+// New builds the sampler: a [sampling.StartSampler], or a [sampling.EndSampler] at the
 // end.
 func New(_ context.Context, _ component.Settings, c Config) (sampling.Sampler, error) {
 	if err := c.Validate(); err != nil {

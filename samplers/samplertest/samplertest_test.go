@@ -73,7 +73,7 @@ func (i ignoring) Traits() sampling.Traits {
 	return t
 }
 
-type waiting struct{ endFunc }
+type waiting struct{}
 
 func (waiting) Traits() sampling.Traits {
 	return sampling.Traits{Description: "waiting", LongestWait: time.Second}

@@ -80,7 +80,7 @@ type Client struct {
 }
 
 // Resolve completes the configuration and finds every mistake in it. It reads
-// the environment and the TLS files. Its errors are [core.FieldError]s, joined.
+// the environment and the TLS files. Its errors are [component.FieldError]s, joined.
 func (c Config) Resolve() (*Client, error) {
 	if c.Protocol != "" {
 		if err := c.Protocol.check(); err != nil {

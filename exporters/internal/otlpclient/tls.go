@@ -29,7 +29,7 @@ type TLS struct {
 func (t TLS) set() bool { return t != TLS{fromEnv: t.fromEnv} }
 
 // Load reads the files. host is whom the certificate of the server must be of,
-// unless ServerName says another. Its errors are [core.FieldError]s, joined.
+// unless ServerName says another. Its errors are [component.FieldError]s, joined.
 func (t TLS) Load(host string) (*tls.Config, error) {
 	cfg := &tls.Config{
 		ServerName:         t.ServerName,

@@ -67,6 +67,7 @@ func DecodeKey(k *pluginpb.Key) sampling.StartParameters {
 	}
 }
 
+// EncodeTTL is how long a lease holds, in milliseconds; 0 leaves it to the host.
 func EncodeTTL(d time.Duration) uint32 {
 	const most = time.Duration(1<<32-1) * time.Millisecond
 	if d <= 0 {
@@ -75,6 +76,7 @@ func EncodeTTL(d time.Duration) uint32 {
 	return uint32(max(min(d, most).Milliseconds(), 1))
 }
 
+// DecodeTTL is the reverse.
 func DecodeTTL(ms uint32) time.Duration { return time.Duration(ms) * time.Millisecond }
 
 // ValidText is s as protobuf demands it.

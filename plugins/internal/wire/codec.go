@@ -18,8 +18,10 @@ type Codec struct{}
 // messages is gRPC's own codec, which this package registers by its import.
 var messages = encoding.GetCodecV2(proto.Name)
 
+// Name is that of gRPC's own.
 func (Codec) Name() string { return proto.Name }
 
+// Marshal returns a message as bytes.
 func (Codec) Marshal(v any) (mem.BufferSlice, error) {
 	if raw, ok := v.(*RawMessage); ok {
 		return mem.BufferSlice{mem.SliceBuffer(*raw)}, nil
@@ -27,6 +29,7 @@ func (Codec) Marshal(v any) (mem.BufferSlice, error) {
 	return messages.Marshal(v)
 }
 
+// Unmarshal reads a message; one of bytes may share those of data.
 func (Codec) Unmarshal(data mem.BufferSlice, v any) error {
 	if raw, ok := v.(*RawMessage); ok {
 		*raw = bytesOf(data)
