@@ -10,10 +10,11 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 
 	"github.com/riffletrace/riffle/core/otlp"
+	"github.com/riffletrace/riffle/internal/testspans"
 )
 
 func TestAppendRequestAllocatesNothing(t *testing.T) {
-	spans := serviceSpans(t, 512)
+	spans := testspans.Service(t, 512)
 	buf := otlp.AppendRequest(nil, spans)
 	if n := testing.AllocsPerRun(100, func() { buf = otlp.AppendRequest(buf[:0], spans) }); n > 0 {
 		t.Errorf("%v allocations for %d spans", n, len(spans))
