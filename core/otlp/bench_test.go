@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"go.opentelemetry.io/otel/exporters/otlp/otlptrace"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	tracepb "go.opentelemetry.io/proto/otlp/trace/v1"
 	"google.golang.org/protobuf/proto"
 
@@ -53,14 +54,25 @@ func BenchmarkEstimateSize(b *testing.B) {
 
 func BenchmarkDecode(b *testing.B) {
 	const batch = 512
-	in := otlp.AppendRequest(nil, testspans.Service(b, batch))
-	b.ReportAllocs()
-	for b.Loop() {
-		if _, err := otlp.Decode(in); err != nil {
-			b.Fatal(err)
-		}
+	spans := testspans.Service(b, batch)
+	for _, format := range []struct {
+		name   string
+		in     []byte
+		decode func([]byte) ([]sdktrace.ReadOnlySpan, error)
+	}{
+		{"protobuf", otlp.AppendRequest(nil, spans), otlp.Decode},
+		{"json", otlp.AppendJSON(nil, spans), otlp.DecodeJSON},
+	} {
+		b.Run("format="+format.name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := format.decode(format.in); err != nil {
+					b.Fatal(err)
+				}
+			}
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/batch, "ns/span")
+		})
 	}
-	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/batch, "ns/span")
 }
 
 // clientFunc is an OTLP client of the SDK that hands over what the SDK's

@@ -137,6 +137,7 @@ func FuzzEncode(f *testing.F) {
 		spans := testspans.RandomFrom(data)
 		requireEqualsSDK(t, spans)
 		requireRoundTrip(t, spans)
+		requireJSONRoundTrip(t, spans)
 	})
 }
 
