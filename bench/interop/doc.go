@@ -10,5 +10,6 @@
 // directory.
 //
 // The tests need some minutes for that, and are skipped unless RIFFLE_INTEROP
-// is 1, which make interop sets.
+// is 1, which make interop sets. TestJSON alone always runs: it compares riffle's
+// JSON with that of the Collector's library, without a server.
 package interop

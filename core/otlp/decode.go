@@ -42,6 +42,12 @@ func Decode(b []byte) ([]sdktrace.ReadOnlySpan, error) {
 	if err := (proto.UnmarshalOptions{RecursionLimit: maxDepth, DiscardUnknown: true}).Unmarshal(b, &data); err != nil {
 		return nil, fmt.Errorf("decoding OTLP: %w", err)
 	}
+	return snapshots(&data, "resource_spans", "scope_spans")
+}
+
+// snapshots turns messages into spans. An error tells where it is by names that
+// are those of what the messages were read from.
+func snapshots(data *tracepb.TracesData, resourceSpans, scopeSpans string) ([]sdktrace.ReadOnlySpan, error) {
 	var n int
 	for _, rs := range data.GetResourceSpans() {
 		for _, ss := range rs.GetScopeSpans() {
@@ -56,7 +62,7 @@ func Decode(b []byte) ([]sdktrace.ReadOnlySpan, error) {
 			for k, s := range ss.GetSpans() {
 				stub, err := decodeSpan(s)
 				if err != nil {
-					return nil, fmt.Errorf("decoding OTLP: resource_spans[%d].scope_spans[%d].spans[%d] %q: %w", i, j, k, s.GetName(), err)
+					return nil, fmt.Errorf("decoding OTLP: %s[%d].%s[%d].spans[%d] %q: %w", resourceSpans, i, scopeSpans, j, k, s.GetName(), err)
 				}
 				stub.Resource = res
 				stub.InstrumentationScope = scope

@@ -2,17 +2,14 @@ package otlp
 
 import (
 	"math"
-	"strings"
 	"time"
 	"unicode/utf8"
 
 	"go.opentelemetry.io/otel/attribute"
-	"go.opentelemetry.io/otel/codes"
 	"go.opentelemetry.io/otel/sdk/instrumentation"
 	"go.opentelemetry.io/otel/sdk/resource"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/trace"
-	tracepb "go.opentelemetry.io/proto/otlp/trace/v1"
 	"google.golang.org/protobuf/encoding/protowire"
 )
 
@@ -162,34 +159,6 @@ func appendStatus(dst []byte, num protowire.Number, status sdktrace.Status) []by
 	return end(dst, start, roomSmall)
 }
 
-func spanKind(kind trace.SpanKind) tracepb.Span_SpanKind {
-	switch kind {
-	case trace.SpanKindInternal:
-		return tracepb.Span_SPAN_KIND_INTERNAL
-	case trace.SpanKindServer:
-		return tracepb.Span_SPAN_KIND_SERVER
-	case trace.SpanKindClient:
-		return tracepb.Span_SPAN_KIND_CLIENT
-	case trace.SpanKindProducer:
-		return tracepb.Span_SPAN_KIND_PRODUCER
-	case trace.SpanKindConsumer:
-		return tracepb.Span_SPAN_KIND_CONSUMER
-	default:
-		return tracepb.Span_SPAN_KIND_UNSPECIFIED
-	}
-}
-
-func statusCode(code codes.Code) tracepb.Status_StatusCode {
-	switch code {
-	case codes.Ok:
-		return tracepb.Status_STATUS_CODE_OK
-	case codes.Error:
-		return tracepb.Status_STATUS_CODE_ERROR
-	default:
-		return tracepb.Status_STATUS_CODE_UNSET
-	}
-}
-
 func appendKeyValues(dst []byte, num protowire.Number, kvs []attribute.KeyValue) []byte {
 	for i := range kvs {
 		dst = appendKeyValue(dst, num, &kvs[i])
@@ -307,25 +276,21 @@ func appendTraceState(dst []byte, num protowire.Number, ts trace.TraceState) []b
 }
 
 func appendFlags(dst []byte, num protowire.Number, tf trace.TraceFlags, remote bool) []byte {
-	flags := uint32(tf) | uint32(tracepb.SpanFlags_SPAN_FLAGS_CONTEXT_HAS_IS_REMOTE_MASK)
-	if remote {
-		flags |= uint32(tracepb.SpanFlags_SPAN_FLAGS_CONTEXT_IS_REMOTE_MASK)
-	}
 	dst = protowire.AppendTag(dst, num, protowire.Fixed32Type)
-	return protowire.AppendFixed32(dst, flags)
+	return protowire.AppendFixed32(dst, spanFlags(tf, remote))
 }
 
 func appendTime(dst []byte, num protowire.Number, t time.Time) []byte {
-	ns := t.UnixNano()
-	if ns <= 0 { // the zero time is negative here
+	ns := unixNano(t)
+	if ns == 0 {
 		return dst
 	}
 	dst = appendTag(dst, num, protowire.Fixed64Type)
-	return protowire.AppendFixed64(dst, uint64(ns))
+	return protowire.AppendFixed64(dst, ns)
 }
 
 func appendCount(dst []byte, num protowire.Number, n int) []byte {
-	return appendUint(dst, num, min(uint64(max(n, 0)), math.MaxUint32))
+	return appendUint(dst, num, count(n))
 }
 
 func appendUint(dst []byte, num protowire.Number, v uint64) []byte {
@@ -345,7 +310,7 @@ func appendString(dst []byte, num protowire.Number, s string) []byte {
 
 func appendPresentString(dst []byte, num protowire.Number, s string) []byte {
 	if !utf8.ValidString(s) {
-		s = strings.ToValidUTF8(s, string(utf8.RuneError))
+		s = toValidUTF8(s)
 	}
 	dst = appendTag(dst, num, protowire.BytesType)
 	dst = appendVarint(dst, uint64(len(s)))

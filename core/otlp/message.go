@@ -1,9 +1,6 @@
 package otlp
 
 import (
-	"strings"
-	"unicode/utf8"
-
 	"go.opentelemetry.io/otel/attribute"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/trace"
@@ -33,7 +30,7 @@ func ToSpanKind(kind tracepb.Span_SpanKind) trace.SpanKind { return decodeKind(k
 
 // FromStatus turns a status into a message.
 func FromStatus(s sdktrace.Status) *tracepb.Status {
-	return &tracepb.Status{Message: strings.ToValidUTF8(s.Description, string(utf8.RuneError)), Code: statusCode(s.Code)}
+	return &tracepb.Status{Message: toValidUTF8(s.Description), Code: statusCode(s.Code)}
 }
 
 // ToStatus is the reverse of [FromStatus].

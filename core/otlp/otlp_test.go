@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/hex"
 	"math"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"sync"
@@ -28,6 +29,7 @@ import (
 	"google.golang.org/protobuf/testing/protocmp"
 
 	"github.com/riffletrace/riffle/core/otlp"
+	"github.com/riffletrace/riffle/internal/testspans"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -116,25 +118,26 @@ func TestAppendRequestEqualsSDK(t *testing.T) {
 	}
 	t.Run("random", func(t *testing.T) {
 		for seed := range uint64(200) {
-			requireEqualsSDK(t, newRandom(seed).spans())
+			requireEqualsSDK(t, testspans.Random(seed))
 		}
 	})
-	t.Run("ended by the SDK", func(t *testing.T) { requireEqualsSDK(t, serviceSpans(t, 700)) })
+	t.Run("ended by the SDK", func(t *testing.T) { requireEqualsSDK(t, testspans.Service(t, 700)) })
 }
 
 func FuzzEncode(f *testing.F) {
 	f.Add([]byte{})
 	for seed := range uint64(20) {
-		r, data := newRandom(seed), make([]byte, 200)
+		r, data := rand.New(rand.NewPCG(seed, 1)), make([]byte, 200)
 		for i := range data {
 			data[i] = byte(r.Uint32())
 		}
 		f.Add(data)
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
-		spans := newRandomFrom(data).spans()
+		spans := testspans.RandomFrom(data)
 		requireEqualsSDK(t, spans)
 		requireRoundTrip(t, spans)
+		requireJSONRoundTrip(t, spans)
 	})
 }
 
@@ -199,9 +202,9 @@ func TestRoundTripKeepsEverything(t *testing.T) {
 }
 
 func TestRoundTripOfBytes(t *testing.T) {
-	requireRoundTrip(t, serviceSpans(t, 700))
+	requireRoundTrip(t, testspans.Service(t, 700))
 	for seed := range uint64(200) {
-		requireRoundTrip(t, newRandom(seed).spans())
+		requireRoundTrip(t, testspans.Random(seed))
 	}
 }
 
@@ -278,7 +281,7 @@ func TestAppendRequestAppends(t *testing.T) {
 func TestAppendRequestAsksTheWrapper(t *testing.T) {
 	sc := trace.NewSpanContext(trace.SpanContextConfig{TraceID: trace.TraceID{7}, SpanID: trace.SpanID{8}, TraceFlags: 1})
 	attrs := []attribute.KeyValue{attribute.String("sampling.sampler", "slow")}
-	decoded, err := otlp.Decode(otlp.AppendRequest(nil, []sdktrace.ReadOnlySpan{wrapped{serviceSpans(t, 1)[0], sc, attrs}}))
+	decoded, err := otlp.Decode(otlp.AppendRequest(nil, []sdktrace.ReadOnlySpan{wrapped{testspans.Service(t, 1)[0], sc, attrs}}))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -303,7 +306,7 @@ func TestSizes(t *testing.T) {
 		attribute.String("db.query.text", strings.Repeat("x", 1<<20)),
 		attribute.StringSlice("args", slices.Repeat([]string{"argument"}, 1000)),
 	)
-	spans := append(serviceSpans(t, 1), tracetest.SpanStubs{fullSpan(), small, large}.Snapshots()...)
+	spans := append(testspans.Service(t, 1), tracetest.SpanStubs{fullSpan(), small, large}.Snapshots()...)
 	for _, s := range spans {
 		one, two := otlp.AppendRequest(nil, []sdktrace.ReadOnlySpan{s}), otlp.AppendRequest(nil, []sdktrace.ReadOnlySpan{s, s})
 		size, estimate := len(two)-len(one), otlp.EstimateSize(s)
@@ -439,7 +442,7 @@ func FuzzDecode(f *testing.F) {
 	f.Add(otlp.AppendRequest(nil, tracetest.SpanStubs{fullSpan()}.Snapshots()))
 	f.Add(nestedValue(10))
 	for seed := range uint64(20) {
-		f.Add(otlp.AppendRequest(nil, newRandom(seed).spans()))
+		f.Add(otlp.AppendRequest(nil, testspans.Random(seed)))
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
 		n, countErr := otlp.CountSpans(b)
@@ -455,7 +458,7 @@ func FuzzDecode(f *testing.F) {
 }
 
 func TestConcurrentSafe(t *testing.T) {
-	batches := [][]sdktrace.ReadOnlySpan{serviceSpans(t, 50), newRandom(1).spans(), newRandom(2).spans(), newRandom(3).spans()}
+	batches := [][]sdktrace.ReadOnlySpan{testspans.Service(t, 50), testspans.Random(1), testspans.Random(2), testspans.Random(3)}
 	want := make([][]byte, len(batches))
 	for i, spans := range batches {
 		want[i] = otlp.AppendRequest(nil, spans)

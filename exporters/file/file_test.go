@@ -15,11 +15,11 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"go.opentelemetry.io/collector/pdata/ptrace"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.uber.org/goleak"
 
 	"github.com/riffletrace/riffle/core/component"
+	"github.com/riffletrace/riffle/core/otlp"
 	"github.com/riffletrace/riffle/exporters/file"
 	"github.com/riffletrace/riffle/internal/otlptest"
 )
@@ -61,18 +61,14 @@ func read(t *testing.T, path string) []string {
 	}
 	var all []string
 	for line := range strings.Lines(string(data)) {
-		traces, err := (&ptrace.JSONUnmarshaler{}).UnmarshalTraces([]byte(line))
+		spans, err := otlp.DecodeJSON([]byte(line))
 		if err != nil || !strings.HasSuffix(line, "\n") {
 			all = append(all, "broken: "+strings.TrimSpace(line))
 			continue
 		}
 		var names []string
-		for _, rs := range traces.ResourceSpans().All() {
-			for _, ss := range rs.ScopeSpans().All() {
-				for _, s := range ss.Spans().All() {
-					names = append(names, s.Name())
-				}
-			}
+		for _, s := range spans {
+			names = append(names, s.Name())
 		}
 		all = append(all, strings.Join(names, " "))
 	}

@@ -9,7 +9,6 @@ import (
 	"slices"
 	"strings"
 
-	"go.opentelemetry.io/collector/pdata/ptrace"
 	"go.opentelemetry.io/otel/exporters/stdout/stdouttrace"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 
@@ -64,28 +63,13 @@ func newJSON() (Encoder, error) {
 	}, nil
 }
 
-// newOTLPJSON goes through pdata, which knows where OTLP's JSON is not that of
-// protobuf: IDs are hex.
 func newOTLPJSON() Encoder {
-	var (
-		request []byte
-		read    ptrace.ProtoUnmarshaler
-		write   ptrace.JSONMarshaler
-	)
+	var line []byte
 	return func(_ context.Context, spans []sdktrace.ReadOnlySpan) ([]byte, error) {
 		if len(spans) == 0 {
 			return nil, nil
 		}
-		// A request for traces and TracesData are the same on the wire.
-		request = otlp.AppendRequest(request[:0], spans)
-		traces, err := read.UnmarshalTraces(request)
-		if err != nil {
-			return nil, fmt.Errorf("encoding spans: %w", err)
-		}
-		line, err := write.MarshalTraces(traces)
-		if err != nil {
-			return nil, fmt.Errorf("encoding spans: %w", err)
-		}
-		return append(line, '\n'), nil
+		line = append(otlp.AppendJSON(line[:0], spans), '\n')
+		return line, nil
 	}
 }

@@ -24,7 +24,7 @@ func TestOTLPJSON(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		const want = `{"resourceSpans":[{"resource":{},"scopeSpans":[{"scope":{},"spans":[{` +
+		const want = `{"resourceSpans":[{"scopeSpans":[{"spans":[{` +
 			`"traceId":"01000000000000000000000000000001","spanId":"0000000000000001","flags":257,"name":"a\nb",` +
 			`"startTimeUnixNano":"1767366245000000000","endTimeUnixNano":"1767366245001000000","status":{}}]}]}]}` + "\n"
 		if diff := cmp.Diff(want, string(got)); diff != "" {

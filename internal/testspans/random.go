@@ -1,4 +1,4 @@
-package otlp_test
+package testspans
 
 import (
 	"encoding/binary"
@@ -16,19 +16,19 @@ import (
 	"go.opentelemetry.io/otel/trace"
 )
 
-// random makes spans that use all that the SDK's types allow, the absurd
-// included. All strings are valid UTF-8.
-type random struct{ *rand.Rand }
-
-func newRandom(seed uint64) random {
-	return random{rand.New(rand.NewPCG(seed, 1))}
+// Random returns a handful of spans, some nil, that use all that the SDK's types
+// allow, the absurd included. All strings are valid UTF-8.
+func Random(seed uint64) []sdktrace.ReadOnlySpan {
+	return random{rand.New(rand.NewPCG(seed, 1))}.spans()
 }
 
-// newRandomFrom lets a fuzzer choose: the numbers are the bytes of data, then
+// RandomFrom lets a fuzzer choose: the numbers are the bytes of data, then
 // those of a fixed sequence.
-func newRandomFrom(data []byte) random {
-	return random{rand.New(&bytesSource{data: data, rest: rand.NewPCG(1, 1)})}
+func RandomFrom(data []byte) []sdktrace.ReadOnlySpan {
+	return random{rand.New(&bytesSource{data: data, rest: rand.NewPCG(1, 1)})}.spans()
 }
+
+type random struct{ *rand.Rand }
 
 type bytesSource struct {
 	data []byte
