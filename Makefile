@@ -78,6 +78,10 @@ proto: ## the code and the descriptors of the plugins' wire
 	cd tools && GOWORK=off go run ./protogen ../plugins/proto riffle/plugin/v1/plugin.proto
 	go test ./plugins/python -run '^TestDescriptors$$' -update
 
+.PHONY: release
+release: ## a commit whose modules require each other as VERSION, and a tag for each; publishes nothing
+	cd tools && GOWORK=off go run ./release $(VERSION)
+
 .PHONY: vulnerabilities
 vulnerabilities: ## known vulnerabilities in what riffle calls; asks the Go project's database
 	cd tools && GOWORK=off go build -o ../bin/ golang.org/x/vuln/cmd/govulncheck
