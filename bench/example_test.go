@@ -27,8 +27,8 @@ var helloTarget = bench.Target{
 	Duration: 50 * time.Millisecond, // leave both out for figures that say something
 }
 
-// What tracing costs a handler of yours. TestMain, or main, must begin with
-// bench.Main(helloTarget).
+// What tracing costs a handler of yours. TestMain, or main, must be
+// os.Exit(bench.Main(m.Run, helloTarget)).
 func ExampleRun() {
 	result, err := bench.Run(context.Background(), helloTarget)
 	if err != nil {

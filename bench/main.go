@@ -46,19 +46,21 @@ type reply struct {
 	Scale   *scaleOutcome      `json:"scale,omitempty"`
 }
 
-// Main must be the first thing that a program does which calls [Run]: main, or
-// TestMain. Run starts the program again for each part of a measurement, so that
-// the service, the load and the backend do not share a process; in those, Main
-// plays the part and ends the process. Otherwise it returns at once.
+// Main is the main, or TestMain, of a program that calls [Run]. Run starts the program
+// again for each role in a measurement, so that the service, the load and the
+// backend do not share a process; in those, Main plays the role, and otherwise it
+// calls program. It returns the exit code:
+//
+//	os.Exit(bench.Main(m.Run, target))
 //
 // targets are those that Run is called with; only Name and Handler matter here.
-func Main(targets ...Target) (code int, played bool) {
+func Main(program func() int, targets ...Target) (code int) {
 	role := os.Getenv(roleVariable)
 	if role == "" {
-		return 0, false
+		return program()
 	}
 	if plugins.Started() {
-		return servePlugin(), true
+		return servePlugin()
 	}
 	// What ends this process is the one that started it, by closing its input.
 	signal.Ignore(os.Interrupt)
@@ -66,9 +68,9 @@ func Main(targets ...Target) (code int, played bool) {
 	os.Stdout = os.Stderr // what a service prints is none of the answers
 	if err := play(role, targets, os.Stdin, out); err != nil {
 		fmt.Fprintln(os.Stderr, err)
-		return 1, true
+		return 1
 	}
-	return 0, true
+	return 0
 }
 
 // play answers requests until there are no more.

@@ -1,6 +1,7 @@
 package bench_test
 
 import (
+	"os"
 	"testing"
 
 	"go.uber.org/goleak"
@@ -9,6 +10,9 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	bench.Main(append(bench.TargetsOfTests(), helloTarget)...)
-	goleak.VerifyTestMain(m)
+	tests := func() int {
+		goleak.VerifyTestMain(m) // exits
+		return 0
+	}
+	os.Exit(bench.Main(tests, append(bench.TargetsOfTests(), helloTarget)...))
 }

@@ -26,6 +26,7 @@ import (
 	"github.com/riffletrace/riffle/config"
 	"github.com/riffletrace/riffle/core"
 	_ "github.com/riffletrace/riffle/exporters/standard" // what configurations name
+	_ "github.com/riffletrace/riffle/plugins/host"
 	_ "github.com/riffletrace/riffle/samplers/standard"
 )
 

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/riffletrace/riffle/core/component"
 	"github.com/riffletrace/riffle/core/delivery"
@@ -74,6 +75,15 @@ func (m *mistakes) add(s *Spec, path string, err error) {
 	} else if e := s.Source.Place(path, err); e != nil {
 		*m = append(*m, e)
 	}
+}
+
+// aboutList makes the last mistake, which was placed at an entry, one about the list.
+func (m mistakes) aboutList(entry string) {
+	if len(m) == 0 {
+		return
+	}
+	last := m[len(m)-1]
+	last.Path = strings.TrimSuffix(last.Path, entry[strings.IndexByte(entry, '['):])
 }
 
 // addAll takes the [component.FieldError]s of the entry at path.

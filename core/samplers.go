@@ -60,6 +60,7 @@ func (p *plan) buildSamplers(ctx context.Context, o *options) (*samplerList, err
 	}
 	if watcher != "" && !baseline {
 		errs.add(p.Spec, watcher, errors.New(`no baseline: add "- type: ratio" (rate: 0 keeps only what error and slow keep)`))
+		errs.aboutList(watcher)
 	}
 	if err := errs.sorted(); err != nil {
 		return nil, errors.Join(err, l.shutdown(ctx))

@@ -204,7 +204,7 @@ func TestConfigMistakes(t *testing.T) {
 func TestRefused(t *testing.T) {
 	_, _, err := tryOpen(t, "refused", fast)
 	for _, want := range []string{
-		`starting plugin "test"`, `sampler "end" (plugins.endSampler) is an EndSampler`, `sampler "unkeyed" (plugins.unkeyed) is a StartSampler whose Traits do not say Keyed`,
+		`starting plugin "test"`, `sampler "end" (host.endSampler) is an EndSampler`, `sampler "unkeyed" (host.unkeyed) is a StartSampler whose Traits do not say Keyed`,
 	} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("the error is\n%v\nwithout\n%s", err, want)

@@ -31,9 +31,10 @@ const (
 
 // Main runs the command line of this process, and returns its exit code.
 func Main() int {
-	if code, played := bench.Main(bench.Shop()); played {
-		return code
-	}
+	return bench.Main(main, bench.Shop()) // which may have started this process
+}
+
+func main() int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // a second signal kills
 	return run(ctx, os.Args[1:], os.Stdout, os.Stderr)

@@ -23,14 +23,17 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	if code, played := bench.Main(bench.Shop()); played {
-		os.Exit(code)
-	}
+	os.Exit(bench.Main(func() int { return testMain(m) }, bench.Shop()))
+}
+
+// testMain does not return.
+func testMain(m *testing.M) int {
 	testscript.Main(m, map[string]func(){
 		"riffle":                 func() { os.Exit(Main()) },
 		"riffle-plugin-file":     func() { os.Exit(plugins.Main(plugins.Exporter(file.Factory))) },
 		"riffle-plugin-adaptive": func() { os.Exit(plugins.Main(plugins.Sampler(adaptive.Factory))) },
 	})
+	return 0
 }
 
 func TestScripts(t *testing.T) {

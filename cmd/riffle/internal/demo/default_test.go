@@ -14,7 +14,7 @@ import (
 // check is, and what is kept of the rest speaks for all of it.
 func TestDefaultConfigOverTwentySeeds(t *testing.T) {
 	const seeds, n = 20, 400
-	data, err := os.ReadFile("../../demo.yaml")
+	data, err := os.ReadFile("../../cli/demo.yaml")
 	if err != nil {
 		t.Fatal(err)
 	}
