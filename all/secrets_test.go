@@ -28,10 +28,10 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	_ "github.com/riffletrace/riffle/all"
 	"github.com/riffletrace/riffle/config"
 	"github.com/riffletrace/riffle/core"
 	"github.com/riffletrace/riffle/core/component"
-	_ "github.com/riffletrace/riffle/all"
 	"github.com/riffletrace/riffle/internal/azuretest"
 	"github.com/riffletrace/riffle/internal/googletest"
 	_ "github.com/riffletrace/riffle/samplers/standard"

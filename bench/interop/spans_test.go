@@ -77,7 +77,7 @@ func instrumented(t *testing.T, text string) []span {
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	shutdown, err := riffle.Start(t.Context(), file, riffle.Logger(slog.New(slog.DiscardHandler)))
+	tracing, err := riffle.Start(t.Context(), file, riffle.Logger(slog.New(slog.DiscardHandler)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -159,7 +159,7 @@ func instrumented(t *testing.T, text string) []span {
 		})
 		break
 	}
-	if err := shutdown(context.WithoutCancel(t.Context())); err != nil {
+	if err := tracing.Shutdown(context.WithoutCancel(t.Context())); err != nil {
 		t.Error(err)
 	}
 	return want

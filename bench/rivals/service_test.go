@@ -64,7 +64,11 @@ func runService(address string) error {
 
 func startTracing(ctx context.Context) (shutdown func(context.Context) error, err error) {
 	if file := os.Getenv(fileVariable); file != "" {
-		return riffle.Start(ctx, file)
+		tracing, err := riffle.Start(ctx, file)
+		if err != nil {
+			return nil, err
+		}
+		return tracing.Shutdown, nil
 	}
 	collector := os.Getenv(collectorVariable)
 	if collector == "" {

@@ -2,8 +2,6 @@ package sampling
 
 import "go.opentelemetry.io/otel/attribute"
 
-
-
 type verdict uint8
 
 const (

@@ -2,8 +2,6 @@ package sampling
 
 import "go.opentelemetry.io/otel/attribute"
 
-
-
 // Attributes that riffle sets on spans it hands over.
 const (
 	// SamplerKey names, on a local root, the sampler with the least threshold.
