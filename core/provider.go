@@ -49,12 +49,12 @@ type Kept struct {
 
 // pipeline is everything behind the SDK's sampler and processor.
 type pipeline struct {
-	samplers *samplerList
-	start    *startRules
-	buffer   *buffer // nil if no sampler waits for the end of spans
-	fan      delivery.Fan
-	lines    []line
-	closed   atomic.Bool
+	samplers  *samplerList
+	start     *startRules
+	buffer    *buffer // nil if no sampler waits for the end of spans
+	lines     delivery.Lines
+	exporters []line
+	closed    atomic.Bool
 	// unobserve ends the pipeline's metrics.
 	unobserve func() error
 }
@@ -129,13 +129,13 @@ func (p *plan) newPipeline(ctx context.Context, o *options) (*pipeline, error) {
 		return nil, errors.Join(err, pl.shutdown(ctx))
 	}
 	if samplers.watches() {
-		pl.buffer = newBuffer(start, samplers, p.bufferLimits(), pl.deliver)
+		pl.buffer = newBuffer(start, samplers, p.bufferLimits(), pl.handOver)
 	}
 	return pl, nil
 }
 
-// deliver hands a kept trace to every line.
-func (pl *pipeline) deliver(k Kept) { pl.fan.Deliver(k.Spans...) }
+// handOver hands a kept trace to every line.
+func (pl *pipeline) handOver(k Kept) { pl.lines.HandOver(k.Spans...) }
 
 // TracerProvider is what instrumentation takes.
 func (p *Provider) TracerProvider() trace.TracerProvider { return p.tracers }
@@ -225,9 +225,9 @@ func (pl *pipeline) shutdown(ctx context.Context) error {
 // each runs f for all lines at once, so that one that is slow takes no time
 // from the others.
 func (pl *pipeline) each(f func(line) error) error {
-	errs := make([]error, len(pl.lines))
+	errs := make([]error, len(pl.exporters))
 	var wg sync.WaitGroup
-	for i, l := range pl.lines {
+	for i, l := range pl.exporters {
 		wg.Go(func() {
 			if err := f(l); err != nil {
 				errs[i] = fmt.Errorf("exporter %q: %w", l.name, err)
@@ -272,7 +272,7 @@ func (p liveProcessor) OnEnd(s sdktrace.ReadOnlySpan) {
 		pl.buffer.ended(s)
 		return
 	}
-	pl.fan.Deliver(s)
+	pl.lines.HandOver(s)
 }
 
 // Shutdown and ForceFlush are the [Provider]'s to do.

@@ -78,7 +78,7 @@ func (p *Provider) Stats() Stats {
 		name := pl.samplers.names[i]
 		s.Samplers = append(s.Samplers, SamplerStats{Name: name, Description: sampler.Traits().Description, SwitchedOff: switched[name]})
 	}
-	for _, l := range pl.lines {
+	for _, l := range pl.exporters {
 		s.Exporters = append(s.Exporters, ExporterStats{Name: l.name, Type: l.kind, Endpoint: l.Endpoint(), Stats: l.Stats()})
 	}
 	return s

@@ -98,8 +98,8 @@ observability:
 				t.Fatal(err)
 			}
 			stats := provider.Stats().Exporters[0]
-			if lost := made - len(before) - len(after); lost != int(stats.Failed) || stats.Sent+stats.Failed != uint64(made) {
-				t.Errorf("%d of %d spans are missing; riffle counts %d sent and %d failed", lost, made, stats.Sent, stats.Failed)
+			if lost := made - len(before) - len(after); lost != int(stats.Lost) || stats.Sent+stats.Lost != uint64(made) {
+				t.Errorf("%d of %d spans are missing; riffle counts %d sent and %d failed", lost, made, stats.Sent, stats.Lost)
 			}
 		})
 	}

@@ -31,14 +31,14 @@ func BenchmarkHandOver(b *testing.B) {
 					back.err = errAway
 				}
 				c := delivery.Defaults()
-				c.Queue = delivery.Queue{MaxBytes: 4 << 20, WhenFull: when}
-				f := &delivery.Fan{}
+				c.Queue = delivery.QueueConfig{MaxBytes: 4 << 20, WhenFull: when}
+				f := &delivery.Lines{}
 				l := f.Add(back, c, delivery.Settings{})
 				defer l.Shutdown(context.WithoutCancel(b.Context()))
 				for state == "full" && l.Stats().Dropped.QueueFull == 0 {
-					f.Deliver(s)
+					f.HandOver(s)
 				}
-				handOver(b, func() { f.Deliver(s) })
+				handOver(b, func() { f.HandOver(s) })
 			})
 		}
 	}

@@ -176,7 +176,7 @@ func (t *target) judge(resp *http.Response, message string, f *delivery.ExportEr
 	}
 	switch resp.StatusCode {
 	case http.StatusUnauthorized:
-		f.Verdict = delivery.Retry
+		f.Outcome = delivery.Retry
 		if t.tokens == nil {
 			f.Err = t.told("wants tokens of Entra ID: set entra: true (%s)", about)
 			return
@@ -186,14 +186,14 @@ func (t *target) judge(resp *http.Response, message string, f *delivery.ExportEr
 		}
 		f.Err = t.told("refused the token (%s)", about)
 	case http.StatusForbidden:
-		f.Verdict = delivery.Retry
+		f.Outcome = delivery.Retry
 		of := "data collection rule"
 		if t.key != "" {
 			of = "Application Insights resource"
 		}
 		f.Err = t.told("does not let this identity send: give it the role Monitoring Metrics Publisher on the %s (%s)", of, about)
 	case http.StatusPaymentRequired, statusDailyQuota:
-		f.Verdict, f.Throttled = delivery.Retry, true
+		f.Outcome, f.Throttled = delivery.Retry, true
 		f.Err = t.told("takes no more for now: its quota or daily cap is used up (%s)", about)
 	case http.StatusNotFound:
 		if t.key == "" {
@@ -202,10 +202,10 @@ func (t *target) judge(resp *http.Response, message string, f *delivery.ExportEr
 			f.Err = t.told("is no ingestion endpoint of Application Insights: check connection_string (%s)", about)
 		}
 	case http.StatusRequestTimeout, http.StatusInternalServerError:
-		f.Verdict = delivery.Retry
+		f.Outcome = delivery.Retry
 		f.Err = errors.New(about)
 	default:
-		if message != "" && f.Verdict == delivery.Refused && resp.StatusCode/100 == 4 {
+		if message != "" && f.Outcome == delivery.Refused && resp.StatusCode/100 == 4 {
 			f.Err = t.told("refused a request (%s)", about)
 		}
 	}

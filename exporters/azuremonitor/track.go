@@ -91,7 +91,7 @@ func (e *tracker) ExportSpans(ctx context.Context, spans []sdktrace.ReadOnlySpan
 	}
 	items := e.items(spans)
 	if len(items) > maxItems {
-		return &delivery.ExportError{Verdict: delivery.TooLarge, Err: fmt.Errorf("%d items are too many for a request", len(items))}
+		return &delivery.ExportError{Outcome: delivery.TooLarge, Err: fmt.Errorf("%d items are too many for a request", len(items))}
 	}
 	var body bytes.Buffer
 	for _, i := range items {
@@ -140,7 +140,7 @@ func (e *tracker) judged(resp *http.Response, message string, f *delivery.Export
 		return
 	case http.StatusBadRequest:
 		if a := refusal(resp); a != nil {
-			f.Verdict, f.Err = delivery.Retry, a
+			f.Outcome, f.Err = delivery.Retry, a
 			return
 		}
 	}
@@ -155,7 +155,7 @@ func (e *tracker) redirected(resp *http.Response, f *delivery.ExportError) {
 		return // what is said of it is said
 	}
 	e.moved.Store(to)
-	f.Verdict, f.Err = delivery.Retry, &otlpclient.Error{Message: e.client.Address + " sends from one address to another, again and again", Cause: errMoved}
+	f.Outcome, f.Err = delivery.Retry, &otlpclient.Error{Message: e.client.Address + " sends from one address to another, again and again", Cause: errMoved}
 }
 
 // domains are those of ingestion endpoints.
@@ -193,7 +193,7 @@ func (a *answer) Error() string {
 
 // accepted reads an answer that accepts at least a part.
 func accepted(resp *http.Response, body []byte) (delivery.Response, error) {
-	a := &answer{after: otlpclient.HTTPError(resp, "", time.Now()).After}
+	a := &answer{after: otlpclient.HTTPError(resp, "", time.Now()).RetryAfter}
 	err := json.Unmarshal(body, a)
 	a.unreadable = err != nil || a.Received < a.Accepted || a.Received == 0
 	if resp.StatusCode != http.StatusPartialContent && (a.unreadable || len(a.Errors) == 0) {
@@ -206,7 +206,7 @@ func accepted(resp *http.Response, body []byte) (delivery.Response, error) {
 // item, and others may have been refused for what passes. It is nil unless any
 // was.
 func refusal(resp *http.Response) *answer {
-	a := &answer{after: otlpclient.HTTPError(resp, "", time.Now()).After}
+	a := &answer{after: otlpclient.HTTPError(resp, "", time.Now()).RetryAfter}
 	if json.NewDecoder(resp.Body).Decode(a) != nil || a.Accepted != 0 || len(a.Errors) != a.Received {
 		return nil //nolint:nilerr // an answer that cannot be read says nothing about items
 	}
@@ -231,9 +231,9 @@ func again(code int) bool {
 // settle tells the spans of an answer apart.
 func (e *tracker) settle(spans []sdktrace.ReadOnlySpan, items []item, a *answer) error {
 	if a.unreadable || a.Received != len(items) {
-		return &delivery.ExportError{Verdict: delivery.Retry, After: a.after, Err: e.told("took a part of a request, and did not say which")}
+		return &delivery.ExportError{Outcome: delivery.Retry, RetryAfter: a.after, Err: e.told("took a part of a request, and did not say which")}
 	}
-	f := &delivery.ExportError{Verdict: delivery.Retry, After: a.after, Partial: &delivery.Partial{}}
+	f := &delivery.ExportError{Outcome: delivery.Retry, RetryAfter: a.after, PartialSuccess: &delivery.PartialSuccess{}}
 	retry := make(map[int][]int)    // parts to send again, by span
 	refused := make(map[int]string) // spans that are, and why
 	var events int
@@ -259,20 +259,20 @@ func (e *tracker) settle(spans []sdktrace.ReadOnlySpan, items []item, a *answer)
 	for i, s := range spans {
 		switch {
 		case refused[i] != "":
-			f.Partial.Rejected++
+			f.PartialSuccess.Rejected++
 		case retry[i] != nil:
 			of := s
 			if r, ok := s.(*rest); ok {
 				of = r.ReadOnlySpan
 			}
 			slices.Sort(retry[i])
-			f.Partial.Left = append(f.Partial.Left, &rest{of, slices.Compact(retry[i])})
+			f.PartialSuccess.Remaining = append(f.PartialSuccess.Remaining, &rest{of, slices.Compact(retry[i])})
 		}
 	}
 	if events > 0 {
 		e.sayEvents(events, why)
 	}
-	if f.Partial.Rejected == 0 && len(f.Partial.Left) == 0 {
+	if f.PartialSuccess.Rejected == 0 && len(f.PartialSuccess.Remaining) == 0 {
 		return nil
 	}
 	f.Err = e.told("did not accept %d of %d items (%s)", len(a.Errors), len(items), why)

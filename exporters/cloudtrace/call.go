@@ -93,10 +93,10 @@ func (c *caller) told(code codes.Code, format string, args ...any) error {
 	return &otlpclient.Error{Message: message, Cause: status.Error(code, message)}
 }
 
-// told is an error with a verdict, unless it has one.
-func told(address string, v delivery.Verdict, err error) error {
+// told is an error with a outcome, unless it has one.
+func told(address string, v delivery.Outcome, err error) error {
 	if f := (*delivery.ExportError)(nil); errors.As(err, &f) {
 		return err
 	}
-	return &delivery.ExportError{Verdict: v, Err: fmt.Errorf("%s was sent nothing: %w", address, err)}
+	return &delivery.ExportError{Outcome: v, Err: fmt.Errorf("%s was sent nothing: %w", address, err)}
 }

@@ -118,7 +118,7 @@ func (e *exporter) ExportRequest(ctx context.Context, r delivery.Request) (deliv
 	}
 	raw, err := e.Traits().Compression.Decompress(r.Body)
 	if err != nil {
-		return delivery.Response{}, &delivery.ExportError{Verdict: delivery.Refused, Err: fmt.Errorf("unpacking a request: %w", err)}
+		return delivery.Response{}, &delivery.ExportError{Outcome: delivery.Refused, Err: fmt.Errorf("unpacking a request: %w", err)}
 	}
 	fitted, err := fit(raw, e.explicit, func() (string, error) { return e.creds.project(ctx) })
 	if err != nil {

@@ -30,7 +30,7 @@ func (s *signer) judge(resp *http.Response, message string, f *delivery.ExportEr
 		return false
 	}
 	retry := func(format string, args ...any) {
-		f.Verdict = delivery.Retry
+		f.Outcome = delivery.Retry
 		f.Err = &otlpclient.Error{Message: s.target.client.Address + " " + fmt.Sprintf(format, args...), Cause: f.Err}
 	}
 	denied := resp.StatusCode == http.StatusForbidden || resp.StatusCode == http.StatusUnauthorized
@@ -41,7 +41,7 @@ func (s *signer) judge(resp *http.Response, message string, f *delivery.ExportEr
 		retry("takes no traces yet: switch on Transaction Search in CloudWatch, in region %s "+
 			"(aws xray update-trace-segment-destination --destination CloudWatchLogs)", s.target.region)
 	case says("Throttl", "TooManyRequests", "Rate exceeded", "RequestLimitExceeded", "SlowDown"):
-		f.Verdict, f.Throttled = delivery.Retry, true
+		f.Outcome, f.Throttled = delivery.Retry, true
 	case says("RequestTimeTooSkewed", "RequestExpired", "Signature expired", "Signature not yet current"), denied && skewed:
 		retry("refused the signature because of its time: the clock of this machine is %s: set it right", skew)
 	case says("ExpiredToken", "security token included in the request is expired"):
@@ -56,7 +56,7 @@ func (s *signer) judge(resp *http.Response, message string, f *delivery.ExportEr
 		s.forget()
 		retry("refused the credentials (%s)", brief(message))
 	case resp.StatusCode == http.StatusInternalServerError:
-		f.Verdict = delivery.Retry
+		f.Outcome = delivery.Retry
 	}
 }
 

@@ -50,13 +50,13 @@ func TestKillUnderLoad(t *testing.T) {
 	config.Batch.MaxAge = component.Duration(5 * time.Millisecond)
 	config.Send.Backoff.Initial = component.Duration(10 * time.Millisecond)
 	config.Send.Backoff.Max = component.Duration(100 * time.Millisecond)
-	var fan delivery.Fan
-	line := fan.Add(e, config, delivery.Settings{Name: "plugin", Type: "plugin", Logger: logs.logger(), MeterProvider: sdkmetric.NewMeterProvider()})
+	var lines delivery.Lines
+	line := lines.Add(e, config, delivery.Settings{Name: "plugin", Type: "plugin", Logger: logs.logger(), MeterProvider: sdkmetric.NewMeterProvider()})
 	handed := 0
 	var slowest time.Duration
 	load := func(until time.Time) {
 		for time.Now().Before(until) {
-			fan.Deliver(spans(handed, 20)...)
+			lines.HandOver(spans(handed, 20)...)
 			handed += 20
 			before := time.Now()
 			sampler.SampleStart(start("acme"))

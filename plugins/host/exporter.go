@@ -48,7 +48,7 @@ func (e *exporterClient) ExportRequest(ctx context.Context, r delivery.Request) 
 	}
 	b := e.ready()
 	if b == nil {
-		return delivery.Response{}, &delivery.ExportError{Verdict: delivery.Retry, Throttled: true, Err: e.plugin.down()}
+		return delivery.Response{}, &delivery.ExportError{Outcome: delivery.Retry, Throttled: true, Err: e.plugin.down()}
 	}
 	ctx, cancel := context.WithTimeout(ctx, e.timeout)
 	defer cancel()
@@ -64,7 +64,7 @@ func (e *exporterClient) ExportRequest(ctx context.Context, r delivery.Request) 
 	if err != nil {
 		f := otlpstatus.Error(err)
 		if ctx.Err() != nil {
-			f.Verdict = delivery.Retry
+			f.Outcome = delivery.Retry
 		}
 		f.Err = fmt.Errorf("plugin %q: %w", e.plugin.name, wire.Plain(err))
 		return delivery.Response{}, f

@@ -142,7 +142,7 @@ func TestHostileExporter(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err = e.ExportRequest(t.Context(), delivery.Request{})
-	if f := delivery.Classify(err); f.Verdict != delivery.Retry || !strings.Contains(err.Error(), `plugin "late": `) {
+	if f := delivery.Classify(err); f.Outcome != delivery.Retry || !strings.Contains(err.Error(), `plugin "late": `) {
 		t.Errorf("the error is %v (%+v)", err, f)
 	}
 	if err := e.Shutdown(t.Context()); err != nil {

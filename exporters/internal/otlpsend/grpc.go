@@ -92,7 +92,7 @@ func (t *grpcTransport) send(ctx context.Context, body []byte) (delivery.Respons
 		return delivery.Response{}, nil
 	case ctx.Err() != nil && status.Code(err) != codes.DeadlineExceeded:
 		err = errors.Join(err, ctx.Err())
-		return delivery.Response{}, &delivery.ExportError{Verdict: delivery.Retry, Err: err}
+		return delivery.Response{}, &delivery.ExportError{Outcome: delivery.Retry, Err: err}
 	default:
 		return delivery.Response{}, otlpstatus.Error(err)
 	}

@@ -97,7 +97,7 @@ func (t *httpTransport) send(ctx context.Context, body []byte) (delivery.Respons
 	req.Header, req.Host = t.header.Clone(), cmp.Or(t.host, req.Host)
 	if t.authorize != nil {
 		if err := t.authorize(req, body); err != nil {
-			return delivery.Response{}, &delivery.ExportError{Verdict: delivery.Retry, Err: err}
+			return delivery.Response{}, &delivery.ExportError{Outcome: delivery.Retry, Err: err}
 		}
 	}
 	// The same spans twice do no harm: a request that meets a connection about
@@ -105,7 +105,7 @@ func (t *httpTransport) send(ctx context.Context, body []byte) (delivery.Respons
 	req.Header["Idempotency-Key"] = []string{}
 	resp, err := t.client.Do(req)
 	if err != nil {
-		return delivery.Response{}, &delivery.ExportError{Verdict: delivery.Retry, Err: err}
+		return delivery.Response{}, &delivery.ExportError{Outcome: delivery.Retry, Err: err}
 	}
 	defer resp.Body.Close()
 	// What is read of an answer does not change whether it accepts.
@@ -125,7 +125,7 @@ func (t *httpTransport) send(ctx context.Context, body []byte) (delivery.Respons
 		}
 		return delivery.Response{}, f
 	case kind == "text/html":
-		return delivery.Response{}, &delivery.ExportError{Verdict: delivery.Refused, Err: &otlpclient.WebPageError{Status: resp.Status}}
+		return delivery.Response{}, &delivery.ExportError{Outcome: delivery.Refused, Err: &otlpclient.WebPageError{Status: resp.Status}}
 	case t.accepted != nil:
 		return t.accepted(resp, answer)
 	case kind == contentType:
