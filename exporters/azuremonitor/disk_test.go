@@ -24,7 +24,7 @@ func TestPartialOnDisk(t *testing.T) {
 		d.Batch.MaxSpans = 5
 	}
 	f := azuretest.New(t)
-	f.Answer = func(_ int, items []*azuretest.Item) (int, http.Header, string) {
+	f.Respond = func(_ int, items []*azuretest.Item) (int, http.Header, string) {
 		status, _, body := f.Part(items, func(title string) int {
 			if title == "span 3 failed" || title == "span 7" {
 				return http.StatusTooManyRequests
@@ -51,7 +51,7 @@ func TestPartialOnDisk(t *testing.T) {
 	}
 	before := f.Accepted()
 
-	f.Answer = nil
+	f.Respond = nil
 	_, l = line(t, with(f.Connection()), &bytes.Buffer{}, onDisk)
 	until(t, func() bool { return l.Stats().Sent == first.Waiting })
 	shutDown(t, l)

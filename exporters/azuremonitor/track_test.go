@@ -70,7 +70,7 @@ func TestTrackRefusals(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(fmt.Sprint(tt.status), func(t *testing.T) {
 			f := azuretest.New(t)
-			f.Answer = func(int, []*azuretest.Item) (int, http.Header, string) { return tt.status, tt.header, tt.body }
+			f.Respond = func(int, []*azuretest.Item) (int, http.Header, string) { return tt.status, tt.header, tt.body }
 			err := export(t, build(t, with(f.Connection())), "a")
 			want := f.Listener.Addr().String() + " " + tt.want
 			if strings.Contains(tt.want, "%s") {
@@ -182,7 +182,7 @@ func TestPartial(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			f := azuretest.New(t)
-			f.Answer = func(n int, items []*azuretest.Item) (int, http.Header, string) {
+			f.Respond = func(n int, items []*azuretest.Item) (int, http.Header, string) {
 				return f.Part(items, func(title string) int { return tt.status(n, title) })
 			}
 			var log bytes.Buffer
@@ -236,7 +236,7 @@ func TestManyItems(t *testing.T) {
 	}
 }
 
-// An answer that accepts an unknown part means all of it again: twice is better
+// A response that accepts an unknown part means all of it again: twice is better
 // than never.
 func TestPartialUnknown(t *testing.T) {
 	for _, body := range []string{
@@ -244,7 +244,7 @@ func TestPartialUnknown(t *testing.T) {
 		`{"itemsReceived":2,"itemsAccepted":1,"errors":[{"index":7,"statusCode":400}]}`,
 	} {
 		f := azuretest.New(t)
-		f.Answer = func(int, []*azuretest.Item) (int, http.Header, string) {
+		f.Respond = func(int, []*azuretest.Item) (int, http.Header, string) {
 			return http.StatusPartialContent, http.Header{"Retry-After": {"5"}}, body
 		}
 		err := export(t, build(t, with(f.Connection())), "a", "b")

@@ -142,7 +142,7 @@ func TestSilentMetadataServer(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
 	err := e.ExportSpans(ctx, of(""))
-	wantError(t, err, delivery.Retry, f.Address+" was sent nothing: there are no credentials: there is no answer yet: context deadline exceeded")
+	wantError(t, err, delivery.Retry, f.Address+" was sent nothing: there are no credentials: there is no response yet: context deadline exceeded")
 	close(f.Silent)
 	if err := e.ExportSpans(t.Context(), of("")); err != nil {
 		t.Error(err)
@@ -201,28 +201,28 @@ func detailed(code codes.Code, message string, details ...protoadapt.MessageV1) 
 func TestRefusals(t *testing.T) {
 	disabled := &errdetails.ErrorInfo{Reason: "SERVICE_DISABLED", Domain: "googleapis.com", Metadata: map[string]string{"consumer": "projects/123", "service": "telemetry.googleapis.com"}}
 	tests := []struct {
-		name    string
-		set     func(*googletest.Fake)
-		file    func(map[string]string)
-		answer  error
-		want    string
-		outcome delivery.Outcome
+		name     string
+		set      func(*googletest.Fake)
+		file     func(map[string]string)
+		response error
+		want     string
+		outcome  delivery.Outcome
 	}{
 		{
-			name: "API is off", answer: detailed(codes.PermissionDenied, "Telemetry API has not been used", disabled), outcome: delivery.Retry,
+			name: "API is off", response: detailed(codes.PermissionDenied, "Telemetry API has not been used", disabled), outcome: delivery.Retry,
 			want: "takes no traces yet: switch the API on (gcloud services enable telemetry.googleapis.com cloudtrace.googleapis.com), in project 123",
 		},
 		{
-			name: "no role", answer: status.Error(codes.PermissionDenied, "Permission 'telemetry.traces.write' denied"), outcome: delivery.Retry,
+			name: "no role", response: status.Error(codes.PermissionDenied, "Permission 'telemetry.traces.write' denied"), outcome: delivery.Retry,
 			want: "does not let these credentials send: grant them roles/telemetry.tracesWriter in the project (Permission 'telemetry.traces.write' denied)",
 		},
 		{
-			name: "quota project", answer: detailed(codes.PermissionDenied, "Caller does not have required permission", &errdetails.ErrorInfo{Reason: "USER_PROJECT_DENIED"}), outcome: delivery.Retry,
+			name: "quota project", response: detailed(codes.PermissionDenied, "Caller does not have required permission", &errdetails.ErrorInfo{Reason: "USER_PROJECT_DENIED"}), outcome: delivery.Retry,
 			file: func(m map[string]string) { m["quota_project_id"] = "fluxbase-paid" },
 			want: "does not let these credentials use the quota of fluxbase-paid: grant them roles/serviceusage.serviceUsageConsumer there, or set quota_project (Caller does not have required permission)",
 		},
 		{
-			name: "invalid", answer: status.Error(codes.InvalidArgument, "bad"), outcome: delivery.Refused,
+			name: "invalid", response: status.Error(codes.InvalidArgument, "bad"), outcome: delivery.Refused,
 			want: "rpc error: code = InvalidArgument desc = bad",
 		},
 		{
@@ -244,7 +244,7 @@ func TestRefusals(t *testing.T) {
 			if tt.set != nil {
 				tt.set(f)
 			}
-			f.Refuse = func(int, string) error { return tt.answer }
+			f.Refuse = func(int, string) error { return tt.response }
 			c := to(f)
 			c.CredentialsFile = f.KeyFile(t, tt.file)
 			e := build(t, c)

@@ -163,7 +163,7 @@ var cases = []testCase{
 			s.attempts(e, "", attempt)
 			s.prompt("Shutdown", attempt, func(ctx context.Context) { _ = e.Shutdown(ctx) })
 			var left []string
-			for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
+			for end := time.Now().Add(maxWait); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
 				left = left[:0]
 				for id, stack := range goroutines() {
 					if _, ok := before[id]; !ok {

@@ -24,8 +24,8 @@ import (
 	"github.com/riffletrace/riffle/core/component"
 )
 
-// patience is how long what must be prompt may take, on a busy machine.
-var patience = 2 * time.Second
+// maxWait is how long what must be prompt may take, on a busy machine.
+var maxWait = 2 * time.Second
 
 // attempt is the deadline of a call that need not succeed.
 const attempt = 300 * time.Millisecond
@@ -111,7 +111,7 @@ func (s *suite) prompt(what string, deadline time.Duration, f func(context.Conte
 	s.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), deadline)
 	defer cancel()
-	return s.within(what, deadline+patience, func() { f(ctx) })
+	return s.within(what, deadline+maxWait, func() { f(ctx) })
 }
 
 // within calls f and reports whether it returned in time, without a panic.

@@ -51,7 +51,7 @@ func retryInfo(s *status.Status) (after time.Duration, ok bool) {
 	return 0, false
 }
 
-// AboutSize recognizes an answer about the size of the request, from its
+// AboutSize recognizes a response about the size of the request, from its
 // text: there is no code for it in gRPC, and many HTTP servers answer 400.
 func AboutSize(message string) bool {
 	message = strings.ToLower(message)
@@ -63,7 +63,7 @@ func AboutSize(message string) bool {
 	return false
 }
 
-// isBroken recognizes a connection that broke while gRPC waited for an answer,
+// isBroken recognizes a connection that broke while gRPC waited for a response,
 // from the text that gRPC makes of it.
 func isBroken(message string) bool {
 	for _, s := range []string{
@@ -77,7 +77,7 @@ func isBroken(message string) bool {
 	return false
 }
 
-// Of returns the status that [Error] reads back as the same verdict.
+// Of returns the status that [Error] reads back as the same outcome.
 func Of(err error) error {
 	f := delivery.Classify(err)
 	switch {

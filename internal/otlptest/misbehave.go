@@ -97,7 +97,7 @@ type Misbehaviour struct {
 	Name     string
 	Protocol string // "": both
 	Script   Script
-	// Lost is how many spans are: those of the calls that got a bad answer.
+	// Lost is how many spans are: those of the calls that got a bad response.
 	Lost int
 	// Took is at least how long it takes.
 	Took time.Duration
@@ -135,11 +135,11 @@ func Misbehaviours() []Misbehaviour {
 			}
 			return nil, nil
 		}}},
-		{Name: "EOF before an answer", Protocol: overHTTP, Script: Script{HTTP: FirstHTTP(func(w http.ResponseWriter, r *http.Request) {
+		{Name: "EOF before a response", Protocol: overHTTP, Script: Script{HTTP: FirstHTTP(func(w http.ResponseWriter, r *http.Request) {
 			_, _ = io.Copy(io.Discard, r.Body)
 			hijack(w, func(net.Conn) {})
 		})}},
-		{Name: "EOF in the answer's header", Protocol: overHTTP, Script: Script{HTTP: FirstHTTP(func(w http.ResponseWriter, r *http.Request) {
+		{Name: "EOF in the response's header", Protocol: overHTTP, Script: Script{HTTP: FirstHTTP(func(w http.ResponseWriter, r *http.Request) {
 			_, _ = io.Copy(io.Discard, r.Body)
 			hijack(w, func(c net.Conn) { _, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-") })
 		})}},
@@ -168,16 +168,16 @@ func Misbehaviours() []Misbehaviour {
 		}}},
 		{Name: "too large", Script: Script{MaxBytes: 1500}},
 		{Name: "every span too large", Script: Script{MaxBytes: 10}, Lost: handedOver},
-		{Name: "partial success", Lost: handedOver / batch * 7, Script: Script{Answer: func(int) *coltracepb.ExportTraceServiceResponse {
+		{Name: "partial success", Lost: handedOver / batch * 7, Script: Script{Respond: func(int) *coltracepb.ExportTraceServiceResponse {
 			return &coltracepb.ExportTraceServiceResponse{PartialSuccess: &coltracepb.ExportTracePartialSuccess{RejectedSpans: 7, ErrorMessage: "bad"}}
 		}}},
-		{Name: "warning", Script: Script{Answer: func(int) *coltracepb.ExportTraceServiceResponse {
+		{Name: "warning", Script: Script{Respond: func(int) *coltracepb.ExportTraceServiceResponse {
 			return &coltracepb.ExportTraceServiceResponse{PartialSuccess: &coltracepb.ExportTracePartialSuccess{ErrorMessage: "hm"}}
 		}}},
-		{Name: "rejects more than there are", Lost: handedOver, Script: Script{Answer: func(n int) *coltracepb.ExportTraceServiceResponse {
+		{Name: "rejects more than there are", Lost: handedOver, Script: Script{Respond: func(n int) *coltracepb.ExportTraceServiceResponse {
 			return &coltracepb.ExportTraceServiceResponse{PartialSuccess: &coltracepb.ExportTracePartialSuccess{RejectedSpans: int64(n) + 1}}
 		}}},
-		{Name: "huge answer", Script: Script{Answer: func(int) *coltracepb.ExportTraceServiceResponse {
+		{Name: "huge response", Script: Script{Respond: func(int) *coltracepb.ExportTraceServiceResponse {
 			return &coltracepb.ExportTraceServiceResponse{PartialSuccess: &coltracepb.ExportTracePartialSuccess{ErrorMessage: strings.Repeat("x", 1<<20)}}
 		}}},
 		{Name: "Retry-After", Protocol: overHTTP, Took: time.Second, Script: Script{HTTP: FirstHTTP(func(w http.ResponseWriter, _ *http.Request) {

@@ -15,7 +15,7 @@ import (
 	"github.com/riffletrace/riffle/internal/otlpstatus"
 )
 
-// HTTPError says what an answer means that accepts nothing. message is what
+// HTTPError says what a response means that accepts nothing. message is what
 // its body says.
 func HTTPError(resp *http.Response, message string, now time.Time) *delivery.ExportError {
 	err := errors.New(resp.Status)
