@@ -361,8 +361,8 @@ func TestPanickingSamplersAbstain(t *testing.T) {
 	}
 	b.wantNames("root")
 	s := b.provider.Stats().Samplers[0]
-	if s.SwitchedOff < 1 {
-		t.Errorf("%q was switched off %d times", s.Name, s.SwitchedOff)
+	if s.Suspensions < 1 {
+		t.Errorf("%q was suspended %d times", s.Name, s.Suspensions)
 	}
 }
 
@@ -452,7 +452,7 @@ func (sleepy) SampleStart(sampling.StartParameters) sampling.Answer {
 	return sampling.At(sampling.Always)
 }
 
-func TestSlowSamplersAreSwitchedOffForAWhile(t *testing.T) {
+func TestSlowSamplersAreSuspended(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t, core.Spec{Samplers: []core.SamplerEntry{use("sleepy", sleepy{}), core.UseSampler(ratio.Factory, "", ratio.Config{Rate: 0})}})
 		asked := func() bool {
@@ -467,8 +467,8 @@ func TestSlowSamplersAreSwitchedOffForAWhile(t *testing.T) {
 				t.Fatal("a sampler that takes 2 ms is asked again and again")
 			}
 		}
-		if s := b.provider.Stats().Samplers[0]; s.SwitchedOff != 1 {
-			t.Errorf("switched off %d times", s.SwitchedOff)
+		if s := b.provider.Stats().Samplers[0]; s.Suspensions != 1 {
+			t.Errorf("suspended %d times", s.Suspensions)
 		}
 		time.Sleep(31 * time.Second)
 		if !asked() {

@@ -158,7 +158,7 @@ func TestTraceSamplerThatIgnoresItsDeadline(t *testing.T) {
 			t.Errorf("the first trace waited %v for its sampler, want the deadline of a second", d)
 		}
 		if d := failing("second"); d > 0 {
-			t.Errorf("the second trace waited %v for a sampler that is switched off", d)
+			t.Errorf("the second trace waited %v for a sampler that is suspended", d)
 		}
 		time.Sleep(time.Minute)
 		if d := failing("third"); d > 0 {
@@ -168,8 +168,8 @@ func TestTraceSamplerThatIgnoresItsDeadline(t *testing.T) {
 		if n := s.asked.Load(); n != 1 {
 			t.Errorf("it was asked about %d traces, want 1", n)
 		}
-		if n := b.provider.Stats().Samplers[0].SwitchedOff; n != 1 {
-			t.Errorf("it was switched off %d times, want once", n)
+		if n := b.provider.Stats().Samplers[0].Suspensions; n != 1 {
+			t.Errorf("it was suspended %d times, want once", n)
 		}
 		close(s.release)
 		synctest.Wait()
@@ -198,8 +198,8 @@ func TestTraceSamplerThatPanics(t *testing.T) {
 	_, root := b.tracer.Start(t.Context(), "root")
 	fail(root)
 	b.wantNames("root")
-	if n := b.provider.Stats().Samplers[0].SwitchedOff; n != 1 {
-		t.Errorf("it was switched off %d times, want once", n)
+	if n := b.provider.Stats().Samplers[0].Suspensions; n != 1 {
+		t.Errorf("it was suspended %d times, want once", n)
 	}
 }
 
@@ -215,7 +215,7 @@ func (d *dawdling) SampleStart(sampling.StartParameters) sampling.Answer {
 	return sampling.At(sampling.Never)
 }
 
-func TestSlowStartSamplerIsSwitchedOff(t *testing.T) {
+func TestSlowStartSamplerIsSuspended(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := &dawdling{}
 		b := newBench(t, core.Spec{Samplers: []core.SamplerEntry{use("slow start", d), use("error", keepsErrors{}), baseline(1)}})
@@ -243,8 +243,8 @@ func TestSlowStartSamplerIsSwitchedOff(t *testing.T) {
 		if !start() {
 			t.Error("it is not asked again")
 		}
-		if n := b.provider.Stats().Samplers[0].SwitchedOff; n != 1 {
-			t.Errorf("it was switched off %d times, want once", n)
+		if n := b.provider.Stats().Samplers[0].Suspensions; n != 1 {
+			t.Errorf("it was suspended %d times, want once", n)
 		}
 		_ = b.provider.Shutdown(context.Background())
 	})

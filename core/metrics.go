@@ -41,7 +41,7 @@ func (pl *pipeline) observe(provider metric.MeterProvider) (unregister func() er
 	early := counter("riffle.traces.decided_early", "{trace}", "Traces decided before they were complete, by reason.")
 	spans := counter("riffle.spans.ended", "{span}", "Recorded spans that ended, by what became of them.")
 	late := counter("riffle.spans.late", "{span}", "Spans that ended after their trace was decided.")
-	off := counter("riffle.samplers.switched_off", "{event}", "Times a sampler was switched off because it panicked or was slow.")
+	suspensions := counter("riffle.samplers.suspensions", "{event}", "Times a sampler was suspended because it panicked or was slow.")
 	held := gauge("riffle.buffer.size", "By", "What the trace buffer holds.")
 	traces := gauge("riffle.buffer.traces", "{trace}", "Traces in the buffer, undecided or remembered.")
 	probability, err := m.Float64ObservableGauge("riffle.buffer.probability", metric.WithUnit("1"), metric.WithDescription("1, or less when the buffer is full."))
@@ -59,7 +59,7 @@ func (pl *pipeline) observe(provider metric.MeterProvider) (unregister func() er
 		starts, dropped := pl.start.counted()
 		o.ObserveInt64(started, int64(dropped), by(outcome, "dropped"))
 		for _, g := range pl.samplers.guards {
-			o.ObserveInt64(off, int64(g.switched.Load()), by(sampler, g.name))
+			o.ObserveInt64(suspensions, int64(g.switched.Load()), by(sampler, g.name))
 		}
 		if pl.buffer == nil {
 			o.ObserveInt64(started, int64(starts), by(outcome, "decided"))

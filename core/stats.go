@@ -47,9 +47,9 @@ type BufferStats struct {
 // SamplerStats is about one entry of the samplers list.
 type SamplerStats struct {
 	Name, Description string
-	// SwitchedOff counts how often it was switched off because it panicked or
+	// Suspensions counts how often it was suspended because it panicked or
 	// was slow.
-	SwitchedOff uint64
+	Suspensions uint64
 }
 
 // ExporterStats is about one entry of the exporters list.
@@ -76,7 +76,7 @@ func (p *Provider) Stats() Stats {
 	}
 	for i, sampler := range pl.samplers.all {
 		name := pl.samplers.names[i]
-		s.Samplers = append(s.Samplers, SamplerStats{Name: name, Description: sampler.Traits().Description, SwitchedOff: switched[name]})
+		s.Samplers = append(s.Samplers, SamplerStats{Name: name, Description: sampler.Traits().Description, Suspensions: switched[name]})
 	}
 	for _, l := range pl.exporters {
 		s.Exporters = append(s.Exporters, ExporterStats{Name: l.name, Type: l.kind, Endpoint: l.Endpoint(), Stats: l.Stats()})

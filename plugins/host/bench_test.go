@@ -112,7 +112,7 @@ func BenchmarkNewKeys(b *testing.B) {
 		p := provider(b, tierOf(dir, "0"), core.UseSampler(ratio.Factory, "", ratio.Config{}))
 		tracer := p.TracerProvider().Tracer("bench")
 		fresh = starts(tracer, options, fresh)
-		eventually(b, "all keys are leased", func() bool { s := Stats()[0].Leases; return s.Answers+s.Refused >= keys })
+		eventually(b, "all keys are leased", func() bool { s := Stats()[0].Leases; return s.Answers+s.Skipped >= keys })
 		batches += Stats()[0].Leases.Batches
 		known = starts(tracer, options, known)
 		if err := p.Shutdown(context.Background()); err != nil {

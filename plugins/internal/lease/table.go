@@ -38,13 +38,13 @@ type Table struct {
 	max     int64
 
 	count            atomic.Int64
-	misses, refused  atomic.Uint64
+	misses, skipped  atomic.Uint64
 	absent           atomic.Uint64 // misses of keys that got no entry
 	retired          atomic.Uint64 // starts of entries that are gone
 	batches, answers atomic.Uint64
 	asks             stack
 
-	// mu is for those who file or take away leases, never for those who start
+	// mu is for those who store or take away leases, never for those who start
 	// spans.
 	mu    sync.Mutex
 	epoch uint64 // answers to questions of an earlier one do not count
@@ -60,7 +60,7 @@ type set struct {
 type entry struct {
 	hash    uint64
 	key     sampling.StartParameters
-	lease   atomic.Pointer[held]
+	lease   atomic.Pointer[activeLease]
 	starts  atomic.Uint64
 	pending atomic.Bool  // it is on its way to be asked about
 	below   *entry       // in Table.asks
@@ -72,8 +72,8 @@ type entry struct {
 	replaced uint64 // how often others than an answer changed the lease
 }
 
-// held is a lease.
-type held struct {
+// activeLease is a lease with its times.
+type activeLease struct {
 	answer           sampling.Answer
 	refresh, expires time.Time
 }
@@ -194,19 +194,19 @@ func (t *Table) add(s *set, h uint64, p *sampling.StartParameters) bool {
 	}
 	key, ok := t.key(p)
 	if !ok {
-		t.refused.Add(1)
+		t.skipped.Add(1)
 		return false
 	}
 	switch {
 	case place < 0:
 		victim, _ := s.leastUsed()
 		if place = victim; place < 0 {
-			t.refused.Add(1)
+			t.skipped.Add(1)
 			return false
 		}
 		t.remove(s, place)
 	case t.count.Load() >= t.max && !t.makeRoom(s, h):
-		t.refused.Add(1)
+		t.skipped.Add(1)
 		return false
 	}
 	e := &entry{hash: h, key: key}
@@ -354,8 +354,8 @@ func (t *Table) each(f func(s *set, place int, e *entry)) {
 // Stats are counters of a table, which only grow, and how many keys it holds.
 type Stats struct {
 	// Hits counts starts that a lease decided, Misses those that found none,
-	// Refused keys that were not asked about: all places wait, or they are too long.
-	Hits, Misses, Refused uint64
+	// Skipped keys that were not asked about: all places wait, or they are too long.
+	Hits, Misses, Skipped uint64
 	// Batches counts questions to the plugin, Answers the leases it gave.
 	Batches, Answers uint64
 	Keys             int
@@ -367,7 +367,7 @@ func (t *Table) Stats() Stats {
 	t.each(func(_ *set, _ int, e *entry) { starts += e.starts.Load() })
 	misses := t.misses.Load()
 	return Stats{
-		Hits: max(starts, misses) - misses, Misses: misses, Refused: t.refused.Load(),
+		Hits: max(starts, misses) - misses, Misses: misses, Skipped: t.skipped.Load(),
 		Batches: t.batches.Load(), Answers: t.answers.Load(), Keys: int(t.count.Load()),
 	}
 }
