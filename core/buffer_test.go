@@ -136,7 +136,7 @@ func TestErrorKeepsTheWholeTrace(t *testing.T) {
 	if v := attr(got["root"], sampling.PartialKey); v.AsBool() {
 		t.Error("a complete trace is marked partial")
 	}
-	s := b.provider.Stats().Buffer
+	s := b.provider.Stats().Segments
 	if s.Kept["error"] != 1 || s.Forgotten != 1 || s.SpansKept != 4 || s.SpansForgotten != 2 || s.Undecided != 0 {
 		t.Errorf("stats = %+v", s)
 	}
@@ -311,7 +311,7 @@ func TestShutdownDecidesOpenTraces(t *testing.T) {
 		if err := p.Shutdown(done); err != nil {
 			t.Error(err)
 		}
-		s := p.Stats().Buffer
+		s := p.Stats().Segments
 		if s.Kept["slow"] != 1 || s.SpansKept != 1 || s.SpansForgotten != 1 || s.Undecided != 0 {
 			t.Errorf("stats = %+v, want the slow trace kept and the other forgotten", s)
 		}
@@ -436,7 +436,7 @@ func TestRootEndsWhileAChildStarts(t *testing.T) {
 			t.Errorf("the failing child %d did not arrive", i)
 		}
 	}
-	if s := b.provider.Stats().Buffer; s.Undecided != 0 {
+	if s := b.provider.Stats().Segments; s.Undecided != 0 {
 		t.Errorf("%d traces are undecided though nothing is open", s.Undecided)
 	}
 }

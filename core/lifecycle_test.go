@@ -87,7 +87,7 @@ func TestMemoryBeforeASlowTraceSampler(t *testing.T) {
 			root.SetAttributes(attribute.String("payload", strings.Repeat("x", 20_000)))
 			root.End()
 			synctest.Wait()
-			highest = max(highest, p.Stats().Buffer.HeldBytes)
+			highest = max(highest, p.Stats().Segments.HeldBytes)
 		}
 		if highest > maxBytes*5/4 {
 			t.Errorf("the buffer held %d bytes, its bound is %d", highest, maxBytes)
@@ -268,16 +268,16 @@ func TestTracesThatNeverComplete(t *testing.T) {
 			child.SetAttributes(attribute.String("payload", strings.Repeat("x", 2000)))
 			child.End()
 			synctest.Wait()
-			if held := p.Stats().Buffer.HeldBytes; held > maxBytes*5/4 {
+			if held := p.Stats().Segments.HeldBytes; held > maxBytes*5/4 {
 				t.Fatalf("the buffer holds %d bytes, its bound is %d", held, maxBytes)
 			}
 		}
-		before := p.Stats().Buffer
+		before := p.Stats().Segments
 		if before.NotRecorded == 0 || before.UnderPressure == 0 || before.NotRecorded+recorded != 10_000 {
 			t.Errorf("stats = %+v with %d roots recorded: want pressure, and every root counted", before, recorded)
 		}
 		time.Sleep(31 * time.Second)
-		s := p.Stats().Buffer
+		s := p.Stats().Segments
 		if s.Undecided != 0 || s.Forgotten != recorded || s.SpansForgotten != recorded || s.HeldBytes > maxBytes/4 {
 			t.Errorf("stats = %+v, want all %d recorded traces forgotten and little held", s, recorded)
 		}
@@ -338,7 +338,7 @@ func TestRepeatedTraceIDs(t *testing.T) {
 		_, root := p.TracerProvider().Tracer("").Start(t.Context(), "root")
 		root.End()
 	}
-	if s := p.Stats().Buffer; kept.Load() != traces || s.Remembered != 2 || s.Undecided != 0 {
+	if s := p.Stats().Segments; kept.Load() != traces || s.Remembered != 2 || s.Undecided != 0 {
 		t.Errorf("%d spans are kept and %d traces remembered, %d undecided: want %d, 2 and 0", kept.Load(), s.Remembered, s.Undecided, traces)
 	}
 }

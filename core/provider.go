@@ -55,8 +55,8 @@ type pipeline struct {
 	lines     delivery.Lines
 	exporters []line
 	closed    atomic.Bool
-	// unobserve ends the pipeline's metrics.
-	unobserve func() error
+	// unregisterMetrics ends the pipeline's metrics.
+	unregisterMetrics func() error
 }
 
 // New builds a provider from a spec. It finds every mistake before anything
@@ -87,7 +87,7 @@ func New(ctx context.Context, spec Spec, opts ...Option) (*Provider, error) {
 	if err != nil {
 		return nil, err
 	}
-	if pl.unobserve, err = pl.observe(o.meters); err != nil {
+	if pl.unregisterMetrics, err = pl.registerMetrics(o.meters); err != nil {
 		return nil, errors.Join(fmt.Errorf("registering metrics: %w", err), pl.shutdown(ctx))
 	}
 	p.pipeline.Store(pl)
@@ -128,7 +128,7 @@ func (p *plan) newPipeline(ctx context.Context, o *options) (*pipeline, error) {
 	if err := errs.sorted(); err != nil {
 		return nil, errors.Join(err, pl.shutdown(ctx))
 	}
-	if samplers.watches() {
+	if samplers.waitsForEnd() {
 		pl.buffer = newBuffer(start, samplers, p.bufferLimits(), pl.handOver)
 	}
 	return pl, nil
@@ -216,8 +216,8 @@ func (pl *pipeline) shutdown(ctx context.Context) error {
 		pl.buffer.shutdown(ctx)
 	}
 	var err error
-	if pl.unobserve != nil {
-		err = pl.unobserve()
+	if pl.unregisterMetrics != nil {
+		err = pl.unregisterMetrics()
 	}
 	return errors.Join(err, pl.samplers.shutdown(ctx), pl.each(func(l line) error { return l.Shutdown(ctx) }))
 }
@@ -281,7 +281,7 @@ func (liveProcessor) ForceFlush(context.Context) error { return nil }
 
 // sdk returns the limits with the SDK's defaults, which read OTEL_SPAN_* and
 // its like, where none is set.
-func (l Limits) sdk() sdktrace.SpanLimits {
+func (l SpanLimits) sdk() sdktrace.SpanLimits {
 	limits := sdktrace.NewSpanLimits()
 	for _, f := range []struct {
 		from *int

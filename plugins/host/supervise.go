@@ -69,7 +69,7 @@ type counts struct {
 func (p *Plugin) supervise(c *connection) {
 	backoff, exits, since := p.timing.minBackoff, 0, time.Now()
 	for {
-		why := p.watch(c)
+		why := p.monitor(c)
 		if p.life.Err() != nil {
 			return // Close ends the process
 		}
@@ -118,8 +118,8 @@ func (p *Plugin) sleep(d time.Duration) bool {
 	}
 }
 
-// watch returns why a process does not serve any more.
-func (p *Plugin) watch(c *connection) (why string) {
+// monitor returns why a process does not serve any more.
+func (p *Plugin) monitor(c *connection) (why string) {
 	checks := time.NewTicker(p.timing.health)
 	defer checks.Stop()
 	failed := 0
