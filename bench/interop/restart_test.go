@@ -74,7 +74,7 @@ observability:
 			backend.Kill()
 			send("meanwhile")
 			err = process.Poll(func() error {
-				flush, cancel := context.WithTimeout(ctx, process.Patience/10)
+				flush, cancel := context.WithTimeout(ctx, process.MaxWait/10)
 				defer cancel()
 				_ = provider.ForceFlush(flush) // it fails, and the log says why
 				if got, want := log.all(), address+" refused the connection: nothing listens there"; !slices.Equal(got, []string{want}) {

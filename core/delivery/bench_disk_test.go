@@ -45,7 +45,7 @@ func cpu(b *testing.B) time.Duration {
 }
 
 // The CPU time of a span from being handed over to being sent, with a backend
-// that is there, and with one that is away until everything is stored. The bar: a
+// that is there, and with one that is away until everything is stored. The goal: a
 // disk takes at most 1.5 times what memory does. There is no network in either.
 func BenchmarkQueue(b *testing.B) {
 	spans := make([]sdktrace.ReadOnlySpan, 4096)

@@ -15,7 +15,7 @@ import (
 )
 
 // Handing a span over, by everybody at once: with a backend that takes
-// everything, and with one that is dead while the queue is full. The bar: p99 of
+// everything, and with one that is dead while the queue is full. The goal: p99 of
 // the latter is at most twice that of the former. The SDK's processor, which
 // drops past 2,048 spans, is there to compare.
 func BenchmarkHandOver(b *testing.B) {

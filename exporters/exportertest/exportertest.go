@@ -99,8 +99,8 @@ func (s *suite) exporter() sdktrace.SpanExporter {
 	return e
 }
 
-// broken fails the case and says why there is such a rule.
-func (s *suite) broken(format string, args ...any) {
+// violated fails the case and says why there is such a rule.
+func (s *suite) violated(format string, args ...any) {
 	s.Helper()
 	s.Errorf("%s\nrule: %s", fmt.Sprintf(format, args...), s.rule)
 }
@@ -132,11 +132,11 @@ func (s *suite) within(what string, limit time.Duration, f func()) bool {
 	select {
 	case p, ok := <-panicked:
 		if ok {
-			s.broken("%s panicked: %s", what, p)
+			s.violated("%s panicked: %s", what, p)
 		}
 		return !ok
 	case <-timer.C:
-		s.broken("%s did not return within %v", what, limit)
+		s.violated("%s did not return within %v", what, limit)
 		return false
 	}
 }

@@ -27,7 +27,7 @@ import (
 )
 
 // What a span costs, from being handed over to its bytes on the wire, in CPU
-// time of this process; the receiver is another. The bars: at most a quarter of
+// time of this process; the receiver is another. The goals: at most a quarter of
 // what BatchSpanProcessor and otlptracehttp need with gzip, a third of what it
 // needs with otlptracegrpc. An operation is a span.
 func BenchmarkDeliver(b *testing.B) {

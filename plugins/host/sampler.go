@@ -54,7 +54,7 @@ func newSamplerClient(ctx context.Context, p *Plugin, s component.Settings, c Sa
 		in.measure(nil)
 		return &traceClient{samplerClient: base, views: about.GetTraces()}, nil
 	}
-	table := lease.New(subject(about.GetStart()), c.MaxLeases)
+	table := lease.New(keySpecOf(about.GetStart()), c.MaxLeases)
 	in.measure(table)
 	start := &startClient{samplerClient: base, about: about.GetStart(), table: table}
 	start.done.Go(func() { table.Run(life, start.wait, start.ask, start.failed) })
@@ -65,8 +65,8 @@ func newSamplerClient(ctx context.Context, p *Plugin, s component.Settings, c Sa
 	return &bothClient{startClient: start, traces: traceClient{samplerClient: base, views: about.GetTraces()}}, nil
 }
 
-func subject(s *pluginpb.StartSampling) lease.Subject {
-	out := lease.Subject{IgnoresName: s.GetIgnoresName(), IgnoresKind: s.GetIgnoresKind()}
+func keySpecOf(s *pluginpb.StartSampling) lease.KeySpec {
+	out := lease.KeySpec{IgnoresName: s.GetIgnoresName(), IgnoresKind: s.GetIgnoresKind()}
 	for _, k := range s.GetKeys() {
 		out.Keys = append(out.Keys, attribute.Key(k))
 	}

@@ -19,7 +19,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-var byTenant = Subject{Keys: []attribute.Key{"tenant", "plan"}}
+var byTenant = KeySpec{Keys: []attribute.Key{"tenant", "plan"}}
 
 func start(name, tenant string) sampling.StartParameters {
 	return sampling.StartParameters{
@@ -39,7 +39,7 @@ type running struct {
 	gate   chan struct{} // nil: answers come at once
 }
 
-func run(t *testing.T, s Subject, limit int, answer func(Question) Lease) *running {
+func run(t *testing.T, s KeySpec, limit int, answer func(Question) Lease) *running {
 	t.Helper()
 	r := &running{Table: New(s, limit), answer: answer}
 	ctx, cancel := context.WithCancel(context.Background())
@@ -380,14 +380,14 @@ func TestKeys(t *testing.T) {
 	}
 	tests := []struct {
 		name    string
-		subject Subject
+		subject KeySpec
 		other   sampling.StartParameters
 		same    bool
 	}{
 		{"name", byTenant, start("b", "acme"), false},
-		{"ignored name", Subject{Keys: byTenant.Keys, IgnoresName: true}, start("b", "acme"), true},
+		{"ignored name", KeySpec{Keys: byTenant.Keys, IgnoresName: true}, start("b", "acme"), true},
 		{"kind", byTenant, with(func(p *sampling.StartParameters) { p.Kind = trace.SpanKindClient }), false},
-		{"ignored kind", Subject{Keys: byTenant.Keys, IgnoresKind: true}, with(func(p *sampling.StartParameters) { p.Kind = trace.SpanKindClient }), true},
+		{"ignored kind", KeySpec{Keys: byTenant.Keys, IgnoresKind: true}, with(func(p *sampling.StartParameters) { p.Kind = trace.SpanKindClient }), true},
 		{"value", byTenant, start("a", "initech"), false},
 		{"type", byTenant, set(attribute.IntValue(7)), false},
 		{"slice", byTenant, set(attribute.StringSliceValue([]string{"acme"})), false},

@@ -17,8 +17,8 @@ import (
 	"github.com/riffletrace/riffle/core/sampling"
 )
 
-// Subject says what keys are made of.
-type Subject struct {
+// KeySpec says what keys are made of.
+type KeySpec struct {
 	Keys                     []attribute.Key
 	IgnoresName, IgnoresKind bool
 }
@@ -32,10 +32,10 @@ const maxText = 1 << 10
 
 // Table holds leases. Make one with [New]; it is safe for concurrent use.
 type Table struct {
-	subject Subject
-	seed    maphash.Seed
-	sets    []set
-	max     int64
+	spec KeySpec
+	seed maphash.Seed
+	sets []set
+	max  int64
 
 	count            atomic.Int64
 	misses, skipped  atomic.Uint64
@@ -79,16 +79,16 @@ type activeLease struct {
 }
 
 // New returns a table for at most limit leases.
-func New(s Subject, limit int) *Table {
+func New(s KeySpec, limit int) *Table {
 	limit = max(limit, ways)
 	// Sets that are a quarter full on average hardly ever overflow.
 	sets := 1 << bits.Len(uint(limit*4/ways-1))
 	return &Table{
-		subject: s,
-		seed:    maphash.MakeSeed(),
-		sets:    make([]set, sets),
-		max:     int64(limit),
-		asks:    stack{signal: make(chan struct{}, 1)},
+		spec: s,
+		seed: maphash.MakeSeed(),
+		sets: make([]set, sets),
+		max:  int64(limit),
+		asks: stack{signal: make(chan struct{}, 1)},
 	}
 }
 
@@ -122,13 +122,13 @@ func (t *Table) Decide(p *sampling.StartParameters) sampling.Answer {
 // hash is that of the key, never 0.
 func (t *Table) hash(p *sampling.StartParameters) uint64 {
 	h := uint64(1)
-	if !t.subject.IgnoresName {
+	if !t.spec.IgnoresName {
 		h = mix(h, maphash.String(t.seed, p.Name))
 	}
-	if !t.subject.IgnoresKind {
+	if !t.spec.IgnoresKind {
 		h = mix(h, uint64(p.Kind))
 	}
-	for _, k := range t.subject.Keys {
+	for _, k := range t.spec.Keys {
 		v := find(p.Attributes, k)
 		if v == nil {
 			h = mix(h, 1)
@@ -313,18 +313,18 @@ func (s *stack) take() []*entry {
 
 // key copies what the key is made of; not ok if that is too much.
 func (t *Table) key(p *sampling.StartParameters) (k sampling.StartParameters, ok bool) {
-	if !t.subject.IgnoresName {
+	if !t.spec.IgnoresName {
 		k.Name = strings.Clone(p.Name)
 	}
-	if !t.subject.IgnoresKind {
+	if !t.spec.IgnoresKind {
 		k.Kind = p.Kind
 	} else {
 		k.Kind = trace.SpanKindUnspecified
 	}
 	k.ParentContext = context.Background()
-	k.Attributes = make([]attribute.KeyValue, 0, len(t.subject.Keys))
+	k.Attributes = make([]attribute.KeyValue, 0, len(t.spec.Keys))
 	size := len(k.Name)
-	for _, name := range t.subject.Keys {
+	for _, name := range t.spec.Keys {
 		if v := find(p.Attributes, name); v != nil {
 			kv := attribute.KeyValue{Key: name, Value: *v}
 			if v.Type() == attribute.STRING {
