@@ -192,7 +192,7 @@ func TestMistakes(t *testing.T) {
 			}
 		})
 	}
-	t.Run("inside a part", func(t *testing.T) {
+	t.Run("inside a role", func(t *testing.T) {
 		t.Setenv(roleVariable, roleLoad)
 		if _, err := Run(t.Context(), plainTarget()); err == nil || !strings.Contains(err.Error(), "call bench.Main first") {
 			t.Error(err)
@@ -202,7 +202,7 @@ func TestMistakes(t *testing.T) {
 
 func TestScalePoint(t *testing.T) {
 	seen := map[Dimension]bool{}
-	for _, o := range scalePlan() {
+	for _, o := range scaleSchedule() {
 		if seen[o.Dimension] && o.Variant.Kind == Riffle {
 			continue
 		}
@@ -265,11 +265,11 @@ func TestOverhead(t *testing.T) {
 	if want := (Estimate{Value: 1e4, Low: 1e4, High: 1e4}); ns != want {
 		t.Errorf("overhead %+v, want %+v", ns, want)
 	}
-	bar := r.Bars()[0]
-	if !bar.Known || !bar.Met || bar.Doubtful || bar.Figure.Value != 0.25 || bar.Verdict() != "met" {
-		t.Errorf("%+v", bar)
+	goal := r.Goals()[0]
+	if !goal.Known || !goal.Met || goal.Doubtful || goal.Figure.Value != 0.25 || goal.Result() != "met" {
+		t.Errorf("%+v", goal)
 	}
-	if second := r.Bars()[1]; second.Verdict() != "not in this run" {
+	if second := r.Goals()[1]; second.Result() != "not in this run" {
 		t.Errorf("%+v", second)
 	}
 }

@@ -15,7 +15,7 @@ import (
 	"github.com/riffletrace/riffle/plugins"
 )
 
-// roleVariable tells a process that it is a part of a measurement.
+// roleVariable tells a process its role in a measurement.
 const roleVariable = "RIFFLE_BENCH_ROLE"
 
 // The roles.
@@ -55,8 +55,8 @@ type reply struct {
 //
 // targets are those that Run is called with; only Name and Handler matter here.
 func Main(program func() int, targets ...Target) (code int) {
-	role := os.Getenv(roleVariable)
-	if role == "" {
+	name := os.Getenv(roleVariable)
+	if name == "" {
 		return program()
 	}
 	if plugins.Started() {
@@ -66,7 +66,7 @@ func Main(program func() int, targets ...Target) (code int) {
 	signal.Ignore(os.Interrupt)
 	out := os.Stdout
 	os.Stdout = os.Stderr // what a service prints is none of the answers
-	if err := play(role, targets, os.Stdin, out); err != nil {
+	if err := play(name, targets, os.Stdin, out); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
@@ -74,10 +74,10 @@ func Main(program func() int, targets ...Target) (code int) {
 }
 
 // play answers requests until there are no more.
-func play(role string, targets []Target, in io.Reader, out io.Writer) error {
+func play(name string, targets []Target, in io.Reader, out io.Writer) error {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
-	part, err := newPart(ctx, role, targets)
+	role, err := newRole(ctx, name, targets)
 	if err != nil {
 		return err
 	}
@@ -87,7 +87,7 @@ func play(role string, targets []Target, in io.Reader, out io.Writer) error {
 		line, err := lines.ReadBytes('\n')
 		if errors.Is(err, io.EOF) {
 			// The end is a request too: the last.
-			return answers.Encode(answerOf(part.end(ctx)))
+			return answers.Encode(answerOf(role.end(ctx)))
 		}
 		if err != nil {
 			return err
@@ -96,7 +96,7 @@ func play(role string, targets []Target, in io.Reader, out io.Writer) error {
 		if err := json.Unmarshal(line, &r); err != nil {
 			return err
 		}
-		if err := answers.Encode(answerOf(part.do(ctx, r))); err != nil {
+		if err := answers.Encode(answerOf(role.do(ctx, r))); err != nil {
 			return err
 		}
 	}
@@ -109,31 +109,31 @@ func answerOf(r reply, err error) reply {
 	return r
 }
 
-// part is what a process is of a measurement.
-type part interface {
+// role is what a process is of a measurement.
+type role interface {
 	do(ctx context.Context, r request) (reply, error)
 	end(ctx context.Context) (reply, error)
 }
 
-func newPart(ctx context.Context, role string, targets []Target) (part, error) {
-	switch role {
+func newRole(ctx context.Context, name string, targets []Target) (role, error) {
+	switch name {
 	case roleService:
-		return &servicePart{targets: targets}, nil
+		return &serviceRole{targets: targets}, nil
 	case roleLoad:
-		return loadPart{load.NewClient()}, nil
+		return loadRole{load.NewClient()}, nil
 	case roleOutside:
 		s, err := outside.Start(ctx)
-		return outsidePart{s}, err
+		return outsideRole{s}, err
 	case roleScale:
-		return scalePart{}, nil
+		return scaleRole{}, nil
 	default:
-		return nil, fmt.Errorf("%s=%q: there is no such role", roleVariable, role)
+		return nil, fmt.Errorf("%s=%q: there is no such role", roleVariable, name)
 	}
 }
 
-type loadPart struct{ client *load.Client }
+type loadRole struct{ client *load.Client }
 
-func (p loadPart) do(ctx context.Context, r request) (reply, error) {
+func (p loadRole) do(ctx context.Context, r request) (reply, error) {
 	if r.Load == nil {
 		return reply{}, errors.New("no load is ordered")
 	}
@@ -141,19 +141,19 @@ func (p loadPart) do(ctx context.Context, r request) (reply, error) {
 	return reply{Outcome: &o}, err
 }
 
-func (p loadPart) end(context.Context) (reply, error) {
+func (p loadRole) end(context.Context) (reply, error) {
 	p.client.Close()
 	return reply{}, nil
 }
 
-type outsidePart struct{ servers *outside.Servers }
+type outsideRole struct{ servers *outside.Servers }
 
-func (p outsidePart) do(context.Context, request) (reply, error) {
+func (p outsideRole) do(context.Context, request) (reply, error) {
 	counts := p.servers.Counts()
 	return reply{Outside: &p.servers.Addresses, Arrived: &counts}, nil
 }
 
-func (p outsidePart) end(context.Context) (reply, error) {
+func (p outsideRole) end(context.Context) (reply, error) {
 	p.servers.Close()
 	return reply{}, nil
 }

@@ -22,7 +22,7 @@ const (
 	endTimeout    = 40 * time.Second
 )
 
-// process is this program, started again to play a part.
+// process is this program, started again to play a role.
 type process struct {
 	role    string
 	cmd     *exec.Cmd
@@ -32,7 +32,7 @@ type process struct {
 	exit    error // when answers is closed
 }
 
-// start starts a part with these variables. It ends with end or kill.
+// start starts a role with these variables. It ends with end or kill.
 func start(role string, environ []string) (*process, error) {
 	program, err := os.Executable()
 	if err != nil {

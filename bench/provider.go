@@ -104,7 +104,7 @@ func newRiffle(ctx context.Context, v *Variant, at outside.Addresses, dir string
 	}
 	return &telemetry{tracers: p.TracerProvider(), flush: p.ForceFlush, shutdown: p.Shutdown, counts: func() (c Counts) {
 		for _, e := range p.Stats().Exporters {
-			c.add(Counts{Kept: e.Handed - e.Filtered, Sent: e.Sent, Dropped: e.Failed})
+			c.add(Counts{Kept: e.HandedOver - e.Filtered, Sent: e.Sent, Dropped: e.Lost})
 		}
 		return c
 	}}, nil

@@ -41,20 +41,20 @@ const (
 	ofProfile
 )
 
-// planned is one round.
-type planned struct {
+// scheduled is one round.
+type scheduled struct {
 	kind    roundKind
 	cycle   int
 	variant int
 }
 
-// plan is the rounds in order: in each cycle every variant, in fresh order.
-func (t *Target) plan() (all []planned) {
+// schedule is the rounds in order: in each cycle every variant, in fresh order.
+func (t *Target) schedule() (all []scheduled) {
 	random := rand.New(rand.NewPCG(uint64(time.Now().UnixNano()), 0))
 	side := t.side()
 	cycle := func(kind roundKind, n int) {
 		for _, v := range random.Perm(len(t.Variants)) {
-			all = append(all, planned{kind, n, v})
+			all = append(all, scheduled{kind, n, v})
 		}
 	}
 	for n := range t.Rounds {
@@ -77,7 +77,7 @@ type runner struct {
 	load    *process
 	at      outside.Addresses
 	dir     string // of profiles
-	scratch string // of what the parts write; it goes with them, however they end
+	scratch string // of what the processes write; it goes with them, however they end
 }
 
 // Run measures what tracing costs a service. The program must have called
@@ -85,7 +85,7 @@ type runner struct {
 // Interrupted set. Everything that it starts has ended when it returns.
 func Run(ctx context.Context, t Target) (*Result, error) {
 	if os.Getenv(roleVariable) != "" {
-		return nil, errors.New("bench: this process plays a part of a measurement: call bench.Main first in main or TestMain")
+		return nil, errors.New("bench: this process plays a role in a measurement: call bench.Main first in main or TestMain")
 	}
 	if err := t.check(); err != nil {
 		return nil, err
@@ -161,10 +161,10 @@ func (r *runner) run(ctx context.Context) (err error) {
 	if err := r.calibrate(ctx); err != nil {
 		return err
 	}
-	rounds := r.plan()
+	rounds := r.schedule()
 	total := len(rounds)
 	if r.Scaling {
-		total += len(scalePlan())
+		total += len(scaleSchedule())
 	}
 	for i, p := range rounds {
 		r.Progress(i, total)
@@ -264,7 +264,7 @@ func (s *session) marked(ctx context.Context) (*usage, error) {
 	return answer.Usage, err
 }
 
-func (r *runner) round(ctx context.Context, p planned) error {
+func (r *runner) round(ctx context.Context, p scheduled) error {
 	m := &r.result.Variants[p.variant]
 	switch p.kind {
 	case ofLatency:

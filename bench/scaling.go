@@ -77,8 +77,8 @@ type scaleOutcome struct {
 	Counts    Counts  `json:"counts"`
 }
 
-// scalePlan is every point, for each variant that it says something about.
-func scalePlan() (all []scaleOrder) {
+// scaleSchedule is every point, for each variant that it says something about.
+func scaleSchedule() (all []scaleOrder) {
 	tail, full, stock := RiffleAt(0.01, true, HTTP), RiffleAt(1, false, HTTP), StockAt(1, HTTP)
 	add := func(o scaleOrder, variants ...Variant) {
 		o.Procs, o.Exporters, o.Goroutines = max(o.Procs, 1), max(o.Exporters, 1), max(o.Goroutines, 1)
@@ -91,7 +91,7 @@ func scalePlan() (all []scaleOrder) {
 	for _, n := range []int{1, 2, 4, 8, 16, 32, 64} {
 		o := scaleOrder{Dimension: Goroutines, X: n, Goroutines: n, Procs: cores}
 		add(o, tail, full, stock)
-		if n == 1 { // for the bar of what is decided at the start
+		if n == 1 { // for the goal of what is decided at the start
 			o.Procs = 1
 			add(o, RiffleAt(0.01, false, HTTP), StockAt(0.01, HTTP))
 		}
@@ -138,7 +138,7 @@ func withExporters(config string, n int) string {
 
 // scale measures every point, in turn.
 func (r *runner) scale(ctx context.Context, progress func(done int)) error {
-	orders := scalePlan()
+	orders := scaleSchedule()
 	points := make([]Scaled, len(orders))
 	kept, dropped := make([]uint64, len(orders)), make([]uint64, len(orders))
 	done := 0
@@ -177,12 +177,12 @@ func (*runner) scalePoint(ctx context.Context, o scaleOrder) (*scaleOutcome, err
 	return answer.Scale, err
 }
 
-// scalePart is the process that measures a point.
-type scalePart struct{}
+// scaleRole is the process that measures a point.
+type scaleRole struct{}
 
-func (scalePart) end(context.Context) (reply, error) { return reply{}, nil }
+func (scaleRole) end(context.Context) (reply, error) { return reply{}, nil }
 
-func (scalePart) do(ctx context.Context, r request) (reply, error) {
+func (scaleRole) do(ctx context.Context, r request) (reply, error) {
 	if r.Scale == nil {
 		return reply{}, errors.New("no point is ordered")
 	}

@@ -45,8 +45,8 @@ type usage struct {
 	HeapHigh   uint64        `json:"heap_high"` // since the last mark
 }
 
-// servicePart is the process of the service under test.
-type servicePart struct {
+// serviceRole is the process of the service under test.
+type serviceRole struct {
 	targets []Target
 
 	telemetry *telemetry
@@ -61,7 +61,7 @@ type servicePart struct {
 	profiling *os.File
 }
 
-func (p *servicePart) do(ctx context.Context, r request) (reply, error) {
+func (p *serviceRole) do(ctx context.Context, r request) (reply, error) {
 	switch {
 	case r.Start != nil && p.telemetry == nil:
 		return p.start(ctx, r.Start)
@@ -72,7 +72,7 @@ func (p *servicePart) do(ctx context.Context, r request) (reply, error) {
 	}
 }
 
-func (p *servicePart) start(ctx context.Context, s *serviceStart) (reply, error) {
+func (p *serviceRole) start(ctx context.Context, s *serviceStart) (reply, error) {
 	i := slices.IndexFunc(p.targets, func(t Target) bool { return t.Name == s.Target })
 	if i < 0 {
 		return reply{}, fmt.Errorf("target %q: bench.Main was not given it", s.Target)
@@ -112,7 +112,7 @@ func (p *servicePart) start(ctx context.Context, s *serviceStart) (reply, error)
 }
 
 // mark tells what was used. The first one starts the profile.
-func (p *servicePart) mark(ctx context.Context) (reply, error) {
+func (p *serviceRole) mark(ctx context.Context) (reply, error) {
 	if p.telemetry.flush != nil {
 		ctx, cancel := context.WithTimeout(ctx, flushTimeout)
 		defer cancel()
@@ -133,7 +133,7 @@ func (p *servicePart) mark(ctx context.Context) (reply, error) {
 	return reply{Usage: u}, nil
 }
 
-func (p *servicePart) usage() (*usage, error) {
+func (p *serviceRole) usage() (*usage, error) {
 	samples := []metrics.Sample{{Name: "/gc/heap/allocs:bytes"}, {Name: "/gc/heap/allocs:objects"}}
 	metrics.Read(samples)
 	cpu, err := cpuTime()
@@ -141,7 +141,7 @@ func (p *servicePart) usage() (*usage, error) {
 }
 
 // end closes everything and tells what became of the spans.
-func (p *servicePart) end(ctx context.Context) (reply, error) {
+func (p *serviceRole) end(ctx context.Context) (reply, error) {
 	ctx, cancel := context.WithTimeout(ctx, flushTimeout)
 	defer cancel()
 	p.heap.end()
@@ -167,7 +167,7 @@ func (p *servicePart) end(ctx context.Context) (reply, error) {
 	return reply{Final: &c}, err
 }
 
-func (p *servicePart) endProfile() error {
+func (p *serviceRole) endProfile() error {
 	if p.profiling == nil {
 		return nil
 	}

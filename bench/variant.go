@@ -54,7 +54,7 @@ type Variant struct {
 	copies int // of the SDK's processor and exporter; 0 is 1
 }
 
-// Names that the bars are about.
+// Names that the goals are about.
 const (
 	nameOff   = "off"
 	nameFloor = "floor"

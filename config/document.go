@@ -68,14 +68,14 @@ func newDocument(name string, data []byte) (*document, core.ConfigErrors) {
 	case errors.Is(err, io.EOF) || err == nil && len(doc.Content) == 0:
 		return fail(1, 1, "the file holds nothing but comments")
 	case err != nil:
-		line, col, err := d.explain(err)
+		line, col, err := d.locateError(err)
 		return fail(line, col, "%w", err)
 	}
 	d.root = doc.Content[0]
 	switch err := loader.Load(&second); {
 	case errors.Is(err, io.EOF):
 	case err != nil:
-		line, col, err := d.explain(err)
+		line, col, err := d.locateError(err)
 		return fail(line, col, "%w", err)
 	default:
 		return fail(second.Line, second.Column, "a second YAML document: want one in the file")
@@ -87,8 +87,8 @@ func newDocument(name string, data []byte) (*document, core.ConfigErrors) {
 // takes its braces for its own.
 var bareReference = regexp.MustCompile(`[{\[].*\$\{`)
 
-// explain turns an error of the parser into a position and a sentence.
-func (d *document) explain(err error) (line, col int, _ error) {
+// locateError turns an error of the parser into a position and a sentence.
+func (d *document) locateError(err error) (line, col int, _ error) {
 	var load *yaml.LoadError
 	if !errors.As(err, &load) {
 		return 0, 0, fmt.Errorf("not YAML: %w", err)

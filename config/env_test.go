@@ -41,7 +41,7 @@ func summary(tb testing.TB, spec core.Spec) []string {
 	for _, k := range []string{"team", "region", "service.name"} {
 		add("resource "+k, spec.Resource[k])
 	}
-	if spec.Limits != (core.Limits{}) {
+	if spec.Limits != (core.SpanLimits{}) {
 		lines = append(lines, "limits")
 	}
 	for _, c := range spec.Samplers {
@@ -190,7 +190,7 @@ func withoutSnippets(errs core.ConfigErrors) string {
 
 // TestOTelVariables shows what each of OpenTelemetry's variables sets.
 func TestOTelVariables(t *testing.T) {
-	limit := func(f func(*core.Limits) **int) func(core.Spec) string {
+	limit := func(f func(*core.SpanLimits) **int) func(core.Spec) string {
 		return func(s core.Spec) string {
 			if p := *f(&s.Limits); p != nil {
 				return formatFloat(float64(*p))
@@ -208,8 +208,8 @@ func TestOTelVariables(t *testing.T) {
 		}
 		return strings.Join(ids, ",")
 	}
-	attributeCount := limit(func(l *core.Limits) **int { return &l.AttributeCount })
-	valueLength := limit(func(l *core.Limits) **int { return &l.AttributeValueLength })
+	attributeCount := limit(func(l *core.SpanLimits) **int { return &l.AttributeCount })
+	valueLength := limit(func(l *core.SpanLimits) **int { return &l.AttributeValueLength })
 
 	tested := map[string]bool{}
 	for _, tt := range []struct {
@@ -237,10 +237,10 @@ func TestOTelVariables(t *testing.T) {
 		{"OTEL_ATTRIBUTE_COUNT_LIMIT=2", attributeCount, "2"},
 		{"OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT=3 OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT=4", valueLength, "3"},
 		{"OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT=4", valueLength, "4"},
-		{"OTEL_SPAN_EVENT_COUNT_LIMIT=5", limit(func(l *core.Limits) **int { return &l.EventCount }), "5"},
-		{"OTEL_SPAN_LINK_COUNT_LIMIT=6", limit(func(l *core.Limits) **int { return &l.LinkCount }), "6"},
-		{"OTEL_EVENT_ATTRIBUTE_COUNT_LIMIT=7", limit(func(l *core.Limits) **int { return &l.EventAttributeCount }), "7"},
-		{"OTEL_LINK_ATTRIBUTE_COUNT_LIMIT=-1", limit(func(l *core.Limits) **int { return &l.LinkAttributeCount }), "-1"},
+		{"OTEL_SPAN_EVENT_COUNT_LIMIT=5", limit(func(l *core.SpanLimits) **int { return &l.EventCount }), "5"},
+		{"OTEL_SPAN_LINK_COUNT_LIMIT=6", limit(func(l *core.SpanLimits) **int { return &l.LinkCount }), "6"},
+		{"OTEL_EVENT_ATTRIBUTE_COUNT_LIMIT=7", limit(func(l *core.SpanLimits) **int { return &l.EventAttributeCount }), "7"},
+		{"OTEL_LINK_ATTRIBUTE_COUNT_LIMIT=-1", limit(func(l *core.SpanLimits) **int { return &l.LinkAttributeCount }), "-1"},
 	} {
 		t.Run(tt.env, func(t *testing.T) {
 			env := strings.Fields(tt.env)

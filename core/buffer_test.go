@@ -136,7 +136,7 @@ func TestErrorKeepsTheWholeTrace(t *testing.T) {
 	if v := attr(got["root"], sampling.PartialKey); v.AsBool() {
 		t.Error("a complete trace is marked partial")
 	}
-	s := b.provider.Stats().Buffer
+	s := b.provider.Stats().Segments
 	if s.Kept["error"] != 1 || s.Forgotten != 1 || s.SpansKept != 4 || s.SpansForgotten != 2 || s.Undecided != 0 {
 		t.Errorf("stats = %+v", s)
 	}
@@ -311,7 +311,7 @@ func TestShutdownDecidesOpenTraces(t *testing.T) {
 		if err := p.Shutdown(done); err != nil {
 			t.Error(err)
 		}
-		s := p.Stats().Buffer
+		s := p.Stats().Segments
 		if s.Kept["slow"] != 1 || s.SpansKept != 1 || s.SpansForgotten != 1 || s.Undecided != 0 {
 			t.Errorf("stats = %+v, want the slow trace kept and the other forgotten", s)
 		}
@@ -361,8 +361,8 @@ func TestPanickingSamplersAbstain(t *testing.T) {
 	}
 	b.wantNames("root")
 	s := b.provider.Stats().Samplers[0]
-	if s.SwitchedOff < 1 {
-		t.Errorf("%q was switched off %d times", s.Name, s.SwitchedOff)
+	if s.Suspensions < 1 {
+		t.Errorf("%q was suspended %d times", s.Name, s.Suspensions)
 	}
 }
 
@@ -437,7 +437,7 @@ func TestRootEndsWhileAChildStarts(t *testing.T) {
 			t.Errorf("the failing child %d did not arrive", i)
 		}
 	}
-	if s := b.provider.Stats().Buffer; s.Undecided != 0 {
+	if s := b.provider.Stats().Segments; s.Undecided != 0 {
 		t.Errorf("%d traces are undecided though nothing is open", s.Undecided)
 	}
 }
@@ -454,7 +454,7 @@ func (sleepy) SampleStart(sampling.StartParameters) sampling.Answer {
 	return sampling.At(sampling.Always)
 }
 
-func TestSlowSamplersAreSwitchedOffForAWhile(t *testing.T) {
+func TestSlowSamplersAreSuspended(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t, core.Spec{Samplers: []core.SamplerEntry{use("sleepy", sleepy{}), core.UseSampler(ratio.Factory, "", ratio.Config{Rate: 0})}})
 		asked := func() bool {
@@ -469,8 +469,8 @@ func TestSlowSamplersAreSwitchedOffForAWhile(t *testing.T) {
 				t.Fatal("a sampler that takes 2 ms is asked again and again")
 			}
 		}
-		if s := b.provider.Stats().Samplers[0]; s.SwitchedOff != 1 {
-			t.Errorf("switched off %d times", s.SwitchedOff)
+		if s := b.provider.Stats().Samplers[0]; s.Suspensions != 1 {
+			t.Errorf("suspended %d times", s.Suspensions)
 		}
 		time.Sleep(31 * time.Second)
 		if !asked() {

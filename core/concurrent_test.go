@@ -286,7 +286,7 @@ func storm(t *testing.T, maxBytes component.Size, judge bool) {
 		t.Error(err)
 	}
 	wg.Wait()
-	b := p.Stats().Buffer
+	b := p.Stats().Segments
 	got.mu.Lock()
 	defer got.mu.Unlock()
 	if b.SpansKept != uint64(got.spans) || len(got.twice) > 0 {

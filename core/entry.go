@@ -213,7 +213,7 @@ func (g *guard) took(d time.Duration) {
 func (g *guard) switchOff(why string, detail any) {
 	if g.off.Swap(time.Now().Add(offTime).UnixNano()) == 0 {
 		g.switched.Add(1)
-		g.logger.Warn("sampler is switched off for a while: "+why, "sampler", g.name, "for", offTime, "detail", fmt.Sprint(detail))
+		g.logger.Warn("sampler is suspended: "+why, "sampler", g.name, "for", offTime, "detail", fmt.Sprint(detail))
 	}
 }
 

@@ -307,7 +307,7 @@ func compare(t *testing.T, seed uint64, saw map[string]int) (diffs []string, vag
 			diffs = append(diffs, fmt.Sprintf("%s: handed over = %v %+v, want %v %+v", m.name, arrived, got, wanted, want))
 		}
 	}
-	b := p.Stats().Buffer
+	b := p.Stats().Segments
 	if b.SpansKept != uint64(len(h.got)) || b.SpansForgotten != uint64(o.ended-len(o.kept)) || b.Undecided != 0 {
 		diffs = append(diffs, fmt.Sprintf("stats = %+v, want %d spans kept of %d", b, len(o.kept), o.ended))
 	}

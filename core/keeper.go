@@ -278,7 +278,7 @@ func (b *buffer) reportPressure() {
 		s := b.stats()
 		k.logger.Warn("trace buffer is full: raise max_bytes, or lower the load; weights stay right",
 			"max_bytes", b.limits.maxBytes, "probability", b.pressure().Probability(),
-			"not_recorded", s.NotRecorded, "under_pressure", s.UnderPressure, "cut", s.Cut)
+			"not_recorded", s.NotRecorded, "under_pressure", s.UnderPressure, "cut", s.TooLarge)
 	}
 }
 

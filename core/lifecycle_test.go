@@ -88,7 +88,7 @@ func TestMemoryBeforeASlowTraceSampler(t *testing.T) {
 			root.SetAttributes(attribute.String("payload", strings.Repeat("x", 20_000)))
 			root.End()
 			synctest.Wait()
-			highest = max(highest, p.Stats().Buffer.HeldBytes)
+			highest = max(highest, p.Stats().Segments.HeldBytes)
 		}
 		if highest > maxBytes*5/4 {
 			t.Errorf("the buffer held %d bytes, its bound is %d", highest, maxBytes)
@@ -159,7 +159,7 @@ func TestTraceSamplerThatIgnoresItsDeadline(t *testing.T) {
 			t.Errorf("the first trace waited %v for its sampler, want the deadline of a second", d)
 		}
 		if d := failing("second"); d > 0 {
-			t.Errorf("the second trace waited %v for a sampler that is switched off", d)
+			t.Errorf("the second trace waited %v for a sampler that is suspended", d)
 		}
 		time.Sleep(time.Minute)
 		if d := failing("third"); d > 0 {
@@ -169,8 +169,8 @@ func TestTraceSamplerThatIgnoresItsDeadline(t *testing.T) {
 		if n := s.asked.Load(); n != 1 {
 			t.Errorf("it was asked about %d traces, want 1", n)
 		}
-		if n := b.provider.Stats().Samplers[0].SwitchedOff; n != 1 {
-			t.Errorf("it was switched off %d times, want once", n)
+		if n := b.provider.Stats().Samplers[0].Suspensions; n != 1 {
+			t.Errorf("it was suspended %d times, want once", n)
 		}
 		close(s.release)
 		synctest.Wait()
@@ -200,8 +200,8 @@ func TestTraceSamplerThatPanics(t *testing.T) {
 	_, root := b.tracer.Start(t.Context(), "root")
 	fail(root)
 	b.wantNames("root")
-	if n := b.provider.Stats().Samplers[0].SwitchedOff; n != 1 {
-		t.Errorf("it was switched off %d times, want once", n)
+	if n := b.provider.Stats().Samplers[0].Suspensions; n != 1 {
+		t.Errorf("it was suspended %d times, want once", n)
 	}
 }
 
@@ -218,7 +218,7 @@ func (d *dawdling) SampleStart(sampling.StartParameters) sampling.Answer {
 	return sampling.At(sampling.Never)
 }
 
-func TestSlowStartSamplerIsSwitchedOff(t *testing.T) {
+func TestSlowStartSamplerIsSuspended(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := &dawdling{}
 		b := newBench(t, core.Spec{Samplers: []core.SamplerEntry{use("slow start", d), use("error", keepsErrors{}), baseline(1)}})
@@ -246,8 +246,8 @@ func TestSlowStartSamplerIsSwitchedOff(t *testing.T) {
 		if !start() {
 			t.Error("it is not asked again")
 		}
-		if n := b.provider.Stats().Samplers[0].SwitchedOff; n != 1 {
-			t.Errorf("it was switched off %d times, want once", n)
+		if n := b.provider.Stats().Samplers[0].Suspensions; n != 1 {
+			t.Errorf("it was suspended %d times, want once", n)
 		}
 		_ = b.provider.Shutdown(context.Background())
 	})
@@ -271,16 +271,16 @@ func TestTracesThatNeverComplete(t *testing.T) {
 			child.SetAttributes(attribute.String("payload", strings.Repeat("x", 2000)))
 			child.End()
 			synctest.Wait()
-			if held := p.Stats().Buffer.HeldBytes; held > maxBytes*5/4 {
+			if held := p.Stats().Segments.HeldBytes; held > maxBytes*5/4 {
 				t.Fatalf("the buffer holds %d bytes, its bound is %d", held, maxBytes)
 			}
 		}
-		before := p.Stats().Buffer
+		before := p.Stats().Segments
 		if before.NotRecorded == 0 || before.UnderPressure == 0 || before.NotRecorded+recorded != 10_000 {
 			t.Errorf("stats = %+v with %d roots recorded: want pressure, and every root counted", before, recorded)
 		}
 		time.Sleep(31 * time.Second)
-		s := p.Stats().Buffer
+		s := p.Stats().Segments
 		if s.Undecided != 0 || s.Forgotten != recorded || s.SpansForgotten != recorded || s.HeldBytes > maxBytes/4 {
 			t.Errorf("stats = %+v, want all %d recorded traces forgotten and little held", s, recorded)
 		}
@@ -341,7 +341,7 @@ func TestRepeatedTraceIDs(t *testing.T) {
 		_, root := p.TracerProvider().Tracer("").Start(t.Context(), "root")
 		root.End()
 	}
-	if s := p.Stats().Buffer; kept.Load() != traces || s.Remembered != 2 || s.Undecided != 0 {
+	if s := p.Stats().Segments; kept.Load() != traces || s.Remembered != 2 || s.Undecided != 0 {
 		t.Errorf("%d spans are kept and %d traces remembered, %d undecided: want %d, 2 and 0", kept.Load(), s.Remembered, s.Undecided, traces)
 	}
 }

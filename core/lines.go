@@ -6,7 +6,7 @@ import (
 	"github.com/riffletrace/riffle/core/delivery"
 )
 
-// line takes spans to one exporter.
+// line is the way of spans to one exporter.
 type line struct {
 	name, kind string
 	*delivery.Line
@@ -19,9 +19,9 @@ func (pl *pipeline) addLine(ctx context.Context, e *ExporterEntry, c delivery.Co
 	if err != nil {
 		return err
 	}
-	l := pl.fan.Add(exporter, c, delivery.Settings{
+	l := pl.lines.Add(exporter, c, delivery.Settings{
 		Name: e.ID(), Type: e.Type(), Logger: settings.Logger, MeterProvider: o.meters,
 	})
-	pl.lines = append(pl.lines, line{name: e.ID(), kind: e.Type(), Line: l})
+	pl.exporters = append(pl.exporters, line{name: e.ID(), kind: e.Type(), Line: l})
 	return nil
 }

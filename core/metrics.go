@@ -19,9 +19,9 @@ func ExemplarFilter(ctx context.Context) bool {
 	return trace.SpanFromContext(ctx).IsRecording()
 }
 
-// observe registers the metrics of the buffer and the samplers. They are read
-// when the metrics SDK collects; spans pay nothing for them.
-func (pl *pipeline) observe(provider metric.MeterProvider) (unregister func() error, err error) {
+// registerMetrics registers the metrics of what waits and of the samplers. They are
+// read when the metrics SDK collects; spans pay nothing for them.
+func (pl *pipeline) registerMetrics(provider metric.MeterProvider) (unregister func() error, err error) {
 	m := provider.Meter(scopeName)
 	var all []metric.Observable
 	var errs []error
@@ -36,15 +36,15 @@ func (pl *pipeline) observe(provider metric.MeterProvider) (unregister func() er
 		return g
 	}
 	started := counter("riffle.traces.started", "{trace}", "Local roots that started, by what became of them at once.")
-	kept := counter("riffle.traces.kept", "{trace}", "Traces kept, by the sampler that spoke the least threshold.")
-	lost := counter("riffle.traces.not_kept", "{trace}", "Traces recorded and not kept, by reason.")
+	kept := counter("riffle.traces.kept", "{trace}", "Traces kept, by the sampler that answered with the least threshold.")
+	notKept := counter("riffle.traces.not_kept", "{trace}", "Traces recorded and not kept, by reason.")
 	early := counter("riffle.traces.decided_early", "{trace}", "Traces decided before they were complete, by reason.")
 	spans := counter("riffle.spans.ended", "{span}", "Recorded spans that ended, by what became of them.")
 	late := counter("riffle.spans.late", "{span}", "Spans that ended after their trace was decided.")
-	off := counter("riffle.samplers.switched_off", "{event}", "Times a sampler was switched off because it panicked or was slow.")
-	held := gauge("riffle.buffer.size", "By", "What the trace buffer holds.")
-	traces := gauge("riffle.buffer.traces", "{trace}", "Traces in the buffer, undecided or remembered.")
-	probability, err := m.Float64ObservableGauge("riffle.buffer.probability", metric.WithUnit("1"), metric.WithDescription("1, or less when the buffer is full."))
+	suspensions := counter("riffle.samplers.suspensions", "{event}", "Times a sampler was suspended because it panicked or was slow.")
+	held := gauge("riffle.buffer.size", "By", "What the traces that wait hold.")
+	traces := gauge("riffle.buffer.traces", "{trace}", "Traces that wait, undecided or remembered.")
+	probability, err := m.Float64ObservableGauge("riffle.buffer.probability", metric.WithUnit("1"), metric.WithDescription("1, or less when memory is short."))
 	all, errs = append(all, probability), append(errs, err)
 	for _, err := range errs {
 		if err != nil {
@@ -59,7 +59,7 @@ func (pl *pipeline) observe(provider metric.MeterProvider) (unregister func() er
 		starts, dropped := pl.start.counted()
 		o.ObserveInt64(started, int64(dropped), by(outcome, "dropped"))
 		for _, g := range pl.samplers.guards {
-			o.ObserveInt64(off, int64(g.switched.Load()), by(sampler, g.name))
+			o.ObserveInt64(suspensions, int64(g.switched.Load()), by(sampler, g.name))
 		}
 		if pl.buffer == nil {
 			o.ObserveInt64(started, int64(starts), by(outcome, "decided"))
@@ -71,11 +71,11 @@ func (pl *pipeline) observe(provider metric.MeterProvider) (unregister func() er
 		for name, n := range s.Kept {
 			o.ObserveInt64(kept, int64(n), by(sampler, name))
 		}
-		o.ObserveInt64(lost, int64(s.Forgotten-s.UnderPressure-s.Discarded), by(reason, "not_selected"))
-		o.ObserveInt64(lost, int64(s.UnderPressure), by(reason, "no_room"))
-		o.ObserveInt64(lost, int64(s.Discarded), by(reason, "discarded"))
+		o.ObserveInt64(notKept, int64(s.Forgotten-s.UnderPressure-s.Discarded), by(reason, "not_selected"))
+		o.ObserveInt64(notKept, int64(s.UnderPressure), by(reason, "no_room"))
+		o.ObserveInt64(notKept, int64(s.Discarded), by(reason, "discarded"))
 		o.ObserveInt64(early, int64(s.Overdue), by(reason, "overdue"))
-		o.ObserveInt64(early, int64(s.Cut), by(reason, "too_large"))
+		o.ObserveInt64(early, int64(s.TooLarge), by(reason, "too_large"))
 		o.ObserveInt64(spans, int64(s.SpansKept), by(outcome, "kept"))
 		o.ObserveInt64(spans, int64(s.SpansForgotten), by(outcome, "forgotten"))
 		o.ObserveInt64(late, int64(s.LateSpans))

@@ -130,7 +130,7 @@ func TestPressure(t *testing.T) {
 			requests[i] = request{}
 		}
 	}
-	s := p.Stats().Buffer
+	s := p.Stats().Segments
 	if s.NotRecorded == 0 || s.UnderPressure == 0 {
 		t.Errorf("stats = %+v: there was no pressure, so that nothing is tested", s)
 	}

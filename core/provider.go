@@ -49,14 +49,14 @@ type Kept struct {
 
 // pipeline is everything behind the SDK's sampler and processor.
 type pipeline struct {
-	samplers *samplerList
-	start    *startRules
-	buffer   *buffer // nil if no sampler waits for the end of spans
-	fan      delivery.Fan
-	lines    []line
-	closed   atomic.Bool
-	// unobserve ends the pipeline's metrics.
-	unobserve func() error
+	samplers  *samplerList
+	start     *startRules
+	buffer    *buffer // nil if no sampler waits for the end of spans
+	lines     delivery.Lines
+	exporters []line
+	closed    atomic.Bool
+	// unregisterMetrics ends the pipeline's metrics.
+	unregisterMetrics func() error
 }
 
 // New builds a provider from a spec. It finds every mistake before anything
@@ -87,7 +87,7 @@ func New(ctx context.Context, spec Spec, opts ...Option) (*Provider, error) {
 	if err != nil {
 		return nil, err
 	}
-	if pl.unobserve, err = pl.observe(o.meters); err != nil {
+	if pl.unregisterMetrics, err = pl.registerMetrics(o.meters); err != nil {
 		return nil, errors.Join(fmt.Errorf("registering metrics: %w", err), pl.shutdown(ctx))
 	}
 	p.pipeline.Store(pl)
@@ -128,14 +128,14 @@ func (p *plan) newPipeline(ctx context.Context, o *options) (*pipeline, error) {
 	if err := errs.sorted(); err != nil {
 		return nil, errors.Join(err, pl.shutdown(ctx))
 	}
-	if samplers.watches() {
-		pl.buffer = newBuffer(start, samplers, p.bufferLimits(), pl.deliver)
+	if samplers.waitsForEnd() {
+		pl.buffer = newBuffer(start, samplers, p.bufferLimits(), pl.handOver)
 	}
 	return pl, nil
 }
 
-// deliver hands a kept trace to every line.
-func (pl *pipeline) deliver(k Kept) { pl.fan.Deliver(k.Spans...) }
+// handOver hands a kept trace to every line.
+func (pl *pipeline) handOver(k Kept) { pl.lines.HandOver(k.Spans...) }
 
 // TracerProvider is what instrumentation takes.
 func (p *Provider) TracerProvider() trace.TracerProvider { return p.tracers }
@@ -216,8 +216,8 @@ func (pl *pipeline) shutdown(ctx context.Context) error {
 		pl.buffer.shutdown(ctx)
 	}
 	var err error
-	if pl.unobserve != nil {
-		err = pl.unobserve()
+	if pl.unregisterMetrics != nil {
+		err = pl.unregisterMetrics()
 	}
 	return errors.Join(err, pl.samplers.shutdown(ctx), pl.each(func(l line) error { return l.Shutdown(ctx) }))
 }
@@ -225,9 +225,9 @@ func (pl *pipeline) shutdown(ctx context.Context) error {
 // each runs f for all lines at once, so that one that is slow takes no time
 // from the others.
 func (pl *pipeline) each(f func(line) error) error {
-	errs := make([]error, len(pl.lines))
+	errs := make([]error, len(pl.exporters))
 	var wg sync.WaitGroup
-	for i, l := range pl.lines {
+	for i, l := range pl.exporters {
 		wg.Go(func() {
 			if err := f(l); err != nil {
 				errs[i] = fmt.Errorf("exporter %q: %w", l.name, err)
@@ -272,7 +272,7 @@ func (p liveProcessor) OnEnd(s sdktrace.ReadOnlySpan) {
 		pl.buffer.ended(s)
 		return
 	}
-	pl.fan.Deliver(s)
+	pl.lines.HandOver(s)
 }
 
 // Shutdown and ForceFlush are the [Provider]'s to do.
@@ -281,7 +281,7 @@ func (liveProcessor) ForceFlush(context.Context) error { return nil }
 
 // sdk returns the limits with the SDK's defaults, which read OTEL_SPAN_* and
 // its like, where none is set.
-func (l Limits) sdk() sdktrace.SpanLimits {
+func (l SpanLimits) sdk() sdktrace.SpanLimits {
 	limits := sdktrace.NewSpanLimits()
 	for _, f := range []struct {
 		from *int

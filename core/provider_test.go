@@ -173,7 +173,7 @@ func TestDeadBackendIsReportedOnce(t *testing.T) {
 		t.Errorf("%d recoveries logged, want 1:\n%s", n, log)
 	}
 	got := p.Stats().Exporters[0]
-	if got.Handed != 10 || got.Failed != 5 || got.Sent != 5 {
+	if got.HandedOver != 10 || got.Lost != 5 || got.Sent != 5 {
 		t.Errorf("stats = %+v, want 10 handed, 5 failed, 5 sent", got)
 	}
 }

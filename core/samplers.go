@@ -27,15 +27,15 @@ type samplerList struct {
 // maxEndSamplers is how many bits a trace has to remember who answered.
 const maxEndSamplers = 64
 
-// watches reports whether unselected traces must be recorded.
-func (l *samplerList) watches() bool { return len(l.end) > 0 || len(l.traces) > 0 }
+// waitsForEnd reports whether unselected traces must be recorded.
+func (l *samplerList) waitsForEnd() bool { return len(l.end) > 0 || len(l.traces) > 0 }
 
 // buildSamplers builds the samplers of a plan. On an error, nothing is left.
 func (p *plan) buildSamplers(ctx context.Context, o *options) (*samplerList, error) {
 	l := &samplerList{}
 	var errs mistakes
 	var baseline bool
-	watcher := ""
+	waiting := ""
 	for i, e := range p.Samplers {
 		path := entryPath("samplers", i)
 		s, err := e.Build(ctx, o.settings("sampler", e.ID()))
@@ -50,17 +50,17 @@ func (p *plan) buildSamplers(ctx context.Context, o *options) (*samplerList, err
 			continue
 		}
 		baseline = baseline || traits.AlwaysAnswers && p.matchers[i] == nil
-		if watcher == "" && l.watches() {
-			watcher = path
+		if waiting == "" && l.waitsForEnd() {
+			waiting = path
 		}
 		if wait := component.Duration(traits.LongestWait); wait >= p.DecisionWait {
 			err := fmt.Errorf("%s is not below decision_wait (%s), at which open traces are decided", wait, p.DecisionWait)
 			errs.add(p.Spec, component.JoinPath(path, traits.LongestWaitPath), err)
 		}
 	}
-	if watcher != "" && !baseline {
-		errs.add(p.Spec, watcher, errors.New(`no baseline: add "- type: ratio" (rate: 0 keeps only what error and slow keep)`))
-		errs.aboutList(watcher)
+	if waiting != "" && !baseline {
+		errs.add(p.Spec, waiting, errors.New(`no baseline: add "- type: ratio" (rate: 0 keeps only what error and slow keep)`))
+		errs.aboutList(waiting)
 	}
 	if err := errs.sorted(); err != nil {
 		return nil, errors.Join(err, l.shutdown(ctx))
@@ -69,8 +69,8 @@ func (p *plan) buildSamplers(ctx context.Context, o *options) (*samplerList, err
 }
 
 // add files a built sampler under the kinds it has.
-func (l *samplerList) add(s sampling.Sampler, traits sampling.Traits, c *SamplerEntry, matcher *match.Matcher, place int32, o *options) error {
-	common := func() entry { return entry{name: c.ID(), rank: place, match: matcher} }
+func (l *samplerList) add(s sampling.Sampler, traits sampling.Traits, c *SamplerEntry, matcher *match.Matcher, rank int32, o *options) error {
+	common := func() entry { return entry{name: c.ID(), rank: rank, match: matcher} }
 	start, isStart := s.(sampling.StartSampler)
 	end, isEnd := s.(sampling.EndSampler)
 	traces, isTrace := s.(sampling.TraceSampler)

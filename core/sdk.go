@@ -22,7 +22,7 @@ func NewSDKSampler(ctx context.Context, spec Spec, opts ...Option) (sdktrace.Sam
 	if err != nil {
 		return nil, nil, err
 	}
-	if built.watches() {
+	if built.waitsForEnd() {
 		return nil, nil, errors.Join(errors.New("building an SDK sampler: end and trace samplers need a core.Provider"), built.shutdown(ctx))
 	}
 	rules, err := newStartRules(plan.RemoteParent, built.start)

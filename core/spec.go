@@ -39,7 +39,7 @@ type Spec struct {
 	RemoteParent     RemoteParent       `yaml:"remote_parent" doc:"what the sampling decision of a remote parent means: watch follows it, but lets end samplers keep the local part of a trace that the parent left out; follow follows it and nothing else; ignore starts a new root, for endpoints that anybody can call"`
 	Propagators      []string           `yaml:"propagators" doc:"formats of the trace context in headers: tracecontext, baggage, b3, b3multi, jaeger, xray, ottrace, or none alone"`
 	Resource         map[string]string  `yaml:"resource" doc:"further attributes of the resource"`
-	Limits           Limits             `yaml:"limits" doc:"what one span can hold; -1 is no limit"`
+	Limits           SpanLimits         `yaml:"limits" doc:"what one span can hold; -1 is no limit"`
 	DecisionWait     component.Duration `yaml:"decision_wait" doc:"when an open trace is decided; what ends later follows the decision"`
 	DecisionMemory   DecisionMemory     `yaml:"decision_memory" doc:"what is remembered of decided traces, for spans that end later"`
 	MaxBytes         component.Size     `yaml:"max_bytes" doc:"what traces that wait for their decision may take; above it, fewer are recorded, and their weights say so"`
@@ -75,9 +75,9 @@ func DefaultSpec() Spec {
 	}
 }
 
-// Limits bound what a span can hold. nil leaves the SDK's default, which is
+// SpanLimits bound what a span can hold. nil leaves the SDK's default, which is
 // OpenTelemetry's; a negative number is no limit.
-type Limits struct {
+type SpanLimits struct {
 	_                    struct{} `doc:"what one span can hold; -1 is no limit"`
 	AttributeCount       *int     `yaml:"attribute_count" doc:"attributes of a span (OpenTelemetry's default: 128)"`
 	AttributeValueLength *int     `yaml:"attribute_value_length" doc:"characters of a string value; longer ones are cut (default: no limit)"`

@@ -12,33 +12,33 @@ type Stats struct {
 	// did.
 	Started, Dropped uint64
 
-	Buffer    BufferStats
+	Segments  SegmentStats
 	Samplers  []SamplerStats
 	Exporters []ExporterStats
 }
 
-// BufferStats is about the trace buffer. It is all zero where no sampler
-// waits for the end of spans, because then there is no buffer.
-type BufferStats struct {
+// SegmentStats is about the traces that wait for their end. It is all zero where no
+// sampler waits for the end of spans, because then none does.
+type SegmentStats struct {
 	// NotRecorded counts local roots that were not recorded for lack of room.
 	NotRecorded uint64
-	// Kept counts kept traces by the name of the sampler that spoke the least
-	// threshold; "" is a remote parent, or nobody.
+	// Kept counts kept traces by the name of the sampler that answered with the
+	// least threshold; "" is a remote parent, or nobody.
 	Kept map[string]uint64
 	// Forgotten counts traces that were not kept, and those of them, UnderPressure,
 	// that were forgotten early for lack of room. Discarded counts traces that a
 	// trace sampler discarded.
 	Forgotten, UnderPressure, Discarded uint64
-	// Overdue counts traces decided at decision_wait, Cut those decided because
-	// they, or the buffer, grew too large.
-	Overdue, Cut uint64
+	// Overdue counts traces decided at decision_wait, TooLarge those decided because
+	// they, or all together, grew too large.
+	Overdue, TooLarge uint64
 	// SpansKept and SpansForgotten count ended spans, LateSpans those that ended
 	// after their trace was decided.
 	SpansKept, SpansForgotten, LateSpans uint64
 
 	// Undecided and Remembered count the traces held now, the latter decided ones
 	// that somebody spoke for; HeldBytes is what they take, and what is remembered
-	// of those forgotten. Probability is 1, or less when the buffer is full.
+	// of those forgotten. Probability is 1, or less when memory is short.
 	Undecided, Remembered int
 	HeldBytes             int64
 	Probability           float64
@@ -47,9 +47,9 @@ type BufferStats struct {
 // SamplerStats is about one entry of the samplers list.
 type SamplerStats struct {
 	Name, Description string
-	// SwitchedOff counts how often it was switched off because it panicked or
+	// Suspensions counts how often it was suspended because it panicked or
 	// was slow.
-	SwitchedOff uint64
+	Suspensions uint64
 }
 
 // ExporterStats is about one entry of the exporters list.
@@ -68,7 +68,7 @@ func (p *Provider) Stats() Stats {
 	}
 	s.Started, s.Dropped = pl.start.counted()
 	if pl.buffer != nil {
-		s.Buffer = pl.buffer.stats()
+		s.Segments = pl.buffer.stats()
 	}
 	switched := map[string]uint64{}
 	for _, g := range pl.samplers.guards {
@@ -76,9 +76,9 @@ func (p *Provider) Stats() Stats {
 	}
 	for i, sampler := range pl.samplers.all {
 		name := pl.samplers.names[i]
-		s.Samplers = append(s.Samplers, SamplerStats{Name: name, Description: sampler.Traits().Description, SwitchedOff: switched[name]})
+		s.Samplers = append(s.Samplers, SamplerStats{Name: name, Description: sampler.Traits().Description, Suspensions: switched[name]})
 	}
-	for _, l := range pl.lines {
+	for _, l := range pl.exporters {
 		s.Exporters = append(s.Exporters, ExporterStats{Name: l.name, Type: l.kind, Endpoint: l.Endpoint(), Stats: l.Stats()})
 	}
 	return s
@@ -100,8 +100,8 @@ func (c *bufferCounts) keep(by int32) {
 	c.kept[by]++
 }
 
-func (b *buffer) stats() BufferStats {
-	s := BufferStats{Kept: make(map[string]uint64), Probability: b.pressure().Probability()}
+func (b *buffer) stats() SegmentStats {
+	s := SegmentStats{Kept: make(map[string]uint64), Probability: b.pressure().Probability()}
 	s.HeldBytes = b.held.Load()
 	for i := range b.shards {
 		sh := &b.shards[i]
@@ -118,7 +118,7 @@ func (b *buffer) stats() BufferStats {
 		s.UnderPressure += c.underPressure
 		s.Discarded += c.discarded
 		s.Overdue += c.overdue
-		s.Cut += c.cut
+		s.TooLarge += c.cut
 		s.SpansKept += c.spansKept
 		s.SpansForgotten += c.spansForgotten
 		s.LateSpans += c.late

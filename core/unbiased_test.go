@@ -474,7 +474,7 @@ func TestUnbiasedUnderPressure(t *testing.T) {
 			}
 			time.Sleep(10 * time.Second) // the pressure goes
 		}
-		s := provider.Stats().Buffer
+		s := provider.Stats().Segments
 		if s.UnderPressure < episodes*traces/4 || s.Probability != 1 {
 			t.Errorf("stats = %+v: want pressure that comes and goes", s)
 		}

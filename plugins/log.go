@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// A plugin speaks to the host's logger in lines of JSON on standard error.
+// A plugin logs to the host in lines of JSON on standard error.
 const (
 	logLevel   = "@level"
 	logMessage = "@message"

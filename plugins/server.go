@@ -102,7 +102,7 @@ func (s *server) describe() *pluginpb.DescribeResponse {
 
 // Configure makes an instance.
 func (s *server) Configure(ctx context.Context, r *pluginpb.ConfigureRequest) (_ *pluginpb.ConfigureResponse, err error) {
-	defer rescue(&err)
+	defer recoverPanic(&err)
 	for _, c := range s.components {
 		if c.kind == r.GetKind() && c.name == r.GetComponent() {
 			return s.configure(ctx, c, r)
@@ -117,20 +117,20 @@ func (s *server) configure(ctx context.Context, c Component, r *pluginpb.Configu
 	if err != nil {
 		return mistakes(err), nil
 	}
-	in, answer := &instance{}, &pluginpb.ConfigureResponse{}
+	in, resp := &instance{}, &pluginpb.ConfigureResponse{}
 	switch built := built.(type) {
 	case sdktrace.SpanExporter:
 		in.exporter = built
-		answer.Exporter = &pluginpb.ExporterInstance{TakesSnappy: true}
+		resp.Exporter = &pluginpb.ExporterInstance{TakesSnappy: true}
 		if e, ok := built.(delivery.Exporter); ok {
-			answer.Exporter.Endpoint = wire.ValidText(e.Traits().Endpoint)
+			resp.Exporter.Endpoint = wire.ValidText(e.Traits().Endpoint)
 		}
 	case sampling.Sampler:
 		in.sampler = built
 		if err := unservable(c.name, built); err != nil {
 			return mistakes(errors.Join(err, in.shutdown(ctx))), nil
 		}
-		answer.Sampler = wire.EncodeSampler(built)
+		resp.Sampler = wire.EncodeSampler(built)
 	}
 	s.mu.Lock()
 	if s.closed {
@@ -139,9 +139,9 @@ func (s *server) configure(ctx context.Context, c Component, r *pluginpb.Configu
 	}
 	defer s.mu.Unlock()
 	s.made++
-	answer.Instance = strconv.Itoa(s.made)
-	s.instances[answer.GetInstance()] = in
-	return answer, nil
+	resp.Instance = strconv.Itoa(s.made)
+	s.instances[resp.GetInstance()] = in
+	return resp, nil
 }
 
 // mistakes turns an error into the mistakes in a configuration.
@@ -166,7 +166,7 @@ func (s *server) instance(id string) (*instance, error) {
 
 // Close releases an instance.
 func (s *server) Close(ctx context.Context, r *pluginpb.CloseRequest) (_ *pluginpb.CloseResponse, err error) {
-	defer rescue(&err)
+	defer recoverPanic(&err)
 	s.mu.Lock()
 	in, ok := s.instances[r.GetInstance()]
 	delete(s.instances, r.GetInstance())
@@ -205,9 +205,9 @@ func (in *instance) shutdown(ctx context.Context) error {
 	return nil
 }
 
-// rescue is deferred in calls: a panic of a component fails the call and not
+// recoverPanic is deferred in calls: a panic of a component fails the call and not
 // the instances of others.
-func rescue(err *error) {
+func recoverPanic(err *error) {
 	if r := recover(); r != nil {
 		*err = status.Error(codes.Internal, fmt.Sprintf("panic: %v", r))
 	}

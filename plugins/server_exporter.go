@@ -24,7 +24,7 @@ type exporterServer struct {
 
 // ExportRequest hands a request to the instance that the metadata names.
 func (s exporterServer) ExportRequest(ctx context.Context, body wire.RawMessage) (_ *coltracepb.ExportTraceServiceResponse, err error) {
-	defer rescue(&err)
+	defer recoverPanic(&err)
 	var id string
 	if md, _ := metadata.FromIncomingContext(ctx); len(md[wire.InstanceKey]) > 0 {
 		id = md[wire.InstanceKey][0]
@@ -40,11 +40,11 @@ func (s exporterServer) ExportRequest(ctx context.Context, body wire.RawMessage)
 	if err != nil {
 		return nil, otlpstatus.Of(err)
 	}
-	answer := &coltracepb.ExportTraceServiceResponse{}
+	response := &coltracepb.ExportTraceServiceResponse{}
 	if resp.Rejected > 0 || resp.Message != "" {
-		answer.PartialSuccess = &coltracepb.ExportTracePartialSuccess{RejectedSpans: resp.Rejected, ErrorMessage: wire.ValidText(resp.Message)}
+		response.PartialSuccess = &coltracepb.ExportTracePartialSuccess{RejectedSpans: resp.Rejected, ErrorMessage: wire.ValidText(resp.Message)}
 	}
-	return answer, nil
+	return response, nil
 }
 
 // export sends bytes to an exporter that takes them, and spans to others.
@@ -68,7 +68,7 @@ func (in *instance) export(ctx context.Context, body []byte) (delivery.Response,
 
 // Flush delivers what an exporter still holds, if it holds anything.
 func (s exporterServer) Flush(ctx context.Context, r *pluginpb.FlushRequest) (_ *pluginpb.FlushResponse, err error) {
-	defer rescue(&err)
+	defer recoverPanic(&err)
 	in, err := s.server.instance(r.GetInstance())
 	if err != nil {
 		return nil, err

@@ -37,19 +37,19 @@ func (s startServer) sampler(id string) (sampling.StartSampler, error) {
 
 // Ask answers questions in their order.
 func (s startServer) Ask(ctx context.Context, r *pluginpb.AskRequest) (_ *pluginpb.AskResponse, err error) {
-	defer rescue(&err)
+	defer recoverPanic(&err)
 	k, err := s.sampler(r.GetInstance())
 	if err != nil {
 		return nil, err
 	}
-	answer := &pluginpb.AskResponse{Leases: make([]*pluginpb.Lease, len(r.GetQuestions()))}
+	resp := &pluginpb.AskResponse{Leases: make([]*pluginpb.Lease, len(r.GetQuestions()))}
 	for i, q := range r.GetQuestions() {
 		if err := ctx.Err(); err != nil {
 			return nil, status.FromContextError(err).Err()
 		}
-		answer.Leases[i] = leaseOf(k, wire.DecodeKey(q.GetKey()), q.GetStarts())
+		resp.Leases[i] = leaseOf(k, wire.DecodeKey(q.GetKey()), q.GetStarts())
 	}
-	return answer, nil
+	return resp, nil
 }
 
 func leaseOf(k sampling.StartSampler, p sampling.StartParameters, starts uint64) *pluginpb.Lease {
@@ -62,7 +62,7 @@ func leaseOf(k sampling.StartSampler, p sampling.StartParameters, starts uint64)
 
 // Changes tells what a [Changing] sampler says has changed.
 func (s startServer) Changes(r *pluginpb.ChangesRequest, stream grpc.ServerStreamingServer[pluginpb.Change]) (err error) {
-	defer rescue(&err)
+	defer recoverPanic(&err)
 	k, err := s.sampler(r.GetInstance())
 	if err != nil {
 		return err
@@ -113,7 +113,7 @@ type traceServer struct {
 
 // Judge asks the sampler about the traces of one batch.
 func (s traceServer) Judge(ctx context.Context, r *pluginpb.JudgeRequest) (_ *pluginpb.JudgeResponse, err error) {
-	defer rescue(&err)
+	defer recoverPanic(&err)
 	in, err := s.server.instance(r.GetInstance())
 	if err != nil {
 		return nil, err

@@ -74,7 +74,7 @@ observability:
 			backend.Kill()
 			send("meanwhile")
 			err = process.Poll(func() error {
-				flush, cancel := context.WithTimeout(ctx, process.Patience/10)
+				flush, cancel := context.WithTimeout(ctx, process.MaxWait/10)
 				defer cancel()
 				_ = provider.ForceFlush(flush) // it fails, and the log says why
 				if got, want := log.all(), address+" refused the connection: nothing listens there"; !slices.Equal(got, []string{want}) {
@@ -98,8 +98,8 @@ observability:
 				t.Fatal(err)
 			}
 			stats := provider.Stats().Exporters[0]
-			if lost := made - len(before) - len(after); lost != int(stats.Failed) || stats.Sent+stats.Failed != uint64(made) {
-				t.Errorf("%d of %d spans are missing; riffle counts %d sent and %d failed", lost, made, stats.Sent, stats.Failed)
+			if lost := made - len(before) - len(after); lost != int(stats.Lost) || stats.Sent+stats.Lost != uint64(made) {
+				t.Errorf("%d of %d spans are missing; riffle counts %d sent and %d failed", lost, made, stats.Sent, stats.Lost)
 			}
 		})
 	}

@@ -28,7 +28,7 @@ var claims = map[float64]string{0.01: "under 1 %", 0.1: "1-2 %", 1: "5-10 %"}
 
 // tables are the report.
 func tables(r *bench.Result) []table {
-	all := []table{overhead(r), bars(r), latency(r), spans(r)}
+	all := []table{overhead(r), goals(r), latency(r), spans(r)}
 	if t, ok := split(r); ok {
 		all = append(all, t)
 	}
@@ -106,18 +106,18 @@ func perSpan(r *bench.Result, ns bench.Estimate) string {
 	return micros(ns.Value / float64(r.Settings.SpansPerRequest))
 }
 
-func bars(r *bench.Result) table {
+func goals(r *bench.Result) table {
 	t := table{
-		ID: "bars", Title: "What riffle is held to",
+		ID: "goals", Title: "What riffle is held to",
 		About: "Worked out from this run.",
-		Head:  []string{"", "measured", "bar", ""},
+		Head:  []string{"", "measured", "goal", ""},
 	}
-	for _, b := range r.Bars() {
+	for _, b := range r.Goals() {
 		measured := "-"
 		if b.Known {
 			measured = ratioIn(b.Figure)
 		}
-		t.Rows = append(t.Rows, []string{b.What, measured, "≤ " + number(b.Limit, 2), b.Verdict()})
+		t.Rows = append(t.Rows, []string{b.What, measured, "≤ " + number(b.Limit, 2), b.Result()})
 	}
 	lost := "met"
 	for i := range r.Variants {

@@ -131,8 +131,8 @@ func riffleWith(samplers string) func(testing.TB, string, float64) *tracer {
 			stop: func(ctx context.Context) error {
 				err := p.Shutdown(ctx)
 				for _, e := range p.Stats().Exporters {
-					if e.Sent != e.Handed {
-						err = errors.Join(err, fmt.Errorf("%d of %d spans were sent: %+v", e.Sent, e.Handed, e.Dropped))
+					if e.Sent != e.HandedOver {
+						err = errors.Join(err, fmt.Errorf("%d of %d spans were sent: %+v", e.Sent, e.HandedOver, e.Dropped))
 					}
 				}
 				return err

@@ -65,7 +65,10 @@ func runService(address string) error {
 func startTracing(ctx context.Context) (shutdown func(context.Context) error, err error) {
 	if file := os.Getenv(fileVariable); file != "" {
 		tracing, err := riffle.Start(ctx, file)
-		return tracing.Shutdown, err
+		if err != nil {
+			return nil, err
+		}
+		return tracing.Shutdown, nil
 	}
 	collector := os.Getenv(collectorVariable)
 	if collector == "" {

@@ -57,7 +57,7 @@ var variants = []struct {
 
 // What a trace costs the process that is traced, until it is sent or forgotten.
 // cpu-ns/op counts its background goroutines and the garbage collector too. The
-// bar: riffle at 1 % takes at most 1.1 times what the stock SDK does at 1 %.
+// goal: riffle at 1 % takes at most 1.1 times what the stock SDK does at 1 %.
 func BenchmarkTrace(b *testing.B) {
 	_, address := startPart(b, "receiver")
 	for _, v := range variants {

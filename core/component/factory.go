@@ -12,7 +12,7 @@ import (
 type Settings struct {
 	// ID is the entry's name in the configuration; it is unique in its list.
 	ID string
-	// Logger is where the component speaks; never nil.
+	// Logger is what the component logs to; never nil.
 	Logger *slog.Logger
 	// MeterProvider is for what the component measures of itself; never nil.
 	MeterProvider metric.MeterProvider

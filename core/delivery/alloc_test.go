@@ -16,7 +16,7 @@ func TestDeliverAllocations(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			b := &backend{}
 			if name != "alive" {
-				b.answer = func(context.Context, []string) (delivery.Response, error) { return delivery.Response{}, errAway }
+				b.respond = func(context.Context, []string) (delivery.Response, error) { return delivery.Response{}, errAway }
 			}
 			f, l := one(t, b, &journal{}, func(c *delivery.Config) {
 				c.Queue.MaxBytes = 64 << 10
@@ -25,10 +25,10 @@ func TestDeliverAllocations(t *testing.T) {
 			s := span("a", 100)
 			if name != "alive" {
 				for l.Stats().Dropped.QueueFull == 0 {
-					f.Deliver(s)
+					f.HandOver(s)
 				}
 			}
-			if n := testing.AllocsPerRun(100, func() { f.Deliver(s) }); n > 0 {
+			if n := testing.AllocsPerRun(100, func() { f.HandOver(s) }); n > 0 {
 				t.Errorf("%v allocations a span", n)
 			}
 		})

@@ -29,10 +29,10 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-// backend is an exporter that takes requests and answers as it is told.
+// backend is an exporter that takes requests and responds as it is told.
 type backend struct {
-	// answer decides about a batch of spans with these names; nil accepts.
-	answer func(ctx context.Context, names []string) (delivery.Response, error)
+	// respond decides about a batch of spans with these names; nil accepts.
+	respond func(ctx context.Context, names []string) (delivery.Response, error)
 
 	mu       sync.Mutex
 	got      map[string]int // accepted spans by name
@@ -72,8 +72,8 @@ func (b *backend) take(ctx context.Context, body []byte, spans []sdktrace.ReadOn
 	for i, s := range spans {
 		names[i] = s.Name()
 	}
-	if b.answer != nil {
-		resp, err = b.answer(ctx, names)
+	if b.respond != nil {
+		resp, err = b.respond(ctx, names)
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -152,7 +152,7 @@ func spans(from, to, padding int) []sdktrace.ReadOnlySpan {
 }
 
 // one starts a line of its own.
-func one(t testing.TB, e sdktrace.SpanExporter, log *journal, change func(*delivery.Config)) (*delivery.Fan, *delivery.Line) {
+func one(t testing.TB, e sdktrace.SpanExporter, log *journal, change func(*delivery.Config)) (*delivery.Lines, *delivery.Line) {
 	t.Helper()
 	c := delivery.Defaults()
 	if change != nil {
@@ -161,7 +161,7 @@ func one(t testing.TB, e sdktrace.SpanExporter, log *journal, change func(*deliv
 	if err := c.Validate(); err != nil {
 		t.Fatal(err)
 	}
-	f := &delivery.Fan{}
+	f := &delivery.Lines{}
 	l := f.Add(e, c, delivery.Settings{Name: "backend", Type: "fake", Logger: slog.New(slog.NewTextHandler(log, nil))})
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), time.Second)
@@ -176,7 +176,7 @@ func one(t testing.TB, e sdktrace.SpanExporter, log *journal, change func(*deliv
 func accounted(t testing.TB, l *delivery.Line, b *backend) {
 	t.Helper()
 	s := l.Stats()
-	if s.Handed != s.Sent+s.Rejected+s.Dropped.Total()+s.Waiting || s.Failed != s.Rejected+s.Dropped.Total() {
+	if s.HandedOver != s.Sent+s.Rejected+s.Dropped.Total()+s.Waiting || s.Lost != s.Rejected+s.Dropped.Total() {
 		t.Errorf("the counters do not add up: %+v", s)
 	}
 	var got int

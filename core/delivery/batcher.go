@@ -14,9 +14,9 @@ import (
 // batcher gathers spans and turns them into batches for its lines. Its
 // goroutine runs from the first line that joins until the last has left.
 type batcher struct {
-	config Batch
-	shape  shape
-	wake   chan struct{} // there is something for the goroutine; of capacity 1
+	config  BatchConfig
+	sharing sharing
+	wake    chan struct{} // there is something for the goroutine; of capacity 1
 
 	mu     sync.Mutex
 	lines  []*Line // replaced, never changed in place
@@ -27,24 +27,24 @@ type batcher struct {
 	spare  []sdktrace.ReadOnlySpan
 
 	// Of the goroutine alone.
-	raw   []byte
-	stage *stage
+	raw       []byte
+	processor *processor
 }
 
 // chunk is spans that were handed over in a row, or a mark among such.
 type chunk struct {
-	spans []sdktrace.ReadOnlySpan
-	bytes int64
-	born  time.Time // when the first was handed over
-	lines []*Line   // for whom they are
-	mark  chan struct{}
-	last  bool // of a mark: one of the lines leaves
+	spans        []sdktrace.ReadOnlySpan
+	bytes        int64
+	handedOverAt time.Time // when the first was handed over
+	lines        []*Line   // for whom they are
+	mark         chan struct{}
+	last         bool // of a mark: one of the lines leaves
 
 	behind int64 // about the size of what was handed over since
 }
 
-func newBatcher(s shape) *batcher {
-	return &batcher{config: s.batch, shape: s, stage: newStage(s), wake: make(chan struct{}, 1)}
+func newBatcher(s sharing) *batcher {
+	return &batcher{config: s.batch, sharing: s, processor: newProcessor(s), wake: make(chan struct{}, 1)}
 }
 
 // join reports false if the batcher has ended.
@@ -90,15 +90,15 @@ func (b *batcher) flush() (mark <-chan struct{}) {
 	return m
 }
 
-// deliver is on the path of the application.
-func (b *batcher) deliver(spans []sdktrace.ReadOnlySpan) {
+// handOver is on the path of the application.
+func (b *batcher) handOver(spans []sdktrace.ReadOnlySpan) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if len(b.lines) == 0 || len(spans) == 0 {
 		return
 	}
 	for _, l := range b.lines {
-		l.counts.handed.Add(uint64(len(spans)))
+		l.counts.handedOver.Add(uint64(len(spans)))
 	}
 	room := b.room()
 	for i, s := range spans {
@@ -128,7 +128,7 @@ func (b *batcher) room() int64 {
 
 func (b *batcher) add(s sdktrace.ReadOnlySpan, size int64) {
 	if len(b.open.spans) == 0 {
-		b.open.born = time.Now()
+		b.open.handedOverAt = time.Now()
 		if b.open.spans == nil {
 			b.open.spans, b.spare = b.spare, nil
 		}
@@ -175,7 +175,7 @@ func (b *batcher) run() {
 			return
 		case c.mark != nil:
 			if c.last {
-				c.filtered(b.stage.giveUp())
+				c.filtered(b.processor.filterWaiting())
 			}
 			close(c.mark)
 			continue
@@ -197,7 +197,7 @@ func (b *batcher) next() (c chunk, wait time.Duration, ended bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if len(b.sealed) == 0 && len(b.open.spans) > 0 {
-		if wait = time.Duration(b.config.MaxAge) - time.Since(b.open.born); wait > 0 {
+		if wait = time.Duration(b.config.MaxAge) - time.Since(b.open.handedOverAt); wait > 0 {
 			return c, wait, false
 		}
 		b.seal(nil)
@@ -224,14 +224,14 @@ func (b *batcher) recycle(c *chunk) {
 }
 
 // oldest is when the first of the spans that are no batch yet was handed over.
-func (b *batcher) oldest() (born time.Time, ok bool) {
+func (b *batcher) oldest() (at time.Time, ok bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	switch {
 	case len(b.sealed) > 0 && b.sealed[0].mark == nil:
-		return b.sealed[0].born, true
+		return b.sealed[0].handedOverAt, true
 	case len(b.open.spans) > 0:
-		return b.open.born, true
+		return b.open.handedOverAt, true
 	default:
 		return time.Time{}, false
 	}
@@ -246,7 +246,7 @@ func (c *chunk) filtered(n int) {
 
 // process cuts a chunk into batches of at most MaxBytes.
 func (b *batcher) process(c *chunk) {
-	spans, filtered := b.stage.apply(c.spans)
+	spans, filtered := b.processor.apply(c.spans)
 	c.filtered(filtered)
 	if len(spans) == 0 {
 		return
@@ -273,10 +273,10 @@ func (b *batcher) dispatch(c *chunk, spans []sdktrace.ReadOnlySpan, e extent) {
 	}
 	var bodies []body
 	for _, l := range c.lines {
-		batch := &batch{count: len(spans), born: c.born, oldest: e.oldest, extent: e}
+		batch := &batch{count: len(spans), handedOverAt: c.handedOverAt, firstEnd: e.firstEnd, extent: e}
 		if l.requests == nil {
 			batch.spans, batch.size = slices.Clone(spans), int64(e.bytes)
-			l.put(batch, c.behind)
+			l.enqueue(batch, c.behind)
 			continue
 		}
 		i := slices.IndexFunc(bodies, func(o body) bool { return o.compression == l.compression })
@@ -289,7 +289,7 @@ func (b *batcher) dispatch(c *chunk, spans []sdktrace.ReadOnlySpan, e extent) {
 		}
 		batch.body, batch.extent.bytes = bodies[i].bytes, len(b.raw)
 		batch.size = int64(len(batch.body))
-		l.put(batch, c.behind)
+		l.enqueue(batch, c.behind)
 	}
 	if cap(b.raw) > 4*int(b.config.MaxBytes) {
 		b.raw = nil // one huge span

@@ -45,7 +45,7 @@ func cpu(b *testing.B) time.Duration {
 }
 
 // The CPU time of a span from being handed over to being sent, with a backend
-// that is there, and with one that is away until everything is stored. The bar: a
+// that is there, and with one that is away until everything is stored. The goal: a
 // disk takes at most 1.5 times what memory does. There is no network in either.
 func BenchmarkQueue(b *testing.B) {
 	spans := make([]sdktrace.ReadOnlySpan, 4096)
@@ -66,7 +66,7 @@ func BenchmarkQueue(b *testing.B) {
 		}.Snapshot()
 	}
 	for _, state := range []string{"there", "away"} {
-		for _, fsync := range []delivery.Fsync{"", "1s", delivery.Always, delivery.Never} {
+		for _, fsync := range []delivery.Fsync{"", "1s", delivery.FsyncAlways, delivery.FsyncNever} {
 			name := fmt.Sprintf("backend=%s/queue=disk/fsync=%s", state, fsync)
 			if fsync == "" {
 				name = fmt.Sprintf("backend=%s/queue=memory", state)
@@ -75,11 +75,11 @@ func BenchmarkQueue(b *testing.B) {
 				c := delivery.Defaults()
 				c.Queue.MaxBytes = 1 << 30
 				if fsync != "" {
-					c.Queue.Storage, c.Queue.Dir, c.Queue.Fsync = delivery.Disk, b.TempDir(), fsync
+					c.Queue.Storage, c.Queue.Dir, c.Queue.Fsync = delivery.StorageDisk, b.TempDir(), fsync
 				}
 				back := &away{}
 				back.open.Store(state == "there")
-				f := &delivery.Fan{}
+				f := &delivery.Lines{}
 				l := f.Add(back, c, delivery.Settings{})
 				defer l.Shutdown(context.WithoutCancel(b.Context()))
 				before := cpu(b)
@@ -88,7 +88,7 @@ func BenchmarkQueue(b *testing.B) {
 					for l.Stats().Waiting > 20_000 && state == "there" {
 						time.Sleep(time.Millisecond)
 					}
-					f.Deliver(spans...)
+					f.HandOver(spans...)
 					n += len(spans)
 					for state == "away" && fsync != "" && int(l.Stats().Stored) < n-20_000 {
 						time.Sleep(20 * time.Millisecond)
@@ -97,7 +97,7 @@ func BenchmarkQueue(b *testing.B) {
 				back.open.Store(true)
 				_ = l.ForceFlush(b.Context())
 				until(b, "sent", func() bool { return l.Stats().Waiting == 0 })
-				if s := l.Stats(); s.Failed > 0 {
+				if s := l.Stats(); s.Lost > 0 {
 					b.Errorf("%+v", s)
 				}
 				b.ReportMetric(float64(cpu(b)-before)/float64(n), "cpu-ns/span")

@@ -15,7 +15,7 @@ import (
 )
 
 // Handing a span over, by everybody at once: with a backend that takes
-// everything, and with one that is dead while the queue is full. The bar: p99 of
+// everything, and with one that is dead while the queue is full. The goal: p99 of
 // the latter is at most twice that of the former. The SDK's processor, which
 // drops past 2,048 spans, is there to compare.
 func BenchmarkHandOver(b *testing.B) {
@@ -31,14 +31,14 @@ func BenchmarkHandOver(b *testing.B) {
 					back.err = errAway
 				}
 				c := delivery.Defaults()
-				c.Queue = delivery.Queue{MaxBytes: 4 << 20, WhenFull: when}
-				f := &delivery.Fan{}
+				c.Queue = delivery.QueueConfig{MaxBytes: 4 << 20, WhenFull: when}
+				f := &delivery.Lines{}
 				l := f.Add(back, c, delivery.Settings{})
 				defer l.Shutdown(context.WithoutCancel(b.Context()))
 				for state == "full" && l.Stats().Dropped.QueueFull == 0 {
-					f.Deliver(s)
+					f.HandOver(s)
 				}
-				handOver(b, func() { f.Deliver(s) })
+				handOver(b, func() { f.HandOver(s) })
 			})
 		}
 	}

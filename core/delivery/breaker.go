@@ -31,16 +31,16 @@ func (b *breaker) wait(now time.Time) time.Duration {
 
 // failed notes an attempt that failed for now. Those that were under way when
 // the backend went away count once.
-func (b *breaker) failed(now time.Time, probe bool, after time.Duration) {
+func (b *breaker) failed(now time.Time, probe bool, retryAfter time.Duration) {
 	if probe {
 		b.probing = false
 	}
 	if b.open() && !probe {
-		b.until = later(b.until, now.Add(after))
+		b.until = later(b.until, now.Add(retryAfter))
 		return
 	}
 	b.failures++
-	b.until = now.Add(max(after, b.backoff.delay(b.failures)))
+	b.until = now.Add(max(retryAfter, b.backoff.delay(b.failures)))
 }
 
 func later(a, b time.Time) time.Time {
@@ -52,8 +52,8 @@ func later(a, b time.Time) time.Time {
 
 func (b *breaker) close() { b.failures, b.probing, b.until = 0, false, time.Time{} }
 
-// hurry lets the next probe through now.
-func (b *breaker) hurry() { b.until = time.Time{} }
+// probeNow lets the next probe through now.
+func (b *breaker) probeNow() { b.until = time.Time{} }
 
 // delay is a random one, up to a bound that doubles with each failure.
 func (b Backoff) delay(failures int) time.Duration {

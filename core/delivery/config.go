@@ -16,24 +16,24 @@ import (
 type Config struct {
 	Filter *Filter        `yaml:"filter" doc:"which of the kept spans it gets; by default all"`
 	Redact *redact.Config `yaml:"redact" doc:"what to take out of its spans, besides what the top-level redact does"`
-	Batch  Batch          `yaml:"batch" doc:"what goes into one request"`
-	Queue  Queue          `yaml:"queue" doc:"what waits for the backend"`
-	Send   Send           `yaml:"send" doc:"how batches are sent"`
+	Batch  BatchConfig    `yaml:"batch" doc:"what goes into one request"`
+	Queue  QueueConfig    `yaml:"queue" doc:"what waits for the backend"`
+	Send   SendConfig     `yaml:"send" doc:"how batches are sent"`
 
 	// RedactAll comes before Redact. It is what the host wants taken out of every
 	// span.
 	RedactAll *redact.Config `yaml:"-"`
 }
 
-// Batch says when a batch is complete: at the first of three limits.
-type Batch struct {
+// BatchConfig says when a batch is complete: at the first of three limits.
+type BatchConfig struct {
 	MaxSpans int                `yaml:"max_spans" doc:"spans in a batch"`
 	MaxBytes component.Size     `yaml:"max_bytes" doc:"about the size of a batch, before compression"`
 	MaxAge   component.Duration `yaml:"max_age" doc:"longest wait of a span for its batch to fill"`
 }
 
-// Queue says where batches wait, and bounds them.
-type Queue struct {
+// QueueConfig says where batches wait, and bounds them.
+type QueueConfig struct {
 	Storage  Storage            `yaml:"storage" doc:"memory, or disk: what waits there outlives the process"`
 	Dir      string             `yaml:"dir" doc:"directory of storage: disk; exporters and processes can share it"`
 	MaxBytes component.Size     `yaml:"max_bytes" doc:"size of what waits, as it waits: compressed if it is sent so; default 32MiB, on disk 1GiB"`
@@ -51,8 +51,8 @@ const (
 	DropOldest WhenFull = "drop_oldest"
 )
 
-// Send says how batches are sent.
-type Send struct {
+// SendConfig says how batches are sent.
+type SendConfig struct {
 	Workers    int                `yaml:"workers" doc:"batches under way at once; an exporter that takes no OTLP bytes gets one at a time"`
 	Timeout    component.Duration `yaml:"timeout" doc:"longest time for one attempt"`
 	Backoff    Backoff            `yaml:"backoff" doc:"waits between attempts, each a random part of what is given here"`
@@ -68,9 +68,9 @@ type Backoff struct {
 // Defaults is the configuration of a line for which nothing is set.
 func Defaults() Config {
 	return Config{
-		Batch: Batch{MaxSpans: 2048, MaxBytes: 2 << 20, MaxAge: component.Duration(time.Second)},
-		Queue: Queue{Storage: Memory, WhenFull: DropNewest, Fsync: "1s"},
-		Send: Send{
+		Batch: BatchConfig{MaxSpans: 2048, MaxBytes: 2 << 20, MaxAge: component.Duration(time.Second)},
+		Queue: QueueConfig{Storage: StorageMemory, WhenFull: DropNewest, Fsync: "1s"},
+		Send: SendConfig{
 			Workers: 4,
 			Timeout: component.Duration(30 * time.Second),
 			Backoff: Backoff{Initial: component.Duration(500 * time.Millisecond), Max: component.Duration(30 * time.Second)},
@@ -107,7 +107,7 @@ func (c Config) WithEnv(getenv func(string) string) (Config, error) {
 		}
 		v.set(n)
 	}
-	c.Batch.MaxBytes = min(c.Batch.MaxBytes, c.Queue.limit())
+	c.Batch.MaxBytes = min(c.Batch.MaxBytes, c.Queue.maxBytes())
 	return c, errors.Join(errs...)
 }
 
@@ -130,7 +130,7 @@ func (c *Config) Validate() error {
 		}
 	}
 	b, q, s := c.Batch, c.Queue, c.Send
-	q.MaxBytes = q.limit()
+	q.MaxBytes = q.maxBytes()
 	add := func(path string, err error) { errs = append(errs, &component.FieldError{Path: path, Err: err}) }
 	if c.Filter != nil {
 		c.Filter.check(add)

@@ -13,41 +13,40 @@ import (
 
 // diskQueue is a memoryQueue whose batches are written to a disk unless they
 // are sent before, and leave memory then. What it does with the disk it does on
-// a goroutine of its own, run by [Line.keep], and never with the line's lock
-// held.
+// a goroutine of its own, the [diskWriter]'s, and never with the line's lock held.
 type diskQueue struct {
 	*memoryQueue
-	inMemory int64         // bound of unsavedBytes
+	inMemory int64         // bound of unstoredBytes
 	wake     chan struct{} // of capacity 1
 
-	unsaved      []*batch // are in memory only, in the order they came
-	unsavedBytes int64
-	remove       []disk.Entry // are sent, or dropped
+	unstored      []*batch // are in memory only, in the order they came
+	unstoredBytes int64
+	remove        []disk.Entry // are sent, or dropped
 }
 
-func newDiskQueue(c Queue) *diskQueue {
+func newDiskQueue(c QueueConfig) *diskQueue {
 	return &diskQueue{memoryQueue: newMemoryQueue(c), inMemory: c.inMemory(), wake: make(chan struct{}, 1)}
 }
 
-func (q *diskQueue) put(b *batch, reserve int64) (evicted []*batch, ok bool) {
-	if q.unsavedBytes+b.size > q.inMemory {
+func (q *diskQueue) enqueue(b *batch, reserve int64) (evicted []*batch, ok bool) {
+	if q.unstoredBytes+b.size > q.inMemory {
 		return nil, false // the disk is full, or does not keep up
 	}
-	evicted, ok = q.memoryQueue.put(b, reserve)
+	evicted, ok = q.memoryQueue.enqueue(b, reserve)
 	for _, old := range evicted {
-		q.drop(old)
+		q.release(old)
 	}
 	if ok {
-		q.save(b)
+		q.store(b)
 	}
 	return evicted, ok
 }
 
-// save wants a batch on the disk.
-func (q *diskQueue) save(b *batch) {
-	b.unsaved, b.came = true, time.Now()
-	q.unsaved = append(q.unsaved, b)
-	q.unsavedBytes += b.size
+// store wants a batch on the disk.
+func (q *diskQueue) store(b *batch) {
+	b.unstored, b.unstoredSince = true, time.Now()
+	q.unstored = append(q.unstored, b)
+	q.unstoredBytes += b.size
 	q.signal()
 }
 
@@ -58,13 +57,13 @@ func (q *diskQueue) signal() {
 	}
 }
 
-func (q *diskQueue) again(batches ...*batch) {
+func (q *diskQueue) requeue(batches ...*batch) {
 	for _, b := range batches {
-		if _, ok := q.out[b]; !ok { // a part of one
-			q.save(b)
+		if _, ok := q.out[b]; !ok { // a piece of one
+			q.store(b)
 		}
 	}
-	q.memoryQueue.again(batches...)
+	q.memoryQueue.requeue(batches...)
 	for _, b := range batches {
 		b.unload()
 	}
@@ -72,53 +71,53 @@ func (q *diskQueue) again(batches ...*batch) {
 
 func (q *diskQueue) done(b *batch) {
 	q.memoryQueue.done(b)
-	q.drop(b)
+	q.release(b)
 }
 
-// whole is a stored batch whose parts took its place. Its file stays until they
-// are stored, sent or dropped.
-type whole struct {
-	file  disk.Entry
-	parts int
+// original is a stored batch whose pieces took its place. Its file stays until
+// they are stored, sent or dropped.
+type original struct {
+	file   disk.Entry
+	pieces int
 }
 
-// divide makes batches parts of another.
-func (b *batch) divide(parts []*batch) {
-	if len(parts) == 0 { // it ends as a whole
+// divide makes batches pieces of another.
+func (b *batch) divide(pieces []*batch) {
+	if len(pieces) == 0 { // it ends as a whole
 		return
 	}
-	w := b.whole
+	o := b.original
 	if b.file != nil {
-		w, b.file = &whole{file: *b.file}, nil
+		o, b.file = &original{file: *b.file}, nil
 	}
-	if w == nil {
+	if o == nil {
 		return
 	}
-	w.parts += len(parts)
-	for _, part := range parts {
-		part.whole = w
+	o.pieces += len(pieces)
+	for _, piece := range pieces {
+		piece.original = o
 	}
 }
 
-// release lets go of what a batch is a part of.
-func (q *diskQueue) release(b *batch) {
-	w := b.whole
-	if w == nil {
+// releaseOriginal lets go of what a batch is a piece of.
+func (q *diskQueue) releaseOriginal(b *batch) {
+	o := b.original
+	if o == nil {
 		return
 	}
-	b.whole = nil
-	if w.parts--; w.parts == 0 {
-		q.remove = append(q.remove, w.file)
+	b.original = nil
+	if o.pieces--; o.pieces == 0 {
+		q.remove = append(q.remove, o.file)
 		q.signal()
 	}
 }
 
-// drop forgets what is kept of a batch.
-func (q *diskQueue) drop(b *batch) {
-	q.release(b)
-	if b.unsaved {
-		b.unsaved = false
-		q.unsavedBytes -= b.size
+// release lets go of what the disk has of a batch.
+func (q *diskQueue) release(b *batch) {
+	q.releaseOriginal(b)
+	if b.unstored {
+		b.unstored = false
+		q.unstoredBytes -= b.size
 	}
 	if b.file != nil {
 		q.remove = append(q.remove, *b.file)
@@ -131,16 +130,16 @@ func (q *diskQueue) drain() []*batch {
 	return slices.DeleteFunc(q.memoryQueue.drain(), func(b *batch) bool { return b.file != nil })
 }
 
-// saved notes that a batch is on the disk.
-func (q *diskQueue) saved(b *batch, e disk.Entry) {
-	q.release(b)
+// stored notes that a batch is on the disk.
+func (q *diskQueue) stored(b *batch, e disk.Entry) {
+	q.releaseOriginal(b)
 	b.file = &e
-	if !b.unsaved { // it was sent, or dropped, meanwhile
+	if !b.unstored { // it was sent, or dropped, meanwhile
 		q.remove = append(q.remove, e)
 		return
 	}
-	b.unsaved = false
-	q.unsavedBytes -= b.size
+	b.unstored = false
+	q.unstoredBytes -= b.size
 	q.bytes += e.Size - b.size
 	b.size = e.Size
 	if _, ok := q.out[b]; !ok {
@@ -148,8 +147,8 @@ func (q *diskQueue) saved(b *batch, e disk.Entry) {
 	}
 }
 
-// restore takes in what another process has left.
-func (q *diskQueue) restore(b *batch) {
+// takeOver queues what another process has left.
+func (q *diskQueue) takeOver(b *batch) {
 	q.bytes += b.size
 	q.fresh = append(q.fresh, b)
 }
@@ -161,8 +160,8 @@ func (b *batch) unload() {
 	}
 }
 
-// keeper does what a line has to do with its disk.
-type keeper struct {
+// diskWriter does what a line has to do with its disk.
+type diskWriter struct {
 	line     *Line
 	queue    *diskQueue
 	dir      string
@@ -170,161 +169,161 @@ type keeper struct {
 	sync     bool
 	interval time.Duration
 
-	store   *disk.Store
-	failing atomic.Bool // the last attempt to write has failed
-	looked  time.Time
-	trouble time.Time // the last attempt that failed
-	refused []disk.Entry
+	store     *disk.Store
+	failing   atomic.Bool // the last attempt to write has failed
+	looked    time.Time
+	trouble   time.Time // the last attempt that failed
+	undeleted []disk.Entry
 }
 
 const (
-	adoptEvery = time.Minute
-	retryEvery = time.Second // after the disk has failed
+	takeOverEvery = time.Minute
+	retryEvery    = time.Second // after the disk has failed
 	// Batches of a group are encoded and written together.
 	groupBytes = 8 << 20
 )
 
-func newKeeper(l *Line, q *diskQueue, s Settings) *keeper {
+func newDiskWriter(l *Line, q *diskQueue, s Settings) *diskWriter {
 	c := l.config.Queue
 	interval, _ := c.Fsync.interval() // it is valid
-	return &keeper{
-		line: l, queue: q, dir: c.Dir, sync: c.Fsync != Never, interval: interval,
+	return &diskWriter{
+		line: l, queue: q, dir: c.Dir, sync: c.Fsync != FsyncNever, interval: interval,
 		identity: disk.Identity{Name: s.Name, Type: s.Type, Endpoint: l.traits.Endpoint},
 	}
 }
 
-// run keeps batches until stop is closed, and those that are left then.
-func (k *keeper) run(stop <-chan struct{}) {
-	k.open()
-	k.line.begin()
-	timer := time.NewTimer(adoptEvery)
+// run stores batches until stop is closed, and those that are left then.
+func (w *diskWriter) run(stop <-chan struct{}) {
+	w.open()
+	w.line.begin()
+	timer := time.NewTimer(takeOverEvery)
 	defer timer.Stop()
 	for {
 		select {
-		case <-k.queue.wake:
+		case <-w.queue.wake:
 		case <-timer.C:
 		case <-stop:
-			k.write(0)
-			k.clean()
-			if k.store != nil {
-				_ = k.store.Close() // the end of the process does it, too
+			w.write(0)
+			w.clean()
+			if w.store != nil {
+				_ = w.store.Close() // the end of the process does it, too
 			}
 			return
 		}
-		if k.store == nil && time.Since(k.trouble) >= retryEvery {
-			k.open()
+		if w.store == nil && time.Since(w.trouble) >= retryEvery {
+			w.open()
 		}
-		wait := k.write(k.interval)
-		k.clean()
-		k.adopt()
+		wait := w.write(w.interval)
+		w.clean()
+		w.takeOver()
 		timer.Reset(wait)
 	}
 }
 
-func (k *keeper) open() {
-	store, entries, err := disk.Open(disk.OS{}, k.dir, k.identity)
+func (w *diskWriter) open() {
+	store, entries, err := disk.Open(disk.OS{}, w.dir, w.identity)
 	if err != nil {
-		k.failed(err)
+		w.failed(err)
 		return
 	}
-	k.store, k.looked = store, time.Now()
-	k.line.restore(entries)
+	w.store, w.looked = store, time.Now()
+	w.line.takeOver(entries)
 }
 
-// failed speaks once, until the disk works again.
-func (k *keeper) failed(err error) {
-	k.trouble = time.Now()
-	if !k.failing.Swap(true) {
-		k.line.report.logger.Warn("the disk queue cannot store: batches wait in memory until it can", "error", err)
+// failed logs once, until the disk works again.
+func (w *diskWriter) failed(err error) {
+	w.trouble = time.Now()
+	if !w.failing.Swap(true) {
+		w.line.reporter.logger.Warn("the disk queue cannot store: batches wait in memory until it can", "error", err)
 	}
 }
 
-func (k *keeper) adopt() {
-	if k.store == nil || time.Since(k.looked) < adoptEvery {
+func (w *diskWriter) takeOver() {
+	if w.store == nil || time.Since(w.looked) < takeOverEvery {
 		return
 	}
-	k.looked = time.Now()
-	entries, err := k.store.Adopt()
-	k.line.restore(entries)
+	w.looked = time.Now()
+	entries, err := w.store.TakeOver()
+	w.line.takeOver(entries)
 	if err != nil {
-		k.line.report.warn("the disk queue cannot take over what another process has left", "error", err)
+		w.line.reporter.warn("the disk queue cannot take over what another process has left", "error", err)
 	}
 }
 
 // write stores batches that have waited for as long as interval. It returns
 // how long the next can wait.
-func (k *keeper) write(interval time.Duration) time.Duration {
+func (w *diskWriter) write(interval time.Duration) time.Duration {
 	for {
-		group, wait := k.group(interval)
+		group, wait := w.group(interval)
 		if len(group) == 0 {
 			return wait
 		}
-		entries, err := k.store.Write(k.encode(group), k.sync)
-		k.line.stored(group[:len(entries)], entries)
+		entries, err := w.store.Write(w.encode(group), w.sync)
+		w.line.stored(group[:len(entries)], entries)
 		if err != nil {
-			k.queueAgain(group[len(entries):])
-			k.failed(err)
-			if interval == 0 && k.interval > 0 { // the last attempt
+			w.requeue(group[len(entries):])
+			w.failed(err)
+			if interval == 0 && w.interval > 0 { // the last attempt
 				return retryEvery
 			}
-			return max(retryEvery, k.interval)
+			return max(retryEvery, w.interval)
 		}
-		if k.failing.Swap(false) {
-			k.line.report.logger.Info("the disk queue stores again")
+		if w.failing.Swap(false) {
+			w.line.reporter.logger.Info("the disk queue stores again")
 		}
 	}
 }
 
-// group takes batches that are due.
-func (k *keeper) group(interval time.Duration) (group []*batch, wait time.Duration) {
-	l, q := k.line, k.queue
+// group returns batches that are due.
+func (w *diskWriter) group(interval time.Duration) (group []*batch, wait time.Duration) {
+	l, q := w.line, w.queue
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	q.unsaved = slices.DeleteFunc(q.unsaved, func(b *batch) bool { return !b.unsaved })
-	if len(q.unsaved) == 0 {
-		return nil, adoptEvery
+	q.unstored = slices.DeleteFunc(q.unstored, func(b *batch) bool { return !b.unstored })
+	if len(q.unstored) == 0 {
+		return nil, takeOverEvery
 	}
-	if k.store == nil || k.failing.Load() && !l.closed {
-		if wait = retryEvery - time.Since(k.trouble); wait > 0 || k.store == nil {
+	if w.store == nil || w.failing.Load() && !l.closed {
+		if wait = retryEvery - time.Since(w.trouble); wait > 0 || w.store == nil {
 			return nil, max(wait, time.Millisecond)
 		}
 	}
-	hurry := q.unsavedBytes > q.inMemory/4
-	if wait = interval - time.Since(q.unsaved[0].came); wait > 0 && !hurry {
+	crowded := q.unstoredBytes > q.inMemory/4
+	if wait = interval - time.Since(q.unstored[0].unstoredSince); wait > 0 && !crowded {
 		return nil, wait
 	}
 	var size int64
-	for i, b := range q.unsaved {
+	for i, b := range q.unstored {
 		// Those that have come lately may still be sent before their time.
-		if size += b.size; i > 0 && (size > groupBytes || !hurry && time.Since(b.came) < interval/2) {
+		if size += b.size; i > 0 && (size > groupBytes || !crowded && time.Since(b.unstoredSince) < interval/2) {
 			break
 		}
 		group = append(group, b)
 	}
-	q.unsaved = slices.Clone(q.unsaved[len(group):])
+	q.unstored = slices.Clone(q.unstored[len(group):])
 	return group, 0
 }
 
-// queueAgain puts back what was not stored.
-func (k *keeper) queueAgain(group []*batch) {
-	k.line.mu.Lock()
-	defer k.line.mu.Unlock()
-	k.queue.unsaved = slices.Concat(group, k.queue.unsaved)
+// requeue puts back what was not stored.
+func (w *diskWriter) requeue(group []*batch) {
+	w.line.mu.Lock()
+	defer w.line.mu.Unlock()
+	w.queue.unstored = slices.Concat(group, w.queue.unstored)
 }
 
 // encode makes what is stored: it is compressed in any case.
-func (k *keeper) encode(group []*batch) []disk.Batch {
+func (w *diskWriter) encode(group []*batch) []disk.Batch {
 	files := make([]disk.Batch, len(group))
 	for i, b := range group {
-		body, compression := b.body, k.line.compression
-		if k.line.requests == nil {
+		body, compression := b.body, w.line.compression
+		if w.line.requests == nil {
 			body, compression = otlp.AppendRequest(nil, b.spans), None
 		}
 		if compression == None {
 			body, compression = Zstd.Compress(body), Zstd
 		}
 		files[i] = disk.Batch{
-			Meta:    disk.Meta{Spans: b.count, Oldest: b.oldest, Encoding: uint8(slices.Index(encodings, compression))},
+			Meta:    disk.Meta{Spans: b.count, FirstEnd: b.firstEnd, Encoding: uint8(slices.Index(encodings, compression))},
 			Payload: body,
 		}
 	}
@@ -332,16 +331,16 @@ func (k *keeper) encode(group []*batch) []disk.Batch {
 }
 
 // clean deletes files that nobody needs any more. What cannot be deleted is
-// tried again.
-func (k *keeper) clean() {
-	k.line.mu.Lock()
-	remove := append(k.refused, k.queue.remove...)
-	k.refused, k.queue.remove = nil, nil
-	k.line.mu.Unlock()
+// retried.
+func (w *diskWriter) clean() {
+	w.line.mu.Lock()
+	remove := append(w.undeleted, w.queue.remove...)
+	w.undeleted, w.queue.remove = nil, nil
+	w.line.mu.Unlock()
 	for _, e := range remove {
-		if err := k.store.Remove(e); err != nil {
-			k.refused = append(k.refused, e)
-			k.line.report.warn("the disk queue cannot delete what was sent: it may be sent again after a restart", "error", err)
+		if err := w.store.Remove(e); err != nil {
+			w.undeleted = append(w.undeleted, e)
+			w.line.reporter.warn("the disk queue cannot delete what was sent: it may be sent again after a restart", "error", err)
 		}
 	}
 }
@@ -367,7 +366,7 @@ func (l *Line) load(b *batch) error {
 	if b.body != nil || b.spans != nil || b.file == nil {
 		return nil
 	}
-	file, err := l.keeper.store.Read(*b.file)
+	file, err := l.writer.store.Read(*b.file)
 	if err != nil {
 		return err
 	}
@@ -392,11 +391,11 @@ func (l *Line) load(b *batch) error {
 // fetch loads a batch that is about to be sent. It reports false if it cannot be
 // sent, for now or for good.
 func (l *Line) fetch(b *batch) bool {
-	if age := time.Duration(l.config.Queue.MaxAge); age > 0 && time.Since(b.oldest) > age {
-		err := fmt.Errorf("the batch has spans of %s, older than max_age (%s)", b.oldest.UTC().Format(time.RFC3339), l.config.Queue.MaxAge)
+	if age := time.Duration(l.config.Queue.MaxAge); age > 0 && time.Since(b.firstEnd) > age {
+		err := fmt.Errorf("the batch has spans of %s, older than max_age (%s)", b.firstEnd.UTC().Format(time.RFC3339), l.config.Queue.MaxAge)
 		l.probed(b)
-		l.discard(b, tooOld, err)
-		l.report.warn("batch is older than max_age; it is dropped", "spans", b.count, "oldest", b.oldest)
+		l.dropUnsent(b, tooOld, err)
+		l.reporter.warn("batch is older than max_age; it is dropped", "spans", b.count, "oldest", b.firstEnd)
 		return false
 	}
 	err := l.load(b)
@@ -404,23 +403,23 @@ func (l *Line) fetch(b *batch) bool {
 	case err == nil:
 		return true
 	case errors.Is(err, disk.ErrDamaged):
-		l.report.logger.Warn("file of the disk queue is damaged; its batch is lost", "spans", b.count, "error", err)
+		l.reporter.logger.Warn("file of the disk queue is damaged; its batch is lost", "spans", b.count, "error", err)
 		l.probed(b)
-		l.discard(b, damaged, err)
+		l.dropUnsent(b, damaged, err)
 	default:
-		l.report.warn("the disk queue cannot read a batch: it is tried again", "error", err)
-		l.postpone(b)
+		l.reporter.warn("the disk queue cannot read a batch: it is tried again", "error", err)
+		l.retryRead(b)
 	}
 	return false
 }
 
-// postpone takes back a batch that could not be read.
-func (l *Line) postpone(b *batch) {
+// retryRead queues a batch again that could not be read.
+func (l *Line) retryRead(b *batch) {
 	l.probed(b)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	b.due = time.Now().Add(retryEvery)
-	l.queue.again(b)
+	l.queue.requeue(b)
 	l.changed.Broadcast()
 }
 
@@ -434,8 +433,8 @@ func (l *Line) probed(b *batch) {
 	}
 }
 
-// discard drops a batch for a reason that is not the backend's.
-func (l *Line) discard(b *batch, why cause, err error) {
+// dropUnsent drops a batch for a reason that is not the backend's.
+func (l *Line) dropUnsent(b *batch, why cause, err error) {
 	l.count(b.count, why)
 	l.done(b, b.count, err)
 }
@@ -444,28 +443,28 @@ func (l *Line) discard(b *batch, why cause, err error) {
 func (l *Line) stored(group []*batch, entries []disk.Entry) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	q := l.keeper.queue
+	q := l.writer.queue
 	for i, e := range entries {
-		q.saved(group[i], e)
+		q.stored(group[i], e)
 		l.counts.stored.Add(uint64(e.Spans))
 	}
-	l.taken.Store(q.size())
+	l.queuedBytes.Store(q.size())
 	l.full.Store(false)
 }
 
-// restore takes in what other processes have left.
-func (l *Line) restore(entries []disk.Entry) {
+// takeOver queues what other processes have left.
+func (l *Line) takeOver(entries []disk.Entry) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, e := range entries {
-		l.counts.recovered.Add(uint64(e.Spans))
-		l.counts.handed.Add(uint64(e.Spans))
-		l.keeper.queue.restore(&batch{count: e.Spans, size: e.Size, born: e.Oldest, oldest: e.Oldest, file: &e, restored: true})
+		l.counts.takenOver.Add(uint64(e.Spans))
+		l.counts.handedOver.Add(uint64(e.Spans))
+		l.writer.queue.takeOver(&batch{count: e.Spans, size: e.Size, handedOverAt: e.FirstEnd, firstEnd: e.FirstEnd, file: &e, takenOver: true})
 	}
 	if len(entries) > 0 {
-		l.report.logger.Info("the disk queue has batches of an earlier process", "batches", len(entries))
+		l.reporter.logger.Info("the disk queue has batches of an earlier process", "batches", len(entries))
 	}
-	l.taken.Store(l.keeper.queue.size())
+	l.queuedBytes.Store(l.writer.queue.size())
 	l.changed.Broadcast()
 }
 

@@ -18,7 +18,7 @@ import (
 // onDisk sets a queue on a disk. Batches are small and written at once.
 func onDisk(dir string) func(*delivery.Config) {
 	return func(c *delivery.Config) {
-		c.Queue.Storage, c.Queue.Dir, c.Queue.Fsync = delivery.Disk, dir, delivery.Never
+		c.Queue.Storage, c.Queue.Dir, c.Queue.Fsync = delivery.StorageDisk, dir, delivery.FsyncNever
 		c.Batch.MaxSpans = 10
 		c.Batch.MaxAge = 1e6
 		c.Send.Backoff.Initial, c.Send.Backoff.Max = 1e6, 1e6
@@ -48,7 +48,7 @@ func shutDown(t testing.TB, l *delivery.Line) {
 
 // dead is a backend that is not there.
 func dead() *backend {
-	return &backend{answer: func(context.Context, []string) (delivery.Response, error) { return delivery.Response{}, errAway }}
+	return &backend{respond: func(context.Context, []string) (delivery.Response, error) { return delivery.Response{}, errAway }}
 }
 
 func batches(t testing.TB, dir string) []string {
@@ -75,10 +75,10 @@ func TestDiskOutlivesTheLine(t *testing.T) {
 			t.Run(from+" to "+to, func(t *testing.T) {
 				dir := t.TempDir()
 				f, l := one(t, first(dead()), &journal{}, onDisk(dir))
-				f.Deliver(spans(0, 95, 10)...)
+				f.HandOver(spans(0, 95, 10)...)
 				until(t, "stored", func() bool { return l.Stats().Stored == 95 })
 				shutDown(t, l)
-				if s := l.Stats(); s.Waiting != 95 || s.Failed != 0 {
+				if s := l.Stats(); s.Waiting != 95 || s.Lost != 0 {
 					t.Errorf("%+v", s)
 				}
 				if n := len(batches(t, dir)); n != 10 {
@@ -91,7 +91,7 @@ func TestDiskOutlivesTheLine(t *testing.T) {
 				shutDown(t, l)
 				each(t, b, 0, 95)
 				accounted(t, l, b)
-				if s := l.Stats(); s.Recovered != 95 || s.Waiting != 0 || s.Bytes != 0 {
+				if s := l.Stats(); s.TakenOver != 95 || s.Waiting != 0 || s.Bytes != 0 {
 					t.Errorf("%+v", s)
 				}
 				if left := batches(t, dir); len(left) != 0 {
@@ -125,14 +125,14 @@ func TestDiskIsSpared(t *testing.T) {
 		onDisk(dir)(c)
 		c.Queue.Fsync = "1m"
 	})
-	f.Deliver(spans(0, 100, 0)...)
+	f.HandOver(spans(0, 100, 0)...)
 	until(t, "sent", func() bool { return l.Stats().Sent == 100 })
 	b.mu.Lock()
-	b.answer = dead().answer
+	b.respond = dead().respond
 	b.mu.Unlock()
-	f.Deliver(spans(100, 150, 0)...)
+	f.HandOver(spans(100, 150, 0)...)
 	shutDown(t, l)
-	if s := l.Stats(); s.Stored != 50 || s.Waiting != 50 || s.Failed != 0 {
+	if s := l.Stats(); s.Stored != 50 || s.Waiting != 50 || s.Lost != 0 {
 		t.Errorf("%+v", s)
 	}
 	if n := len(batches(t, dir)); n != 5 {
@@ -144,7 +144,7 @@ func TestDiskIsSpared(t *testing.T) {
 func TestDiskDamage(t *testing.T) {
 	dir := t.TempDir()
 	f, l := one(t, dead(), &journal{}, onDisk(dir))
-	f.Deliver(spans(0, 30, 0)...)
+	f.HandOver(spans(0, 30, 0)...)
 	until(t, "stored", func() bool { return l.Stats().Stored == 30 })
 	shutDown(t, l)
 	if err := os.Truncate(batches(t, dir)[1], 99); err != nil {
@@ -152,7 +152,7 @@ func TestDiskDamage(t *testing.T) {
 	}
 	b, log := &backend{}, &journal{}
 	_, l = one(t, b, log, onDisk(dir))
-	until(t, "done", func() bool { return l.Stats().Waiting == 0 && l.Stats().Handed == 30 })
+	until(t, "done", func() bool { return l.Stats().Waiting == 0 && l.Stats().HandedOver == 30 })
 	shutDown(t, l)
 	accounted(t, l, b)
 	if s := l.Stats(); s.Sent != 20 || s.Dropped.Damaged != 10 {
@@ -167,7 +167,7 @@ func TestDiskDamage(t *testing.T) {
 func TestMaxAge(t *testing.T) {
 	dir := t.TempDir()
 	f, l := one(t, dead(), &journal{}, onDisk(dir))
-	f.Deliver(spans(0, 10, 0)...) // they have ended in 1970
+	f.HandOver(spans(0, 10, 0)...) // they have ended in 1970
 	until(t, "stored", func() bool { return l.Stats().Stored == 10 })
 	shutDown(t, l)
 	b := &backend{}
@@ -191,9 +191,9 @@ func TestDiskTrouble(t *testing.T) {
 	}
 	log, b := &journal{}, dead()
 	f, l := one(t, b, log, onDisk(dir))
-	f.Deliver(spans(0, 50, 0)...)
+	f.HandOver(spans(0, 50, 0)...)
 	until(t, "warning", func() bool { return len(log.lines("the disk queue cannot store")) == 1 })
-	if s := l.Stats(); s.Stored != 0 || s.Failed != 0 {
+	if s := l.Stats(); s.Stored != 0 || s.Lost != 0 {
 		t.Errorf("%+v", s)
 	}
 	if err := os.Remove(dir); err != nil {
@@ -206,10 +206,10 @@ func TestDiskTrouble(t *testing.T) {
 	if err := os.WriteFile(dir, []byte("in the way"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	f.Deliver(spans(50, 60, 0)...)
+	f.HandOver(spans(50, 60, 0)...)
 	until(t, "second warning", func() bool { return len(log.lines("the disk queue cannot store")) == 2 })
 	b.mu.Lock()
-	b.answer = nil
+	b.respond = nil
 	b.mu.Unlock()
 	until(t, "sent from memory", func() bool { return b.received()["55"] == 1 })
 	if err := os.Remove(dir); err != nil { // now they are gone for good
@@ -237,7 +237,7 @@ func TestDiskTroubleIsBounded(t *testing.T) {
 		c.Queue.MaxBytes, c.Batch.MaxBytes = 64<<10, 4<<10
 	})
 	for i := range 100 {
-		f.Deliver(spans(10*i, 10*i+10, 1000)...)
+		f.HandOver(spans(10*i, 10*i+10, 1000)...)
 	}
 	until(t, "full", func() bool { return l.Stats().Dropped.QueueFull > 0 })
 	accounted(t, l, b)
@@ -246,17 +246,17 @@ func TestDiskTroubleIsBounded(t *testing.T) {
 	}
 }
 
-// A split batch is stored as its parts.
+// A split batch is stored as its pieces.
 func TestDiskSplit(t *testing.T) {
 	dir := t.TempDir()
-	b := &backend{answer: func(_ context.Context, names []string) (delivery.Response, error) {
+	b := &backend{respond: func(_ context.Context, names []string) (delivery.Response, error) {
 		if len(names) > 3 {
-			return delivery.Response{}, &delivery.ExportError{Verdict: delivery.TooLarge, Err: errors.New("too large")}
+			return delivery.Response{}, &delivery.ExportError{Outcome: delivery.TooLarge, Err: errors.New("too large")}
 		}
 		return delivery.Response{}, errAway
 	}}
 	f, l := one(t, b, &journal{}, onDisk(dir))
-	f.Deliver(spans(0, 10, 0)...)
+	f.HandOver(spans(0, 10, 0)...)
 	until(t, "split and stored", func() bool { return l.Stats().Split == 3 && len(batches(t, dir)) == 4 })
 	shutDown(t, l)
 	b = &backend{}
@@ -273,9 +273,9 @@ func TestDiskFull(t *testing.T) {
 		c.Queue.MaxBytes, c.Queue.WhenFull, c.Batch.MaxBytes = 64<<10, delivery.DropOldest, 4<<10
 	})
 	for i := range 1000 {
-		f.Deliver(span(fmt.Sprint(i), 1000))
+		f.HandOver(span(fmt.Sprint(i), 1000))
 		if i%20 == 0 {
-			until(t, "stored or dropped", func() bool { s := l.Stats(); return s.Stored+s.Dropped.QueueFull+20 > s.Handed })
+			until(t, "stored or dropped", func() bool { s := l.Stats(); return s.Stored+s.Dropped.QueueFull+20 > s.HandedOver })
 		}
 	}
 	until(t, "full", func() bool { return l.Stats().Dropped.QueueFull > 0 })
@@ -288,7 +288,7 @@ func TestDiskFull(t *testing.T) {
 		}
 		return sum <= 64<<10
 	})
-	if s := l.Stats(); s.Bytes > 64<<10 || s.Handed != s.Waiting+s.Dropped.QueueFull {
+	if s := l.Stats(); s.Bytes > 64<<10 || s.HandedOver != s.Waiting+s.Dropped.QueueFull {
 		t.Errorf("%+v", s)
 	}
 }

@@ -42,7 +42,7 @@ type Traits struct {
 type RequestExporter interface {
 	Exporter
 
-	// ExportRequest sends one request and returns what the backend answered. It
+	// ExportRequest sends one request and returns the backend's response. It
 	// returns promptly when ctx, which bounds the attempt, is done. It may be
 	// called concurrently, also with Shutdown; after Shutdown it returns an
 	// error. An error that is no [ExportError] is classified as [Line] says.
@@ -58,23 +58,23 @@ type Request struct {
 	Spans int
 }
 
-// Response is an answer that accepts a request, as a whole or in part.
+// Response is one that accepts a request, as a whole or but for some spans.
 type Response struct {
-	// Rejected counts spans that the backend took but refused. They are not
+	// Rejected counts spans of the request that the backend rejected. They are not
 	// sent again.
 	Rejected int64
 	// Message is the backend's, about the rejected ones or as a warning.
 	Message string
 }
 
-// Verdict is what an [ExportError] means for its batch.
-type Verdict int
+// Outcome is what an attempt that ended in an [ExportError] means for its batch.
+type Outcome int
 
-// The verdicts.
+// The outcomes.
 const (
 	// Refused batches are dropped: sending them again would change nothing.
-	Refused Verdict = iota
-	// Retry is for what may pass: the batch is sent again.
+	Refused Outcome = iota
+	// Retry is for what is retryable: the batch is sent again.
 	Retry
 	// TooLarge batches are split in two; a single span is dropped.
 	TooLarge
@@ -82,52 +82,52 @@ const (
 
 // ExportError is an error of sending with what it means.
 type ExportError struct {
-	Verdict Verdict
-	// After is, with Retry, how long the backend asked to be left alone; 0 if it
+	Outcome Outcome
+	// RetryAfter is, with Retry, how long the backend asked to be left alone; 0 if it
 	// did not say.
-	After time.Duration
+	RetryAfter time.Duration
 	// Throttled tells, with Retry, that the backend is busy. The batch is not to
 	// blame for it.
 	Throttled bool
-	// Partial, if not nil, is about a batch that the backend took in part.
-	Partial *Partial
+	// PartialSuccess, if not nil, is about a batch that the backend took in part.
+	PartialSuccess *PartialSuccess
 	// Err is what happened, told so that a person knows what to do. Not nil.
 	Err error
 }
 
-// Partial tells the spans of a batch apart. Those that are neither left nor
-// rejected were taken.
-type Partial struct {
-	// Left are to be sent again, if the verdict is Retry, and lost otherwise. The
-	// slice is the line's from then on.
-	Left []sdktrace.ReadOnlySpan
-	// Rejected counts spans that the backend refused for good.
+// PartialSuccess tells the spans of a batch apart. Those that neither remain nor
+// are rejected were taken.
+type PartialSuccess struct {
+	// Remaining are to be sent again, if the outcome is Retry, and lost otherwise.
+	// The slice is the line's from then on.
+	Remaining []sdktrace.ReadOnlySpan
+	// Rejected counts spans that the backend rejected for good.
 	Rejected int
 }
 
 func (f *ExportError) Error() string { return f.Err.Error() }
 func (f *ExportError) Unwrap() error { return f.Err }
 
-// maxAfter is how long a backend can silence a line.
-const maxAfter = 15 * time.Minute
+// maxRetryAfter is how long a backend can silence a line.
+const maxRetryAfter = 15 * time.Minute
 
-// Classify tells what an error means. What no exporter has called an ExportError is
-// worth another attempt if it is the network's or the deadline's.
+// Classify tells what an error means. One that no exporter has made an ExportError
+// is retryable if it is the network's or the deadline's.
 func Classify(err error) *ExportError {
 	if f := (*ExportError)(nil); errors.As(err, &f) {
 		c := *f
-		c.After = min(max(c.After, 0), maxAfter)
+		c.RetryAfter = min(max(c.RetryAfter, 0), maxRetryAfter)
 		c.Err = err
 		return &c
 	}
-	verdict := Refused
-	if isTransient(err) {
-		verdict = Retry
+	outcome := Refused
+	if isRetryable(err) {
+		outcome = Retry
 	}
-	return &ExportError{Verdict: verdict, Err: err}
+	return &ExportError{Outcome: outcome, Err: err}
 }
 
-func isTransient(err error) bool {
+func isRetryable(err error) bool {
 	for _, target := range []error{
 		context.DeadlineExceeded, context.Canceled, os.ErrDeadlineExceeded, io.EOF, io.ErrUnexpectedEOF, net.ErrClosed,
 		syscall.ECONNREFUSED, syscall.ECONNRESET, syscall.ECONNABORTED, syscall.EPIPE, syscall.ETIMEDOUT,

@@ -25,13 +25,13 @@ type FilterOf string
 
 // The values of filter.of; an empty one is Spans.
 const (
-	Spans  FilterOf = "spans"
-	Traces FilterOf = "traces"
+	FilterSpans  FilterOf = "spans"
+	FilterTraces FilterOf = "traces"
 )
 
 func (f *Filter) check(add func(path string, err error)) {
-	if f.Of != "" && f.Of != Spans && f.Of != Traces {
-		add("filter.of", fmt.Errorf("%q is not one of %s, %s", string(f.Of), Spans, Traces))
+	if f.Of != "" && f.Of != FilterSpans && f.Of != FilterTraces {
+		add("filter.of", fmt.Errorf("%q is not one of %s, %s", string(f.Of), FilterSpans, FilterTraces))
 	}
 	if f.Match == nil {
 		add("filter.match", errors.New("missing: want what spans must match"))
@@ -48,32 +48,32 @@ func addFields(add func(path string, err error), path string, err error) {
 	}
 }
 
-// shape is what lines have in common that share their batches.
-type shape struct {
-	batch     Batch
+// sharing is what lines have in common that share their batches.
+type sharing struct {
+	batch     BatchConfig
 	filter    *Filter
 	redact    *redact.Config
 	redactAll *redact.Config
 }
 
-func shapeOf(c *Config) shape { return shape{c.Batch, c.Filter, c.Redact, c.RedactAll} }
+func sharingOf(c *Config) sharing { return sharing{c.Batch, c.Filter, c.Redact, c.RedactAll} }
 
-func (s shape) equal(o shape) bool { return reflect.DeepEqual(s, o) }
+func (s sharing) equal(o sharing) bool { return reflect.DeepEqual(s, o) }
 
-// stage filters spans and redacts them, on the goroutine of its batcher.
-type stage struct {
+// processor filters spans and redacts them, on the goroutine of its batcher.
+type processor struct {
 	match     *match.Matcher
 	traces    *traceFilter
 	redactors []*redact.Redactor
 }
 
-// newStage makes the stage of a configuration that is valid.
-func newStage(s shape) *stage {
-	st := &stage{}
+// newProcessor makes the processor of a configuration that is valid.
+func newProcessor(s sharing) *processor {
+	p := &processor{}
 	if s.filter != nil {
-		st.match, _ = s.filter.Match.Compile()
-		if s.filter.Of == Traces {
-			st.traces = &traceFilter{waiting: map[trace.TraceID]*waitingTrace{}, known: map[trace.TraceID]bool{}}
+		p.match, _ = s.filter.Match.Compile()
+		if s.filter.Of == FilterTraces {
+			p.traces = &traceFilter{waiting: map[trace.TraceID]*waitingTrace{}, decided: map[trace.TraceID]bool{}}
 		}
 	}
 	for _, c := range []*redact.Config{s.redactAll, s.redact} {
@@ -81,34 +81,34 @@ func newStage(s shape) *stage {
 			continue
 		}
 		if r, _ := c.Compile(); r != nil {
-			st.redactors = append(st.redactors, r)
+			p.redactors = append(p.redactors, r)
 		}
 	}
-	return st
+	return p
 }
 
-func (st *stage) matches(s sdktrace.ReadOnlySpan) bool {
-	return st.match.Match(match.Subject{Name: s.Name(), Kind: s.SpanKind(), Attributes: s.Attributes()})
+func (p *processor) matches(s sdktrace.ReadOnlySpan) bool {
+	return p.match.Match(match.Subject{Name: s.Name(), Kind: s.SpanKind(), Attributes: s.Attributes()})
 }
 
 // apply returns what the exporters get, and how many spans they do not. It may
 // work in place.
-func (st *stage) apply(spans []sdktrace.ReadOnlySpan) (left []sdktrace.ReadOnlySpan, filtered int) {
+func (p *processor) apply(spans []sdktrace.ReadOnlySpan) (left []sdktrace.ReadOnlySpan, filtered int) {
 	left = spans
 	switch {
-	case st.traces != nil:
-		left, filtered = st.traces.apply(spans, st.matches)
-	case st.match != nil:
+	case p.traces != nil:
+		left, filtered = p.traces.apply(spans, p.matches)
+	case p.match != nil:
 		left = spans[:0]
 		for _, s := range spans {
-			if st.matches(s) {
+			if p.matches(s) {
 				left = append(left, s)
 			}
 		}
 		filtered = len(spans) - len(left)
 		clear(spans[len(left):])
 	}
-	for _, r := range st.redactors {
+	for _, r := range p.redactors {
 		for i, s := range left {
 			left[i] = r.Span(s)
 		}
@@ -116,12 +116,12 @@ func (st *stage) apply(spans []sdktrace.ReadOnlySpan) (left []sdktrace.ReadOnlyS
 	return left, filtered
 }
 
-// giveUp returns how many spans waited for their trace to match.
-func (st *stage) giveUp() int {
-	if st.traces == nil {
+// filterWaiting returns how many spans waited for their trace to match.
+func (p *processor) filterWaiting() int {
+	if p.traces == nil {
 		return 0
 	}
-	return st.traces.giveUp()
+	return p.traces.filterWaiting()
 }
 
 // traceFilter lets traces pass of which a span matches. Spans wait for it until a
@@ -131,8 +131,8 @@ type traceFilter struct {
 	order   []trace.TraceID // of waiting, and some that are not any more
 	spans   int             // that wait
 
-	// Verdicts are remembered for late spans, in two generations.
-	known, before map[trace.TraceID]bool
+	// Whether a trace passes is remembered for late spans, in two generations.
+	decided, decidedBefore map[trace.TraceID]bool
 }
 
 type waitingTrace struct {
@@ -144,7 +144,7 @@ type waitingTrace struct {
 const (
 	maxWaitingSpans = 20_000
 	maxTraceWait    = time.Minute
-	maxVerdicts     = 50_000
+	maxRemembered   = 50_000
 )
 
 func (f *traceFilter) apply(spans []sdktrace.ReadOnlySpan, matches func(sdktrace.ReadOnlySpan) bool) (left []sdktrace.ReadOnlySpan, filtered int) {
@@ -157,7 +157,7 @@ func (f *traceFilter) apply(spans []sdktrace.ReadOnlySpan, matches func(sdktrace
 	for _, s := range spans {
 		id := s.SpanContext().TraceID()
 		w := f.waiting[id]
-		pass, known := f.verdict(id)
+		pass, decided := f.lookup(id)
 		switch {
 		case pass:
 			if w != nil {
@@ -166,7 +166,7 @@ func (f *traceFilter) apply(spans []sdktrace.ReadOnlySpan, matches func(sdktrace
 			}
 			left = append(left, s)
 			continue
-		case known:
+		case decided:
 			filtered++
 			continue
 		case w == nil:
@@ -181,28 +181,28 @@ func (f *traceFilter) apply(spans []sdktrace.ReadOnlySpan, matches func(sdktrace
 		}
 	}
 	for _, id := range ended {
-		filtered += f.reject(id)
+		filtered += f.filterOut(id)
 	}
 	return left, filtered + f.expire()
 }
 
 func (f *traceFilter) passes(id trace.TraceID) bool {
-	pass, _ := f.verdict(id)
+	pass, _ := f.lookup(id)
 	return pass
 }
 
-func (f *traceFilter) verdict(id trace.TraceID) (pass, known bool) {
-	if pass, known = f.known[id]; !known {
-		pass, known = f.before[id]
+func (f *traceFilter) lookup(id trace.TraceID) (pass, decided bool) {
+	if pass, decided = f.decided[id]; !decided {
+		pass, decided = f.decidedBefore[id]
 	}
-	return pass, known
+	return pass, decided
 }
 
 func (f *traceFilter) remember(id trace.TraceID, pass bool) {
-	if len(f.known) >= maxVerdicts {
-		f.known, f.before = map[trace.TraceID]bool{}, f.known
+	if len(f.decided) >= maxRemembered {
+		f.decided, f.decidedBefore = map[trace.TraceID]bool{}, f.decided
 	}
-	f.known[id] = pass
+	f.decided[id] = pass
 }
 
 func (f *traceFilter) forget(id trace.TraceID, w *waitingTrace) {
@@ -210,8 +210,8 @@ func (f *traceFilter) forget(id trace.TraceID, w *waitingTrace) {
 	delete(f.waiting, id)
 }
 
-// reject drops what waits of a trace.
-func (f *traceFilter) reject(id trace.TraceID) int {
+// filterOut takes out what waits of a trace.
+func (f *traceFilter) filterOut(id trace.TraceID) int {
 	w := f.waiting[id]
 	if w == nil {
 		return 0
@@ -221,22 +221,22 @@ func (f *traceFilter) reject(id trace.TraceID) int {
 	return len(w.spans)
 }
 
-// expire rejects the oldest traces where they are too many or too old.
+// expire filters out the oldest traces where they are too many or too old.
 func (f *traceFilter) expire() (filtered int) {
 	for len(f.order) > 0 {
 		w := f.waiting[f.order[0]]
 		if w != nil && f.spans <= maxWaitingSpans && time.Since(w.since) < maxTraceWait {
 			break
 		}
-		filtered += f.reject(f.order[0])
+		filtered += f.filterOut(f.order[0])
 		f.order = f.order[1:]
 	}
 	return filtered
 }
 
-func (f *traceFilter) giveUp() (filtered int) {
+func (f *traceFilter) filterWaiting() (filtered int) {
 	for id := range f.waiting {
-		filtered += f.reject(id)
+		filtered += f.filterOut(id)
 	}
 	f.order = nil
 	return filtered

@@ -41,14 +41,14 @@ func names(b *backend) (all []string) {
 }
 
 func TestFilter(t *testing.T) {
-	handed := []sdktrace.ReadOnlySpan{
+	all := []sdktrace.ReadOnlySpan{
 		of(1, "a", false), of(2, "x", false), of(1, "gold b", true), of(2, "y", true), of(2, "late", false), of(1, "late c", false),
 		of(3, "gold d", true), of(3, "e", false), of(4, "gold f", false), of(5, "open", false),
 	}
 	tests := map[delivery.FilterOf][]string{
-		"":              {"gold b", "gold d", "gold f"},
-		delivery.Spans:  {"gold b", "gold d", "gold f"},
-		delivery.Traces: {"a", "e", "gold b", "gold d", "gold f", "late c"},
+		"":                    {"gold b", "gold d", "gold f"},
+		delivery.FilterSpans:  {"gold b", "gold d", "gold f"},
+		delivery.FilterTraces: {"a", "e", "gold b", "gold d", "gold f", "late c"},
 	}
 	for what, want := range tests {
 		for _, together := range []bool{true, false} {
@@ -57,8 +57,8 @@ func TestFilter(t *testing.T) {
 				f, l := one(t, b, &journal{}, func(c *delivery.Config) {
 					c.Filter = &delivery.Filter{Of: what, Match: &match.Config{Name: "gold*"}}
 				})
-				for _, s := range handed {
-					f.Deliver(s)
+				for _, s := range all {
+					f.HandOver(s)
 					if !together {
 						if err := l.ForceFlush(t.Context()); err != nil {
 							t.Fatal(err)
@@ -70,7 +70,7 @@ func TestFilter(t *testing.T) {
 					t.Error(diff)
 				}
 				s := l.Stats()
-				if s.Handed != 10 || s.Filtered != uint64(10-len(want)) || s.Waiting != 0 {
+				if s.HandedOver != 10 || s.Filtered != uint64(10-len(want)) || s.Waiting != 0 {
 					t.Errorf("%+v", s)
 				}
 			})
@@ -101,7 +101,7 @@ func TestRedact(t *testing.T) {
 			c.Batch.MaxSpans, c.Batch.MaxAge = 10, 1e6 // as the other has them
 			other := f.Add(whole, c, delivery.Settings{})
 			s := of(1, "mail "+secret, true)
-			f.Deliver(s)
+			f.HandOver(s)
 			until(t, "stored", func() bool { return l.Stats().Stored == 1 })
 			until(t, "tried", func() bool { n, _ := redacted.tried(); return n > 0 })
 			shutDown(t, l)
@@ -133,13 +133,13 @@ func TestShapes(t *testing.T) {
 	withRules.Redact = rules()
 	again := c
 	again.Redact = rules()
-	f := &delivery.Fan{}
+	f := &delivery.Lines{}
 	backends := []*backend{{}, {}, {}}
 	var lines []*delivery.Line
 	for i, c := range []delivery.Config{c, withRules, again} {
 		lines = append(lines, f.Add(backends[i], c, delivery.Settings{}))
 	}
-	f.Deliver(span("a@b.c", 0))
+	f.HandOver(span("a@b.c", 0))
 	for _, l := range lines {
 		if err := l.ForceFlush(context.Background()); err != nil {
 			t.Error(err)
@@ -173,7 +173,7 @@ queue.dir: only a queue with storage: disk has one`
 	if diff := cmp.Diff(want, message(c.Validate())); diff != "" {
 		t.Error(diff)
 	}
-	c.Filter, c.Queue.Storage, c.Queue.Dir = nil, delivery.Disk, ""
+	c.Filter, c.Queue.Storage, c.Queue.Dir = nil, delivery.StorageDisk, ""
 	if diff := cmp.Diff("queue.dir: missing: storage: disk needs a directory", message(c.Validate())); diff != "" {
 		t.Error(diff)
 	}

@@ -33,7 +33,7 @@ const (
 
 func toKill(dir string) func(*delivery.Config) {
 	return func(c *delivery.Config) {
-		c.Queue.Storage, c.Queue.Dir, c.Queue.Fsync = delivery.Disk, dir, delivery.Fsync(killFsync.String())
+		c.Queue.Storage, c.Queue.Dir, c.Queue.Fsync = delivery.StorageDisk, dir, delivery.Fsync(killFsync.String())
 		c.Batch.MaxAge, c.Batch.MaxSpans = 20e6, 500
 	}
 }
@@ -44,7 +44,7 @@ func toKill(dir string) func(*delivery.Config) {
 func toBeKilled(dir string) {
 	c := delivery.Defaults()
 	toKill(dir)(&c)
-	f := &delivery.Fan{}
+	f := &delivery.Lines{}
 	l := f.Add(dead(), c, delivery.Settings{Name: "backend", Type: "fake"})
 	type mark struct {
 		n  int
@@ -76,7 +76,7 @@ func toBeKilled(dir string) {
 			}.Snapshot()
 			n++
 		}
-		f.Deliver(batch...)
+		f.HandOver(batch...)
 		ended = append(ended, mark{n, time.Now()})
 	}
 }
@@ -148,8 +148,8 @@ func TestKill(t *testing.T) {
 func drain(t *testing.T, b *backend, dir string) {
 	t.Helper()
 	_, l := one(t, b, &journal{}, toKill(dir))
-	until(t, "sent", func() bool { s := l.Stats(); return s.Recovered > 0 && s.Waiting == 0 })
-	if s := l.Stats(); s.Failed > 0 {
+	until(t, "sent", func() bool { s := l.Stats(); return s.TakenOver > 0 && s.Waiting == 0 })
+	if s := l.Stats(); s.Lost > 0 {
 		t.Errorf("%+v", s)
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)

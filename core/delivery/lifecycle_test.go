@@ -46,9 +46,9 @@ func TestForceFlush(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				b := &backend{answer: tt.answer}
+				b := &backend{respond: tt.answer}
 				f, l := one(t, b, &journal{}, nil)
-				f.Deliver(spans(0, 10, 0)...)
+				f.HandOver(spans(0, 10, 0)...)
 				ctx := t.Context()
 				if tt.deadline > 0 {
 					var cancel context.CancelFunc
@@ -81,14 +81,14 @@ func message(err error) string {
 func TestForceFlushHurries(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var back atomic.Bool
-		b := &backend{answer: func(context.Context, []string) (delivery.Response, error) {
+		b := &backend{respond: func(context.Context, []string) (delivery.Response, error) {
 			if back.Load() {
 				return delivery.Response{}, nil
 			}
-			return delivery.Response{}, &delivery.ExportError{Verdict: delivery.Retry, After: 10 * time.Minute, Err: errors.New("503")}
+			return delivery.Response{}, &delivery.ExportError{Outcome: delivery.Retry, RetryAfter: 10 * time.Minute, Err: errors.New("503")}
 		}}
 		f, l := one(t, b, &journal{}, func(c *delivery.Config) { c.Batch.MaxSpans = 1 })
-		f.Deliver(spans(0, 10, 0)...)
+		f.HandOver(spans(0, 10, 0)...)
 		time.Sleep(time.Minute)
 		back.Store(true)
 		began := time.Now()
@@ -138,9 +138,9 @@ func TestShutdown(t *testing.T) {
 				if tt.name == "ignores its context" {
 					ignores = make(chan struct{})
 				}
-				b := &backend{answer: tt.answer}
+				b := &backend{respond: tt.answer}
 				f, l := one(t, b, &journal{}, nil)
-				f.Deliver(spans(0, 10, 0)...)
+				f.HandOver(spans(0, 10, 0)...)
 				ctx := t.Context()
 				if tt.deadline >= 0 {
 					var cancel context.CancelFunc
@@ -164,8 +164,8 @@ func TestShutdown(t *testing.T) {
 					close(ignores)
 					synctest.Wait()
 				}
-				f.Deliver(spans(0, 10, 0)...) // does nothing
-				if s := l.Stats(); s.Waiting != 0 || s.Handed != 10 || b.shut != 1 {
+				f.HandOver(spans(0, 10, 0)...) // does nothing
+				if s := l.Stats(); s.Waiting != 0 || s.HandedOver != 10 || b.shut != 1 {
 					t.Errorf("stats = %+v, the exporter was shut down %d times", s, b.shut)
 				}
 				accounted(t, l, b)
@@ -179,7 +179,7 @@ func TestShutdown(t *testing.T) {
 func TestFlappingIsNotSpam(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var n atomic.Int64
-		b := &backend{answer: func(context.Context, []string) (delivery.Response, error) {
+		b := &backend{respond: func(context.Context, []string) (delivery.Response, error) {
 			if n.Add(1)%2 == 0 {
 				return delivery.Response{}, errors.New("bad request")
 			}
@@ -188,7 +188,7 @@ func TestFlappingIsNotSpam(t *testing.T) {
 		log := &journal{}
 		f, _ := one(t, b, log, nil)
 		for range 600 {
-			f.Deliver(span("a", 0))
+			f.HandOver(span("a", 0))
 			time.Sleep(time.Second)
 		}
 		if warned := len(log.lines("level=WARN")); warned < 9 || warned > 11 {
@@ -200,14 +200,14 @@ func TestFlappingIsNotSpam(t *testing.T) {
 // Whatever a backend does, each span is in one counter.
 func TestConcurrentSafe(t *testing.T) {
 	b := &backend{}
-	b.answer = func(_ context.Context, names []string) (delivery.Response, error) {
+	b.respond = func(_ context.Context, names []string) (delivery.Response, error) {
 		switch rand.N(10) {
 		case 0:
 			return delivery.Response{}, errAway
 		case 1:
 			return delivery.Response{}, errors.New("bad request")
 		case 2:
-			return delivery.Response{}, &delivery.ExportError{Verdict: delivery.TooLarge, Err: errors.New("413")}
+			return delivery.Response{}, &delivery.ExportError{Outcome: delivery.TooLarge, Err: errors.New("413")}
 		case 3:
 			return delivery.Response{Rejected: int64(rand.N(len(names) + 1))}, nil
 		default:
@@ -216,7 +216,7 @@ func TestConcurrentSafe(t *testing.T) {
 	}
 	f, l := one(t, b, &journal{}, func(c *delivery.Config) {
 		c.Batch.MaxSpans, c.Batch.MaxAge = 20, 1e6
-		c.Queue = delivery.Queue{MaxBytes: 64 << 10, WhenFull: delivery.DropOldest}
+		c.Queue = delivery.QueueConfig{MaxBytes: 64 << 10, WhenFull: delivery.DropOldest}
 		c.Send.Backoff = delivery.Backoff{Initial: 1e5, Max: 1e6}
 		c.Batch.MaxBytes = 4 << 10
 	})
@@ -226,7 +226,7 @@ func TestConcurrentSafe(t *testing.T) {
 	for range workers {
 		wg.Go(func() {
 			for i := range all {
-				f.Deliver(all[i])
+				f.HandOver(all[i])
 				if i%500 == 0 {
 					_ = l.ForceFlush(t.Context())
 					l.Stats()
@@ -239,7 +239,7 @@ func TestConcurrentSafe(t *testing.T) {
 	defer cancel()
 	_ = l.Shutdown(ctx)
 	accounted(t, l, b)
-	if s := l.Stats(); s.Handed != each*workers || s.Waiting != 0 || s.Bytes != 0 || s.Sending != 0 {
+	if s := l.Stats(); s.HandedOver != each*workers || s.Waiting != 0 || s.Bytes != 0 || s.Sending != 0 {
 		t.Errorf("stats = %+v", s)
 	}
 }
@@ -247,16 +247,16 @@ func TestConcurrentSafe(t *testing.T) {
 func TestMetrics(t *testing.T) {
 	reader := sdkmetric.NewManualReader()
 	provider := sdkmetric.NewMeterProvider(sdkmetric.WithReader(reader))
-	b := &backend{answer: func(_ context.Context, names []string) (delivery.Response, error) {
+	b := &backend{respond: func(_ context.Context, names []string) (delivery.Response, error) {
 		if names[0] == "0" {
 			return delivery.Response{}, errors.New("bad request")
 		}
 		return delivery.Response{Rejected: 1}, nil
 	}}
-	f := &delivery.Fan{}
+	f := &delivery.Lines{}
 	l := f.Add(b, delivery.Defaults(), delivery.Settings{Name: "jaeger", Type: "otlp", MeterProvider: provider})
 	for _, n := range []int{0, 10} {
-		f.Deliver(spans(n, n+10, 0)...)
+		f.HandOver(spans(n, n+10, 0)...)
 		_ = l.ForceFlush(t.Context())
 	}
 	var got metricdata.ResourceMetrics
@@ -316,7 +316,7 @@ func TestConfig(t *testing.T) {
 	if err := good.Validate(); err != nil {
 		t.Error(err)
 	}
-	bad := delivery.Config{Queue: delivery.Queue{MaxBytes: 1}, Send: delivery.Send{MaxElapsed: -1}}
+	bad := delivery.Config{Queue: delivery.QueueConfig{MaxBytes: 1}, Send: delivery.SendConfig{MaxElapsed: -1}}
 	want := `batch.max_spans: 0 is not from 1 to 65536
 batch.max_age: 0s is not positive
 batch.max_bytes: 0B is not positive
@@ -346,12 +346,12 @@ send.max_elapsed: -1ns is negative`
 
 // What is lost between making the batches and waiting for them is told too.
 func TestForceFlushMissesNothing(t *testing.T) {
-	b := &backend{answer: func(context.Context, []string) (delivery.Response, error) {
+	b := &backend{respond: func(context.Context, []string) (delivery.Response, error) {
 		return delivery.Response{}, errors.New("bad request")
 	}}
 	f, l := one(t, b, &journal{}, nil)
 	for i := range 2000 {
-		f.Deliver(span("a", 0))
+		f.HandOver(span("a", 0))
 		if err := l.ForceFlush(t.Context()); err == nil {
 			t.Fatalf("flush %d does not tell that its span is lost", i)
 		}
@@ -377,16 +377,16 @@ func TestUnencodedSpansCount(t *testing.T) {
 			b := &backend{}
 			f, l := one(t, b, &journal{}, func(c *delivery.Config) {
 				c.Batch.MaxSpans, c.Batch.MaxBytes = 10, 64<<10
-				c.Queue = delivery.Queue{MaxBytes: 1 << 20, WhenFull: when}
+				c.Queue = delivery.QueueConfig{MaxBytes: 1 << 20, WhenFull: when}
 			})
 			until := make(chan struct{})
 			for range 10 {
-				f.Deliver(stuck{span("stuck", 0), until})
+				f.HandOver(stuck{span("stuck", 0), until})
 			}
 			large := span("a", 10_000)
 			const n = 1000 // ten times what there is room for
 			for range n {
-				f.Deliver(large)
+				f.HandOver(large)
 			}
 			s := l.Stats()
 			// An eighth of the room is filled by spans that are not measured yet.
@@ -402,10 +402,10 @@ func TestUnencodedSpansCount(t *testing.T) {
 
 // With a dead backend and a full queue, memory does not grow.
 func TestMemoryIsFlat(t *testing.T) {
-	b := &backend{answer: func(context.Context, []string) (delivery.Response, error) { return delivery.Response{}, errAway }}
+	b := &backend{respond: func(context.Context, []string) (delivery.Response, error) { return delivery.Response{}, errAway }}
 	const room = 4 << 20
 	f, l := one(t, &forgetful{b}, &journal{}, func(c *delivery.Config) {
-		c.Queue = delivery.Queue{MaxBytes: room, WhenFull: delivery.DropOldest}
+		c.Queue = delivery.QueueConfig{MaxBytes: room, WhenFull: delivery.DropOldest}
 		c.Batch.MaxSpans = 100
 	})
 	heap := func() int64 {
@@ -418,7 +418,7 @@ func TestMemoryIsFlat(t *testing.T) {
 	var most int64
 	for range 20 {
 		for range 5000 { // of 200 bytes
-			f.Deliver(span("a", 100))
+			f.HandOver(span("a", 100))
 		}
 		_ = l.ForceFlush(t.Context()) // it is dead, but the spans are encoded now
 		most = max(most, heap()-before)
@@ -435,5 +435,5 @@ func TestMemoryIsFlat(t *testing.T) {
 type forgetful struct{ *backend }
 
 func (f *forgetful) ExportRequest(ctx context.Context, _ delivery.Request) (delivery.Response, error) {
-	return f.answer(ctx, nil)
+	return f.respond(ctx, nil)
 }

@@ -18,7 +18,7 @@ import (
 	"github.com/riffletrace/riffle/core/otlp"
 )
 
-// limited is a backend that refuses for good what is past its limits.
+// limited is a backend that refuses what is past its limits.
 type limited struct {
 	*backend
 	limits delivery.Limits
@@ -120,7 +120,7 @@ func TestLimits(t *testing.T) {
 					}
 					f, l := one(t, e, &journal{}, nil)
 					all := tt.spans()
-					f.Deliver(all...)
+					f.HandOver(all...)
 					// What was lost before it is called is not its to tell.
 					if err := l.ForceFlush(t.Context()); err != nil && tt.want.Total() == 0 {
 						t.Errorf("ForceFlush = %v", err)
@@ -151,7 +151,7 @@ func (p plainLimited) Traits() delivery.Traits { return delivery.Traits{Limits: 
 func TestLimitsOfStored(t *testing.T) {
 	dir := t.TempDir()
 	f, l := one(t, dead(), &journal{}, onDisk(dir))
-	f.Deliver(timed("old", -2*time.Hour, 0, 0), timed("a", 0, 0, 0), timed("b", 0, 0, 0), timed("c", 0, 0, 0))
+	f.HandOver(timed("old", -2*time.Hour, 0, 0), timed("a", 0, 0, 0), timed("b", 0, 0, 0), timed("c", 0, 0, 0))
 	until(t, "stored", func() bool { return l.Stats().Stored == 4 })
 	shutDown(t, l)
 
@@ -177,16 +177,16 @@ func TestLimitsWhileAway(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := limited{dead(), delivery.Limits{MaxAge: time.Hour}}
 		f, l := one(t, b, &journal{}, nil)
-		f.Deliver(timed("a", 0, 0, 0), timed("b", 0, 0, 0))
+		f.HandOver(timed("a", 0, 0, 0), timed("b", 0, 0, 0))
 		time.Sleep(50 * time.Minute)
-		f.Deliver(timed("c", 0, 0, 0))
+		f.HandOver(timed("c", 0, 0, 0))
 		time.Sleep(20 * time.Minute)
 		synctest.Wait()
 		if s := l.Stats(); s.Dropped.TooOld != 2 || s.Waiting != 1 {
 			t.Errorf("%+v", s)
 		}
 		b.mu.Lock()
-		b.answer = nil
+		b.respond = nil
 		b.mu.Unlock()
 		time.Sleep(time.Minute)
 		synctest.Wait()
@@ -197,12 +197,12 @@ func TestLimitsWhileAway(t *testing.T) {
 	})
 }
 
-// A stored batch whose parts take its place stays on the disk until they are
+// A stored batch whose pieces take its place stays on the disk until they are
 // there themselves: a process that is killed in between loses nothing.
 func TestPartsOfStored(t *testing.T) {
 	dir := t.TempDir()
 	f, l := one(t, dead(), &journal{}, onDisk(dir))
-	f.Deliver(timed("a", 0, 0, 0), timed("b", 0, 0, 0), timed("c", 0, 0, 0))
+	f.HandOver(timed("a", 0, 0, 0), timed("b", 0, 0, 0), timed("c", 0, 0, 0))
 	until(t, "stored", func() bool { return l.Stats().Stored == 3 })
 	shutDown(t, l)
 	whole := batches(t, dir)
@@ -210,7 +210,7 @@ func TestPartsOfStored(t *testing.T) {
 	b := limited{dead(), delivery.Limits{MaxSpans: 1}}
 	_, l = one(t, b, &journal{}, func(c *delivery.Config) {
 		onDisk(dir)(c)
-		c.Queue.Fsync = "1m" // the parts are not stored soon
+		c.Queue.Fsync = "1m" // the pieces are not stored soon
 	})
 	until(t, "attempts with the parts", func() bool { return l.Stats().Retried > 3 })
 	for _, file := range whole {
@@ -218,7 +218,7 @@ func TestPartsOfStored(t *testing.T) {
 			t.Errorf("while the parts are in memory only: %v", err)
 		}
 	}
-	shutDown(t, l) // stores the parts
+	shutDown(t, l) // stores the pieces
 	left := batches(t, dir)
 	if len(left) != 3 || slices.ContainsFunc(left, func(file string) bool { return slices.Contains(whole, file) }) {
 		t.Errorf("%d files are left: %q; at first it was %q", len(left), left, whole)

@@ -22,7 +22,7 @@ var ErrGaveUp = errors.New("gave up: the deadline of the shutdown has passed")
 // that has been told to give up.
 const exitGrace = time.Second
 
-// Line takes spans to one exporter. [Fan.Add] starts it.
+// Line is the way of spans to one exporter. [Lines.Add] starts it.
 //
 // An error of the exporter that is no [ExportError] means another attempt if it is
 // one of the network, of a name that is not found, or of a deadline. Any other
@@ -36,7 +36,7 @@ type Line struct {
 	traits      Traits // zero, if the exporter has not said
 	batcher     *batcher
 	counts      counts
-	report      *report
+	reporter    *reporter
 	metrics     *metrics
 
 	// ctx ends when the line has given up.
@@ -44,18 +44,18 @@ type Line struct {
 	giveUp  context.CancelCauseFunc
 	workers sync.WaitGroup
 
-	// taken is what the queue holds, full tells that it had no room for the last
-	// batch. They are changed with mu held, and read without.
-	taken atomic.Int64
-	full  atomic.Bool
+	// queuedBytes is what the queue holds, full tells that it had no room for the
+	// last batch. They are changed with mu held, and read without.
+	queuedBytes atomic.Int64
+	full        atomic.Bool
 
-	accepted atomic.Uint64 // batches
-	saidFull atomic.Uint64 // spans dropped for want of room when it was last looked at
+	accepted   atomic.Uint64 // batches
+	warnedFull atomic.Uint64 // spans dropped for want of room when it was last looked at
 
-	// keeper is nil unless the queue is on a disk. It ends after the workers.
-	keeper     *keeper
-	keeping    sync.WaitGroup
-	keepNoMore chan struct{}
+	// writer is nil unless the queue is on a disk. It ends after the workers.
+	writer     *diskWriter
+	writing    sync.WaitGroup
+	stopWriter chan struct{}
 
 	mu      sync.Mutex
 	ready   bool      // the queue has what was on the disk
@@ -74,8 +74,8 @@ type Line struct {
 }
 
 func newLine(exporter sdktrace.SpanExporter, c Config, s Settings) *Line {
-	l := &Line{config: c, exporter: exporter, stopped: make(chan struct{}), keepNoMore: make(chan struct{})}
-	l.report = &report{logger: s.Logger, lost: l.counts.lost}
+	l := &Line{config: c, exporter: exporter, stopped: make(chan struct{}), stopWriter: make(chan struct{})}
+	l.reporter = &reporter{logger: s.Logger, lost: l.counts.lost}
 	l.changed.L = &l.mu
 	l.breaker.backoff = c.Send.Backoff
 	l.ctx, l.giveUp = context.WithCancelCause(context.Background())
@@ -93,10 +93,10 @@ func newLine(exporter sdktrace.SpanExporter, c Config, s Settings) *Line {
 	if r, ok := exporter.(RequestExporter); ok {
 		l.requests, l.compression, workers = r, cmp.Or(l.traits.Compression, None), c.Send.Workers
 	}
-	if c.Queue.Storage == Disk {
+	if c.Queue.Storage == StorageDisk {
 		q := newDiskQueue(c.Queue)
 		l.queue = q
-		l.keeper = newKeeper(l, q, s)
+		l.writer = newDiskWriter(l, q, s)
 	} else {
 		l.queue, l.ready = newMemoryQueue(c.Queue), true
 	}
@@ -105,8 +105,8 @@ func newLine(exporter sdktrace.SpanExporter, c Config, s Settings) *Line {
 	for range workers {
 		l.workers.Go(l.work)
 	}
-	if l.keeper != nil {
-		l.keeping.Go(func() { l.keeper.run(l.keepNoMore) })
+	if l.writer != nil {
+		l.writing.Go(func() { l.writer.run(l.stopWriter) })
 	}
 	return l
 }
@@ -151,7 +151,7 @@ func (l *Line) Shutdown(ctx context.Context) error {
 func (l *Line) shutdown(ctx context.Context) error {
 	before := l.counts.lost()
 	w := l.newWaiter(ctx)
-	if l.keeper != nil && !l.keeper.failing.Load() {
+	if l.writer != nil && !l.writer.failing.Load() {
 		l.mu.Lock()
 		w.patient = false // what is not sent now is not lost
 		l.mu.Unlock()
@@ -166,21 +166,21 @@ func (l *Line) shutdown(ctx context.Context) error {
 	l.giveUp(ErrGaveUp)
 	l.workers.Wait()
 	l.timer.Stop()
-	close(l.keepNoMore)
-	l.keeping.Wait()
+	close(l.stopWriter)
+	l.writing.Wait()
 
 	l.mu.Lock()
 	var left int
 	for _, b := range l.queue.drain() {
 		left += b.count
-		l.drop(b, leftBehind)
+		l.dropQueued(b, leftBehind)
 	}
 	l.mu.Unlock()
 	if left > 0 {
-		failure = fmt.Errorf("%s left behind: %w", spansWere(left), because(ctx.Err(), l.report.lastFailure()))
+		failure = fmt.Errorf("%s left behind: %w", spansWere(left), joinCauses(ctx.Err(), l.reporter.lastFailure()))
 	}
-	if waiting := l.counts.waiting(); l.keeper != nil && waiting > 0 {
-		l.report.logger.Info("spans wait in the disk queue for the next process", "spans", waiting)
+	if waiting := l.counts.waiting(); l.writer != nil && waiting > 0 {
+		l.reporter.logger.Info("spans wait in the disk queue for the next process", "spans", waiting)
 		if l.counts.lost() == before {
 			failure = nil
 		}
@@ -232,8 +232,8 @@ func (l *Line) wait(ctx context.Context, w *waiter) error {
 	if w.pending == 0 {
 		w.end()
 	}
-	l.breaker.hurry()
-	l.queue.hurry()
+	l.breaker.probeNow()
+	l.queue.makeDue()
 	l.changed.Broadcast()
 	l.mu.Unlock()
 
@@ -250,14 +250,14 @@ func (l *Line) wait(ctx context.Context, w *waiter) error {
 	case w.lost > 0:
 		return fmt.Errorf("%s lost: %w", spansWere(w.lost), w.failure)
 	case w.pending > 0:
-		return fmt.Errorf("%d spans still wait: %w", l.counts.waiting(), because(ended, w.failure))
+		return fmt.Errorf("%d spans still wait: %w", l.counts.waiting(), joinCauses(ended, w.failure))
 	default:
 		return nil
 	}
 }
 
-// because joins what ended a wait with why it took so long; either may be nil.
-func because(ended, failure error) error {
+// joinCauses joins what ended a wait with why it took so long; either may be nil.
+func joinCauses(ended, failure error) error {
 	switch {
 	case ended == nil:
 		return failure
@@ -285,16 +285,16 @@ func (l *Line) room() int64 {
 	case l.full.Load():
 		return 0
 	default:
-		return min(int64(q.limit())-l.taken.Load(), q.inMemory())
+		return min(int64(q.maxBytes())-l.queuedBytes.Load(), q.inMemory())
 	}
 }
 
-// put takes a batch in, or drops it.
-func (l *Line) put(b *batch, reserve int64) {
+// enqueue takes a batch in, or drops it.
+func (l *Line) enqueue(b *batch, reserve int64) {
 	l.mu.Lock()
 	l.admit(b, reserve)
 	l.mu.Unlock()
-	l.sayFull()
+	l.warnFull()
 }
 
 func (l *Line) admit(b *batch, reserve int64) {
@@ -304,14 +304,14 @@ func (l *Line) admit(b *batch, reserve int64) {
 		l.count(b.count, leftBehind)
 		return
 	}
-	evicted, ok := l.queue.put(b, reserve)
+	evicted, ok := l.queue.enqueue(b, reserve)
 	for _, old := range evicted {
-		l.drop(old, queueFull)
+		l.dropQueued(old, queueFull)
 	}
-	l.taken.Store(l.queue.size())
+	l.queuedBytes.Store(l.queue.size())
 	if !ok {
 		l.count(b.count, queueFull)
-		l.lost(b, b.count, errDropped[queueFull])
+		l.noteLoss(b, b.count, errDropped[queueFull])
 		l.full.Store(l.queue.size() > 0)
 		return
 	}
@@ -324,8 +324,8 @@ func (l *Line) admit(b *batch, reserve int64) {
 	l.changed.Signal()
 }
 
-// take waits for a batch that may be tried, nil if there will be none.
-func (l *Line) take() *batch {
+// next waits for a batch that may be tried, nil if there will be none.
+func (l *Line) next() *batch {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for !l.closed {
@@ -333,7 +333,7 @@ func (l *Line) take() *batch {
 		wait := l.breaker.wait(now)
 		if wait == 0 && l.ready {
 			var b *batch
-			if b, wait = l.queue.take(now); b != nil {
+			if b, wait = l.queue.dequeue(now); b != nil {
 				b.probe = l.breaker.open()
 				l.breaker.probing = b.probe
 				return b
@@ -347,14 +347,14 @@ func (l *Line) take() *batch {
 	return nil
 }
 
-// kept takes a batch back that failed for now.
-func (l *Line) kept(b *batch, f *ExportError) {
+// retryLater queues a batch again that failed for now.
+func (l *Line) retryLater(b *batch, f *ExportError) {
 	due := l.delayed(b, f)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	b.failures++
 	b.due = due
-	l.queue.again(b)
+	l.queue.requeue(b)
 	l.changed.Broadcast()
 }
 
@@ -363,7 +363,7 @@ func (l *Line) delayed(b *batch, f *ExportError) time.Time {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	now := time.Now()
-	l.breaker.failed(now, b.probe, f.After)
+	l.breaker.failed(now, b.probe, f.RetryAfter)
 	l.counts.retried.Add(1)
 	for _, w := range l.waiters {
 		if b.seq <= w.seq {
@@ -373,37 +373,37 @@ func (l *Line) delayed(b *batch, f *ExportError) time.Time {
 			}
 		}
 	}
-	return now.Add(max(f.After, l.config.Send.Backoff.delay(b.failures+1)))
+	return now.Add(max(f.RetryAfter, l.config.Send.Backoff.delay(b.failures+1)))
 }
 
-// unanswered notes that the backend may not be there.
-func (l *Line) unanswered(b *batch, f *ExportError) {
+// backendDown notes that the backend may not be there.
+func (l *Line) backendDown(b *batch, f *ExportError) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.breaker.failed(time.Now(), b.probe, f.After)
+	l.breaker.failed(time.Now(), b.probe, f.RetryAfter)
 	l.changed.Broadcast()
 }
 
-// answered notes that the backend is there.
-func (l *Line) answered() {
+// backendUp notes that the backend is there.
+func (l *Line) backendUp() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.breaker.close()
 	l.changed.Broadcast()
 }
 
-// replace puts the parts of a batch in its place, without those of its spans
+// replace puts the pieces of a batch in its place, without those of its spans
 // that are lost.
-func (l *Line) replace(b *batch, parts []*batch, lost int, why error) {
+func (l *Line) replace(b *batch, pieces []*batch, lost int, why error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if lost > 0 {
-		l.lost(b, lost, why)
+		l.noteLoss(b, lost, why)
 	}
-	b.divide(parts)
-	for _, part := range parts {
-		part.seq, part.born, part.began, part.oldest, part.restored = b.seq, b.born, b.began, b.oldest, b.restored
-		if part.restored {
+	b.divide(pieces)
+	for _, piece := range pieces {
+		piece.seq, piece.handedOverAt, piece.firstAttempt, piece.firstEnd, piece.takenOver = b.seq, b.handedOverAt, b.firstAttempt, b.firstEnd, b.takenOver
+		if piece.takenOver {
 			continue
 		}
 		l.pending++
@@ -413,11 +413,11 @@ func (l *Line) replace(b *batch, parts []*batch, lost int, why error) {
 			}
 		}
 	}
-	l.queue.again(parts...)
-	if len(parts) > 1 {
+	l.queue.requeue(pieces...)
+	if len(pieces) > 1 {
 		l.counts.split.Add(1)
 	}
-	l.finish(b)
+	l.remove(b)
 	l.changed.Broadcast()
 }
 
@@ -426,40 +426,40 @@ func (l *Line) done(b *batch, lost int, why error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if lost > 0 {
-		l.lost(b, lost, why)
+		l.noteLoss(b, lost, why)
 	}
-	l.finish(b)
+	l.remove(b)
 }
 
-// lost tells those who wait that spans of a batch are lost.
-func (l *Line) lost(b *batch, n int, why error) {
+// noteLoss tells those who wait that spans of a batch are lost.
+func (l *Line) noteLoss(b *batch, n int, why error) {
 	for _, w := range l.waiters {
-		if b.seq <= w.seq && !b.restored {
+		if b.seq <= w.seq && !b.takenOver {
 			w.lost += n
 			w.failure = why
 		}
 	}
 }
 
-func (l *Line) finish(b *batch) {
+func (l *Line) remove(b *batch) {
 	l.queue.done(b)
-	l.forget(b)
+	l.notifyWaiters(b)
 }
 
-// drop counts a batch as lost that the queue has given up.
-func (l *Line) drop(b *batch, why cause) {
+// dropQueued counts a batch as lost that the queue has given up.
+func (l *Line) dropQueued(b *batch, why cause) {
 	l.count(b.count, why)
-	l.lost(b, b.count, errDropped[why])
-	l.forget(b)
+	l.noteLoss(b, b.count, errDropped[why])
+	l.notifyWaiters(b)
 }
 
 var errDropped = [causes]error{queueFull: errors.New("the queue is full"), leftBehind: ErrGaveUp}
 
-// forget tells those who wait that a batch is gone.
-func (l *Line) forget(b *batch) {
-	l.taken.Store(l.queue.size())
+// notifyWaiters tells those who wait that a batch is gone.
+func (l *Line) notifyWaiters(b *batch) {
+	l.queuedBytes.Store(l.queue.size())
 	l.full.Store(false)
-	if b.restored { // nobody waits for it
+	if b.takenOver { // nobody waits for it
 		return
 	}
 	l.pending--
@@ -474,12 +474,12 @@ func (l *Line) forget(b *batch) {
 
 func (l *Line) count(n int, why cause) { l.counts.dropped[why].Add(uint64(n)) }
 
-// sayFull speaks of spans that found no room.
-func (l *Line) sayFull() {
+// warnFull logs that spans found no room.
+func (l *Line) warnFull() {
 	n := l.counts.dropped[queueFull].Load()
-	if n == l.saidFull.Swap(n) {
+	if n == l.warnedFull.Swap(n) {
 		return
 	}
-	l.report.warn("queue is full; spans are dropped: raise queue.max_bytes, or see why the backend does not keep up",
-		"max_bytes", l.config.Queue.limit().String(), "when_full", string(l.config.Queue.WhenFull), "spans_dropped", n)
+	l.reporter.warn("queue is full; spans are dropped: raise queue.max_bytes, or see why the backend does not keep up",
+		"max_bytes", l.config.Queue.maxBytes().String(), "when_full", string(l.config.Queue.WhenFull), "spans_dropped", n)
 }

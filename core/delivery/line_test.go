@@ -15,37 +15,37 @@ import (
 	"github.com/riffletrace/riffle/core/delivery"
 )
 
-var errAway = &delivery.ExportError{Verdict: delivery.Retry, Err: errors.New("nobody there")}
+var errAway = &delivery.ExportError{Outcome: delivery.Retry, Err: errors.New("nobody there")}
 
 func TestBatches(t *testing.T) {
 	tests := []struct {
 		name    string
-		batch   delivery.Batch
+		batch   delivery.BatchConfig
 		hand    int
 		padding int
 		after   time.Duration // the last batch arrives
 		want    []int         // sizes of batches
 	}{
-		{"by number", delivery.Batch{MaxSpans: 10, MaxBytes: 1 << 20, MaxAge: 1e9}, 30, 0, 0, []int{10, 10, 10}},
-		{"by age", delivery.Batch{MaxSpans: 100, MaxBytes: 1 << 20, MaxAge: 1e9}, 30, 0, time.Second, []int{30}},
-		{"by number, then age", delivery.Batch{MaxSpans: 20, MaxBytes: 1 << 20, MaxAge: 1e9}, 30, 0, time.Second, []int{10, 20}},
-		{"by size", delivery.Batch{MaxSpans: 100, MaxBytes: 4 << 10, MaxAge: 1e9}, 10, 1000, time.Second, []int{1, 3, 3, 3}},
-		{"larger than a batch", delivery.Batch{MaxSpans: 100, MaxBytes: 500, MaxAge: 1e9}, 3, 1000, time.Second, []int{1, 1, 1}},
-		{"one", delivery.Batch{MaxSpans: 1, MaxBytes: 1 << 20, MaxAge: 1e9}, 3, 0, 0, []int{1, 1, 1}},
+		{"by number", delivery.BatchConfig{MaxSpans: 10, MaxBytes: 1 << 20, MaxAge: 1e9}, 30, 0, 0, []int{10, 10, 10}},
+		{"by age", delivery.BatchConfig{MaxSpans: 100, MaxBytes: 1 << 20, MaxAge: 1e9}, 30, 0, time.Second, []int{30}},
+		{"by number, then age", delivery.BatchConfig{MaxSpans: 20, MaxBytes: 1 << 20, MaxAge: 1e9}, 30, 0, time.Second, []int{10, 20}},
+		{"by size", delivery.BatchConfig{MaxSpans: 100, MaxBytes: 4 << 10, MaxAge: 1e9}, 10, 1000, time.Second, []int{1, 3, 3, 3}},
+		{"larger than a batch", delivery.BatchConfig{MaxSpans: 100, MaxBytes: 500, MaxAge: 1e9}, 3, 1000, time.Second, []int{1, 1, 1}},
+		{"one", delivery.BatchConfig{MaxSpans: 1, MaxBytes: 1 << 20, MaxAge: 1e9}, 3, 0, 0, []int{1, 1, 1}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				var sizes []int
 				b := &backend{}
-				b.answer = func(_ context.Context, names []string) (delivery.Response, error) {
+				b.respond = func(_ context.Context, names []string) (delivery.Response, error) {
 					b.mu.Lock()
 					defer b.mu.Unlock()
 					sizes = append(sizes, len(names))
 					return delivery.Response{}, nil
 				}
 				f, l := one(t, b, &journal{}, func(c *delivery.Config) { c.Batch = tt.batch })
-				f.Deliver(spans(0, tt.hand, tt.padding)...)
+				f.HandOver(spans(0, tt.hand, tt.padding)...)
 				if tt.after > 0 {
 					time.Sleep(tt.after - time.Millisecond)
 					synctest.Wait()
@@ -74,7 +74,7 @@ func TestBackendAwayForHours(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				const away, every, perTick = 8 * time.Hour, 10 * time.Second, 3
 				back := time.Now().Add(away)
-				b := &backend{answer: func(context.Context, []string) (delivery.Response, error) {
+				b := &backend{respond: func(context.Context, []string) (delivery.Response, error) {
 					if time.Now().Before(back) {
 						return delivery.Response{}, errAway
 					}
@@ -88,7 +88,7 @@ func TestBackendAwayForHours(t *testing.T) {
 				f, l := one(t, e, log, nil)
 				var n int
 				for time.Now().Before(back) {
-					f.Deliver(spans(n, n+perTick, 200)...)
+					f.HandOver(spans(n, n+perTick, 200)...)
 					n += perTick
 					time.Sleep(every)
 					if s := l.Stats(); s.Bytes > 32<<20 {
@@ -110,7 +110,7 @@ func TestBackendAwayForHours(t *testing.T) {
 				synctest.Wait()
 				each(t, b, 0, n)
 				accounted(t, l, b)
-				if s := l.Stats(); s.Waiting != 0 || s.Bytes != 0 || s.Failed != 0 || s.Failing {
+				if s := l.Stats(); s.Waiting != 0 || s.Bytes != 0 || s.Lost != 0 || s.Failing {
 					t.Errorf("when it is back: %+v", s)
 				}
 				if warned, recovered := log.lines("level=WARN"), log.lines("recovered"); len(warned) != 1 || len(recovered) != 1 {
@@ -127,7 +127,7 @@ func TestDeadBackendCostsOneProbe(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var under, most atomic.Int64
 		start := time.Now()
-		b := &backend{answer: func(context.Context, []string) (delivery.Response, error) {
+		b := &backend{respond: func(context.Context, []string) (delivery.Response, error) {
 			n := under.Add(1)
 			defer under.Add(-1)
 			if time.Since(start) > time.Second {
@@ -137,7 +137,7 @@ func TestDeadBackendCostsOneProbe(t *testing.T) {
 			return delivery.Response{}, errAway
 		}}
 		f, l := one(t, b, &journal{}, func(c *delivery.Config) { c.Batch.MaxSpans, c.Send.Workers = 1, 16 })
-		f.Deliver(spans(0, 1000, 0)...)
+		f.HandOver(spans(0, 1000, 0)...)
 		time.Sleep(10 * time.Minute)
 		if attempts, _ := b.tried(); attempts > 120 {
 			t.Errorf("%d attempts in 10 minutes", attempts)
@@ -156,7 +156,7 @@ func TestQueueFull(t *testing.T) {
 		t.Run(string(when), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				var back atomic.Bool
-				b := &backend{answer: func(context.Context, []string) (delivery.Response, error) {
+				b := &backend{respond: func(context.Context, []string) (delivery.Response, error) {
 					if back.Load() {
 						return delivery.Response{}, nil
 					}
@@ -164,12 +164,12 @@ func TestQueueFull(t *testing.T) {
 				}}
 				log := &journal{}
 				f, l := one(t, b, log, func(c *delivery.Config) {
-					c.Queue = delivery.Queue{MaxBytes: 64 << 10, WhenFull: when}
+					c.Queue = delivery.QueueConfig{MaxBytes: 64 << 10, WhenFull: when}
 					c.Batch.MaxBytes, c.Batch.MaxSpans = 64<<10, 10
 				})
 				const n = 1000
 				for i := range n {
-					f.Deliver(span(fmt.Sprint(i), 500))
+					f.HandOver(span(fmt.Sprint(i), 500))
 					if i%10 == 9 {
 						synctest.Wait()
 					}
@@ -182,7 +182,7 @@ func TestQueueFull(t *testing.T) {
 				synctest.Wait()
 				s := l.Stats()
 				accounted(t, l, b)
-				if s.Waiting != 0 || s.Dropped.QueueFull != s.Failed || s.Sent < 50 || s.Sent > 150 {
+				if s.Waiting != 0 || s.Dropped.QueueFull != s.Lost || s.Sent < 50 || s.Sent > 150 {
 					t.Errorf("stats = %+v", s)
 				}
 				got := b.received()
@@ -194,7 +194,7 @@ func TestQueueFull(t *testing.T) {
 					t.Errorf("logged %q, want one line", said)
 				}
 				// There is room again.
-				f.Deliver(span("late", 0))
+				f.HandOver(span("late", 0))
 				time.Sleep(2 * time.Second)
 				if b.received()["late"] != 1 {
 					t.Error("nothing is delivered after the queue was full")
@@ -209,9 +209,9 @@ func TestLargerThanTheQueue(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := &backend{}
 		f, l := one(t, b, &journal{}, func(c *delivery.Config) { c.Queue.MaxBytes, c.Batch.MaxBytes = 64<<10, 64<<10 })
-		f.Deliver(span("huge", 1<<20))
+		f.HandOver(span("huge", 1<<20))
 		time.Sleep(2 * time.Second)
-		f.Deliver(span("small", 0))
+		f.HandOver(span("small", 0))
 		time.Sleep(2 * time.Second)
 		if s := l.Stats(); s.Dropped.QueueFull != 1 || s.Sent != 1 {
 			t.Errorf("stats = %+v", s)
@@ -223,9 +223,9 @@ func TestTooLarge(t *testing.T) {
 	for _, takes := range []string{"requests", "spans"} {
 		t.Run(takes, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				b := &backend{answer: func(_ context.Context, names []string) (delivery.Response, error) {
+				b := &backend{respond: func(_ context.Context, names []string) (delivery.Response, error) {
 					if len(names) > 7 || slices.Contains(names, "13") {
-						return delivery.Response{}, &delivery.ExportError{Verdict: delivery.TooLarge, Err: errors.New("413 too large")}
+						return delivery.Response{}, &delivery.ExportError{Outcome: delivery.TooLarge, Err: errors.New("413 too large")}
 					}
 					return delivery.Response{}, nil
 				}}
@@ -235,13 +235,13 @@ func TestTooLarge(t *testing.T) {
 				}
 				log := &journal{}
 				f, l := one(t, e, log, nil)
-				f.Deliver(spans(0, 100, 0)...)
+				f.HandOver(spans(0, 100, 0)...)
 				time.Sleep(2 * time.Second)
 				synctest.Wait()
 				each(t, b, 0, 13)
 				each(t, b, 14, 100)
 				accounted(t, l, b)
-				if s := l.Stats(); s.Dropped.TooLarge != 1 || s.Failed != 1 || s.Split == 0 || s.Bytes != 0 {
+				if s := l.Stats(); s.Dropped.TooLarge != 1 || s.Lost != 1 || s.Split == 0 || s.Bytes != 0 {
 					t.Errorf("stats = %+v", s)
 				}
 				if said := log.lines(`\"13\" of trace 00000000000000000000000000000001`); len(said) != 1 {
@@ -261,13 +261,13 @@ func TestPoison(t *testing.T) {
 		dropped bool
 	}{
 		{"poison", errAway, true},
-		{"busy", &delivery.ExportError{Verdict: delivery.Retry, Throttled: true, Err: errors.New("slow down")}, false},
+		{"busy", &delivery.ExportError{Outcome: delivery.Retry, Throttled: true, Err: errors.New("slow down")}, false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				var tries int
 				b := &backend{}
-				b.answer = func(_ context.Context, names []string) (delivery.Response, error) {
+				b.respond = func(_ context.Context, names []string) (delivery.Response, error) {
 					if slices.Contains(names, "poison") {
 						b.mu.Lock()
 						tries++
@@ -278,11 +278,11 @@ func TestPoison(t *testing.T) {
 				}
 				log := &journal{}
 				f, l := one(t, b, log, nil)
-				f.Deliver(span("poison", 0))
+				f.HandOver(span("poison", 0))
 				time.Sleep(2 * time.Second)
 				const n = 3600
 				for i := range n {
-					f.Deliver(span(fmt.Sprint(i), 0))
+					f.HandOver(span(fmt.Sprint(i), 0))
 					time.Sleep(time.Second)
 				}
 				time.Sleep(time.Minute)
@@ -304,14 +304,14 @@ func TestPoison(t *testing.T) {
 func TestOutageIsNoPoison(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		back := time.Now().Add(time.Hour)
-		b := &backend{answer: func(context.Context, []string) (delivery.Response, error) {
+		b := &backend{respond: func(context.Context, []string) (delivery.Response, error) {
 			if time.Now().Before(back) {
 				return delivery.Response{}, errAway
 			}
 			return delivery.Response{}, nil
 		}}
 		f, l := one(t, b, &journal{}, nil)
-		f.Deliver(span("0", 0))
+		f.HandOver(span("0", 0))
 		time.Sleep(2 * time.Hour)
 		if attempts, _ := b.tried(); attempts < 25 {
 			t.Fatalf("only %d attempts", attempts)

@@ -24,7 +24,7 @@ type metrics struct {
 	registration metric.Registration
 	duration     metric.Float64Histogram
 	succeeded    metric.MeasurementOption
-	failed       [TooLarge + 1]metric.MeasurementOption // by verdict
+	failed       [TooLarge + 1]metric.MeasurementOption // by outcome
 }
 
 func newMetrics(l *Line, s Settings) *metrics {
@@ -55,27 +55,27 @@ func newMetrics(l *Line, s Settings) *metrics {
 
 func (m *metrics) register(l *Line, meter metric.Meter, with func(cause string) metric.MeasurementOption) error {
 	var errs []error
-	keep := func(err error) { errs = append(errs, err) }
+	check := func(err error) { errs = append(errs, err) }
 	duration, err := otelconv.NewSDKExporterOperationDuration(meter)
-	keep(err)
+	check(err)
 	exported, err := otelconv.NewSDKExporterSpanExportedObservable(meter)
-	keep(err)
+	check(err)
 	inflight, err := otelconv.NewSDKExporterSpanInflightObservable(meter)
-	keep(err)
+	check(err)
 	processed, err := otelconv.NewSDKProcessorSpanProcessedObservable(meter)
-	keep(err)
+	check(err)
 	waiting, err := otelconv.NewSDKProcessorSpanQueueSize(meter)
-	keep(err)
+	check(err)
 	bytes, err := meter.Int64ObservableGauge("riffle.exporter.queue.size", metric.WithUnit("By"), metric.WithDescription("What the queue of the exporter holds."))
-	keep(err)
+	check(err)
 	capacity, err := meter.Int64ObservableGauge("riffle.exporter.queue.capacity", metric.WithUnit("By"), metric.WithDescription("What the queue of the exporter can hold."))
-	keep(err)
+	check(err)
 	oldest, err := meter.Float64ObservableGauge("riffle.exporter.queue.oldest", metric.WithUnit("s"), metric.WithDescription("How long the first span that waits has waited."))
-	keep(err)
+	check(err)
 	retried, err := meter.Int64ObservableCounter("riffle.exporter.retries", metric.WithUnit("{batch}"), metric.WithDescription("Attempts that failed and will be repeated."))
-	keep(err)
+	check(err)
 	split, err := meter.Int64ObservableCounter("riffle.exporter.splits", metric.WithUnit("{batch}"), metric.WithDescription("Batches that were too large and were split."))
-	keep(err)
+	check(err)
 	if err := errors.Join(errs...); err != nil {
 		return err
 	}
@@ -103,13 +103,13 @@ func (m *metrics) register(l *Line, meter metric.Meter, with func(cause string) 
 			}
 		}
 		observe(inflight.Inst(), s.Sending, m.succeeded)
-		observe(processed.Inst(), s.Handed-s.Waiting-s.Dropped.QueueFull, m.succeeded)
+		observe(processed.Inst(), s.HandedOver-s.Waiting-s.Dropped.QueueFull, m.succeeded)
 		observe(processed.Inst(), s.Dropped.QueueFull, lost[queueFull])
 		observe(waiting.Inst(), s.Waiting-min(s.Waiting, s.Sending), m.succeeded)
 		observe(retried, s.Retried, m.succeeded)
 		observe(split, s.Split, m.succeeded)
 		o.ObserveInt64(bytes, s.Bytes, m.succeeded)
-		o.ObserveInt64(capacity, int64(l.config.Queue.limit()), m.succeeded)
+		o.ObserveInt64(capacity, int64(l.config.Queue.maxBytes()), m.succeeded)
 		o.ObserveFloat64(oldest, s.Oldest.Seconds(), m.succeeded)
 		return nil
 	}, exported.Inst(), inflight.Inst(), processed.Inst(), waiting.Inst(), bytes, capacity, oldest, retried, split)
@@ -120,7 +120,7 @@ func (m *metrics) register(l *Line, meter metric.Meter, with func(cause string) 
 func (m *metrics) attempted(took time.Duration, err error) {
 	with := m.succeeded
 	if err != nil {
-		with = m.failed[Classify(err).Verdict]
+		with = m.failed[Classify(err).Outcome]
 	}
 	m.duration.Record(context.Background(), took.Seconds(), with)
 }

@@ -13,20 +13,20 @@ import (
 )
 
 // What a backend took of a batch that is on the disk is not sent again, and what
-// it left is, by the next process too.
+// remains is, by the next process too.
 func TestPartialOnDisk(t *testing.T) {
 	for _, takes := range []string{"spans", "requests"} {
 		t.Run(takes, func(t *testing.T) {
 			dir := t.TempDir()
 			b := dead()
-			h := &halting{backend: b, takes: 3, verdict: delivery.Retry, after: 10 * time.Minute}
+			h := &halting{backend: b, takes: 3, outcome: delivery.Retry, after: 10 * time.Minute}
 			var e sdktrace.SpanExporter = h
 			if takes == "spans" {
 				e = onlySpans{h}
 			}
 			// Stored while the backend is away.
 			f, l := one(t, e, &journal{}, onDisk(dir))
-			f.Deliver(spans(0, 100, 10)...)
+			f.HandOver(spans(0, 100, 10)...)
 			until(t, "stored", func() bool { return l.Stats().Stored == 100 })
 			shutDown(t, l)
 			if n := len(batches(t, dir)); n != 10 {
@@ -34,12 +34,12 @@ func TestPartialOnDisk(t *testing.T) {
 			}
 
 			// A part of one batch is taken, and the backend wants to be left alone.
-			b.answer = nil
+			b.respond = nil
 			_, l = one(t, e, &journal{}, onDisk(dir))
 			until(t, "taken", func() bool { return l.Stats().Sent > 0 })
 			shutDown(t, l)
 			s := l.Stats()
-			if s.Recovered != 100 || s.Sent%3 != 0 || s.Waiting != 100-s.Sent || s.Failed != 0 {
+			if s.TakenOver != 100 || s.Sent%3 != 0 || s.Waiting != 100-s.Sent || s.Lost != 0 {
 				t.Errorf("%+v", s)
 			}
 			if n := len(batches(t, dir)); n != 10 {
@@ -55,7 +55,7 @@ func TestPartialOnDisk(t *testing.T) {
 			if n := len(b.received()); n != 100 {
 				t.Errorf("%d spans", n)
 			}
-			if s := l.Stats(); s.Waiting != 0 || s.Bytes != 0 || s.Failed != 0 {
+			if s := l.Stats(); s.Waiting != 0 || s.Bytes != 0 || s.Lost != 0 {
 				t.Errorf("%+v", s)
 			}
 			if left := batches(t, dir); len(left) != 0 {
@@ -65,21 +65,21 @@ func TestPartialOnDisk(t *testing.T) {
 	}
 }
 
-// A process that is killed between the answer and the write sends the whole
+// A process that is killed between the response and the write sends the whole
 // batch again: twice is better than never.
 func TestPartialKilled(t *testing.T) {
 	dir := t.TempDir()
 	b := dead()
 	f, l := one(t, b, &journal{}, onDisk(dir))
-	f.Deliver(spans(0, 10, 10)...)
+	f.HandOver(spans(0, 10, 10)...)
 	until(t, "stored", func() bool { return l.Stats().Stored == 10 })
 	shutDown(t, l)
 
-	b.answer = nil
-	h := &halting{backend: b, takes: 3, verdict: delivery.Retry, after: 10 * time.Minute}
+	b.respond = nil
+	h := &halting{backend: b, takes: 3, outcome: delivery.Retry, after: 10 * time.Minute}
 	_, l = one(t, h, &journal{}, func(c *delivery.Config) {
 		onDisk(dir)(c)
-		c.Queue.Fsync = "1m" // what is left is not written soon
+		c.Queue.Fsync = "1m" // what remains is not written soon
 	})
 	until(t, "taken", func() bool { return l.Stats().Sent == 3 })
 	if n := len(batches(t, dir)); n != 1 {

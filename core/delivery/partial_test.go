@@ -19,7 +19,7 @@ import (
 type halting struct {
 	*backend
 	takes, rejects int
-	verdict        delivery.Verdict
+	outcome        delivery.Outcome
 	after          time.Duration
 }
 
@@ -34,8 +34,8 @@ func (h *halting) ExportSpans(ctx context.Context, spans []sdktrace.ReadOnlySpan
 	}
 	rejected := min(h.rejects, len(rest))
 	return fmt.Errorf("sending: %w", &delivery.ExportError{
-		Verdict: h.verdict, After: h.after, Err: errors.New("206"),
-		Partial: &delivery.Partial{Left: append([]sdktrace.ReadOnlySpan(nil), rest[rejected:]...), Rejected: rejected},
+		Outcome: h.outcome, RetryAfter: h.after, Err: errors.New("206"),
+		PartialSuccess: &delivery.PartialSuccess{Remaining: append([]sdktrace.ReadOnlySpan(nil), rest[rejected:]...), Rejected: rejected},
 	})
 }
 
@@ -50,8 +50,8 @@ func (h *halting) ExportRequest(ctx context.Context, r delivery.Request) (delive
 // onlySpans hides that an exporter takes requests.
 type onlySpans struct{ sdktrace.SpanExporter }
 
-// What a backend takes of a batch is sent, what it rejects is lost, and what is
-// left is sent again: each span is in one counter.
+// What a backend takes of a batch is sent, what it rejects is lost, and what
+// remains is sent again: each span is in one counter.
 func TestPartial(t *testing.T) {
 	tests := []struct {
 		name     string
@@ -63,12 +63,12 @@ func TestPartial(t *testing.T) {
 		waiting  uint64
 		attempts uint64
 	}{
-		{name: "retried", h: halting{takes: 3, verdict: delivery.Retry}, sent: 10, attempts: 4},
-		{name: "nothing taken", h: halting{verdict: delivery.Retry, after: 15 * time.Minute}, waiting: 10, attempts: 4},
-		{name: "some rejected", h: halting{takes: 3, rejects: 1, verdict: delivery.Retry}, sent: 8, rejected: 2, attempts: 3},
+		{name: "retried", h: halting{takes: 3, outcome: delivery.Retry}, sent: 10, attempts: 4},
+		{name: "nothing taken", h: halting{outcome: delivery.Retry, after: 15 * time.Minute}, waiting: 10, attempts: 4},
+		{name: "some rejected", h: halting{takes: 3, rejects: 1, outcome: delivery.Retry}, sent: 8, rejected: 2, attempts: 3},
 		{name: "all others rejected", h: halting{takes: 3, rejects: 10}, sent: 3, rejected: 7, attempts: 1},
-		{name: "left but refused", h: halting{takes: 3, rejects: 2, verdict: delivery.Refused}, sent: 3, rejected: 2, dropped: delivery.Dropped{Refused: 5}, attempts: 1},
-		{name: "for too long", h: halting{takes: 1, verdict: delivery.Retry, after: time.Minute}, change: func(c *delivery.Config) {
+		{name: "left but refused", h: halting{takes: 3, rejects: 2, outcome: delivery.Refused}, sent: 3, rejected: 2, dropped: delivery.Dropped{Refused: 5}, attempts: 1},
+		{name: "for too long", h: halting{takes: 1, outcome: delivery.Retry, after: time.Minute}, change: func(c *delivery.Config) {
 			c.Send.MaxElapsed = component.Duration(150 * time.Second)
 		}, sent: 4, dropped: delivery.Dropped{Expired: 6}, attempts: 4},
 	}
@@ -83,7 +83,7 @@ func TestPartial(t *testing.T) {
 						e = onlySpans{&h}
 					}
 					f, l := one(t, e, &journal{}, tt.change)
-					f.Deliver(spans(0, 10, 0)...)
+					f.HandOver(spans(0, 10, 0)...)
 					time.Sleep(time.Hour)
 					s := l.Stats()
 					if s.Sent != tt.sent || s.Rejected != tt.rejected || s.Dropped != tt.dropped || s.Waiting != tt.waiting || (s.Bytes != 0) != (tt.waiting != 0) {
@@ -102,19 +102,19 @@ func TestPartial(t *testing.T) {
 	}
 }
 
-// Who waits for a batch waits for what is left of it too.
+// Who waits for a batch waits for what remains of it too.
 func TestPartialIsWaitedFor(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h := &halting{backend: &backend{}, takes: 4, verdict: delivery.Retry}
+		h := &halting{backend: &backend{}, takes: 4, outcome: delivery.Retry}
 		f, l := one(t, onlySpans{h}, &journal{}, nil)
-		f.Deliver(spans(0, 10, 0)...)
+		f.HandOver(spans(0, 10, 0)...)
 		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
 		defer cancel()
 		if err := l.ForceFlush(ctx); err != nil {
 			t.Error(err)
 		}
 		each(t, h.backend, 0, 10)
-		f.Deliver(spans(10, 20, 0)...)
+		f.HandOver(spans(10, 20, 0)...)
 		if err := l.ForceFlush(t.Context()); err == nil { // it is not patient without a deadline
 			t.Error("ForceFlush = nil while spans wait")
 		}

@@ -11,50 +11,50 @@ import (
 
 // batch is what one attempt sends.
 type batch struct {
-	spans  []sdktrace.ReadOnlySpan // for an exporter that takes spans
-	body   []byte                  // for one that takes requests
-	count  int                     // of spans
-	size   int64                   // what it takes of the queue
-	born   time.Time               // when its first span was handed over
-	seq    uint64                  // batches that were put earlier have a lower one
-	oldest time.Time               // when the first of its spans ended
-	extent extent
+	spans        []sdktrace.ReadOnlySpan // for an exporter that takes spans
+	body         []byte                  // for one that takes requests
+	count        int                     // of spans
+	size         int64                   // what it takes of the queue
+	handedOverAt time.Time               // when its first span was handed over
+	seq          uint64                  // batches that were queued earlier have a lower one
+	firstEnd     time.Time               // when the first of its spans ended
+	extent       extent
 
 	// Of a disk queue, guarded by the line's lock.
-	unsaved  bool        // is to be stored
-	came     time.Time   // when that began
-	file     *disk.Entry // where it is stored; nil: it is not
-	restored bool        // another process has stored it
-	whole    *whole      // it is a part of that; nil once it is stored itself
+	unstored      bool        // is to be stored
+	unstoredSince time.Time   // when that began
+	file          *disk.Entry // where it is stored; nil: it is not
+	takenOver     bool        // another process has stored it
+	original      *original   // it is a piece of that; nil once it is stored itself
 
-	began    time.Time // the first attempt
-	failures int       // attempts that failed
-	due      time.Time // not to be tried before
-	probe    bool      // is being tried while nothing else is
+	firstAttempt time.Time // the first attempt
+	failures     int       // attempts that failed
+	due          time.Time // not to be tried before
+	probe        bool      // is being tried while nothing else is
 
-	// A strike is a failure since whose predecessor other batches were accepted:
-	// what is wrong is the batch.
-	strikes  int
-	accepted uint64 // batches that the line had sent at the last failure
+	// Those since whose predecessor other batches were accepted: what is wrong may
+	// be the batch.
+	suspectFailures int
+	accepted        uint64 // batches that the line had sent at the last failure
 }
 
-// queue holds the batches of a line from put until done. Its line's lock guards
-// it. What take has handed out still takes its room, until it is done or comes
-// back with again.
+// queue holds the batches of a line from enqueue until done. Its line's lock
+// guards it. What dequeue has handed out still needs its room, until it is done or
+// is requeued.
 type queue interface {
-	// put takes a batch in, unless it finds no room for it. For the sake of
+	// enqueue takes a batch in, unless it finds no room for it. For the sake of
 	// reserve, which is needed elsewhere, and of the batch it may evict others.
-	put(b *batch, reserve int64) (evicted []*batch, ok bool)
-	// take hands out a batch that is due, the oldest first. If there is none,
+	enqueue(b *batch, reserve int64) (evicted []*batch, ok bool)
+	// dequeue hands out a batch that is due, the oldest first. If there is none,
 	// wait is when there will be, 0 for never.
-	take(now time.Time) (b *batch, wait time.Duration)
-	// again takes back a batch that was handed out. It finds its room even if
-	// it has grown.
-	again(batches ...*batch)
+	dequeue(now time.Time) (b *batch, wait time.Duration)
+	// requeue takes back batches that were handed out. They find their room even
+	// if they have grown.
+	requeue(batches ...*batch)
 	// done forgets a batch that was handed out.
 	done(b *batch)
-	// hurry makes every batch due.
-	hurry()
+	// makeDue makes every batch due.
+	makeDue()
 	// drain hands out everything that is left.
 	drain() []*batch
 	// size is that of all batches, oldest when the first span of any was handed
@@ -74,11 +74,11 @@ type memoryQueue struct {
 	out     map[*batch]struct{} // handed out
 }
 
-func newMemoryQueue(c Queue) *memoryQueue {
-	return &memoryQueue{limit: int64(c.limit()), whenFull: c.WhenFull, out: make(map[*batch]struct{})}
+func newMemoryQueue(c QueueConfig) *memoryQueue {
+	return &memoryQueue{limit: int64(c.maxBytes()), whenFull: c.WhenFull, out: make(map[*batch]struct{})}
 }
 
-func (q *memoryQueue) put(b *batch, reserve int64) (evicted []*batch, ok bool) {
+func (q *memoryQueue) enqueue(b *batch, reserve int64) (evicted []*batch, ok bool) {
 	if q.whenFull == DropOldest {
 		for q.bytes+b.size+reserve > q.limit {
 			old := q.evict()
@@ -119,7 +119,7 @@ func (q *memoryQueue) evict() *batch {
 	return b
 }
 
-func (q *memoryQueue) take(now time.Time) (b *batch, wait time.Duration) {
+func (q *memoryQueue) dequeue(now time.Time) (b *batch, wait time.Duration) {
 	list := &q.fresh
 	if len(q.retries) > 0 {
 		if wait = q.retries[0].due.Sub(now); wait <= 0 {
@@ -145,11 +145,11 @@ func remove(list *[]*batch, i int) {
 	*list = (*list)[1:]
 }
 
-func (q *memoryQueue) again(batches ...*batch) {
+func (q *memoryQueue) requeue(batches ...*batch) {
 	for _, b := range batches {
 		if _, ok := q.out[b]; ok {
 			delete(q.out, b)
-		} else { // a part of one
+		} else { // a piece of one
 			q.bytes += b.size
 		}
 		i, _ := slices.BinarySearchFunc(q.retries, b, func(o, b *batch) int {
@@ -167,7 +167,7 @@ func (q *memoryQueue) done(b *batch) {
 	q.bytes -= b.size
 }
 
-func (q *memoryQueue) hurry() {
+func (q *memoryQueue) makeDue() {
 	for _, b := range q.retries {
 		b.due = time.Time{}
 	}
@@ -187,8 +187,8 @@ func (q *memoryQueue) size() int64 { return q.bytes }
 func (q *memoryQueue) oldest() time.Time {
 	var oldest time.Time
 	see := func(b *batch) {
-		if oldest.IsZero() || b.born.Before(oldest) {
-			oldest = b.born
+		if oldest.IsZero() || b.handedOverAt.Before(oldest) {
+			oldest = b.handedOverAt
 		}
 	}
 	if len(q.fresh) > 0 {

@@ -12,26 +12,26 @@ import (
 	"github.com/riffletrace/riffle/core/otlp"
 )
 
-// maxStrikes is when a batch is set aside.
-const maxStrikes = 20
+// maxSuspectFailures is when a batch is set aside.
+const maxSuspectFailures = 20
 
 // work sends batches until the line ends.
 func (l *Line) work() {
 	for {
-		b := l.take()
+		b := l.next()
 		if b == nil {
 			return
 		}
-		if !l.fetch(b) || !l.fit(b) {
+		if !l.fetch(b) || !l.enforceLimits(b) {
 			continue
 		}
-		if b.began.IsZero() {
-			b.began = time.Now()
+		if b.firstAttempt.IsZero() {
+			b.firstAttempt = time.Now()
 		}
 		l.counts.sending.Add(int64(b.count))
 		resp, err := l.attempt(b)
 		l.counts.sending.Add(-int64(b.count))
-		l.settle(b, resp, err)
+		l.applyOutcome(b, resp, err)
 	}
 }
 
@@ -43,7 +43,7 @@ func (l *Line) attempt(b *batch) (resp Response, err error) {
 	defer func() {
 		// A line outlives its exporter's mistakes.
 		if p := recover(); p != nil {
-			err = &ExportError{Verdict: Refused, Err: fmt.Errorf("the exporter panicked: %v", p)}
+			err = &ExportError{Outcome: Refused, Err: fmt.Errorf("the exporter panicked: %v", p)}
 		}
 		l.metrics.attempted(time.Since(began), err)
 	}()
@@ -54,44 +54,44 @@ func (l *Line) attempt(b *batch) (resp Response, err error) {
 	return resp, l.exporter.ExportSpans(ctx, b.spans)
 }
 
-// settle decides what becomes of a batch after an attempt.
-func (l *Line) settle(b *batch, resp Response, err error) {
+// applyOutcome decides what becomes of a batch after an attempt.
+func (l *Line) applyOutcome(b *batch, resp Response, err error) {
 	if err == nil {
 		l.accept(b, resp)
 		return
 	}
 	f := Classify(err)
-	if f.Partial != nil && len(f.Partial.Left) <= b.count {
-		l.partly(b, f)
+	if f.PartialSuccess != nil && len(f.PartialSuccess.Remaining) <= b.count {
+		l.applyPartial(b, f)
 		return
 	}
-	if f.Verdict != Retry {
-		l.answered()
+	if f.Outcome != Retry {
+		l.backendUp()
 	}
 	switch {
-	case f.Verdict == TooLarge && b.count > 1:
-		parts, err := l.split(b)
+	case f.Outcome == TooLarge && b.count > 1:
+		pieces, err := l.split(b)
 		if err == nil {
-			l.replace(b, parts, 0, nil)
+			l.replace(b, pieces, 0, nil)
 			return
 		}
-		l.lose(b, refused, err)
-	case f.Verdict == TooLarge:
-		l.lose(b, tooLarge, f.Err)
-	case f.Verdict == Refused:
-		l.lose(b, refused, f.Err)
-	case l.strike(b, f):
-		l.unanswered(b, f)
-		l.lose(b, poisoned, f.Err)
-	case l.config.Send.MaxElapsed > 0 && time.Since(b.began) >= time.Duration(l.config.Send.MaxElapsed):
-		l.unanswered(b, f)
-		l.lose(b, expired, f.Err)
+		l.dropFailed(b, refused, err)
+	case f.Outcome == TooLarge:
+		l.dropFailed(b, tooLarge, f.Err)
+	case f.Outcome == Refused:
+		l.dropFailed(b, refused, f.Err)
+	case l.isPoisoned(b, f):
+		l.backendDown(b, f)
+		l.dropFailed(b, poisoned, f.Err)
+	case l.config.Send.MaxElapsed > 0 && time.Since(b.firstAttempt) >= time.Duration(l.config.Send.MaxElapsed):
+		l.backendDown(b, f)
+		l.dropFailed(b, expired, f.Err)
 	default:
 		if l.ctx.Err() == nil { // else it is the line that has given up
-			l.report.failed(f.Err, true)
+			l.reporter.failed(f.Err, true)
 		}
-		l.kept(b, f)
-		l.sayFull()
+		l.retryLater(b, f)
+		l.warnFull()
 	}
 }
 
@@ -100,82 +100,82 @@ func (l *Line) accept(b *batch, resp Response) {
 	l.counts.sent.Add(uint64(b.count - rejected))
 	l.counts.rejected.Add(uint64(rejected))
 	l.accepted.Add(1)
-	l.answered()
-	l.report.accepted()
+	l.backendUp()
+	l.reporter.accepted()
 	var err error
 	switch {
 	case rejected > 0:
 		err = fmt.Errorf("the backend rejected %d of %d spans: %s", rejected, b.count, resp.Message)
-		l.report.warn("backend rejected spans of a batch that it accepted", "spans_rejected", rejected, "of", b.count, "message", resp.Message)
+		l.reporter.warn("backend rejected spans of a batch that it accepted", "spans_rejected", rejected, "of", b.count, "message", resp.Message)
 	case resp.Message != "":
-		l.report.warn("backend warns about a batch that it accepted", "message", resp.Message)
+		l.reporter.warn("backend warns about a batch that it accepted", "message", resp.Message)
 	}
 	l.done(b, rejected, err)
 }
 
-// partly goes on with what is left of a batch.
-func (l *Line) partly(b *batch, f *ExportError) {
-	left := f.Partial.Left
-	rejected := min(max(f.Partial.Rejected, 0), b.count-len(left))
-	l.counts.sent.Add(uint64(b.count - len(left) - rejected))
+// applyPartial goes on with what remains of a batch.
+func (l *Line) applyPartial(b *batch, f *ExportError) {
+	remaining := f.PartialSuccess.Remaining
+	rejected := min(max(f.PartialSuccess.Rejected, 0), b.count-len(remaining))
+	l.counts.sent.Add(uint64(b.count - len(remaining) - rejected))
 	l.counts.rejected.Add(uint64(rejected))
-	if len(left) < b.count {
+	if len(remaining) < b.count {
 		l.accepted.Add(1)
 	}
 	if rejected > 0 {
-		l.report.warn("backend rejected spans of a batch that it accepted", "spans_rejected", rejected, "of", b.count, "message", f.Err.Error())
+		l.reporter.warn("backend rejected spans of a batch that it accepted", "spans_rejected", rejected, "of", b.count, "message", f.Err.Error())
 	}
 	lost := rejected
-	lose := func(why cause) {
-		l.count(len(left), why)
-		lost, left = lost+len(left), nil
+	drop := func(why cause) {
+		l.count(len(remaining), why)
+		lost, remaining = lost+len(remaining), nil
 	}
 	switch {
-	case len(left) == 0:
-	case f.Verdict != Retry:
-		lose(refused)
-	case l.strike(b, f):
-		lose(poisoned)
-	case l.config.Send.MaxElapsed > 0 && time.Since(b.began) >= time.Duration(l.config.Send.MaxElapsed):
-		lose(expired)
+	case len(remaining) == 0:
+	case f.Outcome != Retry:
+		drop(refused)
+	case l.isPoisoned(b, f):
+		drop(poisoned)
+	case l.config.Send.MaxElapsed > 0 && time.Since(b.firstAttempt) >= time.Duration(l.config.Send.MaxElapsed):
+		drop(expired)
 	}
-	if len(left) == 0 {
-		l.answered()
-		l.report.accepted()
+	if len(remaining) == 0 {
+		l.backendUp()
+		l.reporter.accepted()
 		l.done(b, lost, f.Err)
 		return
 	}
-	l.report.failed(f.Err, true)
-	rest := l.part(left, otlp.AppendRequest(nil, left))
-	rest.extent, rest.failures, rest.strikes, rest.accepted = b.extent, b.failures+1, b.strikes, b.accepted
+	l.reporter.failed(f.Err, true)
+	rest := l.pieceOf(remaining, otlp.AppendRequest(nil, remaining))
+	rest.extent, rest.failures, rest.suspectFailures, rest.accepted = b.extent, b.failures+1, b.suspectFailures, b.accepted
 	rest.due = l.delayed(b, f)
 	l.replace(b, []*batch{rest}, lost, f.Err)
 }
 
-// lose drops a batch for good.
-func (l *Line) lose(b *batch, why cause, err error) {
+// dropFailed drops a batch for good.
+func (l *Line) dropFailed(b *batch, why cause, err error) {
 	l.count(b.count, why)
-	l.report.failed(err, false)
+	l.reporter.failed(err, false)
 	switch why {
 	case tooLarge:
-		l.report.warn("backend finds a single span too large; it is dropped", "span", describe(l.spansOf(b)), "bytes", b.size, "error", err)
+		l.reporter.warn("backend finds a single span too large; it is dropped", "span", describe(l.spansOf(b)), "bytes", b.size, "error", err)
 	case poisoned:
-		l.report.warn("batch failed again and again while others were accepted; it is dropped",
+		l.reporter.warn("batch failed again and again while others were accepted; it is dropped",
 			"spans", b.count, "first", describe(l.spansOf(b)), "failures", b.failures+1, "error", err)
 	default:
 	}
 	l.done(b, b.count, err)
 }
 
-// strike notes a failure, and reports whether the batch is to blame for it: it
+// isPoisoned notes a failure, and reports whether the batch is to blame for it: it
 // has failed often, and each time others were accepted in between.
-func (l *Line) strike(b *batch, f *ExportError) bool {
+func (l *Line) isPoisoned(b *batch, f *ExportError) bool {
 	accepted := l.accepted.Load()
-	if b.failures > 0 && accepted > b.accepted && !f.Throttled && f.After == 0 {
-		b.strikes++
+	if b.failures > 0 && accepted > b.accepted && !f.Throttled && f.RetryAfter == 0 {
+		b.suspectFailures++
 	}
 	b.accepted = accepted
-	return b.strikes >= maxStrikes-1 // the first failure is none
+	return b.suspectFailures >= maxSuspectFailures-1 // the first failure is none
 }
 
 // split makes two of a batch.
@@ -184,25 +184,25 @@ func (l *Line) split(b *batch) ([]*batch, error) {
 	if err != nil {
 		return nil, fmt.Errorf("splitting a batch: %w", err)
 	}
-	parts := make([]*batch, 0, 2)
+	pieces := make([]*batch, 0, 2)
 	for _, half := range [][]sdktrace.ReadOnlySpan{spans[:len(spans)/2], spans[len(spans)/2:]} {
-		part := l.part(half, otlp.AppendRequest(nil, half))
-		part.extent = b.extent // or less, all of it
-		parts = append(parts, part)
+		piece := l.pieceOf(half, otlp.AppendRequest(nil, half))
+		piece.extent = b.extent // or less, all of it
+		pieces = append(pieces, piece)
 	}
-	return parts, nil
+	return pieces, nil
 }
 
-// part makes a batch of spans of another, and of the request of them.
-func (l *Line) part(spans []sdktrace.ReadOnlySpan, raw []byte) *batch {
-	part := &batch{count: len(spans)}
+// pieceOf makes a batch of spans of another, and of the request of them.
+func (l *Line) pieceOf(spans []sdktrace.ReadOnlySpan, raw []byte) *batch {
+	piece := &batch{count: len(spans)}
 	if l.requests == nil {
-		part.spans, part.size = slices.Clone(spans), int64(len(raw))
+		piece.spans, piece.size = slices.Clone(spans), int64(len(raw))
 	} else {
-		part.body = l.compression.Compress(raw)
-		part.size = int64(len(part.body))
+		piece.body = l.compression.Compress(raw)
+		piece.size = int64(len(piece.body))
 	}
-	return part
+	return piece
 }
 
 func (l *Line) decode(b *batch) ([]sdktrace.ReadOnlySpan, error) {

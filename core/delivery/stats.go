@@ -9,20 +9,20 @@ import (
 // was handed over is in exactly one of Filtered, Sent, Rejected, the counters of
 // Dropped, and Waiting.
 type Stats struct {
-	// Handed counts spans handed over, Sent those the backend accepted, and
-	// Failed those that are lost: Rejected and all of Dropped.
-	Handed, Sent, Failed uint64
-	// Recovered counts those of Handed that another process has left on the disk,
+	// HandedOver counts spans handed over, Sent those the backend accepted, and
+	// Lost those that are lost: Rejected and all of Dropped.
+	HandedOver, Sent, Lost uint64
+	// TakenOver counts those of HandedOver that another process has left on the disk,
 	// and Stored those that were written there, to stay until they are sent or
 	// dropped. Filtered counts spans that the filter has kept from the exporter.
-	Recovered, Stored, Filtered uint64
-	// Rejected counts spans that the backend took but said it refused.
+	TakenOver, Stored, Filtered uint64
+	// Rejected counts spans that the backend rejected out of batches it took.
 	Rejected uint64
 	// Dropped counts lost spans by cause.
 	Dropped Dropped
 
 	// Attempts counts attempts to send a batch, Retried those that failed so
-	// that the batch was kept, and Split batches that were too large.
+	// that the batch stays queued, and Split batches that were too large.
 	Attempts, Retried, Split uint64
 
 	// Waiting counts spans that are queued or under way, and Sending those under
@@ -73,12 +73,12 @@ func (c cause) String() string {
 }
 
 type counts struct {
-	handed, sent, rejected   atomic.Uint64
-	attempts, retried, split atomic.Uint64
-	recovered, stored        atomic.Uint64
-	filtered                 atomic.Uint64
-	dropped                  [causes]atomic.Uint64
-	sending                  atomic.Int64
+	handedOver, sent, rejected atomic.Uint64
+	attempts, retried, split   atomic.Uint64
+	takenOver, stored          atomic.Uint64
+	filtered                   atomic.Uint64
+	dropped                    [causes]atomic.Uint64
+	sending                    atomic.Int64
 }
 
 func (c *counts) lost() uint64 {
@@ -91,7 +91,7 @@ func (c *counts) lost() uint64 {
 
 func (c *counts) waiting() uint64 {
 	done := c.sent.Load() + c.filtered.Load() + c.lost()
-	return c.handed.Load() - done // handed last: it is never less
+	return c.handedOver.Load() - done // handedOver last: it is never less
 }
 
 // Stats returns a snapshot.
@@ -115,16 +115,16 @@ func (l *Line) Stats() Stats {
 		Retried:  c.retried.Load(),
 		Split:    c.split.Load(),
 
-		Recovered: c.recovered.Load(),
+		TakenOver: c.takenOver.Load(),
 		Stored:    c.stored.Load(),
 		Filtered:  c.filtered.Load(),
 
 		Sending: uint64(max(c.sending.Load(), 0)),
-		Failing: l.report.failing(),
+		Failing: l.reporter.failing(),
 	}
-	s.Failed = s.Rejected + s.Dropped.Total()
-	s.Handed = c.handed.Load() // last: it is never less than the others
-	s.Waiting = s.Handed - s.Sent - s.Failed - s.Filtered
+	s.Lost = s.Rejected + s.Dropped.Total()
+	s.HandedOver = c.handedOver.Load() // last: it is never less than the others
+	s.Waiting = s.HandedOver - s.Sent - s.Lost - s.Filtered
 
 	oldest, ok := l.batcher.oldest()
 	l.mu.Lock()

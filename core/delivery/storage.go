@@ -14,8 +14,8 @@ type Storage string
 
 // The values of storage.
 const (
-	Memory Storage = "memory"
-	Disk   Storage = "disk"
+	StorageMemory Storage = "memory"
+	StorageDisk   Storage = "disk"
 )
 
 // Fsync says when what is written to a disk is made to survive the machine.
@@ -24,24 +24,24 @@ type Fsync string
 // The values of fsync that are no durations: for each batch, or when the
 // operating system thinks fit.
 const (
-	Always Fsync = "always"
-	Never  Fsync = "never"
+	FsyncAlways Fsync = "always"
+	FsyncNever  Fsync = "never"
 )
 
 // interval is how long a batch may wait for being written.
 func (f Fsync) interval() (time.Duration, error) {
 	switch f {
-	case Always, Never:
+	case FsyncAlways, FsyncNever:
 		return 0, nil
 	case "":
 		return time.Second, nil
 	}
 	d, err := time.ParseDuration(strings.TrimSpace(string(f)))
 	if err != nil {
-		return 0, fmt.Errorf("%q is not %s, %s or a duration, such as 1s", string(f), Always, Never)
+		return 0, fmt.Errorf("%q is not %s, %s or a duration, such as 1s", string(f), FsyncAlways, FsyncNever)
 	}
 	if d < minFsync || d > maxFsync {
-		return 0, fmt.Errorf("%s is not from %s to %s; for less, there is %s", string(f), minFsync, maxFsync, Always)
+		return 0, fmt.Errorf("%s is not from %s to %s; for less, there is %s", string(f), minFsync, maxFsync, FsyncAlways)
 	}
 	return d, nil
 }
@@ -57,12 +57,12 @@ const (
 	diskBytes   component.Size = 1 << 30
 )
 
-// limit is max_bytes or its default.
-func (q *Queue) limit() component.Size {
+// maxBytes is max_bytes or its default.
+func (q *QueueConfig) maxBytes() component.Size {
 	switch {
 	case q.MaxBytes != 0:
 		return q.MaxBytes
-	case q.Storage == Disk:
+	case q.Storage == StorageDisk:
 		return diskBytes
 	default:
 		return memoryBytes
@@ -70,26 +70,26 @@ func (q *Queue) limit() component.Size {
 }
 
 // inMemory bounds what waits in memory.
-func (q *Queue) inMemory() int64 {
-	if q.Storage == Disk {
-		return int64(min(q.limit(), memoryBytes))
+func (q *QueueConfig) inMemory() int64 {
+	if q.Storage == StorageDisk {
+		return int64(min(q.maxBytes(), memoryBytes))
 	}
-	return int64(q.limit())
+	return int64(q.maxBytes())
 }
 
 // check finds the mistakes in what is about storage.
-func (q *Queue) check(add func(path string, err error)) {
+func (q *QueueConfig) check(add func(path string, err error)) {
 	switch q.Storage {
-	case Memory, "":
+	case StorageMemory, "":
 		if q.Dir != "" {
 			add("queue.dir", errors.New("only a queue with storage: disk has one"))
 		}
-	case Disk:
+	case StorageDisk:
 		if q.Dir == "" {
 			add("queue.dir", errors.New("missing: storage: disk needs a directory"))
 		}
 	default:
-		add("queue.storage", fmt.Errorf("%q is not one of %s, %s", string(q.Storage), Memory, Disk))
+		add("queue.storage", fmt.Errorf("%q is not one of %s, %s", string(q.Storage), StorageMemory, StorageDisk))
 	}
 	if _, err := q.Fsync.interval(); err != nil {
 		add("queue.fsync", err)

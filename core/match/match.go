@@ -120,7 +120,7 @@ func kindIn(kinds kindSet) test {
 
 func routeIn(tables []*route.Table[struct{}]) test {
 	return func(s Subject) bool {
-		method, path, ok := route.Subject(s.Name, s.Attributes)
+		method, path, ok := route.RequestOf(s.Name, s.Attributes)
 		if !ok {
 			return false
 		}

@@ -14,7 +14,7 @@ import (
 	"github.com/riffletrace/riffle/internal/testspans"
 )
 
-// The bar: riffle needs at most a fifth of the time that the SDK does, and
+// The goal: riffle needs at most a fifth of the time that the SDK does, and
 // allocates nothing.
 func BenchmarkEncode(b *testing.B) {
 	const batch = 512

@@ -12,7 +12,7 @@ func TestAllocations(t *testing.T) {
 	table := build(t, rules(10_000))
 	for _, path := range []string{"/api/v1/resource5/31/items/7", "/api/v1/resource5/31/it%65ms/7", "/nothing/of/ours"} {
 		attributes := []attribute.KeyValue{attribute.String("http.request.method", "GET"), attribute.String("url.path", path)}
-		if n := testing.AllocsPerRun(100, func() { subject(table, attributes) }); n != 0 {
+		if n := testing.AllocsPerRun(100, func() { requestOf(table, attributes) }); n != 0 {
 			t.Errorf("%s: %v allocations", path, n)
 		}
 	}

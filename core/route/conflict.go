@@ -40,7 +40,7 @@ type clash[V any] struct {
 	related relation
 }
 
-func (c *clash[V]) below(s segment) *clash[V] {
+func (c *clash[V]) below(s pathSegment) *clash[V] {
 	if c != nil {
 		c.path = s.String() + c.path
 	}
@@ -52,7 +52,7 @@ func (c *clash[V]) below(s segment) *clash[V] {
 //
 // No node is visited twice, and nothing below a subtree that both patterns
 // share: there, every older pattern is more specific than the new one.
-func (n *node[V]) clash(segments []segment, r relation) *clash[V] {
+func (n *node[V]) clash(segments []pathSegment, r relation) *clash[V] {
 	if n == nil {
 		return nil
 	}
@@ -95,13 +95,13 @@ func (n *node[V]) clash(segments []segment, r relation) *clash[V] {
 				first, name = c, text
 			}
 		}
-		return first.below(segment{kind: literal, literal: name})
+		return first.below(pathSegment{kind: literal, literal: name})
 	}
 }
 
 // clash returns a clash with l, if there is one, on a path that ends in
 // segments.
-func (l *leaf[V]) clash(segments []segment, r relation) *clash[V] {
+func (l *leaf[V]) clash(segments []pathSegment, r relation) *clash[V] {
 	if l == nil || !r.conflicts() {
 		return nil
 	}
@@ -115,14 +115,14 @@ func (l *leaf[V]) clash(segments []segment, r relation) *clash[V] {
 // any returns a clash with the first pattern that stands deeper than n.
 func (n *node[V]) any(r relation) *clash[V] {
 	if n.slash != nil {
-		return n.slash.clash([]segment{{kind: slash}}, r)
+		return n.slash.clash([]pathSegment{{kind: slash}}, r)
 	}
 	for _, text := range slices.Sorted(maps.Keys(n.literals)) {
 		if c := n.literals[text].here(r); c != nil {
-			return c.below(segment{kind: literal, literal: text})
+			return c.below(pathSegment{kind: literal, literal: text})
 		}
 	}
-	return n.single.here(r).below(segment{kind: single})
+	return n.single.here(r).below(pathSegment{kind: single})
 }
 
 // here returns a clash with the first pattern that stands at n or deeper.
@@ -133,7 +133,7 @@ func (n *node[V]) here(r relation) *clash[V] {
 	case n.leaf != nil:
 		return n.leaf.clash(nil, r)
 	case n.rest != nil:
-		return n.rest.clash([]segment{{kind: rest}}, r)
+		return n.rest.clash([]pathSegment{{kind: rest}}, r)
 	}
 	return n.any(r)
 }

@@ -13,12 +13,12 @@ import (
 type pattern struct {
 	text     string
 	method   string
-	segments []segment
+	segments []pathSegment
 }
 
-// segment is what a pattern says about one segment of a path, or about what
+// pathSegment is what a pattern says about one path segment, or about what
 // is left of it.
-type segment struct {
+type pathSegment struct {
 	kind    kind
 	literal string
 }
@@ -27,7 +27,7 @@ type kind uint8
 
 const (
 	literal kind = iota // this text
-	single              // {name}: any one segment
+	single              // {name}: any one path segment
 	slash               // {$}: the trailing slash
 	rest                // {name...} or a trailing slash: all that follows
 )
@@ -52,7 +52,7 @@ func parse(text string) (*pattern, error) {
 	for path != "" {
 		var seg string
 		seg, path = cut(path[1:])
-		s, name, err := parseSegment(seg, path == "")
+		s, name, err := parsePathSegment(seg, path == "")
 		if err == nil && name != "" && slices.Contains(names, name) {
 			err = fmt.Errorf("two wildcards are called %q", name)
 		}
@@ -65,14 +65,14 @@ func parse(text string) (*pattern, error) {
 	return p, nil
 }
 
-func parseSegment(seg string, last bool) (s segment, name string, err error) {
+func parsePathSegment(seg string, last bool) (s pathSegment, name string, err error) {
 	switch {
 	case seg == "" && last:
-		return segment{kind: rest}, "", nil
+		return pathSegment{kind: rest}, "", nil
 	case seg == "" || seg == "." || seg == "..":
 		return s, "", fmt.Errorf("a segment %q is cleaned from a path before it is routed", seg)
 	case !strings.Contains(seg, "{"):
-		return segment{kind: literal, literal: decode(seg)}, "", nil
+		return pathSegment{kind: literal, literal: decode(seg)}, "", nil
 	case seg[0] != '{' || seg[len(seg)-1] != '}':
 		return s, "", fmt.Errorf("the wildcard in %q does not fill its segment", seg)
 	}
@@ -81,7 +81,7 @@ func parseSegment(seg string, last bool) (s segment, name string, err error) {
 		if !last {
 			return s, "", errors.New("{$} stands before the end")
 		}
-		return segment{kind: slash}, "", nil
+		return pathSegment{kind: slash}, "", nil
 	}
 	s.kind = single
 	if n, ok := strings.CutSuffix(name, "..."); ok {
@@ -156,8 +156,8 @@ func isIdentifier(s string) bool {
 	return s != ""
 }
 
-// String is the segment in a path that it matches.
-func (s segment) String() string {
+// String is the path segment that it matches.
+func (s pathSegment) String() string {
 	switch s.kind {
 	case literal:
 		return "/" + url.PathEscape(s.literal)

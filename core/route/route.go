@@ -5,7 +5,7 @@
 //
 //	[METHOD ]/path/{id}/{rest...}
 //
-// A wildcard {name} stands for one segment and {name...}, at the end, for all
+// A wildcard {name} stands for one path segment and {name...}, at the end, for all
 // that follow. A trailing slash stands for everything below it; {$} after one
 // limits the pattern to the path that ends there. GET also stands for HEAD.
 // The most specific pattern wins; of two that match some request in common, one
@@ -40,7 +40,7 @@ func (t *Table[V]) method(name string) *node[V] {
 	return nil
 }
 
-// node stands for the segments that lead to it.
+// node stands for the path segments that lead to it.
 type node[V any] struct {
 	leaf     *leaf[V] // the pattern that ends here
 	slash    *leaf[V] // ... in /{$}
@@ -101,7 +101,7 @@ func (t *Table[V]) Add(text string, value V) error {
 	return nil
 }
 
-func (n *node[V]) add(segments []segment, l *leaf[V]) {
+func (n *node[V]) add(segments []pathSegment, l *leaf[V]) {
 	for _, s := range segments {
 		switch s.kind {
 		case literal:
@@ -134,10 +134,10 @@ func (n *node[V]) add(segments []segment, l *leaf[V]) {
 // method, one that is not known, is matched by patterns without a method only.
 // The path may be percent-encoded.
 //
-// The cost grows with the number of segments of the path. As in ServeMux, rules
+// The cost grows with the number of path segments. As in ServeMux, rules
 // that share literals in some positions and have wildcards in others
 // (/{x}/b/1, /a/{x}/2) are tried in turn. It allocates nothing, unless a
-// percent-encoded segment is longer than 64 bytes.
+// percent-encoded path segment is longer than 64 bytes.
 func (t *Table[V]) Lookup(method, path string) (value V, ok bool) {
 	if t == nil || path == "" || path[0] != '/' {
 		return value, false
@@ -183,7 +183,7 @@ func (n *node[V]) find(path string) *leaf[V] {
 	return n.rest
 }
 
-// literal returns the child for a segment of a path.
+// literal returns the child for a path segment.
 func (n *node[V]) literal(seg string) *node[V] {
 	if strings.IndexByte(seg, '%') >= 0 {
 		var buf [64]byte

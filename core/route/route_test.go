@@ -403,8 +403,8 @@ func BenchmarkBuild(b *testing.B) {
 	})
 }
 
-func subject(table *route.Table[int], attributes []attribute.KeyValue) (int, bool) {
-	method, path, ok := route.Subject("GET", attributes)
+func requestOf(table *route.Table[int], attributes []attribute.KeyValue) (int, bool) {
+	method, path, ok := route.RequestOf("GET", attributes)
 	if !ok {
 		return 0, false
 	}

@@ -44,25 +44,25 @@ func init() { component.Exporters.MustAdd(Factory) }
 
 // Validate checks everything short of connecting. It reads the files of TLS.
 func (c *Config) Validate() error {
-	_, err := c.target()
+	_, err := c.destination()
 	return err
 }
 
-// target is where to send, and how.
-type target struct {
-	client *otlpclient.Client
-	key    string // of Application Insights; "" for OTLP
-	tokens *token.Source
-	close  func()
+// destination is where to send, and how.
+type destination struct {
+	resolved *otlpclient.Resolved
+	key      string // of Application Insights; "" for OTLP
+	tokens   *token.Source
+	close    func()
 }
 
 const connectionVariable = "APPLICATIONINSIGHTS_CONNECTION_STRING"
 
-func (c *Config) target() (*target, error) {
-	fail := func(path, format string, args ...any) (*target, error) {
+func (c *Config) destination() (*destination, error) {
+	fail := func(path, format string, args ...any) (*destination, error) {
 		return nil, &component.FieldError{Path: path, Err: fmt.Errorf(format, args...)}
 	}
-	t := &target{}
+	d := &destination{}
 	connection, endpoint, said := string(c.ConnectionString), c.Endpoint, "endpoint"
 	if connection == "" && endpoint == "" {
 		connection = os.Getenv(connectionVariable)
@@ -82,12 +82,12 @@ func (c *Config) target() (*target, error) {
 		if err != nil {
 			return fail("connection_string", "%w", err)
 		}
-		t.key, endpoint = s.key, s.endpoint
+		d.key, endpoint = s.key, s.endpoint
 	}
 	if c.Compression == delivery.Zstd {
 		return fail("compression", `"zstd" is not one of none, gzip`)
 	}
-	client, err := otlpclient.Config{
+	resolved, err := otlpclient.Config{
 		Protocol:    otlpclient.HTTP,
 		Endpoint:    endpoint,
 		Compression: c.Compression,
@@ -95,20 +95,20 @@ func (c *Config) target() (*target, error) {
 		TLS:         c.TLS,
 		NoEnv:       true,
 	}.Resolve()
-	if field := (*component.FieldError)(nil); t.key != "" && errors.As(err, &field) && field.Path == "endpoint" {
+	if field := (*component.FieldError)(nil); d.key != "" && errors.As(err, &field) && field.Path == "endpoint" {
 		return fail(said, "its IngestionEndpoint: %w", field.Err)
 	}
 	if err != nil {
 		return nil, err
 	}
-	if client.Exposed() {
+	if resolved.Exposed() {
 		return fail(said, "it would be sent to in plain text: write https://")
 	}
-	if t.key != "" {
-		client.Path = strings.TrimSuffix(client.Path, "/v1/traces") + trackPath
+	if d.key != "" {
+		resolved.Path = strings.TrimSuffix(resolved.Path, "/v1/traces") + trackPath
 	}
-	t.client = client
-	return t, nil
+	d.resolved = resolved
+	return d, nil
 }
 
 // stream is the path of a stream of a data collection rule.
@@ -138,75 +138,75 @@ func checkStream(s string) error {
 // New builds the exporter. It connects, and asks for a token, when there is
 // something to send.
 func New(_ context.Context, s component.Settings, c Config) (sdktrace.SpanExporter, error) {
-	t, err := c.target()
+	d, err := c.destination()
 	if err != nil {
 		return nil, err
 	}
-	if t.key == "" || c.Entra {
-		if err := t.identify(c.ClientID); err != nil {
+	if d.key == "" || c.Entra {
+		if err := d.identify(c.ClientID); err != nil {
 			return nil, err
 		}
 	}
-	if t.key != "" {
-		return newTracker(t, s.Logger), nil
+	if d.key != "" {
+		return newTracker(d, s.Logger), nil
 	}
-	return otlpsend.New(t.client, otlpsend.Options{Authorize: t.authorize, Judge: t.judge, Close: t.close}), nil
+	return otlpsend.New(d.resolved, otlpsend.Options{Authorize: d.authorize, Classify: d.classify, Close: d.close}), nil
 }
 
 // authorize adds a token, if the backend wants one.
-func (t *target) authorize(r *http.Request, _ []byte) error {
-	if t.tokens == nil {
+func (d *destination) authorize(r *http.Request, _ []byte) error {
+	if d.tokens == nil {
 		return nil
 	}
-	value, err := t.tokens.Token(r.Context())
+	value, err := d.tokens.Token(r.Context())
 	if err != nil {
-		return t.told("was sent nothing: there are no credentials: %w", err)
+		return d.advised("was sent nothing: there are no credentials: %w", err)
 	}
 	r.Header.Set("Authorization", "Bearer "+value)
 	return nil
 }
 
-// judge says what Azure means by a refusal, where that is not what OTLP says.
+// classify says what Azure means by a refusal, where that is not what OTLP says.
 // What a person can put right costs no spans.
-func (t *target) judge(resp *http.Response, message string, f *delivery.ExportError) {
-	message, f.Err = t.public(message), errors.New(t.public(f.Err.Error()))
+func (d *destination) classify(resp *http.Response, message string, f *delivery.ExportError) {
+	message, f.Err = d.public(message), errors.New(d.public(f.Err.Error()))
 	about := resp.Status
 	if message != "" {
 		about += ": " + message
 	}
 	switch resp.StatusCode {
 	case http.StatusUnauthorized:
-		f.Verdict = delivery.Retry
-		if t.tokens == nil {
-			f.Err = t.told("wants tokens of Entra ID: set entra: true (%s)", about)
+		f.Outcome = delivery.Retry
+		if d.tokens == nil {
+			f.Err = d.advised("wants tokens of Entra ID: set entra: true (%s)", about)
 			return
 		}
 		if bearer, ok := strings.CutPrefix(resp.Request.Header.Get("Authorization"), "Bearer "); ok {
-			t.tokens.Refused(bearer)
+			d.tokens.Invalidate(bearer)
 		}
-		f.Err = t.told("refused the token (%s)", about)
+		f.Err = d.advised("refused the token (%s)", about)
 	case http.StatusForbidden:
-		f.Verdict = delivery.Retry
+		f.Outcome = delivery.Retry
 		of := "data collection rule"
-		if t.key != "" {
+		if d.key != "" {
 			of = "Application Insights resource"
 		}
-		f.Err = t.told("does not let this identity send: give it the role Monitoring Metrics Publisher on the %s (%s)", of, about)
+		f.Err = d.advised("does not let this identity send: give it the role Monitoring Metrics Publisher on the %s (%s)", of, about)
 	case http.StatusPaymentRequired, statusDailyQuota:
-		f.Verdict, f.Throttled = delivery.Retry, true
-		f.Err = t.told("takes no more for now: its quota or daily cap is used up (%s)", about)
+		f.Outcome, f.Throttled = delivery.Retry, true
+		f.Err = d.advised("takes no more for now: its quota or daily cap is used up (%s)", about)
 	case http.StatusNotFound:
-		if t.key == "" {
-			f.Err = t.told("knows no such stream: check the endpoint, and that the data collection rule is of its region (%s)", about)
+		if d.key == "" {
+			f.Err = d.advised("knows no such stream: check the endpoint, and that the data collection rule is of its region (%s)", about)
 		} else {
-			f.Err = t.told("is no ingestion endpoint of Application Insights: check connection_string (%s)", about)
+			f.Err = d.advised("is no ingestion endpoint of Application Insights: check connection_string (%s)", about)
 		}
 	case http.StatusRequestTimeout, http.StatusInternalServerError:
-		f.Verdict = delivery.Retry
+		f.Outcome = delivery.Retry
 		f.Err = errors.New(about)
 	default:
-		if message != "" && f.Verdict == delivery.Refused && resp.StatusCode/100 == 4 {
-			f.Err = t.told("refused a request (%s)", about)
+		if message != "" && f.Outcome == delivery.Refused && resp.StatusCode/100 == 4 {
+			f.Err = d.advised("refused a request (%s)", about)
 		}
 	}
 }
@@ -215,16 +215,16 @@ func (t *target) judge(resp *http.Response, message string, f *delivery.ExportEr
 // extended time.
 const statusDailyQuota = 439
 
-// told is an error that is told already.
-func (t *target) told(format string, args ...any) error {
-	err := fmt.Errorf(t.client.Address+" "+format, args...)
+// advised is an error that says already what to do.
+func (d *destination) advised(format string, args ...any) error {
+	err := fmt.Errorf(d.resolved.Address+" "+format, args...)
 	return &otlpclient.Error{Message: err.Error(), Cause: err}
 }
 
 // public is what a server says, without the key that it may repeat.
-func (t *target) public(message string) string {
-	if t.key == "" {
+func (d *destination) public(message string) string {
+	if d.key == "" {
 		return message
 	}
-	return regexp.MustCompile(`(?i)`+regexp.QuoteMeta(t.key)).ReplaceAllString(message, "***")
+	return regexp.MustCompile(`(?i)`+regexp.QuoteMeta(d.key)).ReplaceAllString(message, "***")
 }

@@ -47,11 +47,11 @@ func export(t testing.TB, e sdktrace.SpanExporter, names ...string) error {
 
 var secrets = []string{"s3cret", azuretest.Key, strings.ToUpper(azuretest.Key)}
 
-func wantError(t *testing.T, err error, verdict delivery.Verdict, text string) {
+func wantError(t *testing.T, err error, outcome delivery.Outcome, text string) {
 	t.Helper()
 	f := (*delivery.ExportError)(nil)
-	if !errors.As(err, &f) || f.Verdict != verdict {
-		t.Errorf("verdict of %#v is not %v", err, verdict)
+	if !errors.As(err, &f) || f.Outcome != outcome {
+		t.Errorf("outcome of %#v is not %v", err, outcome)
 	}
 	if err == nil || err.Error() != text {
 		t.Errorf("got  %v\nwant %s", err, text)
@@ -157,7 +157,7 @@ func TestMisbehavingReceiver(t *testing.T) {
 			}
 			c := azuremonitor.Config{Compression: delivery.None, Timeout: component.Duration(500 * time.Millisecond)}
 			if way == "track" {
-				if m.Script.Answer != nil {
+				if m.Script.Respond != nil {
 					continue // it is OTLP
 				}
 				m.Script.Decode = azuretest.SpanNames
@@ -279,7 +279,7 @@ func TestEntraErrors(t *testing.T) {
 			tt.set(t, id)
 			err := export(t, build(t, azuremonitor.Config{Endpoint: f.URL + azuretest.StreamPath, Timeout: component.Duration(5 * time.Second)}), "a")
 			want := f.Listener.Addr().String() + " was sent nothing: there are no credentials: " + tt.want
-			if e := (*delivery.ExportError)(nil); !errors.As(err, &e) || e.Verdict != delivery.Retry || !strings.HasPrefix(err.Error(), want) {
+			if e := (*delivery.ExportError)(nil); !errors.As(err, &e) || e.Outcome != delivery.Retry || !strings.HasPrefix(err.Error(), want) {
 				t.Errorf("got  %v\nwant %s", err, want)
 			}
 			noSecret(t, fmt.Sprint(err))

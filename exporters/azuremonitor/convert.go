@@ -128,8 +128,8 @@ func (c *converter) httpCode() int64 {
 	return 0
 }
 
-// outcome is the code of the result, and whether it is a good one.
-func (c *converter) outcome() (code string, success bool) {
+// result is the code of the result, and whether it is a good one.
+func (c *converter) result() (code string, success bool) {
 	success = c.span.Status().Code != codes.Error
 	if status := c.httpCode(); status != 0 {
 		return fmt.Sprint(status), success && status < 400
@@ -145,7 +145,7 @@ func (c *converter) outcome() (code string, success bool) {
 
 func (c *converter) request() []byte {
 	s, p := c.span, c.properties()
-	code, success := c.outcome()
+	code, success := c.result()
 	r := &request{
 		Ver: schemaVersion, ID: s.SpanContext().SpanID().String(), Name: cut(s.Name(), maxText),
 		Duration: duration(s), ResponseCode: code, Success: success,
@@ -170,7 +170,7 @@ func (c *converter) request() []byte {
 
 func (c *converter) dependency() []byte {
 	s, p := c.span, c.properties()
-	code, success := c.outcome()
+	code, success := c.result()
 	d := &dependency{
 		Ver: schemaVersion, ID: s.SpanContext().SpanID().String(), Name: cut(first(s.Name(), "unnamed"), maxText),
 		ResultCode: code, Duration: duration(s), Success: success, Properties: p.of,

@@ -20,11 +20,11 @@ import (
 func TestPartialOnDisk(t *testing.T) {
 	dir := t.TempDir()
 	onDisk := func(d *delivery.Config) {
-		d.Queue.Storage, d.Queue.Dir, d.Queue.Fsync = delivery.Disk, dir, delivery.Always
+		d.Queue.Storage, d.Queue.Dir, d.Queue.Fsync = delivery.StorageDisk, dir, delivery.FsyncAlways
 		d.Batch.MaxSpans = 5
 	}
 	f := azuretest.New(t)
-	f.Answer = func(_ int, items []*azuretest.Item) (int, http.Header, string) {
+	f.Respond = func(_ int, items []*azuretest.Item) (int, http.Header, string) {
 		status, _, body := f.Part(items, func(title string) int {
 			if title == "span 3 failed" || title == "span 7" {
 				return http.StatusTooManyRequests
@@ -41,21 +41,21 @@ func TestPartialOnDisk(t *testing.T) {
 		want[name], want[name+" failed"], want[name+" went on"] = 1, 1, 1
 	}
 
-	fan, l := line(t, with(f.Connection()), &bytes.Buffer{}, onDisk)
-	fan.Deliver(troubled(names...)...)
+	lines, l := line(t, with(f.Connection()), &bytes.Buffer{}, onDisk)
+	lines.HandOver(troubled(names...)...)
 	until(t, func() bool { return l.Stats().Attempts > 0 })
 	shutDown(t, l)
 	first := l.Stats()
-	if first.Failed != 0 || first.Handed != first.Sent+first.Waiting || first.Waiting == 0 {
+	if first.Lost != 0 || first.HandedOver != first.Sent+first.Waiting || first.Waiting == 0 {
 		t.Errorf("%+v", first)
 	}
 	before := f.Accepted()
 
-	f.Answer = nil
+	f.Respond = nil
 	_, l = line(t, with(f.Connection()), &bytes.Buffer{}, onDisk)
 	until(t, func() bool { return l.Stats().Sent == first.Waiting })
 	shutDown(t, l)
-	if s := l.Stats(); s.Recovered != first.Waiting || s.Waiting != 0 || s.Failed != 0 {
+	if s := l.Stats(); s.TakenOver != first.Waiting || s.Waiting != 0 || s.Lost != 0 {
 		t.Errorf("%+v", s)
 	}
 	for _, name := range []string{"span 3", "span 7"} {

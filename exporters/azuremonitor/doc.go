@@ -16,7 +16,7 @@
 // requests, all others dependencies; exception events are exceptions, other
 // events are traces; attributes are custom dimensions.
 //
-// Answers of /v2.1/track: 200; 206 with the items that were not accepted, each
+// Responses of /v2.1/track: 200; 206 with the items that were not accepted, each
 // with a status; if none was, the status of the first; 307 and 308 to another
 // ingestion endpoint; 402 and 439 for quotas, 429 and 503 for a while:
 // EndpointSpecs/ENDPOINT-PROTOCOL.md of the same repository. Which of them are

@@ -23,7 +23,7 @@ import (
 const scope = "https://monitor.azure.com/.default"
 
 // identify makes a source of tokens. Nobody is asked until one is wanted.
-func (t *target) identify(clientID string) error {
+func (d *destination) identify(clientID string) error {
 	base := &http.Transport{
 		Proxy:               http.ProxyFromEnvironment,
 		DialContext:         (&net.Dialer{Timeout: 3 * time.Second}).DialContext,
@@ -32,13 +32,13 @@ func (t *target) identify(clientID string) error {
 	}
 	options := azcore.ClientOptions{
 		Transport: &http.Client{Transport: base},
-		// The line tries again; an attempt is to learn soon what is wrong.
+		// The line retries; an attempt is to learn soon what is wrong.
 		Retry: policy.RetryOptions{MaxRetries: 1, RetryDelay: 200 * time.Millisecond, MaxRetryDelay: time.Second, TryTimeout: 5 * time.Second},
 	}
 	if _, err := newCredential(clientID, options); err != nil {
 		return err
 	}
-	t.tokens = token.NewSource(func(ctx context.Context) (token.Token, error) {
+	d.tokens = token.NewSource(func(ctx context.Context) (token.Token, error) {
 		// A credential keeps its tokens to itself, and so would give one again
 		// that was refused.
 		credential, err := newCredential(clientID, options)
@@ -47,12 +47,12 @@ func (t *target) identify(clientID string) error {
 		}
 		got, err := credential.GetToken(ctx, policy.TokenRequestOptions{Scopes: []string{scope}})
 		if err != nil {
-			return token.Token{}, explain(err)
+			return token.Token{}, advise(err)
 		}
 		return token.Token{Value: got.Token, Expiry: got.ExpiresOn}, nil
 	})
-	t.close = func() {
-		t.tokens.Close()
+	d.close = func() {
+		d.tokens.Close()
 		base.CloseIdleConnections()
 	}
 	return nil
@@ -90,9 +90,9 @@ func newCredential(clientID string, options azcore.ClientOptions) (azcore.TokenC
 // skewed is by how much a clock is wrong without doubt.
 const skewed = time.Minute
 
-// explain tells what to do about a refusal. What the server says of it is shown,
-// its dump of the answer is not.
-func explain(err error) error {
+// advise tells what to do about a refusal. What the server says of it is shown,
+// its dump of the response is not.
+func advise(err error) error {
 	failed := (*azidentity.AuthenticationFailedError)(nil)
 	if !errors.As(err, &failed) || failed.RawResponse == nil {
 		text, _, _ := strings.Cut(err.Error(), "\n")

@@ -35,21 +35,21 @@ var limits = delivery.Limits{MaxStartAge: 48 * time.Hour, MaxAhead: 2 * time.Hou
 
 // tracker sends telemetry items to Application Insights.
 type tracker struct {
-	*target
-	sender *otlpsend.Exporter
-	logger *slog.Logger
-	moved  atomic.Pointer[url.URL] // where a redirect leads
-	said   atomic.Int64            // when items of spans that were taken were last spoken of
+	*destination
+	sender   *otlpsend.Exporter
+	logger   *slog.Logger
+	moved    atomic.Pointer[url.URL] // where a redirect leads
+	warnedAt atomic.Int64            // when items of spans that were taken were last spoken of
 }
 
-func newTracker(t *target, logger *slog.Logger) *tracker {
-	e := &tracker{target: t, logger: logger}
-	e.sender = otlpsend.New(t.client, otlpsend.Options{
+func newTracker(d *destination, logger *slog.Logger) *tracker {
+	e := &tracker{destination: d, logger: logger}
+	e.sender = otlpsend.New(d.resolved, otlpsend.Options{
 		ContentType: "application/x-json-stream",
 		Authorize:   e.address,
-		Judge:       e.judged,
+		Classify:    e.classifyTrack,
 		Accepted:    accepted,
-		Close:       t.close,
+		Close:       d.close,
 	})
 	return e
 }
@@ -91,7 +91,7 @@ func (e *tracker) ExportSpans(ctx context.Context, spans []sdktrace.ReadOnlySpan
 	}
 	items := e.items(spans)
 	if len(items) > maxItems {
-		return &delivery.ExportError{Verdict: delivery.TooLarge, Err: fmt.Errorf("%d items are too many for a request", len(items))}
+		return &delivery.ExportError{Outcome: delivery.TooLarge, Err: fmt.Errorf("%d items are too many for a request", len(items))}
 	}
 	var body bytes.Buffer
 	for _, i := range items {
@@ -105,8 +105,8 @@ func (e *tracker) ExportSpans(ctx context.Context, spans []sdktrace.ReadOnlySpan
 			break
 		}
 	}
-	if a := (*answer)(nil); errors.As(err, &a) {
-		return e.settle(spans, items, a)
+	if tr := (*trackResponse)(nil); errors.As(err, &tr) {
+		return e.partialSuccess(spans, items, tr)
 	}
 	if err != nil {
 		e.moved.Store(nil) // the next attempt asks the one that is configured
@@ -119,7 +119,7 @@ func (e *tracker) Shutdown(ctx context.Context) error { return e.sender.Shutdown
 
 // Traits tell where spans go, and what the backend takes of them.
 func (e *tracker) Traits() delivery.Traits {
-	return delivery.Traits{Endpoint: e.client.Endpoint(), Limits: limits}
+	return delivery.Traits{Endpoint: e.resolved.Endpoint(), Limits: limits}
 }
 
 // address sends a request to where the last redirect led.
@@ -132,19 +132,19 @@ func (e *tracker) address(r *http.Request, body []byte) error {
 
 var errMoved = errors.New("it moved")
 
-// judged corrects what a refusal means.
-func (e *tracker) judged(resp *http.Response, message string, f *delivery.ExportError) {
+// classifyTrack corrects what a refusal means.
+func (e *tracker) classifyTrack(resp *http.Response, message string, f *delivery.ExportError) {
 	switch resp.StatusCode {
 	case http.StatusTemporaryRedirect, http.StatusPermanentRedirect:
 		e.redirected(resp, f)
 		return
 	case http.StatusBadRequest:
-		if a := refusal(resp); a != nil {
-			f.Verdict, f.Err = delivery.Retry, a
+		if tr := refusal(resp); tr != nil {
+			f.Outcome, f.Err = delivery.Retry, tr
 			return
 		}
 	}
-	e.judge(resp, message, f)
+	e.classify(resp, message, f)
 }
 
 // redirected follows a redirect, for what Application Insights redirects: a
@@ -155,7 +155,7 @@ func (e *tracker) redirected(resp *http.Response, f *delivery.ExportError) {
 		return // what is said of it is said
 	}
 	e.moved.Store(to)
-	f.Verdict, f.Err = delivery.Retry, &otlpclient.Error{Message: e.client.Address + " sends from one address to another, again and again", Cause: errMoved}
+	f.Outcome, f.Err = delivery.Retry, &otlpclient.Error{Message: e.resolved.Address + " sends from one address to another, again and again", Cause: errMoved}
 }
 
 // domains are those of ingestion endpoints.
@@ -167,14 +167,14 @@ var domains = []string{
 // trusts reports whether the key, and a token, may be sent there.
 func (e *tracker) trusts(u *url.URL) bool {
 	host := strings.ToLower(u.Hostname())
-	if e.client.TLS == nil { // on this machine
-		return !(&otlpclient.Client{Address: u.Host}).Exposed()
+	if e.resolved.TLS == nil { // on this machine
+		return !(&otlpclient.Resolved{Address: u.Host}).Exposed()
 	}
-	return u.Scheme == "https" && (u.Host == e.client.Address || slices.ContainsFunc(domains, func(d string) bool { return strings.HasSuffix(host, d) }))
+	return u.Scheme == "https" && (u.Host == e.resolved.Address || slices.ContainsFunc(domains, func(d string) bool { return strings.HasSuffix(host, d) }))
 }
 
-// answer is one that does not accept everything.
-type answer struct {
+// trackResponse is one that does not accept everything.
+type trackResponse struct {
 	Received int `json:"itemsReceived"`
 	Accepted int `json:"itemsAccepted"`
 	Errors   []struct {
@@ -187,39 +187,39 @@ type answer struct {
 	unreadable bool
 }
 
-func (a *answer) Error() string {
-	return fmt.Sprintf("accepted %d of %d items", a.Accepted, a.Received)
+func (tr *trackResponse) Error() string {
+	return fmt.Sprintf("accepted %d of %d items", tr.Accepted, tr.Received)
 }
 
-// accepted reads an answer that accepts at least a part.
+// accepted reads a response that accepts at least a part.
 func accepted(resp *http.Response, body []byte) (delivery.Response, error) {
-	a := &answer{after: otlpclient.HTTPError(resp, "", time.Now()).After}
-	err := json.Unmarshal(body, a)
-	a.unreadable = err != nil || a.Received < a.Accepted || a.Received == 0
-	if resp.StatusCode != http.StatusPartialContent && (a.unreadable || len(a.Errors) == 0) {
+	tr := &trackResponse{after: otlpclient.HTTPError(resp, "", time.Now()).RetryAfter}
+	err := json.Unmarshal(body, tr)
+	tr.unreadable = err != nil || tr.Received < tr.Accepted || tr.Received == 0
+	if resp.StatusCode != http.StatusPartialContent && (tr.unreadable || len(tr.Errors) == 0) {
 		return delivery.Response{}, nil
 	}
-	return delivery.Response{}, a
+	return delivery.Response{}, tr
 }
 
-// refusal reads an answer that accepts nothing: its status is that of the first
-// item, and others may have been refused for what passes. It is nil unless any
+// refusal reads a response that accepts nothing: its status is that of the first
+// item, and others may have been refused for what is retryable. It is nil unless any
 // was.
-func refusal(resp *http.Response) *answer {
-	a := &answer{after: otlpclient.HTTPError(resp, "", time.Now()).After}
-	if json.NewDecoder(resp.Body).Decode(a) != nil || a.Accepted != 0 || len(a.Errors) != a.Received {
-		return nil //nolint:nilerr // an answer that cannot be read says nothing about items
+func refusal(resp *http.Response) *trackResponse {
+	tr := &trackResponse{after: otlpclient.HTTPError(resp, "", time.Now()).RetryAfter}
+	if json.NewDecoder(resp.Body).Decode(tr) != nil || tr.Accepted != 0 || len(tr.Errors) != tr.Received {
+		return nil //nolint:nilerr // a response that cannot be read says nothing about items
 	}
-	for _, r := range a.Errors {
-		if again(r.StatusCode) {
-			return a
+	for _, r := range tr.Errors {
+		if retryable(r.StatusCode) {
+			return tr
 		}
 	}
 	return nil
 }
 
-// again are the statuses of items that are worth another attempt.
-func again(code int) bool {
+// retryable are the statuses of items that are worth another attempt.
+func retryable(code int) bool {
 	switch code {
 	case http.StatusUnauthorized, http.StatusPaymentRequired, http.StatusForbidden, http.StatusRequestTimeout, http.StatusTooManyRequests,
 		statusDailyQuota, http.StatusInternalServerError, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
@@ -228,17 +228,17 @@ func again(code int) bool {
 	return false
 }
 
-// settle tells the spans of an answer apart.
-func (e *tracker) settle(spans []sdktrace.ReadOnlySpan, items []item, a *answer) error {
-	if a.unreadable || a.Received != len(items) {
-		return &delivery.ExportError{Verdict: delivery.Retry, After: a.after, Err: e.told("took a part of a request, and did not say which")}
+// partialSuccess tells the spans of a response apart.
+func (e *tracker) partialSuccess(spans []sdktrace.ReadOnlySpan, items []item, tr *trackResponse) error {
+	if tr.unreadable || tr.Received != len(items) {
+		return &delivery.ExportError{Outcome: delivery.Retry, RetryAfter: tr.after, Err: e.advised("took a part of a request, and did not say which")}
 	}
-	f := &delivery.ExportError{Verdict: delivery.Retry, After: a.after, Partial: &delivery.Partial{}}
+	f := &delivery.ExportError{Outcome: delivery.Retry, RetryAfter: tr.after, PartialSuccess: &delivery.PartialSuccess{}}
 	retry := make(map[int][]int)    // parts to send again, by span
 	refused := make(map[int]string) // spans that are, and why
 	var events int
 	var why string
-	for _, r := range a.Errors {
+	for _, r := range tr.Errors {
 		if r.Index < 0 || r.Index >= len(items) {
 			continue
 		}
@@ -246,7 +246,7 @@ func (e *tracker) settle(spans []sdktrace.ReadOnlySpan, items []item, a *answer)
 		said := fmt.Sprintf("%d: %s", r.StatusCode, e.public(strings.Join(strings.Fields(cut(r.Message, maxText)), " ")))
 		why = cmp.Or(why, said)
 		switch {
-		case again(r.StatusCode):
+		case retryable(r.StatusCode):
 			retry[i.span] = append(retry[i.span], i.part)
 			f.Throttled = f.Throttled || r.StatusCode == http.StatusTooManyRequests || r.StatusCode == statusDailyQuota
 		case i.part == 0:
@@ -259,31 +259,31 @@ func (e *tracker) settle(spans []sdktrace.ReadOnlySpan, items []item, a *answer)
 	for i, s := range spans {
 		switch {
 		case refused[i] != "":
-			f.Partial.Rejected++
+			f.PartialSuccess.Rejected++
 		case retry[i] != nil:
 			of := s
 			if r, ok := s.(*rest); ok {
 				of = r.ReadOnlySpan
 			}
 			slices.Sort(retry[i])
-			f.Partial.Left = append(f.Partial.Left, &rest{of, slices.Compact(retry[i])})
+			f.PartialSuccess.Remaining = append(f.PartialSuccess.Remaining, &rest{of, slices.Compact(retry[i])})
 		}
 	}
 	if events > 0 {
-		e.sayEvents(events, why)
+		e.warnEvents(events, why)
 	}
-	if f.Partial.Rejected == 0 && len(f.Partial.Left) == 0 {
+	if f.PartialSuccess.Rejected == 0 && len(f.PartialSuccess.Remaining) == 0 {
 		return nil
 	}
-	f.Err = e.told("did not accept %d of %d items (%s)", len(a.Errors), len(items), why)
+	f.Err = e.advised("did not accept %d of %d items (%s)", len(tr.Errors), len(items), why)
 	return f
 }
 
-// sayEvents speaks, at most once a minute, of events that were refused while
+// warnEvents speaks, at most once a minute, of events that were refused while
 // their spans were taken.
-func (e *tracker) sayEvents(n int, why string) {
-	now, last := time.Now().Unix(), e.said.Load()
-	if now-last >= 60 && e.said.CompareAndSwap(last, now) {
+func (e *tracker) warnEvents(n int, why string) {
+	now, last := time.Now().Unix(), e.warnedAt.Load()
+	if now-last >= 60 && e.warnedAt.CompareAndSwap(last, now) {
 		e.logger.Warn("backend rejected events of spans that it accepted", "events_rejected", n, "message", why)
 	}
 }

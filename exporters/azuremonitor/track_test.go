@@ -47,37 +47,37 @@ func TestTrackRefusals(t *testing.T) {
 		header    http.Header
 		body      string
 		want      string
-		verdict   delivery.Verdict
+		outcome   delivery.Outcome
 		after     time.Duration
 		throttled bool
 	}{
 		{
-			status: 400, body: `{"itemsReceived":1,"itemsAccepted":0,"errors":[{"index":0,"statusCode":400,"message":"Invalid instrumentation key ` + strings.ToUpper(azuretest.Key) + `"}]}`, verdict: delivery.Refused,
+			status: 400, body: `{"itemsReceived":1,"itemsAccepted":0,"errors":[{"index":0,"statusCode":400,"message":"Invalid instrumentation key ` + strings.ToUpper(azuretest.Key) + `"}]}`, outcome: delivery.Refused,
 			want: `refused a request (400 Bad Request: {"itemsReceived":1,"itemsAccepted":0,"errors":[{"index":0,"statusCode":400,"message":"Invalid instrumentation key ***"}]})`,
 		},
-		{status: 401, want: "wants tokens of Entra ID: set entra: true (401 Unauthorized)", verdict: delivery.Retry},
-		{status: 402, header: after, body: "Monthly quota exceeded", want: "takes no more for now: its quota or daily cap is used up (402 Payment Required: Monthly quota exceeded)", verdict: delivery.Retry, after: 7 * time.Second, throttled: true},
-		{status: 403, body: "no", want: "does not let this identity send: give it the role Monitoring Metrics Publisher on the Application Insights resource (403 Forbidden: no)", verdict: delivery.Retry},
-		{status: 404, want: "is no ingestion endpoint of Application Insights: check connection_string (404 Not Found)", verdict: delivery.Refused},
-		{status: 408, want: "sending to %s: 408 Request Timeout", verdict: delivery.Retry},
-		{status: 413, want: "sending to %s: 413 Request Entity Too Large", verdict: delivery.TooLarge},
-		{status: 429, header: after, want: "sending to %s: 429 Too Many Requests", verdict: delivery.Retry, after: 7 * time.Second, throttled: true},
-		{status: 439, header: after, want: "takes no more for now: its quota or daily cap is used up (439 status code 439)", verdict: delivery.Retry, after: 7 * time.Second, throttled: true},
-		{status: 500, want: "sending to %s: 500 Internal Server Error", verdict: delivery.Retry},
-		{status: 502, body: "no, " + azuretest.Key, want: "sending to %s: 502 Bad Gateway: no, ***", verdict: delivery.Retry},
-		{status: 503, header: after, want: "sending to %s: 503 Service Unavailable", verdict: delivery.Retry, after: 7 * time.Second},
+		{status: 401, want: "wants tokens of Entra ID: set entra: true (401 Unauthorized)", outcome: delivery.Retry},
+		{status: 402, header: after, body: "Monthly quota exceeded", want: "takes no more for now: its quota or daily cap is used up (402 Payment Required: Monthly quota exceeded)", outcome: delivery.Retry, after: 7 * time.Second, throttled: true},
+		{status: 403, body: "no", want: "does not let this identity send: give it the role Monitoring Metrics Publisher on the Application Insights resource (403 Forbidden: no)", outcome: delivery.Retry},
+		{status: 404, want: "is no ingestion endpoint of Application Insights: check connection_string (404 Not Found)", outcome: delivery.Refused},
+		{status: 408, want: "sending to %s: 408 Request Timeout", outcome: delivery.Retry},
+		{status: 413, want: "sending to %s: 413 Request Entity Too Large", outcome: delivery.TooLarge},
+		{status: 429, header: after, want: "sending to %s: 429 Too Many Requests", outcome: delivery.Retry, after: 7 * time.Second, throttled: true},
+		{status: 439, header: after, want: "takes no more for now: its quota or daily cap is used up (439 status code 439)", outcome: delivery.Retry, after: 7 * time.Second, throttled: true},
+		{status: 500, want: "sending to %s: 500 Internal Server Error", outcome: delivery.Retry},
+		{status: 502, body: "no, " + azuretest.Key, want: "sending to %s: 502 Bad Gateway: no, ***", outcome: delivery.Retry},
+		{status: 503, header: after, want: "sending to %s: 503 Service Unavailable", outcome: delivery.Retry, after: 7 * time.Second},
 	}
 	for _, tt := range tests {
 		t.Run(fmt.Sprint(tt.status), func(t *testing.T) {
 			f := azuretest.New(t)
-			f.Answer = func(int, []*azuretest.Item) (int, http.Header, string) { return tt.status, tt.header, tt.body }
+			f.Respond = func(int, []*azuretest.Item) (int, http.Header, string) { return tt.status, tt.header, tt.body }
 			err := export(t, build(t, with(f.Connection())), "a")
 			want := f.Listener.Addr().String() + " " + tt.want
 			if strings.Contains(tt.want, "%s") {
 				want = fmt.Sprintf(tt.want, f.Listener.Addr())
 			}
-			wantError(t, err, tt.verdict, want)
-			if e := (*delivery.ExportError)(nil); errors.As(err, &e) && tt.verdict == delivery.Retry && (e.After != tt.after || e.Throttled != tt.throttled) {
+			wantError(t, err, tt.outcome, want)
+			if e := (*delivery.ExportError)(nil); errors.As(err, &e) && tt.outcome == delivery.Retry && (e.RetryAfter != tt.after || e.Throttled != tt.throttled) {
 				t.Errorf("%+v", e)
 			}
 		})
@@ -99,7 +99,7 @@ func troubled(names ...string) (all []sdktrace.ReadOnlySpan) {
 }
 
 // line starts a line to the fake, whose log can be read when it is shut down.
-func line(t *testing.T, c azuremonitor.Config, log *bytes.Buffer, changes ...func(*delivery.Config)) (*delivery.Fan, *delivery.Line) {
+func line(t *testing.T, c azuremonitor.Config, log *bytes.Buffer, changes ...func(*delivery.Config)) (*delivery.Lines, *delivery.Line) {
 	t.Helper()
 	logger := slog.New(slog.NewTextHandler(log, nil))
 	e, err := component.Use(azuremonitor.Factory, "", c).Build(t.Context(), component.Settings{Logger: logger})
@@ -111,8 +111,8 @@ func line(t *testing.T, c azuremonitor.Config, log *bytes.Buffer, changes ...fun
 	for _, change := range changes {
 		change(&d)
 	}
-	fan := &delivery.Fan{}
-	return fan, fan.Add(e, d, delivery.Settings{Name: "azure", Logger: logger})
+	lines := &delivery.Lines{}
+	return lines, lines.Add(e, d, delivery.Settings{Name: "azure", Logger: logger})
 }
 
 // After a 206, only the items that may be taken later are sent again; what is
@@ -182,12 +182,12 @@ func TestPartial(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			f := azuretest.New(t)
-			f.Answer = func(n int, items []*azuretest.Item) (int, http.Header, string) {
+			f.Respond = func(n int, items []*azuretest.Item) (int, http.Header, string) {
 				return f.Part(items, func(title string) int { return tt.status(n, title) })
 			}
 			var log bytes.Buffer
-			fan, l := line(t, with(f.Connection()), &log)
-			fan.Deliver(troubled(names...)...)
+			lines, l := line(t, with(f.Connection()), &log)
+			lines.HandOver(troubled(names...)...)
 			ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 			defer cancel()
 			if err := l.Shutdown(ctx); err != nil && tt.rejected == 0 {
@@ -226,8 +226,8 @@ func TestManyItems(t *testing.T) {
 	for i := range names {
 		names[i] = fmt.Sprint("span ", i)
 	}
-	fan, l := line(t, with(f.Connection()), &bytes.Buffer{})
-	fan.Deliver(troubled(names...)...) // of three items each
+	lines, l := line(t, with(f.Connection()), &bytes.Buffer{})
+	lines.HandOver(troubled(names...)...) // of three items each
 	if err := l.Shutdown(t.Context()); err != nil {
 		t.Error(err)
 	}
@@ -236,7 +236,7 @@ func TestManyItems(t *testing.T) {
 	}
 }
 
-// An answer that accepts an unknown part means all of it again: twice is better
+// A response that accepts an unknown part means all of it again: twice is better
 // than never.
 func TestPartialUnknown(t *testing.T) {
 	for _, body := range []string{
@@ -244,7 +244,7 @@ func TestPartialUnknown(t *testing.T) {
 		`{"itemsReceived":2,"itemsAccepted":1,"errors":[{"index":7,"statusCode":400}]}`,
 	} {
 		f := azuretest.New(t)
-		f.Answer = func(int, []*azuretest.Item) (int, http.Header, string) {
+		f.Respond = func(int, []*azuretest.Item) (int, http.Header, string) {
 			return http.StatusPartialContent, http.Header{"Retry-After": {"5"}}, body
 		}
 		err := export(t, build(t, with(f.Connection())), "a", "b")
@@ -255,8 +255,8 @@ func TestPartialUnknown(t *testing.T) {
 			continue
 		}
 		wantError(t, err, delivery.Retry, f.Listener.Addr().String()+" took a part of a request, and did not say which")
-		if e := (*delivery.ExportError)(nil); errors.As(err, &e) && e.After != 5*time.Second {
-			t.Errorf("%s: after %v", body, e.After)
+		if e := (*delivery.ExportError)(nil); errors.As(err, &e) && e.RetryAfter != 5*time.Second {
+			t.Errorf("%s: after %v", body, e.RetryAfter)
 		}
 	}
 }
@@ -299,10 +299,10 @@ func TestRedirect(t *testing.T) {
 // What waited for too long is not sent: the backend would refuse it.
 func TestAge(t *testing.T) {
 	f := azuretest.New(t)
-	fan, l := line(t, with(f.Connection()), &bytes.Buffer{})
-	fan.Deliver(otlptest.SpansAt(time.Now().Add(-72*time.Hour), "old")...)
-	fan.Deliver(otlptest.SpansAt(time.Now().Add(5*time.Hour), "new")...)
-	fan.Deliver(otlptest.SpansAt(time.Now(), "now")...)
+	lines, l := line(t, with(f.Connection()), &bytes.Buffer{})
+	lines.HandOver(otlptest.SpansAt(time.Now().Add(-72*time.Hour), "old")...)
+	lines.HandOver(otlptest.SpansAt(time.Now().Add(5*time.Hour), "new")...)
+	lines.HandOver(otlptest.SpansAt(time.Now(), "now")...)
 	_ = l.Shutdown(t.Context())
 	if s := l.Stats(); s.Sent != 1 || s.Dropped.TooOld != 1 || s.Dropped.TooNew != 1 {
 		t.Errorf("%+v", s)

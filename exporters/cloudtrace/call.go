@@ -26,7 +26,7 @@ type caller struct {
 func (c *caller) call(ctx context.Context, method string, req, reply any, cc *grpc.ClientConn, invoke grpc.UnaryInvoker, opts ...grpc.CallOption) error {
 	token, err := c.creds.tokens.Token(ctx)
 	if err != nil {
-		return c.told(codes.Unavailable, "was sent nothing: there are no credentials: %s", err)
+		return c.advised(codes.Unavailable, "was sent nothing: there are no credentials: %s", err)
 	}
 	headers := []string{"authorization", "Bearer " + token}
 	if quota := c.creds.quota; quota != "" {
@@ -38,19 +38,19 @@ func (c *caller) call(ctx context.Context, method string, req, reply any, cc *gr
 		p.Message = strings.ReplaceAll(p.GetMessage(), token, "***")
 		err = status.FromProto(p).Err()
 	}
-	return c.judge(err, token)
+	return c.classify(err, token)
 }
 
-// judge says what Google means by an error, where that is not what OTLP says.
+// classify says what Google means by an error, where that is not what OTLP says.
 // What a person can put right costs no spans.
-func (c *caller) judge(err error, token string) error {
+func (c *caller) classify(err error, token string) error {
 	s := status.Convert(err)
 	switch s.Code() {
 	case codes.Unauthenticated:
-		c.creds.tokens.Refused(token)
-		return c.told(codes.Unavailable, "refused the credentials (%s)", s.Message())
+		c.creds.tokens.Invalidate(token)
+		return c.advised(codes.Unavailable, "refused the credentials (%s)", s.Message())
 	case codes.PermissionDenied:
-		return c.told(codes.Unavailable, "%s", c.denied(s))
+		return c.advised(codes.Unavailable, "%s", c.denied(s))
 	case codes.ResourceExhausted:
 		// A quota is per minute; that it will be there again is not said.
 		if strings.Contains(s.Message(), "larger than max") {
@@ -87,16 +87,16 @@ func (c *caller) denied(s *status.Status) string {
 	return fmt.Sprintf("does not let these credentials send: grant them roles/telemetry.tracesWriter in the project (%s)", s.Message())
 }
 
-// told is an error of the code that is told already.
-func (c *caller) told(code codes.Code, format string, args ...any) error {
+// advised is an error of the code that says already what to do.
+func (c *caller) advised(code codes.Code, format string, args ...any) error {
 	message := c.address + " " + fmt.Sprintf(format, args...)
 	return &otlpclient.Error{Message: message, Cause: status.Error(code, message)}
 }
 
-// told is an error with a verdict, unless it has one.
-func told(address string, v delivery.Verdict, err error) error {
+// withOutcome is an error with an outcome, unless it has one.
+func withOutcome(address string, outcome delivery.Outcome, err error) error {
 	if f := (*delivery.ExportError)(nil); errors.As(err, &f) {
 		return err
 	}
-	return &delivery.ExportError{Verdict: v, Err: fmt.Errorf("%s was sent nothing: %w", address, err)}
+	return &delivery.ExportError{Outcome: outcome, Err: fmt.Errorf("%s was sent nothing: %w", address, err)}
 }

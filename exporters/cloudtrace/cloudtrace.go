@@ -46,14 +46,14 @@ func init() { component.Exporters.MustAdd(Factory) }
 // Validate checks everything short of connecting. It reads the files of the
 // credentials and of TLS.
 func (c *Config) Validate() error {
-	_, _, err := c.target()
+	_, _, err := c.resolve()
 	return err
 }
 
 // projects are the IDs that Google gives; those with a colon are of a domain.
 var projects = regexp.MustCompile(`^([a-z0-9.-]+:)?[a-z][a-z0-9-]{4,28}[a-z0-9]$`)
 
-func (c *Config) target() (*otlpclient.Client, *credentials, error) {
+func (c *Config) resolve() (*otlpclient.Resolved, *credentials, error) {
 	var errs []error
 	fail := func(path string, err error) {
 		errs = append(errs, &component.FieldError{Path: path, Err: err})
@@ -70,7 +70,7 @@ func (c *Config) target() (*otlpclient.Client, *credentials, error) {
 	if err != nil {
 		errs = append(errs, err)
 	}
-	client, err := otlpclient.Config{
+	resolved, err := otlpclient.Config{
 		Protocol:    otlpclient.GRPC,
 		Endpoint:    c.Endpoint,
 		Compression: c.Compression,
@@ -78,28 +78,28 @@ func (c *Config) target() (*otlpclient.Client, *credentials, error) {
 		TLS:         c.TLS,
 		NoEnv:       true,
 	}.Resolve()
-	if err == nil && client.Exposed() {
+	if err == nil && resolved.Exposed() {
 		err = &component.FieldError{Path: "endpoint", Err: errors.New("a token would be sent in plain text: write https://")}
 	}
-	return client, creds, errors.Join(append(errs, err)...)
+	return resolved, creds, errors.Join(append(errs, err)...)
 }
 
 // New builds the exporter. It connects, and asks for a token, when there is
 // something to send.
 func New(_ context.Context, _ component.Settings, c Config) (sdktrace.SpanExporter, error) {
-	client, creds, err := c.target()
+	resolved, creds, err := c.resolve()
 	if err != nil {
 		return nil, err
 	}
 	creds.open()
 	return &exporter{
-		Exporter: otlpsend.New(client, otlpsend.Options{
-			Dial:  []grpc.DialOption{grpc.WithUnaryInterceptor((&caller{creds, client.Address}).call)},
+		Exporter: otlpsend.New(resolved, otlpsend.Options{
+			Dial:  []grpc.DialOption{grpc.WithUnaryInterceptor((&caller{creds, resolved.Address}).call)},
 			Close: creds.close,
 		}),
 		creds:    creds,
 		explicit: c.ProjectID != "",
-		address:  client.Address,
+		address:  resolved.Address,
 	}, nil
 }
 
@@ -118,11 +118,11 @@ func (e *exporter) ExportRequest(ctx context.Context, r delivery.Request) (deliv
 	}
 	raw, err := e.Traits().Compression.Decompress(r.Body)
 	if err != nil {
-		return delivery.Response{}, &delivery.ExportError{Verdict: delivery.Refused, Err: fmt.Errorf("unpacking a request: %w", err)}
+		return delivery.Response{}, &delivery.ExportError{Outcome: delivery.Refused, Err: fmt.Errorf("unpacking a request: %w", err)}
 	}
 	fitted, err := fit(raw, e.explicit, func() (string, error) { return e.creds.project(ctx) })
 	if err != nil {
-		return delivery.Response{}, told(e.address, delivery.Retry, err)
+		return delivery.Response{}, withOutcome(e.address, delivery.Retry, err)
 	}
 	if fitted != nil {
 		r.Body = e.Traits().Compression.Compress(fitted)

@@ -142,7 +142,7 @@ func TestSilentMetadataServer(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
 	err := e.ExportSpans(ctx, of(""))
-	wantError(t, err, delivery.Retry, f.Address+" was sent nothing: there are no credentials: there is no answer yet: context deadline exceeded")
+	wantError(t, err, delivery.Retry, f.Address+" was sent nothing: there are no credentials: there is no response yet: context deadline exceeded")
 	close(f.Silent)
 	if err := e.ExportSpans(t.Context(), of("")); err != nil {
 		t.Error(err)
@@ -166,11 +166,11 @@ func TestTokenEnds(t *testing.T) {
 	}
 }
 
-func wantError(t *testing.T, err error, verdict delivery.Verdict, text string) {
+func wantError(t *testing.T, err error, outcome delivery.Outcome, text string) {
 	t.Helper()
 	f := (*delivery.ExportError)(nil)
-	if !errors.As(err, &f) || f.Verdict != verdict {
-		t.Errorf("verdict of %#v is not %v", err, verdict)
+	if !errors.As(err, &f) || f.Outcome != outcome {
+		t.Errorf("outcome of %#v is not %v", err, outcome)
 	}
 	if err == nil || err.Error() != text {
 		t.Errorf("got  %v\nwant %s", err, text)
@@ -201,40 +201,40 @@ func detailed(code codes.Code, message string, details ...protoadapt.MessageV1) 
 func TestRefusals(t *testing.T) {
 	disabled := &errdetails.ErrorInfo{Reason: "SERVICE_DISABLED", Domain: "googleapis.com", Metadata: map[string]string{"consumer": "projects/123", "service": "telemetry.googleapis.com"}}
 	tests := []struct {
-		name    string
-		set     func(*googletest.Fake)
-		file    func(map[string]string)
-		answer  error
-		want    string
-		verdict delivery.Verdict
+		name     string
+		set      func(*googletest.Fake)
+		file     func(map[string]string)
+		response error
+		want     string
+		outcome  delivery.Outcome
 	}{
 		{
-			name: "API is off", answer: detailed(codes.PermissionDenied, "Telemetry API has not been used", disabled), verdict: delivery.Retry,
+			name: "API is off", response: detailed(codes.PermissionDenied, "Telemetry API has not been used", disabled), outcome: delivery.Retry,
 			want: "takes no traces yet: switch the API on (gcloud services enable telemetry.googleapis.com cloudtrace.googleapis.com), in project 123",
 		},
 		{
-			name: "no role", answer: status.Error(codes.PermissionDenied, "Permission 'telemetry.traces.write' denied"), verdict: delivery.Retry,
+			name: "no role", response: status.Error(codes.PermissionDenied, "Permission 'telemetry.traces.write' denied"), outcome: delivery.Retry,
 			want: "does not let these credentials send: grant them roles/telemetry.tracesWriter in the project (Permission 'telemetry.traces.write' denied)",
 		},
 		{
-			name: "quota project", answer: detailed(codes.PermissionDenied, "Caller does not have required permission", &errdetails.ErrorInfo{Reason: "USER_PROJECT_DENIED"}), verdict: delivery.Retry,
+			name: "quota project", response: detailed(codes.PermissionDenied, "Caller does not have required permission", &errdetails.ErrorInfo{Reason: "USER_PROJECT_DENIED"}), outcome: delivery.Retry,
 			file: func(m map[string]string) { m["quota_project_id"] = "fluxbase-paid" },
 			want: "does not let these credentials use the quota of fluxbase-paid: grant them roles/serviceusage.serviceUsageConsumer there, or set quota_project (Caller does not have required permission)",
 		},
 		{
-			name: "invalid", answer: status.Error(codes.InvalidArgument, "bad"), verdict: delivery.Refused,
+			name: "invalid", response: status.Error(codes.InvalidArgument, "bad"), outcome: delivery.Refused,
 			want: "rpc error: code = InvalidArgument desc = bad",
 		},
 		{
-			name: "slow clock", set: func(f *googletest.Fake) { f.Skew = 2 * time.Hour }, verdict: delivery.Retry,
+			name: "slow clock", set: func(f *googletest.Fake) { f.Skew = 2 * time.Hour }, outcome: delivery.Retry,
 			want: "was sent nothing: there are no credentials: the clock of this machine is 2h0m0s behind Google's: set it right (invalid JWT: token must be a short-lived token (60 minutes) and in a reasonable timeframe)",
 		},
 		{
-			name: "fast clock", set: func(f *googletest.Fake) { f.Skew = -10 * time.Minute }, verdict: delivery.Retry,
+			name: "fast clock", set: func(f *googletest.Fake) { f.Skew = -10 * time.Minute }, outcome: delivery.Retry,
 			want: "was sent nothing: there are no credentials: the clock of this machine is 10m0s ahead of Google's: set it right (invalid JWT: token must be a short-lived token (60 minutes) and in a reasonable timeframe)",
 		},
 		{
-			name: "revoked key", file: func(m map[string]string) { m["private_key_id"] = "key-2" }, verdict: delivery.Retry,
+			name: "revoked key", file: func(m map[string]string) { m["private_key_id"] = "key-2" }, outcome: delivery.Retry,
 			want: "was sent nothing: there are no credentials: Google gives no token: header {Alg:RS256 Typ:JWT Kid:key-2}",
 		},
 	}
@@ -244,7 +244,7 @@ func TestRefusals(t *testing.T) {
 			if tt.set != nil {
 				tt.set(f)
 			}
-			f.Refuse = func(int, string) error { return tt.answer }
+			f.Refuse = func(int, string) error { return tt.response }
 			c := to(f)
 			c.CredentialsFile = f.KeyFile(t, tt.file)
 			e := build(t, c)
@@ -252,7 +252,7 @@ func TestRefusals(t *testing.T) {
 			if tt.name == "invalid" {
 				want = "sending to " + f.Address + ": " + tt.want
 			}
-			wantError(t, export(t, e, "a"), tt.verdict, want)
+			wantError(t, export(t, e, "a"), tt.outcome, want)
 		})
 	}
 }
@@ -268,7 +268,7 @@ func TestQuota(t *testing.T) {
 	c := to(f)
 	c.CredentialsFile = f.KeyFile(t, nil)
 	err := export(t, build(t, c), "a")
-	if e := (*delivery.ExportError)(nil); !errors.As(err, &e) || e.Verdict != delivery.Retry || !e.Throttled || e.After != 0 {
+	if e := (*delivery.ExportError)(nil); !errors.As(err, &e) || e.Outcome != delivery.Retry || !e.Throttled || e.RetryAfter != 0 {
 		t.Errorf("%#v", e)
 	}
 }
@@ -382,13 +382,13 @@ func TestLine(t *testing.T) {
 	c := delivery.Defaults()
 	c.Batch.MaxSpans, c.Send.Workers = 10, 1
 	c.Send.Backoff = delivery.Backoff{Initial: component.Duration(time.Millisecond), Max: component.Duration(5 * time.Millisecond)}
-	fan := &delivery.Fan{}
-	l := fan.Add(build(t, to(f)), c, delivery.Settings{Name: "google", Logger: slog.New(slog.NewTextHandler(&log, nil))})
+	lines := &delivery.Lines{}
+	l := lines.Add(build(t, to(f)), c, delivery.Settings{Name: "google", Logger: slog.New(slog.NewTextHandler(&log, nil))})
 	var want []string
 	for i := range 100 {
 		want = append(want, fmt.Sprintf("%03d", i))
 	}
-	fan.Deliver(otlptest.Spans(want...)...)
+	lines.HandOver(otlptest.Spans(want...)...)
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
 	if err := l.Shutdown(ctx); err != nil {
@@ -397,7 +397,7 @@ func TestLine(t *testing.T) {
 	if names, _, _ := f.Received(); !cmp.Equal(want, names) {
 		t.Errorf("-want +got:\n%s", cmp.Diff(want, names))
 	}
-	if s := l.Stats(); s.Sent != 100 || s.Failed != 0 || s.Retried == 0 {
+	if s := l.Stats(); s.Sent != 100 || s.Lost != 0 || s.Retried == 0 {
 		t.Errorf("%+v", s)
 	}
 	if strings.Contains(log.String(), "s3cret") || !strings.Contains(log.String(), "refused the credentials") {

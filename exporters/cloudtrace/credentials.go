@@ -155,36 +155,37 @@ func (c *credentials) fetch(ctx context.Context) (token.Token, error) {
 	}
 	// A source keeps its token to itself, and so would give one again that was
 	// refused.
-	if err := c.load(ctx, &http.Client{Transport: bound{ctx, c.base}}); err != nil {
+	if err := c.load(ctx, &http.Client{Transport: contextTransport{ctx, c.base}}); err != nil {
 		return token.Token{}, err
 	}
 	t, err := c.source.Token()
 	if err != nil {
-		return token.Token{}, explain(err)
+		return token.Token{}, advise(err)
 	}
 	return token.Token{Value: t.AccessToken, Expiry: t.Expiry}, nil
 }
 
-// bound ends requests with a context, for libraries that have no other way.
-type bound struct {
+// contextTransport ends requests with a context, for libraries that have no other
+// way.
+type contextTransport struct {
 	ctx  context.Context //nolint:containedctx // see above
 	base http.RoundTripper
 }
 
-func (b bound) RoundTrip(r *http.Request) (*http.Response, error) {
-	return b.base.RoundTrip(r.WithContext(b.ctx))
+func (t contextTransport) RoundTrip(r *http.Request) (*http.Response, error) {
+	return t.base.RoundTrip(r.WithContext(t.ctx))
 }
 
-// machinePatience is how long a metadata server may take, so that it is told
+// metadataTimeout is how long a metadata server may take, so that it is told
 // within an attempt that there is none.
-const machinePatience = 6 * time.Second
+const metadataTimeout = 6 * time.Second
 
 // fromMachine asks the metadata server: for the project too, once.
 func (c *credentials) fromMachine(ctx context.Context) (token.Token, error) {
-	ctx, cancel := context.WithTimeout(ctx, machinePatience)
+	ctx, cancel := context.WithTimeout(ctx, metadataTimeout)
 	defer cancel()
 	server := metadata.NewClient(c.client)
-	answer, err := server.GetWithContext(ctx, "instance/service-accounts/default/token?scopes="+scope)
+	text, err := server.GetWithContext(ctx, "instance/service-accounts/default/token?scopes="+scope)
 	if err != nil {
 		if missing := metadata.NotDefinedError(""); errors.As(err, &missing) {
 			return token.Token{}, errors.New("the metadata server knows no service account of this machine: give it one, or set credentials_file")
@@ -192,7 +193,7 @@ func (c *credentials) fromMachine(ctx context.Context) (token.Token, error) {
 		return token.Token{}, fmt.Errorf("there is no file with any, and the metadata server does not answer: set credentials_file or GOOGLE_APPLICATION_CREDENTIALS (%w)", err)
 	}
 	var t oauth2.Token
-	if json.Unmarshal([]byte(answer), &t) != nil || t.AccessToken == "" || t.ExpiresIn <= 0 {
+	if json.Unmarshal([]byte(text), &t) != nil || t.AccessToken == "" || t.ExpiresIn <= 0 {
 		return token.Token{}, errors.New("the metadata server answered with no token")
 	}
 	if c.known == "" && c.asked.Load() == nil {
@@ -207,9 +208,9 @@ func (c *credentials) fromMachine(ctx context.Context) (token.Token, error) {
 // skewed is by how much a clock is wrong without doubt.
 const skewed = time.Minute
 
-// explain tells what to do about a refusal. What the server says of it is shown,
+// advise tells what to do about a refusal. What the server says of it is shown,
 // what it was sent is not.
-func explain(err error) error {
+func advise(err error) error {
 	refused := (*oauth2.RetrieveError)(nil)
 	if !errors.As(err, &refused) || refused.Response == nil {
 		return fmt.Errorf("asking for a token: %w", err)

@@ -37,7 +37,7 @@ const projectKey = "gcp.project_id"
 func fit(raw []byte, explicit bool, project func() (string, error)) ([]byte, error) {
 	var req coltracepb.ExportTraceServiceRequest
 	if err := proto.Unmarshal(raw, &req); err != nil {
-		return nil, &delivery.ExportError{Verdict: delivery.Refused, Err: fmt.Errorf("reading a request: %w", err)}
+		return nil, &delivery.ExportError{Outcome: delivery.Refused, Err: fmt.Errorf("reading a request: %w", err)}
 	}
 	var f fitter
 	var all []*tracepb.ResourceSpans

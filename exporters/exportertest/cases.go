@@ -25,7 +25,7 @@ var cases = []testCase{
 			for _, spans := range [][]sdktrace.ReadOnlySpan{nil, {}} {
 				s.prompt("ExportSpans without spans", 5*time.Second, func(ctx context.Context) {
 					if err := e.ExportSpans(ctx, spans); err != nil {
-						s.broken("ExportSpans(%d spans, nil slice: %t) = %v", len(spans), spans == nil, err)
+						s.violated("ExportSpans(%d spans, nil slice: %t) = %v", len(spans), spans == nil, err)
 					}
 				})
 			}
@@ -51,9 +51,9 @@ var cases = []testCase{
 			s.prompt("ExportSpans", attempt, func(ctx context.Context) {
 				_ = e.ExportSpans(ctx, spans[:len(spans)-1])
 				if !slices.Equal(before, spans) {
-					s.broken("the slice is another after ExportSpans")
+					s.violated("the slice is another after ExportSpans")
 				} else if !bytes.Equal(encoded, otlp.AppendRequest(nil, spans)) {
-					s.broken("the spans are others after ExportSpans")
+					s.violated("the spans are others after ExportSpans")
 				}
 			})
 		},
@@ -68,7 +68,7 @@ var cases = []testCase{
 			spans := samples()
 			s.prompt("ExportSpans", attempt, func(ctx context.Context) { _ = e.ExportSpans(ctx, spans) })
 			for i := range spans {
-				spans[i] = newTrap(func() {
+				spans[i] = newGuardedSpan(func() {
 					mu.Lock()
 					defer mu.Unlock()
 					if touched == "" {
@@ -81,7 +81,7 @@ var cases = []testCase{
 			mu.Lock()
 			defer mu.Unlock()
 			if touched != "" {
-				s.broken("a span that was put into the slice later was read:\n%s", touched)
+				s.violated("a span that was put into the slice later was read:\n%s", touched)
 			}
 		},
 	},
@@ -105,7 +105,7 @@ var cases = []testCase{
 			s.prompt("Shutdown", attempt, func(ctx context.Context) { _ = e.Shutdown(ctx) })
 			s.prompt("ExportSpans after Shutdown", attempt, func(ctx context.Context) {
 				if err := e.ExportSpans(ctx, samples()); err == nil {
-					s.broken("ExportSpans after Shutdown = nil")
+					s.violated("ExportSpans after Shutdown = nil")
 				}
 			})
 			r, ok := e.(delivery.RequestExporter)
@@ -114,7 +114,7 @@ var cases = []testCase{
 			}
 			s.prompt("ExportRequest after Shutdown", attempt, func(ctx context.Context) {
 				if _, err := r.ExportRequest(ctx, request(r, samples())); err == nil {
-					s.broken("ExportRequest after Shutdown = nil")
+					s.violated("ExportRequest after Shutdown = nil")
 				}
 			})
 		},
@@ -163,7 +163,7 @@ var cases = []testCase{
 			s.attempts(e, "", attempt)
 			s.prompt("Shutdown", attempt, func(ctx context.Context) { _ = e.Shutdown(ctx) })
 			var left []string
-			for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
+			for end := time.Now().Add(maxWait); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
 				left = left[:0]
 				for id, stack := range goroutines() {
 					if _, ok := before[id]; !ok {
@@ -174,7 +174,7 @@ var cases = []testCase{
 					return
 				}
 			}
-			s.broken("%d goroutines are left:\n%s", len(left), strings.Join(left, "\n\n"))
+			s.violated("%d goroutines are left:\n%s", len(left), strings.Join(left, "\n\n"))
 		},
 	},
 	{
@@ -187,7 +187,7 @@ var cases = []testCase{
 			}
 			traits := r.Traits()
 			if err := traits.Compression.Valid(); err != nil {
-				s.broken("Traits: compression: %v", err)
+				s.violated("Traits: compression: %v", err)
 				return
 			}
 			req := request(r, samples())
@@ -198,17 +198,17 @@ var cases = []testCase{
 					s.prompt("ExportRequest", attempt, func(ctx context.Context) {
 						resp, err := r.ExportRequest(ctx, req)
 						if err != nil && resp != (delivery.Response{}) {
-							s.broken("ExportRequest = %+v and an error (%v)", resp, err)
+							s.violated("ExportRequest = %+v and an error (%v)", resp, err)
 						}
 					})
 				})
 			}
 			wg.Wait()
 			if !bytes.Equal(before, req.Body) {
-				s.broken("the body is another after ExportRequest")
+				s.violated("the body is another after ExportRequest")
 			}
 			if now := r.Traits(); now != traits {
-				s.broken("Traits were %+v and are %+v after a few requests", traits, now)
+				s.violated("Traits were %+v and are %+v after a few requests", traits, now)
 			}
 		},
 	},

@@ -24,8 +24,8 @@ import (
 	"github.com/riffletrace/riffle/core/component"
 )
 
-// patience is how long what must be prompt may take, on a busy machine.
-var patience = 2 * time.Second
+// maxWait is how long what must be prompt may take, on a busy machine.
+var maxWait = 2 * time.Second
 
 // attempt is the deadline of a call that need not succeed.
 const attempt = 300 * time.Millisecond
@@ -99,8 +99,8 @@ func (s *suite) exporter() sdktrace.SpanExporter {
 	return e
 }
 
-// broken fails the case and says why there is such a rule.
-func (s *suite) broken(format string, args ...any) {
+// violated fails the case and says why there is such a rule.
+func (s *suite) violated(format string, args ...any) {
 	s.Helper()
 	s.Errorf("%s\nrule: %s", fmt.Sprintf(format, args...), s.rule)
 }
@@ -111,7 +111,7 @@ func (s *suite) prompt(what string, deadline time.Duration, f func(context.Conte
 	s.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), deadline)
 	defer cancel()
-	return s.within(what, deadline+patience, func() { f(ctx) })
+	return s.within(what, deadline+maxWait, func() { f(ctx) })
 }
 
 // within calls f and reports whether it returned in time, without a panic.
@@ -132,11 +132,11 @@ func (s *suite) within(what string, limit time.Duration, f func()) bool {
 	select {
 	case p, ok := <-panicked:
 		if ok {
-			s.broken("%s panicked: %s", what, p)
+			s.violated("%s panicked: %s", what, p)
 		}
 		return !ok
 	case <-timer.C:
-		s.broken("%s did not return within %v", what, limit)
+		s.violated("%s did not return within %v", what, limit)
 		return false
 	}
 }

@@ -106,8 +106,8 @@ func TestBroken(t *testing.T) {
 	}
 	release := make(chan struct{})
 	defer close(release)
-	patience = 500 * time.Millisecond // they never return
-	defer func() { patience = 2 * time.Second }()
+	maxWait = 500 * time.Millisecond // they never return
+	defer func() { maxWait = 2 * time.Second }()
 	tests := []struct {
 		name, fault string
 		exporter    func() sdktrace.SpanExporter

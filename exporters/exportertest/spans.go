@@ -59,34 +59,34 @@ func samples() []sdktrace.ReadOnlySpan {
 
 type sample struct{ sdktrace.ReadOnlySpan }
 
-// trap is a span that tells when it is read.
-type trap struct {
+// guardedSpan is a span that tells when it is read.
+type guardedSpan struct {
 	sdktrace.ReadOnlySpan
-	spring func()
+	onRead func()
 }
 
-func newTrap(spring func()) *trap {
-	return &trap{tracetest.SpanStub{Name: "trap"}.Snapshot(), spring}
+func newGuardedSpan(onRead func()) *guardedSpan {
+	return &guardedSpan{tracetest.SpanStub{Name: "guarded"}.Snapshot(), onRead}
 }
 
 // Every exporter reads at least one of these.
 
-func (t *trap) Name() string {
-	t.spring()
+func (t *guardedSpan) Name() string {
+	t.onRead()
 	return t.ReadOnlySpan.Name()
 }
 
-func (t *trap) SpanContext() trace.SpanContext {
-	t.spring()
+func (t *guardedSpan) SpanContext() trace.SpanContext {
+	t.onRead()
 	return t.ReadOnlySpan.SpanContext()
 }
 
-func (t *trap) Resource() *resource.Resource {
-	t.spring()
+func (t *guardedSpan) Resource() *resource.Resource {
+	t.onRead()
 	return t.ReadOnlySpan.Resource()
 }
 
-func (t *trap) StartTime() time.Time {
-	t.spring()
+func (t *guardedSpan) StartTime() time.Time {
+	t.onRead()
 	return t.ReadOnlySpan.StartTime()
 }

@@ -27,7 +27,7 @@ import (
 )
 
 // What a span costs, from being handed over to its bytes on the wire, in CPU
-// time of this process; the receiver is another. The bars: at most a quarter of
+// time of this process; the receiver is another. The goals: at most a quarter of
 // what BatchSpanProcessor and otlptracehttp need with gzip, a third of what it
 // needs with otlptracegrpc. An operation is a span.
 func BenchmarkDeliver(b *testing.B) {
@@ -57,18 +57,18 @@ func benchRiffle(b *testing.B, protocol otlp.Protocol, compression delivery.Comp
 	e := build(b, otlp.Config{Endpoint: process(b, protocol), Protocol: protocol, Compression: compression})
 	c := delivery.Defaults()
 	c.Batch.MaxSpans = batch
-	f := &delivery.Fan{}
+	f := &delivery.Lines{}
 	l := f.Add(e, c, delivery.Settings{})
 	measure(b, func(n int) {
 		for i := range n {
-			f.Deliver(spans[i%len(spans)])
+			f.HandOver(spans[i%len(spans)])
 			if i%flushEvery == 0 {
 				must(b, l.ForceFlush(b.Context()))
 			}
 		}
 		must(b, l.ForceFlush(b.Context()))
 	})
-	if s := l.Stats(); s.Sent != s.Handed {
+	if s := l.Stats(); s.Sent != s.HandedOver {
 		b.Fatalf("not all spans were sent: %+v", s)
 	}
 	must(b, l.Shutdown(context.WithoutCancel(b.Context())))

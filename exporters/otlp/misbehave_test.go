@@ -34,7 +34,7 @@ func TestMisbehavingReceiver(t *testing.T) {
 	}
 }
 
-// An answer that is huge, or grows to be, is not read.
+// A response that is huge, or grows to be, is not read.
 func TestBomb(t *testing.T) {
 	grow := &coltracepb.ExportTraceServiceResponse{PartialSuccess: &coltracepb.ExportTracePartialSuccess{ErrorMessage: strings.Repeat("x", 16<<20)}}
 	for _, protocol := range []otlp.Protocol{otlp.GRPC, otlp.HTTP} {

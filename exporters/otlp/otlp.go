@@ -46,11 +46,11 @@ type Config struct {
 
 // Validate checks everything short of connecting, the TLS files too.
 func (c *Config) Validate() error {
-	_, _, err := c.client()
+	_, _, err := c.resolve()
 	return err
 }
 
-func (c Config) client() (*otlpclient.Client, delivery.Limits, error) {
+func (c Config) resolve() (*otlpclient.Resolved, delivery.Limits, error) {
 	c, limits, err := c.applied()
 	if err != nil {
 		return nil, limits, err
@@ -59,7 +59,7 @@ func (c Config) client() (*otlpclient.Client, delivery.Limits, error) {
 	if c.Preset != "" {
 		keyAt = "key"
 	}
-	client, err := otlpclient.Config{
+	resolved, err := otlpclient.Config{
 		Protocol:    c.Protocol,
 		Endpoint:    c.Endpoint,
 		Insecure:    c.Insecure,
@@ -71,7 +71,7 @@ func (c Config) client() (*otlpclient.Client, delivery.Limits, error) {
 		NoEnv:       c.Preset != "",
 		KeyAt:       keyAt,
 	}.Resolve()
-	return client, limits, err
+	return resolved, limits, err
 }
 
 // Factory makes the exporter; it is registered as "otlp".
@@ -81,9 +81,9 @@ func init() { component.Exporters.MustAdd(Factory) }
 
 // New builds the exporter. It connects when there is something to send.
 func New(_ context.Context, _ component.Settings, c Config) (sdktrace.SpanExporter, error) {
-	client, limits, err := c.client()
+	resolved, limits, err := c.resolve()
 	if err != nil {
 		return nil, err
 	}
-	return otlpsend.New(client, otlpsend.Options{Limits: limits}), nil
+	return otlpsend.New(resolved, otlpsend.Options{Limits: limits}), nil
 }

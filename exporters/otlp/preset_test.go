@@ -208,11 +208,11 @@ func TestPresetLimits(t *testing.T) {
 	r.Start(t, string(otlpclient.HTTP))
 	c := preset("newrelic")
 	c.Endpoint, c.Region, c.Compression = "http://"+r.Address, "", delivery.None
-	fan, config := &delivery.Fan{}, delivery.Defaults()
+	lines, config := &delivery.Lines{}, delivery.Defaults()
 	config.Batch.MaxBytes = 16 << 20
-	l := fan.Add(build(t, c), config, delivery.Settings{})
+	l := lines.Add(build(t, c), config, delivery.Settings{})
 	for i := range 100 {
-		fan.Deliver(otlptest.SpansAt(time.Now(), fmt.Sprintf("%d %s", i, strings.Repeat("x", 50_000)))...)
+		lines.HandOver(otlptest.SpansAt(time.Now(), fmt.Sprintf("%d %s", i, strings.Repeat("x", 50_000)))...)
 	}
 	if err := l.Shutdown(t.Context()); err != nil {
 		t.Error(err)
@@ -223,10 +223,10 @@ func TestPresetLimits(t *testing.T) {
 
 	d := preset("dynatrace")
 	d.Endpoint, d.Account = "http://"+r.Address, ""
-	l = fan.Add(build(t, d), config, delivery.Settings{})
-	fan.Deliver(otlptest.SpansAt(time.Now().Add(-61*time.Minute), "old")...)
-	fan.Deliver(otlptest.SpansAt(time.Now().Add(-59*time.Minute), "young enough")...)
-	fan.Deliver(otlptest.SpansAt(time.Now().Add(11*time.Minute), "new")...)
+	l = lines.Add(build(t, d), config, delivery.Settings{})
+	lines.HandOver(otlptest.SpansAt(time.Now().Add(-61*time.Minute), "old")...)
+	lines.HandOver(otlptest.SpansAt(time.Now().Add(-59*time.Minute), "young enough")...)
+	lines.HandOver(otlptest.SpansAt(time.Now().Add(11*time.Minute), "new")...)
 	_ = l.Shutdown(t.Context()) // which says what was lost
 	if s := l.Stats(); s.Sent != 1 || s.Dropped != (delivery.Dropped{TooOld: 1, TooNew: 1}) {
 		t.Errorf("%+v", s)

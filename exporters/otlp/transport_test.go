@@ -97,7 +97,7 @@ func TestRedirect(t *testing.T) {
 	if !strings.Contains(err.Error(), elsewhere.URL+"/login") || strings.Contains(err.Error(), "s3cret") {
 		t.Errorf("error: %v", err)
 	}
-	if f := (*delivery.ExportError)(nil); !errors.As(err, &f) || f.Verdict != delivery.Refused {
+	if f := (*delivery.ExportError)(nil); !errors.As(err, &f) || f.Outcome != delivery.Refused {
 		t.Errorf("%#v is not refused", err)
 	}
 }

@@ -34,7 +34,7 @@ type GRPCConfig struct {
 
 // Validate checks everything short of connecting, the TLS files too.
 func (c *GRPCConfig) Validate() error {
-	_, err := c.client()
+	_, err := c.resolve()
 	errs := []error{err, c.Retry.validate()}
 	if c.ReconnectionPeriod < 0 {
 		errs = append(errs, &component.FieldError{Path: "reconnection_period", Err: fmt.Errorf("%v is negative", c.ReconnectionPeriod)})
@@ -45,7 +45,7 @@ func (c *GRPCConfig) Validate() error {
 	return errors.Join(errs...)
 }
 
-func (c *GRPCConfig) client() (*otlpclient.Client, error) {
+func (c *GRPCConfig) resolve() (*otlpclient.Resolved, error) {
 	return otlpclient.Config{
 		Protocol:    otlpclient.GRPC,
 		Endpoint:    c.Endpoint,
@@ -62,7 +62,7 @@ var GRPC = component.NewFactory("otlptracegrpc", GRPCConfig{Retry: defaultRetry,
 
 // NewGRPC builds the exporter. It connects when there is something to send.
 func NewGRPC(ctx context.Context, _ component.Settings, c GRPCConfig) (sdktrace.SpanExporter, error) {
-	client, err := c.client()
+	client, err := c.resolve()
 	if err != nil {
 		return nil, err
 	}

@@ -36,12 +36,12 @@ type HTTPConfig struct {
 	Proxy           component.Secret            `yaml:"proxy" doc:"URL of a proxy; default: what HTTP_PROXY, HTTPS_PROXY and NO_PROXY say"`
 	Retry           Retry                       `yaml:"retry" doc:"how the SDK repeats an export that failed"`
 	MaxRequestSize  component.Size              `yaml:"max_request_size" doc:"an export that is larger before compression is refused; 0 is no limit"`
-	MaxResponseSize component.Size              `yaml:"max_response_size" doc:"an answer that is larger is an error"`
+	MaxResponseSize component.Size              `yaml:"max_response_size" doc:"a response that is larger is an error"`
 }
 
 // Validate checks everything short of connecting, the TLS files too.
 func (c *HTTPConfig) Validate() error {
-	_, err := c.client()
+	_, err := c.resolve()
 	_, proxyErr := c.proxy()
 	errs := []error{err, proxyErr, c.Retry.validate()}
 	if c.Encoding != "" && c.Encoding != Protobuf && c.Encoding != JSON {
@@ -50,7 +50,7 @@ func (c *HTTPConfig) Validate() error {
 	return errors.Join(errs...)
 }
 
-func (c *HTTPConfig) client() (*otlpclient.Client, error) {
+func (c *HTTPConfig) resolve() (*otlpclient.Resolved, error) {
 	return otlpclient.Config{
 		Protocol:    otlpclient.HTTP,
 		Endpoint:    c.Endpoint,
@@ -85,7 +85,7 @@ var HTTP = component.NewFactory("otlptracehttp", HTTPConfig{
 
 // NewHTTP builds the exporter. It connects when there is something to send.
 func NewHTTP(ctx context.Context, _ component.Settings, c HTTPConfig) (sdktrace.SpanExporter, error) {
-	client, err := c.client()
+	client, err := c.resolve()
 	if err != nil {
 		return nil, err
 	}

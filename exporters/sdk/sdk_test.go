@@ -105,7 +105,7 @@ func TestErrorsSayWhatToDo(t *testing.T) {
 	refusing := func(code codes.Code) starter {
 		return func(t *testing.T) string {
 			r := otlptest.GRPC(t, nil)
-			r.Answer(status.Error(code, "no"))
+			r.RespondWith(status.Error(code, "no"))
 			return r.Address
 		}
 	}
@@ -213,9 +213,9 @@ func TestHangUpAfterSuccess(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	answers := make(chan bool, 1)
+	accepts := make(chan bool, 1)
 	server := &http.Server{Handler: http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
-		if !<-answers {
+		if !<-accepts {
 			panic(http.ErrAbortHandler)
 		}
 	})}
@@ -223,11 +223,11 @@ func TestHangUpAfterSuccess(t *testing.T) {
 	t.Cleanup(func() { _ = server.Close() })
 
 	e := build(t, "http", settings{endpoint: l.Addr().String()})
-	answers <- true
+	accepts <- true
 	if err := e.ExportSpans(t.Context(), otlptest.Spans("a")); err != nil {
 		t.Fatal(err)
 	}
-	answers <- false
+	accepts <- false
 	err = e.ExportSpans(t.Context(), otlptest.Spans("b"))
 	if err == nil || strings.Contains(err.Error(), "insecure") {
 		t.Errorf("got %v, want an error that says nothing of insecure", err)

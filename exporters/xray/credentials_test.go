@@ -114,7 +114,7 @@ func TestCredentials(t *testing.T) {
 				}
 			})
 			err := export(t, e, "b")
-			if err == nil || !strings.HasSuffix(err.Error(), "says that the credentials have expired: new ones are fetched") || verdictOf(err) != delivery.Retry {
+			if err == nil || !strings.HasSuffix(err.Error(), "says that the credentials have expired: new ones are fetched") || outcomeOf(err) != delivery.Retry {
 				t.Errorf("expired: %v", err)
 			}
 			if err := export(t, e, "c"); err != nil {
@@ -163,14 +163,14 @@ func TestNoCredentialsYet(t *testing.T) {
 
 	c := delivery.Defaults()
 	c.Send.Backoff = delivery.Backoff{Initial: component.Duration(time.Millisecond), Max: component.Duration(10 * time.Millisecond)}
-	fan := &delivery.Fan{}
+	lines := &delivery.Lines{}
 	e := build(t, to(f.Listener.Addr().String()))
 	err := export(t, e, "a")
-	if err == nil || !strings.HasPrefix(err.Error(), "no AWS credentials: give the machine or task a role, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (") || verdictOf(err) != delivery.Retry {
+	if err == nil || !strings.HasPrefix(err.Error(), "no AWS credentials: give the machine or task a role, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (") || outcomeOf(err) != delivery.Retry {
 		t.Errorf("%v", err)
 	}
-	l := fan.Add(e, c, delivery.Settings{})
-	fan.Deliver(otlptest.SpansAt(time.Now(), "a", "b")...)
+	l := lines.Add(e, c, delivery.Settings{})
+	lines.HandOver(otlptest.SpansAt(time.Now(), "a", "b")...)
 	for l.Stats().Retried == 0 {
 		time.Sleep(time.Millisecond)
 	}
@@ -202,7 +202,7 @@ func TestUnreachableMetadata(t *testing.T) {
 			}
 			began = time.Now()
 			err := export(t, e, "a")
-			if err == nil || !strings.HasPrefix(err.Error(), "no AWS credentials: ") || verdictOf(err) != delivery.Retry {
+			if err == nil || !strings.HasPrefix(err.Error(), "no AWS credentials: ") || outcomeOf(err) != delivery.Retry {
 				t.Errorf("%v", err)
 			}
 			if took := time.Since(began); took > 2*time.Second {

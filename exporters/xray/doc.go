@@ -4,7 +4,7 @@
 //
 // Credentials are fetched when there is something to send, on the goroutine
 // that sends: nothing waits for a metadata server but spans, which are kept.
-// What is wrong with an account, and not with a batch, is tried again until
+// What is wrong with an account, and not with a batch, is retried until
 // somebody has put it right.
 //
 // What X-Ray does not take (in size, age or number) is not sent to it: see

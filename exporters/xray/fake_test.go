@@ -89,7 +89,7 @@ func (f *fake) received() []string {
 	return slices.Sorted(slices.Values(f.names))
 }
 
-// refusal is an answer of AWS that accepts nothing.
+// refusal is a response of AWS that accepts nothing.
 type refusal struct {
 	status        int
 	kind, message string

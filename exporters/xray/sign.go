@@ -24,9 +24,9 @@ const service = "xray"
 // signer signs requests with the credentials of the SDK's default chain. The
 // SDK caches them, and fetches new ones in time.
 type signer struct {
-	target  *target
-	signer  *v4.Signer
-	options []func(*config.LoadOptions) error
+	destination *destination
+	signer      *v4.Signer
+	options     []func(*config.LoadOptions) error
 
 	// ctx ends with the exporter: fetching credentials does, too.
 	ctx    context.Context //nolint:containedctx // it is the signer's life, not a call's
@@ -36,20 +36,20 @@ type signer struct {
 	credentials aws.CredentialsProvider
 }
 
-func newSigner(t *target, logger *slog.Logger) *signer {
-	s := &signer{target: t, signer: v4.NewSigner(), building: make(chan struct{}, 1)}
+func newSigner(d *destination, logger *slog.Logger) *signer {
+	s := &signer{destination: d, signer: v4.NewSigner(), building: make(chan struct{}, 1)}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	// The SDK wants a client that it can change: it adds AWS_CA_BUNDLE, and is
 	// less patient with metadata servers.
 	client := awshttp.NewBuildableClient().WithDialerOptions(func(d *net.Dialer) {
 		d.Timeout = 5 * time.Second
 		d.Cancel = s.ctx.Done() //nolint:staticcheck // the only way that survives the SDK's changes
-	}).WithTransportOptions(func(t *http.Transport) {
-		t.ResponseHeaderTimeout = 5 * time.Second
-		t.DisableKeepAlives = true // nothing is left when the exporter has shut down
+	}).WithTransportOptions(func(d *http.Transport) {
+		d.ResponseHeaderTimeout = 5 * time.Second
+		d.DisableKeepAlives = true // nothing is left when the exporter has shut down
 	})
 	s.options = []func(*config.LoadOptions) error{
-		config.WithRegion(t.region),
+		config.WithRegion(d.region),
 		config.WithHTTPClient(client),
 		config.WithLogger(logging.LoggerFunc(func(class logging.Classification, format string, args ...any) {
 			level := slog.LevelDebug
@@ -60,8 +60,8 @@ func newSigner(t *target, logger *slog.Logger) *signer {
 		})),
 		config.WithCredentialsCacheOptions(func(o *aws.CredentialsCacheOptions) { o.ExpiryWindow = time.Minute }),
 	}
-	if t.profile != "" {
-		s.options = append(s.options, config.WithSharedConfigProfile(t.profile))
+	if d.profile != "" {
+		s.options = append(s.options, config.WithSharedConfigProfile(d.profile))
 	}
 	return s
 }
@@ -78,7 +78,7 @@ func (s *signer) sign(r *http.Request, body []byte) error {
 		}
 	}
 	hash := sha256.Sum256(body)
-	return s.signer.SignHTTP(r.Context(), creds, r, hex.EncodeToString(hash[:]), service, s.target.region, time.Now())
+	return s.signer.SignHTTP(r.Context(), creds, r, hex.EncodeToString(hash[:]), service, s.destination.region, time.Now())
 }
 
 func (s *signer) retrieve(ctx context.Context) (aws.Credentials, error) {

@@ -55,26 +55,26 @@ func init() { component.Exporters.MustAdd(Factory) }
 // Validate checks everything short of connecting. It reads the files of AWS's
 // configuration and of TLS.
 func (c *Config) Validate() error {
-	_, err := c.target()
+	_, err := c.destination()
 	return err
 }
 
-// target is where to send, and how.
-type target struct {
-	client  *otlpclient.Client
-	region  string
-	profile string
-	sign    bool
+// destination is where to send, and how.
+type destination struct {
+	resolved *otlpclient.Resolved
+	region   string
+	profile  string
+	sign     bool
 }
 
 var regions = regexp.MustCompile(`^[a-z]{2,}(-[a-z]+)+-[0-9]+$`)
 
-func (c Config) target() (*target, error) {
+func (c Config) destination() (*destination, error) {
 	var errs []error
 	fail := func(path, format string, args ...any) {
 		errs = append(errs, &component.FieldError{Path: path, Err: fmt.Errorf(format, args...)})
 	}
-	t := &target{profile: c.Profile, sign: true}
+	d := &destination{profile: c.Profile, sign: true}
 	endpoint := c.Endpoint
 	if endpoint != "" {
 		u, err := url.Parse(endpoint)
@@ -83,39 +83,39 @@ func (c Config) target() (*target, error) {
 			fail("endpoint", "want a URL, such as http://localhost:4318 for a Collector on this machine")
 			return nil, errors.Join(errs...)
 		}
-		t.sign = isAWS(u.Hostname())
+		d.sign = isAWS(u.Hostname())
 	}
 	if c.Sign != nil {
-		t.sign = *c.Sign
+		d.sign = *c.Sign
 	}
-	if t.sign || endpoint == "" {
+	if d.sign || endpoint == "" {
 		var err error
-		switch t.region, err = c.region(); {
+		switch d.region, err = c.region(); {
 		case err != nil:
 			fail("profile", "%w", err)
-		case t.region == "":
+		case d.region == "":
 			fail("region", "missing: set it, or AWS_REGION")
-		case !regions.MatchString(t.region):
-			fail("region", "%q is not a region of AWS, such as eu-central-1", t.region)
+		case !regions.MatchString(d.region):
+			fail("region", "%q is not a region of AWS, such as eu-central-1", d.region)
 		}
 	}
 	if len(errs) > 0 {
 		return nil, errors.Join(errs...)
 	}
-	if t.sign && c.TLS.CAFile == "" && !strings.HasPrefix(endpoint, "http://") { // the SDK's, for a proxy that looks inside
+	if d.sign && c.TLS.CAFile == "" && !strings.HasPrefix(endpoint, "http://") { // the SDK's, for a proxy that looks inside
 		c.TLS.CAFile = os.Getenv("AWS_CA_BUNDLE")
 	}
 	var err error
-	t.client, err = otlpclient.Config{
+	d.resolved, err = otlpclient.Config{
 		Protocol:    otlpclient.HTTP,
-		Endpoint:    cmp.Or(endpoint, "https://xray."+t.region+".amazonaws.com"),
+		Endpoint:    cmp.Or(endpoint, "https://xray."+d.region+".amazonaws.com"),
 		Compression: c.Compression,
 		Timeout:     c.Timeout,
 		TLS:         c.TLS,
 		NoEnv:       true,
-		KeyAt:       "sign", // of a Collector's refusals; those of AWS are judged
+		KeyAt:       "sign", // of a Collector's refusals; those of AWS are classified
 	}.Resolve()
-	return t, err
+	return d, err
 }
 
 func isAWS(host string) bool {
@@ -154,14 +154,14 @@ func (c Config) region() (string, error) {
 // New builds the exporter. It connects, and asks for credentials, when there is
 // something to send.
 func New(_ context.Context, settings component.Settings, c Config) (sdktrace.SpanExporter, error) {
-	t, err := c.target()
+	d, err := c.destination()
 	if err != nil {
 		return nil, err
 	}
 	o := otlpsend.Options{Limits: limits, HTTP1: true}
-	if t.sign {
-		s := newSigner(t, settings.Logger)
-		o.Authorize, o.Judge, o.Close = s.sign, s.judge, s.close
+	if d.sign {
+		s := newSigner(d, settings.Logger)
+		o.Authorize, o.Classify, o.Close = s.sign, s.classify, s.close
 	}
-	return otlpsend.New(t.client, o), nil
+	return otlpsend.New(d.resolved, o), nil
 }

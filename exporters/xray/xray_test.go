@@ -51,10 +51,10 @@ func export(t testing.TB, e sdktrace.SpanExporter, names ...string) error {
 	return e.ExportSpans(t.Context(), otlptest.SpansAt(time.Now(), names...))
 }
 
-// verdictOf is what a line does after the error.
-func verdictOf(err error) delivery.Verdict {
+// outcomeOf is what a line does after the error.
+func outcomeOf(err error) delivery.Outcome {
 	if f := (*delivery.ExportError)(nil); errors.As(err, &f) {
-		return f.Verdict
+		return f.Outcome
 	}
 	return -1
 }
@@ -123,25 +123,25 @@ func TestRefusals(t *testing.T) {
 		config  func(*xray.Config)
 		fails   []any
 		want    string // after the address
-		verdict delivery.Verdict
+		outcome delivery.Outcome
 	}{
 		{
 			name: "no Transaction Search", fails: []any{400, "InvalidRequestException", "The OTLP API is supported with CloudWatch Logs as a Trace Segment Destination."},
 			want: "takes no traces yet: switch on Transaction Search in CloudWatch, in region eu-central-1 " +
-				"(aws xray update-trace-segment-destination --destination CloudWatchLogs)", verdict: delivery.Retry,
+				"(aws xray update-trace-segment-destination --destination CloudWatchLogs)", outcome: delivery.Retry,
 		},
-		{name: "slow clock", set: func(f *fake) { f.skew = 10 * time.Minute }, want: "refused the signature because of its time: the clock of this machine is 10m0s behind AWS's: set it right", verdict: delivery.Retry},
-		{name: "fast clock", set: func(f *fake) { f.skew = -10 * time.Minute }, want: "refused the signature because of its time: the clock of this machine is 10m0s ahead of AWS's: set it right", verdict: delivery.Retry},
-		{name: "another region", config: func(c *xray.Config) { c.Region = "us-east-1" }, want: "is of another region than us-east-1: set region to that of the endpoint (Credential should be scoped to a valid region, not 'us-east-1'.)", verdict: delivery.Retry},
-		{name: "unknown key", set: func(f *fake) { f.keys = nil }, want: "refused the credentials (The security token included in the request is invalid.)", verdict: delivery.Retry},
+		{name: "slow clock", set: func(f *fake) { f.skew = 10 * time.Minute }, want: "refused the signature because of its time: the clock of this machine is 10m0s behind AWS's: set it right", outcome: delivery.Retry},
+		{name: "fast clock", set: func(f *fake) { f.skew = -10 * time.Minute }, want: "refused the signature because of its time: the clock of this machine is 10m0s ahead of AWS's: set it right", outcome: delivery.Retry},
+		{name: "another region", config: func(c *xray.Config) { c.Region = "us-east-1" }, want: "is of another region than us-east-1: set region to that of the endpoint (Credential should be scoped to a valid region, not 'us-east-1'.)", outcome: delivery.Retry},
+		{name: "unknown key", set: func(f *fake) { f.keys = nil }, want: "refused the credentials (The security token included in the request is invalid.)", outcome: delivery.Retry},
 		{
 			name: "not allowed", fails: []any{403, "AccessDeniedException", "User: arn:aws:iam::1:user/u is not authorized to perform: xray:PutSpans"},
 			want:    "does not let these credentials send: allow it, as the managed policy AWSXrayWriteOnlyAccess does (User: arn:aws:iam::1:user/u is not authorized to perform: xray:PutSpans)",
-			verdict: delivery.Retry,
+			outcome: delivery.Retry,
 		},
-		{name: "invalid", fails: []any{400, "InvalidRequestException", "bad"}, want: `400 Bad Request: {"message":"bad"}`, verdict: delivery.Refused},
-		{name: "broken", fails: []any{500, "InternalFailure", "oops"}, want: `500 Internal Server Error: {"message":"oops"}`, verdict: delivery.Retry},
-		{name: "too large", fails: []any{413, "RequestEntityTooLargeException", "no"}, want: `413 Request Entity Too Large: {"message":"no"}`, verdict: delivery.TooLarge},
+		{name: "invalid", fails: []any{400, "InvalidRequestException", "bad"}, want: `400 Bad Request: {"message":"bad"}`, outcome: delivery.Refused},
+		{name: "broken", fails: []any{500, "InternalFailure", "oops"}, want: `500 Internal Server Error: {"message":"oops"}`, outcome: delivery.Retry},
+		{name: "too large", fails: []any{413, "RequestEntityTooLargeException", "no"}, want: `413 Request Entity Too Large: {"message":"no"}`, outcome: delivery.TooLarge},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -164,8 +164,8 @@ func TestRefusals(t *testing.T) {
 			if got := strings.TrimPrefix(strings.TrimPrefix(err.Error(), "sending to "+address+": "), address+" "); got != tt.want {
 				t.Errorf("got  %s\nwant %s", got, tt.want)
 			}
-			if got := verdictOf(err); got != tt.verdict {
-				t.Errorf("verdict %v, want %v", got, tt.verdict)
+			if got := outcomeOf(err); got != tt.outcome {
+				t.Errorf("outcome %v, want %v", got, tt.outcome)
 			}
 			if strings.Contains(err.Error(), secretKey) {
 				t.Error("the error has the secret")
@@ -186,9 +186,9 @@ func TestSwitchedOn(t *testing.T) {
 	}
 	c := delivery.Defaults()
 	c.Send.Backoff = delivery.Backoff{Initial: component.Duration(time.Millisecond), Max: component.Duration(10 * time.Millisecond)}
-	fan := &delivery.Fan{}
-	l := fan.Add(build(t, to(f.Listener.Addr().String())), c, delivery.Settings{})
-	fan.Deliver(otlptest.SpansAt(time.Now(), "a", "b")...)
+	lines := &delivery.Lines{}
+	l := lines.Add(build(t, to(f.Listener.Addr().String())), c, delivery.Settings{})
+	lines.HandOver(otlptest.SpansAt(time.Now(), "a", "b")...)
 	for l.Stats().Retried < 3 {
 		time.Sleep(time.Millisecond)
 	}
@@ -266,22 +266,22 @@ func TestConformance(t *testing.T) {
 // What X-Ray does not take is not sent to it, and costs nothing else.
 func TestLimits(t *testing.T) {
 	f := newFake(t)
-	fan := &delivery.Fan{}
+	lines := &delivery.Lines{}
 	c := delivery.Defaults()
 	c.Batch.MaxSpans, c.Batch.MaxBytes = 1<<16, 16<<20
-	l := fan.Add(build(t, to(f.Listener.Addr().String())), c, delivery.Settings{})
+	l := lines.Add(build(t, to(f.Listener.Addr().String())), c, delivery.Settings{})
 	names := make([]string, 25_000)
 	for i := range names {
 		names[i] = fmt.Sprint(i)
 	}
 	now := time.Now()
-	fan.Deliver(otlptest.SpansAt(now, names...)...)
-	fan.Deliver(otlptest.SpansAt(now.Add(-15*24*time.Hour), "old")...)
-	fan.Deliver(otlptest.SpansAt(now.Add(-13*24*time.Hour), "young enough")...)
-	fan.Deliver(otlptest.SpansAt(now.Add(3*time.Hour), "new")...)
-	fan.Deliver(otlptest.SpansAt(now, strings.Repeat("x", 200_000))...)
+	lines.HandOver(otlptest.SpansAt(now, names...)...)
+	lines.HandOver(otlptest.SpansAt(now.Add(-15*24*time.Hour), "old")...)
+	lines.HandOver(otlptest.SpansAt(now.Add(-13*24*time.Hour), "young enough")...)
+	lines.HandOver(otlptest.SpansAt(now.Add(3*time.Hour), "new")...)
+	lines.HandOver(otlptest.SpansAt(now, strings.Repeat("x", 200_000))...)
 	for i := range 60 {
-		fan.Deliver(otlptest.SpansAt(now, fmt.Sprintf("%d %s", i, strings.Repeat("y", 190_000)))...)
+		lines.HandOver(otlptest.SpansAt(now, fmt.Sprintf("%d %s", i, strings.Repeat("y", 190_000)))...)
 	}
 	_ = l.Shutdown(t.Context()) // it may have something to say of what was lost
 	s := l.Stats()

@@ -31,8 +31,8 @@ type Fake struct {
 	// Who says whose tokens are taken; nil, for items: none is wanted.
 	Who func(of string) bool
 
-	// Answer decides about items; nil, or a status of 0, accepts.
-	Answer func(n int, items []*Item) (status int, header http.Header, body string)
+	// Respond decides about items; nil, or a status of 0, accepts.
+	Respond func(n int, items []*Item) (status int, header http.Header, body string)
 
 	mu    sync.Mutex
 	calls int
@@ -97,8 +97,8 @@ func (f *Fake) track(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, err.Error(), http.StatusBadRequest)
 		return
 	}
-	if f.Answer != nil {
-		if status, header, text := f.Answer(f.calls-1, items); status != 0 {
+	if f.Respond != nil {
+		if status, header, text := f.Respond(f.calls-1, items); status != 0 {
 			maps.Copy(w.Header(), header)
 			w.WriteHeader(status)
 			_, _ = io.WriteString(w, text)
@@ -110,7 +110,7 @@ func (f *Fake) track(w http.ResponseWriter, r *http.Request) {
 }
 
 // Part accepts the items but those with a status for them. If it accepts none,
-// the answer has the status of the first, as Azure's has.
+// the response has the status of the first, as Azure's has.
 func (f *Fake) Part(items []*Item, status func(title string) int) (int, http.Header, string) {
 	type refusal struct {
 		Index      int    `json:"index"`

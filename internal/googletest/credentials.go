@@ -26,7 +26,7 @@ func (f *Fake) OnGCE(t *testing.T) *Fake {
 	return f
 }
 
-func (f *Fake) machine(answer func(*http.Request) (string, int)) http.HandlerFunc {
+func (f *Fake) machine(respond func(*http.Request) (string, int)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		if f.Silent != nil {
 			select {
@@ -39,7 +39,7 @@ func (f *Fake) machine(answer func(*http.Request) (string, int)) http.HandlerFun
 			http.Error(w, "Missing Metadata-Flavor:Google header.", http.StatusForbidden)
 			return
 		}
-		text, code := answer(r)
+		text, code := respond(r)
 		w.WriteHeader(code)
 		_, _ = fmt.Fprint(w, text)
 	}
@@ -50,11 +50,11 @@ func (f *Fake) issue() string {
 	defer f.mu.Unlock()
 	value := fmt.Sprintf("ya29.s3cret-%d", len(f.tokens))
 	f.tokens[value] = time.Now().Add(f.Life)
-	answer, err := json.Marshal(map[string]any{"access_token": value, "expires_in": int(f.Life.Seconds()), "token_type": "Bearer"})
+	resp, err := json.Marshal(map[string]any{"access_token": value, "expires_in": int(f.Life.Seconds()), "token_type": "Bearer"})
 	if err != nil {
 		panic(err)
 	}
-	return string(answer)
+	return string(resp)
 }
 
 // Revoke ends all tokens.

@@ -17,25 +17,25 @@ import (
 // Error says what an error of a gRPC call means.
 // Source: https://opentelemetry.io/docs/specs/otlp/#failures
 func Error(err error) *delivery.ExportError {
-	f := &delivery.ExportError{Verdict: delivery.Refused, Err: err}
+	f := &delivery.ExportError{Outcome: delivery.Refused, Err: err}
 	s := status.Convert(err)
 	after, asked := retryInfo(s)
 	switch s.Code() {
 	case codes.Canceled, codes.DeadlineExceeded, codes.Aborted, codes.OutOfRange, codes.Unavailable, codes.DataLoss:
-		f.Verdict, f.After = delivery.Retry, after
+		f.Outcome, f.RetryAfter = delivery.Retry, after
 	case codes.ResourceExhausted:
 		switch {
 		case AboutSize(s.Message()):
-			f.Verdict = delivery.TooLarge
+			f.Outcome = delivery.TooLarge
 		case asked: // without it, the backend will not recover by itself
-			f.Verdict, f.After, f.Throttled = delivery.Retry, after, true
+			f.Outcome, f.RetryAfter, f.Throttled = delivery.Retry, after, true
 		}
 	case codes.InvalidArgument, codes.Unknown, codes.Internal:
 		switch {
 		case AboutSize(s.Message()):
-			f.Verdict = delivery.TooLarge
+			f.Outcome = delivery.TooLarge
 		case isBroken(s.Message()):
-			f.Verdict = delivery.Retry
+			f.Outcome = delivery.Retry
 		}
 	default:
 	}
@@ -51,7 +51,7 @@ func retryInfo(s *status.Status) (after time.Duration, ok bool) {
 	return 0, false
 }
 
-// AboutSize recognizes an answer about the size of the request, from its
+// AboutSize recognizes a response about the size of the request, from its
 // text: there is no code for it in gRPC, and many HTTP servers answer 400.
 func AboutSize(message string) bool {
 	message = strings.ToLower(message)
@@ -63,7 +63,7 @@ func AboutSize(message string) bool {
 	return false
 }
 
-// isBroken recognizes a connection that broke while gRPC waited for an answer,
+// isBroken recognizes a connection that broke while gRPC waited for a response,
 // from the text that gRPC makes of it.
 func isBroken(message string) bool {
 	for _, s := range []string{
@@ -77,17 +77,17 @@ func isBroken(message string) bool {
 	return false
 }
 
-// Of returns the status that [Error] reads back as the same verdict.
+// Of returns the status that [Error] reads back as the same outcome.
 func Of(err error) error {
 	f := delivery.Classify(err)
 	switch {
-	case f.Verdict == delivery.TooLarge:
+	case f.Outcome == delivery.TooLarge:
 		return status.Error(codes.ResourceExhausted, "request too large: "+err.Error())
-	case f.Verdict == delivery.Retry && f.Throttled:
-		return withRetryInfo(codes.ResourceExhausted, err, f.After)
-	case f.Verdict == delivery.Retry && f.After > 0:
-		return withRetryInfo(codes.Unavailable, err, f.After)
-	case f.Verdict == delivery.Retry:
+	case f.Outcome == delivery.Retry && f.Throttled:
+		return withRetryInfo(codes.ResourceExhausted, err, f.RetryAfter)
+	case f.Outcome == delivery.Retry && f.RetryAfter > 0:
+		return withRetryInfo(codes.Unavailable, err, f.RetryAfter)
+	case f.Outcome == delivery.Retry:
 		return status.Error(codes.Unavailable, err.Error())
 	default:
 		// Of this code, unlike others, nobody reads the text.

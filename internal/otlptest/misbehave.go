@@ -24,8 +24,8 @@ import (
 )
 
 const (
-	handed = 200 // spans
-	batch  = 50
+	handedOver = 200 // spans
+	batch      = 50
 
 	// misbehaves is how many calls or connections do before the receiver works.
 	misbehaves = 2
@@ -97,7 +97,7 @@ type Misbehaviour struct {
 	Name     string
 	Protocol string // "": both
 	Script   Script
-	// Lost is how many spans are: those of the calls that got a bad answer.
+	// Lost is how many spans are: those of the calls that got a bad response.
 	Lost int
 	// Took is at least how long it takes.
 	Took time.Duration
@@ -135,11 +135,11 @@ func Misbehaviours() []Misbehaviour {
 			}
 			return nil, nil
 		}}},
-		{Name: "EOF before an answer", Protocol: overHTTP, Script: Script{HTTP: FirstHTTP(func(w http.ResponseWriter, r *http.Request) {
+		{Name: "EOF before a response", Protocol: overHTTP, Script: Script{HTTP: FirstHTTP(func(w http.ResponseWriter, r *http.Request) {
 			_, _ = io.Copy(io.Discard, r.Body)
 			hijack(w, func(net.Conn) {})
 		})}},
-		{Name: "EOF in the answer's header", Protocol: overHTTP, Script: Script{HTTP: FirstHTTP(func(w http.ResponseWriter, r *http.Request) {
+		{Name: "EOF in the response's header", Protocol: overHTTP, Script: Script{HTTP: FirstHTTP(func(w http.ResponseWriter, r *http.Request) {
 			_, _ = io.Copy(io.Discard, r.Body)
 			hijack(w, func(c net.Conn) { _, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-") })
 		})}},
@@ -167,17 +167,17 @@ func Misbehaviours() []Misbehaviour {
 			return true
 		}}},
 		{Name: "too large", Script: Script{MaxBytes: 1500}},
-		{Name: "every span too large", Script: Script{MaxBytes: 10}, Lost: handed},
-		{Name: "partial success", Lost: handed / batch * 7, Script: Script{Answer: func(int) *coltracepb.ExportTraceServiceResponse {
+		{Name: "every span too large", Script: Script{MaxBytes: 10}, Lost: handedOver},
+		{Name: "partial success", Lost: handedOver / batch * 7, Script: Script{Respond: func(int) *coltracepb.ExportTraceServiceResponse {
 			return &coltracepb.ExportTraceServiceResponse{PartialSuccess: &coltracepb.ExportTracePartialSuccess{RejectedSpans: 7, ErrorMessage: "bad"}}
 		}}},
-		{Name: "warning", Script: Script{Answer: func(int) *coltracepb.ExportTraceServiceResponse {
+		{Name: "warning", Script: Script{Respond: func(int) *coltracepb.ExportTraceServiceResponse {
 			return &coltracepb.ExportTraceServiceResponse{PartialSuccess: &coltracepb.ExportTracePartialSuccess{ErrorMessage: "hm"}}
 		}}},
-		{Name: "rejects more than there are", Lost: handed, Script: Script{Answer: func(n int) *coltracepb.ExportTraceServiceResponse {
+		{Name: "rejects more than there are", Lost: handedOver, Script: Script{Respond: func(n int) *coltracepb.ExportTraceServiceResponse {
 			return &coltracepb.ExportTraceServiceResponse{PartialSuccess: &coltracepb.ExportTracePartialSuccess{RejectedSpans: int64(n) + 1}}
 		}}},
-		{Name: "huge answer", Script: Script{Answer: func(int) *coltracepb.ExportTraceServiceResponse {
+		{Name: "huge response", Script: Script{Respond: func(int) *coltracepb.ExportTraceServiceResponse {
 			return &coltracepb.ExportTraceServiceResponse{PartialSuccess: &coltracepb.ExportTracePartialSuccess{ErrorMessage: strings.Repeat("x", 1<<20)}}
 		}}},
 		{Name: "Retry-After", Protocol: overHTTP, Took: time.Second, Script: Script{HTTP: FirstHTTP(func(w http.ResponseWriter, _ *http.Request) {
@@ -235,15 +235,15 @@ func (m Misbehaviour) Misbehave(t *testing.T, protocol string, build func(t test
 	c.Batch.MaxSpans = batch
 	c.Send.Workers = 1
 	c.Send.Backoff = delivery.Backoff{Initial: component.Duration(time.Millisecond), Max: component.Duration(20 * time.Millisecond)}
-	f := &delivery.Fan{}
+	f := &delivery.Lines{}
 	l := f.Add(e, c, delivery.Settings{Name: "receiver", Logger: slog.New(slog.NewTextHandler(t.Output(), nil))})
 
-	names := make([]string, handed)
+	names := make([]string, handedOver)
 	for i := range names {
 		names[i] = fmt.Sprintf("span %03d", i)
 	}
 	began := time.Now()
-	f.Deliver(SpansAt(began, names...)...)
+	f.HandOver(SpansAt(began, names...)...)
 	if m.Script.Late {
 		for l.Stats().Retried == 0 {
 			time.Sleep(time.Millisecond)
@@ -257,14 +257,14 @@ func (m Misbehaviour) Misbehave(t *testing.T, protocol string, build func(t test
 		t.Errorf("Shutdown = %v", err)
 	}
 	s := l.Stats()
-	if s.Handed != handed || s.Handed != s.Sent+s.Rejected+s.Dropped.Total() || s.Waiting != 0 || s.Bytes != 0 {
+	if s.HandedOver != handedOver || s.HandedOver != s.Sent+s.Rejected+s.Dropped.Total() || s.Waiting != 0 || s.Bytes != 0 {
 		t.Errorf("the counters do not add up: %+v", s)
 	}
-	if s.Failed != uint64(m.Lost) {
-		t.Errorf("%d spans are lost, want %d: %+v", s.Failed, m.Lost, s)
+	if s.Lost != uint64(m.Lost) {
+		t.Errorf("%d spans are lost, want %d: %+v", s.Lost, m.Lost, s)
 	}
-	if missing := handed - r.Received(); uint64(missing) > s.Failed {
-		t.Errorf("%d spans did not arrive, %d are counted as lost", missing, s.Failed)
+	if missing := handedOver - r.Received(); uint64(missing) > s.Lost {
+		t.Errorf("%d spans did not arrive, %d are counted as lost", missing, s.Lost)
 	}
 	if took := time.Since(began); took < m.Took {
 		t.Errorf("took %v, the receiver asked for %v", took, m.Took)

@@ -35,7 +35,7 @@ type Receiver struct {
 
 	mu       sync.Mutex
 	requests []Request
-	answer   error
+	response error
 }
 
 // Request is one export that was received.
@@ -53,11 +53,11 @@ func (r *Receiver) Requests() []Request {
 	return slices.Clone(r.requests)
 }
 
-// Answer makes a gRPC receiver answer with an error from now on.
-func (r *Receiver) Answer(err error) {
+// RespondWith makes a gRPC receiver respond with an error from now on.
+func (r *Receiver) RespondWith(err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.answer = err
+	r.response = err
 }
 
 func (r *Receiver) received(req Request, body *coltracepb.ExportTraceServiceRequest) error {
@@ -71,7 +71,7 @@ func (r *Receiver) received(req Request, body *coltracepb.ExportTraceServiceRequ
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.requests = append(r.requests, req)
-	return r.answer
+	return r.response
 }
 
 // GRPC starts a receiver of OTLP over gRPC; nil is plaintext.
@@ -121,7 +121,7 @@ func (s grpcService) Export(ctx context.Context, body *coltracepb.ExportTraceSer
 }
 
 // grpcEncoding is how the request was compressed. gRPC tells it only by what
-// the answer would be compressed with.
+// the response would be compressed with.
 func grpcEncoding(ctx context.Context) string {
 	if s, ok := grpc.ServerTransportStreamFromContext(ctx).(interface{ RecvCompress() string }); ok {
 		return s.RecvCompress()

@@ -44,8 +44,8 @@ type Script struct {
 	Connect func(n int64, c net.Conn) bool
 	HTTP    func(n int64, w http.ResponseWriter, r *http.Request) bool
 	GRPC    func(n int64, ctx context.Context, spans int) (*coltracepb.ExportTraceServiceResponse, error)
-	// Answer is told how many spans were taken, and returns what to say.
-	Answer func(spans int) *coltracepb.ExportTraceServiceResponse
+	// Respond is told how many spans were taken, and returns what to say.
+	Respond func(spans int) *coltracepb.ExportTraceServiceResponse
 	// Decode, for HTTP, is for what is no OTLP: it returns the names of the spans in
 	// a request, which is then accepted.
 	Decode func(body []byte) (names []string, err error)
@@ -70,8 +70,8 @@ func (r *Scripted) take(msg *coltracepb.ExportTraceServiceRequest) *coltracepb.E
 			}
 		}
 	}
-	if r.Answer != nil {
-		return r.Answer(n)
+	if r.Respond != nil {
+		return r.Respond(n)
 	}
 	return &coltracepb.ExportTraceServiceResponse{}
 }
@@ -170,9 +170,9 @@ func (r *Scripted) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 		http.Error(w, err.Error(), http.StatusBadRequest)
 		return
 	}
-	answer, _ := proto.Marshal(r.take(&msg))
+	resp, _ := proto.Marshal(r.take(&msg))
 	w.Header().Set("Content-Type", "application/x-protobuf")
-	_, _ = w.Write(answer)
+	_, _ = w.Write(resp)
 }
 
 func unpacked(encoding string, body []byte) []byte {

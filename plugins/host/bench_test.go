@@ -59,7 +59,7 @@ func tierOf(dir, rate string) core.SamplerEntry {
 	return core.UseSampler(SamplerFactory, "tier", c)
 }
 
-// The start and end of a root that is dropped. The bar: with leases of a
+// The start and end of a root that is dropped. The goal: with leases of a
 // plugin, 1.25 times what the ratio sampler takes.
 func BenchmarkDroppedRoot(b *testing.B) {
 	dir := program(b, "bench", "good")
@@ -98,7 +98,7 @@ func leased(b *testing.B, tracer trace.Tracer, tenant string) {
 
 // How long starts take at worst while 10,000 keys are new at once, and how
 // many questions that makes, against the same starts when the keys are known. The
-// bars: the same p99, 50 batches.
+// goals: the same p99, 50 batches.
 func BenchmarkNewKeys(b *testing.B) {
 	const keys = 10_000
 	dir := program(b, "bench", "good")
@@ -112,7 +112,7 @@ func BenchmarkNewKeys(b *testing.B) {
 		p := provider(b, tierOf(dir, "0"), core.UseSampler(ratio.Factory, "", ratio.Config{}))
 		tracer := p.TracerProvider().Tracer("bench")
 		fresh = starts(tracer, options, fresh)
-		eventually(b, "all keys are leased", func() bool { s := Stats()[0].Leases; return s.Answers+s.Refused >= keys })
+		eventually(b, "all keys are leased", func() bool { s := Stats()[0].Leases; return s.Answers+s.Skipped >= keys })
 		batches += Stats()[0].Leases.Batches
 		known = starts(tracer, options, known)
 		if err := p.Shutdown(context.Background()); err != nil {
@@ -177,11 +177,11 @@ func receive(b *testing.B) (grpcAddress, httpAddress string) {
 	return lis.Addr().String(), h.URL
 }
 
-// Batches of 512 spans to one receiver, straight and by way of a plugin that
-// serves the same exporter with the same configuration, by turns, as a
-// line does it: one goroutine encodes and compresses, and as many workers send as a
-// line has unless told otherwise. The receiver shares the host's processors, and so
-// does the plugin, which sends every batch once more. The bar: 60 % of the throughput.
+// Batches of 512 spans to one receiver, straight and by way of a plugin that serves
+// the same exporter with the same configuration, by turns, as a line does it: one
+// goroutine encodes and compresses, and as many workers send as a line has unless
+// told otherwise. The receiver shares the host's processors, and so does the
+// plugin, which sends every batch once more. The goal: 60 % of the throughput.
 func BenchmarkExport(b *testing.B) {
 	const (
 		size    = 512

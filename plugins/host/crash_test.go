@@ -50,13 +50,13 @@ func TestKillUnderLoad(t *testing.T) {
 	config.Batch.MaxAge = component.Duration(5 * time.Millisecond)
 	config.Send.Backoff.Initial = component.Duration(10 * time.Millisecond)
 	config.Send.Backoff.Max = component.Duration(100 * time.Millisecond)
-	var fan delivery.Fan
-	line := fan.Add(e, config, delivery.Settings{Name: "plugin", Type: "plugin", Logger: logs.logger(), MeterProvider: sdkmetric.NewMeterProvider()})
+	var lines delivery.Lines
+	line := lines.Add(e, config, delivery.Settings{Name: "plugin", Type: "plugin", Logger: logs.logger(), MeterProvider: sdkmetric.NewMeterProvider()})
 	handed := 0
 	var slowest time.Duration
 	load := func(until time.Time) {
 		for time.Now().Before(until) {
-			fan.Deliver(spans(handed, 20)...)
+			lines.HandOver(spans(handed, 20)...)
 			handed += 20
 			before := time.Now()
 			sampler.SampleStart(start("acme"))
@@ -185,17 +185,17 @@ func TestHangsAndRestarts(t *testing.T) {
 	}
 }
 
-// One that ends again and again is left alone for a while.
+// One that exits again and again is suspended.
 func TestCrashLoop(t *testing.T) {
-	p, logs := openHostile(t, "dies", func(l *limits) { l.ends, l.breaks = 3, time.Hour })
-	eventually(t, "the breaker opens", func() bool { return p.Stats().State == Broken })
-	if n := strings.Count(logs.String(), "plugin ends again and again: it is left alone for a while"); n != 1 {
+	p, logs := openHostile(t, "dies", func(l *timing) { l.maxExits, l.suspension = 3, time.Hour })
+	eventually(t, "it is suspended", func() bool { return p.Stats().State == Suspended })
+	if n := strings.Count(logs.String(), "plugin exits again and again: it is suspended"); n != 1 {
 		t.Errorf("it is logged %d times", n)
 	}
 	if !strings.Contains(logs.String(), "exit status 3") {
 		t.Errorf("the log does not say how it ended:\n%s", logs)
 	}
-	if _, err := p.Sampler(t.Context(), settings(logs), "", ""); err == nil || err.Error() != `plugin "dies" is broken` {
+	if _, err := p.Sampler(t.Context(), settings(logs), "", ""); err == nil || err.Error() != `plugin "dies" is suspended` {
 		t.Errorf("an instance of it: %v", err)
 	}
 }
@@ -203,7 +203,7 @@ func TestCrashLoop(t *testing.T) {
 // A call to a process that was killed fails at once; go-plugin's own client,
 // waiting for readiness, hangs until its deadline.
 func TestCallsAfterCrashFailFast(t *testing.T) {
-	p, _ := opened(t, "good", func(l *limits) { l.firstPause = time.Minute })
+	p, _ := opened(t, "good", func(l *timing) { l.minBackoff = time.Minute })
 	l := p.current.Load()
 	if err := syscall.Kill(l.pid, syscall.SIGKILL); err != nil {
 		t.Fatal(err)
@@ -285,7 +285,7 @@ func TestMetrics(t *testing.T) {
 		}
 		return all
 	}
-	if got := strings.Join(names(), " "); got != "riffle.plugin.state riffle.plugin.restarts riffle.plugin.leases.starts riffle.plugin.leases.refused riffle.plugin.leases.keys riffle.plugin.call.duration" {
+	if got := strings.Join(names(), " "); got != "riffle.plugin.state riffle.plugin.restarts riffle.plugin.leases.starts riffle.plugin.leases.skipped riffle.plugin.leases.keys riffle.plugin.call.duration" {
 		t.Errorf("the metrics are %s", got)
 	}
 	if err := built.(component.Shutdowner).Shutdown(t.Context()); err != nil {

@@ -48,29 +48,29 @@ func (e *exporterClient) ExportRequest(ctx context.Context, r delivery.Request) 
 	}
 	b := e.ready()
 	if b == nil {
-		return delivery.Response{}, &delivery.ExportError{Verdict: delivery.Retry, Throttled: true, Err: e.plugin.down()}
+		return delivery.Response{}, &delivery.ExportError{Outcome: delivery.Retry, Throttled: true, Err: e.plugin.down()}
 	}
 	ctx, cancel := context.WithTimeout(ctx, e.timeout)
 	defer cancel()
 	began := time.Now()
-	var answer wire.RawMessage
+	var resp wire.RawMessage
 	body := wire.RawMessage(r.Body)
 	var options []grpc.CallOption
 	if e.compression() != delivery.None {
 		options = append(options, wire.CompressedCall)
 	}
-	err := b.conn.Invoke(metadata.AppendToOutgoingContext(ctx, wire.InstanceKey, b.id), wire.ExportMethod, &body, &answer, options...)
+	err := b.conn.Invoke(metadata.AppendToOutgoingContext(ctx, wire.InstanceKey, b.id), wire.ExportMethod, &body, &resp, options...)
 	e.called(ctx, "export", began, err)
 	if err != nil {
 		f := otlpstatus.Error(err)
 		if ctx.Err() != nil {
-			f.Verdict = delivery.Retry
+			f.Outcome = delivery.Retry
 		}
 		f.Err = fmt.Errorf("plugin %q: %w", e.plugin.name, wire.Plain(err))
 		return delivery.Response{}, f
 	}
 	var m coltracepb.ExportTraceServiceResponse
-	if err := proto.Unmarshal(answer, &m); err != nil {
+	if err := proto.Unmarshal(resp, &m); err != nil {
 		return delivery.Response{}, nil // it accepted, whatever it says
 	}
 	partial := m.GetPartialSuccess()

@@ -23,13 +23,13 @@ import (
 )
 
 // tryOpen starts a plugin that plays a part.
-func tryOpen(tb testing.TB, part string, l limits) (*Plugin, *logs, error) {
+func tryOpen(tb testing.TB, part string, l timing) (*Plugin, *logs, error) {
 	tb.Helper()
 	return tryProgram(tb, program(tb, "test", part), "test", l)
 }
 
 // tryProgram starts the plugin of that name in a directory.
-func tryProgram(tb testing.TB, dir, name string, l limits) (*Plugin, *logs, error) {
+func tryProgram(tb testing.TB, dir, name string, l timing) (*Plugin, *logs, error) {
 	tb.Helper()
 	logs := &logs{}
 	copied, err := pin.Copy(dir, wire.Prefix+name, "", true)
@@ -48,10 +48,10 @@ func serveHere(tb testing.TB, components ...plugins.Component) *Plugin {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	p := newPlugin("here", slog.New(slog.DiscardHandler), defaultLimits)
-	p.dial = func(context.Context) (*link, error) {
+	p := newPlugin("here", slog.New(slog.DiscardHandler), defaultTiming)
+	p.dial = func(context.Context) (*connection, error) {
 		conn, err := pipe.Connect()
-		return &link{
+		return &connection{
 			conn: conn, gone: make(chan struct{}), why: func() string { return "stopped" }, kill: func() {},
 			stop: func(ctx context.Context) error { return errors.Join(conn.Close(), stop(ctx)) },
 		}, err

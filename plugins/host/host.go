@@ -60,7 +60,7 @@ var (
 	SamplerFactory  = component.NewFactory("plugin", SamplerConfig{Config: startDefaults, MaxLeases: defaultMaxLeases}, NewSampler)
 )
 
-var startDefaults = Config{StartTimeout: component.Duration(defaultLimits.start)}
+var startDefaults = Config{StartTimeout: component.Duration(defaultTiming.start)}
 
 func init() {
 	component.Exporters.MustAdd(ExporterFactory)
@@ -174,8 +174,8 @@ func (c *Config) environ() []string {
 	return slices.Compact(env)
 }
 
-// explainMissing says what there is instead of a program that is not there.
-func explainMissing(err error, dir, file string) error {
+// adviseMissing says what there is instead of a program that is not there.
+func adviseMissing(err error, dir, file string) error {
 	if !errors.Is(err, os.ErrNotExist) {
 		return err
 	}

@@ -250,12 +250,12 @@ func TestExporterVerdicts(t *testing.T) {
 		err  error
 		want delivery.ExportError
 	}{
-		{"plain", errors.New("no"), delivery.ExportError{Verdict: delivery.Refused}},
-		{"about size, but refused", errors.New("name too large"), delivery.ExportError{Verdict: delivery.Refused}},
-		{"network", syscall.ECONNREFUSED, delivery.ExportError{Verdict: delivery.Retry}},
-		{"retry", &delivery.ExportError{Verdict: delivery.Retry, After: 3 * time.Second, Err: errors.New("x")}, delivery.ExportError{Verdict: delivery.Retry, After: 3 * time.Second}},
-		{"throttled", &delivery.ExportError{Verdict: delivery.Retry, After: time.Second, Throttled: true, Err: errors.New("x")}, delivery.ExportError{Verdict: delivery.Retry, After: time.Second, Throttled: true}},
-		{"too large", &delivery.ExportError{Verdict: delivery.TooLarge, Err: errors.New("x")}, delivery.ExportError{Verdict: delivery.TooLarge}},
+		{"plain", errors.New("no"), delivery.ExportError{Outcome: delivery.Refused}},
+		{"about size, but refused", errors.New("name too large"), delivery.ExportError{Outcome: delivery.Refused}},
+		{"network", syscall.ECONNREFUSED, delivery.ExportError{Outcome: delivery.Retry}},
+		{"retry", &delivery.ExportError{Outcome: delivery.Retry, RetryAfter: 3 * time.Second, Err: errors.New("x")}, delivery.ExportError{Outcome: delivery.Retry, RetryAfter: 3 * time.Second}},
+		{"throttled", &delivery.ExportError{Outcome: delivery.Retry, RetryAfter: time.Second, Throttled: true, Err: errors.New("x")}, delivery.ExportError{Outcome: delivery.Retry, RetryAfter: time.Second, Throttled: true}},
+		{"too large", &delivery.ExportError{Outcome: delivery.TooLarge, Err: errors.New("x")}, delivery.ExportError{Outcome: delivery.TooLarge}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -265,7 +265,7 @@ func TestExporterVerdicts(t *testing.T) {
 			if !errors.As(err, &got) {
 				t.Fatalf("the error is %v: want an ExportError", err)
 			}
-			if got.Verdict != tt.want.Verdict || got.After != tt.want.After || got.Throttled != tt.want.Throttled {
+			if got.Outcome != tt.want.Outcome || got.RetryAfter != tt.want.RetryAfter || got.Throttled != tt.want.Throttled {
 				t.Errorf("the error is %+v, want %+v", *got, tt.want)
 			}
 			if !strings.Contains(err.Error(), tt.err.Error()) {

@@ -20,7 +20,7 @@ import (
 )
 
 // tryHostile starts a plugin that does what none should.
-func tryHostile(t *testing.T, kind string, change func(*limits)) (*Plugin, *logs, error) {
+func tryHostile(t *testing.T, kind string, change func(*timing)) (*Plugin, *logs, error) {
 	t.Helper()
 	l := fast
 	if change != nil {
@@ -30,7 +30,7 @@ func tryHostile(t *testing.T, kind string, change func(*limits)) (*Plugin, *logs
 	return tryProgram(t, filepath.Dir(path), kind, l)
 }
 
-func openHostile(t *testing.T, kind string, change func(*limits)) (*Plugin, *logs) {
+func openHostile(t *testing.T, kind string, change func(*timing)) (*Plugin, *logs) {
 	t.Helper()
 	p, logs, err := tryHostile(t, kind, change)
 	if err != nil {
@@ -60,7 +60,7 @@ func TestHostileStart(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.kind, func(t *testing.T) {
 			before := time.Now()
-			p, _, err := tryHostile(t, tt.kind, func(l *limits) {
+			p, _, err := tryHostile(t, tt.kind, func(l *timing) {
 				if l.start = 10 * time.Second; tt.kind == "silent" {
 					l.start = 700 * time.Millisecond
 				}
@@ -109,7 +109,7 @@ func TestHostileSampler(t *testing.T) {
 			if silent := kind == "late" || kind == "unasked"; silent && !answers[0].IsAbstain() {
 				t.Errorf("the answer about a trace is %v", answers[0])
 			}
-			if n := p.Stats().Strays; (n == 1) != (kind == "unasked") {
+			if n := p.Stats().Unsolicited; (n == 1) != (kind == "unasked") {
 				t.Errorf("%d answers about other traces were counted", n)
 			}
 			if err := built.(component.Shutdowner).Shutdown(t.Context()); err != nil {
@@ -126,7 +126,7 @@ func TestHostileConfigure(t *testing.T) {
 	} {
 		t.Run(kind, func(t *testing.T) {
 			p, logs := openHostile(t, kind, nil)
-			p.limits.start = 300 * time.Millisecond
+			p.timing.start = 300 * time.Millisecond
 			if _, err := p.Sampler(t.Context(), settings(logs), "", ""); err == nil || !strings.Contains(err.Error(), want) {
 				t.Errorf("the error is %v without %s", err, want)
 			}
@@ -142,7 +142,7 @@ func TestHostileExporter(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err = e.ExportRequest(t.Context(), delivery.Request{})
-	if f := delivery.Classify(err); f.Verdict != delivery.Retry || !strings.Contains(err.Error(), `plugin "late": `) {
+	if f := delivery.Classify(err); f.Outcome != delivery.Retry || !strings.Contains(err.Error(), `plugin "late": `) {
 		t.Errorf("the error is %v (%+v)", err, f)
 	}
 	if err := e.Shutdown(t.Context()); err != nil {
@@ -161,7 +161,7 @@ func TestHostileEnd(t *testing.T) {
 		eventually(t, "the child of the plugin has ended", func() bool { return !isAlive(child) })
 	})
 	t.Run("orphan", func(t *testing.T) {
-		p, _ := openHostile(t, "orphan", func(l *limits) { l.stop = 200 * time.Millisecond })
+		p, _ := openHostile(t, "orphan", func(l *timing) { l.stop = 200 * time.Millisecond })
 		pid, before := p.PID(), time.Now()
 		if err := p.Close(t.Context()); err != nil {
 			t.Error(err)

@@ -20,15 +20,15 @@ type instanceClient struct {
 	settings component.Settings
 	request  *pluginpb.ConfigureRequest
 	about    *pluginpb.ConfigureResponse // of the first time
-	bound    atomic.Pointer[bound]       // nil while it is closed
+	binding  atomic.Pointer[binding]     // nil while it is closed
 	metrics  *metrics
 	release  func(context.Context) error // of the plugin, when the instance is closed; may be nil
 	closed   atomic.Bool
 }
 
-// bound is an instance in a process.
-type bound struct {
-	*link
+// binding is an instance in a process.
+type binding struct {
+	*connection
 	id string
 }
 
@@ -44,15 +44,15 @@ func newInstance(ctx context.Context, p *Plugin, s component.Settings, kind plug
 	}
 	p.configuring.Lock() // so that no restart misses the instance
 	defer p.configuring.Unlock()
-	l := p.current.Load()
-	if l == nil {
+	current := p.current.Load()
+	if current == nil {
 		return nil, p.down()
 	}
-	id, err := in.configure(ctx, l)
+	id, err := in.configure(ctx, current)
 	if err != nil {
 		return nil, err
 	}
-	in.bound.Store(&bound{link: l, id: id})
+	in.binding.Store(&binding{connection: current, id: id})
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.instances[in] = struct{}{}
@@ -84,10 +84,10 @@ func (p *Plugin) component(kind pluginpb.Kind, name string) (string, error) {
 
 // configure makes the instance in a process. Mistakes in the configuration are
 // [component.FieldError]s.
-func (in *instanceClient) configure(ctx context.Context, l *link) (id string, err error) {
-	ctx, cancel := context.WithTimeout(ctx, in.plugin.limits.start)
+func (in *instanceClient) configure(ctx context.Context, c *connection) (id string, err error) {
+	ctx, cancel := context.WithTimeout(ctx, in.plugin.timing.start)
 	defer cancel()
-	r, err := pluginpb.NewComponentsClient(l.conn).Configure(ctx, in.request)
+	r, err := pluginpb.NewComponentsClient(c.conn).Configure(ctx, in.request)
 	if err != nil {
 		return "", fmt.Errorf("configuring plugin %q: %w", in.plugin.name, wire.Plain(err))
 	}
@@ -135,16 +135,16 @@ func (p *Plugin) down() error {
 }
 
 // ready returns the instance in the process that runs; nil if there is none.
-func (in *instanceClient) ready() *bound {
-	b := in.bound.Load()
-	if b == nil || b.link != in.plugin.current.Load() {
+func (in *instanceClient) ready() *binding {
+	b := in.binding.Load()
+	if b == nil || b.connection != in.plugin.current.Load() {
 		return nil
 	}
 	return b
 }
 
 // await waits for a process that is another than last, until ctx is done.
-func (in *instanceClient) await(ctx context.Context, last *bound) *bound {
+func (in *instanceClient) await(ctx context.Context, last *binding) *binding {
 	for {
 		changed := in.plugin.change()
 		if b := in.ready(); b != nil && b != last {
@@ -182,13 +182,13 @@ func (in *instanceClient) close(ctx context.Context) error {
 	p.mu.Unlock()
 	var err error
 	if b := in.ready(); b != nil {
-		timed, cancel := context.WithTimeout(ctx, p.limits.stop)
+		timed, cancel := context.WithTimeout(ctx, p.timing.stop)
 		defer cancel()
 		if _, failed := pluginpb.NewComponentsClient(b.conn).Close(timed, &pluginpb.CloseRequest{Instance: b.id}); failed != nil {
 			err = fmt.Errorf("closing an instance of plugin %q: %w", p.name, wire.Plain(failed))
 		}
 	}
-	in.bound.Store(nil)
+	in.binding.Store(nil)
 	in.metrics.close()
 	if in.release != nil {
 		err = errors.Join(err, in.release(ctx))

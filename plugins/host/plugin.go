@@ -26,9 +26,9 @@ import (
 type Plugin struct {
 	name    string
 	logger  *slog.Logger
-	program *pin.Program // nil if it was joined
+	program *pin.Program // nil in tests without a program
 	dial    dialer
-	limits  limits
+	timing  timing
 
 	about *pluginpb.DescribeResponse
 
@@ -38,19 +38,19 @@ type Plugin struct {
 	once   sync.Once
 	err    error
 
-	current atomic.Pointer[link] // nil while there is none
+	current atomic.Pointer[connection] // nil while there is none
 	counts  counts
 
 	configuring sync.Mutex // held while instances are made
 
 	mu        sync.Mutex
 	state     State
-	changed   chan struct{} // closed, and replaced, when the link or the state changes
+	changed   chan struct{} // closed, and replaced, when the connection or the state changes
 	instances map[*instanceClient]struct{}
 }
 
-// link is a connection to a process that serves.
-type link struct {
+// connection is a connection to a process that serves.
+type connection struct {
 	conn *grpc.ClientConn
 	pid  int
 	gone <-chan struct{}             // closed when the process has ended
@@ -60,11 +60,11 @@ type link struct {
 }
 
 // dialer starts a process and connects to it. ctx bounds the start.
-type dialer func(ctx context.Context) (*link, error)
+type dialer func(ctx context.Context) (*connection, error)
 
 // OpenOptions say how a plugin is started.
 type OpenOptions struct {
-	// Logger is where the plugin and its supervision speak; nil: nowhere.
+	// Logger is what the plugin and its supervision log to; nil: nothing.
 	Logger *slog.Logger
 	// Env are variables that the plugin sees, as NAME=value. It sees no others.
 	Env []string
@@ -93,11 +93,11 @@ func Open(ctx context.Context, path string, s OpenOptions) (*Plugin, error) {
 	if err != nil {
 		return nil, err
 	}
-	return open(ctx, program, dir, s, defaultLimits)
+	return open(ctx, program, dir, s, defaultTiming)
 }
 
 // open takes over the program.
-func open(ctx context.Context, program *pin.Program, dir string, s OpenOptions, l limits) (*Plugin, error) {
+func open(ctx context.Context, program *pin.Program, dir string, s OpenOptions, t timing) (*Plugin, error) {
 	name := wire.ProgramName(program.Path)
 	logger := s.logger(name)
 	settings := process.Settings{
@@ -107,24 +107,24 @@ func open(ctx context.Context, program *pin.Program, dir string, s OpenOptions, 
 		Env:         append([]string{wire.DirVariable + "=" + dir}, s.Env...),
 		Handshake:   wire.Handshake,
 		Logger:      logger,
-		Timeout:     cmp.Or(s.StartTimeout, l.start),
+		Timeout:     cmp.Or(s.StartTimeout, t.start),
 		DialOptions: wire.DialOptions(),
 	}
-	p := newPlugin(name, logger, l)
+	p := newPlugin(name, logger, t)
 	p.program = program
-	p.dial = func(ctx context.Context) (*link, error) {
+	p.dial = func(ctx context.Context) (*connection, error) {
 		pr, err := process.Start(ctx, settings)
 		if err != nil {
 			return nil, err
 		}
-		return &link{conn: pr.Conn(), pid: pr.PID(), gone: pr.Exited(), why: pr.ExitText, kill: pr.Kill, stop: pr.Stop}, nil
+		return &connection{conn: pr.Conn(), pid: pr.PID(), gone: pr.Exited(), why: pr.ExitText, kill: pr.Kill, stop: pr.Stop}, nil
 	}
 	return p.begin(ctx)
 }
 
-func newPlugin(name string, logger *slog.Logger, l limits) *Plugin {
+func newPlugin(name string, logger *slog.Logger, t timing) *Plugin {
 	p := &Plugin{
-		name: name, logger: logger, limits: l,
+		name: name, logger: logger, timing: t,
 		done: make(chan struct{}), changed: make(chan struct{}), instances: map[*instanceClient]struct{}{},
 	}
 	p.life, p.cancel = context.WithCancel(context.Background())
@@ -134,16 +134,16 @@ func newPlugin(name string, logger *slog.Logger, l limits) *Plugin {
 // begin starts the process for the first time, and then the supervision. On an
 // error nothing is left.
 func (p *Plugin) begin(ctx context.Context) (*Plugin, error) {
-	l, err := p.connect(ctx)
+	c, err := p.connect(ctx)
 	if err != nil {
 		p.cancel()
 		return nil, errors.Join(err, p.removeProgram())
 	}
-	p.set(Running, l)
-	p.logger.Info("plugin is running", "pid", l.pid, "version", p.about.GetVersion())
+	p.set(Running, c)
+	p.logger.Info("plugin is running", "pid", c.pid, "version", p.about.GetVersion())
 	go func() {
 		defer close(p.done)
-		p.supervise(l)
+		p.supervise(c)
 	}()
 	return p, nil
 }
@@ -178,8 +178,8 @@ func (p *Plugin) Describe() Description {
 
 // PID is that of the process at the moment; 0 if there is none.
 func (p *Plugin) PID() int {
-	if l := p.current.Load(); l != nil {
-		return l.pid
+	if c := p.current.Load(); c != nil {
+		return c.pid
 	}
 	return 0
 }
@@ -202,10 +202,10 @@ func (p *Plugin) Close(ctx context.Context) error {
 	p.once.Do(func() {
 		p.cancel()
 		<-p.done
-		if l := p.current.Swap(nil); l != nil {
-			ctx, cancel := context.WithTimeout(ctx, p.limits.stop)
+		if c := p.current.Swap(nil); c != nil {
+			ctx, cancel := context.WithTimeout(ctx, p.timing.stop)
 			defer cancel()
-			p.err = l.stop(ctx)
+			p.err = c.stop(ctx)
 		}
 		p.set(Stopped, nil)
 		p.err = errors.Join(p.err, p.removeProgram())
@@ -221,12 +221,12 @@ func (p *Plugin) removeProgram() error {
 	return p.program.Remove()
 }
 
-// set changes the state and the link, and wakes who waits for it.
-func (p *Plugin) set(s State, l *link) {
+// set changes the state and the connection, and wakes who waits for it.
+func (p *Plugin) set(s State, c *connection) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.state = s
-	p.current.Store(l)
+	p.current.Store(c)
 	close(p.changed)
 	p.changed = make(chan struct{})
 }

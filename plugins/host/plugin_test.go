@@ -224,7 +224,7 @@ func program(tb testing.TB, name, part string) (dir string) {
 }
 
 // opened starts a plugin that plays a part, with its logs and limits.
-func opened(tb testing.TB, part string, change func(*limits)) (*Plugin, *logs) {
+func opened(tb testing.TB, part string, change func(*timing)) (*Plugin, *logs) {
 	tb.Helper()
 	l := fast
 	if change != nil {
@@ -248,9 +248,9 @@ func closeAfter(tb testing.TB, p *Plugin) {
 }
 
 // fast are limits for tests.
-var fast = limits{
-	start: 10 * time.Second, stop: 3 * time.Second, health: 200 * time.Millisecond, strikes: 2,
-	firstPause: 10 * time.Millisecond, lastPause: 50 * time.Millisecond, calm: time.Minute, ends: 1000, breaks: time.Minute,
+var fast = timing{
+	start: 10 * time.Second, stop: 3 * time.Second, health: 200 * time.Millisecond, maxFailedChecks: 2,
+	minBackoff: 10 * time.Millisecond, maxBackoff: 50 * time.Millisecond, exitWindow: time.Minute, maxExits: 1000, suspension: time.Minute,
 }
 
 // logs collects what is logged.

@@ -42,7 +42,7 @@ func (o *pool) acquire(ctx context.Context, s component.Settings, c Config) (*Pl
 	}
 	program, err := pin.Copy(dir, file, c.RunDir, c.AllowUnpinned)
 	if err != nil {
-		return nil, &component.FieldError{Path: at, Err: explainMissing(err, dir, file)}
+		return nil, &component.FieldError{Path: at, Err: adviseMissing(err, dir, file)}
 	}
 	env := c.environ()
 	key := strings.Join(append([]string{program.SHA256, dir, file}, env...), "\x00")
@@ -68,7 +68,7 @@ func (o *pool) acquire(ctx context.Context, s component.Settings, c Config) (*Pl
 			s.Logger.Warn("plugin is not pinned and runs all the same: plugins.allow_unpinned is for development", "plugin", wire.ProgramName(file))
 		}
 		settings := OpenOptions{Logger: s.Logger, Env: env, StartTimeout: time.Duration(c.StartTimeout)}
-		e.plugin, e.err = open(ctx, program, dir, settings, defaultLimits)
+		e.plugin, e.err = open(ctx, program, dir, settings, defaultTiming)
 		close(e.ready)
 	}
 	if e.err != nil {

@@ -54,7 +54,7 @@ func newSamplerClient(ctx context.Context, p *Plugin, s component.Settings, c Sa
 		in.measure(nil)
 		return &traceClient{samplerClient: base, views: about.GetTraces()}, nil
 	}
-	table := lease.New(subject(about.GetStart()), c.MaxLeases)
+	table := lease.New(keySpecOf(about.GetStart()), c.MaxLeases)
 	in.measure(table)
 	start := &startClient{samplerClient: base, about: about.GetStart(), table: table}
 	start.done.Go(func() { table.Run(life, start.wait, start.ask, start.failed) })
@@ -65,8 +65,8 @@ func newSamplerClient(ctx context.Context, p *Plugin, s component.Settings, c Sa
 	return &bothClient{startClient: start, traces: traceClient{samplerClient: base, views: about.GetTraces()}}, nil
 }
 
-func subject(s *pluginpb.StartSampling) lease.Subject {
-	out := lease.Subject{IgnoresName: s.GetIgnoresName(), IgnoresKind: s.GetIgnoresKind()}
+func keySpecOf(s *pluginpb.StartSampling) lease.KeySpec {
+	out := lease.KeySpec{IgnoresName: s.GetIgnoresName(), IgnoresKind: s.GetIgnoresKind()}
 	for _, k := range s.GetKeys() {
 		out.Keys = append(out.Keys, attribute.Key(k))
 	}
@@ -112,7 +112,7 @@ func (s *startClient) SampleStart(p sampling.StartParameters) sampling.Answer {
 func (s *startClient) wait(ctx context.Context) { s.await(ctx, nil) }
 
 // ask asks the plugin about a batch of keys.
-func (s *startClient) ask(ctx context.Context, questions []lease.Question) ([]lease.Grant, error) {
+func (s *startClient) ask(ctx context.Context, questions []lease.Question) ([]lease.Lease, error) {
 	b := s.ready()
 	if b == nil {
 		return nil, s.plugin.down()
@@ -127,21 +127,21 @@ func (s *startClient) ask(ctx context.Context, questions []lease.Question) ([]le
 	if err != nil {
 		return nil, wire.Plain(err)
 	}
-	grants := make([]lease.Grant, len(resp.GetLeases()))
+	leases := make([]lease.Lease, len(resp.GetLeases()))
 	for i, l := range resp.GetLeases() {
-		grants[i] = *s.grant(l)
+		leases[i] = *s.decodeLease(l)
 	}
-	return grants, nil
+	return leases, nil
 }
 
-// grant is a lease as the table holds it. It drops only if the plugin said that it
-// may.
-func (s *startClient) grant(l *pluginpb.Lease) *lease.Grant {
-	a := boundAnswer(wire.DecodeAnswer(l.GetAnswer()))
+// decodeLease is a lease as the table holds it. It drops only if the plugin said
+// that it may.
+func (s *startClient) decodeLease(l *pluginpb.Lease) *lease.Lease {
+	a := limitAnswer(wire.DecodeAnswer(l.GetAnswer()))
 	if a.IsDrop() && !s.about.GetMayDrop() {
 		a = sampling.Abstain()
 	}
-	return &lease.Grant{Answer: a, TTL: wire.DecodeTTL(l.GetTtlMs())}
+	return &lease.Lease{Answer: a, TTL: wire.DecodeTTL(l.GetTtlMs())}
 }
 
 // What an answer may put on each root.
@@ -150,8 +150,8 @@ const (
 	maxAnswerText       = 256
 )
 
-// boundAnswer cuts what a plugin would put on every root.
-func boundAnswer(a sampling.Answer) sampling.Answer {
+// limitAnswer cuts what a plugin would put on every root.
+func limitAnswer(a sampling.Answer) sampling.Answer {
 	if len(a.Reason) > maxAnswerText {
 		a.Reason = wire.ValidText(a.Reason[:maxAnswerText])
 	}
@@ -172,7 +172,7 @@ func (s *startClient) failed(err error) {
 
 // follow takes changes from every process that the plugin has.
 func (s *startClient) follow(ctx context.Context) {
-	var last *bound
+	var last *binding
 	for {
 		b := s.await(ctx, last)
 		if b == nil {
@@ -187,8 +187,8 @@ func (s *startClient) follow(ctx context.Context) {
 }
 
 // receive takes changes from one process until it is gone.
-func (s *startClient) receive(ctx context.Context, b *bound) {
-	const pause = time.Second
+func (s *startClient) receive(ctx context.Context, b *binding) {
+	const backoff = time.Second
 	for ctx.Err() == nil {
 		if err := s.changes(ctx, b); status.Code(err) == codes.Unimplemented {
 			return
@@ -197,7 +197,7 @@ func (s *startClient) receive(ctx context.Context, b *bound) {
 			return
 		}
 		// The stream broke though the process did not: what it said is lost.
-		timer := time.NewTimer(pause)
+		timer := time.NewTimer(backoff)
 		select {
 		case <-timer.C:
 		case <-ctx.Done():
@@ -207,7 +207,7 @@ func (s *startClient) receive(ctx context.Context, b *bound) {
 	}
 }
 
-func (s *startClient) changes(ctx context.Context, b *bound) error {
+func (s *startClient) changes(ctx context.Context, b *binding) error {
 	stream, err := pluginpb.NewStartSamplersClient(b.conn).Changes(ctx, &pluginpb.ChangesRequest{Instance: b.id})
 	for err == nil {
 		var c *pluginpb.Change
@@ -218,11 +218,11 @@ func (s *startClient) changes(ctx context.Context, b *bound) error {
 			s.table.Revoke()
 		}
 		for _, r := range c.GetReplacements() {
-			var g *lease.Grant
+			var l *lease.Lease
 			if r.GetLease() != nil {
-				g = s.grant(r.GetLease())
+				l = s.decodeLease(r.GetLease())
 			}
-			s.table.Replace(wire.DecodeKey(r.GetKey()), g)
+			s.table.Replace(wire.DecodeKey(r.GetKey()), l)
 		}
 	}
 	return err
@@ -265,12 +265,12 @@ func (t *traceClient) SampleTraces(ctx context.Context, traces []sampling.Trace,
 	for _, a := range resp.GetAnswers() {
 		i, ok := places[string(a.GetTraceId())]
 		if !ok {
-			if t.plugin.counts.strays.Add(1) == 1 {
+			if t.plugin.counts.unsolicited.Add(1) == 1 {
 				t.settings.Logger.Warn("a plugin answers about traces that it was not asked about; the answers are ignored", "plugin", t.plugin.name)
 			}
 			continue
 		}
-		answers[i] = boundAnswer(wire.DecodeAnswer(a.GetAnswer()))
+		answers[i] = limitAnswer(wire.DecodeAnswer(a.GetAnswer()))
 	}
 }
 

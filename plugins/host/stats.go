@@ -19,8 +19,8 @@ type PluginStats struct {
 	// Failures those of them that failed; Latency is the mean of all.
 	Restarts, Calls, Failures uint64
 	Latency                   time.Duration
-	// Strays counts answers about what was not asked.
-	Strays uint64
+	// Unsolicited counts answers about what was not asked.
+	Unsolicited uint64
 	// Leases are those of all its start samplers.
 	Leases LeaseStats
 }
@@ -42,7 +42,7 @@ func (p *Plugin) Stats() PluginStats {
 	s := PluginStats{
 		Name: p.name, PID: p.PID(),
 		Restarts: p.counts.restarts.Load(), Calls: p.counts.calls.Load(), Failures: p.counts.failures.Load(),
-		Strays: p.counts.strays.Load(),
+		Unsolicited: p.counts.unsolicited.Load(),
 	}
 	if s.Calls > 0 {
 		s.Latency = time.Duration(p.counts.nanos.Load() / s.Calls)
@@ -55,7 +55,7 @@ func (p *Plugin) Stats() PluginStats {
 			l := in.metrics.table.Stats()
 			s.Leases.Hits += l.Hits
 			s.Leases.Misses += l.Misses
-			s.Leases.Refused += l.Refused
+			s.Leases.Skipped += l.Skipped
 			s.Leases.Batches += l.Batches
 			s.Leases.Answers += l.Answers
 			s.Leases.Keys += l.Keys
@@ -111,7 +111,7 @@ func newMetrics(in *instanceClient, table *lease.Table) *metrics {
 	state := up("riffle.plugin.state", "{plugin}", "1 for the state that the plugin is in.")
 	restarts := counter("riffle.plugin.restarts", "{process}", "Processes of the plugin after the first.")
 	starts := counter("riffle.plugin.leases.starts", "{span}", "Starts that a sampler of a plugin was asked about, by whether there was a lease.")
-	refused := counter("riffle.plugin.leases.refused", "{start}", "Starts whose key was not asked about: too many wait, or it is too long.")
+	skipped := counter("riffle.plugin.leases.skipped", "{start}", "Starts whose key was not asked about: too many wait, or it is too long.")
 	keys := up("riffle.plugin.leases.keys", "{key}", "Keys in the table of leases.")
 	duration, err := meter.Float64Histogram("riffle.plugin.call.duration", metric.WithUnit("s"), metric.WithDescription("What calls to the plugin took."))
 	if failed != nil || err != nil {
@@ -123,7 +123,7 @@ func newMetrics(in *instanceClient, table *lease.Table) *metrics {
 		in.plugin.mu.Lock()
 		now := in.plugin.state
 		in.plugin.mu.Unlock()
-		for _, s := range []State{Running, Restarting, Broken, Stopped} {
+		for _, s := range []State{Running, Restarting, Suspended, Stopped} {
 			var is int64
 			if s == now {
 				is = 1
@@ -137,7 +137,7 @@ func newMetrics(in *instanceClient, table *lease.Table) *metrics {
 		s := table.Stats()
 		o.ObserveInt64(starts, int64(s.Hits), m.with(attribute.Bool("riffle.leased", true)))
 		o.ObserveInt64(starts, int64(s.Misses), m.with(attribute.Bool("riffle.leased", false)))
-		o.ObserveInt64(refused, int64(s.Refused), m.with())
+		o.ObserveInt64(skipped, int64(s.Skipped), m.with())
 		o.ObserveInt64(keys, int64(s.Keys), m.with())
 		return nil
 	}, all...)

@@ -24,68 +24,68 @@ type State string
 const (
 	Running    State = "running"
 	Restarting State = "restarting"
-	// Broken plugins ended again and again and are left alone for a while.
-	Broken  State = "broken"
-	Stopped State = "stopped"
+	// Suspended plugins ended again and again and are not started for a while.
+	Suspended State = "suspended"
+	Stopped   State = "stopped"
 )
 
-// limits bound what a plugin may take.
-type limits struct {
-	start   time.Duration // to start, describe itself and configure an instance
-	stop    time.Duration // to end
-	health  time.Duration // between two checks, and for an answer to one
-	strikes int           // checks that fail in a row
-	// The pause before a restart grows from the first to the last, and starts
-	// anew after a while without an end.
-	firstPause, lastPause time.Duration
-	calm                  time.Duration
-	// As many ends within calm open the breaker for a while.
-	ends   int
-	breaks time.Duration
+// timing bounds what a plugin may take.
+type timing struct {
+	start           time.Duration // to start, describe itself and configure an instance
+	stop            time.Duration // to end
+	health          time.Duration // between two checks, and for a response to one
+	maxFailedChecks int           // checks that fail in a row
+	// The backoff before a restart grows from the least to the most, and starts
+	// anew after a while without an exit.
+	minBackoff, maxBackoff time.Duration
+	exitWindow             time.Duration
+	// As many exits within exitWindow suspend it for a while.
+	maxExits   int
+	suspension time.Duration
 }
 
-var defaultLimits = limits{
-	start:      10 * time.Second,
-	stop:       3 * time.Second,
-	health:     5 * time.Second,
-	strikes:    2,
-	firstPause: 100 * time.Millisecond,
-	lastPause:  30 * time.Second,
-	calm:       time.Minute,
-	ends:       8,
-	breaks:     5 * time.Minute,
+var defaultTiming = timing{
+	start:           10 * time.Second,
+	stop:            3 * time.Second,
+	health:          5 * time.Second,
+	maxFailedChecks: 2,
+	minBackoff:      100 * time.Millisecond,
+	maxBackoff:      30 * time.Second,
+	exitWindow:      time.Minute,
+	maxExits:        8,
+	suspension:      5 * time.Minute,
 }
 
 // counts are those of a plugin since it was opened.
 type counts struct {
-	restarts atomic.Uint64
-	calls    atomic.Uint64
-	failures atomic.Uint64
-	nanos    atomic.Uint64 // that the calls took
-	strays   atomic.Uint64 // answers about what was not asked
+	restarts    atomic.Uint64
+	calls       atomic.Uint64
+	failures    atomic.Uint64
+	nanos       atomic.Uint64 // that the calls took
+	unsolicited atomic.Uint64 // answers about what was not asked
 }
 
 // supervise keeps the plugin running until its life ends.
-func (p *Plugin) supervise(l *link) {
-	pause, ends, since := p.limits.firstPause, 0, time.Now()
+func (p *Plugin) supervise(c *connection) {
+	backoff, exits, since := p.timing.minBackoff, 0, time.Now()
 	for {
-		why := p.watch(l)
+		why := p.monitor(c)
 		if p.life.Err() != nil {
 			return // Close ends the process
 		}
 		p.set(Restarting, nil)
-		p.release(l)
-		if time.Since(since) > p.limits.calm {
-			pause, ends, since = p.limits.firstPause, 0, time.Now()
+		p.endProcess(c)
+		if time.Since(since) > p.timing.exitWindow {
+			backoff, exits, since = p.timing.minBackoff, 0, time.Now()
 		}
 		for {
-			wait := pause + time.Duration(rand.Int64N(int64(pause/2+1)))
-			pause = min(2*pause, p.limits.lastPause)
-			if ends++; ends >= p.limits.ends && time.Since(since) <= p.limits.calm {
-				p.set(Broken, nil)
-				wait = p.limits.breaks
-				p.logger.Error("plugin ends again and again: it is left alone for a while", "ends", ends, "for", wait, "cause", why)
-				pause, ends, since = p.limits.firstPause, 0, time.Now().Add(wait)
+			wait := backoff + time.Duration(rand.Int64N(int64(backoff/2+1)))
+			backoff = min(2*backoff, p.timing.maxBackoff)
+			if exits++; exits >= p.timing.maxExits && time.Since(since) <= p.timing.exitWindow {
+				p.set(Suspended, nil)
+				wait = p.timing.suspension
+				p.logger.Error("plugin exits again and again: it is suspended", "exits", exits, "for", wait, "cause", why)
+				backoff, exits, since = p.timing.minBackoff, 0, time.Now().Add(wait)
 			} else {
 				p.logger.Warn("plugin is down and will be restarted", "in", wait, "cause", why)
 			}
@@ -94,7 +94,7 @@ func (p *Plugin) supervise(l *link) {
 			}
 			next, err := p.restart()
 			if err == nil {
-				l = next
+				c = next
 				break
 			}
 			if p.life.Err() != nil {
@@ -103,7 +103,7 @@ func (p *Plugin) supervise(l *link) {
 			why = err.Error()
 		}
 		p.counts.restarts.Add(1)
-		p.logger.Info("plugin is running again", "pid", l.pid, "restarts", p.counts.restarts.Load())
+		p.logger.Info("plugin is running again", "pid", c.pid, "restarts", p.counts.restarts.Load())
 	}
 }
 
@@ -118,34 +118,34 @@ func (p *Plugin) sleep(d time.Duration) bool {
 	}
 }
 
-// watch returns why a process does not serve any more.
-func (p *Plugin) watch(l *link) (why string) {
-	checks := time.NewTicker(p.limits.health)
+// monitor returns why a process does not serve any more.
+func (p *Plugin) monitor(c *connection) (why string) {
+	checks := time.NewTicker(p.timing.health)
 	defer checks.Stop()
 	failed := 0
 	for {
 		select {
 		case <-p.life.Done():
 			return ""
-		case <-l.gone:
-			return "the process ended: " + l.why()
+		case <-c.gone:
+			return "the process ended: " + c.why()
 		case <-checks.C:
 		}
-		err := p.healthy(l)
+		err := p.healthy(c)
 		if err == nil {
 			failed = 0
 			continue
 		}
-		if failed++; failed >= p.limits.strikes {
+		if failed++; failed >= p.timing.maxFailedChecks {
 			return fmt.Sprintf("it does not answer health checks: %v", err)
 		}
 	}
 }
 
-func (p *Plugin) healthy(l *link) error {
-	ctx, cancel := context.WithTimeout(p.life, p.limits.health)
+func (p *Plugin) healthy(c *connection) error {
+	ctx, cancel := context.WithTimeout(p.life, p.timing.health)
 	defer cancel()
-	r, err := grpc_health_v1.NewHealthClient(l.conn).Check(ctx, &grpc_health_v1.HealthCheckRequest{Service: wire.HealthService})
+	r, err := grpc_health_v1.NewHealthClient(c.conn).Check(ctx, &grpc_health_v1.HealthCheckRequest{Service: wire.HealthService})
 	switch {
 	case err != nil:
 		return err
@@ -155,34 +155,34 @@ func (p *Plugin) healthy(l *link) error {
 	return nil
 }
 
-// release ends what is left of a process.
-func (*Plugin) release(l *link) {
-	l.kill()
+// endProcess ends what is left of a process.
+func (*Plugin) endProcess(c *connection) {
+	c.kill()
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
-	_ = l.stop(ctx) // it was told that it does not serve
+	_ = c.stop(ctx) // it was told that it does not serve
 }
 
 // connect starts the process and learns what it has.
-func (p *Plugin) connect(ctx context.Context) (*link, error) {
-	l, err := p.dial(ctx)
+func (p *Plugin) connect(ctx context.Context) (*connection, error) {
+	c, err := p.dial(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("starting plugin %q: %w", p.name, err)
 	}
-	ctx, cancel := context.WithTimeout(ctx, p.limits.start)
+	ctx, cancel := context.WithTimeout(ctx, p.timing.start)
 	defer cancel()
-	about, err := pluginpb.NewComponentsClient(l.conn).Describe(ctx, &pluginpb.DescribeRequest{})
+	about, err := pluginpb.NewComponentsClient(c.conn).Describe(ctx, &pluginpb.DescribeRequest{})
 	if err == nil {
 		err = checkDescription(about)
 	}
 	if err != nil {
-		p.release(l)
+		p.endProcess(c)
 		return nil, fmt.Errorf("asking plugin %q what it has: %w", p.name, wire.Plain(err))
 	}
 	if p.about == nil {
 		p.about = about
 	}
-	return l, nil
+	return c, nil
 }
 
 // checkDescription refuses what no plugin says of itself.
@@ -213,8 +213,8 @@ func checkDescription(d *pluginpb.DescribeResponse) error {
 }
 
 // restart starts the process again and makes the instances anew.
-func (p *Plugin) restart() (*link, error) {
-	l, err := p.connect(p.life)
+func (p *Plugin) restart() (*connection, error) {
+	c, err := p.connect(p.life)
 	if err != nil {
 		return nil, err
 	}
@@ -224,13 +224,13 @@ func (p *Plugin) restart() (*link, error) {
 	instances := slices.Collect(maps.Keys(p.instances))
 	p.mu.Unlock()
 	for _, in := range instances {
-		id, err := in.configure(p.life, l)
+		id, err := in.configure(p.life, c)
 		if err != nil {
-			p.release(l)
+			p.endProcess(c)
 			return nil, fmt.Errorf("configuring %q again: %w", in.settings.ID, err)
 		}
-		in.bound.Store(&bound{link: l, id: id})
+		in.binding.Store(&binding{connection: c, id: id})
 	}
-	p.set(Running, l)
-	return l, nil
+	p.set(Running, c)
+	return c, nil
 }

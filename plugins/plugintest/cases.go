@@ -52,9 +52,9 @@ var processCases = []testCase{
 		name: "health",
 		rule: `a plugin tells gRPC's health service that "plugin" is SERVING, because the host starts it again when it does not`,
 		check: func(s *suite) {
-			answer := must(s, "Check", healthpb.NewHealthClient(s.conn).Check, &healthpb.HealthCheckRequest{Service: "plugin"})
-			if got := answer.GetStatus(); got != healthpb.HealthCheckResponse_SERVING {
-				s.broken("Check answers %v", got)
+			resp := must(s, "Check", healthpb.NewHealthClient(s.conn).Check, &healthpb.HealthCheckRequest{Service: "plugin"})
+			if got := resp.GetStatus(); got != healthpb.HealthCheckResponse_SERVING {
+				s.violated("Check answers %v", got)
 			}
 		},
 		program: true,
@@ -102,22 +102,22 @@ func byHand(s *suite) {
 		s.Fatalf("the plugin does not start: %v", err)
 	}
 	defer p.stop()
-	if !p.gone(patience) {
-		s.broken("without a host it still runs after %v", patience)
+	if !p.gone(maxWait) {
+		s.violated("without a host it still runs after %v", maxWait)
 		return
 	}
 	if said := string(p.stdout.bytes()) + string(p.stderr.bytes()); strings.TrimSpace(said) == "" {
-		s.broken("without a host it ends and says nothing")
+		s.violated("without a host it ends and says nothing")
 	}
 	if _, err := parseHandshake(strings.TrimSpace(string(p.stdout.bytes()))); err == nil {
-		s.broken("without a host it shakes hands")
+		s.violated("without a host it shakes hands")
 	}
 }
 
 func shakesHands(s *suite) {
 	_, err := call(healthpb.NewHealthClient(s.conn).Check, &healthpb.HealthCheckRequest{Service: "plugin"})
 	if code := status.Code(err); code == codes.Unavailable || code == codes.DeadlineExceeded {
-		s.broken("nobody answers where it said that it serves: %s", say(err))
+		s.violated("nobody answers where it said that it serves: %s", oneLine(err))
 	}
 }
 
@@ -130,9 +130,9 @@ func asksForCertificate(s *suite) {
 	_, err = call(pluginpb.NewComponentsClient(conn).Describe, &pluginpb.DescribeRequest{})
 	switch status.Code(err) {
 	case codes.OK:
-		s.broken("Describe answers a client without a certificate")
+		s.violated("Describe answers a client without a certificate")
 	case codes.DeadlineExceeded:
-		s.broken("a client without a certificate is not refused, but gets no answer either")
+		s.violated("a client without a certificate is not refused, but gets no answer either")
 	}
 	must(s, "Describe for the host", s.components().Describe, &pluginpb.DescribeRequest{})
 }
@@ -148,7 +148,7 @@ func (s *suite) exercise() {
 func keepsStdoutClean(s *suite) {
 	s.exercise()
 	if extra := s.stdout.afterFirstLine(); len(extra) > 0 {
-		s.broken("after the handshake it wrote %d bytes to stdout: %.100q", len(extra), extra)
+		s.violated("after the handshake it wrote %d bytes to stdout: %.100q", len(extra), extra)
 	}
 }
 
@@ -165,17 +165,17 @@ func logsWell(s *suite) {
 		}
 		var entry map[string]any
 		if err := json.Unmarshal(line, &entry); err != nil {
-			s.broken("a line begins like a JSON object and is none (%v): %.200q", err, line)
+			s.violated("a line begins like a JSON object and is none (%v): %.200q", err, line)
 			return
 		}
 		for _, key := range []string{"@level", "@message", "@timestamp"} {
 			if _, ok := entry[key].(string); !ok {
-				s.broken("%s is no text: %.200s", key, line)
+				s.violated("%s is no text: %.200s", key, line)
 				return
 			}
 		}
 		if _, err := time.Parse("2006-01-02T15:04:05.000000Z07:00", entry["@timestamp"].(string)); err != nil {
-			s.broken("%v: %.200s", err, line)
+			s.violated("%v: %.200s", err, line)
 			return
 		}
 	}
@@ -186,21 +186,21 @@ func (s *suite) tell(how func() error) {
 	s.Helper()
 	s.told = true
 	if err := how(); err != nil {
-		s.broken("%v", err)
+		s.violated("%v", err)
 	}
 }
 
-// Shutdown calls the controller. A connection that breaks before the answer is
+// Shutdown calls the controller. A connection that breaks before the response is
 // one, too.
 func (p *process) Shutdown() error {
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	ctx, cancel := context.WithTimeout(context.Background(), maxWait)
 	defer cancel()
 	err := p.conn.Invoke(ctx, "/plugin.GRPCController/Shutdown", new(emptypb.Empty), new(emptypb.Empty))
 	switch status.Code(err) {
 	case codes.OK, codes.Unavailable, codes.Canceled:
 		return nil
 	default:
-		return fmt.Errorf("GRPCController.Shutdown: %s", say(err))
+		return fmt.Errorf("GRPCController.Shutdown: %s", oneLine(err))
 	}
 }
 
@@ -219,11 +219,11 @@ func endsWithHost(s *suite) {
 func (s *suite) hasEnded(after string) {
 	s.Helper()
 	if !s.gone(lifetime) {
-		s.broken("%v after %s it still runs", lifetime, after)
+		s.violated("%v after %s it still runs", lifetime, after)
 		return
 	}
 	if groupLives(s.cmd) {
-		s.broken("after %s a process that it started still runs", after)
+		s.violated("after %s a process that it started still runs", after)
 	}
 }
 
@@ -243,7 +243,7 @@ func staysAlive(s *suite) {
 		}
 	}
 	if after, ok := residentMemory(s.cmd.Process.Pid); ok && measured && after-before > mostGrowth {
-		s.broken("%d rounds of configuring and closing took %d MiB of memory", calls, (after-before)>>20)
+		s.violated("%d rounds of configuring and closing took %d MiB of memory", calls, (after-before)>>20)
 	}
 }
 
@@ -254,14 +254,14 @@ func takesConcurrentCalls(s *suite) {
 		wg.Go(func() {
 			for range 5 {
 				for _, c := range all {
-					answer, err := call(s.components().Configure, &pluginpb.ConfigureRequest{
+					resp, err := call(s.components().Configure, &pluginpb.ConfigureRequest{
 						Kind: c.GetKind(), Component: c.GetName(), Config: s.options.configs[c.GetName()], Id: "at once",
 					})
-					if err == nil && len(answer.GetErrors()) == 0 {
-						_, err = call(s.components().Close, &pluginpb.CloseRequest{Instance: answer.GetInstance()})
+					if err == nil && len(resp.GetErrors()) == 0 {
+						_, err = call(s.components().Close, &pluginpb.CloseRequest{Instance: resp.GetInstance()})
 					}
 					if err != nil {
-						s.broken("configuring and closing %q from 8 sides: %s", c.GetName(), say(err))
+						s.violated("configuring and closing %q from 8 sides: %s", c.GetName(), oneLine(err))
 						return
 					}
 				}
@@ -290,7 +290,7 @@ var componentName = regexp.MustCompile(`^[a-z0-9]+([-_.][a-z0-9]+)*$`)
 func describesItself(s *suite) {
 	first := must(s, "Describe", s.components().Describe, &pluginpb.DescribeRequest{})
 	if len(first.GetComponents()) == 0 {
-		s.broken("Describe lists no component")
+		s.violated("Describe lists no component")
 	}
 	type key struct {
 		kind pluginpb.Kind
@@ -299,23 +299,23 @@ func describesItself(s *suite) {
 	seen := make(map[key]bool)
 	for _, c := range first.GetComponents() {
 		if kind := c.GetKind(); kind != pluginpb.Kind_KIND_EXPORTER && kind != pluginpb.Kind_KIND_SAMPLER {
-			s.broken("component %q is of the kind %v", c.GetName(), kind)
+			s.violated("component %q is of the kind %v", c.GetName(), kind)
 		}
 		if !componentName.MatchString(c.GetName()) {
-			s.broken("component %q: the name is no word of small letters, digits, -, _ and .", c.GetName())
+			s.violated("component %q: the name is no word of small letters, digits, -, _ and .", c.GetName())
 		}
 		if k := (key{c.GetKind(), c.GetName()}); seen[k] {
-			s.broken("component %q is listed twice", c.GetName())
+			s.violated("component %q is listed twice", c.GetName())
 		} else {
 			seen[k] = true
 		}
 		if doc := c.GetDoc(); strings.TrimSpace(doc) == "" || strings.Contains(doc, "\n") {
-			s.broken("component %q: its doc is %q", c.GetName(), doc)
+			s.violated("component %q: its doc is %q", c.GetName(), doc)
 		}
 	}
 	second := must(s, "a second Describe", s.components().Describe, &pluginpb.DescribeRequest{})
 	if first.String() != second.String() {
-		s.broken("Describe answers\n%v\nand then\n%v", first, second)
+		s.violated("Describe answers\n%v\nand then\n%v", first, second)
 	}
 }
 
@@ -325,7 +325,7 @@ func hasSchemas(s *suite) {
 			continue
 		}
 		if err := schema.Check([]byte(c.GetConfigSchema())); err != nil {
-			s.broken("component %q: %v in %.300s", c.GetName(), err, c.GetConfigSchema())
+			s.violated("component %q: %v in %.300s", c.GetName(), err, c.GetConfigSchema())
 		}
 	}
 }

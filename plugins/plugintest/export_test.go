@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-func init() { patience = 5 * time.Second }
+func init() { maxWait = 5 * time.Second }
 
 // CheckRule checks one rule alone.
 func CheckRule(ctx context.Context, name, path string) (failures []string, ok bool) {

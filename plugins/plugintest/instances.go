@@ -43,7 +43,7 @@ var instanceCases = []testCase{
 			s.forEach(isExporter, func(i instance) {
 				_, err := call(s.exporters().Flush, &pluginpb.FlushRequest{Instance: i.GetInstance()})
 				if code := status.Code(err); isMissing(err) || code == codes.DeadlineExceeded {
-					s.broken("exporter %q: Flush: %s", i.GetName(), say(err))
+					s.violated("exporter %q: Flush: %s", i.GetName(), oneLine(err))
 				}
 			})
 		},
@@ -141,23 +141,23 @@ func refusesNonsense(s *suite) {
 			if nonsense[0] == '{' && !closed(c.GetConfigSchema()) {
 				continue // it says that it takes more
 			}
-			answer, err := call(s.components().Configure, &pluginpb.ConfigureRequest{Kind: c.GetKind(), Component: c.GetName(), Config: nonsense, Id: "nonsense"})
+			resp, err := call(s.components().Configure, &pluginpb.ConfigureRequest{Kind: c.GetKind(), Component: c.GetName(), Config: nonsense, Id: "nonsense"})
 			switch {
 			case err != nil && status.Code(err) == codes.DeadlineExceeded:
-				s.broken("component %q: Configure with %s does not answer", c.GetName(), nonsense)
-			case err == nil && len(answer.GetErrors()) == 0:
-				s.broken("component %q takes the configuration %s", c.GetName(), nonsense)
+				s.violated("component %q: Configure with %s does not answer", c.GetName(), nonsense)
+			case err == nil && len(resp.GetErrors()) == 0:
+				s.violated("component %q takes the configuration %s", c.GetName(), nonsense)
 			case err != nil && nonsense[0] == '{':
-				s.broken("component %q: Configure with %s fails, want the mistake in errors: %s", c.GetName(), nonsense, say(err))
-			case nonsense[0] == '{' && !strings.Contains(fieldErrors(answer.GetErrors()), noKey+":"):
-				s.broken("component %q: no error about %s has its path:\n%s", c.GetName(), nonsense, fieldErrors(answer.GetErrors()))
+				s.violated("component %q: Configure with %s fails, want the mistake in errors: %s", c.GetName(), nonsense, oneLine(err))
+			case nonsense[0] == '{' && !strings.Contains(fieldErrors(resp.GetErrors()), noKey+":"):
+				s.violated("component %q: no error about %s has its path:\n%s", c.GetName(), nonsense, fieldErrors(resp.GetErrors()))
 			}
 		}
 		s.close(s.configure(c)) // which it still can
 	}
-	answer, err := call(s.components().Configure, &pluginpb.ConfigureRequest{Kind: pluginpb.Kind_KIND_EXPORTER, Component: "no-such-component"})
-	if err == nil && len(answer.GetErrors()) == 0 {
-		s.broken("Configure makes an instance of a component that it does not have")
+	resp, err := call(s.components().Configure, &pluginpb.ConfigureRequest{Kind: pluginpb.Kind_KIND_EXPORTER, Component: "no-such-component"})
+	if err == nil && len(resp.GetErrors()) == 0 {
+		s.violated("Configure makes an instance of a component that it does not have")
 	}
 }
 
@@ -173,19 +173,19 @@ func keepsInstancesApart(s *suite) {
 	for _, c := range s.described() {
 		a, b := s.configure(c), s.configure(c)
 		if a.GetInstance() == b.GetInstance() {
-			s.broken("component %q: two instances have the name %q", c.GetName(), a.GetInstance())
+			s.violated("component %q: two instances have the name %q", c.GetName(), a.GetInstance())
 			continue
 		}
 		if i := b.GetSampler(); b.GetKind() == pluginpb.Kind_KIND_SAMPLER && i.GetStart() == nil && i.GetTraces() == nil {
-			s.broken("sampler %q decides neither when a trace starts nor when it is complete", c.GetName())
+			s.violated("sampler %q decides neither when a trace starts nor when it is complete", c.GetName())
 		}
 		s.close(a)
-		ctx, cancel := context.WithTimeout(context.Background(), patience)
+		ctx, cancel := context.WithTimeout(context.Background(), maxWait)
 		if err := s.use(ctx, b); isMissing(err) || status.Code(err) == codes.NotFound {
-			s.broken("component %q: the second instance does not work after the first was closed: %s", c.GetName(), say(err))
+			s.violated("component %q: the second instance does not work after the first was closed: %s", c.GetName(), oneLine(err))
 		}
 		if err := s.use(ctx, a); err == nil {
-			s.broken("component %q: an instance that is closed still works", c.GetName())
+			s.violated("component %q: an instance that is closed still works", c.GetName())
 		}
 		cancel()
 		s.close(b)
@@ -199,11 +199,11 @@ func takesLargeMessages(s *suite) {
 	s.forEach(isExporter, func(i instance) {
 		span := span(1)
 		span.Attributes = append(span.Attributes, large)
-		ctx, cancel := context.WithTimeout(context.Background(), patience)
+		ctx, cancel := context.WithTimeout(context.Background(), maxWait)
 		defer cancel()
 		err := s.export(ctx, i, request(span))
 		if code := status.Code(err); code == codes.ResourceExhausted || isMissing(err) {
-			s.broken("exporter %q: a request of 16 MiB: %s", i.GetName(), say(err))
+			s.violated("exporter %q: a request of 16 MiB: %s", i.GetName(), oneLine(err))
 		}
 	})
 }
@@ -218,10 +218,10 @@ func heedsDeadline(s *suite) {
 			_ = s.use(ctx, i)
 			cancel()
 		}
-		ctx, cancel := context.WithTimeout(context.Background(), patience)
+		ctx, cancel := context.WithTimeout(context.Background(), maxWait)
 		defer cancel()
 		if err := s.use(ctx, i); status.Code(err) == codes.DeadlineExceeded {
-			s.broken("%q: after calls with a deadline of %v one with %v gets no answer", i.GetName(), attempt, patience)
+			s.violated("%q: after calls with a deadline of %v one with %v gets no answer", i.GetName(), attempt, maxWait)
 		}
 	})
 }

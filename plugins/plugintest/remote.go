@@ -151,25 +151,25 @@ func (r startSampler) SampleStart(p sampling.StartParameters) sampling.Answer {
 			}
 		}
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	ctx, cancel := context.WithTimeout(context.Background(), maxWait)
 	defer cancel()
-	answer, err := r.suite.starts().Ask(ctx, &pluginpb.AskRequest{
+	resp, err := r.suite.starts().Ask(ctx, &pluginpb.AskRequest{
 		Instance: r.instance.GetInstance(), Questions: []*pluginpb.Question{{Key: key, Starts: 1}},
 	})
-	if err == nil && len(answer.GetLeases()) != 1 {
-		err = fmt.Errorf("%d leases for a question", len(answer.GetLeases()))
+	if err == nil && len(resp.GetLeases()) != 1 {
+		err = fmt.Errorf("%d leases for a question", len(resp.GetLeases()))
 	}
 	if err != nil {
 		r.complain(err)
 		return sampling.Abstain()
 	}
-	return toAnswer(answer.GetLeases()[0].GetAnswer())
+	return toAnswer(resp.GetLeases()[0].GetAnswer())
 }
 
 // complain reports an error of an instance that is open.
 func (r *remote) complain(err error) {
 	if !r.closed.Load() && !r.suite.overdue.Load() {
-		r.suite.Errorf("%q does not answer: %s", r.instance.GetName(), say(err))
+		r.suite.Errorf("%q does not answer: %s", r.instance.GetName(), oneLine(err))
 	}
 }
 
@@ -183,14 +183,14 @@ func (r traceSampler) SampleTraces(ctx context.Context, traces []sampling.Trace,
 		index[string(t.TraceID[:])] = i
 		request.Traces = append(request.Traces, r.view(t))
 	}
-	answer, err := r.suite.traces().Judge(ctx, request)
+	resp, err := r.suite.traces().Judge(ctx, request)
 	if err != nil {
 		if ctx.Err() == nil && !errors.Is(err, context.DeadlineExceeded) {
 			r.complain(err)
 		}
 		return
 	}
-	for _, a := range answer.GetAnswers() {
+	for _, a := range resp.GetAnswers() {
 		if i, ok := index[string(a.GetTraceId())]; ok {
 			answers[i] = toAnswer(a.GetAnswer())
 		}

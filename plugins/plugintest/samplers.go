@@ -57,7 +57,7 @@ func attributeOf(n int) *commonpb.AnyValue {
 func leases(s *suite) {
 	s.forEach(isStart, func(i instance) {
 		for _, n := range []int{0, 1, 100} {
-			s.ask(i, n, patience)
+			s.ask(i, n, maxWait)
 		}
 	})
 }
@@ -71,17 +71,17 @@ func (s *suite) ask(i instance, n int, within time.Duration) {
 	s.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), within)
 	defer cancel()
-	answer, err := s.starts().Ask(ctx, &pluginpb.AskRequest{Instance: i.GetInstance(), Questions: questions(i, n)})
+	resp, err := s.starts().Ask(ctx, &pluginpb.AskRequest{Instance: i.GetInstance(), Questions: questions(i, n)})
 	if err != nil {
-		s.broken("sampler %q: Ask with %d questions: %s", i.GetName(), n, say(err))
+		s.violated("sampler %q: Ask with %d questions: %s", i.GetName(), n, oneLine(err))
 		return
 	}
-	if got := len(answer.GetLeases()); got != n {
-		s.broken("sampler %q: Ask answers %d of %d questions", i.GetName(), got, n)
+	if got := len(resp.GetLeases()); got != n {
+		s.violated("sampler %q: Ask answers %d of %d questions", i.GetName(), got, n)
 	}
-	for _, lease := range answer.GetLeases() {
+	for _, lease := range resp.GetLeases() {
 		if err := checkAnswer(lease.GetAnswer(), i.GetSampler().GetStart().GetMayDrop()); err != nil {
-			s.broken("sampler %q: %v", i.GetName(), err)
+			s.violated("sampler %q: %v", i.GetName(), err)
 			return
 		}
 	}
@@ -110,7 +110,7 @@ func streamsChanges(s *suite) {
 		defer cancel()
 		stream, err := s.starts().Changes(ctx, &pluginpb.ChangesRequest{Instance: i.GetInstance()})
 		if err != nil {
-			s.broken("sampler %q: Changes: %s", i.GetName(), say(err))
+			s.violated("sampler %q: Changes: %s", i.GetName(), oneLine(err))
 			return
 		}
 		ended := make(chan struct{})
@@ -121,11 +121,11 @@ func streamsChanges(s *suite) {
 			}
 		}()
 		// A plugin that has it answers others meanwhile.
-		s.ask(i, 10, patience)
+		s.ask(i, 10, maxWait)
 		select {
 		case <-ended:
 			if !isMissing(err) {
-				s.broken("sampler %q: Changes ends at once: %v", i.GetName(), err)
+				s.violated("sampler %q: Changes ends at once: %v", i.GetName(), err)
 			}
 			return
 		case <-time.After(attempt):
@@ -134,8 +134,8 @@ func streamsChanges(s *suite) {
 		cancel()
 		select {
 		case <-ended:
-		case <-time.After(patience):
-			s.broken("sampler %q: Changes does not end with its instance", i.GetName())
+		case <-time.After(maxWait):
+			s.violated("sampler %q: Changes does not end with its instance", i.GetName())
 		}
 	})
 }
@@ -166,20 +166,20 @@ func judges(s *suite) {
 			for _, t := range traces {
 				asked[string(t.GetTraceId())] = true
 			}
-			ctx, cancel := context.WithTimeout(context.Background(), patience)
-			answer, err := s.traces().Judge(ctx, &pluginpb.JudgeRequest{Instance: i.GetInstance(), Traces: traces})
+			ctx, cancel := context.WithTimeout(context.Background(), maxWait)
+			resp, err := s.traces().Judge(ctx, &pluginpb.JudgeRequest{Instance: i.GetInstance(), Traces: traces})
 			cancel()
 			if code := status.Code(err); err != nil && code != codes.DeadlineExceeded || errors.Is(err, io.EOF) {
-				s.broken("sampler %q: Judge of %d traces: %s", i.GetName(), n, say(err))
+				s.violated("sampler %q: Judge of %d traces: %s", i.GetName(), n, oneLine(err))
 				return
 			}
-			for _, a := range answer.GetAnswers() {
+			for _, a := range resp.GetAnswers() {
 				if !asked[string(a.GetTraceId())] {
-					s.broken("sampler %q: Judge answers about the trace %x, which it was not asked about", i.GetName(), a.GetTraceId())
+					s.violated("sampler %q: Judge answers about the trace %x, which it was not asked about", i.GetName(), a.GetTraceId())
 					return
 				}
 				if err := checkAnswer(a.GetAnswer(), true); err != nil {
-					s.broken("sampler %q: %v", i.GetName(), err)
+					s.violated("sampler %q: %v", i.GetName(), err)
 					return
 				}
 			}

@@ -19,8 +19,8 @@ import (
 	pluginpb "github.com/riffletrace/riffle/plugins/proto"
 )
 
-// patience is for what should be over at once, on a busy machine.
-var patience = 10 * time.Second
+// maxWait is for what should be over at once, on a busy machine.
+var maxWait = 10 * time.Second
 
 // longest is how long the check of one rule may take, whatever the plugin does.
 var longest = time.Minute
@@ -99,11 +99,11 @@ func (s *suite) serve() *process {
 // does.
 func (s *suite) begin() *process {
 	s.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	ctx, cancel := context.WithTimeout(context.Background(), maxWait)
 	defer cancel()
 	p, err := start(ctx, s.target.path)
 	if err != nil {
-		s.broken("the plugin does not start: %v", err)
+		s.violated("the plugin does not start: %v", err)
 		s.FailNow()
 	}
 	timer := time.AfterFunc(longest, func() {
@@ -115,7 +115,7 @@ func (s *suite) begin() *process {
 		timer.Stop()
 		// One that has ended shows in its connections first.
 		if s.Failed() {
-			p.gone(patience / 10)
+			p.gone(maxWait / 10)
 		}
 		select {
 		case <-p.exited:
@@ -129,15 +129,15 @@ func (s *suite) begin() *process {
 	return p
 }
 
-// broken fails the case and says why there is such a rule.
-func (s *suite) broken(format string, args ...any) {
+// violated fails the case and says why there is such a rule.
+func (s *suite) violated(format string, args ...any) {
 	s.Helper()
 	s.Errorf("%s\nrule: %s", fmt.Sprintf(format, args...), s.rule)
 }
 
 // call makes one call of the plugin, with time enough.
 func call[Q, A any](method func(context.Context, *Q, ...grpc.CallOption) (*A, error), request *Q) (*A, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	ctx, cancel := context.WithTimeout(context.Background(), maxWait)
 	defer cancel()
 	return method(ctx, request)
 }
@@ -145,16 +145,16 @@ func call[Q, A any](method func(context.Context, *Q, ...grpc.CallOption) (*A, er
 // must is call for what cannot fail. It ends the case.
 func must[Q, A any](s *suite, what string, method func(context.Context, *Q, ...grpc.CallOption) (*A, error), request *Q) *A {
 	s.Helper()
-	answer, err := call(method, request)
+	resp, err := call(method, request)
 	if err != nil {
-		s.broken("%s: %v", what, say(err))
+		s.violated("%s: %v", what, oneLine(err))
 		s.FailNow()
 	}
-	return answer
+	return resp
 }
 
-// say makes one line of an error of a call.
-func say(err error) string {
+// oneLine makes one line of an error of a call.
+func oneLine(err error) string {
 	st := status.Convert(err)
 	return fmt.Sprintf("%v: %.300s", st.Code(), st.Message())
 }
@@ -181,19 +181,19 @@ type instance struct {
 func (s *suite) configure(c *pluginpb.Component) instance {
 	s.Helper()
 	config := s.options.configs[c.GetName()]
-	answer := must(s, fmt.Sprintf("Configure of %q", c.GetName()), s.components().Configure, &pluginpb.ConfigureRequest{
+	resp := must(s, fmt.Sprintf("Configure of %q", c.GetName()), s.components().Configure, &pluginpb.ConfigureRequest{
 		Kind: c.GetKind(), Component: c.GetName(), Config: config, Id: c.GetName(),
 	})
-	if errs := answer.GetErrors(); len(errs) > 0 {
-		s.broken("component %q refuses the configuration %s\n%s\ngive it one that it takes: --config %s='{...}', or plugintest.Config",
+	if errs := resp.GetErrors(); len(errs) > 0 {
+		s.violated("component %q refuses the configuration %s\n%s\ngive it one that it takes: --config %s='{...}', or plugintest.Config",
 			c.GetName(), cmp.Or(config, "{}"), fieldErrors(errs), c.GetName())
 		s.FailNow()
 	}
-	if answer.GetInstance() == "" {
-		s.broken("Configure of %q answers without an instance and without errors", c.GetName())
+	if resp.GetInstance() == "" {
+		s.violated("Configure of %q answers without an instance and without errors", c.GetName())
 		s.FailNow()
 	}
-	return instance{c, answer}
+	return instance{c, resp}
 }
 
 func (s *suite) close(i instance) {

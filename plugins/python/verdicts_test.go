@@ -33,7 +33,7 @@ func TestVerdicts(t *testing.T) {
 	request := delivery.Request{Body: otlp.AppendRequest(nil, []sdktrace.ReadOnlySpan{tracetest.SpanStub{Name: "span"}.Snapshot()}), Spans: 1}
 	for _, test := range []struct {
 		how  string
-		want delivery.Verdict
+		want delivery.Outcome
 		says string // "": it is delivered
 	}{
 		{how: "well"},
@@ -58,7 +58,7 @@ func TestVerdicts(t *testing.T) {
 				return
 			}
 			var f *delivery.ExportError
-			if !errors.As(err, &f) || f.Verdict != test.want || !strings.Contains(err.Error(), test.says) {
+			if !errors.As(err, &f) || f.Outcome != test.want || !strings.Contains(err.Error(), test.says) {
 				t.Errorf("%v (%+v): want verdict %v and %q", err, f, test.want, test.says)
 			}
 		})

@@ -85,7 +85,7 @@ type sampler struct {
 }
 
 func (s *sampler) SampleStart(p sampling.StartParameters) sampling.Answer {
-	method, path, ok := route.Subject(p.Name, p.Attributes)
+	method, path, ok := route.RequestOf(p.Name, p.Attributes)
 	if !ok {
 		return sampling.Abstain()
 	}

@@ -24,8 +24,8 @@ import (
 // manyIDs is how many trace IDs must get the same answer.
 const manyIDs = 1000
 
-// patience is for what should be over at once, on a busy machine.
-var patience = 5 * time.Second
+// maxWait is for what should be over at once, on a busy machine.
+var maxWait = 5 * time.Second
 
 var cases = []testCase{
 	{
@@ -96,7 +96,7 @@ func interfaces(s *suite) {
 	_, isEnd := sampler.(sampling.EndSampler)
 	_, isTrace := sampler.(sampling.TraceSampler)
 	if !isStart && !isEnd && !isTrace {
-		s.broken("%T is none of StartSampler, EndSampler and TraceSampler", sampler)
+		s.violated("%T is none of StartSampler, EndSampler and TraceSampler", sampler)
 	}
 }
 
@@ -105,19 +105,19 @@ func sameTraits(s *suite) {
 	traits := a.Traits()
 	text := traits.Description
 	if text == "" || strings.TrimSpace(text) != text || strings.ContainsFunc(text, unicode.IsControl) {
-		s.broken("Description is %q", text)
+		s.violated("Description is %q", text)
 	}
 	for i, q := range s.questions(a) {
 		q.ask(a, variation{id: traceID(i)})
 	}
 	if now := a.Traits(); !reflect.DeepEqual(now, traits) {
-		s.broken("Traits were %+v and are %+v after a few questions", traits, now)
+		s.violated("Traits were %+v and are %+v after a few questions", traits, now)
 	}
 	if other := b.Traits(); !reflect.DeepEqual(other, traits) {
-		s.broken("Traits are %+v, but %+v for a second sampler with the same settings", traits, other)
+		s.violated("Traits are %+v, but %+v for a second sampler with the same settings", traits, other)
 	}
 	if traits.LongestWait > 0 && traits.LongestWaitPath == "" {
-		s.broken("LongestWait is %v, and LongestWaitPath does not tell which key set it", traits.LongestWait)
+		s.violated("LongestWait is %v, and LongestWaitPath does not tell which key set it", traits.LongestWait)
 	}
 }
 
@@ -127,26 +127,26 @@ func legalAnswers(s *suite) {
 	for i, q := range s.questions(sampler) {
 		r := q.ask(sampler, variation{id: traceID(i)})
 		if r.panic != nil {
-			s.broken("%v panicked: %v", q, r.panic)
+			s.violated("%v panicked: %v", q, r.panic)
 			continue
 		}
 		t, hasThreshold := r.answer.Threshold()
 		if hasThreshold && t > sampling.Never && t != sampling.Unknown {
-			s.broken("%v: the threshold of the answer is %#x, above sampling.Never", q, uint64(t))
+			s.violated("%v: the threshold of the answer is %#x, above sampling.Never", q, uint64(t))
 		}
 		kind := kind(r.answer)
-		_, isStart := q.(start)
-		_, isEnd := q.(end)
+		_, isStart := q.(startQuestion)
+		_, isEnd := q.(endQuestion)
 		switch {
 		case isStart && traits.AlwaysAnswers && r.answer.IsAbstain():
-			s.broken("%v: abstains, although its Traits say AlwaysAnswers", q)
+			s.violated("%v: abstains, although its Traits say AlwaysAnswers", q)
 		case isStart && !traits.MayDrop && r.answer.IsDrop():
-			s.broken("%v: drops, although its Traits do not say MayDrop", q)
+			s.violated("%v: drops, although its Traits do not say MayDrop", q)
 		case !isStart && len(r.answer.Attributes()) > 0:
-			s.broken("%v: the answer has attributes, which only a StartSampler's can have", q)
+			s.violated("%v: the answer has attributes, which only a StartSampler's can have", q)
 		case isEnd && r.answer.IsDrop(),
 			!isStart && (kind == sampling.Selected().String() || kind == sampling.Unselected().String()):
-			s.broken("%v: the answer is %v", q, r.answer)
+			s.violated("%v: the answer is %v", q, r.answer)
 		}
 	}
 }
@@ -169,11 +169,11 @@ func changesNothing(s *suite) {
 	sampler := s.sampler()
 	for _, q := range s.questions(sampler) {
 		if r := q.ask(sampler, variation{id: traceID(0)}); r.changed != "" {
-			s.broken("%v changed %s", q, r.changed)
+			s.violated("%v changed %s", q, r.changed)
 		}
 	}
 	s.sameAnswers(100, "when the parameters of earlier calls are overwritten", func(int) variation {
-		return variation{id: traceID(0), poison: true}
+		return variation{id: traceID(0), overwrite: true}
 	})
 }
 
@@ -201,7 +201,7 @@ func (s *suite) sameAnswers(n int, what string, vary func(i int) variation) {
 		s.Logf("not checked: two samplers that are asked the same do not answer the same")
 	case drift > 0 && worst <= 4*drift+0.1: // within what a pause between two calls does
 	case worst > 0:
-		s.broken("%s", report)
+		s.violated("%s", report)
 	}
 }
 
@@ -215,7 +215,7 @@ func keepsNothing(s *suite) {
 		}
 		for _, what := range kept {
 			if name, ok := what(); ok {
-				s.broken("%v: the sampler still holds the %s of the call", q, name)
+				s.violated("%v: the sampler still holds the %s of the call", q, name)
 				return
 			}
 		}
@@ -261,7 +261,7 @@ func copesWithEmpty(s *suite) {
 	try := func(what string, f func()) {
 		defer func() {
 			if r := recover(); r != nil {
-				s.broken("%s panicked: %v", what, r)
+				s.violated("%s panicked: %v", what, r)
 			}
 		}()
 		f()
@@ -287,7 +287,7 @@ func copesWithEmpty(s *suite) {
 	}
 	for _, q := range s.questions(sampler) {
 		if r := q.ask(sampler, variation{}); r.panic != nil {
-			s.broken("%v panicked: %v", q, r.panic)
+			s.violated("%v panicked: %v", q, r.panic)
 		}
 	}
 }
@@ -306,7 +306,7 @@ func concurrentUse(s *suite) {
 				}
 				q := qs[(g+i)%len(qs)]
 				if r := q.ask(sampler, variation{id: traceID(g*each + i)}); r.panic != nil {
-					s.broken("%v panicked when called concurrently: %v", q, r.panic)
+					s.violated("%v panicked when called concurrently: %v", q, r.panic)
 					return
 				}
 			}
@@ -329,7 +329,7 @@ func answersAtOnce(s *suite) {
 		}
 		slices.Sort(took)
 		if median := took[len(took)/2]; median > time.Millisecond {
-			s.broken("%v takes %v", q, median)
+			s.violated("%v takes %v", q, median)
 			return
 		}
 	}
@@ -360,10 +360,10 @@ func returnsWhenDone(s *suite) {
 		select {
 		case r := <-done:
 			if r != nil {
-				s.broken("SampleTraces, its context done %s, panicked: %v", what, r)
+				s.violated("SampleTraces, its context done %s, panicked: %v", what, r)
 			}
-		case <-time.After(patience):
-			s.broken("SampleTraces has not returned %v after its context was done %s", patience, what)
+		case <-time.After(maxWait):
+			s.violated("SampleTraces has not returned %v after its context was done %s", maxWait, what)
 		}
 		cancel()
 	}
@@ -394,17 +394,17 @@ func shutsDown(s *suite) {
 		for i, q := range qs {
 			r := q.ask(sampler, variation{id: traceID(i)})
 			if r.panic != nil {
-				s.broken("%v after Shutdown panicked: %v", q, r.panic)
+				s.violated("%v after Shutdown panicked: %v", q, r.panic)
 				break
 			}
 			if !r.answer.IsAbstain() {
-				s.broken("%v after Shutdown: the answer is %v", q, r.answer)
+				s.violated("%v after Shutdown: the answer is %v", q, r.answer)
 				break
 			}
 		}
 	}
 	var left string
-	for deadline := time.Now().Add(patience); ; time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(maxWait); ; time.Sleep(time.Millisecond) {
 		left = ""
 		for id, stack := range goroutines() {
 			if _, ok := before[id]; !ok {
@@ -415,7 +415,7 @@ func shutsDown(s *suite) {
 			return
 		}
 		if time.Now().After(deadline) {
-			s.broken("a goroutine is left:\n%s", left)
+			s.violated("a goroutine is left:\n%s", left)
 			return
 		}
 	}
@@ -441,11 +441,11 @@ func (s *suite) shutDown(ctx context.Context, sd component.Shutdowner, what stri
 	select {
 	case err := <-done:
 		if err != nil {
-			s.broken("%s: %v", what, err)
+			s.violated("%s: %v", what, err)
 		}
 		return err == nil
-	case <-time.After(patience):
-		s.broken("%s has not returned after %v", what, patience)
+	case <-time.After(maxWait):
+		s.violated("%s has not returned after %v", what, maxWait)
 		return false
 	}
 }
@@ -470,4 +470,4 @@ func goroutines() map[string]string {
 }
 
 // Interface guards: the questions cover what can be asked.
-var _ = []question{start{}, end{}, finished{}}
+var _ = []question{startQuestion{}, endQuestion{}, finished{}}

@@ -32,8 +32,8 @@ type variation struct {
 	id trace.TraceID
 	// noise, if not 0, adds to a start what is none of its sampler's keys.
 	noise int
-	// poison overwrites the parameters after the call.
-	poison bool
+	// overwrite overwrites the parameters after the call.
+	overwrite bool
 	// made, if not nil, is called with what the parameters point to.
 	made func(...any)
 }
@@ -58,7 +58,7 @@ func (s *suite) questions(sampler sampling.Sampler) []question {
 	var qs []question
 	if _, ok := sampler.(sampling.StartSampler); ok {
 		for _, p := range append(starts(sampler), s.starts...) {
-			qs = append(qs, start{p})
+			qs = append(qs, startQuestion{p})
 		}
 	}
 	if _, ok := sampler.(sampling.EndSampler); ok {
@@ -74,8 +74,8 @@ func (s *suite) questions(sampler sampling.Sampler) []question {
 	return qs
 }
 
-// start asks a StartSampler.
-type start struct{ sampling.StartParameters }
+// startQuestion asks a StartSampler.
+type startQuestion struct{ sampling.StartParameters }
 
 func starts(sampler sampling.Sampler) []sampling.StartParameters {
 	all := []sampling.StartParameters{
@@ -113,13 +113,13 @@ func starts(sampler sampling.Sampler) []sampling.StartParameters {
 	return all
 }
 
-func (q start) String() string {
+func (q startQuestion) String() string {
 	return fmt.Sprintf("SampleStart of %q, %v, %v", q.Name, q.Kind, q.Attributes)
 }
 
 type contextKey struct{}
 
-func (q start) ask(s sampling.Sampler, v variation) (r reply) {
+func (q startQuestion) ask(s sampling.Sampler, v variation) (r reply) {
 	ctx := q.ParentContext
 	if ctx == nil {
 		ctx = context.Background()
@@ -147,9 +147,9 @@ func (q start) ask(s sampling.Sampler, v variation) (r reply) {
 	case !reflect.DeepEqual(links, p.Links):
 		r.changed = "Links"
 	}
-	if v.poison {
+	if v.overwrite {
 		for i := range p.Attributes {
-			p.Attributes[i] = attribute.String("poison", "poison")
+			p.Attributes[i] = attribute.String("overwritten", "overwritten")
 		}
 		for i := range p.Links {
 			p.Links[i] = trace.Link{}
@@ -201,16 +201,16 @@ func noisy(ctx context.Context, s sampling.Sampler, p sampling.StartParameters, 
 	return ctx, p
 }
 
-// end asks an EndSampler.
-type end struct {
+// endQuestion asks an EndSampler.
+type endQuestion struct {
 	stub       tracetest.SpanStub
 	parameters sampling.EndParameters
 }
 
-func ends() []end {
+func ends() []endQuestion {
 	begin := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
-	span := func(name string, took time.Duration, root bool, f func(*tracetest.SpanStub, *sampling.EndParameters)) end {
-		e := end{
+	span := func(name string, took time.Duration, root bool, f func(*tracetest.SpanStub, *sampling.EndParameters)) endQuestion {
+		e := endQuestion{
 			tracetest.SpanStub{
 				Name: name, SpanKind: trace.SpanKindServer, StartTime: begin, EndTime: begin.Add(took),
 				Attributes: []attribute.KeyValue{attribute.String("server.address", "example.com")},
@@ -220,7 +220,7 @@ func ends() []end {
 		f(&e.stub, &e.parameters)
 		return e
 	}
-	return []end{
+	return []endQuestion{
 		span("", 0, false, func(s *tracetest.SpanStub, _ *sampling.EndParameters) { *s = tracetest.SpanStub{} }),
 		span("GET /fast", time.Millisecond, true, func(*tracetest.SpanStub, *sampling.EndParameters) {}),
 		span("GET /slow", time.Hour, true, func(*tracetest.SpanStub, *sampling.EndParameters) {}),
@@ -241,11 +241,11 @@ func ends() []end {
 	}
 }
 
-func (q end) String() string {
+func (q endQuestion) String() string {
 	return fmt.Sprintf("SampleEnd of %q, %v, %d spans", q.stub.Name, q.parameters.Duration, q.parameters.Spans)
 }
 
-func (q end) ask(s sampling.Sampler, v variation) (r reply) {
+func (q endQuestion) ask(s sampling.Sampler, v variation) (r reply) {
 	stub, check := copyOf(q.stub, v.id)
 	p := q.parameters
 	if !p.LocalRoot {
@@ -258,7 +258,7 @@ func (q end) ask(s sampling.Sampler, v variation) (r reply) {
 	defer func() { r.panic = recover() }()
 	r.answer = s.(sampling.EndSampler).SampleEnd(p)
 	r.changed = check()
-	if v.poison {
+	if v.overwrite {
 		clear(stub.Attributes)
 		clear(stub.Events)
 	}
@@ -347,7 +347,7 @@ func (q finished) ask(s sampling.Sampler, v variation) (r reply) {
 	if !reflect.DeepEqual(traces[0], t) {
 		r.changed = "traces"
 	}
-	if v.poison {
+	if v.overwrite {
 		clear(t.Spans)
 		traces[0], answers[0] = sampling.Trace{}, sampling.Drop()
 	}

@@ -96,8 +96,8 @@ func (s *suite) sampler() sampling.Sampler {
 	return sampler
 }
 
-// broken fails the case and says why there is such a rule.
-func (s *suite) broken(format string, args ...any) {
+// violated fails the case and says why there is such a rule.
+func (s *suite) violated(format string, args ...any) {
 	s.Helper()
 	s.Errorf(format+"\nrule: %s", append(args, s.rule)...)
 }

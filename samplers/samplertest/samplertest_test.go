@@ -129,7 +129,7 @@ func byID(id trace.TraceID) sampling.Answer {
 	return sampling.Abstain()
 }
 
-// tooLong is more than the patience of the tests.
+// tooLong is more than the maxWait of the tests.
 const tooLong = time.Second
 
 // broken are samplers that break one rule each, and what the suite says.
@@ -259,7 +259,7 @@ var broken = []struct {
 		var last []attribute.KeyValue
 		return startFunc(func(p sampling.StartParameters) sampling.Answer {
 			defer func() { last = p.Attributes }()
-			if len(last) > 0 && last[0].Key == "poison" {
+			if len(last) > 0 && last[0].Key == "overwritten" {
 				return sampling.Drop()
 			}
 			return sampling.Abstain()
@@ -358,8 +358,8 @@ var broken = []struct {
 }
 
 func TestBrokenSamplersFail(t *testing.T) {
-	defer func(d time.Duration) { patience = d }(patience)
-	patience = 300 * time.Millisecond
+	defer func(d time.Duration) { maxWait = d }(maxWait)
+	maxWait = 300 * time.Millisecond
 	caught := map[string]bool{}
 	for _, b := range broken {
 		t.Run(b.name, func(t *testing.T) {

@@ -50,15 +50,15 @@ func (c *Config) Validate() error {
 	return errors.Join(append(errs, routeErrs...)...)
 }
 
-// table returns the limits by route.
-func (c *Config) table() (*route.Table[limit], []error) {
+// table returns the rules by route.
+func (c *Config) table() (*route.Table[rule], []error) {
 	if len(c.Routes) == 0 {
 		return nil, nil
 	}
-	var t route.Table[limit]
+	var t route.Table[rule]
 	var errs []error
 	for i, r := range c.Routes {
-		if err := t.Add(r.Route, newLimit(r.Threshold)); err != nil {
+		if err := t.Add(r.Route, newRule(r.Threshold)); err != nil {
 			errs = append(errs, &component.FieldError{Path: fmt.Sprintf("routes[%d].route", i), Err: err})
 		}
 		if err := positive(r.Threshold); err != nil {
@@ -90,7 +90,7 @@ func New(_ context.Context, _ component.Settings, c Config) (sampling.Sampler, e
 		return nil, err
 	}
 	s := &sampler{
-		limit:       newLimit(c.Threshold),
+		rule:        newRule(c.Threshold),
 		any:         c.Spans == Any,
 		least:       time.Duration(c.Threshold),
 		most:        time.Duration(c.Threshold),
@@ -115,22 +115,22 @@ func New(_ context.Context, _ component.Settings, c Config) (sampling.Sampler, e
 }
 
 type sampler struct {
-	limit       limit
+	rule        rule
 	any         bool
-	routes      *route.Table[limit] // nil if there are none
-	least, most time.Duration       // of all thresholds
-	mostPath    string              // the key that has most
+	routes      *route.Table[rule] // nil if there are none
+	least, most time.Duration      // of all thresholds
+	mostPath    string             // the key that has most
 	description string
 }
 
-// limit is a threshold and the answer to what reaches it.
-type limit struct {
+// rule is a threshold and the answer to what reaches it.
+type rule struct {
 	threshold time.Duration
 	answer    sampling.Answer
 }
 
-func newLimit(d component.Duration) limit {
-	return limit{time.Duration(d), sampling.At(sampling.Always).Because("took " + d.String() + " or longer")}
+func newRule(d component.Duration) rule {
+	return rule{time.Duration(d), sampling.At(sampling.Always).Because("took " + d.String() + " or longer")}
 }
 
 func (s *sampler) Traits() sampling.Traits {
@@ -142,18 +142,18 @@ func (s *sampler) SampleEnd(p sampling.EndParameters) sampling.Answer {
 	if p.Duration < s.least || !s.any && !p.LocalRoot {
 		return sampling.Abstain()
 	}
-	l := s.limit
+	rule := s.rule
 	if s.routes != nil && p.LocalRoot {
-		if method, path, ok := route.Subject(p.Span.Name(), p.Span.Attributes()); ok {
+		if method, path, ok := route.RequestOf(p.Span.Name(), p.Span.Attributes()); ok {
 			if own, ok := s.routes.Lookup(method, path); ok {
-				l = own
+				rule = own
 			}
 		}
 	}
-	if p.Duration < l.threshold {
+	if p.Duration < rule.threshold {
 		return sampling.Abstain()
 	}
-	return l.answer
+	return rule.answer
 }
 
 // Interface guards.

@@ -17,9 +17,9 @@ import (
 	"time"
 )
 
-// Patience bounds every wait. It is long because machines are busy; nothing
+// MaxWait bounds every wait. It is long because machines are busy; nothing
 // waits for it to pass.
-const Patience = time.Minute
+const MaxWait = time.Minute
 
 // Ports are free ports of loopback, by what they are for.
 type Ports map[string]int
@@ -116,8 +116,8 @@ func (s *Process) Interrupt() (*os.ProcessState, error) {
 	}
 	select {
 	case <-s.exited:
-	case <-time.After(Patience):
-		return nil, fmt.Errorf("still there after %v:\n%s", Patience, s.Output.Tail())
+	case <-time.After(MaxWait):
+		return nil, fmt.Errorf("still there after %v:\n%s", MaxWait, s.Output.Tail())
 	}
 	if !s.Cmd.ProcessState.Success() {
 		return nil, fmt.Errorf("%s: %v\n%s", filepath.Base(s.Cmd.Path), s.Cmd.ProcessState, s.Output.Tail())
@@ -143,7 +143,7 @@ func Stop(err error) error { return final{err} }
 
 // Poll repeats f until it has no error, or Patience is out.
 func Poll(f func() error) error {
-	ctx, cancel := context.WithTimeout(context.Background(), Patience)
+	ctx, cancel := context.WithTimeout(context.Background(), MaxWait)
 	defer cancel()
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
@@ -157,7 +157,7 @@ func Poll(f func() error) error {
 		}
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("still after %v: %w", Patience, err)
+			return fmt.Errorf("still after %v: %w", MaxWait, err)
 		case <-tick.C:
 		}
 	}

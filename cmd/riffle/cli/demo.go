@@ -109,7 +109,7 @@ Counted by riffle:
 }
 
 // demoSpec says what the demo shows. Without a file, it is nothing that the
-// environment says, and nobody but the demo speaks.
+// environment says, and nobody but the demo prints.
 func demoSpec(file, app string, stderr io.Writer) (core.Spec, *slog.Logger, error) {
 	if file == "" {
 		for _, v := range os.Environ() {
@@ -120,13 +120,13 @@ func demoSpec(file, app string, stderr io.Writer) (core.Spec, *slog.Logger, erro
 			}
 		}
 		logger := slog.New(slog.DiscardHandler)
-		speakThrough(logger)
+		logThrough(logger)
 		spec, err := config.Parse(demoConfig, config.Environ(nil))
 		spec.Exporters = nil
 		return spec, logger, err
 	}
 	logger := slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
-	speakThrough(logger)
+	logThrough(logger)
 	spec, err := config.Load(file, config.App(app))
 	if err != nil {
 		return spec, nil, err
@@ -140,8 +140,8 @@ func demoSpec(file, app string, stderr io.Writer) (core.Spec, *slog.Logger, erro
 	return spec, logger, nil
 }
 
-// speakThrough makes the SDK's own errors go to the logger.
-func speakThrough(l *slog.Logger) {
+// logThrough makes the SDK's own errors go to the logger.
+func logThrough(l *slog.Logger) {
 	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) { l.Warn("OpenTelemetry", "error", err) }))
 }
 

@@ -40,7 +40,7 @@ func newQueueList() *cobra.Command {
 		Short: "list what waits, by exporter and process",
 		Args:  cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			lines, err := disk.Look(disk.OS{}, args[0])
+			lines, err := disk.Inspect(disk.OS{}, args[0])
 			if err != nil {
 				return err
 			}
@@ -49,7 +49,7 @@ func newQueueList() *cobra.Command {
 	}
 }
 
-func listQueue(w io.Writer, lines []disk.Line) error {
+func listQueue(w io.Writer, lines []disk.Queue) error {
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(table, "EXPORTER\tTYPE\tENDPOINT\tPART\tIN USE\tBATCHES\tSPANS\tSIZE\tOLDEST\tDAMAGED")
 	for _, l := range lines {
@@ -64,15 +64,15 @@ func listQueue(w io.Writer, lines []disk.Line) error {
 			for _, e := range p.Ready {
 				spans += e.Spans
 				size += e.Size
-				if first.IsZero() || e.Oldest.Before(first) {
-					first = e.Oldest
+				if first.IsZero() || e.FirstEnd.Before(first) {
+					first = e.FirstEnd
 				}
 			}
 			if !first.IsZero() {
 				oldest = first.UTC().Format(time.RFC3339)
 			}
 			fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%d\t%d\t%s\t%s\t%d\n", orDash(l.Name), orDash(l.Type), orDash(l.Endpoint),
-				filepath.Base(p.Dir), use, len(p.Ready), spans, component.Size(size), oldest, len(p.Bad))
+				filepath.Base(p.Dir), use, len(p.Ready), spans, component.Size(size), oldest, len(p.Damaged))
 		}
 	}
 	if err := table.Flush(); err != nil {
@@ -80,7 +80,7 @@ func listQueue(w io.Writer, lines []disk.Line) error {
 	}
 	for _, l := range lines {
 		for _, p := range l.Parts {
-			for _, name := range p.Bad {
+			for _, name := range p.Damaged {
 				fmt.Fprintf(w, "damaged: %s\n", name)
 			}
 		}
@@ -116,7 +116,7 @@ oldest that waits in a directory of queues.`,
 			}
 			w := cmd.OutOrStdout()
 			fmt.Fprintf(w, "%s\n%d spans, %s compressed, %s not, oldest of %s\n\n", name, batch.Spans,
-				component.Size(len(batch.Payload)), component.Size(len(body)), batch.Oldest.UTC().Format(time.RFC3339Nano))
+				component.Size(len(batch.Payload)), component.Size(len(body)), batch.FirstEnd.UTC().Format(time.RFC3339Nano))
 			return tree.Write(w, spans, treeOptions(w))
 		},
 	}
@@ -128,7 +128,7 @@ func batchFile(name string) (string, error) {
 	if err != nil || !info.IsDir() {
 		return name, err
 	}
-	lines, err := disk.Look(disk.OS{}, name)
+	lines, err := disk.Inspect(disk.OS{}, name)
 	if err != nil {
 		return "", err
 	}
@@ -137,7 +137,7 @@ func batchFile(name string) (string, error) {
 	for _, l := range lines {
 		for _, p := range l.Parts {
 			for _, e := range p.Ready {
-				if file == "" || e.Oldest.Before(first.Oldest) {
+				if file == "" || e.FirstEnd.Before(first.FirstEnd) {
 					first, file = e, p.Path(e)
 				}
 			}
@@ -162,7 +162,7 @@ func newQueuePurge() *cobra.Command {
 alone, and makes it fail.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			lines, err := disk.Look(disk.OS{}, args[0])
+			lines, err := disk.Inspect(disk.OS{}, args[0])
 			if err != nil {
 				return err
 			}
@@ -179,18 +179,18 @@ alone, and makes it fail.`,
 					}
 					var purged []disk.Entry
 					for _, e := range chosen {
-						if older == 0 || time.Since(e.Oldest) > older {
+						if older == 0 || time.Since(e.FirstEnd) > older {
 							purged = append(purged, e)
 						}
 					}
-					if len(purged)+len(p.Bad) == 0 {
+					if len(purged)+len(p.Damaged) == 0 {
 						continue
 					}
-					if err := p.Purge(disk.OS{}, purged, p.Bad); err != nil {
+					if err := p.Purge(disk.OS{}, purged, p.Damaged); err != nil {
 						failures = append(failures, err)
 						continue
 					}
-					batches, damaged = batches+len(purged), damaged+len(p.Bad)
+					batches, damaged = batches+len(purged), damaged+len(p.Damaged)
 					for _, e := range purged {
 						spans += e.Spans
 					}

@@ -83,7 +83,7 @@ func (c *collector) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // stored are the spans that wait in a directory, and the files.
 func stored(t *testing.T, dir string) (spans []sdktrace.ReadOnlySpan, files int) {
 	t.Helper()
-	lines, err := disk.Look(disk.OS{}, dir)
+	lines, err := disk.Inspect(disk.OS{}, dir)
 	if err != nil {
 		return nil, 0
 	}
@@ -134,7 +134,7 @@ func TestDemoIsKilled(t *testing.T) {
 	}
 	deadline := time.Now().Add(60 * time.Second)
 	for files := 0; files < 5; {
-		lines, err := disk.Look(disk.OS{}, dir)
+		lines, err := disk.Inspect(disk.OS{}, dir)
 		files = 0
 		for _, l := range lines {
 			for _, p := range l.Parts {

@@ -85,15 +85,15 @@ func build(ctx context.Context, spec core.Spec) (descriptions []string, err erro
 	spec.Enabled = true
 	samplers, exporters := spec, spec
 	samplers.Exporters = nil
-	descriptions, err = try(ctx, samplers)
+	descriptions, err = startAndStop(ctx, samplers)
 	exporters.Samplers, exporters.Exporters = nil, slices.Clone(spec.Exporters)
 	for i, c := range spec.Exporters {
 		if c.Type() != host.ExporterFactory.Name() {
-			c = core.UseExporter(left, c.ID(), struct{}{}) // so that the others keep their place
+			c = core.UseExporter(unbuilt, c.ID(), struct{}{}) // so that the others keep their place
 		}
 		exporters.Exporters[i] = c.WithDelivery(delivery.Defaults()) // no queue on the disk
 	}
-	_, failed := try(ctx, exporters)
+	_, failed := startAndStop(ctx, exporters)
 	var all, more core.ConfigErrors
 	if errors.As(err, &all) && errors.As(failed, &more) {
 		return nil, slices.Concat(all, more).Sorted()
@@ -101,8 +101,8 @@ func build(ctx context.Context, spec core.Spec) (descriptions []string, err erro
 	return descriptions, errors.Join(err, failed)
 }
 
-// try starts what a spec says, and ends it.
-func try(ctx context.Context, spec core.Spec) (descriptions []string, err error) {
+// startAndStop starts what a spec says, and ends it.
+func startAndStop(ctx context.Context, spec core.Spec) (descriptions []string, err error) {
 	p, err := core.New(ctx, spec, core.Logger(slog.New(slog.DiscardHandler)))
 	if err != nil {
 		return nil, err
@@ -115,8 +115,8 @@ func try(ctx context.Context, spec core.Spec) (descriptions []string, err error)
 	return descriptions, p.Shutdown(ctx)
 }
 
-// left stands for the exporters that are not built.
-var left = component.NewFactory("left", struct{}{}, func(context.Context, component.Settings, struct{}) (sdktrace.SpanExporter, error) {
+// unbuilt stands for the exporters that are not built.
+var unbuilt = component.NewFactory("unbuilt", struct{}{}, func(context.Context, component.Settings, struct{}) (sdktrace.SpanExporter, error) {
 	return tracetest.NewNoopExporter(), nil
 })
 

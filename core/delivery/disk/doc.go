@@ -16,9 +16,10 @@
 //	      bad/                 files that were damaged
 //
 // A batch is written to tmp, synced, renamed into ready, and deleted when it is
-// sent. A process that starts takes a part that nobody has locked, and moves what
-// other such parts hold into it: parts of the same exporter only, as
-// everything about an exporter is below a directory of its own.
+// sent. A process that starts claims a part that nobody has locked, and takes over
+// what other such parts hold: it moves that into its own. These are parts of the
+// same exporter only, as everything about an exporter is below a directory of its
+// own.
 //
 // # What survives
 //

@@ -18,7 +18,7 @@ import (
 //	10  encoding      uint8, of the payload, for its owner
 //	11  zero
 //	12  spans         uint32
-//	16  oldest span   int64, nanoseconds since 1970
+//	16  first end     int64, of the spans, nanoseconds since 1970
 //	24  length        uint64, of the payload
 //	32  checksum      uint32, CRC-32C of the payload
 //	36  checksum      uint32, CRC-32C of all above
@@ -34,8 +34,8 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 type Meta struct {
 	// Spans is how many there are; not negative, and at most 1<<31-1.
 	Spans int
-	// Oldest is when the oldest of them ended, to the nanosecond.
-	Oldest time.Time
+	// FirstEnd is when the first of them ended, to the nanosecond.
+	FirstEnd time.Time
 	// Encoding tells the owner how the payload is to be read.
 	Encoding uint8
 }
@@ -60,7 +60,7 @@ func appendHeader(b []byte, batch Batch) []byte {
 	b = binary.LittleEndian.AppendUint16(b, version)
 	b = append(b, batch.Encoding, 0)
 	b = binary.LittleEndian.AppendUint32(b, uint32(batch.Spans))
-	b = binary.LittleEndian.AppendUint64(b, uint64(batch.Oldest.UnixNano()))
+	b = binary.LittleEndian.AppendUint64(b, uint64(batch.FirstEnd.UnixNano()))
 	b = binary.LittleEndian.AppendUint64(b, uint64(len(batch.Payload)))
 	b = binary.LittleEndian.AppendUint32(b, crc32.Checksum(batch.Payload, castagnoli))
 	return binary.LittleEndian.AppendUint32(b, crc32.Checksum(b[start:], castagnoli))
@@ -94,7 +94,7 @@ func Decode(file []byte) (Batch, error) {
 	}
 	b.Encoding = header[10]
 	b.Spans = int(binary.LittleEndian.Uint32(header[12:]))
-	b.Oldest = time.Unix(0, int64(binary.LittleEndian.Uint64(header[16:])))
+	b.FirstEnd = time.Unix(0, int64(binary.LittleEndian.Uint64(header[16:])))
 	b.Payload = payload
 	return b, nil
 }
@@ -113,12 +113,12 @@ type Entry struct {
 //
 //	0000000000000007-9e107d9d-18a3f2b1c0d4e5f6-200-1.batch
 //
-// that is a number that grows, the epoch, the oldest span, the number of spans
-// and the encoding.
+// that is a number that grows, the epoch, when the first span ended, the number of
+// spans and the encoding.
 const suffix = ".batch"
 
 func (e *Entry) name() string {
-	return fmt.Sprintf("%016x-%08x-%016x-%x-%x%s", e.seq, e.epoch, uint64(e.Oldest.UnixNano()), e.Spans, e.Encoding, suffix)
+	return fmt.Sprintf("%016x-%08x-%016x-%x-%x%s", e.seq, e.epoch, uint64(e.FirstEnd.UnixNano()), e.Spans, e.Encoding, suffix)
 }
 
 // parseName is the inverse of name; ok tells whether it is one.
@@ -134,6 +134,6 @@ func parseName(name string) (e Entry, ok bool) {
 			return e, false
 		}
 	}
-	e = Entry{Meta: Meta{Spans: int(n[3]), Oldest: time.Unix(0, int64(n[2])), Encoding: uint8(n[4])}, seq: n[0], epoch: uint32(n[1])}
+	e = Entry{Meta: Meta{Spans: int(n[3]), FirstEnd: time.Unix(0, int64(n[2])), Encoding: uint8(n[4])}, seq: n[0], epoch: uint32(n[1])}
 	return e, e.name() == name
 }

@@ -143,7 +143,7 @@ func TestManyFiles(t *testing.T) {
 	if _, err := s.Write(group, true); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.Adopt(); err != nil {
+	if _, err := s.TakeOver(); err != nil {
 		t.Fatal(err)
 	}
 	if n := fsys.n.Load() - before; n > 250 {

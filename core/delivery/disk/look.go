@@ -9,8 +9,8 @@ import (
 	"strings"
 )
 
-// Line is what a directory holds of one exporter.
-type Line struct {
+// Queue is what a directory holds of one exporter.
+type Queue struct {
 	// Identity is the zero one if its file cannot be read.
 	Identity
 	Dir   string
@@ -23,49 +23,49 @@ type Part struct {
 	// InUse tells that a process has it.
 	InUse bool
 	// Ready are the batches that wait, in order; Writing is how many were being
-	// written, and Bad are the files that were damaged.
+	// written, and Damaged are the files that were.
 	Ready   []Entry
 	Writing int
-	Bad     []string
+	Damaged []string
 }
 
 // Path is the file of a batch.
 func (p *Part) Path(e Entry) string { return filepath.Join(p.Dir, readyDir, e.name()) }
 
-// Look tells what is in a directory of queues. It changes nothing, and takes
+// Inspect tells what is in a directory of queues. It changes nothing, and takes
 // nothing from the processes that work with it; what they do meanwhile may or
 // may not show.
-func Look(fsys FS, dir string) ([]Line, error) {
+func Inspect(fsys FS, dir string) ([]Queue, error) {
 	files, err := fsys.ReadDir(dir)
 	if err != nil {
 		return nil, err
 	}
-	var lines []Line
+	var queues []Queue
 	for _, d := range files {
 		if !d.IsDir() {
 			continue
 		}
-		l := Line{Dir: filepath.Join(dir, d.Name())}
-		parts, err := partsOf(fsys, l.Dir)
+		q := Queue{Dir: filepath.Join(dir, d.Name())}
+		parts, err := partsOf(fsys, q.Dir)
 		if err != nil {
 			return nil, err
 		}
-		if l.Identity, err = loadIdentity(fsys, l.Dir); err != nil && len(parts) == 0 {
+		if q.Identity, err = loadIdentity(fsys, q.Dir); err != nil && len(parts) == 0 {
 			continue // none of ours
 		}
 		for _, name := range parts {
-			p, err := look(fsys, filepath.Join(l.Dir, name))
+			p, err := inspect(fsys, filepath.Join(q.Dir, name))
 			if err != nil {
 				return nil, err
 			}
-			l.Parts = append(l.Parts, p)
+			q.Parts = append(q.Parts, p)
 		}
-		lines = append(lines, l)
+		queues = append(queues, q)
 	}
-	return lines, nil
+	return queues, nil
 }
 
-func look(fsys FS, dir string) (p Part, err error) {
+func inspect(fsys FS, dir string) (p Part, err error) {
 	p.Dir = dir
 	if p.Ready, err = listOf(fsys, filepath.Join(dir, readyDir)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return p, err
@@ -75,14 +75,14 @@ func look(fsys FS, dir string) (p Part, err error) {
 		return p, err
 	}
 	p.Writing = len(writing)
-	bad, err := fsys.ReadDir(filepath.Join(dir, badDir))
+	damaged, err := fsys.ReadDir(filepath.Join(dir, badDir))
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return p, err
 	}
-	for _, d := range bad {
-		p.Bad = append(p.Bad, filepath.Join(dir, badDir, d.Name()))
+	for _, d := range damaged {
+		p.Damaged = append(p.Damaged, filepath.Join(dir, badDir, d.Name()))
 	}
-	unlock, err := p.take(fsys)
+	unlock, err := p.lock(fsys)
 	if errors.Is(err, ErrLocked) {
 		p.InUse = true
 		return p, nil
@@ -93,28 +93,28 @@ func look(fsys FS, dir string) (p Part, err error) {
 	return p, unlock()
 }
 
-// take locks the part, unless nobody ever has.
-func (p *Part) take(fsys FS) (unlock func() error, err error) {
+// lock locks the part, unless nobody ever has.
+func (p *Part) lock(fsys FS) (unlock func() error, err error) {
 	name := filepath.Join(p.Dir, lockFile)
 	if _, err := fsys.Lstat(name); errors.Is(err, fs.ErrNotExist) {
 		return func() error { return nil }, nil
 	}
-	lock, err := fsys.Lock(name)
+	l, err := fsys.Lock(name)
 	if err != nil {
 		return nil, err
 	}
-	return lock.Close, nil
+	return l.Close, nil
 }
 
 // Purge deletes batches of a part and the files that were damaged. A part
 // that is in use is left alone; the error is [ErrLocked] then.
-func (p *Part) Purge(fsys FS, batches []Entry, bad []string) (err error) {
-	unlock, err := p.take(fsys)
+func (p *Part) Purge(fsys FS, batches []Entry, damaged []string) (err error) {
+	unlock, err := p.lock(fsys)
 	if err != nil {
 		return fmt.Errorf("%s: %w", p.Dir, err)
 	}
 	defer func() { err = errors.Join(err, unlock()) }()
-	names := slices.Clone(bad)
+	names := slices.Clone(damaged)
 	for _, e := range batches {
 		names = append(names, p.Path(e))
 	}

@@ -87,8 +87,8 @@ func random() string {
 	return hex.EncodeToString(b[:])
 }
 
-// private makes a directory that nobody else may look into.
-func private(fsys FS, name string) error {
+// makePrivateDir makes a directory that nobody else may look into.
+func makePrivateDir(fsys FS, name string) error {
 	if err := makeDir(fsys, name); err != nil {
 		return err
 	}
@@ -102,8 +102,8 @@ func private(fsys FS, name string) error {
 	return nil
 }
 
-// settle gives the store a part: one that nobody has, or a new one.
-func (s *Store) settle() error {
+// claimPart gives the store a part: one that nobody has, or a new one.
+func (s *Store) claimPart() error {
 	parts, err := s.parts()
 	if err != nil {
 		return err
@@ -113,8 +113,8 @@ func (s *Store) settle() error {
 		parts = append(parts, partPrefix+random())
 	}
 	for _, p := range parts {
-		part := filepath.Join(s.line, p)
-		if err := private(s.fs, part); err != nil {
+		part := filepath.Join(s.exporterDir, p)
+		if err := makePrivateDir(s.fs, part); err != nil {
 			return err
 		}
 		lock, err := s.fs.Lock(filepath.Join(part, lockFile))
@@ -127,12 +127,12 @@ func (s *Store) settle() error {
 		s.part, s.lock = part, lock
 		return makeDirs(s.fs, part)
 	}
-	return fmt.Errorf("no part of %s can be locked", s.line)
+	return fmt.Errorf("no part of %s can be locked", s.exporterDir)
 }
 
 func makeDirs(fsys FS, part string) error {
 	for _, d := range []string{tmpDir, readyDir, badDir} {
-		if err := private(fsys, filepath.Join(part, d)); err != nil {
+		if err := makePrivateDir(fsys, filepath.Join(part, d)); err != nil {
 			return err
 		}
 	}
@@ -141,7 +141,7 @@ func makeDirs(fsys FS, part string) error {
 
 // repair makes the directories that somebody has deleted, and locks them.
 func (s *Store) repair() error {
-	if err := private(s.fs, s.part); err != nil {
+	if err := makePrivateDir(s.fs, s.part); err != nil {
 		return err
 	}
 	name := filepath.Join(s.part, lockFile)
@@ -157,10 +157,10 @@ func (s *Store) repair() error {
 }
 
 // parts lists the parts of the exporter, in use or not.
-func (s *Store) parts() ([]string, error) { return partsOf(s.fs, s.line) }
+func (s *Store) parts() ([]string, error) { return partsOf(s.fs, s.exporterDir) }
 
-func partsOf(fsys FS, line string) (names []string, err error) {
-	entries, err := fsys.ReadDir(line)
+func partsOf(fsys FS, dir string) (names []string, err error) {
+	entries, err := fsys.ReadDir(dir)
 	for _, d := range entries {
 		if d.IsDir() && strings.HasPrefix(d.Name(), partPrefix) {
 			names = append(names, d.Name())
@@ -196,37 +196,37 @@ func listOf(fsys FS, dir string) ([]Entry, error) {
 	return entries, nil
 }
 
-// rescue takes in what a process had written when it was ended, but not stored
-// yet. Files that are not whole were never promised to anybody.
-func (s *Store) rescue(part string) ([]Entry, error) {
+// takeOverTmp takes over what a process had written when it was ended, but not
+// stored yet. Files that are not whole were never promised to anybody.
+func (s *Store) takeOverTmp(part string) ([]Entry, error) {
 	dir := filepath.Join(part, tmpDir)
 	files, err := listOf(s.fs, dir)
 	if err != nil {
 		return nil, err
 	}
-	var rescued []Entry
+	var takenOver []Entry
 	for _, e := range files {
 		name := filepath.Join(dir, e.name())
 		file, err := s.fs.ReadFile(name)
 		if err != nil {
-			return rescued, err
+			return takenOver, err
 		}
 		if b, err := Decode(file); err != nil || !e.describes(b) {
 			if err := s.fs.Remove(name); err != nil {
-				return rescued, err
+				return takenOver, err
 			}
 			continue
 		}
 		if err := s.fs.Sync(name); err != nil {
-			return rescued, err
+			return takenOver, err
 		}
 		e, err := s.move(name, e)
 		if err != nil {
-			return rescued, err
+			return takenOver, err
 		}
-		rescued = append(rescued, e)
+		takenOver = append(takenOver, e)
 	}
-	return rescued, nil
+	return takenOver, nil
 }
 
 // move takes a file in as the last one.
@@ -236,9 +236,9 @@ func (s *Store) move(name string, e Entry) (Entry, error) {
 	return e, s.fs.Rename(name, s.path(readyDir, e))
 }
 
-// Adopt takes over what processes have left behind that are gone, and returns
+// TakeOver takes over what processes have left behind that are gone, and returns
 // it. Call it now and then.
-func (s *Store) Adopt() ([]Entry, error) {
+func (s *Store) TakeOver() ([]Entry, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	parts, err := s.parts()
@@ -248,8 +248,8 @@ func (s *Store) Adopt() ([]Entry, error) {
 	var all []Entry
 	var errs []error
 	for _, p := range parts {
-		if part := filepath.Join(s.line, p); part != s.part {
-			entries, err := s.adopt(part)
+		if part := filepath.Join(s.exporterDir, p); part != s.part {
+			entries, err := s.takeOverPart(part)
 			all = append(all, entries...)
 			if err != nil {
 				errs = append(errs, fmt.Errorf("taking over %s: %w", part, err))
@@ -259,8 +259,8 @@ func (s *Store) Adopt() ([]Entry, error) {
 	return all, errors.Join(errs...)
 }
 
-func (s *Store) adopt(part string) (adopted []Entry, err error) {
-	if err := private(s.fs, part); err != nil {
+func (s *Store) takeOverPart(part string) (takenOver []Entry, err error) {
+	if err := makePrivateDir(s.fs, part); err != nil {
 		return nil, err
 	}
 	lock, err := s.fs.Lock(filepath.Join(part, lockFile))
@@ -281,24 +281,24 @@ func (s *Store) adopt(part string) (adopted []Entry, err error) {
 	for _, e := range entries {
 		e, err := s.move(filepath.Join(part, readyDir, e.name()), e)
 		if err != nil {
-			return adopted, err
+			return takenOver, err
 		}
-		adopted = append(adopted, e)
+		takenOver = append(takenOver, e)
 	}
-	rescued, err := s.rescue(part)
-	adopted = append(adopted, rescued...)
+	written, err := s.takeOverTmp(part)
+	takenOver = append(takenOver, written...)
 	if err != nil {
-		return adopted, err
+		return takenOver, err
 	}
 	if err := s.fs.Sync(filepath.Join(s.part, readyDir)); err != nil {
-		return adopted, err
+		return takenOver, err
 	}
-	return adopted, s.demolish(part)
+	return takenOver, s.removePart(part)
 }
 
-// demolish removes a part that holds no batches. What else is in it, such as
+// removePart removes a part that holds no batches. What else is in it, such as
 // damaged files, stays, and the part with it.
-func (s *Store) demolish(part string) error {
+func (s *Store) removePart(part string) error {
 	for _, d := range []string{tmpDir, readyDir, badDir} {
 		name := filepath.Join(part, d)
 		files, err := s.fs.ReadDir(name)

@@ -29,7 +29,7 @@ func payload(id uint64) []byte {
 }
 
 func batch(id uint64) disk.Batch {
-	return disk.Batch{Meta: disk.Meta{Spans: int(id%7) + 1, Oldest: time.Unix(int64(id), 5), Encoding: uint8(id % 3)}, Payload: payload(id)}
+	return disk.Batch{Meta: disk.Meta{Spans: int(id%7) + 1, FirstEnd: time.Unix(int64(id), 5), Encoding: uint8(id % 3)}, Payload: payload(id)}
 }
 
 func idOf(p []byte) uint64 {
@@ -158,7 +158,7 @@ func (h *history) step() {
 	case n < 15: // another process starts
 		h.open()
 	case n < 17:
-		entries, err := p.Adopt()
+		entries, err := p.TakeOver()
 		if err != nil {
 			h.t.Fatalf("history %d: %v", h.seed, err)
 		}

@@ -17,16 +17,16 @@ import (
 // Store holds the batches of one exporter in one process. [Open] makes it. It
 // is safe for concurrent use, but for Close, which comes last.
 type Store struct {
-	fs    FS
-	line  string // the exporter's directory
-	part  string // the part's
-	epoch uint32
-	lock  io.Closer
+	fs          FS
+	exporterDir string // the exporter's directory
+	part        string // the part's
+	epoch       uint32
+	lock        io.Closer
 
-	mu    sync.Mutex // held while files are written or taken over
-	seq   uint64     // of the last file
-	shaky bool       // a write has failed: the directories may be gone
-	bad   int        // files in bad
+	mu          sync.Mutex // held while files are written or taken over
+	seq         uint64     // of the last file
+	needsRepair bool       // a write has failed: the directories may be gone
+	damaged     int        // files in bad
 }
 
 // The directories of a part, and its lock.
@@ -37,14 +37,14 @@ const (
 	lockFile = "lock"
 )
 
-// maxBad is how many damaged files are kept; more are deleted.
-const maxBad = 1000
+// maxDamaged is how many damaged files are kept; more are deleted.
+const maxDamaged = 1000
 
 // Open opens the store of an exporter in dir, which it makes if need be, and
 // returns what waits there: in the order in which it was written, then what it
 // took over from processes that are gone.
 func Open(fsys FS, dir string, id Identity) (*Store, []Entry, error) {
-	s := &Store{fs: fsys, line: filepath.Join(dir, id.dir())}
+	s := &Store{fs: fsys, exporterDir: filepath.Join(dir, id.dir())}
 	var epoch [4]byte
 	_, _ = rand.Read(epoch[:]) // it never fails
 	s.epoch = binary.LittleEndian.Uint32(epoch[:])
@@ -62,17 +62,17 @@ func (s *Store) open(dir string, id Identity) ([]Entry, error) {
 	if err := makeDir(s.fs, dir); err != nil {
 		return nil, err
 	}
-	if err := private(s.fs, s.line); err != nil {
+	if err := makePrivateDir(s.fs, s.exporterDir); err != nil {
 		return nil, err
 	}
-	if err := id.save(s.fs, s.line); err != nil {
+	if err := id.save(s.fs, s.exporterDir); err != nil {
 		return nil, err
 	}
-	if err := s.settle(); err != nil {
+	if err := s.claimPart(); err != nil {
 		return nil, err
 	}
 	// Those who made the directories may have been killed before they synced them.
-	for _, d := range []string{s.part, s.line, dir} {
+	for _, d := range []string{s.part, s.exporterDir, dir} {
 		if err := s.fs.Sync(d); err != nil {
 			return nil, err
 		}
@@ -84,15 +84,15 @@ func (s *Store) open(dir string, id Identity) ([]Entry, error) {
 	for _, e := range entries {
 		s.seq = max(s.seq, e.seq)
 	}
-	bad, err := s.fs.ReadDir(filepath.Join(s.part, badDir))
+	damaged, err := s.fs.ReadDir(filepath.Join(s.part, badDir))
 	if err != nil {
 		return nil, err
 	}
-	s.bad = len(bad)
-	// What cannot be taken in now can wait: Adopt will tell why it cannot.
-	rescued, _ := s.rescue(s.part)
-	adopted, _ := s.Adopt()
-	return slices.Concat(entries, rescued, adopted), nil
+	s.damaged = len(damaged)
+	// What cannot be taken over now can wait: TakeOver will tell why it cannot.
+	written, _ := s.takeOverTmp(s.part)
+	takenOver, _ := s.TakeOver()
+	return slices.Concat(entries, written, takenOver), nil
 }
 
 // Dir is where the store has its files.
@@ -105,7 +105,7 @@ func (s *Store) Write(batches []Batch, sync bool) ([]Entry, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	entries, err := s.write(batches, sync)
-	s.shaky = err != nil
+	s.needsRepair = err != nil
 	if err != nil {
 		err = fmt.Errorf("writing to the queue: %w", err)
 	}
@@ -113,7 +113,7 @@ func (s *Store) Write(batches []Batch, sync bool) ([]Entry, error) {
 }
 
 func (s *Store) write(batches []Batch, sync bool) ([]Entry, error) {
-	if s.shaky {
+	if s.needsRepair {
 		if err := s.repair(); err != nil {
 			return nil, err
 		}
@@ -130,14 +130,14 @@ func (s *Store) write(batches []Batch, sync bool) ([]Entry, error) {
 	}
 	for i, e := range entries {
 		if err := s.fs.Rename(s.path(tmpDir, e), s.path(readyDir, e)); err != nil {
-			s.discard(tmpDir, entries[i:])
+			s.removeUnstored(tmpDir, entries[i:])
 			entries, failure = entries[:i], err
 			break
 		}
 	}
 	if sync && len(entries) > 0 {
 		if err := s.fs.Sync(filepath.Join(s.part, readyDir)); err != nil {
-			s.discard(readyDir, entries)
+			s.removeUnstored(readyDir, entries)
 			return nil, err
 		}
 	}
@@ -147,7 +147,7 @@ func (s *Store) write(batches []Batch, sync bool) ([]Entry, error) {
 // create writes a file in tmp.
 func (s *Store) create(b Batch, sync bool) (Entry, error) {
 	s.seq++
-	b.Oldest = time.Unix(0, b.Oldest.UnixNano()) // as the file will tell it
+	b.FirstEnd = time.Unix(0, b.FirstEnd.UnixNano()) // as the file will tell it
 	b.Spans = min(max(b.Spans, 0), math.MaxInt32)
 	e := Entry{Meta: b.Meta, Size: int64(headerSize + len(b.Payload)), seq: s.seq, epoch: s.epoch}
 	f, err := s.fs.Create(s.path(tmpDir, e))
@@ -156,7 +156,7 @@ func (s *Store) create(b Batch, sync bool) (Entry, error) {
 	}
 	err = fill(f, b, sync)
 	if err = errors.Join(err, f.Close()); err != nil {
-		s.discard(tmpDir, []Entry{e})
+		s.removeUnstored(tmpDir, []Entry{e})
 	}
 	return e, err
 }
@@ -173,9 +173,9 @@ func fill(f File, b Batch, sync bool) error {
 	return f.Sync()
 }
 
-// discard deletes what was not stored. If it cannot, the batch is sent twice in
-// the worst case.
-func (s *Store) discard(dir string, entries []Entry) {
+// removeUnstored deletes what was not stored. If it cannot, the batch is sent twice
+// in the worst case.
+func (s *Store) removeUnstored(dir string, entries []Entry) {
 	for _, e := range entries {
 		_ = s.fs.Remove(s.path(dir, e))
 	}
@@ -184,7 +184,8 @@ func (s *Store) discard(dir string, entries []Entry) {
 func (s *Store) path(dir string, e Entry) string { return filepath.Join(s.part, dir, e.name()) }
 
 // Read returns a batch. If its file is damaged, the error is [ErrDamaged], and
-// the file is moved out of the way; any other error may pass.
+// the file is moved out of the way; after any other error, reading can be
+// retried.
 func (s *Store) Read(e Entry) (Batch, error) {
 	name := s.path(readyDir, e)
 	file, err := s.fs.ReadFile(name)
@@ -199,28 +200,28 @@ func (s *Store) Read(e Entry) (Batch, error) {
 		err = damaged("its name and its header differ")
 	}
 	if err != nil {
-		return Batch{}, fmt.Errorf("%s: %w", s.condemn(e), err)
+		return Batch{}, fmt.Errorf("%s: %w", s.quarantine(e), err)
 	}
 	return b, nil
 }
 
 func (e *Entry) describes(b Batch) bool {
-	return e.Spans == b.Spans && e.Oldest.Equal(b.Oldest) && e.Encoding == b.Encoding
+	return e.Spans == b.Spans && e.FirstEnd.Equal(b.FirstEnd) && e.Encoding == b.Encoding
 }
 
-// condemn moves a damaged file to bad, and returns where it is.
-func (s *Store) condemn(e Entry) string {
+// quarantine moves a damaged file to bad, and returns where it is.
+func (s *Store) quarantine(e Entry) string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	from, to := s.path(readyDir, e), s.path(badDir, e)
-	if s.bad >= maxBad {
+	if s.damaged >= maxDamaged {
 		_ = s.fs.Remove(from) // it stays, if it cannot be removed, and is found again
 		return from
 	}
 	if err := s.fs.Rename(from, to); err != nil {
 		return from
 	}
-	s.bad++
+	s.damaged++
 	return to
 }
 

@@ -82,7 +82,7 @@ func TestRoundTrip(t *testing.T) {
 	if diff := cmp.Diff([]uint64{1, 3}, idsOf(t, s, entries)); diff != "" {
 		t.Error(diff)
 	}
-	if e := entries[0]; e.Spans != 2 || !e.Oldest.Equal(time.Unix(1, 5)) || e.Encoding != 1 || e.Size != int64(40+len(payload(1))) {
+	if e := entries[0]; e.Spans != 2 || !e.FirstEnd.Equal(time.Unix(1, 5)) || e.Encoding != 1 || e.Size != int64(40+len(payload(1))) {
 		t.Errorf("%+v", e)
 	}
 }
@@ -280,8 +280,8 @@ func TestTakeOver(t *testing.T) {
 		t.Fatalf("two processes on one part: %d entries, %s", len(entries), b.Dir())
 	}
 	write(t, b, 3)
-	if adopted, err := b.Adopt(); err != nil || len(adopted) != 0 {
-		t.Fatalf("took %d from a living process: %v", len(adopted), err)
+	if taken, err := b.TakeOver(); err != nil || len(taken) != 0 {
+		t.Fatalf("took %d from a living process: %v", len(taken), err)
 	}
 	closed(t, a)
 
@@ -297,11 +297,11 @@ func TestTakeOver(t *testing.T) {
 		closed(t, other)
 	}
 
-	adopted, err := b.Adopt()
+	taken, err := b.TakeOver()
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff([]uint64{1, 2}, idsOf(t, b, adopted)); diff != "" {
+	if diff := cmp.Diff([]uint64{1, 2}, idsOf(t, b, taken)); diff != "" {
 		t.Error(diff)
 	}
 	if _, err := os.Lstat(a.Dir()); !errors.Is(err, fs.ErrNotExist) {
@@ -347,7 +347,7 @@ func TestLookAndPurge(t *testing.T) {
 	}
 	look := func() disk.Part {
 		t.Helper()
-		lines, err := disk.Look(disk.OS{}, dir)
+		lines, err := disk.Inspect(disk.OS{}, dir)
 		if err != nil || len(lines) != 1 || lines[0].Identity != identity || len(lines[0].Parts) != 1 {
 			t.Fatalf("%+v, %v", lines, err)
 		}
@@ -366,13 +366,13 @@ func TestLookAndPurge(t *testing.T) {
 	idsOf(t, s, p.Ready)
 	closed(t, s)
 	p = look()
-	if p.InUse || len(p.Ready) != 2 || len(p.Bad) != 1 {
+	if p.InUse || len(p.Ready) != 2 || len(p.Damaged) != 1 {
 		t.Errorf("%+v", p)
 	}
-	if err := p.Purge(disk.OS{}, p.Ready[:1], p.Bad); err != nil {
+	if err := p.Purge(disk.OS{}, p.Ready[:1], p.Damaged); err != nil {
 		t.Error(err)
 	}
-	if p = look(); len(p.Ready) != 1 || len(p.Bad) != 0 {
+	if p = look(); len(p.Ready) != 1 || len(p.Damaged) != 0 {
 		t.Errorf("%+v", p)
 	}
 }
@@ -387,7 +387,7 @@ func FuzzDecode(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
-	lines, err := disk.Look(s, queueDir)
+	lines, err := disk.Inspect(s, queueDir)
 	if err != nil {
 		f.Fatal(err)
 	}
@@ -414,7 +414,7 @@ func FuzzDecode(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		lines, err := disk.Look(fsys, queueDir)
+		lines, err := disk.Inspect(fsys, queueDir)
 		if err != nil {
 			t.Fatal(err)
 		}

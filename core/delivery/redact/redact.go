@@ -35,8 +35,8 @@ type Redactor struct {
 	possible [][256]ruleSet
 	length   int // of the shortest text in which anything can be found
 
-	// plans are the rules about keys, at the first free place after their hash.
-	plans []atomic.Pointer[plan]
+	// cache are the rules about keys, at the first free place after their hash.
+	cache []atomic.Pointer[keyRules]
 
 	resource atomic.Pointer[redactedResource] // the last one
 }
@@ -51,8 +51,8 @@ type compiled struct {
 	length int // of the shortest text in which it can find anything
 }
 
-// plan are the rules about a key.
-type plan struct {
+// keyRules are the rules about a key.
+type keyRules struct {
 	key   attribute.Key
 	rules ruleSet
 }
@@ -61,8 +61,8 @@ type redactedResource struct{ from, to *resource.Resource }
 
 // What is remembered about keys is bounded, should somebody make them up.
 const (
-	planSlots  = 1 << 12
-	planProbes = 4
+	cacheSlots = 1 << 12
+	cacheTries = 4
 )
 
 func (r *Redactor) prepare() {
@@ -112,7 +112,7 @@ func (r *Redactor) prepare() {
 			}
 		}
 	}
-	r.plans = make([]atomic.Pointer[plan], planSlots)
+	r.cache = make([]atomic.Pointer[keyRules], cacheSlots)
 }
 
 // about returns the rules about an attribute.
@@ -121,16 +121,16 @@ func (r *Redactor) about(key attribute.Key) ruleSet {
 		return r.free
 	}
 	hash := hashOf(string(key))
-	for i := range uint64(planProbes) {
-		slot := &r.plans[(hash+i)%planSlots]
-		p := slot.Load()
-		if p == nil {
-			p = &plan{attribute.Key(strings.Clone(string(key))), r.matching(key)}
-			slot.CompareAndSwap(nil, p)
-			return p.rules
+	for i := range uint64(cacheTries) {
+		slot := &r.cache[(hash+i)%cacheSlots]
+		c := slot.Load()
+		if c == nil {
+			c = &keyRules{attribute.Key(strings.Clone(string(key))), r.matching(key)}
+			slot.CompareAndSwap(nil, c)
+			return c.rules
 		}
-		if p.key == key {
-			return p.rules
+		if c.key == key {
+			return c.rules
 		}
 	}
 	return r.matching(key)

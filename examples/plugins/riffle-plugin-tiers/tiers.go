@@ -68,7 +68,7 @@ func New(_ context.Context, s component.Settings, c Config) (sampling.Sampler, e
 	}
 	t := &sampler{config: c, logger: s.Logger, stop: make(chan struct{}), stopped: make(chan struct{})}
 	t.tiers.Store(tiers)
-	go t.watch(string(text))
+	go t.poll(string(text))
 	return t, nil
 }
 
@@ -119,10 +119,10 @@ func (t *sampler) Changes(ctx context.Context, changed func(...sampling.StartPar
 	}
 }
 
-// watch follows the file until stop, starting from what it held. It looks at
+// poll follows the file until stop, starting from what it held. It looks at
 // the text and not at the time: a file may be replaced by one that is older, or
 // twice within the clock's grain.
-func (t *sampler) watch(text string) {
+func (t *sampler) poll(text string) {
 	defer close(t.stopped)
 	ticker := time.NewTicker(time.Duration(t.config.Every))
 	defer ticker.Stop()
@@ -155,7 +155,7 @@ func (t *sampler) watch(text string) {
 	}
 }
 
-// Shutdown ends the watching. After it the sampler abstains.
+// Shutdown ends the polling. After it the sampler abstains.
 func (t *sampler) Shutdown(ctx context.Context) error {
 	t.once.Do(func() { close(t.stop) })
 	select {

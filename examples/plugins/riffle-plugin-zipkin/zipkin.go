@@ -124,7 +124,7 @@ func (e *exporter) post(ctx context.Context, body []byte) error {
 	req.Header.Set("Content-Type", "application/json")
 	resp, err := e.client.Do(req)
 	if err != nil {
-		return &delivery.ExportError{Verdict: delivery.Retry, Err: err}
+		return &delivery.ExportError{Outcome: delivery.Retry, Err: err}
 	}
 	defer resp.Body.Close()
 	const maxAnswer = 1 << 10
@@ -132,16 +132,16 @@ func (e *exporter) post(ctx context.Context, body []byte) error {
 	if resp.StatusCode/100 == 2 {
 		return nil
 	}
-	failure := &delivery.ExportError{Verdict: delivery.Refused, Err: fmt.Errorf("%s: %s: %s",
+	failure := &delivery.ExportError{Outcome: delivery.Refused, Err: fmt.Errorf("%s: %s: %s",
 		req.URL.Redacted(), resp.Status, strings.Join(strings.Fields(string(answer)), " "))}
 	switch resp.StatusCode {
 	case http.StatusRequestEntityTooLarge:
-		failure.Verdict = delivery.TooLarge
+		failure.Outcome = delivery.TooLarge
 	case http.StatusTooManyRequests, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
-		failure.Verdict = delivery.Retry
+		failure.Outcome = delivery.Retry
 		failure.Throttled = resp.StatusCode == http.StatusTooManyRequests
 		if seconds, err := strconv.ParseUint(resp.Header.Get("Retry-After"), 10, 31); err == nil {
-			failure.After = time.Duration(seconds) * time.Second
+			failure.RetryAfter = time.Duration(seconds) * time.Second
 		}
 	}
 	return failure

@@ -172,7 +172,7 @@ func TestWire(t *testing.T) {
 }
 
 // The host learns what is to become of a batch.
-func TestVerdict(t *testing.T) {
+func TestOutcome(t *testing.T) {
 	status := 0
 	backend := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Retry-After", "7")
@@ -187,11 +187,11 @@ func TestVerdict(t *testing.T) {
 		status int
 		want   delivery.ExportError
 	}{
-		{400, delivery.ExportError{Verdict: delivery.Refused}},
-		{307, delivery.ExportError{Verdict: delivery.Refused}},
-		{413, delivery.ExportError{Verdict: delivery.TooLarge}},
-		{429, delivery.ExportError{Verdict: delivery.Retry, After: 7 * time.Second, Throttled: true}},
-		{503, delivery.ExportError{Verdict: delivery.Retry, After: 7 * time.Second}},
+		{400, delivery.ExportError{Outcome: delivery.Refused}},
+		{307, delivery.ExportError{Outcome: delivery.Refused}},
+		{413, delivery.ExportError{Outcome: delivery.TooLarge}},
+		{429, delivery.ExportError{Outcome: delivery.Retry, RetryAfter: 7 * time.Second, Throttled: true}},
+		{503, delivery.ExportError{Outcome: delivery.Retry, RetryAfter: 7 * time.Second}},
 	} {
 		status = tt.status
 		var got *delivery.ExportError

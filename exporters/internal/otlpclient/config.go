@@ -59,8 +59,8 @@ type Config struct {
 	KeyAt string
 }
 
-// Client says where to send and how. It is a [Config] without questions left.
-type Client struct {
+// Resolved says where to send and how. It is a [Config] without questions left.
+type Resolved struct {
 	Protocol Protocol
 	// Address is host:port, or unix:///path for gRPC.
 	Address string
@@ -81,7 +81,7 @@ type Client struct {
 
 // Resolve completes the configuration and finds every mistake in it. It reads
 // the environment and the TLS files. Its errors are [component.FieldError]s, joined.
-func (c Config) Resolve() (*Client, error) {
+func (c Config) Resolve() (*Resolved, error) {
 	if c.Protocol != "" {
 		if err := c.Protocol.check(); err != nil {
 			return nil, &component.FieldError{Path: "protocol", Err: err}
@@ -92,25 +92,25 @@ func (c Config) Resolve() (*Client, error) {
 		getenv = func(string) string { return "" }
 	}
 	c, envErr := c.withEnv(getenv)
-	client, err := c.resolve()
+	resolved, err := c.resolve()
 	if err := errors.Join(envErr, err); err != nil {
 		return nil, err
 	}
-	return client, nil
+	return resolved, nil
 }
 
-func (c Config) resolve() (*Client, error) {
+func (c Config) resolve() (*Resolved, error) {
 	var errs []error
 	fail := func(path string, err error) {
 		errs = append(errs, &component.FieldError{Path: path, Err: err})
 	}
-	client := &Client{
+	resolved := &Resolved{
 		Protocol:    c.Protocol,
 		keyAt:       cmp.Or(c.KeyAt, "headers"),
 		Timeout:     cmp.Or(time.Duration(c.Timeout), defaultTimeout),
 		Compression: cmp.Or(c.Compression, c.defaultCompression()),
 	}
-	if err := c.checkCompression(client.Compression); err != nil {
+	if err := c.checkCompression(resolved.Compression); err != nil {
 		fail("compression", err)
 	}
 	if c.Timeout < 0 {
@@ -121,10 +121,10 @@ func (c Config) resolve() (*Client, error) {
 			fail("headers."+key, err)
 			continue
 		}
-		if client.Headers == nil {
-			client.Headers = make(map[string]string, len(c.Headers))
+		if resolved.Headers == nil {
+			resolved.Headers = make(map[string]string, len(c.Headers))
 		}
-		client.Headers[key] = string(value)
+		resolved.Headers[key] = string(value)
 	}
 
 	e, err := parseEndpoint(c.Endpoint, c.Protocol)
@@ -134,8 +134,8 @@ func (c Config) resolve() (*Client, error) {
 		fail("endpoint", err)
 		return nil, errors.Join(errs...)
 	}
-	client.Address, client.scheme = e.address, e.scheme
-	if client.Path, err = c.path(e); err != nil {
+	resolved.Address, resolved.scheme = e.address, e.scheme
+	if resolved.Path, err = c.path(e); err != nil {
 		fail("url_path", err)
 	}
 	plaintext := e.loopback && !c.TLS.fromEnv
@@ -151,11 +151,11 @@ func (c Config) resolve() (*Client, error) {
 	}
 	switch {
 	case !plaintext:
-		client.TLS = tlsConfig
+		resolved.TLS = tlsConfig
 	case c.TLS.set() && !c.TLS.fromEnv:
-		fail("tls", fmt.Errorf("%s is sent to in plain text: %s, or leave tls out", e.address, client.secureAdvice()))
+		fail("tls", fmt.Errorf("%s is sent to in plain text: %s, or leave tls out", e.address, resolved.secureAdvice()))
 	}
-	return client, errors.Join(errs...)
+	return resolved, errors.Join(errs...)
 }
 
 func (c Config) defaultCompression() delivery.Compression {
@@ -194,19 +194,19 @@ func (c Config) path(e endpoint) (string, error) {
 	return c.URLPath, nil
 }
 
-// Endpoint is where the client sends to, for people: "localhost:4317",
+// Endpoint is where spans are sent to, for people: "localhost:4317",
 // "http://localhost:4318/v1/traces".
-func (c *Client) Endpoint() string {
-	if c.Protocol == GRPC {
-		return c.Address
+func (r *Resolved) Endpoint() string {
+	if r.Protocol == GRPC {
+		return r.Address
 	}
-	return c.URL()
+	return r.URL()
 }
 
-// URL is where an HTTP client posts to.
-func (c *Client) URL() string {
-	u := url.URL{Scheme: "https", Host: c.Address, Path: c.Path}
-	if c.TLS == nil {
+// URL is where requests are posted to over HTTP.
+func (r *Resolved) URL() string {
+	u := url.URL{Scheme: "https", Host: r.Address, Path: r.Path}
+	if r.TLS == nil {
 		u.Scheme = "http"
 	}
 	return u.String()

@@ -138,10 +138,10 @@ func isLoopback(host string) bool {
 
 // Exposed reports whether what is sent travels in plain text over a network,
 // where a token must not.
-func (c *Client) Exposed() bool {
-	if c.TLS != nil || strings.HasPrefix(c.Address, "unix:") {
+func (r *Resolved) Exposed() bool {
+	if r.TLS != nil || strings.HasPrefix(r.Address, "unix:") {
 		return false
 	}
-	host, _, err := net.SplitHostPort(c.Address)
+	host, _, err := net.SplitHostPort(r.Address)
 	return err != nil || !isLoopback(host)
 }

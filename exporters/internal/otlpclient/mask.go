@@ -36,9 +36,9 @@ func Mask(message string, headers map[string][]string) string {
 }
 
 // masked returns the error without what was secret in its text.
-func (c *Client) masked(err error) error {
-	headers := make(map[string][]string, len(c.Headers))
-	for name, value := range c.Headers {
+func (r *Resolved) masked(err error) error {
+	headers := make(map[string][]string, len(r.Headers))
+	for name, value := range r.Headers {
 		headers[name] = []string{value}
 	}
 	if text := Mask(err.Error(), headers); text != err.Error() {

@@ -15,7 +15,7 @@ import (
 	"google.golang.org/grpc/connectivity"
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/credentials/insecure"
-	_ "google.golang.org/grpc/encoding/gzip" // a backend may answer so
+	_ "google.golang.org/grpc/encoding/gzip" // a backend may respond so
 	"google.golang.org/grpc/mem"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
@@ -27,13 +27,13 @@ import (
 
 const exportMethod = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
 
-// maxGRPCAnswer is a number that no server is likely to have as its own limit.
-const maxGRPCAnswer = maxAnswer + 7
+// maxGRPCResponse is a number that no server is likely to have as its own limit.
+const maxGRPCResponse = maxResponse + 7
 
 type grpcTransport struct {
-	client  *otlpclient.Client
-	headers metadata.MD
-	options []grpc.DialOption
+	resolved *otlpclient.Resolved
+	headers  metadata.MD
+	options  []grpc.DialOption
 
 	mu   sync.Mutex
 	conn *grpcConn // nil: the next attempt connects
@@ -47,31 +47,31 @@ type grpcConn struct {
 	retired bool
 }
 
-func newGRPCTransport(c *otlpclient.Client, o Options) *grpcTransport {
+func newGRPCTransport(r *otlpclient.Resolved, o Options) *grpcTransport {
 	creds := insecure.NewCredentials()
-	if c.TLS != nil {
-		creds = credentials.NewTLS(c.TLS)
+	if r.TLS != nil {
+		creds = credentials.NewTLS(r.TLS)
 	}
 	t := &grpcTransport{
-		client:  c,
-		headers: metadata.New(c.Headers),
+		resolved: r,
+		headers:  metadata.New(r.Headers),
 		options: []grpc.DialOption{
 			grpc.WithTransportCredentials(creds),
 			grpc.WithUserAgent(userAgent()),
 			grpc.WithDisableServiceConfig(),
 			grpc.WithDisableRetry(), // the line does it
-			grpc.WithConnectParams(grpc.ConnectParams{Backoff: backoff.DefaultConfig, MinConnectTimeout: c.Timeout}),
-			grpc.WithDefaultCallOptions(grpc.ForceCodecV2(rawCodec{}), grpc.MaxCallRecvMsgSize(maxGRPCAnswer)),
+			grpc.WithConnectParams(grpc.ConnectParams{Backoff: backoff.DefaultConfig, MinConnectTimeout: r.Timeout}),
+			grpc.WithDefaultCallOptions(grpc.ForceCodecV2(rawCodec{}), grpc.MaxCallRecvMsgSize(maxGRPCResponse)),
 		},
 	}
 	t.options = append(t.options, o.Dial...)
-	if c.Compression != delivery.None {
+	if r.Compression != delivery.None {
 		// What is deprecated is the only way to send what is compressed already:
 		// the new one compresses, by an algorithm that all of the process shares.
 		t.options = append(t.options,
-			grpc.WithCompressor(compressed{c.Compression})) //nolint:staticcheck // see above
+			grpc.WithCompressor(compressed{r.Compression})) //nolint:staticcheck // see above
 	}
-	if c.Compression == delivery.Zstd {
+	if r.Compression == delivery.Zstd {
 		t.options = append(t.options, grpc.WithDecompressor(unzstd{})) //nolint:staticcheck // likewise
 	}
 	return t
@@ -82,17 +82,17 @@ func (t *grpcTransport) send(ctx context.Context, body []byte) (delivery.Respons
 	if err != nil {
 		return delivery.Response{}, err
 	}
-	var answer []byte
-	err = conn.Invoke(metadata.NewOutgoingContext(ctx, t.headers), exportMethod, body, &answer)
+	var resp []byte
+	err = conn.Invoke(metadata.NewOutgoingContext(ctx, t.headers), exportMethod, body, &resp)
 	t.release(conn, err)
 	switch {
 	case err == nil:
-		return readResponse(answer, t.headers), nil
-	case isAboutAnswer(err): // which accepts
+		return readResponse(resp, t.headers), nil
+	case isAboutResponse(err): // which accepts
 		return delivery.Response{}, nil
 	case ctx.Err() != nil && status.Code(err) != codes.DeadlineExceeded:
 		err = errors.Join(err, ctx.Err())
-		return delivery.Response{}, &delivery.ExportError{Verdict: delivery.Retry, Err: err}
+		return delivery.Response{}, &delivery.ExportError{Outcome: delivery.Retry, Err: err}
 	default:
 		return delivery.Response{}, otlpstatus.Error(err)
 	}
@@ -105,7 +105,7 @@ func (t *grpcTransport) acquire() (*grpcConn, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.conn == nil {
-		conn, err := grpc.NewClient(t.client.Address, t.options...)
+		conn, err := grpc.NewClient(t.resolved.Address, t.options...)
 		if err != nil {
 			return nil, err
 		}
@@ -143,13 +143,13 @@ func (t *grpcTransport) close() error {
 	return conn.Close()
 }
 
-// isAboutAnswer recognizes the error that gRPC makes of an answer that is
-// larger than maxGRPCAnswer. A server uses the same words, with its own limit, for a
+// isAboutResponse recognizes the error that gRPC makes of a response that is larger
+// than maxGRPCResponse. A server uses the same words, with its own limit, for a
 // request.
-func isAboutAnswer(err error) bool {
+func isAboutResponse(err error) bool {
 	s := status.Convert(err)
 	return s.Code() == codes.ResourceExhausted &&
-		(strings.HasSuffix(s.Message(), fmt.Sprintf("vs. %d)", maxGRPCAnswer)) || strings.HasSuffix(s.Message(), fmt.Sprintf("than max %d", maxGRPCAnswer)))
+		(strings.HasSuffix(s.Message(), fmt.Sprintf("vs. %d)", maxGRPCResponse)) || strings.HasSuffix(s.Message(), fmt.Sprintf("than max %d", maxGRPCResponse)))
 }
 
 // rawCodec sends and receives messages as bytes.
@@ -176,7 +176,7 @@ func (compressed) Do(w io.Writer, p []byte) error {
 	return err
 }
 
-// unzstd reads answers of a backend that answers as it was asked. gRPC knows
+// unzstd reads responses that are compressed as the requests were. gRPC knows
 // gzip itself.
 type unzstd struct{}
 
@@ -188,5 +188,5 @@ func (unzstd) Do(r io.Reader) ([]byte, error) {
 		return nil, err
 	}
 	defer d.Close()
-	return io.ReadAll(io.LimitReader(d, maxGRPCAnswer+1))
+	return io.ReadAll(io.LimitReader(d, maxGRPCResponse+1))
 }

@@ -22,10 +22,10 @@ import (
 
 const (
 	contentType = "application/x-protobuf"
-	// maxAnswer is how much of an answer is read. One that says something fits.
-	maxAnswer = 64 << 10
-	// maxOtherAnswer is for answers that speak of each span.
-	maxOtherAnswer = 4 << 20
+	// maxResponse is how much of a response is read. One that says something fits.
+	maxResponse = 64 << 10
+	// maxForeignResponse is for responses that name each span.
+	maxForeignResponse = 4 << 20
 	// maxMessage is how much of what it says is shown.
 	maxMessage = 1 << 10
 )
@@ -39,28 +39,28 @@ type httpTransport struct {
 
 	accepted  func(*http.Response, []byte) (delivery.Response, error) // nil: it is OTLP
 	authorize func(*http.Request, []byte) error
-	judge     func(*http.Response, string, *delivery.ExportError)
+	classify  func(*http.Response, string, *delivery.ExportError)
 }
 
-func newHTTPTransport(c *otlpclient.Client, o Options) *httpTransport {
+func newHTTPTransport(r *otlpclient.Resolved, o Options) *httpTransport {
 	t := &httpTransport{
-		url:    c.URL(),
+		url:    r.URL(),
 		header: make(http.Header),
 
 		accepted:  o.Accepted,
 		authorize: o.Authorize,
-		judge:     o.Judge,
+		classify:  o.Classify,
 
 		base: &http.Transport{
 			Proxy:               http.ProxyFromEnvironment,
 			DialContext:         (&net.Dialer{Timeout: 30 * time.Second, KeepAlive: 30 * time.Second}).DialContext,
-			TLSClientConfig:     c.TLS,
+			TLSClientConfig:     r.TLS,
 			TLSHandshakeTimeout: 10 * time.Second,
 			IdleConnTimeout:     90 * time.Second,
 			MaxIdleConnsPerHost: 64, // as many as there may be senders
 			ForceAttemptHTTP2:   !o.HTTP1,
 			HTTP2:               &http.HTTP2Config{SendPingTimeout: 15 * time.Second, PingTimeout: 5 * time.Second},
-			// Answers are small. What is small and grows is not an answer.
+			// Responses are small. What is small and grows is not a response.
 			DisableCompression: true,
 		},
 	}
@@ -74,7 +74,7 @@ func newHTTPTransport(c *otlpclient.Client, o Options) *httpTransport {
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 	t.header.Set("User-Agent", userAgent())
-	for key, value := range c.Headers {
+	for key, value := range r.Headers {
 		if strings.EqualFold(key, "Host") {
 			t.host = value
 			continue
@@ -83,8 +83,8 @@ func newHTTPTransport(c *otlpclient.Client, o Options) *httpTransport {
 	}
 	t.header.Set("Content-Type", cmp.Or(o.ContentType, contentType))
 	t.header.Del("Content-Encoding")
-	if c.Compression != delivery.None {
-		t.header.Set("Content-Encoding", string(c.Compression))
+	if r.Compression != delivery.None {
+		t.header.Set("Content-Encoding", string(r.Compression))
 	}
 	return t
 }
@@ -97,7 +97,7 @@ func (t *httpTransport) send(ctx context.Context, body []byte) (delivery.Respons
 	req.Header, req.Host = t.header.Clone(), cmp.Or(t.host, req.Host)
 	if t.authorize != nil {
 		if err := t.authorize(req, body); err != nil {
-			return delivery.Response{}, &delivery.ExportError{Verdict: delivery.Retry, Err: err}
+			return delivery.Response{}, &delivery.ExportError{Outcome: delivery.Retry, Err: err}
 		}
 	}
 	// The same spans twice do no harm: a request that meets a connection about
@@ -105,51 +105,51 @@ func (t *httpTransport) send(ctx context.Context, body []byte) (delivery.Respons
 	req.Header["Idempotency-Key"] = []string{}
 	resp, err := t.client.Do(req)
 	if err != nil {
-		return delivery.Response{}, &delivery.ExportError{Verdict: delivery.Retry, Err: err}
+		return delivery.Response{}, &delivery.ExportError{Outcome: delivery.Retry, Err: err}
 	}
 	defer resp.Body.Close()
-	// What is read of an answer does not change whether it accepts.
-	limit := int64(maxAnswer)
+	// What is read of a response does not change whether it accepts.
+	limit := int64(maxResponse)
 	if t.accepted != nil {
-		limit = maxOtherAnswer
+		limit = maxForeignResponse
 	}
-	answer, _ := io.ReadAll(io.LimitReader(resp.Body, limit))
-	resp.Body = io.NopCloser(bytes.NewReader(answer))
+	read, _ := io.ReadAll(io.LimitReader(resp.Body, limit))
+	resp.Body = io.NopCloser(bytes.NewReader(read))
 	kind, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type"))
 	switch {
 	case resp.StatusCode/100 != 2:
-		message := otlpclient.Mask(messageOf(kind, answer), req.Header)
+		message := otlpclient.Mask(messageOf(kind, read), req.Header)
 		f := otlpclient.HTTPError(resp, message, time.Now())
-		if t.judge != nil {
-			t.judge(resp, message, f)
+		if t.classify != nil {
+			t.classify(resp, message, f)
 		}
 		return delivery.Response{}, f
 	case kind == "text/html":
-		return delivery.Response{}, &delivery.ExportError{Verdict: delivery.Refused, Err: &otlpclient.WebPageError{Status: resp.Status}}
+		return delivery.Response{}, &delivery.ExportError{Outcome: delivery.Refused, Err: &otlpclient.WebPageError{Status: resp.Status}}
 	case t.accepted != nil:
-		return t.accepted(resp, answer)
+		return t.accepted(resp, read)
 	case kind == contentType:
-		return readResponse(answer, req.Header), nil
+		return readResponse(read, req.Header), nil
 	default:
 		return delivery.Response{}, nil
 	}
 }
 
-// messageOf is what an answer says that accepts nothing.
-func messageOf(kind string, answer []byte) string {
+// messageOf is what a response says that accepts nothing.
+func messageOf(kind string, body []byte) string {
 	switch kind {
 	case contentType:
 		var s spb.Status
-		if proto.Unmarshal(answer, &s) != nil {
+		if proto.Unmarshal(body, &s) != nil {
 			return ""
 		}
-		answer = []byte(s.GetMessage())
+		body = []byte(s.GetMessage())
 	case "text/html":
 		return ""
 	}
-	s := string(answer[:min(len(answer), maxMessage)])
+	s := string(body[:min(len(body), maxMessage)])
 	if !utf8.ValidString(s) {
-		return fmt.Sprintf("an answer of %d bytes that is no text", len(answer))
+		return fmt.Sprintf("a response of %d bytes that is no text", len(body))
 	}
 	return strings.Join(strings.Fields(s), " ")
 }

@@ -31,17 +31,17 @@ type Options struct {
 	HTTP1 bool
 	// Authorize, for HTTP, makes each request one that the backend knows the
 	// sender of. The request is its to change; body is what it carries. An error
-	// is one of the attempt, to be tried again.
+	// is one of the attempt, which is retried.
 	Authorize func(r *http.Request, body []byte) error
-	// Judge, for HTTP, corrects what a refusal means, where the backend has its
+	// Classify, for HTTP, corrects what a refusal means, where the backend has its
 	// own ways to say it. message is what it says, up to 1 KiB; the body can be
 	// read again.
-	Judge func(resp *http.Response, message string, f *delivery.ExportError)
+	Classify func(resp *http.Response, message string, f *delivery.ExportError)
 	// ContentType and Accepted are for what is no OTLP, over HTTP: of requests, and
-	// what reads an answer that accepts one, of up to 4 MiB. If Accepted is nil, it
+	// what reads a response that accepts one, of up to 4 MiB. If Accepted is nil, it
 	// is OTLP.
 	ContentType string
-	Accepted    func(resp *http.Response, answer []byte) (delivery.Response, error)
+	Accepted    func(resp *http.Response, body []byte) (delivery.Response, error)
 	// Dial, for gRPC, is added to what connections are made with.
 	Dial []grpc.DialOption
 	// Close is called when the exporter has shut down.
@@ -49,12 +49,12 @@ type Options struct {
 }
 
 // New builds an exporter. It connects when there is something to send.
-func New(c *otlpclient.Client, o Options) *Exporter {
-	e := &Exporter{client: c, options: o}
-	if c.Protocol == otlpclient.HTTP {
-		e.transport = newHTTPTransport(c, o)
+func New(r *otlpclient.Resolved, o Options) *Exporter {
+	e := &Exporter{resolved: r, options: o}
+	if r.Protocol == otlpclient.HTTP {
+		e.transport = newHTTPTransport(r, o)
 	} else {
-		e.transport = newGRPCTransport(c, o)
+		e.transport = newGRPCTransport(r, o)
 	}
 	e.ctx, e.cancel = context.WithCancelCause(context.Background())
 	return e
@@ -71,7 +71,7 @@ type transport interface {
 
 // Exporter sends requests to one backend.
 type Exporter struct {
-	client    *otlpclient.Client
+	resolved  *otlpclient.Resolved
 	options   Options
 	transport transport
 	worked    atomic.Bool // a backend has accepted something
@@ -94,11 +94,11 @@ func (e *Exporter) ExportRequest(ctx context.Context, r delivery.Request) (deliv
 		return delivery.Response{}, err
 	}
 	defer end()
-	ctx, cancel := context.WithTimeout(ctx, e.client.Timeout)
+	ctx, cancel := context.WithTimeout(ctx, e.resolved.Timeout)
 	defer cancel()
 	resp, err := e.transport.send(ctx, r.Body)
 	if err != nil {
-		return resp, e.client.Fail(err, e.worked.Load())
+		return resp, e.resolved.Fail(err, e.worked.Load())
 	}
 	e.worked.Store(true)
 	return resp, nil
@@ -113,17 +113,17 @@ func (e *Exporter) ExportSpans(ctx context.Context, spans []sdktrace.ReadOnlySpa
 	if len(spans) == 0 {
 		return nil
 	}
-	body := e.client.Compression.Compress(otlp.AppendRequest(nil, spans))
+	body := e.resolved.Compression.Compress(otlp.AppendRequest(nil, spans))
 	resp, err := e.ExportRequest(ctx, delivery.Request{Body: body, Spans: len(spans)})
 	if err == nil && resp.Rejected > 0 {
-		err = fmt.Errorf("%s rejected %d of %d spans: %s", e.client.Address, resp.Rejected, len(spans), resp.Message)
+		err = fmt.Errorf("%s rejected %d of %d spans: %s", e.resolved.Address, resp.Rejected, len(spans), resp.Message)
 	}
 	return err
 }
 
 // Traits tell where spans go, and how.
 func (e *Exporter) Traits() delivery.Traits {
-	return delivery.Traits{Endpoint: e.client.Endpoint(), Limits: e.options.Limits, Compression: e.client.Compression}
+	return delivery.Traits{Endpoint: e.resolved.Endpoint(), Limits: e.options.Limits, Compression: e.resolved.Compression}
 }
 
 var errShutDown = errors.New("the exporter is shut down")
@@ -164,7 +164,7 @@ func (e *Exporter) Shutdown(ctx context.Context) error {
 	return e.err
 }
 
-// readResponse reads what an answer says that accepts a request. One that is no
+// readResponse reads what a response says that accepts a request. One that is no
 // OTLP has accepted it all the same.
 func readResponse(body []byte, sent map[string][]string) delivery.Response {
 	var msg coltracepb.ExportTraceServiceResponse

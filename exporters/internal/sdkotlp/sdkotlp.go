@@ -1,4 +1,4 @@
-// Package sdkotlp builds the SDK's own OTLP exporters for a client that is
+// Package sdkotlp builds the SDK's own OTLP exporters for a configuration that is
 // resolved. They read the environment too, so that each of its variables is
 // overruled by an option here.
 package sdkotlp
@@ -26,37 +26,37 @@ import (
 )
 
 // GRPC builds otlptracegrpc.
-func GRPC(ctx context.Context, c *otlpclient.Client, more ...otlptracegrpc.Option) (sdktrace.SpanExporter, error) {
+func GRPC(ctx context.Context, r *otlpclient.Resolved, more ...otlptracegrpc.Option) (sdktrace.SpanExporter, error) {
 	creds := insecure.NewCredentials()
-	if c.TLS != nil {
-		creds = credentials.NewTLS(c.TLS)
+	if r.TLS != nil {
+		creds = credentials.NewTLS(r.TLS)
 	}
 	compressor := encoding.Identity
-	if c.Compression == delivery.Gzip {
+	if r.Compression == delivery.Gzip {
 		compressor = gzip.Name
 	}
 	opts := append([]otlptracegrpc.Option{
-		otlptracegrpc.WithEndpoint(c.Address),
+		otlptracegrpc.WithEndpoint(r.Address),
 		otlptracegrpc.WithTLSCredentials(creds),
-		otlptracegrpc.WithHeaders(c.Headers),
-		otlptracegrpc.WithTimeout(c.Timeout),
+		otlptracegrpc.WithHeaders(r.Headers),
+		otlptracegrpc.WithTimeout(r.Timeout),
 		otlptracegrpc.WithDialOption(grpc.WithDefaultCallOptions(grpc.UseCompressor(compressor))),
 	}, more...)
 	e, err := otlptracegrpc.New(ctx, opts...)
 	if err != nil {
 		return nil, err
 	}
-	return c.Exporter(e), nil
+	return r.Exporter(e), nil
 }
 
 // HTTP builds otlptracehttp. A nil proxy is what HTTPS_PROXY and its like say.
-func HTTP(ctx context.Context, c *otlpclient.Client, proxy *url.URL, more ...otlptracehttp.Option) (sdktrace.SpanExporter, error) {
+func HTTP(ctx context.Context, r *otlpclient.Resolved, proxy *url.URL, more ...otlptracehttp.Option) (sdktrace.SpanExporter, error) {
 	// Not the SDK's transport: it is shared, and keeps its connections open
 	// after Shutdown.
 	transport := &http.Transport{
 		Proxy:               http.ProxyFromEnvironment,
 		DialContext:         (&net.Dialer{Timeout: 30 * time.Second, KeepAlive: 30 * time.Second}).DialContext,
-		TLSClientConfig:     c.TLS,
+		TLSClientConfig:     r.TLS,
 		TLSHandshakeTimeout: 10 * time.Second,
 		IdleConnTimeout:     90 * time.Second,
 		ForceAttemptHTTP2:   true,
@@ -65,26 +65,26 @@ func HTTP(ctx context.Context, c *otlpclient.Client, proxy *url.URL, more ...otl
 		transport.Proxy = http.ProxyURL(proxy)
 	}
 	compression := otlptracehttp.NoCompression
-	if c.Compression == delivery.Gzip {
+	if r.Compression == delivery.Gzip {
 		compression = otlptracehttp.GzipCompression
 	}
 	opts := append([]otlptracehttp.Option{
-		otlptracehttp.WithEndpointURL(c.URL()),
+		otlptracehttp.WithEndpointURL(r.URL()),
 		otlptracehttp.WithTLSClientConfig(nil), // the transport has it
-		otlptracehttp.WithHeaders(c.Headers),
-		otlptracehttp.WithTimeout(c.Timeout),
+		otlptracehttp.WithHeaders(r.Headers),
+		otlptracehttp.WithTimeout(r.Timeout),
 		otlptracehttp.WithCompression(compression),
 		otlptracehttp.WithEncoding(otlptracehttp.EncodingProtobuf),
 		otlptracehttp.WithHTTPClient(&http.Client{
 			Transport: noWebPages{transport},
-			Timeout:   c.Timeout,
+			Timeout:   r.Timeout,
 		}),
 	}, more...)
 	e, err := otlptracehttp.New(ctx, opts...)
 	if err != nil {
 		return nil, err
 	}
-	return httpExporter{Exporter: c.Exporter(e), transport: transport}, nil
+	return httpExporter{Exporter: r.Exporter(e), transport: transport}, nil
 }
 
 // httpExporter closes its connections on Shutdown.

@@ -18,15 +18,15 @@ type Token struct {
 }
 
 const (
-	// early is how long before its end a token is renewed. Google's metadata
+	// renewBefore is how long before its end a token is renewed. Google's metadata
 	// server has no newer one any earlier.
-	early = 225 * time.Second
-	// spare is how long before its end a token is not used any more.
-	spare = 10 * time.Second
-	// patience is how long one fetch may take.
-	patience = 30 * time.Second
-	// pause is the time between renewals of a token that still works.
-	pause = 10 * time.Second
+	renewBefore = 225 * time.Second
+	// expiryMargin is how long before its end a token is not used any more.
+	expiryMargin = 10 * time.Second
+	// fetchTimeout is how long one fetch may take.
+	fetchTimeout = 30 * time.Second
+	// minRenewInterval is the time between renewals of a token that still works.
+	minRenewInterval = 10 * time.Second
 )
 
 // Source has the token of one identity.
@@ -60,9 +60,9 @@ var errClosed = errors.New("the exporter is shut down")
 func (s *Source) Token(ctx context.Context) (string, error) {
 	s.mu.Lock()
 	now := time.Now()
-	if now.Before(s.token.Expiry.Add(-spare)) {
+	if now.Before(s.token.Expiry.Add(-expiryMargin)) {
 		defer s.mu.Unlock()
-		if now.After(s.token.Expiry.Add(-early)) && now.Sub(s.renewed) > pause {
+		if now.After(s.token.Expiry.Add(-renewBefore)) && now.Sub(s.renewed) > minRenewInterval {
 			s.start()
 		}
 		return s.token.Value, nil
@@ -74,7 +74,7 @@ func (s *Source) Token(ctx context.Context) (string, error) {
 	case <-s.ctx.Done():
 		return "", errClosed
 	case <-ctx.Done():
-		return "", fmt.Errorf("there is no answer yet: %w", ctx.Err())
+		return "", fmt.Errorf("there is no response yet: %w", ctx.Err())
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -98,7 +98,7 @@ func (s *Source) start() (done <-chan struct{}) {
 	fetched := make(chan struct{})
 	s.fetching = fetched
 	s.fetches.Go(func() {
-		ctx, cancel := context.WithTimeout(s.ctx, patience)
+		ctx, cancel := context.WithTimeout(s.ctx, fetchTimeout)
 		defer cancel()
 		token, err := s.fetch(ctx)
 		s.mu.Lock()
@@ -112,9 +112,9 @@ func (s *Source) start() (done <-chan struct{}) {
 	return fetched
 }
 
-// Refused says that the backend does not take a token, whatever its end: the
+// Invalidate says that the backend does not take a token, whatever its end: the
 // next attempt has another one.
-func (s *Source) Refused(value string) {
+func (s *Source) Invalidate(value string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.token.Value == value {

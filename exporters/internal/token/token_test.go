@@ -105,9 +105,9 @@ func TestRefused(t *testing.T) {
 		s := token.NewSource((&issuer{life: time.Hour}).fetch)
 		defer s.Close()
 		want(t, s, "token 1")
-		s.Refused("another")
+		s.Invalidate("another")
 		want(t, s, "token 1")
-		s.Refused("token 1")
+		s.Invalidate("token 1")
 		want(t, s, "token 2")
 	})
 }

@@ -30,9 +30,9 @@ func find(attrs []attribute.KeyValue, keys ...attribute.Key) (string, bool) {
 	return "", false
 }
 
-// outcome is the code that the span's protocol answered with, "" if there is
+// statusText is the code that the span's protocol answered with, "" if there is
 // none worth telling.
-func outcome(s sdktrace.ReadOnlySpan) string {
+func statusText(s sdktrace.ReadOnlySpan) string {
 	if code, ok := attr(s, "http.response.status_code", "http.status_code"); ok {
 		return escape(code)
 	}
@@ -113,7 +113,7 @@ func errorsOf(s sdktrace.ReadOnlySpan) []string {
 	}
 	if s.Status().Code == codes.Error {
 		add(s.Status().Description)
-		if kind, ok := attr(s, "error.type"); ok && kind != outcome(s) {
+		if kind, ok := attr(s, "error.type"); ok && kind != statusText(s) {
 			add(kind)
 		}
 	}

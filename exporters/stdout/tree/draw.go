@@ -44,7 +44,7 @@ type row struct {
 	node          *node
 	depth         int
 	guides, below string // what stands before the name, and before lines below it
-	name, outcome string
+	name, status  string
 	kind          string
 	offset        string
 	duration      string
@@ -78,7 +78,7 @@ func (d *drawing) add(n *node, depth int, guides, below, caller string) {
 		guides:   guides,
 		below:    below,
 		name:     escape(s.Name()),
-		outcome:  outcome(s),
+		status:   statusText(s),
 		duration: duration(endOf(s).Sub(s.StartTime())),
 		facts:    facts(s),
 		errors:   errorsOf(s),
@@ -137,8 +137,8 @@ func (d *drawing) measure() {
 		r.guides = shorten(r.guides, r.depth, (left-minBar)/2)
 		r.below = shorten(r.below, r.depth, (left-minBar)/2)
 		label := cells(r.guides) + cells(r.name)
-		if r.outcome != "" {
-			label += 1 + cells(r.outcome)
+		if r.status != "" {
+			label += 1 + cells(r.status)
 		}
 		d.label = max(d.label, label)
 	}
@@ -169,7 +169,7 @@ func (d *drawing) span(r row) {
 
 	d.style(dim, r.guides)
 	room := d.label - cells(r.guides)
-	code := cut(r.outcome, room/2)
+	code := cut(r.status, room/2)
 	if code != "" {
 		room -= 1 + cells(code)
 	}
@@ -177,7 +177,7 @@ func (d *drawing) span(r row) {
 	d.style(nameStyle, name)
 	if code != "" {
 		d.WriteByte(' ')
-		d.style(outcomeStyle(code, failed), code)
+		d.style(statusStyle(code, failed), code)
 	}
 	d.WriteString(strings.Repeat(" ", max(room-cells(name), 0)))
 
@@ -232,7 +232,7 @@ func (d *drawing) barOf(r row) (before, bar string) {
 	return strings.Repeat(" ", start), strings.Repeat("█", length/8) + eighths[length%8]
 }
 
-func outcomeStyle(code string, failed bool) string {
+func statusStyle(code string, failed bool) string {
 	switch {
 	case failed || code[0] == '5':
 		return red

@@ -19,7 +19,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-var byTenant = Subject{Keys: []attribute.Key{"tenant", "plan"}}
+var byTenant = KeySpec{Keys: []attribute.Key{"tenant", "plan"}}
 
 func start(name, tenant string) sampling.StartParameters {
 	return sampling.StartParameters{
@@ -33,13 +33,13 @@ type running struct {
 	*Table
 	mu     sync.Mutex
 	asked  [][]Question
-	answer func(Question) Grant
+	answer func(Question) Lease
 	fail   error
 	errs   []error
 	gate   chan struct{} // nil: answers come at once
 }
 
-func run(t *testing.T, s Subject, limit int, answer func(Question) Grant) *running {
+func run(t *testing.T, s KeySpec, limit int, answer func(Question) Lease) *running {
 	t.Helper()
 	r := &running{Table: New(s, limit), answer: answer}
 	ctx, cancel := context.WithCancel(context.Background())
@@ -59,7 +59,7 @@ func run(t *testing.T, s Subject, limit int, answer func(Question) Grant) *runni
 	return r
 }
 
-func (r *running) ask(ctx context.Context, questions []Question) ([]Grant, error) {
+func (r *running) ask(ctx context.Context, questions []Question) ([]Lease, error) {
 	r.mu.Lock()
 	r.asked = append(r.asked, questions)
 	fail, gate := r.fail, r.gate
@@ -74,7 +74,7 @@ func (r *running) ask(ctx context.Context, questions []Question) ([]Grant, error
 	if fail != nil {
 		return nil, fail
 	}
-	grants := make([]Grant, len(questions))
+	grants := make([]Lease, len(questions))
 	for i, q := range questions {
 		grants[i] = r.answer(q)
 	}
@@ -87,8 +87,8 @@ func (r *running) batches() [][]Question {
 	return append([][]Question{}, r.asked...)
 }
 
-func always(ttl time.Duration) func(Question) Grant {
-	return func(Question) Grant { return Grant{Answer: sampling.At(sampling.Always), TTL: ttl} }
+func always(ttl time.Duration) func(Question) Lease {
+	return func(Question) Lease { return Lease{Answer: sampling.At(sampling.Always), TTL: ttl} }
 }
 
 func TestFirstAbstainsThenDecides(t *testing.T) {
@@ -192,12 +192,12 @@ func TestRevokeAndReplace(t *testing.T) {
 		p := start("a", "acme")
 		r.Decide(&p)
 		time.Sleep(time.Second)
-		r.Replace(p, &Grant{Answer: sampling.Drop(), TTL: time.Minute})
+		r.Replace(p, &Lease{Answer: sampling.Drop(), TTL: time.Minute})
 		if a := r.Decide(&p); !a.IsDrop() {
 			t.Errorf("after it was replaced the answer is %v", a)
 		}
 		other := start("never asked about", "x")
-		r.Replace(other, &Grant{Answer: sampling.Drop()})
+		r.Replace(other, &Lease{Answer: sampling.Drop()})
 		if s := r.Stats(); s.Keys != 1 {
 			t.Errorf("%d keys: a replacement made one", s.Keys)
 		}
@@ -221,14 +221,14 @@ func TestOvertakenAnswer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var now atomic.Uint64
 		r := run(t, byTenant, 100, nil)
-		r.answer = func(Question) Grant {
-			return Grant{Answer: sampling.At(sampling.Threshold(now.Load() << 52)), TTL: time.Minute}
+		r.answer = func(Question) Lease {
+			return Lease{Answer: sampling.At(sampling.Threshold(now.Load() << 52)), TTL: time.Minute}
 		}
 		r.gate = make(chan struct{})
 		p := start("a", "acme")
 		r.Decide(&p)
 		time.Sleep(100 * time.Millisecond) // the question is under way
-		r.Replace(p, &Grant{Answer: sampling.Drop(), TTL: time.Minute})
+		r.Replace(p, &Lease{Answer: sampling.Drop(), TTL: time.Minute})
 		r.gate <- struct{}{}
 		synctest.Wait()
 		if a := r.Decide(&p); !a.IsDrop() {
@@ -341,8 +341,8 @@ func TestManyKeysAtOnce(t *testing.T) {
 			t.Fatalf("only %+v", r.Stats())
 		}
 	}
-	if s := r.Stats(); s.Batches > 50 || s.Refused > 0 {
-		t.Errorf("%d keys took %d batches, and %d were refused", keys, s.Batches, s.Refused)
+	if s := r.Stats(); s.Batches > 50 || s.Skipped > 0 {
+		t.Errorf("%d keys took %d batches, and %d were refused", keys, s.Batches, s.Skipped)
 	}
 	for i := range keys {
 		p := start(fmt.Sprint("GET /", i), "acme")
@@ -357,7 +357,7 @@ func TestWrongNumberOfAnswers(t *testing.T) {
 		table := New(byTenant, 100)
 		p := start("a", "b")
 		table.Decide(&p)
-		err := table.ask(t.Context(), func(context.Context, []Question) ([]Grant, error) { return make([]Grant, 7), nil }, table.next(t.Context()))
+		err := table.ask(t.Context(), func(context.Context, []Question) ([]Lease, error) { return make([]Lease, 7), nil }, table.next(t.Context()))
 		if err == nil || err.Error() != "7 answers to 1 questions" {
 			t.Errorf("the error is %v", err)
 		}
@@ -380,14 +380,14 @@ func TestKeys(t *testing.T) {
 	}
 	tests := []struct {
 		name    string
-		subject Subject
+		subject KeySpec
 		other   sampling.StartParameters
 		same    bool
 	}{
 		{"name", byTenant, start("b", "acme"), false},
-		{"ignored name", Subject{Keys: byTenant.Keys, IgnoresName: true}, start("b", "acme"), true},
+		{"ignored name", KeySpec{Keys: byTenant.Keys, IgnoresName: true}, start("b", "acme"), true},
 		{"kind", byTenant, with(func(p *sampling.StartParameters) { p.Kind = trace.SpanKindClient }), false},
-		{"ignored kind", Subject{Keys: byTenant.Keys, IgnoresKind: true}, with(func(p *sampling.StartParameters) { p.Kind = trace.SpanKindClient }), true},
+		{"ignored kind", KeySpec{Keys: byTenant.Keys, IgnoresKind: true}, with(func(p *sampling.StartParameters) { p.Kind = trace.SpanKindClient }), true},
 		{"value", byTenant, start("a", "initech"), false},
 		{"type", byTenant, set(attribute.IntValue(7)), false},
 		{"slice", byTenant, set(attribute.StringSliceValue([]string{"acme"})), false},
@@ -433,7 +433,7 @@ func TestConcurrentSafe(t *testing.T) {
 				case g == 1 && i%1000 == 0:
 					r.Refresh()
 				case g == 2 && i%100 == 0:
-					r.Replace(p, &Grant{Answer: sampling.Drop()})
+					r.Replace(p, &Lease{Answer: sampling.Drop()})
 				case g == 3 && i%500 == 0:
 					r.Stats()
 				}
@@ -450,8 +450,8 @@ func leased(tb testing.TB) (*Table, sampling.StartParameters) {
 	tb.Helper()
 	table, p := New(byTenant, 10_000), start("GET /checkout/{id}", "acme")
 	table.Decide(&p)
-	err := table.ask(tb.Context(), func(context.Context, []Question) ([]Grant, error) {
-		return []Grant{{Answer: sampling.At(sampling.Never), TTL: time.Hour}}, nil
+	err := table.ask(tb.Context(), func(context.Context, []Question) ([]Lease, error) {
+		return []Lease{{Answer: sampling.At(sampling.Never), TTL: time.Hour}}, nil
 	}, table.next(tb.Context()))
 	if err != nil {
 		tb.Fatal(err)

@@ -17,9 +17,9 @@ const (
 	linger    = 5 * time.Millisecond
 	// sweepEvery is how exactly leases run out.
 	sweepEvery = 100 * time.Millisecond
-	// askTimeout bounds a question; after a failure there is a pause.
+	// askTimeout bounds a question; after a failure there is a backoff.
 	askTimeout = 2 * time.Second
-	askPause   = time.Second
+	askBackoff = time.Second
 	// The bounds of what a lease lasts, and what it does if nobody says.
 	minTTL     = 500 * time.Millisecond
 	maxTTL     = time.Hour
@@ -34,14 +34,14 @@ type Question struct {
 	Starts uint64 // since the last question about it
 }
 
-// Grant is an answer and how long it holds; 0 leaves that to the table.
-type Grant struct {
+// Lease is an answer and how long it holds; 0 leaves that to the table.
+type Lease struct {
 	Answer sampling.Answer
 	TTL    time.Duration
 }
 
-// Ask asks about a batch of keys. It returns one grant per question.
-type Ask func(ctx context.Context, questions []Question) ([]Grant, error)
+// Ask asks about a batch of keys. It returns one lease per question.
+type Ask func(ctx context.Context, questions []Question) ([]Lease, error)
 
 // Run asks and sweeps until ctx is done. ready waits until there is somebody
 // to ask, or ctx is done; failed is told what went wrong with a question.
@@ -79,11 +79,11 @@ func (t *Table) askAll(ctx context.Context, ready func(context.Context), ask Ask
 			continue
 		}
 		failed(err)
-		pause := time.NewTimer(askPause)
+		backoff := time.NewTimer(askBackoff)
 		select {
-		case <-pause.C:
+		case <-backoff.C:
 		case <-ctx.Done():
-			pause.Stop()
+			backoff.Stop()
 		}
 		for _, e := range batch {
 			e.pending.Store(false) // the next start has it asked about again
@@ -120,9 +120,9 @@ func (t *Table) ask(ctx context.Context, ask Ask, batch []*entry) error {
 	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
 	t.batches.Add(1)
-	grants, err := ask(ctx, questions)
-	if err == nil && len(grants) != len(batch) {
-		err = fmt.Errorf("%d answers to %d questions", len(grants), len(batch))
+	leases, err := ask(ctx, questions)
+	if err == nil && len(leases) != len(batch) {
+		err = fmt.Errorf("%d answers to %d questions", len(leases), len(batch))
 	}
 	if err != nil {
 		return err
@@ -137,23 +137,23 @@ func (t *Table) ask(ctx context.Context, ask Ask, batch []*entry) error {
 		case t.epoch != epoch:
 			t.enqueue(e) // the answer was overtaken
 		case e.replaced == replaced[i]:
-			e.file(grants[i], now)
+			e.store(leases[i], now)
 			t.answers.Add(1)
 		}
 	}
 	return nil
 }
 
-// file gives an entry a lease.
-func (e *entry) file(g Grant, now time.Time) {
-	ttl := g.TTL
+// store gives an entry a lease.
+func (e *entry) store(l Lease, now time.Time) {
+	ttl := l.TTL
 	if ttl == 0 {
 		ttl = defaultTTL
 	}
 	ttl = min(max(ttl, minTTL), maxTTL)
 	// Ahead of its end, and not all at once.
 	ahead := ttl/5 + time.Duration(rand.Int64N(int64(ttl/10)))
-	e.lease.Store(&held{answer: g.Answer, refresh: now.Add(ttl - ahead), expires: now.Add(ttl)})
+	e.lease.Store(&activeLease{answer: l.Answer, refresh: now.Add(ttl - ahead), expires: now.Add(ttl)})
 }
 
 // sweep takes away what has run out, and has those asked about that will soon
@@ -214,7 +214,7 @@ func (t *Table) again(f func(*entry)) {
 
 // Replace gives a key another lease at once, or none if g is nil. A key that
 // is not in the table stays out of it.
-func (t *Table) Replace(key sampling.StartParameters, g *Grant) {
+func (t *Table) Replace(key sampling.StartParameters, l *Lease) {
 	h := t.hash(&key)
 	s := &t.sets[h&uint64(len(t.sets)-1)]
 	t.mu.Lock()
@@ -225,11 +225,11 @@ func (t *Table) Replace(key sampling.StartParameters, g *Grant) {
 			continue
 		}
 		e.replaced++
-		if g == nil {
+		if l == nil {
 			e.lease.Store(nil)
 			t.enqueue(e)
 		} else {
-			e.file(*g, time.Now())
+			e.store(*l, time.Now())
 		}
 	}
 }

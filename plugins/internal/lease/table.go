@@ -17,8 +17,8 @@ import (
 	"github.com/riffletrace/riffle/core/sampling"
 )
 
-// Subject says what keys are made of.
-type Subject struct {
+// KeySpec says what keys are made of.
+type KeySpec struct {
 	Keys                     []attribute.Key
 	IgnoresName, IgnoresKind bool
 }
@@ -32,19 +32,19 @@ const maxText = 1 << 10
 
 // Table holds leases. Make one with [New]; it is safe for concurrent use.
 type Table struct {
-	subject Subject
-	seed    maphash.Seed
-	sets    []set
-	max     int64
+	spec KeySpec
+	seed maphash.Seed
+	sets []set
+	max  int64
 
 	count            atomic.Int64
-	misses, refused  atomic.Uint64
+	misses, skipped  atomic.Uint64
 	absent           atomic.Uint64 // misses of keys that got no entry
 	retired          atomic.Uint64 // starts of entries that are gone
 	batches, answers atomic.Uint64
 	asks             stack
 
-	// mu is for those who file or take away leases, never for those who start
+	// mu is for those who store or take away leases, never for those who start
 	// spans.
 	mu    sync.Mutex
 	epoch uint64 // answers to questions of an earlier one do not count
@@ -60,7 +60,7 @@ type set struct {
 type entry struct {
 	hash    uint64
 	key     sampling.StartParameters
-	lease   atomic.Pointer[held]
+	lease   atomic.Pointer[activeLease]
 	starts  atomic.Uint64
 	pending atomic.Bool  // it is on its way to be asked about
 	below   *entry       // in Table.asks
@@ -72,23 +72,23 @@ type entry struct {
 	replaced uint64 // how often others than an answer changed the lease
 }
 
-// held is a lease.
-type held struct {
+// activeLease is a lease with its times.
+type activeLease struct {
 	answer           sampling.Answer
 	refresh, expires time.Time
 }
 
 // New returns a table for at most limit leases.
-func New(s Subject, limit int) *Table {
+func New(s KeySpec, limit int) *Table {
 	limit = max(limit, ways)
 	// Sets that are a quarter full on average hardly ever overflow.
 	sets := 1 << bits.Len(uint(limit*4/ways-1))
 	return &Table{
-		subject: s,
-		seed:    maphash.MakeSeed(),
-		sets:    make([]set, sets),
-		max:     int64(limit),
-		asks:    stack{signal: make(chan struct{}, 1)},
+		spec: s,
+		seed: maphash.MakeSeed(),
+		sets: make([]set, sets),
+		max:  int64(limit),
+		asks: stack{signal: make(chan struct{}, 1)},
 	}
 }
 
@@ -122,13 +122,13 @@ func (t *Table) Decide(p *sampling.StartParameters) sampling.Answer {
 // hash is that of the key, never 0.
 func (t *Table) hash(p *sampling.StartParameters) uint64 {
 	h := uint64(1)
-	if !t.subject.IgnoresName {
+	if !t.spec.IgnoresName {
 		h = mix(h, maphash.String(t.seed, p.Name))
 	}
-	if !t.subject.IgnoresKind {
+	if !t.spec.IgnoresKind {
 		h = mix(h, uint64(p.Kind))
 	}
-	for _, k := range t.subject.Keys {
+	for _, k := range t.spec.Keys {
 		v := find(p.Attributes, k)
 		if v == nil {
 			h = mix(h, 1)
@@ -194,19 +194,19 @@ func (t *Table) add(s *set, h uint64, p *sampling.StartParameters) bool {
 	}
 	key, ok := t.key(p)
 	if !ok {
-		t.refused.Add(1)
+		t.skipped.Add(1)
 		return false
 	}
 	switch {
 	case place < 0:
 		victim, _ := s.leastUsed()
 		if place = victim; place < 0 {
-			t.refused.Add(1)
+			t.skipped.Add(1)
 			return false
 		}
 		t.remove(s, place)
 	case t.count.Load() >= t.max && !t.makeRoom(s, h):
-		t.refused.Add(1)
+		t.skipped.Add(1)
 		return false
 	}
 	e := &entry{hash: h, key: key}
@@ -313,18 +313,18 @@ func (s *stack) take() []*entry {
 
 // key copies what the key is made of; not ok if that is too much.
 func (t *Table) key(p *sampling.StartParameters) (k sampling.StartParameters, ok bool) {
-	if !t.subject.IgnoresName {
+	if !t.spec.IgnoresName {
 		k.Name = strings.Clone(p.Name)
 	}
-	if !t.subject.IgnoresKind {
+	if !t.spec.IgnoresKind {
 		k.Kind = p.Kind
 	} else {
 		k.Kind = trace.SpanKindUnspecified
 	}
 	k.ParentContext = context.Background()
-	k.Attributes = make([]attribute.KeyValue, 0, len(t.subject.Keys))
+	k.Attributes = make([]attribute.KeyValue, 0, len(t.spec.Keys))
 	size := len(k.Name)
-	for _, name := range t.subject.Keys {
+	for _, name := range t.spec.Keys {
 		if v := find(p.Attributes, name); v != nil {
 			kv := attribute.KeyValue{Key: name, Value: *v}
 			if v.Type() == attribute.STRING {
@@ -354,8 +354,8 @@ func (t *Table) each(f func(s *set, place int, e *entry)) {
 // Stats are counters of a table, which only grow, and how many keys it holds.
 type Stats struct {
 	// Hits counts starts that a lease decided, Misses those that found none,
-	// Refused keys that were not asked about: all places wait, or they are too long.
-	Hits, Misses, Refused uint64
+	// Skipped keys that were not asked about: all places wait, or they are too long.
+	Hits, Misses, Skipped uint64
 	// Batches counts questions to the plugin, Answers the leases it gave.
 	Batches, Answers uint64
 	Keys             int
@@ -367,7 +367,7 @@ func (t *Table) Stats() Stats {
 	t.each(func(_ *set, _ int, e *entry) { starts += e.starts.Load() })
 	misses := t.misses.Load()
 	return Stats{
-		Hits: max(starts, misses) - misses, Misses: misses, Refused: t.refused.Load(),
+		Hits: max(starts, misses) - misses, Misses: misses, Skipped: t.skipped.Load(),
 		Batches: t.batches.Load(), Answers: t.answers.Load(), Keys: int(t.count.Load()),
 	}
 }

@@ -40,7 +40,7 @@ type Process struct {
 	runner *programRunner
 }
 
-// maxHeaders bounds what a plugin can send in the headers of an answer.
+// maxHeaders bounds what a plugin can send in the headers of a response.
 const maxHeaders = 64 << 10
 
 // maxSocket is the longest path that a socket can have everywhere, socketName
@@ -97,7 +97,7 @@ func Start(ctx context.Context, s Settings) (*Process, error) {
 	select {
 	case st := <-done:
 		if st.err != nil {
-			err := r.explain(ctx, st.err)
+			err := r.startError(ctx, st.err)
 			r.end(context.Background())
 			return nil, err
 		}
@@ -105,7 +105,7 @@ func Start(ctx context.Context, s Settings) (*Process, error) {
 	case <-ctx.Done():
 		_ = r.Kill(ctx)
 		st := <-done // it sees the end of the program
-		err := r.explain(ctx, st.err)
+		err := r.startError(ctx, st.err)
 		r.end(context.Background())
 		return nil, err
 	}
@@ -304,8 +304,8 @@ func (r *programRunner) exitText() string {
 	return r.state
 }
 
-// explain says in place of go-plugin why the program could not be started.
-func (r *programRunner) explain(ctx context.Context, err error) error {
+// startError says in place of go-plugin why the program could not be started.
+func (r *programRunner) startError(ctx context.Context, err error) error {
 	line, whole, overlong := r.output.firstLine()
 	fields := strings.Split(line, "|")
 	if r.pid() == 0 {

@@ -34,7 +34,7 @@ type Options struct {
 	Spec     core.Spec
 	Requests int
 	Seed     uint64
-	// Logger is where riffle and its components speak.
+	// Logger is what riffle and its components log to.
 	Logger *slog.Logger
 	// Progress is called after each request, concurrently.
 	Progress func()

@@ -55,7 +55,7 @@ func TestRun(t *testing.T) {
 	if got := r.WeightedStandardError; got < 60 || got > 130 {
 		t.Errorf("weighted_requests_standard_error %v, want about %v", got, bound/4)
 	}
-	if r.SpansExported <= r.TracesKept || r.Exporters[0].Sent != uint64(r.SpansExported) || r.Exporters[0].Failed != 0 {
+	if r.SpansExported <= r.TracesKept || r.Exporters[0].Sent != uint64(r.SpansExported) || r.Exporters[0].Lost != 0 {
 		t.Errorf("exported: %+v", r)
 	}
 
@@ -158,7 +158,7 @@ func TestDeadExporter(t *testing.T) {
 	if took := time.Since(start); took > 2*closeTimeout {
 		t.Errorf("took %v", took)
 	}
-	if len(r.Exporters) != 2 || r.Exporters[0].Name != "otlp" || r.Exporters[0].Failed == 0 || r.Exporters[1].Failed != 0 {
+	if len(r.Exporters) != 2 || r.Exporters[0].Name != "otlp" || r.Exporters[0].Lost == 0 || r.Exporters[1].Lost != 0 {
 		t.Errorf("exporters: %+v", r.Exporters)
 	}
 	if r.TracesKept != 20 {
@@ -184,7 +184,7 @@ func TestJSON(t *testing.T) {
 		}
 	}
 	exporter, _ := object["exporters"].([]any)[0].(map[string]any)
-	if want := map[string]any{"name": "", "sent": 0.0, "failed": 0.0}; !reflect.DeepEqual(exporter, want) {
+	if want := map[string]any{"name": "", "sent": 0.0, "lost": 0.0}; !reflect.DeepEqual(exporter, want) {
 		t.Errorf("exporter %v, want %v", exporter, want)
 	}
 }

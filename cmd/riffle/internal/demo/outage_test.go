@@ -130,7 +130,7 @@ func TestOutage(t *testing.T) {
 		spans += trace.Spans
 	}
 	// At least once: a batch whose answer was cut off is sent again.
-	if r.Exporters[0].Failed != 0 || spans < r.SpansExported {
+	if r.Exporters[0].Lost != 0 || spans < r.SpansExported {
 		t.Errorf("of %d spans %d arrived at the backend that was away; %+v", r.SpansExported, spans, r.Exporters)
 	}
 	if len(backend.Traces()) != r.TracesKept {

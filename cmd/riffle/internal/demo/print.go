@@ -43,11 +43,11 @@ func (r *Result) Print(w io.Writer, o tree.Options) error {
 	if err := t.Flush(); err != nil {
 		return err
 	}
-	fmt.Fprintf(w, "\n%d spans were exported in %.1f s. The kept traces, weighted, speak for %.0f ± %.0f requests; there were %d.\n",
+	fmt.Fprintf(w, "\n%d spans were exported in %.1f s. The kept traces, weighted, stand for %.0f ± %.0f requests; there were %d.\n",
 		r.SpansExported, r.Seconds, r.WeightedRequests, r.WeightedStandardError, r.Requests-r.RequestsDropped)
 	for _, e := range r.Exporters {
-		if e.Failed > 0 {
-			fmt.Fprintf(w, "The exporter %q failed to deliver %d spans.\n", e.Name, e.Failed)
+		if e.Lost > 0 {
+			fmt.Fprintf(w, "The exporter %q lost %d spans.\n", e.Name, e.Lost)
 		}
 	}
 	_, err := fmt.Fprintf(w, "Other requests: --seed %d. Your own rules: --config FILE. What they can say: riffle components.\n", r.Seed+1)

@@ -45,17 +45,17 @@ type Result struct {
 	// and one that was neither, where there are such.
 	Samples [][]*tracepb.ResourceSpans `json:"-"`
 
-	received int // traces at the backend; more than TracesKept if propagators part the two services
-	handed   uint64
+	received   int // traces at the backend; more than TracesKept if propagators part the two services
+	handedOver uint64
 
 	healthKept int
 }
 
-// Exporter is what became of the spans handed to one exporter.
+// Exporter is what became of the spans handed over to one exporter.
 type Exporter struct {
-	Name   string `json:"name"`
-	Sent   uint64 `json:"sent"`
-	Failed uint64 `json:"failed"`
+	Name string `json:"name"`
+	Sent uint64 `json:"sent"`
+	Lost uint64 `json:"lost"`
 }
 
 func newResult(responses []load.Response, traces map[trace.TraceID]*receiver.Trace, stats core.Stats) *Result {
@@ -95,9 +95,9 @@ func newResult(responses []load.Response, traces map[trace.TraceID]*receiver.Tra
 		r.SpansExported += t.Spans
 	}
 	for _, e := range stats.Exporters {
-		r.Exporters = append(r.Exporters, Exporter{Name: e.Name, Sent: e.Sent, Failed: e.Failed})
+		r.Exporters = append(r.Exporters, Exporter{Name: e.Name, Sent: e.Sent, Lost: e.Lost})
 		if e.Name == receiverName {
-			r.handed = e.Handed
+			r.handedOver = e.HandedOver
 		}
 	}
 	for _, spans := range [][]*tracepb.ResourceSpans{failed, slow, plain} {
@@ -111,8 +111,8 @@ func newResult(responses []load.Response, traces map[trace.TraceID]*receiver.Tra
 // check finds spans that were lost on the way to the demo's own backend: then
 // the figures mean nothing.
 func (r *Result) check() error {
-	if uint64(r.SpansExported) != r.handed {
-		return fmt.Errorf("the demo's receiver got %d of the %d spans handed to its exporter", r.SpansExported, r.handed)
+	if uint64(r.SpansExported) != r.handedOver {
+		return fmt.Errorf("the demo's receiver got %d of the %d spans handed over to its exporter", r.SpansExported, r.handedOver)
 	}
 	return nil
 }

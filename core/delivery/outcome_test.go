@@ -19,7 +19,7 @@ import (
 	"github.com/riffletrace/riffle/core/delivery"
 )
 
-func TestVerdicts(t *testing.T) {
+func TestOutcomes(t *testing.T) {
 	dns := &net.DNSError{Err: "no such host", IsNotFound: true}
 	tests := []struct {
 		name string
@@ -40,9 +40,9 @@ func TestVerdicts(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				b := &backend{answer: func(context.Context, []string) (delivery.Response, error) { return delivery.Response{}, tt.err }}
+				b := &backend{respond: func(context.Context, []string) (delivery.Response, error) { return delivery.Response{}, tt.err }}
 				f, l := one(t, plain{b}, &journal{}, nil)
-				f.Deliver(spans(0, 3, 0)...)
+				f.HandOver(spans(0, 3, 0)...)
 				time.Sleep(time.Minute)
 				if s := l.Stats(); !tt.want(s) {
 					t.Errorf("stats = %+v", s)
@@ -63,18 +63,18 @@ func TestRetryAfter(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			var times []time.Time
 			b := &backend{}
-			b.answer = func(context.Context, []string) (delivery.Response, error) {
+			b.respond = func(context.Context, []string) (delivery.Response, error) {
 				b.mu.Lock()
 				defer b.mu.Unlock()
 				if times = append(times, time.Now()); len(times) == 1 {
-					return delivery.Response{}, &delivery.ExportError{Verdict: delivery.Retry, After: tt.asked, Err: errors.New("503")}
+					return delivery.Response{}, &delivery.ExportError{Outcome: delivery.Retry, RetryAfter: tt.asked, Err: errors.New("503")}
 				}
 				return delivery.Response{}, nil
 			}
 			f, _ := one(t, b, &journal{}, nil)
-			f.Deliver(span("0", 0))
+			f.HandOver(span("0", 0))
 			time.Sleep(2 * time.Second)
-			f.Deliver(span("1", 0)) // it waits too
+			f.HandOver(span("1", 0)) // it waits too
 			time.Sleep(48 * time.Hour)
 			each(t, b, 0, 2)
 			if got := times[1].Sub(times[0]); got < tt.want || got > tt.want+time.Second {
@@ -86,9 +86,9 @@ func TestRetryAfter(t *testing.T) {
 
 func TestMaxElapsed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := &backend{answer: func(context.Context, []string) (delivery.Response, error) { return delivery.Response{}, errAway }}
+		b := &backend{respond: func(context.Context, []string) (delivery.Response, error) { return delivery.Response{}, errAway }}
 		f, l := one(t, b, &journal{}, func(c *delivery.Config) { c.Send.MaxElapsed = component.Duration(time.Minute) })
-		f.Deliver(spans(0, 5, 0)...)
+		f.HandOver(spans(0, 5, 0)...)
 		time.Sleep(50 * time.Second)
 		if s := l.Stats(); s.Waiting != 5 {
 			t.Errorf("early: %+v", s)
@@ -98,7 +98,7 @@ func TestMaxElapsed(t *testing.T) {
 			t.Errorf("late: %+v", s)
 		}
 		// The breaker still lets probes through.
-		f.Deliver(spans(5, 10, 0)...)
+		f.HandOver(spans(5, 10, 0)...)
 		time.Sleep(3 * time.Minute)
 		if s := l.Stats(); s.Dropped.Expired != 10 {
 			t.Errorf("again: %+v", s)
@@ -108,12 +108,12 @@ func TestMaxElapsed(t *testing.T) {
 
 func TestPartialSuccess(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := &backend{answer: func(context.Context, []string) (delivery.Response, error) {
+		b := &backend{respond: func(context.Context, []string) (delivery.Response, error) {
 			return delivery.Response{Rejected: 3, Message: "bad attributes"}, nil
 		}}
 		log := &journal{}
 		f, l := one(t, b, log, nil)
-		f.Deliver(spans(0, 10, 0)...)
+		f.HandOver(spans(0, 10, 0)...)
 		err := l.ForceFlush(t.Context())
 		if want := "3 spans were lost: the backend rejected 3 of 10 spans: bad attributes"; err == nil || err.Error() != want {
 			t.Errorf("ForceFlush = %v, want %s", err, want)
@@ -121,7 +121,7 @@ func TestPartialSuccess(t *testing.T) {
 		if attempts, _ := b.tried(); attempts != 1 {
 			t.Errorf("%d attempts, want 1", attempts)
 		}
-		if s := l.Stats(); s.Sent != 7 || s.Rejected != 3 || s.Failed != 3 {
+		if s := l.Stats(); s.Sent != 7 || s.Rejected != 3 || s.Lost != 3 {
 			t.Errorf("stats = %+v", s)
 		}
 		if len(log.lines("bad attributes")) != 1 {
@@ -133,16 +133,16 @@ func TestPartialSuccess(t *testing.T) {
 
 func TestPanic(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := &backend{answer: func(_ context.Context, names []string) (delivery.Response, error) {
+		b := &backend{respond: func(_ context.Context, names []string) (delivery.Response, error) {
 			if names[0] == "0" {
 				panic("oh")
 			}
 			return delivery.Response{}, nil
 		}}
 		f, l := one(t, b, &journal{}, nil)
-		f.Deliver(span("0", 0))
+		f.HandOver(span("0", 0))
 		time.Sleep(2 * time.Second)
-		f.Deliver(span("1", 0))
+		f.HandOver(span("1", 0))
 		time.Sleep(2 * time.Second)
 		if s := l.Stats(); s.Dropped.Refused != 1 || s.Sent != 1 {
 			t.Errorf("stats = %+v", s)
@@ -153,12 +153,12 @@ func TestPanic(t *testing.T) {
 // An exporter of the SDK has one call at a time.
 func TestPlainIsNotConcurrent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := &backend{answer: func(context.Context, []string) (delivery.Response, error) {
+		b := &backend{respond: func(context.Context, []string) (delivery.Response, error) {
 			time.Sleep(time.Second)
 			return delivery.Response{}, nil
 		}}
 		f, _ := one(t, plain{b}, &journal{}, func(c *delivery.Config) { c.Batch.MaxSpans, c.Send.Workers = 1, 8 })
-		f.Deliver(spans(0, 20, 0)...)
+		f.HandOver(spans(0, 20, 0)...)
 		time.Sleep(time.Minute)
 		if _, most := b.tried(); most != 1 {
 			t.Errorf("%d calls at once", most)
@@ -170,14 +170,14 @@ func TestPlainIsNotConcurrent(t *testing.T) {
 // Lines that batch alike have one encoding, and still go their own ways.
 func TestSharedEncoding(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		dead := &backend{answer: func(context.Context, []string) (delivery.Response, error) { return delivery.Response{}, errAway }}
+		dead := &backend{respond: func(context.Context, []string) (delivery.Response, error) { return delivery.Response{}, errAway }}
 		alive, other := &backend{}, &backend{}
-		f := &delivery.Fan{}
+		f := &delivery.Lines{}
 		var lines []*delivery.Line
 		for _, e := range []sdktrace.SpanExporter{dead, alive, plain{other}} {
 			lines = append(lines, f.Add(e, delivery.Defaults(), delivery.Settings{}))
 		}
-		f.Deliver(spans(0, 10, 0)...)
+		f.HandOver(spans(0, 10, 0)...)
 		time.Sleep(2 * time.Second)
 		each(t, alive, 0, 10)
 		each(t, other, 0, 10)
@@ -188,10 +188,10 @@ func TestSharedEncoding(t *testing.T) {
 		if err := lines[1].Shutdown(t.Context()); err != nil {
 			t.Error(err)
 		}
-		f.Deliver(spans(10, 20, 0)...)
+		f.HandOver(spans(10, 20, 0)...)
 		time.Sleep(2 * time.Second)
 		each(t, other, 0, 20)
-		if s := lines[1].Stats(); s.Handed != 10 {
+		if s := lines[1].Stats(); s.HandedOver != 10 {
 			t.Errorf("a line that is shut down was handed spans: %+v", s)
 		}
 		if err := lines[2].Shutdown(t.Context()); err != nil {
@@ -201,7 +201,7 @@ func TestSharedEncoding(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), "20 spans were left behind") {
 			t.Errorf("Shutdown of the dead line = %v", err)
 		}
-		f.Deliver(span("late", 0))
+		f.HandOver(span("late", 0))
 		if l := f.Add(other, delivery.Defaults(), delivery.Settings{}); l.Shutdown(t.Context()) != nil {
 			t.Error("a line cannot be added after all were shut down")
 		}

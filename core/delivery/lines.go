@@ -8,25 +8,24 @@ import (
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 )
 
-// Fan hands spans to lines. The zero value has none.
-type Fan struct{ batchers []*batcher }
+// Lines are the ways of spans to all exporters. The zero value has none.
+type Lines struct{ batchers []*batcher }
 
 // Settings is what the host gives to a line.
 type Settings struct {
 	// Name is the exporter's in the configuration, Type its type, for people. Both
 	// may be empty.
 	Name, Type string
-	// Logger is where the line speaks; nil is nowhere.
+	// Logger is what the line logs to; nil is nothing.
 	Logger *slog.Logger
 	// MeterProvider is where the line counts; nil is the global one.
 	MeterProvider metric.MeterProvider
 }
 
 // Add starts a line to an exporter and owns it from now on. The configuration
-// must be valid. Lines that batch, filter and redact
-// alike share the batches. Add is not safe for
-// concurrent use, neither with itself nor with Deliver.
-func (f *Fan) Add(exporter sdktrace.SpanExporter, c Config, s Settings) *Line {
+// must be valid. Lines that batch, filter and redact alike share the batches. Add
+// is not safe for concurrent use, neither with itself nor with HandOver.
+func (f *Lines) Add(exporter sdktrace.SpanExporter, c Config, s Settings) *Line {
 	if s.Logger == nil {
 		s.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -35,21 +34,21 @@ func (f *Fan) Add(exporter sdktrace.SpanExporter, c Config, s Settings) *Line {
 	}
 	l := newLine(exporter, c, s)
 	for _, b := range f.batchers {
-		if b.shape.equal(shapeOf(&l.config)) && b.join(l) {
+		if b.sharing.equal(sharingOf(&l.config)) && b.join(l) {
 			return l
 		}
 	}
-	b := newBatcher(shapeOf(&l.config))
+	b := newBatcher(sharingOf(&l.config))
 	f.batchers = append(f.batchers, b)
 	b.join(l)
 	return l
 }
 
-// Deliver hands ended spans to each line. It only enqueues and never blocks; it
-// keeps the spans, but not the slice. It is safe for concurrent use; lines that
+// HandOver hands ended spans over to each line. It only enqueues and never blocks;
+// it keeps the spans, but not the slice. It is safe for concurrent use; lines that
 // are shut down get nothing.
-func (f *Fan) Deliver(spans ...sdktrace.ReadOnlySpan) {
+func (f *Lines) HandOver(spans ...sdktrace.ReadOnlySpan) {
 	for _, b := range f.batchers {
-		b.deliver(spans)
+		b.handOver(spans)
 	}
 }

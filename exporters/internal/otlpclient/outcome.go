@@ -15,21 +15,21 @@ import (
 	"github.com/riffletrace/riffle/internal/otlpstatus"
 )
 
-// HTTPError says what an answer means that accepts nothing. message is what
+// HTTPError says what a response means that accepts nothing. message is what
 // its body says.
 func HTTPError(resp *http.Response, message string, now time.Time) *delivery.ExportError {
 	err := errors.New(resp.Status)
 	if message != "" {
 		err = fmt.Errorf("%s: %s", resp.Status, message)
 	}
-	f := &delivery.ExportError{Verdict: delivery.Refused, After: retryAfter(resp.Header.Get("Retry-After"), now), Err: err}
+	f := &delivery.ExportError{Outcome: delivery.Refused, RetryAfter: retryAfter(resp.Header.Get("Retry-After"), now), Err: err}
 	switch code := resp.StatusCode; {
 	case code == http.StatusTooManyRequests, code == http.StatusServiceUnavailable:
-		f.Verdict, f.Throttled = delivery.Retry, code == http.StatusTooManyRequests
+		f.Outcome, f.Throttled = delivery.Retry, code == http.StatusTooManyRequests
 	case code == http.StatusBadGateway, code == http.StatusGatewayTimeout:
-		f.Verdict = delivery.Retry
+		f.Outcome = delivery.Retry
 	case code == http.StatusRequestEntityTooLarge, code == http.StatusBadRequest && otlpstatus.AboutSize(message):
-		f.Verdict = delivery.TooLarge
+		f.Outcome = delivery.TooLarge
 	case code >= 300 && code < 400:
 		f.Err = fmt.Errorf("%s: it sends elsewhere, to %s, which is not followed: set endpoint to where the receiver is",
 			resp.Status, locationOf(resp))
@@ -66,11 +66,11 @@ func sdkError(err error) error {
 	text := err.Error()
 	for _, code := range []int{http.StatusTooManyRequests, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout} {
 		if strings.Contains(text, strconv.Itoa(code)+" "+http.StatusText(code)) {
-			return &delivery.ExportError{Verdict: delivery.Retry, Err: err}
+			return &delivery.ExportError{Outcome: delivery.Retry, Err: err}
 		}
 	}
 	if strings.Contains(text, strconv.Itoa(http.StatusRequestEntityTooLarge)+" ") {
-		return &delivery.ExportError{Verdict: delivery.TooLarge, Err: err}
+		return &delivery.ExportError{Outcome: delivery.TooLarge, Err: err}
 	}
 	return err
 }

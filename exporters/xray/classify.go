@@ -17,9 +17,9 @@ import (
 // Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-troubleshooting.html, seen on 2026-11-25
 const maxSkew = 5 * time.Minute
 
-// judge tells what AWS means by a refusal. What is wrong with an account, its
+// classify tells what AWS means by a refusal. What is wrong with an account, its
 // credentials or a clock is nothing that a batch should be dropped for.
-func (s *signer) judge(resp *http.Response, message string, f *delivery.ExportError) {
+func (s *signer) classify(resp *http.Response, message string, f *delivery.ExportError) {
 	text := resp.Header.Get("X-Amzn-Errortype") + " " + message
 	says := func(parts ...string) bool {
 		for _, p := range parts {
@@ -30,8 +30,8 @@ func (s *signer) judge(resp *http.Response, message string, f *delivery.ExportEr
 		return false
 	}
 	retry := func(format string, args ...any) {
-		f.Verdict = delivery.Retry
-		f.Err = &otlpclient.Error{Message: s.target.client.Address + " " + fmt.Sprintf(format, args...), Cause: f.Err}
+		f.Outcome = delivery.Retry
+		f.Err = &otlpclient.Error{Message: s.destination.resolved.Address + " " + fmt.Sprintf(format, args...), Cause: f.Err}
 	}
 	denied := resp.StatusCode == http.StatusForbidden || resp.StatusCode == http.StatusUnauthorized
 	skew, skewed := clockSkew(resp, time.Now())
@@ -39,16 +39,16 @@ func (s *signer) judge(resp *http.Response, message string, f *delivery.ExportEr
 	switch {
 	case says("Trace Segment Destination"):
 		retry("takes no traces yet: switch on Transaction Search in CloudWatch, in region %s "+
-			"(aws xray update-trace-segment-destination --destination CloudWatchLogs)", s.target.region)
+			"(aws xray update-trace-segment-destination --destination CloudWatchLogs)", s.destination.region)
 	case says("Throttl", "TooManyRequests", "Rate exceeded", "RequestLimitExceeded", "SlowDown"):
-		f.Verdict, f.Throttled = delivery.Retry, true
+		f.Outcome, f.Throttled = delivery.Retry, true
 	case says("RequestTimeTooSkewed", "RequestExpired", "Signature expired", "Signature not yet current"), denied && skewed:
 		retry("refused the signature because of its time: the clock of this machine is %s: set it right", skew)
 	case says("ExpiredToken", "security token included in the request is expired"):
 		s.forget()
 		retry("says that the credentials have expired: new ones are fetched")
 	case says("Credential should be scoped to"):
-		retry("is of another region than %s: set region to that of the endpoint (%s)", s.target.region, brief(message))
+		retry("is of another region than %s: set region to that of the endpoint (%s)", s.destination.region, brief(message))
 	case says("AccessDenied", "not authorized to perform"):
 		s.forget() // the next ones may be another role's
 		retry("does not let these credentials send: allow it, as the managed policy AWSXrayWriteOnlyAccess does (%s)", brief(message))
@@ -56,11 +56,11 @@ func (s *signer) judge(resp *http.Response, message string, f *delivery.ExportEr
 		s.forget()
 		retry("refused the credentials (%s)", brief(message))
 	case resp.StatusCode == http.StatusInternalServerError:
-		f.Verdict = delivery.Retry
+		f.Outcome = delivery.Retry
 	}
 }
 
-// clockSkew compares the clock with that of the answer.
+// clockSkew compares the clock with that of the response.
 func clockSkew(resp *http.Response, now time.Time) (described string, skewed bool) {
 	date, err := http.ParseTime(resp.Header.Get("Date"))
 	if err != nil {

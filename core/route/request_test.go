@@ -13,7 +13,7 @@ func TestSubject(t *testing.T) {
 	for _, tt := range []struct {
 		name         string
 		attributes   []attribute.KeyValue
-		method, path string // no path: no subject
+		method, path string // no path: no request
 	}{
 		{name: "GET /x", method: "GET", path: "/x"},
 		{name: "GET  /x?y=/z", method: "GET", path: "/x"},
@@ -45,19 +45,19 @@ func TestSubject(t *testing.T) {
 		{attributes: []attribute.KeyValue{s("http.method", "OLD"), s("http.request.method", "NEW"), s("url.path", "/x")}, method: "NEW", path: "/x"},
 		{attributes: []attribute.KeyValue{attribute.Int("url.path", 7)}},
 	} {
-		method, path, ok := route.Subject(tt.name, tt.attributes)
+		method, path, ok := route.RequestOf(tt.name, tt.attributes)
 		if path != tt.path || ok != (tt.path != "") || ok && method != tt.method {
-			t.Errorf("Subject(%q, %v) = %q, %q, %v, want %q, %q", tt.name, tt.attributes, method, path, ok, tt.method, tt.path)
+			t.Errorf("RequestOf(%q, %v) = %q, %q, %v, want %q, %q", tt.name, tt.attributes, method, path, ok, tt.method, tt.path)
 		}
 	}
 }
 
-// Subject must depend on nothing but what Keys lists.
+// RequestOf must depend on nothing but what Keys lists.
 func TestKeys(t *testing.T) {
 	for _, k := range route.Keys() {
 		value := map[bool]string{true: "PUT", false: "https://h/x"}[k == "http.request.method" || k == "http.method"]
-		method, path, _ := route.Subject("GET /", []attribute.KeyValue{k.String(value)})
-		oldMethod, oldPath, _ := route.Subject("GET /", nil)
+		method, path, _ := route.RequestOf("GET /", []attribute.KeyValue{k.String(value)})
+		oldMethod, oldPath, _ := route.RequestOf("GET /", nil)
 		if k != "url.path" && k != "http.target" && method == oldMethod && path == oldPath {
 			t.Errorf("%s changes nothing", k)
 		}

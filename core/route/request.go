@@ -20,17 +20,17 @@ const (
 
 var keys = []attribute.Key{httpRoute, urlPath, urlFull, httpTarget, httpRequestMethod, httpMethod}
 
-// Keys lists the attributes that [Subject] looks at.
+// Keys lists the attributes that [RequestOf] looks at.
 func Keys() []attribute.Key { return slices.Clone(keys) }
 
-// Subject finds the request that a span is about, for [Table.Lookup]. It is
+// RequestOf finds the request that a span is about, for [Table.Lookup]. It is
 // false if the span is about none.
 //
 // The path is http.route if the span has it, else url.path, else the path of
 // url.full, of http.target, or of a name like "GET /x". The method is
 // http.request.method, else http.method, else what stands before the path in
 // http.route or in the name, else "". It allocates nothing.
-func Subject(name string, attributes []attribute.KeyValue) (method, path string, ok bool) {
+func RequestOf(name string, attributes []attribute.KeyValue) (method, path string, ok bool) {
 	var route, url, full, target, oldMethod string
 	for i := range attributes {
 		kv := &attributes[i]
