@@ -48,7 +48,7 @@ const lastWork = time.Second
 // served before anything else and says so by name. Run by hand, the program says
 // what it is; with --describe it lists its components as JSON.
 //
-// The default loggers of slog and log log to the host from then on;
+// The default loggers of slog and of log go to the host from then on;
 // what is written to standard output is logged too.
 func Main(components ...Component) int {
 	name, version := wire.ProgramName(os.Args[0]), programVersion()

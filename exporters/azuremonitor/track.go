@@ -105,7 +105,7 @@ func (e *tracker) ExportSpans(ctx context.Context, spans []sdktrace.ReadOnlySpan
 			break
 		}
 	}
-	if tr := (*trackResponse)(nil); errors.As(err, &tr) {
+	if tr := (*trackError)(nil); errors.As(err, &tr) {
 		return e.partialSuccess(spans, items, tr)
 	}
 	if err != nil {
@@ -173,8 +173,8 @@ func (e *tracker) trusts(u *url.URL) bool {
 	return u.Scheme == "https" && (u.Host == e.resolved.Address || slices.ContainsFunc(domains, func(d string) bool { return strings.HasSuffix(host, d) }))
 }
 
-// trackResponse is one that does not accept everything.
-type trackResponse struct {
+// trackError is a response that does not accept everything.
+type trackError struct {
 	Received int `json:"itemsReceived"`
 	Accepted int `json:"itemsAccepted"`
 	Errors   []struct {
@@ -187,13 +187,13 @@ type trackResponse struct {
 	unreadable bool
 }
 
-func (tr *trackResponse) Error() string {
+func (tr *trackError) Error() string {
 	return fmt.Sprintf("accepted %d of %d items", tr.Accepted, tr.Received)
 }
 
 // accepted reads a response that accepts at least a part.
 func accepted(resp *http.Response, body []byte) (delivery.Response, error) {
-	tr := &trackResponse{after: otlpclient.HTTPError(resp, "", time.Now()).RetryAfter}
+	tr := &trackError{after: otlpclient.HTTPError(resp, "", time.Now()).RetryAfter}
 	err := json.Unmarshal(body, tr)
 	tr.unreadable = err != nil || tr.Received < tr.Accepted || tr.Received == 0
 	if resp.StatusCode != http.StatusPartialContent && (tr.unreadable || len(tr.Errors) == 0) {
@@ -205,8 +205,8 @@ func accepted(resp *http.Response, body []byte) (delivery.Response, error) {
 // refusal reads a response that accepts nothing: its status is that of the first
 // item, and others may have been refused for what is retryable. It is nil unless any
 // was.
-func refusal(resp *http.Response) *trackResponse {
-	tr := &trackResponse{after: otlpclient.HTTPError(resp, "", time.Now()).RetryAfter}
+func refusal(resp *http.Response) *trackError {
+	tr := &trackError{after: otlpclient.HTTPError(resp, "", time.Now()).RetryAfter}
 	if json.NewDecoder(resp.Body).Decode(tr) != nil || tr.Accepted != 0 || len(tr.Errors) != tr.Received {
 		return nil //nolint:nilerr // a response that cannot be read says nothing about items
 	}
@@ -229,7 +229,7 @@ func retryable(code int) bool {
 }
 
 // partialSuccess tells the spans of a response apart.
-func (e *tracker) partialSuccess(spans []sdktrace.ReadOnlySpan, items []item, tr *trackResponse) error {
+func (e *tracker) partialSuccess(spans []sdktrace.ReadOnlySpan, items []item, tr *trackError) error {
 	if tr.unreadable || tr.Received != len(items) {
 		return &delivery.ExportError{Outcome: delivery.Retry, RetryAfter: tr.after, Err: e.advised("took a part of a request, and did not say which")}
 	}
