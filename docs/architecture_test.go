@@ -20,7 +20,7 @@ func TestMap(t *testing.T) {
 		t.Fatal(err)
 	}
 	var want []string
-	for _, path := range strings.Fields(string(out)) {
+	for path := range strings.FieldsSeq(string(out)) {
 		path = strings.TrimPrefix(strings.TrimPrefix(path, modulePath), "/")
 		if path == "" {
 			path = "."

@@ -78,7 +78,7 @@ func generate(ctx context.Context, dir, name string) error {
 	add(set, seen, files[0])
 	request, err := proto.Marshal(&pluginpb.CodeGeneratorRequest{
 		FileToGenerate: []string{name},
-		Parameter:      proto.String("paths=source_relative"),
+		Parameter:      new("paths=source_relative"),
 		ProtoFile:      set.GetFile(),
 	})
 	if err != nil {
