@@ -242,7 +242,7 @@ func (r *reader) withoutAttributes(tree *node) *node {
 }
 
 func (r *reader) fail(position, path string, err error) {
-	r.errs = append(r.errs, &core.ConfigError{Position: position, Path: joinPath(root, path), Err: err})
+	r.errs = append(r.errs, &core.ConfigError{Position: position, Path: component.JoinPath(root, path), Err: err})
 }
 
 func (r *reader) warn(position string, format string, args ...any) {

@@ -77,8 +77,8 @@ func (p *listEntry) open(n *node, fields func(typ string) []component.Field) (he
 	p.node = n
 	if n.kind == mapping {
 		for _, e := range component.FieldErrors(p.read(decoder{only: entryKeys}, &head)) {
-			p.fail(n.locate(e.Path), joinPath(p.path(), e.Path), e.Err)
-			p.unusable[joinPath(p.path(), e.Path)] = true
+			p.fail(n.locate(e.Path), component.JoinPath(p.path(), e.Path), e.Err)
+			p.unusable[component.JoinPath(p.path(), e.Path)] = true
 		}
 		p.node = p.withShared(n, p.path(), fields(head.Type))
 	} else {
@@ -101,7 +101,7 @@ func (p *listEntry) host(into any) bool {
 	err := p.read(decoder{only: p.hostKeys}, into)
 	for _, e := range component.FieldErrors(err) {
 		if p.node.kind == mapping {
-			p.fail(p.node.locate(e.Path), joinPath(p.path(), e.Path), e.Err)
+			p.fail(p.node.locate(e.Path), component.JoinPath(p.path(), e.Path), e.Err)
 		}
 	}
 	return err == nil

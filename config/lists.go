@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/riffletrace/riffle/core/component"
 )
 
 // samplerEntries returns the list with the ratio sampler that sample_rate
@@ -90,7 +92,7 @@ func (r *reader) standIn(list string, i int, short []member) {
 	entry := indexPath(list, i)
 	for _, m := range slices.Backward(short) {
 		from := cmp.Or(m.from, m.key)
-		r.standsFor[joinPath(entry, m.key)] = from
+		r.standsFor[component.JoinPath(entry, m.key)] = from
 		r.standsFor[entry] = from
 	}
 }

@@ -84,7 +84,7 @@ func (r *reader) withShared(n *node, path string, fields []component.Field) *nod
 		}
 		if section := r.file.member(f.Shared).value; section.has(f.Key) {
 			n = n.with(section.member(f.Key))
-			r.standsFor[joinPath(path, f.Key)] = joinPath(f.Shared, f.Key)
+			r.standsFor[component.JoinPath(path, f.Key)] = component.JoinPath(f.Shared, f.Key)
 			r.shown[f.Shared] = true
 		}
 	}
@@ -128,7 +128,7 @@ func (r *reader) checkValues(section *node, name string, t sharedType, keys []st
 	err := t.check(func(into any) error { return p.read(decoder{only: keys}, into) })
 	for _, e := range component.FieldErrors(err) {
 		if key, _, _ := cutPath(e.Path); slices.Contains(keys, key) {
-			r.fail(section.locate(e.Path), joinPath(name, e.Path), e.Err)
+			r.fail(section.locate(e.Path), component.JoinPath(name, e.Path), e.Err)
 		}
 	}
 }

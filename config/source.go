@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/riffletrace/riffle/core"
+	"github.com/riffletrace/riffle/core/component"
 )
 
 // Place tells where the key at a path stands, in the words of the source that set
@@ -13,7 +14,7 @@ func (r *reader) Place(path string, err error) *core.ConfigError {
 	if entry, _, _ := strings.Cut(path, "]"); r.unusable[entry+"]"] || r.unusable[path] {
 		return nil
 	}
-	e := &core.ConfigError{Position: r.locate(path), Path: joinPath(root, r.written(path)), Err: err}
+	e := &core.ConfigError{Position: r.locate(path), Path: component.JoinPath(root, r.written(path)), Err: err}
 	if r.loaded {
 		e.Snippet = r.quote(e.Position)
 	}

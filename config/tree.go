@@ -177,24 +177,13 @@ func cutPath(path string) (key string, index int, rest string) {
 	return path[:end], -1, strings.TrimPrefix(path[end:], ".")
 }
 
-func joinPath(base, path string) string {
-	switch {
-	case base == "":
-		return path
-	case path == "" || path[0] == '[':
-		return base + path
-	default:
-		return base + "." + path
-	}
-}
-
 // keyPath adds a key to a path; one that is no identifier in brackets.
 func keyPath(base, key string) string {
 	plain := key != "" && strings.IndexFunc(key, func(r rune) bool {
 		return r != '_' && r != '-' && (r < '0' || r > '9') && (r < 'a' || r > 'z') && (r < 'A' || r > 'Z')
 	}) < 0
 	if plain {
-		return joinPath(base, key)
+		return component.JoinPath(base, key)
 	}
 	return base + "[" + strconv.Quote(key) + "]"
 }
@@ -233,7 +222,7 @@ func (b *builder) section() *node {
 			}
 			return nil
 		}
-		path = joinPath(path, key)
+		path = component.JoinPath(path, key)
 		child := b.child(y, key, path)
 		if child == nil {
 			b.hint(y, key, path)
