@@ -27,6 +27,9 @@ const (
 	Ignore RemoteParent = "ignore"
 )
 
+// ConfigSchema lists the values.
+func (RemoteParent) ConfigSchema() component.Schema { return component.Enum(Watch, Follow, Ignore) }
+
 // Spec says what a [Provider] is made of. Its tags are what users can set of it:
 // package config reads a file into it. The zero value of a bound means its
 // default.

@@ -56,6 +56,15 @@ type Schemer interface {
 	ConfigSchema() Schema
 }
 
+// Enum is the schema of a string that has only these values.
+func Enum[S ~string](values ...S) Schema {
+	s := Schema{}
+	for _, v := range values {
+		s.Enum = append(s.Enum, string(v))
+	}
+	return s
+}
+
 // String is the name of the type in documentation: "list of duration".
 func (s Schema) String() string {
 	switch s.Kind {

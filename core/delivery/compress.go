@@ -10,6 +10,8 @@ import (
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/s2"
 	"github.com/klauspost/compress/zstd"
+
+	"github.com/riffletrace/riffle/core/component"
 )
 
 // Compression is how the body of a request is compressed: by the fastest level,
@@ -22,6 +24,9 @@ const (
 	Gzip Compression = "gzip"
 	Zstd Compression = "zstd"
 )
+
+// ConfigSchema lists the values that users can set.
+func (Compression) ConfigSchema() component.Schema { return component.Enum(None, Gzip, Zstd) }
 
 // Snappy is for the way, in its block format, to another process of this machine:
 // larger than the others, at a third of the time.

@@ -51,6 +51,9 @@ const (
 	DropOldest WhenFull = "drop_oldest"
 )
 
+// ConfigSchema lists the values.
+func (WhenFull) ConfigSchema() component.Schema { return component.Enum(DropNewest, DropOldest) }
+
 // SendConfig says how batches are sent.
 type SendConfig struct {
 	Workers    int                `yaml:"workers" doc:"batches under way at once; an exporter that takes no OTLP bytes gets one at a time"`

@@ -23,11 +23,14 @@ type Filter struct {
 // FilterOf is what a filter lets pass.
 type FilterOf string
 
-// The values of filter.of; an empty one is Spans.
+// The values of filter.of; an empty one is FilterSpans.
 const (
 	FilterSpans  FilterOf = "spans"
 	FilterTraces FilterOf = "traces"
 )
+
+// ConfigSchema lists the values.
+func (FilterOf) ConfigSchema() component.Schema { return component.Enum(FilterSpans, FilterTraces) }
 
 func (f *Filter) check(add func(path string, err error)) {
 	if f.Of != "" && f.Of != FilterSpans && f.Of != FilterTraces {

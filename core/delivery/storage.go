@@ -18,6 +18,9 @@ const (
 	StorageDisk   Storage = "disk"
 )
 
+// ConfigSchema lists the values.
+func (Storage) ConfigSchema() component.Schema { return component.Enum(StorageMemory, StorageDisk) }
+
 // Fsync says when what is written to a disk is made to survive the machine.
 type Fsync string
 

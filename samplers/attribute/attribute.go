@@ -29,6 +29,9 @@ const (
 	End Moment = "end"
 )
 
+// ConfigSchema lists the values.
+func (Moment) ConfigSchema() component.Schema { return component.Enum(Start, End) }
+
 // Validate checks that there is such an answer at that moment.
 func (c *Config) Validate() error {
 	var errs []error

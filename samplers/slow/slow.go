@@ -37,6 +37,9 @@ const (
 	Any Spans = "any"
 )
 
+// ConfigSchema lists the values.
+func (Spans) ConfigSchema() component.Schema { return component.Enum(LocalRoot, Any) }
+
 // Validate checks the thresholds.
 func (c *Config) Validate() error {
 	var errs []error

@@ -36,6 +36,9 @@ const (
 	Drop   Action = "drop"
 )
 
+// ConfigSchema lists the values.
+func (Action) ConfigSchema() component.Schema { return component.Enum(Mask, SHA256, Drop) }
+
 const masked = "***"
 
 // minSalt keeps a salt from being guessed; maxRules is what a set of rules

@@ -23,6 +23,9 @@ const (
 	HTTP Protocol = "http/protobuf"
 )
 
+// ConfigSchema lists the values.
+func (Protocol) ConfigSchema() component.Schema { return component.Enum(GRPC, HTTP) }
+
 func (p Protocol) check() error {
 	if p != GRPC && p != HTTP {
 		return fmt.Errorf("%q is not one of %s, %s", string(p), GRPC, HTTP)
