@@ -90,17 +90,17 @@ func Start(ctx context.Context, file string, opts ...Option) (*Tracing, error) {
 	if err != nil {
 		return nil, err
 	}
+	var attrs []any
+	if missing {
+		attrs = append(attrs, "file_not_found", file)
+	}
 	if !spec.Enabled {
-		var attrs []any
-		if missing {
-			attrs = append(attrs, "file_not_found", file)
-		}
 		o.logger.InfoContext(ctx, "OpenTelemetry tracing is disabled", attrs...)
 	} else {
 		if spec.ServiceName == "" {
 			o.logger.WarnContext(ctx, "OpenTelemetry tracing: service_name is not set: backends will show the service under a name made up from its program", "service_name", provider.ServiceName())
 		}
-		o.logger.InfoContext(ctx, "OpenTelemetry tracing initialized", describe(provider, spec.Environment)...)
+		o.logger.InfoContext(ctx, "OpenTelemetry tracing initialized", append(attrs, describe(provider, spec.Environment)...)...)
 	}
 	return &Tracing{provider: provider, undo: provider.Install()}, nil
 }

@@ -300,3 +300,42 @@ func TestShutdownDeadBackend(t *testing.T) {
 		t.Errorf("after %v: %v", took, err)
 	}
 }
+
+// stuck is an exporter that ignores its contexts until it is released.
+type stuck struct{ released chan struct{} }
+
+func (s stuck) ExportSpans(context.Context, []sdktrace.ReadOnlySpan) error {
+	<-s.released
+	return nil
+}
+
+func (s stuck) Shutdown(context.Context) error {
+	<-s.released
+	return nil
+}
+
+// Components that ignore their contexts cannot make a shutdown longer.
+func TestShutdownStuckExporter(t *testing.T) {
+	defer globals(t)()
+	released := make(chan struct{})
+	exporters := component.NewExporters()
+	exporters.MustAdd(component.NewFactory("stuck", struct{}{}, func(context.Context, component.Settings, struct{}) (sdktrace.SpanExporter, error) {
+		return stuck{released}, nil
+	}))
+	file := configFile(t, `observability: {tracing: {enabled: true, service_name: shop, sample_rate: 1, exporters: [{type: stuck}]}}`)
+	tracing, err := riffle.Start(t.Context(), file, riffle.Logger(slog.New(slog.DiscardHandler)), riffle.Config(config.Environ(nil), config.Exporters(exporters)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, span := otel.Tracer("test").Start(t.Context(), "work")
+	span.End()
+	returned := make(chan error)
+	go func() { returned <- tracing.Shutdown(context.Background()) }()
+	if err := <-returned; err == nil || !strings.Contains(err.Error(), "did not return within 5s") { // it is released only below
+		t.Error(err)
+	}
+	close(released)
+	if err := tracing.Shutdown(context.Background()); err == nil {
+		t.Error("the second call returned another result than the first")
+	}
+}

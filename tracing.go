@@ -2,6 +2,7 @@ package riffle
 
 import (
 	"context"
+	"fmt"
 	"sync"
 	"time"
 
@@ -11,9 +12,12 @@ import (
 	"github.com/riffletrace/riffle/core/sampling"
 )
 
-// shutdownTimeout leaves half a second for exporters that are told to give up, so
-// that a shutdown takes 5 s at most.
-const shutdownTimeout = 4500 * time.Millisecond
+// maxShutdown is what a shutdown takes at most. shutdownTimeout leaves half a second of
+// it for exporters that are told to give up.
+const (
+	maxShutdown     = 5 * time.Second
+	shutdownTimeout = 4500 * time.Millisecond
+)
 
 // Tracing is what [Start] has started. It is safe for concurrent use. A nil Tracing,
 // which a start that failed returns, does nothing.
@@ -56,14 +60,28 @@ func (t *Tracing) ForceFlush(ctx context.Context) error {
 // Shutdown puts back the global provider and propagators that were there before
 // [Start], decides every open trace, and sends what is left. It takes 5 s at most,
 // also when no backend answers, and less where ctx ends before. The error counts the
-// spans that did not arrive, which is for a log line and no reason to exit with a
-// failure. A second call waits for the first and returns what it did.
+// spans that did not arrive, or says that a component ignores its context; it is for a
+// log line and no reason to exit with a failure. A second call waits for the first and returns what it did.
 func (t *Tracing) Shutdown(ctx context.Context) error {
 	if t == nil {
 		return nil
 	}
 	t.once.Do(t.undo)
-	ctx, cancel := context.WithTimeout(ctx, shutdownTimeout)
-	defer cancel()
-	return t.provider.Shutdown(ctx)
+	bound := time.NewTimer(maxShutdown)
+	defer bound.Stop()
+	done := make(chan error, 1)
+	go func() {
+		ctx, cancel := context.WithTimeout(ctx, shutdownTimeout)
+		defer cancel()
+		done <- t.provider.Shutdown(ctx)
+	}()
+	select {
+	case err := <-done:
+		return err
+	case <-bound.C:
+		return errNotShutDown
+	}
 }
+
+// errNotShutDown is about components that do not return when their context ends.
+var errNotShutDown = fmt.Errorf("shutting down tracing: a component did not return within %v; what it holds is lost", maxShutdown)

@@ -147,14 +147,14 @@ type reader struct {
 	// unusable are the paths of entries, and of keys in them, that cannot be
 	// decoded at all.
 	unusable map[string]bool
-	// shown are the shared sections that entries have taken keys from.
-	shown map[string]bool
+	// shared are the types with keys that sections set.
+	shared []sharedType
 }
 
 func newReader(o *options) *reader {
 	r := &reader{
 		options: o, env: newEnvironment(o.environ), section: defaults(o.app),
-		lists: map[string][]*node{}, standsFor: map[string]string{}, unusable: map[string]bool{}, shown: map[string]bool{},
+		lists: map[string][]*node{}, standsFor: map[string]string{}, unusable: map[string]bool{}, shared: sharedTypes(o),
 	}
 	r.otel, r.app = r.otelTree(), r.appTree()
 	return r
@@ -208,7 +208,7 @@ func (r *reader) decode(tree *node) *node {
 		return nil
 	}
 	rest := tree
-	d := decoder{hide: r.hide, skip: r.sharedSections()}
+	d := decoder{hide: r.hide, skip: sharedSections(r.shared)}
 	d.decode(r.withoutAttributes(tree), &r.section)
 	for _, e := range component.FieldErrors(errors.Join(d.errs...)) {
 		r.fail(tree.locate(e.Path), e.Path, e.Err)

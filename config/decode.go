@@ -23,7 +23,7 @@ type decoder struct {
 }
 
 func (d *decoder) decode(n *node, into any) {
-	if len(d.only)+len(d.skip) > 0 && n.kind == mapping {
+	if (d.only != nil || len(d.skip) > 0) && n.kind == mapping {
 		part := *n
 		part.members = slices.DeleteFunc(slices.Clone(n.members), func(m member) bool {
 			return slices.Contains(d.skip, m.key) || d.only != nil && !slices.Contains(d.only, m.key)
@@ -125,9 +125,7 @@ func (d *decoder) mapping(n *node, v reflect.Value, path string) bool {
 		if d.full() {
 			return false
 		}
-		if m.value.kind != scalar {
-			d.hide(m.value) // it may be a misspelled key with secrets inside
-		}
+		d.hideUnknown(m.value)
 		if m.key == "plugins" && v.Type() == reflect.TypeFor[section]() {
 			all = d.fail(at, "%w", component.ErrNoPluginHost)
 			continue
@@ -136,14 +134,17 @@ func (d *decoder) mapping(n *node, v reflect.Value, path string) bool {
 		if path == "" {
 			known = append(known, d.skip...)
 		}
-		if near := component.Nearest(m.key, known); near != "" {
-			all = d.fail(at, "unknown key (did you mean %q?)", near)
-			continue
-		}
-		slices.Sort(known)
-		all = d.fail(at, "unknown key: known are %s", strings.Join(known, ", "))
+		all = d.fail(at, "%w", unknownKey(m.key, known))
 	}
 	return all
+}
+
+// hideUnknown hides the value of an unknown key, which may be a misspelled one with
+// secrets inside.
+func (d *decoder) hideUnknown(n *node) {
+	if n.kind != scalar {
+		d.hide(n)
+	}
 }
 
 func (d *decoder) mapOf(n *node, v reflect.Value, path string) bool {

@@ -3,6 +3,7 @@ package config
 import (
 	"errors"
 	"fmt"
+	"reflect"
 	"slices"
 
 	"github.com/riffletrace/riffle/core"
@@ -17,7 +18,7 @@ type entry struct {
 	Name string `yaml:"name" doc:"the entry's name in logs and attributes, unique in its list; by default its type"`
 }
 
-var entryKeys = []string{"type", "name"}
+var entryKeys = keysOf(reflect.TypeFor[entry]())
 
 // samplerPlans decodes the entries of samplers.
 func (r *reader) samplerPlans() []core.SamplerEntry {
@@ -46,11 +47,13 @@ func (r *reader) exporterPlans() []core.ExporterEntry {
 		if !p.host(&line) {
 			line = delivery.Defaults()
 		}
-		if envErr != nil {
-			r.fail(n.pos, p.path(), envErr)
-		}
 		e := core.ExporterEntry{Plan: r.exporters.Plan(head.Type, head.Name, p.component)}
 		all = append(all, e.WithDelivery(line))
+	}
+	if len(all) > 0 {
+		for _, e := range component.FieldErrors(envErr) {
+			r.errs = append(r.errs, &core.ConfigError{Position: e.Path, Err: e.Err})
+		}
 	}
 	return all
 }
@@ -98,7 +101,7 @@ func (p *listEntry) component(into any) error {
 
 // host reads the keys of the kind, and reports whether they could be read.
 func (p *listEntry) host(into any) bool {
-	err := p.read(decoder{only: p.hostKeys}, into)
+	err := p.read(decoder{only: append([]string{}, p.hostKeys...)}, into)
 	for _, e := range component.FieldErrors(err) {
 		if p.node.kind == mapping {
 			p.fail(p.node.locate(e.Path), component.JoinPath(p.path(), e.Path), e.Err)

@@ -265,6 +265,16 @@ func TestOTelVariables(t *testing.T) {
 	}
 }
 
+// A mistake in OTEL_BSP_* is told once, not for each exporter.
+func TestBSPVariables(t *testing.T) {
+	_, err := parse(t, tracing("enabled: true", "exporters: [{type: otlp, name: a}, {type: otlp, name: b}]"), "OTEL_BSP_SCHEDULE_DELAY=1s", "OTEL_BSP_EXPORT_TIMEOUT=-1")
+	want := `OTEL_BSP_EXPORT_TIMEOUT: "-1" is not a positive number
+OTEL_BSP_SCHEDULE_DELAY: "1s" is not a positive number`
+	if err == nil || err.Error() != want {
+		t.Errorf("got  %v\nwant %s", err, want)
+	}
+}
+
 // TestOTLPVariables: the exporters read them, for what an entry leaves out.
 func TestOTLPVariables(t *testing.T) {
 	t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "otel:1")

@@ -45,10 +45,10 @@ func Describe(opts ...Option) Reference {
 		Samplers:     factories(o.samplers),
 		Exporters:    factories(o.exporters),
 	}
-	shared := newReader(o).sharedTypes()
-	for _, name := range newReader(o).sharedSections() {
+	shared := sharedTypes(o)
+	for _, name := range sharedSections(shared) {
 		r.Section = append(r.Section, component.Field{
-			Key: name, Schema: component.Schema{Kind: component.Section, Fields: sharedFields(shared[name])},
+			Key: name, Schema: component.Schema{Kind: component.Section, Fields: sharedFields(shared, name)},
 			Doc: "keys of all entries of a type, which an entry can have of its own",
 		})
 	}

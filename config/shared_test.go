@@ -39,6 +39,18 @@ func TestSharedSectionMistakes(t *testing.T) {
 			"fluxbase.yaml:3:15: observability.tracing.plugins.allow_unpinned: want true or false, not \"often\"\n    plugins: {allow_unpinned: often}\n              ^",
 		},
 		{
+			"two entries", tracing("plugins: {allow_unpinned: often}", "samplers: [{type: plugin, name: a}, {type: plugin, name: b}]"),
+			"fluxbase.yaml:3:15: observability.tracing.plugins.allow_unpinned: want true or false, not \"often\"\n    plugins: {allow_unpinned: often}\n              ^",
+		},
+		{
+			"another key is taken", tracing("plugins: {dir: /x, allow_unpinned: often}", "samplers: [{type: plugin, allow_unpinned: true}]"),
+			"fluxbase.yaml:3:24: observability.tracing.plugins.allow_unpinned: want true or false, not \"often\"\n    plugins: {dir: /x, allow_unpinned: often}\n                       ^",
+		},
+		{
+			"unknown key that may hold secrets", tracing("plugins: {headers: {key: secret}}"),
+			"fluxbase.yaml:3:15: observability.tracing.plugins.headers: unknown key: known are allow_unpinned, dir\n    plugins: {headers: ***\n              ^",
+		},
+		{
 			"no mapping", tracing("plugins: /x"),
 			"fluxbase.yaml:3:5: observability.tracing.plugins: want a mapping, not \"/x\"\n    plugins: /x\n    ^",
 		},

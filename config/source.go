@@ -2,6 +2,7 @@ package config
 
 import (
 	"errors"
+	"slices"
 	"strings"
 
 	"github.com/riffletrace/riffle/core"
@@ -65,7 +66,7 @@ func (r *reader) quote(position string) string {
 
 // mistakes returns the first of them by line, each with the line it is in.
 func (r *reader) mistakes() error {
-	errs := r.errs.Sorted()
+	errs := slices.CompactFunc(r.errs.Sorted(), func(a, b *core.ConfigError) bool { return a.Error() == b.Error() })
 	if len(errs) > maxMistakes {
 		errs = append(errs[:maxMistakes], &core.ConfigError{
 			Position: errs[maxMistakes].Position,

@@ -78,8 +78,8 @@ func (e *ExporterEntry) check() (delivery.Config, error) {
 		return *e.Delivery, e.Delivery.Validate()
 	}
 	c, err := delivery.Defaults().WithEnv(os.Getenv)
-	if err == nil {
-		err = c.Validate()
+	if err != nil {
+		return c, fmt.Errorf("%w", err) // the paths are variables, not keys
 	}
-	return c, err
+	return c, c.Validate()
 }

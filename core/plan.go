@@ -22,13 +22,10 @@ type plan struct {
 // check finds every mistake of the spec that can be found without building
 // anything. It returns [ConfigErrors].
 func (s *Spec) check() (*plan, error) {
-	var errs mistakes
-	add := func(path string, err error) { errs.add(s, path, err) }
-	s.checkScalars(add)
+	errs := mistakes{source: s.Source}
+	s.checkScalars(errs.add)
 	if s.Redact != nil {
-		for _, fe := range component.FieldErrors(s.Redact.Validate()) {
-			add(component.JoinPath("redact", fe.Path), fe.Err)
-		}
+		errs.addAll("redact", s.Redact.Validate())
 	}
 	full := s.withDefaults()
 	p := &plan{Spec: &full}
@@ -37,75 +34,80 @@ func (s *Spec) check() (*plan, error) {
 		e := &s.Samplers[i]
 		matcher, err := e.check()
 		p.matchers = append(p.matchers, matcher)
-		ids = append(ids, checkEntry(&errs, s, "samplers", ids, e.Type(), e.ID(), errors.Join(err, e.Err())))
+		errs.addAll(entryPath("samplers", i), errors.Join(err, e.Err()))
+		ids = append(ids, e.ID())
+		errs.addTwice("samplers", ids)
 	}
 	ids = nil
 	for i := range s.Exporters {
 		e := &s.Exporters[i]
-		config, err := e.check()
-		p.lines = append(p.lines, config)
-		ids = append(ids, checkEntry(&errs, s, "exporters", ids, e.Type(), e.ID(), errors.Join(err, e.Err())))
+		line, err := e.check()
+		p.lines = append(p.lines, line)
+		errs.addAll(entryPath("exporters", i), errors.Join(err, e.Err()))
+		ids = append(ids, e.ID())
+		errs.addTwice("exporters", ids)
 	}
 	return p, errs.sorted()
-}
-
-// checkEntry finds the mistakes of the entry that comes after those called ids. It
-// returns what this one is called.
-func checkEntry(errs *mistakes, s *Spec, list string, ids []string, typ, id string, err error) string {
-	path := entryPath(list, len(ids))
-	errs.addAll(s, path, err)
-	if typ == "" {
-		return ""
-	}
-	if i := slices.Index(ids, id); i >= 0 {
-		errs.add(s, component.JoinPath(path, "name"), fmt.Errorf("%s is called %q too: give one of them another name", entryPath(list, i), id))
-	}
-	return id
 }
 
 func entryPath(list string, i int) string { return fmt.Sprintf("%s[%d]", list, i) }
 
 // mistakes collects those of a spec.
-type mistakes ConfigErrors
+type mistakes struct {
+	source Source // of the spec; may be nil
+	all    ConfigErrors
+}
 
 // add takes an error about the key at path.
-func (m *mistakes) add(s *Spec, path string, err error) {
-	if s.Source == nil {
-		*m = append(*m, &ConfigError{Path: path, Err: err})
-	} else if e := s.Source.Place(path, err); e != nil {
-		*m = append(*m, e)
+func (m *mistakes) add(path string, err error) {
+	if m.source == nil {
+		m.all = append(m.all, &ConfigError{Path: path, Err: err})
+	} else if e := m.source.Place(path, err); e != nil {
+		m.all = append(m.all, e)
 	}
 }
 
-// aboutList makes the last mistake, which was placed at an entry, one about the list.
-func (m mistakes) aboutList(entry string) {
-	if len(m) == 0 {
-		return
+// addAboutList takes an error about a whole list. Its place is that of an entry.
+func (m *mistakes) addAboutList(list string, i int, err error) {
+	before := len(m.all)
+	m.add(entryPath(list, i), err)
+	for _, e := range m.all[before:] {
+		e.Path = strings.TrimSuffix(e.Path, fmt.Sprintf("[%d]", i))
 	}
-	last := m[len(m)-1]
-	last.Path = strings.TrimSuffix(last.Path, entry[strings.IndexByte(entry, '['):])
 }
 
-// addAll takes the [component.FieldError]s of the entry at path.
-func (m *mistakes) addAll(s *Spec, path string, err error) {
+// addAll takes the [component.FieldError]s of what stands at path.
+func (m *mistakes) addAll(path string, err error) {
 	for _, fe := range component.FieldErrors(err) {
-		m.add(s, component.JoinPath(path, fe.Path), fe.Err)
+		m.add(component.JoinPath(path, fe.Path), fe.Err)
 	}
 }
 
-// addBuild takes the error of building the component of the entry at path. One
-// that names no key of the entry is about the building itself.
-func (m *mistakes) addBuild(s *Spec, path, kind, id string, err error) {
-	if fe := (*component.FieldError)(nil); !errors.As(err, &fe) {
-		err = fmt.Errorf("building %s %q: %w", kind, id, err)
+// addBuild takes the error of building the component of the entry at path. What
+// names no key of the entry is about the building itself.
+func (m *mistakes) addBuild(path, kind, id string, err error) {
+	for _, fe := range component.FieldErrors(err) {
+		if fe.Path == "" {
+			m.add(path, fmt.Errorf("building %s %q: %w", kind, id, fe.Err))
+		} else {
+			m.add(component.JoinPath(path, fe.Path), fe.Err)
+		}
 	}
-	m.addAll(s, path, err)
+}
+
+// addTwice finds the name of the last entry among those before it.
+func (m *mistakes) addTwice(list string, ids []string) {
+	last := len(ids) - 1
+	if first := slices.Index(ids, ids[last]); first < last && ids[last] != "" {
+		m.add(component.JoinPath(entryPath(list, last), "name"),
+			fmt.Errorf("%s is called %q too: give one of them another name", entryPath(list, first), ids[last]))
+	}
 }
 
 // sorted returns the mistakes, nil if there are none.
-func (m mistakes) sorted() error {
-	if len(m) == 0 {
+func (m *mistakes) sorted() error {
+	if len(m.all) == 0 {
 		return nil
 	}
-	return ConfigErrors(m).Sorted()
+	return m.all.Sorted()
 }

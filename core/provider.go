@@ -117,12 +117,12 @@ func (p *plan) newPipeline(ctx context.Context, o *options) (*pipeline, error) {
 		return nil, errors.Join(err, samplers.shutdown(ctx))
 	}
 	pl := &pipeline{samplers: samplers, start: start}
-	var errs mistakes
+	errs := mistakes{source: p.Source}
 	for i := range p.Exporters {
 		e, config := &p.Exporters[i], p.lines[i]
 		config.RedactAll = p.Redact
 		if err := pl.addLine(ctx, e, config, o); err != nil {
-			errs.addBuild(p.Spec, entryPath("exporters", i), "exporter", e.ID(), err)
+			errs.addBuild(entryPath("exporters", i), "exporter", e.ID(), err)
 		}
 	}
 	if err := errs.sorted(); err != nil {

@@ -33,34 +33,33 @@ func (l *samplerList) waitsForEnd() bool { return len(l.end) > 0 || len(l.traces
 // buildSamplers builds the samplers of a plan. On an error, nothing is left.
 func (p *plan) buildSamplers(ctx context.Context, o *options) (*samplerList, error) {
 	l := &samplerList{}
-	var errs mistakes
+	errs := mistakes{source: p.Source}
 	var baseline bool
-	waiting := ""
+	waiting := -1
 	for i, e := range p.Samplers {
 		path := entryPath("samplers", i)
 		s, err := e.Build(ctx, o.settings("sampler", e.ID()))
 		if err != nil {
-			errs.addBuild(p.Spec, path, "sampler", e.ID(), err)
+			errs.addBuild(path, "sampler", e.ID(), err)
 			continue
 		}
 		l.all, l.names = append(l.all, s), append(l.names, e.ID())
 		traits := s.Traits()
 		if err := l.add(s, traits, &e, p.matchers[i], int32(i), o); err != nil {
-			errs.addAll(p.Spec, path, err)
+			errs.addAll(path, err)
 			continue
 		}
 		baseline = baseline || traits.AlwaysAnswers && p.matchers[i] == nil
-		if waiting == "" && l.waitsForEnd() {
-			waiting = path
+		if waiting < 0 && l.waitsForEnd() {
+			waiting = i
 		}
 		if wait := component.Duration(traits.LongestWait); wait >= p.DecisionWait {
 			err := fmt.Errorf("%s is not below decision_wait (%s), at which open traces are decided", wait, p.DecisionWait)
-			errs.add(p.Spec, component.JoinPath(path, traits.LongestWaitPath), err)
+			errs.add(component.JoinPath(path, traits.LongestWaitPath), err)
 		}
 	}
-	if waiting != "" && !baseline {
-		errs.add(p.Spec, waiting, errors.New(`no baseline: add "- type: ratio" (rate: 0 keeps only what error and slow keep)`))
-		errs.aboutList(waiting)
+	if waiting >= 0 && !baseline {
+		errs.addAboutList("samplers", waiting, errors.New(`no baseline: add "- type: ratio" (rate: 0 keeps only what error and slow keep)`))
 	}
 	if err := errs.sorted(); err != nil {
 		return nil, errors.Join(err, l.shutdown(ctx))

@@ -84,6 +84,9 @@ func checkComponents(ctx context.Context, components []Component) error {
 // check builds a sampler with its defaults, to see what it is. One that needs
 // a configuration shows that when it gets one.
 func (c Component) check(ctx context.Context) error {
+	if c.build == nil {
+		return errors.New("a Component that neither Exporter nor Sampler made")
+	}
 	if c.err != nil || c.kind != pluginpb.Kind_KIND_SAMPLER {
 		return c.err
 	}

@@ -2,6 +2,7 @@ package component
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"slices"
 
@@ -76,10 +77,17 @@ func (f Factory[T]) Doc() string { return f.doc }
 // Fields lists the keys of the configuration struct, in its order.
 func (f Factory[T]) Fields() []Field { return slices.Clone(f.fields) }
 
+// errNoFactory is what the zero Factory is refused with.
+var errNoFactory = errors.New("a factory without a name: make it with NewFactory")
+
 // Plan decodes and checks an entry of this type. An empty name means the
 // factory's.
 func (f Factory[T]) Plan(name string, decode Decode) Plan[T] {
 	p := Plan[T]{typ: f.name, name: name}
+	if f.plan == nil {
+		p.err = &FieldError{Path: "type", Err: errNoFactory}
+		return p
+	}
 	p.config, p.build, p.err = f.plan(decode)
 	return p
 }

@@ -107,6 +107,8 @@ func TestRegistryErrors(t *testing.T) {
 		{"plugin", plan("plugin"), `type: this program hosts no plugins: import _ "github.com/riffletrace/riffle/plugins/host"`},
 		{"missing", plan(""), `type: missing: want one of test`},
 		{"zero plan", component.Plan[sampling.Sampler]{}.Err(), `type: missing`},
+		{"missing and empty", component.NewExporters().Plan("", "", nil).Err(), `type: missing, and no exporter is registered (forgotten import of exporters/standard?)`},
+		{"plan of a zero factory", component.Factory[sampling.Sampler]{}.Plan("x", nil).Err(), `type: a factory without a name: make it with NewFactory`},
 		{"empty", component.NewExporters().Plan("otlp", "", nil).Err(), `type: unknown exporter "otlp": none is registered (forgotten import of exporters/standard?)`},
 		{"invalid", component.Use(testFactory("x", new(testConfig)), "", testConfig{Rate: 2}).Err(), `rate: too much`},
 		{"wrong struct", component.Use(testFactory("x", new(testConfig)), "", struct{ A int }{}).Err(), `"x" is configured by component_test.testConfig, not struct { A int }`},

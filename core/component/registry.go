@@ -47,7 +47,7 @@ func (r *Registry[T]) HostKeys() []string { return slices.Clone(r.hostKeys) }
 // with a key that belongs to the host, are errors.
 func (r *Registry[T]) Add(f Factory[T]) error {
 	if f.name == "" || f.plan == nil {
-		return errors.New("adding a factory without a name: make it with NewFactory")
+		return fmt.Errorf("adding %w", errNoFactory)
 	}
 	for _, field := range f.fields {
 		if slices.Contains(entryKeys, field.Key) || slices.Contains(r.hostKeys, field.Key) {
@@ -107,6 +107,8 @@ func (r *Registry[T]) unknown(typ string) error {
 	switch {
 	case typ == pluginType:
 		return ErrNoPluginHost
+	case len(names) == 0 && typ == "":
+		return fmt.Errorf("missing, and no %s is registered (forgotten import of %ss/standard?)", r.kind, r.kind)
 	case typ == "":
 		return fmt.Errorf("missing: want one of %s", strings.Join(names, ", "))
 	case len(names) == 0:

@@ -86,7 +86,8 @@ func Defaults() Config {
 const bytesPerSpan = 1 << 10
 
 // WithEnv returns the configuration with what the OTEL_BSP_* variables set.
-// OTEL_BSP_MAX_QUEUE_SIZE is in spans; they are taken to be of 1 KiB.
+// OTEL_BSP_MAX_QUEUE_SIZE is in spans; they are taken to be of 1 KiB. Its errors
+// are [component.FieldError]s, joined, with the variable's name for a path.
 // Source: https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/
 func (c Config) WithEnv(getenv func(string) string) (Config, error) {
 	var errs []error
@@ -105,7 +106,7 @@ func (c Config) WithEnv(getenv func(string) string) (Config, error) {
 		}
 		n, err := strconv.ParseInt(text, 10, 32)
 		if err != nil || n <= 0 {
-			errs = append(errs, fmt.Errorf("%s: %q is not a positive number", v.name, text))
+			errs = append(errs, &component.FieldError{Path: v.name, Err: fmt.Errorf("%q is not a positive number", text)})
 			continue
 		}
 		v.set(n)
@@ -124,7 +125,7 @@ const (
 	maxWorkers                = 64
 )
 
-// Validate finds every mistake. Its errors are [units.FieldError]s, joined.
+// Validate finds every mistake. Its errors are [component.FieldError]s, joined.
 func (c *Config) Validate() error {
 	var errs []error
 	check := func(path string, ok bool, format string, args ...any) {

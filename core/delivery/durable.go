@@ -454,15 +454,15 @@ func (l *Line) stored(group []*batch, entries []disk.Entry) {
 
 // takeOver queues what other processes have left.
 func (l *Line) takeOver(entries []disk.Entry) {
+	if len(entries) > 0 {
+		l.reporter.logger.Info("the disk queue has batches of an earlier process", "batches", len(entries))
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, e := range entries {
 		l.counts.takenOver.Add(uint64(e.Spans))
 		l.counts.handedOver.Add(uint64(e.Spans))
 		l.writer.queue.takeOver(&batch{count: e.Spans, size: e.Size, handedOverAt: e.FirstEnd, firstEnd: e.FirstEnd, file: &e, takenOver: true})
-	}
-	if len(entries) > 0 {
-		l.reporter.logger.Info("the disk queue has batches of an earlier process", "batches", len(entries))
 	}
 	l.queuedBytes.Store(l.writer.queue.size())
 	l.changed.Broadcast()

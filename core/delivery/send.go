@@ -12,7 +12,7 @@ import (
 	"github.com/riffletrace/riffle/core/otlp"
 )
 
-// maxSuspectFailures is when a batch is set aside.
+// maxSuspectFailures is when a batch that alone fails is dropped as poisoned.
 const maxSuspectFailures = 20
 
 // work sends batches until the line ends.

@@ -37,7 +37,7 @@ type Config struct {
 	Not        *Config        `yaml:"not" doc:"a match that must not hold"`
 }
 
-// Compile returns the matcher. Its errors are [units.FieldError]s, joined.
+// Compile returns the matcher. Its errors are [component.FieldError]s, joined.
 func (c Config) Compile() (*Matcher, error) {
 	cc := compiler{keys: map[attribute.Key]struct{}{}}
 	t := cc.config(c, "")

@@ -176,7 +176,8 @@ func (c *Config) environ() []string {
 
 // adviseMissing says what there is instead of a program that is not there.
 func adviseMissing(err error, dir, file string) error {
-	if !errors.Is(err, os.ErrNotExist) {
+	path := filepath.Join(dir, file)
+	if _, missing := os.Lstat(path); !errors.Is(missing, os.ErrNotExist) {
 		return err
 	}
 	entries, _ := os.ReadDir(dir)
@@ -186,7 +187,6 @@ func adviseMissing(err error, dir, file string) error {
 			names = append(names, strings.TrimSuffix(name, ".exe"))
 		}
 	}
-	path := filepath.Join(dir, file)
 	name := wire.ProgramName(file)
 	switch near := component.Nearest(name, names); {
 	case near != "":

@@ -205,6 +205,7 @@ func TestRefused(t *testing.T) {
 	_, _, err := tryOpen(t, "refused", fast)
 	for _, want := range []string{
 		`starting plugin "test"`, `sampler "end" (host.endSampler) is an EndSampler`, `sampler "unkeyed" (host.unkeyed) is a StartSampler whose Traits do not say Keyed`,
+		`a Component that neither Exporter nor Sampler made`,
 	} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("the error is\n%v\nwithout\n%s", err, want)

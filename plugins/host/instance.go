@@ -52,7 +52,7 @@ func newInstance(ctx context.Context, p *Plugin, s component.Settings, kind plug
 	if err != nil {
 		return nil, err
 	}
-	in.binding.Store(&binding{connection: current, id: id})
+	in.bind(current, id)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.instances[in] = struct{}{}
@@ -94,7 +94,7 @@ func (in *instanceClient) configure(ctx context.Context, c *connection) (id stri
 	const most = 100
 	var errs []error
 	for _, e := range r.GetErrors()[:min(len(r.GetErrors()), most)] {
-		errs = append(errs, &component.FieldError{Path: below("config", e.GetPath()), Err: errors.New(cmpText(e.GetMessage(), "is wrong, the plugin does not say why"))})
+		errs = append(errs, &component.FieldError{Path: component.JoinPath("config", e.GetPath()), Err: errors.New(cmpText(e.GetMessage(), "is wrong, the plugin does not say why"))})
 	}
 	switch {
 	case len(errs) > 0:
@@ -106,18 +106,6 @@ func (in *instanceClient) configure(ctx context.Context, c *connection) (id stri
 		in.about = r
 	}
 	return r.GetInstance(), nil
-}
-
-// below adds a path to that of the key that it is inside of.
-func below(key, path string) string {
-	switch {
-	case path == "":
-		return key
-	case path[0] == '[':
-		return key + path
-	default:
-		return key + "." + path
-	}
 }
 
 func cmpText(s, otherwise string) string {
@@ -168,6 +156,14 @@ func (in *instanceClient) called(ctx context.Context, method string, began time.
 		c.failures.Add(1)
 	}
 	in.metrics.called(ctx, method, took, err)
+}
+
+// bind makes it the instance of a process, unless it was closed meanwhile.
+func (in *instanceClient) bind(c *connection, id string) {
+	in.binding.Store(&binding{connection: c, id: id})
+	if in.closed.Load() {
+		in.binding.Store(nil)
+	}
 }
 
 // close releases the instance, bounded by ctx, and the plugin with it if it is

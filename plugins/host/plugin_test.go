@@ -48,7 +48,7 @@ func play(r string) int {
 	case "host":
 		return playHost()
 	case "refused":
-		return plugins.Main(plugins.Sampler(endFactory), plugins.Sampler(unkeyedFactory))
+		return plugins.Main(plugins.Sampler(endFactory), plugins.Sampler(unkeyedFactory), plugins.Component{})
 	default:
 		return 1
 	}

@@ -23,9 +23,18 @@ type pool struct {
 type pooled struct {
 	key    string
 	refs   int
-	ready  chan struct{} // closed when it was started
-	plugin *Plugin
+	ready  chan struct{} // closed when it was started, or could not be
+	plugin *Plugin       // this and err are read when ready is closed
 	err    error
+}
+
+func (e *pooled) started() bool {
+	select {
+	case <-e.ready:
+		return true
+	default:
+		return false
+	}
 }
 
 var running pool
@@ -96,7 +105,7 @@ func (o *pool) release(ctx context.Context, p *Plugin) error {
 	o.mu.Lock()
 	var found *pooled
 	for _, e := range o.plugins {
-		if e.plugin == p {
+		if e.started() && e.plugin == p {
 			found = e
 		}
 	}
@@ -113,12 +122,8 @@ func (o *pool) all() []*Plugin {
 	defer o.mu.Unlock()
 	var all []*Plugin
 	for _, e := range o.plugins {
-		select {
-		case <-e.ready:
-			if e.plugin != nil {
-				all = append(all, e.plugin)
-			}
-		default:
+		if e.started() && e.plugin != nil {
+			all = append(all, e.plugin)
 		}
 	}
 	slices.SortFunc(all, func(a, b *Plugin) int { return strings.Compare(a.name, b.name) })

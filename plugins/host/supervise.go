@@ -229,7 +229,7 @@ func (p *Plugin) restart() (*connection, error) {
 			p.endProcess(c)
 			return nil, fmt.Errorf("configuring %q again: %w", in.settings.ID, err)
 		}
-		in.binding.Store(&binding{connection: c, id: id})
+		in.bind(c, id)
 	}
 	p.set(Running, c)
 	return c, nil

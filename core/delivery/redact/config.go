@@ -48,7 +48,7 @@ const (
 	maxRules = 64
 )
 
-// Validate finds every mistake. Its errors are [units.FieldError]s, joined.
+// Validate finds every mistake. Its errors are [component.FieldError]s, joined.
 func (c *Config) Validate() error {
 	_, err := c.Compile()
 	return err

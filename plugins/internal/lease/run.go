@@ -212,7 +212,7 @@ func (t *Table) again(f func(*entry)) {
 	})
 }
 
-// Replace gives a key another lease at once, or none if g is nil. A key that
+// Replace gives a key another lease at once, or none if l is nil. A key that
 // is not in the table stays out of it.
 func (t *Table) Replace(key sampling.StartParameters, l *Lease) {
 	h := t.hash(&key)
