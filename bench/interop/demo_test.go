@@ -118,8 +118,8 @@ type result struct {
 	TracesKeptError int `json:"traces_kept_error"`
 	SpansExported   int `json:"spans_exported"`
 	Exporters       []struct {
-		Name         string
-		Sent, Failed int
+		Name       string
+		Sent, Lost int
 	}
 }
 
@@ -165,8 +165,8 @@ func demo(t *testing.T, a *authority, text, name string, seed int) *result {
 	if err := json.Unmarshal(stdout.Bytes(), &r); err != nil {
 		t.Fatalf("%v in %s", err, stdout)
 	}
-	if e := r.Exporters[0]; e.Sent != r.SpansExported || e.Failed != 0 {
-		t.Errorf("of %d spans, %s sent %d and lost %d", r.SpansExported, e.Name, e.Sent, e.Failed)
+	if e := r.Exporters[0]; e.Sent != r.SpansExported || e.Lost != 0 {
+		t.Errorf("of %d spans, %s sent %d and lost %d", r.SpansExported, e.Name, e.Sent, e.Lost)
 	}
 	return &r
 }
@@ -269,7 +269,7 @@ func checkSpans(t *testing.T, got []span) {
 				t.Errorf("trace %s: the parent of %s is not there", id, s.Name)
 			}
 			for key, want := range map[string]string{
-				"service.name": serviceName, "service.namespace": serviceName,
+				"service.name":                serviceName,
 				"deployment.environment.name": "production", "telemetry.sdk.language": "go",
 			} {
 				if s.Resource[key] != want {
