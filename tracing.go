@@ -59,9 +59,11 @@ func (t *Tracing) ForceFlush(ctx context.Context) error {
 
 // Shutdown puts back the global provider and propagators that were there before
 // [Start], decides every open trace, and sends what is left. It takes 5 s at most,
-// also when no backend answers, and less where ctx ends before. The error counts the
-// spans that did not arrive, or says that a component ignores its context; it is for a
-// log line and no reason to exit with a failure. A second call waits for the first and returns what it did.
+// also when no backend answers, and less where ctx ends before and the components
+// keep to it. The error counts the spans that did not arrive, or says that a
+// component ignores its context; it is for a log line and no reason to exit with a
+// failure. A second call waits for the same shutdown, no longer than the first does,
+// and returns what came of it.
 func (t *Tracing) Shutdown(ctx context.Context) error {
 	if t == nil {
 		return nil

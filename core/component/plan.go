@@ -10,8 +10,8 @@ import (
 	"go.opentelemetry.io/otel/metric/noop"
 )
 
-// Plan is an entry of a list that is decoded and checked, and not built yet.
-// [Registry.Plan] and [Use] make it. The zero value is an entry without a type.
+// Plan is an entry of a list that is decoded and checked: what a component is built
+// from. [Registry.Plan] and [Use] make it. The zero value is an entry without a type.
 type Plan[T any] struct {
 	typ, name string
 	config    any
