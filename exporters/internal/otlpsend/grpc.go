@@ -119,9 +119,10 @@ func (t *grpcTransport) release(conn *grpcConn, err error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	conn.users--
-	// What does not answer may never again, on this connection.
+	// What does not answer may never again, on this connection. gRPC tells a call of
+	// a failure before it changes the state, which may still be Connecting.
 	hangs := status.Code(err) == codes.DeadlineExceeded
-	if err != nil && (hangs || conn.GetState() == connectivity.TransientFailure) {
+	if err != nil && (hangs || conn.GetState() != connectivity.Ready) {
 		conn.retired = true
 		if t.conn == conn {
 			t.conn = nil
