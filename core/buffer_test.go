@@ -381,7 +381,7 @@ func (*discardBots) Traits() sampling.Traits {
 	return sampling.Traits{Description: "discards bots"}
 }
 
-func (d *discardBots) SampleTraces(_ context.Context, traces []sampling.Trace, answers []sampling.Answer) {
+func (d *discardBots) SampleSegments(_ context.Context, traces []sampling.Segment, answers []sampling.Answer) {
 	for i, tr := range traces {
 		d.asked++
 		if tr.Root != nil && tr.Root.Name() == "bot" {

@@ -93,7 +93,7 @@ type endEntry struct {
 // traceEntry is a trace sampler of the list.
 type traceEntry struct {
 	entry
-	sampler sampling.TraceSampler
+	sampler sampling.SegmentSampler
 	asking  atomic.Bool
 }
 
@@ -219,7 +219,7 @@ func (g *guard) switchOff(why string, detail any) {
 
 // ask asks about a batch of traces. It returns when ctx is done, also if the
 // sampler does not; until that does, it is not asked again.
-func (e *traceEntry) ask(ctx context.Context, traces []sampling.Trace) []sampling.Answer {
+func (e *traceEntry) ask(ctx context.Context, traces []sampling.Segment) []sampling.Answer {
 	if e.guard.isOff() || !e.asking.CompareAndSwap(false, true) {
 		return nil
 	}
@@ -234,7 +234,7 @@ func (e *traceEntry) ask(ctx context.Context, traces []sampling.Trace) []samplin
 				e.guard.panicked(r)
 			}
 		}()
-		e.sampler.SampleTraces(ctx, traces, answers)
+		e.sampler.SampleSegments(ctx, traces, answers)
 	}()
 	select {
 	case <-answered:

@@ -133,7 +133,7 @@ func (x *explainer) traces(ctx context.Context, span sdktrace.ReadOnlySpan) {
 		a, asked := sampling.Answer{}, e.matches(span.Name(), span.SpanKind(), span.Attributes())
 		if asked {
 			ctx, cancel := context.WithTimeout(ctx, judgeDeadline)
-			answers := e.ask(ctx, []sampling.Trace{{
+			answers := e.ask(ctx, []sampling.Segment{{
 				TraceID: span.SpanContext().TraceID(), Root: span, Spans: []sdktrace.ReadOnlySpan{span}, Complete: true, Threshold: x.least,
 			}})
 			cancel()

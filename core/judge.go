@@ -145,7 +145,7 @@ func (j *judge) open(r request) (c caseFile, ok bool) {
 // ask asks one sampler about the traces of a batch that its match selects.
 func (*judge) ask(ctx context.Context, e *traceEntry, batch []caseFile) []sampling.Answer {
 	answers := make([]sampling.Answer, len(batch))
-	var traces []sampling.Trace
+	var traces []sampling.Segment
 	var places []int
 	for i := range batch {
 		t := batch[i].trace()
@@ -166,8 +166,8 @@ func (*judge) ask(ctx context.Context, e *traceEntry, batch []caseFile) []sampli
 	return answers
 }
 
-func (c *caseFile) trace() sampling.Trace {
-	t := sampling.Trace{TraceID: c.id, Spans: c.spans, Complete: c.complete, Threshold: c.least}
+func (c *caseFile) trace() sampling.Segment {
+	t := sampling.Segment{TraceID: c.id, Spans: c.spans, Complete: c.complete, Threshold: c.least}
 	for _, s := range c.spans {
 		if isLocalRoot(s) {
 			t.Root = s

@@ -58,7 +58,7 @@ func (*stuck) Traits() sampling.Traits {
 	return sampling.Traits{Description: "stuck"}
 }
 
-func (s *stuck) SampleTraces(ctx context.Context, traces []sampling.Trace, _ []sampling.Answer) {
+func (s *stuck) SampleSegments(ctx context.Context, traces []sampling.Segment, _ []sampling.Answer) {
 	s.asked.Add(int64(len(traces)))
 	if !s.patient {
 		<-s.release
@@ -187,7 +187,7 @@ func (panickingJudge) Traits() sampling.Traits {
 	return sampling.Traits{Description: "panics"}
 }
 
-func (panickingJudge) SampleTraces(_ context.Context, _ []sampling.Trace, answers []sampling.Answer) {
+func (panickingJudge) SampleSegments(_ context.Context, _ []sampling.Segment, answers []sampling.Answer) {
 	for i := range answers {
 		answers[i] = sampling.Drop()
 	}

@@ -72,10 +72,10 @@ func (l *samplerList) add(s sampling.Sampler, traits sampling.Traits, c *Sampler
 	common := func() entry { return entry{name: c.ID(), rank: rank, match: matcher} }
 	start, isStart := s.(sampling.StartSampler)
 	end, isEnd := s.(sampling.EndSampler)
-	traces, isTrace := s.(sampling.TraceSampler)
+	traces, isTrace := s.(sampling.SegmentSampler)
 	switch {
 	case !isStart && !isEnd && !isTrace:
-		return fmt.Errorf("sampler %q (%T) is none of StartSampler, EndSampler and TraceSampler", c.ID(), s)
+		return fmt.Errorf("sampler %q (%T) is none of StartSampler, EndSampler and SegmentSampler", c.ID(), s)
 	case traits.NeedsMatch && matcher == nil:
 		return &component.FieldError{Path: "match", Err: fmt.Errorf("missing: it says which traces %q is about", c.Type())}
 	case c.Limit != nil && !isEnd:

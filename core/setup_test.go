@@ -192,7 +192,7 @@ func (*namedJudge) Traits() sampling.Traits {
 	return sampling.Traits{Description: "judge"}
 }
 
-func (j *namedJudge) SampleTraces(_ context.Context, traces []sampling.Trace, answers []sampling.Answer) {
+func (j *namedJudge) SampleSegments(_ context.Context, traces []sampling.Segment, answers []sampling.Answer) {
 	for i, t := range traces {
 		if t.Root != nil {
 			answers[i] = j.setup.traceAnswer(t.Root.Name())

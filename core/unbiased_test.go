@@ -246,7 +246,7 @@ func (s endByName) SampleEnd(p sampling.EndParameters) sampling.Answer {
 
 type judgeByName struct{ byName }
 
-func (s judgeByName) SampleTraces(_ context.Context, traces []sampling.Trace, answers []sampling.Answer) {
+func (s judgeByName) SampleSegments(_ context.Context, traces []sampling.Segment, answers []sampling.Answer) {
 	for i, t := range traces {
 		if t.Root == nil {
 			continue

@@ -118,11 +118,11 @@ func (s traceServer) Judge(ctx context.Context, r *pluginpb.JudgeRequest) (_ *pl
 	if err != nil {
 		return nil, err
 	}
-	sampler, ok := in.sampler.(sampling.TraceSampler)
+	sampler, ok := in.sampler.(sampling.SegmentSampler)
 	if !ok {
 		return nil, status.Errorf(codes.NotFound, "instance %q is no trace sampler", r.GetInstance())
 	}
-	traces := make([]sampling.Trace, 0, len(r.GetTraces()))
+	traces := make([]sampling.Segment, 0, len(r.GetTraces()))
 	for _, v := range r.GetTraces() {
 		t, err := decodeTrace(v)
 		if err != nil {
@@ -133,7 +133,7 @@ func (s traceServer) Judge(ctx context.Context, r *pluginpb.JudgeRequest) (_ *pl
 	in.judging.Lock() // a trace sampler is called from one goroutine at a time
 	defer in.judging.Unlock()
 	answers := make([]sampling.Answer, len(traces))
-	sampler.SampleTraces(ctx, traces, answers)
+	sampler.SampleSegments(ctx, traces, answers)
 	resp := &pluginpb.JudgeResponse{}
 	for i, a := range answers {
 		if !a.IsAbstain() {
@@ -145,8 +145,8 @@ func (s traceServer) Judge(ctx context.Context, r *pluginpb.JudgeRequest) (_ *pl
 }
 
 // decodeTrace is what a sampler is told about a trace.
-func decodeTrace(v *pluginpb.TraceView) (sampling.Trace, error) {
-	t := sampling.Trace{Complete: v.GetComplete(), Threshold: sampling.Threshold(v.GetThreshold())}
+func decodeTrace(v *pluginpb.TraceView) (sampling.Segment, error) {
+	t := sampling.Segment{Complete: v.GetComplete(), Threshold: sampling.Threshold(v.GetThreshold())}
 	copy(t.TraceID[:], v.GetTraceId())
 	var err error
 	if len(v.GetOtlp()) > 0 {

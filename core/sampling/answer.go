@@ -49,7 +49,7 @@ func (a Answer) threshold() Threshold {
 func Abstain() Answer { return Answer{} }
 
 // Drop asks that neither the span nor anything below it be recorded (a
-// [StartSampler]), or that the complete trace be discarded (a [TraceSampler]).
+// [StartSampler]), or that the segment be discarded (a [SegmentSampler]).
 func Drop() Answer { return say(drop, Always) }
 
 // At answers with a threshold: the trace is selected if its randomness

@@ -21,7 +21,7 @@ func NewSamplers() *component.Registry[Sampler] {
 }
 
 // Sampler is a component of the samplers list. It implements one or more of
-// [StartSampler], [EndSampler] and [TraceSampler]; a built value with none of
+// [StartSampler], [EndSampler] and [SegmentSampler]; a built value with none of
 // the three is an error. One that holds goroutines or connections also
 // implements [component.Shutdowner].
 type Sampler interface {
@@ -59,14 +59,14 @@ type Traits struct {
 
 	// LongestWait is the longest duration of a span that an [EndSampler] waits for
 	// before it answers; 0 if its answer does not depend on durations. It must be
-	// below the time at which open traces are decided. LongestWaitPath is the key
+	// below the time at which open segments are decided. LongestWaitPath is the key
 	// of the entry that set it: "threshold", "routes[2].threshold".
 	LongestWait     time.Duration
 	LongestWaitPath string
 
-	// RootOnly tells that a [TraceSampler] needs nothing of a trace but its root:
-	// name, kind, status, duration, and the attributes in RootKeys. One that a
-	// plugin serves then gets traces without Spans.
+	// RootOnly tells that a [SegmentSampler] needs nothing of a segment but its
+	// root: name, kind, status, duration, and the attributes in RootKeys. One that
+	// a plugin serves then gets segments without Spans.
 	RootOnly bool
 	RootKeys []attribute.Key
 }
@@ -86,7 +86,7 @@ type StartSampler interface {
 }
 
 // EndSampler is asked whenever a recorded span ends, whatever the start said
-// short of drop. Its first answer that is not [Abstain] stands for the trace.
+// short of drop. Its first answer that is not [Abstain] stands for the segment.
 type EndSampler interface {
 	Sampler
 	// SampleEnd is called on the goroutine that ends the span, concurrently
@@ -102,22 +102,22 @@ type EndSampler interface {
 	SampleEnd(p EndParameters) Answer
 }
 
-// TraceSampler is asked once per complete or overdue trace, in batches, off
+// SegmentSampler is asked once per complete or overdue segment, in batches, off
 // the path of the spans.
-type TraceSampler interface {
+type SegmentSampler interface {
 	Sampler
-	// SampleTraces writes one answer per trace: answers has the length of
-	// traces and arrives with every element [Abstain], so silence abstains.
-	// [Drop] discards the trace whatever else was said. The call must return
+	// SampleSegments writes one answer per segment: answers has the length of
+	// segments and arrives with every element [Abstain], so silence abstains.
+	// [Drop] discards the segment whatever else was said. The call must return
 	// when ctx is done; what it has not answered by then abstains. It is called
-	// from one goroutine at a time and must not keep traces or answers.
+	// from one goroutine at a time and must not keep segments or answers.
 	//
-	// A batch has at most 128 traces and ctx ends after 1 s. A sampler that has not
-	// returned 100 ms later, or that panics, abstains for 30 s, logged and counted,
-	// and is not asked again before that call has returned. Spans of a trace that
-	// is not complete may be those of goroutines that still run, but each of them
-	// has ended and does not change.
-	SampleTraces(ctx context.Context, traces []Trace, answers []Answer)
+	// A batch has at most 128 segments, maybe several of one trace, and ctx ends
+	// after 1 s. A sampler that has not returned 100 ms later, or that panics,
+	// abstains for 30 s, logged and counted, and is not asked again before that
+	// call has returned. Spans of a segment that is not complete may be those of
+	// goroutines that still run, but each of them has ended and does not change.
+	SampleSegments(ctx context.Context, segments []Segment, answers []Answer)
 }
 
 // StartParameters is what a [StartSampler] is told about a local root.
@@ -163,14 +163,15 @@ type EndParameters struct {
 	Spans int
 }
 
-// Trace is what a [TraceSampler] is told about one trace of this process.
-type Trace struct {
+// Segment is what a [SegmentSampler] is told about one segment: a local root and
+// what is below it in this process. A trace has one here, or several.
+type Segment struct {
 	TraceID trace.TraceID
-	// Root is the first local root that ended; nil if none did.
+	// Root is the local root; nil if it has not ended.
 	Root sdktrace.ReadOnlySpan
 	// Spans are the spans that ended, in that order.
 	Spans []sdktrace.ReadOnlySpan
-	// Complete tells that no span is open; otherwise the trace is overdue.
+	// Complete tells that no span is open; otherwise the segment is overdue.
 	Complete bool
 	// Threshold is the least of what others said so far.
 	Threshold Threshold

@@ -64,15 +64,15 @@ func TestTraceSamplerOverProcess(t *testing.T) {
 		t.Error("a trace sampler is a start sampler too")
 	}
 	now := time.Unix(100, 0)
-	traceOf := func(id byte, took time.Duration) sampling.Trace {
+	traceOf := func(id byte, took time.Duration) sampling.Segment {
 		root := tracetest.SpanStub{
 			Name: "root", StartTime: now, EndTime: now.Add(took),
 			SpanContext: trace.NewSpanContext(trace.SpanContextConfig{TraceID: trace.TraceID{id}, SpanID: trace.SpanID{1}}),
 		}.Snapshot()
-		return sampling.Trace{TraceID: trace.TraceID{id}, Root: root, Spans: spans(0, 3), Complete: true}
+		return sampling.Segment{TraceID: trace.TraceID{id}, Root: root, Spans: spans(0, 3), Complete: true}
 	}
 	answers := make([]sampling.Answer, 3)
-	built.(sampling.TraceSampler).SampleTraces(t.Context(), []sampling.Trace{traceOf(1, time.Minute), traceOf(2, time.Millisecond), {TraceID: trace.TraceID{3}}}, answers)
+	built.(sampling.SegmentSampler).SampleSegments(t.Context(), []sampling.Segment{traceOf(1, time.Minute), traceOf(2, time.Millisecond), {TraceID: trace.TraceID{3}}}, answers)
 	if got := fmt.Sprint(answers); got != "[threshold 0 abstain abstain]" {
 		t.Errorf("the answers are %s", got)
 	}

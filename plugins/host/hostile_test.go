@@ -102,7 +102,7 @@ func TestHostileSampler(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 			defer cancel()
 			before := time.Now()
-			built.(sampling.TraceSampler).SampleTraces(ctx, []sampling.Trace{{TraceID: trace.TraceID{1}}}, answers)
+			built.(sampling.SegmentSampler).SampleSegments(ctx, []sampling.Segment{{TraceID: trace.TraceID{1}}}, answers)
 			if took := time.Since(before); took > 5*time.Second {
 				t.Errorf("the answer about a trace came after %s", took)
 			}

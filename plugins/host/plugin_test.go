@@ -125,7 +125,7 @@ func (slowRoot) Traits() sampling.Traits {
 	return sampling.Traits{Description: "slow roots", RootOnly: true, RootKeys: []attribute.Key{"tenant"}}
 }
 
-func (slowRoot) SampleTraces(_ context.Context, traces []sampling.Trace, answers []sampling.Answer) {
+func (slowRoot) SampleSegments(_ context.Context, traces []sampling.Segment, answers []sampling.Answer) {
 	for i, t := range traces {
 		if t.Root != nil && t.Root.EndTime().Sub(t.Root.StartTime()) >= time.Second {
 			answers[i] = sampling.At(sampling.Always)

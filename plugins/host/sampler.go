@@ -238,9 +238,9 @@ type traceClient struct {
 // root.
 const maxSpans = wire.MaxMessage / 2
 
-// SampleTraces asks the plugin, and abstains about what it does not answer before
+// SampleSegments asks the plugin, and abstains about what it does not answer before
 // ctx is done.
-func (t *traceClient) SampleTraces(ctx context.Context, traces []sampling.Trace, answers []sampling.Answer) {
+func (t *traceClient) SampleSegments(ctx context.Context, traces []sampling.Segment, answers []sampling.Answer) {
 	b := t.ready()
 	if b == nil {
 		return
@@ -274,7 +274,7 @@ func (t *traceClient) SampleTraces(ctx context.Context, traces []sampling.Trace,
 	}
 }
 
-func (t *traceClient) view(tr *sampling.Trace, room *int) *pluginpb.TraceView {
+func (t *traceClient) view(tr *sampling.Segment, room *int) *pluginpb.TraceView {
 	v := &pluginpb.TraceView{TraceId: tr.TraceID[:], Spans: uint32(len(tr.Spans)), Complete: tr.Complete, Threshold: uint64(tr.Threshold)}
 	for _, s := range tr.Spans {
 		if s.Status().Code == otelcodes.Error {
@@ -313,15 +313,15 @@ type bothClient struct {
 	traces traceClient
 }
 
-// SampleTraces asks the plugin.
-func (b *bothClient) SampleTraces(ctx context.Context, traces []sampling.Trace, answers []sampling.Answer) {
-	b.traces.SampleTraces(ctx, traces, answers)
+// SampleSegments asks the plugin.
+func (b *bothClient) SampleSegments(ctx context.Context, traces []sampling.Segment, answers []sampling.Answer) {
+	b.traces.SampleSegments(ctx, traces, answers)
 }
 
 // Interface guards.
 var (
 	_ sampling.StartSampler = (*startClient)(nil)
-	_ sampling.TraceSampler = (*traceClient)(nil)
+	_ sampling.SegmentSampler = (*traceClient)(nil)
 	_ sampling.StartSampler = (*bothClient)(nil)
-	_ sampling.TraceSampler = (*bothClient)(nil)
+	_ sampling.SegmentSampler = (*bothClient)(nil)
 )

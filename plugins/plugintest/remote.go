@@ -175,7 +175,7 @@ func (r *remote) complain(err error) {
 
 type traceSampler struct{ *remoteSampler }
 
-func (r traceSampler) SampleTraces(ctx context.Context, traces []sampling.Trace, answers []sampling.Answer) {
+func (r traceSampler) SampleSegments(ctx context.Context, traces []sampling.Segment, answers []sampling.Answer) {
 	request := &pluginpb.JudgeRequest{Instance: r.instance.GetInstance()}
 	index := make(map[string]int, len(traces))
 	for i := range traces {
@@ -197,7 +197,7 @@ func (r traceSampler) SampleTraces(ctx context.Context, traces []sampling.Trace,
 	}
 }
 
-func (r traceSampler) view(t *sampling.Trace) *pluginpb.TraceView {
+func (r traceSampler) view(t *sampling.Segment) *pluginpb.TraceView {
 	v := &pluginpb.TraceView{
 		TraceId: t.TraceID[:], Spans: uint32(len(t.Spans)), Complete: t.Complete, Threshold: uint64(t.Threshold),
 	}
@@ -244,8 +244,8 @@ var (
 	_ sdktrace.SpanExporter = (*remoteExporter)(nil)
 	_ sampling.StartSampler = startSampler{}
 	_ component.Shutdowner  = startSampler{}
-	_ sampling.TraceSampler = traceSampler{}
+	_ sampling.SegmentSampler = traceSampler{}
 	_ sampling.StartSampler = bothSampler{}
-	_ sampling.TraceSampler = bothSampler{}
+	_ sampling.SegmentSampler = bothSampler{}
 	_ component.Shutdowner  = bothSampler{}
 )

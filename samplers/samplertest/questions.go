@@ -66,9 +66,9 @@ func (s *suite) questions(sampler sampling.Sampler) []question {
 			qs = append(qs, e)
 		}
 	}
-	if _, ok := sampler.(sampling.TraceSampler); ok {
-		for _, t := range traces() {
-			qs = append(qs, t)
+	if _, ok := sampler.(sampling.SegmentSampler); ok {
+		for _, q := range segments() {
+			qs = append(qs, q)
 		}
 	}
 	return qs
@@ -282,19 +282,19 @@ func copyOf(stub tracetest.SpanStub, id trace.TraceID) (out tracetest.SpanStub, 
 	}
 }
 
-// finished asks a TraceSampler about one trace.
-type finished struct {
+// segmentQuestion asks a SegmentSampler about one segment.
+type segmentQuestion struct {
 	spans     []tracetest.SpanStub
 	complete  bool
 	threshold sampling.Threshold
 }
 
-func traces() []finished {
+func segments() []segmentQuestion {
 	var spans []tracetest.SpanStub
 	for _, e := range ends() {
 		spans = append(spans, e.stub)
 	}
-	return []finished{
+	return []segmentQuestion{
 		{nil, false, sampling.Never},
 		{spans[1:2], true, sampling.Never},
 		{spans[4:5], true, sampling.Always},
@@ -303,25 +303,25 @@ func traces() []finished {
 	}
 }
 
-func (q finished) String() string {
-	return fmt.Sprintf("SampleTraces of %d spans, complete %v, threshold %v", len(q.spans), q.complete, q.threshold)
+func (q segmentQuestion) String() string {
+	return fmt.Sprintf("SampleSegments of %d spans, complete %v, threshold %v", len(q.spans), q.complete, q.threshold)
 }
 
-// trace makes the trace; check says what of it has changed.
-func (q finished) trace(id trace.TraceID) (t sampling.Trace, check func() string) {
-	t = sampling.Trace{TraceID: id, Complete: q.complete, Threshold: q.threshold}
+// segment makes the segment; check says what of it has changed.
+func (q segmentQuestion) segment(id trace.TraceID) (seg sampling.Segment, check func() string) {
+	seg = sampling.Segment{TraceID: id, Complete: q.complete, Threshold: q.threshold}
 	var checks []func() string
 	for _, stub := range q.spans {
 		span, check := copyOf(stub, id)
 		checks = append(checks, check)
-		t.Spans = append(t.Spans, span.Snapshot())
+		seg.Spans = append(seg.Spans, span.Snapshot())
 	}
-	if q.complete && len(t.Spans) > 0 {
-		t.Root = t.Spans[0]
+	if q.complete && len(seg.Spans) > 0 {
+		seg.Root = seg.Spans[0]
 	}
-	return t, func() string {
+	return seg, func() string {
 		for i, check := range checks {
-			if t.Spans[i] == nil || t.Spans[i].Name() != q.spans[i].Name {
+			if seg.Spans[i] == nil || seg.Spans[i].Name() != q.spans[i].Name {
 				return "Spans"
 			}
 			if what := check(); what != "" {
@@ -332,24 +332,24 @@ func (q finished) trace(id trace.TraceID) (t sampling.Trace, check func() string
 	}
 }
 
-func (q finished) ask(s sampling.Sampler, v variation) (r reply) {
-	t, check := q.trace(v.id)
-	traces, answers := []sampling.Trace{t}, make([]sampling.Answer, 1)
+func (q segmentQuestion) ask(s sampling.Sampler, v variation) (r reply) {
+	seg, check := q.segment(v.id)
+	batch, answers := []sampling.Segment{seg}, make([]sampling.Answer, 1)
 	if v.made != nil {
-		v.made(first(traces), first(answers), first(t.Spans))
-		for _, span := range t.Spans {
+		v.made(first(batch), first(answers), first(seg.Spans))
+		for _, span := range seg.Spans {
 			v.made(first(span.Attributes()))
 		}
 	}
 	defer func() { r.panic = recover() }()
-	s.(sampling.TraceSampler).SampleTraces(context.Background(), traces, answers)
+	s.(sampling.SegmentSampler).SampleSegments(context.Background(), batch, answers)
 	r.answer, r.changed = answers[0], check()
-	if !reflect.DeepEqual(traces[0], t) {
-		r.changed = "traces"
+	if !reflect.DeepEqual(batch[0], seg) {
+		r.changed = "segments"
 	}
 	if v.overwrite {
-		clear(t.Spans)
-		traces[0], answers[0] = sampling.Trace{}, sampling.Drop()
+		clear(seg.Spans)
+		batch[0], answers[0] = sampling.Segment{}, sampling.Drop()
 	}
 	return r
 }

@@ -86,12 +86,12 @@ type endFunc func(sampling.EndParameters) sampling.Answer
 func (f endFunc) SampleEnd(p sampling.EndParameters) sampling.Answer { return f(p) }
 func (endFunc) Traits() sampling.Traits                              { return sampling.Traits{Description: "end"} }
 
-type traceFunc func(context.Context, []sampling.Trace, []sampling.Answer)
+type segmentFunc func(context.Context, []sampling.Segment, []sampling.Answer)
 
-func (f traceFunc) SampleTraces(ctx context.Context, traces []sampling.Trace, answers []sampling.Answer) {
-	f(ctx, traces, answers)
+func (f segmentFunc) SampleSegments(ctx context.Context, segments []sampling.Segment, answers []sampling.Answer) {
+	f(ctx, segments, answers)
 }
-func (traceFunc) Traits() sampling.Traits { return sampling.Traits{Description: "trace"} }
+func (segmentFunc) Traits() sampling.Traits { return sampling.Traits{Description: "segment"} }
 
 type described func() string
 
@@ -164,8 +164,8 @@ var broken = []struct {
 			return sampling.At(sampling.Always).WithAttributes(attribute.Bool("kept", true))
 		})
 	}},
-	{"trace sampler unselects", "legal answers", "the answer is not selected", func() sampling.Sampler {
-		return traceFunc(func(_ context.Context, _ []sampling.Trace, answers []sampling.Answer) {
+	{"segment sampler unselects", "legal answers", "the answer is not selected", func() sampling.Sampler {
+		return segmentFunc(func(_ context.Context, _ []sampling.Segment, answers []sampling.Answer) {
 			answers[0] = sampling.Unselected()
 		})
 	}},
@@ -194,10 +194,10 @@ var broken = []struct {
 	{"end by trace ID", "trace ID", "with another trace ID", func() sampling.Sampler {
 		return endFunc(func(p sampling.EndParameters) sampling.Answer { return byID(p.Span.SpanContext().TraceID()) })
 	}},
-	{"traces by trace ID", "trace ID", "with another trace ID", func() sampling.Sampler {
-		return traceFunc(func(_ context.Context, traces []sampling.Trace, answers []sampling.Answer) {
-			for i := range traces {
-				answers[i] = byID(traces[i].TraceID)
+	{"segments by trace ID", "trace ID", "with another trace ID", func() sampling.Sampler {
+		return segmentFunc(func(_ context.Context, segments []sampling.Segment, answers []sampling.Answer) {
+			for i := range segments {
+				answers[i] = byID(segments[i].TraceID)
 			}
 		})
 	}},
@@ -247,10 +247,10 @@ var broken = []struct {
 		})
 	}},
 	{"sorts spans", "parameters not changed", "changed Spans", func() sampling.Sampler {
-		return traceFunc(func(_ context.Context, traces []sampling.Trace, _ []sampling.Answer) {
-			for _, t := range traces {
-				if n := len(t.Spans); n > 1 {
-					t.Spans[0], t.Spans[n-1] = t.Spans[n-1], t.Spans[0]
+		return segmentFunc(func(_ context.Context, segments []sampling.Segment, _ []sampling.Answer) {
+			for _, s := range segments {
+				if n := len(s.Spans); n > 1 {
+					s.Spans[0], s.Spans[n-1] = s.Spans[n-1], s.Spans[0]
 				}
 			}
 		})
@@ -284,9 +284,9 @@ var broken = []struct {
 		var all []sdktrace.ReadOnlySpan
 		return endFunc(func(p sampling.EndParameters) sampling.Answer { all = append(all, p.Span); return sampling.Abstain() })
 	}},
-	{"keeps traces", "parameters not kept", "still holds the slice of traces", func() sampling.Sampler {
-		var all [][]sampling.Trace
-		return traceFunc(func(_ context.Context, traces []sampling.Trace, _ []sampling.Answer) { all = append(all, traces) })
+	{"keeps segments", "parameters not kept", "still holds the slice of segments", func() sampling.Sampler {
+		var all [][]sampling.Segment
+		return segmentFunc(func(_ context.Context, segments []sampling.Segment, _ []sampling.Answer) { all = append(all, segments) })
 	}},
 
 	{"needs a first attribute", "empty parameters", "panicked: runtime error: index out of range", func() sampling.Sampler {
@@ -300,10 +300,10 @@ var broken = []struct {
 			return sampling.Abstain()
 		})
 	}},
-	{"needs a root", "empty parameters", "SampleTraces of an empty trace panicked", func() sampling.Sampler {
-		return traceFunc(func(_ context.Context, traces []sampling.Trace, _ []sampling.Answer) {
-			for _, t := range traces {
-				_ = t.Root.Name()
+	{"needs a root", "empty parameters", "SampleSegments of an empty segment panicked", func() sampling.Sampler {
+		return segmentFunc(func(_ context.Context, segments []sampling.Segment, _ []sampling.Answer) {
+			for _, s := range segments {
+				_ = s.Root.Name()
 			}
 		})
 	}},
@@ -334,7 +334,7 @@ var broken = []struct {
 	}},
 
 	{"takes its time", "deadline", "has not returned", func() sampling.Sampler {
-		return traceFunc(func(context.Context, []sampling.Trace, []sampling.Answer) { time.Sleep(tooLong) })
+		return segmentFunc(func(context.Context, []sampling.Segment, []sampling.Answer) { time.Sleep(tooLong) })
 	}},
 
 	{"goroutine that nobody ends", "shutdown", "a goroutine is left:\ngoroutine", func() sampling.Sampler {
@@ -417,7 +417,7 @@ func (*all) Traits() sampling.Traits {
 func (a *all) SampleStart(sampling.StartParameters) sampling.Answer { return a.said() }
 func (a *all) SampleEnd(sampling.EndParameters) sampling.Answer     { return a.said() }
 
-func (a *all) SampleTraces(ctx context.Context, _ []sampling.Trace, answers []sampling.Answer) {
+func (a *all) SampleSegments(ctx context.Context, _ []sampling.Segment, answers []sampling.Answer) {
 	for i := range answers {
 		if ctx.Err() != nil {
 			return

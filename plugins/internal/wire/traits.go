@@ -14,7 +14,7 @@ func EncodeSampler(s sampling.Sampler) *pluginpb.SamplerInstance {
 	if _, ok := s.(sampling.StartSampler); ok {
 		in.Start = &pluginpb.StartSampling{Keys: texts(t.Keys), IgnoresName: t.IgnoresName, IgnoresKind: t.IgnoresKind, MayDrop: t.MayDrop}
 	}
-	if _, ok := s.(sampling.TraceSampler); ok {
+	if _, ok := s.(sampling.SegmentSampler); ok {
 		in.Traces = &pluginpb.TraceSampling{Spans: true}
 		if t.RootOnly {
 			in.Traces = &pluginpb.TraceSampling{Attributes: texts(t.RootKeys)}
