@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/sdk/resource"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/trace"
 
@@ -91,7 +92,7 @@ type EndSampler interface {
 	Sampler
 	// SampleEnd is called on the goroutine that ends the span, concurrently
 	// with itself, and must return at once: no I/O, no waiting. It must not keep
-	// the span. It answers [Abstain] or [At]; anything else counts as [Abstain].
+	// the spans. It answers [Abstain] or [At]; anything else counts as [Abstain].
 	//
 	// About a local root that is still open it is called on the host's goroutine,
 	// while the application may change the span: its methods are safe for that,
@@ -149,17 +150,21 @@ func NewStartParameters(p *sdktrace.SamplingParameters) StartParameters {
 }
 
 // EndParameters is what an [EndSampler] is told about a span that ended, or,
-// once, about a local root that is still open when its trace is overdue.
+// once, about a local root that is still open when its segment is overdue.
 type EndParameters struct {
 	Span sdktrace.ReadOnlySpan
-	// LocalRoot tells that the span has no parent or a remote one.
+	// Root is the local root of the span's segment, the span itself if it is one.
+	// It may be open and change: its methods are safe for that.
+	Root sdktrace.ReadOnlySpan
+	// Resource is what the spans' resource is; never nil.
+	Resource *resource.Resource
+	// LocalRoot tells that the span is the local root.
 	LocalRoot bool
-	// Open tells that the span has not ended: its trace is overdue.
+	// Open tells that the span has not ended: its segment is overdue.
 	Open bool
 	// Duration is the span's duration, or its age if it is open.
 	Duration time.Duration
-	// Spans counts the spans of this trace that ended in this process so far,
-	// this one included.
+	// Spans counts the spans of the segment that ended so far, this one included.
 	Spans int
 }
 

@@ -13,6 +13,7 @@ import (
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/baggage"
 	"go.opentelemetry.io/otel/codes"
+	"go.opentelemetry.io/otel/sdk/resource"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 	"go.opentelemetry.io/otel/trace"
@@ -245,22 +246,38 @@ func (q endQuestion) String() string {
 	return fmt.Sprintf("SampleEnd of %q, %v, %d spans", q.stub.Name, q.parameters.Duration, q.parameters.Spans)
 }
 
+// openRoot is the local root of a span that is none.
+var openRoot = tracetest.SpanStub{
+	Name: "GET /users/{id}", SpanKind: trace.SpanKindServer, StartTime: time.Date(2026, 1, 2, 3, 4, 0, 0, time.UTC),
+	Attributes: []attribute.KeyValue{attribute.String("http.route", "/users/{id}")},
+}
+
+var resourceOfSpans = resource.NewSchemaless(attribute.String("service.name", "shop"))
+
 func (q endQuestion) ask(s sampling.Sampler, v variation) (r reply) {
 	stub, check := copyOf(q.stub, v.id)
 	p := q.parameters
+	root, checkRoot := copyOf(openRoot, v.id)
+	root.SpanContext = root.SpanContext.WithSpanID(trace.SpanID{7: 2})
 	if !p.LocalRoot {
-		stub.Parent = stub.SpanContext.WithSpanID(trace.SpanID{7: 2})
+		stub.Parent = root.SpanContext
 	}
-	p.Span = stub.Snapshot()
+	p.Span, p.Root, p.Resource = stub.Snapshot(), root.Snapshot(), resourceOfSpans
+	if p.LocalRoot {
+		p.Root = p.Span
+	}
 	if v.made != nil {
-		v.made(first(stub.Attributes), first(stub.Events))
+		v.made(first(stub.Attributes), first(stub.Events), first(root.Attributes))
 	}
 	defer func() { r.panic = recover() }()
 	r.answer = s.(sampling.EndSampler).SampleEnd(p)
-	r.changed = check()
+	if r.changed = check(); r.changed == "" && checkRoot() != "" {
+		r.changed = "the local root's attributes"
+	}
 	if v.overwrite {
 		clear(stub.Attributes)
 		clear(stub.Events)
+		clear(root.Attributes)
 	}
 	return r
 }
@@ -268,6 +285,7 @@ func (q endQuestion) ask(s sampling.Sampler, v variation) (r reply) {
 // copyOf copies a span into a trace; check says what of the copy has changed.
 func copyOf(stub tracetest.SpanStub, id trace.TraceID) (out tracetest.SpanStub, check func() string) {
 	out = stub
+	out.Resource = resourceOfSpans
 	out.SpanContext = trace.NewSpanContext(trace.SpanContextConfig{TraceID: id, SpanID: trace.SpanID{7: 3}})
 	out.Attributes, out.Events = slices.Clone(stub.Attributes), slices.Clone(stub.Events)
 	return out, func() string {

@@ -246,6 +246,14 @@ var broken = []struct {
 			return sampling.Abstain()
 		})
 	}},
+	{"redacts the local root", "parameters not changed", "changed the local root's attributes", func() sampling.Sampler {
+		return endFunc(func(p sampling.EndParameters) sampling.Answer {
+			if attrs := p.Root.Attributes(); !p.LocalRoot && len(attrs) > 0 {
+				attrs[0].Value = attribute.StringValue("***")
+			}
+			return sampling.Abstain()
+		})
+	}},
 	{"sorts spans", "parameters not changed", "changed Spans", func() sampling.Sampler {
 		return segmentFunc(func(_ context.Context, segments []sampling.Segment, _ []sampling.Answer) {
 			for _, s := range segments {
@@ -283,6 +291,10 @@ var broken = []struct {
 	{"keeps spans", "parameters not kept", "still holds the attributes", func() sampling.Sampler {
 		var all []sdktrace.ReadOnlySpan
 		return endFunc(func(p sampling.EndParameters) sampling.Answer { all = append(all, p.Span); return sampling.Abstain() })
+	}},
+	{"keeps the local root", "parameters not kept", "still holds the attributes", func() sampling.Sampler {
+		var all []sdktrace.ReadOnlySpan
+		return endFunc(func(p sampling.EndParameters) sampling.Answer { all = append(all, p.Root); return sampling.Abstain() })
 	}},
 	{"keeps segments", "parameters not kept", "still holds the slice of segments", func() sampling.Sampler {
 		var all [][]sampling.Segment
