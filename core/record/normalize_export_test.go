@@ -1,0 +1,7 @@
+package record
+
+var (
+	NormalizeAttribute  = normalizeAttribute
+	NormalizeAttributes = normalizeAttributes
+	NormalizeSet        = normalizeSet
+)
