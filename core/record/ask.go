@@ -225,7 +225,7 @@ func (q *question) conclude() {
 			g.share(a)
 		}
 		g.absorb(g.live())
-		if q.raise == sampling.Never {
+		if q.raise == sampling.Never && !g.has(isCountedLost) {
 			g.live().counts.discarded.Add(1)
 		}
 		g.decide(&out, q.spans.take(), q.raise)

@@ -63,7 +63,7 @@ const (
 type counts struct {
 	notRecorded, notKept, abandoned, discarded atomic.Uint64
 	overdue, thinned, crowded                  atomic.Uint64
-	spansKept, spansLost, spansLate            atomic.Uint64
+	spansKept, spansLost                       atomic.Uint64
 	kept                                       [maxNames]atomic.Uint64 // by the number of the name
 }
 

@@ -36,6 +36,9 @@ type Config struct {
 
 	Samplers     Samplers
 	RemoteParent RemoteParent // "" is Watch
+	// Randomness is the randomness of segments under [Ignore], 56 bits; nil makes it at
+	// random. It is for tests and explanations.
+	Randomness func() uint64
 	Bounds       Bounds
 	// Deliver takes what is kept, on the goroutine that ended the last span of it. It
 	// must not block, nor keep the slice. nil is nobody.
@@ -67,6 +70,8 @@ func (b Bounds) withDefaults() Bounds {
 	b.MemoryTraces = cmp.Or(b.MemoryTraces, 100_000)
 	b.MaxBytes = cmp.Or(b.MaxBytes, 64<<20)
 	b.MaxSegmentBytes = cmp.Or(b.MaxSegmentBytes, min(4<<20, b.MaxBytes))
+	// What is remembered must leave room for what waits.
+	b.MemoryTraces = min(b.MemoryTraces, int(b.MaxBytes/4/toldBytes))
 	return b
 }
 
@@ -164,7 +169,7 @@ func NewTracerProvider(c Config) *TracerProvider {
 func newRules(c *Config) *rules {
 	r := &rules{
 		Samplers: c.Samplers, bounds: c.Bounds.withDefaults(), deliver: c.Deliver,
-		startRules: newStartRules(c.Samplers.start, cmp.Or(c.RemoteParent, Watch)),
+		startRules: newStartRules(c.Samplers.start, cmp.Or(c.RemoteParent, Watch), c.Randomness),
 		allEnd:     1<<len(c.Samplers.end) - 1,
 	}
 	r.names.number("")

@@ -10,6 +10,7 @@ import (
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/trace"
 
+	"github.com/riffletrace/riffle/core/component"
 	"github.com/riffletrace/riffle/core/sampling"
 )
 
@@ -31,11 +32,17 @@ const (
 	Restart RemoteParent = "restart"
 )
 
+// ConfigSchema lists the values.
+func (RemoteParent) ConfigSchema() component.Schema {
+	return component.Enum(Watch, Follow, Ignore, Restart)
+}
+
 // startRules decide about local roots.
 type startRules struct {
 	samplers []*StartEntry
 	droppers []*StartEntry // those of samplers that have drop rules
 	remote   RemoteParent
+	random   func() uint64
 	counts   startCounts
 }
 
@@ -83,7 +90,7 @@ func (r *startRules) decide(d *startDecision, q *rootRequest) {
 	case q.forced:
 		r.force(d, q)
 	case remote && r.remote == Ignore:
-		d.ownRandomness(q)
+		r.ownRandomness(d, q)
 		r.ask(d, q)
 	case q.parent.IsValid():
 		r.watch(d, q, remote && r.remote == Follow)
@@ -109,9 +116,9 @@ func randomnessOf(id trace.TraceID, state trace.TraceState) uint64 {
 
 // ownRandomness gives a segment a randomness that nobody outside can choose, and the
 // tracestate that tells it.
-func (d *startDecision) ownRandomness(q *rootRequest) {
+func (r *startRules) ownRandomness(d *startDecision, q *rootRequest) {
 	d.private = true
-	d.randomness = rand.Uint64() & (uint64(sampling.Never) - 1)
+	d.randomness = r.random() & (uint64(sampling.Never) - 1)
 	d.state = sampling.WithRandomness(q.parent.TraceState(), d.randomness)
 }
 
@@ -172,7 +179,7 @@ func (r *startRules) drops(q *rootRequest) bool {
 func (r *startRules) force(d *startDecision, q *rootRequest) {
 	d.forced, d.selected, d.threshold = true, true, sampling.Always
 	if q.parent.IsValid() && q.parent.IsRemote() && r.remote == Ignore {
-		d.ownRandomness(q)
+		r.ownRandomness(d, q)
 	} else {
 		d.state = q.parent.TraceState()
 		d.randomness = randomnessOf(q.TraceID, d.state)
@@ -235,11 +242,14 @@ type startSampler struct {
 // TracerProvider of the SDK's own. Restart is not possible there: a sampler cannot
 // begin a new trace.
 func NewSDKSampler(samplers []*StartEntry, remote RemoteParent) sdktrace.Sampler {
-	return startSampler{rules: newStartRules(samplers, remote), forced: sampling.Forced}
+	return startSampler{rules: newStartRules(samplers, remote, nil), forced: sampling.Forced}
 }
 
-func newStartRules(samplers []*StartEntry, remote RemoteParent) *startRules {
-	r := &startRules{samplers: samplers, remote: remote}
+func newStartRules(samplers []*StartEntry, remote RemoteParent, random func() uint64) *startRules {
+	r := &startRules{samplers: samplers, remote: remote, random: random}
+	if random == nil {
+		r.random = rand.Uint64
+	}
 	for _, e := range samplers {
 		if e.sampler.Traits().MayDrop {
 			r.droppers = append(r.droppers, e)
