@@ -39,7 +39,7 @@ type Config struct {
 	// Randomness is the randomness of segments under [Ignore], 56 bits; nil makes it at
 	// random. It is for tests and explanations.
 	Randomness func() uint64
-	Bounds       Bounds
+	Bounds     Bounds
 	// Deliver takes what is kept, on the goroutine that ended the last span of it. It
 	// must not block, nor keep the slice. nil is nobody.
 	Deliver func(Kept)

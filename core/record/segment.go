@@ -55,9 +55,10 @@ type segmentMore struct {
 	always trace.TraceState  // of spans that start once T = 0 is sure
 	// unknown is the threshold from which on an answer without a threshold of its own
 	// keeps the segment; Never if there was none.
-	unknown   sampling.Threshold
-	unknownBy int16
-	requests  *request // to segment samplers, not yet concluded
+	unknown      sampling.Threshold
+	unknownBy    int16
+	unknownPlace int16
+	requests     *request // to segment samplers, not yet concluded
 }
 
 type segmentBits uint16
@@ -183,14 +184,23 @@ func (g *segment) newSpan() (s *span, promoted bool) {
 	if g.has(isGone) || g.slot == unlisted && !g.reopen() {
 		return nil, false
 	}
-	if len(g.spare) == 0 {
+	switch {
+	case g.isSettled(): // a span that is handed over must keep no other alive
+		s = new(span)
+	case len(g.spare) == 0:
 		g.spare = make([]span, chunkLen(g.opens+g.ended.Load()))
+		fallthrough
+	default:
+		s, g.spare = &g.spare[0], g.spare[1:]
 	}
-	s, g.spare = &g.spare[0], g.spare[1:]
 	s.mu.Lock()
 	g.linkOpen(s)
-	return s, g.has(isSure) && g.start != sampling.Always
+	return s, g.isPromoted()
 }
+
+// isPromoted tells that T = 0 has become sure after the segment began with another
+// tracestate.
+func (g *segment) isPromoted() bool { return g.has(isSure) && g.start != sampling.Always }
 
 // reopen lists a segment again, of which no span was open or waited.
 func (g *segment) reopen() bool {
@@ -350,8 +360,8 @@ func (g *segment) file(a answer) {
 		return
 	}
 	if a.threshold == sampling.Unknown {
-		if m := g.rarely(); a.from < m.unknown {
-			m.unknown, m.unknownBy = a.from, a.by
+		if m := g.rarely(); a.from < m.unknown || a.from == m.unknown && a.place < m.unknownPlace {
+			m.unknown, m.unknownBy, m.unknownPlace = a.from, a.by, a.place
 		}
 		return
 	}
@@ -460,6 +470,7 @@ func (g *segment) decide(out *handOver, l spans, raise sampling.Threshold) {
 		size += s.size()
 	}
 	g.account(-size)
+	g.spare = nil // which would keep them alive
 	out.take(g, l, t, by)
 	c := &g.live().counts
 	c.spansKept.Add(uint64(l.n))
@@ -479,6 +490,7 @@ func (g *segment) letGo(l spans) {
 		s = next
 	}
 	g.account(-size)
+	g.spare = nil // which would keep them alive
 	g.lost += l.n
 	c := &g.live().counts
 	c.spansLost.Add(uint64(l.n))
@@ -535,27 +547,31 @@ func (g *segment) abandon() {
 	l := g.live()
 	processed := len(g.root.provider.spanProcessors()) > 0 // which see every span
 	for s := g.open; s != nil; s = s.next {
-		l.account(g.shard, -s.abandon(!processed))
+		size, emptied := s.abandon(!processed)
+		l.account(g.shard, -size)
+		if emptied {
+			l.counts.spansLost.Add(1)
+		}
 	}
 	l.remove(g)
 	g.account(-g.bytes)
 }
 
-// abandon returns with what an open span counted. It empties the span, which is not
-// recorded any more.
-func (s *span) abandon(empty bool) int64 {
+// abandon returns with what an open span counted. It empties the span if asked to,
+// and if it has not ended: nothing more of it is recorded.
+func (s *span) abandon(empty bool) (size int64, emptied bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if empty && !s.state.hasEnded() {
+	if emptied = empty && !s.state.hasEnded(); emptied {
 		s.state.Or(hasEnded)
 		s.attrs, s.late = nil, nil
 		if s.rare != nil {
 			s.rare = &rare{parent: s.rare.parent, state: s.rare.state, endTask: s.rare.endTask}
 		}
 	}
-	size := s.size()
+	size = s.size()
 	s.units = 0
-	return size
+	return size, emptied
 }
 
 // failed reports whether the status of a span that has ended is an error.

@@ -111,6 +111,10 @@ func (t *tracer) root(ctx, parentCtx context.Context, parent trace.SpanContext, 
 	}
 	s := &g.root
 	s.place(&t.scope, g, id, name, flags.WithSampled(d.selected))
+	if g.isPromoted() {
+		s.fixed |= saysAlways
+		s.flags = s.flags.WithSampled(true)
+	}
 	s.set(&config, links, d.attrs)
 	size := s.sizeOfStart()
 	p.live.add(g)
