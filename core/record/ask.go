@@ -6,8 +6,6 @@ import (
 	"sync"
 	"time"
 
-	sdktrace "go.opentelemetry.io/otel/sdk/trace"
-
 	"github.com/riffletrace/riffle/core/sampling"
 )
 
@@ -133,17 +131,16 @@ func (q *question) open() bool {
 	g := q.segment
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if q.spans.n == 0 { // decided, or let go, to make room
+	if q.spans.isEmpty() { // decided, or let go, to make room
 		return false
 	}
 	t, _, _ := g.threshold(sampling.Always)
 	q.about = sampling.Segment{TraceID: g.traceID, Complete: q.complete, Threshold: t}
 	if !g.root.IsRecording() {
-		q.about.Root = &g.root
+		q.about.Root = &g.root.recorded
 	}
-	q.about.Spans = make([]sdktrace.ReadOnlySpan, 0, q.spans.n)
 	for s := q.spans.first; s != nil; s = s.next {
-		q.about.Spans = append(q.about.Spans, s)
+		q.about.Spans = append(q.about.Spans, &s.recorded)
 	}
 	return true
 }
@@ -219,7 +216,7 @@ func (q *question) conclude() {
 	g := q.segment
 	var out handOver
 	g.mu.Lock()
-	if q.spans.n > 0 {
+	if !q.spans.isEmpty() {
 		for _, a := range q.said {
 			g.file(a)
 			g.share(a)

@@ -128,11 +128,9 @@ type rules struct {
 	forced   int16 // the number of [sampling.ForceSampler]
 }
 
-// scope is what the spans of a tracer have in common. The interfaces in it are what
-// API and SDK may ask of a span besides what this package implements; the SDK's is
-// sealed, and has a real span without content.
+// scope is what the spans of a tracer have in common. The SDK's interface is sealed:
+// one of its own spans, without content, stands in for what a newer SDK asks for.
 type scope struct {
-	noop.Span
 	sdktrace.ReadOnlySpan
 	provider        *TracerProvider
 	instrumentation instrumentation.Scope

@@ -85,14 +85,14 @@ func (l *live) oldest(pick func(slot) bool) (list []slot) {
 func (l *live) decideOverdue(g *segment) {
 	if mask := g.unanswered.Load(); mask != 0 && g.root.IsRecording() {
 		g.askEnd(mask, &sampling.EndParameters{
-			Span: &g.root, LocalRoot: true, Open: true, Duration: time.Since(g.root.start), Spans: int(g.ended.Load()),
-			Root: &g.root, Resource: g.root.provider.resource,
+			Span: &g.root.recorded, LocalRoot: true, Open: true, Duration: time.Since(g.root.start), Spans: int(g.ended.Load()),
+			Root: &g.root.recorded, Resource: g.root.provider.resource,
 		})
 	}
 	var out handOver
 	g.mu.Lock()
 	if g.slot != unlisted {
-		if g.waiting.n > 0 {
+		if !g.waiting.isEmpty() {
 			l.counts.overdue.Add(1)
 		}
 		g.early(&out)

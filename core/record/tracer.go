@@ -154,7 +154,7 @@ func (t *tracer) child(ctx context.Context, parent *span, sc trace.SpanContext, 
 
 // place says where a span belongs.
 func (s *span) place(of *scope, g *segment, id trace.SpanID, name string, flags trace.TraceFlags) {
-	s.scope, s.segment, s.id, s.name, s.flags = of, g, id, name, flags
+	s.Span, s.scope, s.segment, s.id, s.name, s.flags = &noSpan, of, g, id, name, flags
 }
 
 // joins makes the span a child of one that is not recorded here, in a segment of
