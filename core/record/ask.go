@@ -223,7 +223,7 @@ func (q *question) conclude() {
 		}
 		g.absorb(g.live())
 		if q.raise == sampling.Never && !g.has(isCountedLost) {
-			g.live().counts.discarded.Add(1)
+			g.counts().discarded.Add(1)
 		}
 		g.decide(&out, q.spans.take(), q.raise)
 		g.removeRequest(q.request)

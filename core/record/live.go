@@ -20,7 +20,7 @@ type live struct {
 	logger *slog.Logger
 	shards []shard
 	memory memory
-	counts counts
+	kept   [maxNames]atomic.Uint64 // segments, by the number of the name
 
 	held     atomic.Int64 // by all shards, but for less than a grain each
 	halvings atomic.Int32 // of the probability that pressure leaves
@@ -42,6 +42,7 @@ type shard struct {
 	closed bool
 	_      [64]byte
 	held   atomic.Int64
+	counts counts
 	_      [56]byte
 }
 
@@ -61,10 +62,7 @@ const (
 
 // counts only grow. Spans and segments are counted where they are decided.
 type counts struct {
-	notRecorded, notKept, abandoned, discarded atomic.Uint64
-	overdue, thinned, crowded                  atomic.Uint64
-	spansKept, spansLost                       atomic.Uint64
-	kept                                       [maxNames]atomic.Uint64 // by the number of the name
+	notKept, abandoned, discarded, overdue, thinned, crowded, spansKept, spansLost atomic.Uint64
 }
 
 func newLive(r *rules, logger *slog.Logger) *live {

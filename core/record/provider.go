@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"slices"
 	"sync"
@@ -247,7 +248,7 @@ func (p *TracerProvider) Resource() *resource.Resource { return p.resource }
 func (p *TracerProvider) ForceFlush(ctx context.Context) error {
 	if a := p.rules.asker; a != nil {
 		if err := a.flush(ctx); err != nil {
-			return errors.Join(errors.New("asking segment samplers"), err)
+			return fmt.Errorf("asking segment samplers: %w", err)
 		}
 	}
 	var errs []error

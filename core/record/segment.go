@@ -59,6 +59,7 @@ type segmentMore struct {
 	unknownBy    int16
 	unknownPlace int16
 	requests     *request // to segment samplers, not yet concluded
+	thinAgain    int64    // from how many bytes on it is looked at again
 }
 
 type segmentBits uint16
@@ -116,6 +117,8 @@ func (l *spans) take() spans {
 
 func (g *segment) live() *live { return g.root.provider.live }
 
+func (g *segment) counts() *counts { return &g.live().shards[g.shard].counts }
+
 func (g *segment) has(b segmentBits) bool { return g.bits&b != 0 }
 
 func (g *segment) rarely() *segmentMore {
@@ -134,7 +137,7 @@ func (l *live) begin(d *startDecision, q *rootRequest) *segment {
 	}
 	pressure := l.pressure()
 	if pressure != sampling.Always && !d.selected && !pressure.Selects(d.randomness) {
-		l.counts.notRecorded.Add(1)
+		r.startRules.count(q).noRoom.Add(1)
 		return nil
 	}
 	g := &segment{
@@ -290,7 +293,7 @@ func (g *segment) spanEnded(s *span, size int64) {
 	g.mu.Lock()
 	g.unlinkOpen(s)
 	if g.has(isGone) {
-		g.live().counts.spansLost.Add(1)
+		g.counts().spansLost.Add(1)
 		g.mu.Unlock()
 		return
 	}
@@ -300,7 +303,7 @@ func (g *segment) spanEnded(s *span, size int64) {
 	switch {
 	case g.isSettled():
 		g.decide(&out, g.waiting.take(), sampling.Always)
-	case g.bytes > g.rules.bounds.MaxSegmentBytes && g.opens > 0:
+	case g.bytes > g.rules.bounds.MaxSegmentBytes && g.opens > 0 && (g.more == nil || g.bytes > g.more.thinAgain):
 		g.thin(&out)
 	}
 	if g.opens == 0 {
@@ -474,11 +477,10 @@ func (g *segment) decide(out *handOver, l spans, raise sampling.Threshold) {
 	g.account(-size)
 	g.spare = nil // which would keep them alive
 	out.take(g, l, t, by)
-	c := &g.live().counts
-	c.spansKept.Add(n)
+	g.counts().spansKept.Add(n)
 	if !g.has(isCounted) {
 		g.bits |= isCounted
-		c.kept[by].Add(1)
+		g.live().kept[by].Add(1)
 	}
 }
 
@@ -496,7 +498,7 @@ func (g *segment) letGo(l spans) {
 	g.account(-size)
 	g.spare = nil // which would keep them alive
 	g.lost += n
-	c := &g.live().counts
+	c := g.counts()
 	c.spansLost.Add(uint64(n))
 	if !g.has(isCountedLost) {
 		g.bits |= isCountedLost
@@ -527,11 +529,13 @@ func (g *segment) thin(out *handOver) {
 		}
 		s = next
 	}
+	// What is spared may be all there is: to look again at each end would cost too much.
+	g.rarely().thinAgain = left + g.rules.bounds.MaxSegmentBytes/4
 	if thinned.isEmpty() {
 		return
 	}
 	g.bits |= isEarly
-	g.live().counts.thinned.Add(1)
+	g.counts().thinned.Add(1)
 	g.absorb(g.live())
 	g.decide(out, thinned, sampling.Always)
 }
@@ -554,7 +558,7 @@ func (g *segment) abandon() {
 		size, emptied := s.abandon(!processed)
 		l.account(g.shard, -size)
 		if emptied {
-			l.counts.spansLost.Add(1)
+			g.counts().spansLost.Add(1)
 		}
 	}
 	l.remove(g)
