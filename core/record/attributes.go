@@ -6,10 +6,6 @@ import (
 	"go.opentelemetry.io/otel/attribute"
 )
 
-// UnfinishedKey tells, on a span that was open at Shutdown, that Shutdown has
-// ended it.
-const UnfinishedKey = attribute.Key("span.unfinished")
-
 // SetAttributes sets attributes. The last value of a key counts.
 func (s *span) SetAttributes(kvs ...attribute.KeyValue) {
 	if len(kvs) == 0 {

@@ -17,6 +17,8 @@ import (
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 	"go.opentelemetry.io/otel/trace"
 	"go.opentelemetry.io/otel/trace/noop"
+
+	"github.com/riffletrace/riffle/core/sampling"
 )
 
 // span is what the application has of a recorded span.
@@ -129,7 +131,7 @@ func (s *span) end(elapsed time.Duration, at time.Time, unfinished bool) {
 		s.endAt(at)
 	}
 	if unfinished {
-		s.late = append(s.late, UnfinishedKey.Bool(true))
+		s.late = append(s.late, sampling.UnfinishedKey.Bool(true))
 	}
 	var endTask func()
 	if s.rare != nil {
