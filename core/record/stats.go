@@ -61,4 +61,6 @@ func (p *TracerProvider) Stats() Stats {
 }
 
 // bytes is what the memory takes.
-func (m *memory) bytes() int64 { return m.traces.Load() * toldBytes }
+func (m *memory) bytes() int64 {
+	return m.traces.Load()*(toldBytes-answerBytes) + m.told.Load()*answerBytes
+}
