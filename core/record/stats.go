@@ -68,4 +68,6 @@ func (l *live) stats() Stats {
 }
 
 // bytes is what the memory takes.
-func (m *memory) bytes() int64 { return m.traces.Load() * toldBytes }
+func (m *memory) bytes() int64 {
+	return m.traces.Load()*(toldBytes-answerBytes) + m.told.Load()*answerBytes
+}
