@@ -36,6 +36,8 @@ type pipeline struct {
 	samplers  samplerList
 	lines     delivery.Lines
 	exporters []line
+	// deliver takes what is kept: it hands it to every line.
+	deliver func(record.Kept)
 	// unregisterMetrics ends the pipeline's metrics.
 	unregisterMetrics func() error
 }
@@ -76,7 +78,7 @@ func New(ctx context.Context, spec Spec, opts ...Option) (*Provider, error) {
 		Samplers:       pl.samplers.record,
 		RemoteParent:   plan.RemoteParent,
 		Bounds:         plan.bounds(),
-		Deliver:        pl.handOver,
+		Deliver:        func(k record.Kept) { pl.deliver(k) },
 		Flush:          pl.flush,
 		Close:          pl.close,
 		Logger:         o.logger,
@@ -95,6 +97,7 @@ func (p *plan) newPipeline(ctx context.Context, o *options) (*pipeline, error) {
 		return nil, err
 	}
 	pl := &pipeline{samplers: *samplers}
+	pl.deliver = func(k record.Kept) { pl.lines.HandOver(k.Spans...) }
 	errs := mistakes{source: p.Source}
 	for i := range p.Exporters {
 		e, config := &p.Exporters[i], p.lines[i]
@@ -108,9 +111,6 @@ func (p *plan) newPipeline(ctx context.Context, o *options) (*pipeline, error) {
 	}
 	return pl, nil
 }
-
-// handOver hands what is kept to every line.
-func (pl *pipeline) handOver(k record.Kept) { pl.lines.HandOver(k.Spans...) }
 
 // TracerProvider is what instrumentation takes.
 func (p *Provider) TracerProvider() trace.TracerProvider { return p.tracers }

@@ -19,8 +19,8 @@ import (
 	"go.opentelemetry.io/otel/propagation"
 	"go.opentelemetry.io/otel/trace"
 
-	"github.com/riffletrace/riffle/core/sampling"
 	"github.com/riffletrace/riffle/core/observability/internal/limit"
+	"github.com/riffletrace/riffle/core/sampling"
 )
 
 // What [Middleware] answers.

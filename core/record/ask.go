@@ -6,8 +6,6 @@ import (
 	"sync"
 	"time"
 
-	sdktrace "go.opentelemetry.io/otel/sdk/trace"
-
 	"github.com/riffletrace/riffle/core/sampling"
 )
 
@@ -140,16 +138,15 @@ func (q *question) open() bool {
 	g := q.segment
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if q.spans.n == 0 { // decided, or let go, to make room
+	if q.spans.isEmpty() { // decided, or let go, to make room
 		return false
 	}
 	q.about = sampling.Segment{TraceID: g.traceID, Complete: q.complete, Threshold: q.threshold}
 	if q.root != nil {
-		q.about.Root = q.root
+		q.about.Root = &q.root.recorded
 	}
-	q.about.Spans = make([]sdktrace.ReadOnlySpan, 0, q.spans.n)
 	for s := q.spans.first; s != nil; s = s.next {
-		q.about.Spans = append(q.about.Spans, s)
+		q.about.Spans = append(q.about.Spans, &s.recorded)
 	}
 	return true
 }
@@ -225,14 +222,14 @@ func (q *question) conclude() {
 	g := q.segment
 	var out handOver
 	g.mu.Lock()
-	if q.spans.n > 0 {
+	if !q.spans.isEmpty() {
 		for _, a := range q.said {
 			g.file(a)
 			g.share(a)
 		}
 		g.absorb(g.live())
 		if q.raise == sampling.Never && !g.has(isCountedLost) {
-			g.live().counts.discarded.Add(1)
+			g.counts().discarded.Add(1)
 		}
 		g.decide(&out, q.spans.take(), q.raise)
 		g.removeRequest(q.request)

@@ -74,13 +74,13 @@ func (g *segment) deliver(p *part) {
 		next := s.next
 		s.prev, s.next = nil, nil // who holds one of them holds no other
 		s.kept = d
-		*list = append(*list, (*view)(s))
+		*list = append(*list, (*view)(&s.recorded))
 		switch {
 		case s == &g.root:
-			d.root = s
+			d.root = &s.recorded
 			d.rootAttrs = withAttributes(s, p.rootAttributes(sampler, p.mark && len(*list) == 1))
 		case p.mark && len(*list) == 1:
-			d.first = s
+			d.first = &s.recorded
 			d.firstAttrs = withAttributes(s, p.partialAttributes())
 		}
 		s = next

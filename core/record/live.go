@@ -20,7 +20,7 @@ type live struct {
 	logger *slog.Logger
 	shards []shard
 	memory memory
-	counts counts
+	kept   [maxNames]atomic.Uint64 // segments, by the number of the name
 
 	held     atomic.Int64 // by all shards, but for less than a grain each
 	halvings atomic.Int32 // of the probability that pressure leaves
@@ -42,6 +42,7 @@ type shard struct {
 	closed bool
 	_      [64]byte
 	held   atomic.Int64
+	counts counts
 	_      [56]byte
 }
 
@@ -61,10 +62,7 @@ const (
 
 // counts only grow. Spans and segments are counted where they are decided.
 type counts struct {
-	notRecorded, notKept, abandoned, discarded atomic.Uint64
-	overdue, thinned, crowded                  atomic.Uint64
-	spansKept, spansLost                       atomic.Uint64
-	kept                                       [maxNames]atomic.Uint64 // by the number of the name
+	notKept, abandoned, discarded, overdue, thinned, crowded, spansKept, spansLost atomic.Uint64
 }
 
 func newLive(r *rules, logger *slog.Logger) *live {
@@ -211,15 +209,23 @@ func (l *live) shutdown(ctx context.Context) {
 // finish ends the open spans of a segment, which completes it.
 func (g *segment) finish() {
 	g.mu.Lock()
+	g.bits |= isFinished
 	open := make([]*span, 0, g.opens)
-	for s := g.open; s != nil; s = s.next {
+	for s := g.open; s != nil; s = s.next { // the youngest first, so that parents end last
 		open = append(open, s)
 	}
 	g.mu.Unlock()
-	for i := len(open) - 1; i >= 0; i-- { // the root last, if nothing was started out of order
-		s := open[len(open)-1-i]
-		s.end(time.Since(s.start), time.Time{}, true)
+	for _, s := range open {
+		s.finish()
 	}
+}
+
+// finish ends a span that the application has left open.
+func (s *span) finish() {
+	s.mu.Lock() // while it starts it is locked, and has no time
+	start := s.start
+	s.mu.Unlock()
+	s.end(time.Since(start), time.Time{}, true)
 }
 
 // pressure is the pressure threshold: segments below it that the start did not

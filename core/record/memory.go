@@ -16,6 +16,7 @@ import (
 type memory struct {
 	shards [memoryShards]memoryShard
 	traces atomic.Int64 // how many are remembered
+	told   atomic.Int64 // answers
 	most   int          // traces in a shard
 	age    int32        // in ticks
 	swept  int32        // when it was last swept
@@ -26,7 +27,8 @@ const memoryShards = 16
 type memoryShard struct {
 	mu      sync.Mutex
 	byTrace map[trace.TraceID][]told
-	order   []toldAt // the oldest first
+	order   []toldAt // each trace once, the first answers first
+	told    int      // answers
 }
 
 // told is an answer that somebody gave.
@@ -46,8 +48,9 @@ const (
 	// maxTold bounds what is remembered of one trace: a client can give any number of
 	// randomnesses to an ID.
 	maxTold = 8
-	// toldBytes is what one answer for a trace takes, with its place in the map.
-	toldBytes = int64(unsafe.Sizeof(told{})+unsafe.Sizeof(toldAt{})) + 2*int64(unsafe.Sizeof(trace.TraceID{})) + 24
+	// toldBytes is what a trace with one answer takes, with its place in the map.
+	toldBytes   = answerBytes + int64(unsafe.Sizeof(toldAt{})) + 2*int64(unsafe.Sizeof(trace.TraceID{})) + 24
+	answerBytes = int64(unsafe.Sizeof(told{}))
 )
 
 func (m *memory) init(traces int, age int32) {
@@ -70,6 +73,7 @@ func (m *memory) put(id trace.TraceID, t told) {
 	list := sh.byTrace[id]
 	if list == nil {
 		m.traces.Add(1)
+		sh.order = append(sh.order, toldAt{id, t.at})
 	}
 	kept := list[:0]
 	for _, old := range list {
@@ -81,11 +85,27 @@ func (m *memory) put(id trace.TraceID, t told) {
 	if len(kept) == maxTold {
 		kept = append(kept[:0], kept[1:]...)
 	}
-	sh.byTrace[id] = append(kept, t)
-	sh.order = append(sh.order, toldAt{id, t.at})
-	for len(sh.byTrace) > m.most+m.most/4+1 { // a sweep is late
+	kept = append(kept, t)
+	sh.byTrace[id] = kept
+	m.count(sh, len(kept)-len(list))
+	for sh.isOver(m.most + m.most/4 + 1) { // a sweep is late
 		m.forgetOldest(sh)
 	}
+}
+
+// count counts answers that came, or went.
+func (m *memory) count(sh *memoryShard, n int) {
+	sh.told += n
+	m.told.Add(int64(n))
+}
+
+// mostTold is how many answers there may be for so many traces in a shard: most have
+// one.
+func mostTold(traces int) int { return 2*traces + maxTold }
+
+// isOver tells that a shard has more than so many traces, or too many answers.
+func (sh *memoryShard) isOver(most int) bool {
+	return len(sh.byTrace) > most || sh.told > mostTold(most)
 }
 
 // find calls f with the answers for a trace that are not too old for a segment that
@@ -113,7 +133,7 @@ func (m *memory) sweep(now int32, hear func()) {
 	for i := range m.shards {
 		sh := &m.shards[i]
 		sh.mu.Lock()
-		for len(sh.order) > 0 && (sh.order[0].at+m.age < now || len(sh.byTrace) > m.most) {
+		for len(sh.order) > 0 && (sh.order[0].at+m.age < now || sh.isOver(m.most)) {
 			if !heard {
 				sh.mu.Unlock()
 				hear()
@@ -127,23 +147,26 @@ func (m *memory) sweep(now int32, hear func()) {
 	}
 }
 
-func (m *memory) isFull() bool { return m.traces.Load() > int64(m.most)*memoryShards }
+func (m *memory) isFull() bool {
+	return m.traces.Load() > int64(m.most)*memoryShards || m.told.Load() > int64(mostTold(m.most))*memoryShards
+}
 
-// forgetOldest forgets the trace whose answer is the oldest, unless there is a later
-// one.
+// forgetOldest forgets the trace that is the first in order. One of which there is a
+// later answer gets a new place instead: a place for each answer would let a client
+// that uses a trace ID again and again fill the memory.
 func (m *memory) forgetOldest(sh *memoryShard) {
 	oldest := sh.order[0]
 	if sh.order = sh.order[1:]; len(sh.order) == 0 {
 		sh.order = nil
 	}
 	list := sh.byTrace[oldest.trace]
-	if len(list) > 0 && list[len(list)-1].at > oldest.at {
+	if last := list[len(list)-1]; last.at > oldest.at {
+		sh.order = append(sh.order, toldAt{oldest.trace, last.at})
 		return
 	}
-	if list != nil {
-		delete(sh.byTrace, oldest.trace)
-		m.traces.Add(-1)
-	}
+	delete(sh.byTrace, oldest.trace)
+	m.traces.Add(-1)
+	m.count(sh, -len(list))
 }
 
 // share tells other segments of the trace what was said of this one.

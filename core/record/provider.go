@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"slices"
 	"sync"
@@ -39,7 +40,7 @@ type Config struct {
 	// Randomness is the randomness of segments under [Ignore], 56 bits; nil makes it at
 	// random. It is for tests and explanations.
 	Randomness func() uint64
-	Bounds       Bounds
+	Bounds     Bounds
 	// Deliver takes what is kept, on the goroutine that ended the last span of it. It
 	// must not block, nor keep the slice. nil is nobody.
 	Deliver func(Kept)
@@ -128,11 +129,9 @@ type rules struct {
 	forced   int16 // the number of [sampling.ForceSampler]
 }
 
-// scope is what the spans of a tracer have in common. The interfaces in it are what
-// API and SDK may ask of a span besides what this package implements; the SDK's is
-// sealed, and has a real span without content.
+// scope is what the spans of a tracer have in common. The SDK's interface is sealed:
+// one of its own spans, without content, stands in for what a newer SDK asks for.
 type scope struct {
-	noop.Span
 	sdktrace.ReadOnlySpan
 	provider        *TracerProvider
 	instrumentation instrumentation.Scope
@@ -249,7 +248,7 @@ func (p *TracerProvider) Resource() *resource.Resource { return p.resource }
 func (p *TracerProvider) ForceFlush(ctx context.Context) error {
 	if a := p.rules.asker; a != nil {
 		if err := a.flush(ctx); err != nil {
-			return errors.Join(errors.New("asking segment samplers"), err)
+			return fmt.Errorf("asking segment samplers: %w", err)
 		}
 	}
 	var errs []error

@@ -55,9 +55,11 @@ type segmentMore struct {
 	always trace.TraceState  // of spans that start once T = 0 is sure
 	// unknown is the threshold from which on an answer without a threshold of its own
 	// keeps the segment; Never if there was none.
-	unknown   sampling.Threshold
-	unknownBy int16
-	requests  *request // to segment samplers, not yet concluded
+	unknown      sampling.Threshold
+	unknownBy    int16
+	unknownPlace int16
+	requests     *request // to segment samplers, not yet concluded
+	thinAgain    int64    // from how many bytes on it is looked at again
 }
 
 type segmentBits uint16
@@ -67,6 +69,7 @@ const (
 	isFollowing                           // its parent decided for good
 	isSure                                // T = 0, whoever says what
 	isGone                                // let go for lack of room: nothing more is recorded
+	isFinished                            // by Shutdown: no span starts any more
 	startUnknown                          // the start keeps it with an unknown threshold
 	isEarly                               // a part was decided before it was complete
 	isMarked                              // a span that was handed over says so
@@ -78,7 +81,6 @@ const (
 // spans is a list of spans that have ended, in that order.
 type spans struct {
 	first, last *span
-	n           int32
 }
 
 func (l *spans) add(s *span) {
@@ -89,7 +91,6 @@ func (l *spans) add(s *span) {
 		l.last.next = s
 	}
 	l.last = s
-	l.n++
 }
 
 func (l *spans) remove(s *span) {
@@ -104,8 +105,9 @@ func (l *spans) remove(s *span) {
 		s.next.prev = s.prev
 	}
 	s.prev, s.next = nil, nil
-	l.n--
 }
+
+func (l *spans) isEmpty() bool { return l.first == nil }
 
 func (l *spans) take() spans {
 	all := *l
@@ -114,6 +116,8 @@ func (l *spans) take() spans {
 }
 
 func (g *segment) live() *live { return g.root.provider.live }
+
+func (g *segment) counts() *counts { return &g.live().shards[g.shard].counts }
 
 func (g *segment) has(b segmentBits) bool { return g.bits&b != 0 }
 
@@ -133,7 +137,7 @@ func (l *live) begin(d *startDecision, q *rootRequest) *segment {
 	}
 	pressure := l.pressure()
 	if pressure != sampling.Always && !d.selected && !pressure.Selects(d.randomness) {
-		l.counts.notRecorded.Add(1)
+		r.startRules.count(q).noRoom.Add(1)
 		return nil
 	}
 	g := &segment{
@@ -180,17 +184,26 @@ func (l *live) begin(d *startDecision, q *rootRequest) *segment {
 func (g *segment) newSpan() (s *span, promoted bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.has(isGone) || g.slot == unlisted && !g.reopen() {
+	if g.has(isGone|isFinished) || g.slot == unlisted && !g.reopen() {
 		return nil, false
 	}
-	if len(g.spare) == 0 {
+	switch {
+	case g.isSettled(): // a span that is handed over must keep no other alive
+		s = new(span)
+	case len(g.spare) == 0:
 		g.spare = make([]span, chunkLen(g.opens+g.ended.Load()))
+		fallthrough
+	default:
+		s, g.spare = &g.spare[0], g.spare[1:]
 	}
-	s, g.spare = &g.spare[0], g.spare[1:]
 	s.mu.Lock()
 	g.linkOpen(s)
-	return s, g.has(isSure) && g.start != sampling.Always
+	return s, g.isPromoted()
 }
+
+// isPromoted tells that T = 0 has become sure after the segment began with another
+// tracestate.
+func (g *segment) isPromoted() bool { return g.has(isSure) && g.start != sampling.Always }
 
 // reopen lists a segment again, of which no span was open or waited.
 func (g *segment) reopen() bool {
@@ -252,13 +265,13 @@ func (g *segment) started(s *span, size int64) {
 const sizeUnit = 64
 
 // counts makes a span count with n bytes more, and returns with how many it does.
-func (s *span) counts(n int64) int64 {
+func (s *recorded) counts(n int64) int64 {
 	units := min((n+sizeUnit-1)/sizeUnit, int64(1<<16-1-s.units))
 	s.units += uint16(units)
 	return units * sizeUnit
 }
 
-func (s *span) size() int64 { return int64(s.units) * sizeUnit }
+func (s *recorded) size() int64 { return int64(s.units) * sizeUnit }
 
 // account counts bytes taken or given by what is no open span.
 func (g *segment) account(n int64) {
@@ -272,15 +285,15 @@ func (g *segment) spanEnded(s *span, size int64) {
 	n := int(g.ended.Add(1))
 	if mask := g.unanswered.Load(); mask != 0 {
 		g.askEnd(mask, &sampling.EndParameters{
-			Span: s, LocalRoot: s == &g.root, Duration: s.endTime().Sub(s.start), Spans: n,
-			Root: &g.root, Resource: s.provider.resource,
+			Span: &s.recorded, LocalRoot: s == &g.root, Duration: s.endTime().Sub(s.start), Spans: n,
+			Root: &g.root.recorded, Resource: s.provider.resource,
 		})
 	}
 	var out handOver
 	g.mu.Lock()
 	g.unlinkOpen(s)
 	if g.has(isGone) {
-		g.live().counts.spansLost.Add(1)
+		g.counts().spansLost.Add(1)
 		g.mu.Unlock()
 		return
 	}
@@ -290,7 +303,7 @@ func (g *segment) spanEnded(s *span, size int64) {
 	switch {
 	case g.isSettled():
 		g.decide(&out, g.waiting.take(), sampling.Always)
-	case g.bytes > g.rules.bounds.MaxSegmentBytes && g.opens > 0:
+	case g.bytes > g.rules.bounds.MaxSegmentBytes && g.opens > 0 && (g.more == nil || g.bytes > g.more.thinAgain):
 		g.thin(&out)
 	}
 	if g.opens == 0 {
@@ -350,8 +363,8 @@ func (g *segment) file(a answer) {
 		return
 	}
 	if a.threshold == sampling.Unknown {
-		if m := g.rarely(); a.from < m.unknown {
-			m.unknown, m.unknownBy = a.from, a.by
+		if m := g.rarely(); a.from < m.unknown || a.from == m.unknown && a.place < m.unknownPlace {
+			m.unknown, m.unknownBy, m.unknownPlace = a.from, a.by, a.place
 		}
 		return
 	}
@@ -425,7 +438,7 @@ func (g *segment) isSelected() bool {
 // complete decides a segment of which no span is open, or lets segment samplers
 // be asked.
 func (g *segment) complete(out *handOver) {
-	if g.waiting.n > 0 && !g.ask(true) {
+	if !g.waiting.isEmpty() && !g.ask(true) {
 		g.absorb(g.live())
 		g.decide(out, g.waiting.take(), sampling.Always)
 	}
@@ -434,7 +447,7 @@ func (g *segment) complete(out *handOver) {
 
 // rest takes a segment off the list if nothing of it is open or waits.
 func (g *segment) rest() {
-	if g.slot == unlisted || g.opens > 0 || g.waiting.n > 0 || g.more != nil && g.more.requests != nil {
+	if g.slot == unlisted || g.opens > 0 || !g.waiting.isEmpty() || g.more != nil && g.more.requests != nil {
 		return
 	}
 	g.live().remove(g)
@@ -444,7 +457,7 @@ func (g *segment) rest() {
 // early decides what has ended of a segment that is not complete.
 func (g *segment) early(out *handOver) {
 	g.live().touch(g)
-	if g.waiting.n == 0 {
+	if g.waiting.isEmpty() {
 		return
 	}
 	g.bits |= isEarly
@@ -457,7 +470,7 @@ func (g *segment) early(out *handOver) {
 
 // decide decides about spans that have ended.
 func (g *segment) decide(out *handOver, l spans, raise sampling.Threshold) {
-	if l.n == 0 {
+	if l.isEmpty() {
 		return
 	}
 	t, by, kept := g.threshold(raise)
@@ -466,32 +479,37 @@ func (g *segment) decide(out *handOver, l spans, raise sampling.Threshold) {
 		return
 	}
 	var size int64
+	var n uint64
 	for s := l.first; s != nil; s = s.next {
 		size += s.size()
+		n++
 	}
 	g.account(-size)
+	g.spare = nil // which would keep them alive
 	out.take(g, l, t, by)
-	c := &g.live().counts
-	c.spansKept.Add(uint64(l.n))
+	g.counts().spansKept.Add(n)
 	if !g.has(isCounted) {
 		g.bits |= isCounted
-		c.kept[by].Add(1)
+		g.live().kept[by].Add(1)
 	}
 }
 
 // letGo lets go of spans that have ended.
 func (g *segment) letGo(l spans) {
 	var size int64
+	var n int32
 	for s := l.first; s != nil; { // who holds one of them holds no other
 		next := s.next
 		size += s.size()
+		n++
 		s.prev, s.next = nil, nil
 		s = next
 	}
 	g.account(-size)
-	g.lost += l.n
-	c := &g.live().counts
-	c.spansLost.Add(uint64(l.n))
+	g.spare = nil // which would keep them alive
+	g.lost += n
+	c := g.counts()
+	c.spansLost.Add(uint64(n))
 	if !g.has(isCountedLost) {
 		g.bits |= isCountedLost
 		c.notKept.Add(1)
@@ -521,11 +539,13 @@ func (g *segment) thin(out *handOver) {
 		}
 		s = next
 	}
-	if thinned.n == 0 {
+	// What is spared may be all there is: to look again at each end would cost too much.
+	g.rarely().thinAgain = left + g.rules.bounds.MaxSegmentBytes/4
+	if thinned.isEmpty() {
 		return
 	}
 	g.bits |= isEarly
-	g.live().counts.thinned.Add(1)
+	g.counts().thinned.Add(1)
 	g.absorb(g.live())
 	g.decide(out, thinned, sampling.Always)
 }
@@ -545,28 +565,32 @@ func (g *segment) abandon() {
 	l := g.live()
 	processed := len(g.root.provider.spanProcessors()) > 0 // which see every span
 	for s := g.open; s != nil; s = s.next {
-		l.account(g.shard, -s.abandon(!processed))
+		size, emptied := s.abandon(!processed)
+		l.account(g.shard, -size)
+		if emptied {
+			g.counts().spansLost.Add(1)
+		}
 	}
 	l.remove(g)
 	g.account(-g.bytes)
 }
 
-// abandon returns with what an open span counted. It empties the span, which is not
-// recorded any more.
-func (s *span) abandon(empty bool) int64 {
+// abandon returns with what an open span counted. It empties the span if asked to,
+// and if it has not ended: nothing more of it is recorded.
+func (s *span) abandon(empty bool) (size int64, emptied bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if empty && !s.state.hasEnded() {
+	if emptied = empty && !s.state.hasEnded(); emptied {
 		s.state.Or(hasEnded)
 		s.attrs, s.late = nil, nil
 		if s.rare != nil {
 			s.rare = &rare{parent: s.rare.parent, state: s.rare.state, endTask: s.rare.endTask}
 		}
 	}
-	size := s.size()
+	size = s.size()
 	s.units = 0
-	return size
+	return size, emptied
 }
 
 // failed reports whether the status of a span that has ended is an error.
-func (s *span) failed() bool { return s.code() == codes.Error }
+func (s *recorded) failed() bool { return s.code() == codes.Error }

@@ -25,7 +25,7 @@ const (
 const otKey = "ot" // OpenTelemetry's entry of a tracestate
 
 // sizeOfStart is what a span that starts holds, without itself.
-func (s *span) sizeOfStart() int64 {
+func (s *recorded) sizeOfStart() int64 {
 	n := int64(len(s.name)) + sizeOfAttributes(s.attrs)
 	if s.fixed&hasParent != 0 {
 		n += sizeOfState(s.rare.parent.TraceState())
@@ -35,7 +35,7 @@ func (s *span) sizeOfStart() int64 {
 
 // sizeOfLate is what came to a span after its start. A span that is renamed counts
 // with its first name.
-func (s *span) sizeOfLate() int64 {
+func (s *recorded) sizeOfLate() int64 {
 	n := sizeOfAttributes(s.late)
 	r := s.rare
 	if r == nil {

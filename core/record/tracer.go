@@ -111,9 +111,15 @@ func (t *tracer) root(ctx, parentCtx context.Context, parent trace.SpanContext, 
 	}
 	s := &g.root
 	s.place(&t.scope, g, id, name, flags.WithSampled(d.selected))
+	if g.isPromoted() {
+		s.fixed |= saysAlways
+		s.flags = s.flags.WithSampled(true)
+	}
 	s.set(&config, links, d.attrs)
 	size := s.sizeOfStart()
-	p.live.add(g)
+	if !p.live.add(g) { // Shutdown came first
+		return p.unrecorded(ctx, trace.SpanContextConfig{TraceID: q.TraceID, SpanID: id, TraceState: d.state, TraceFlags: flags.WithSampled(false)})
+	}
 	g.started(s, segmentBytes+sizeOfState(d.state)+sizeOfState(parent.TraceState())+size)
 	return t.started(ctx, s)
 }
@@ -148,7 +154,7 @@ func (t *tracer) child(ctx context.Context, parent *span, sc trace.SpanContext, 
 
 // place says where a span belongs.
 func (s *span) place(of *scope, g *segment, id trace.SpanID, name string, flags trace.TraceFlags) {
-	s.scope, s.segment, s.id, s.name, s.flags = of, g, id, name, flags
+	s.Span, s.scope, s.segment, s.id, s.name, s.flags = &noSpan, of, g, id, name, flags
 }
 
 // joins makes the span a child of one that is not recorded here, in a segment of
