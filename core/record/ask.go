@@ -38,10 +38,14 @@ type asker struct {
 // request is about spans of a segment that have ended. It is the segment's until it
 // is concluded; a segment that is let go, or decided meanwhile, takes its spans.
 type request struct {
-	segment  *segment
-	spans    spans
-	complete bool
-	next     *request // of the segment
+	segment *segment
+	spans   spans
+	// What samplers are told is as it was when the spans came here: how long they wait
+	// depends on how many others are kept so far.
+	root      *span // nil if it was open
+	threshold sampling.Threshold
+	complete  bool
+	next      *request // of the segment
 }
 
 // question is a request before the samplers.
@@ -73,7 +77,10 @@ func (g *segment) ask(complete bool) bool {
 		return false
 	}
 	m := g.rarely()
-	q := &request{segment: g, spans: g.waiting.take(), complete: complete, next: m.requests}
+	q := &request{segment: g, spans: g.waiting.take(), threshold: g.said(), complete: complete, next: m.requests}
+	if !g.root.IsRecording() {
+		q.root = &g.root
+	}
 	m.requests = q
 	a.queue = append(a.queue, q)
 	a.added++
@@ -134,10 +141,9 @@ func (q *question) open() bool {
 	if q.spans.isEmpty() { // decided, or let go, to make room
 		return false
 	}
-	t, _, _ := g.threshold(sampling.Always)
-	q.about = sampling.Segment{TraceID: g.traceID, Complete: q.complete, Threshold: t}
-	if !g.root.IsRecording() {
-		q.about.Root = &g.root.recorded
+	q.about = sampling.Segment{TraceID: g.traceID, Complete: q.complete, Threshold: q.threshold}
+	if q.root != nil {
+		q.about.Root = &q.root.recorded
 	}
 	for s := q.spans.first; s != nil; s = s.next {
 		q.about.Spans = append(q.about.Spans, &s.recorded)

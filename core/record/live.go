@@ -198,7 +198,9 @@ func (l *live) shutdown(ctx context.Context) {
 	}
 	close(l.stop)
 	l.sweeper.Wait()
-	l.each(all, (*segment).finish)
+	for _, s := range l.oldest(all) {
+		s.segment.finish()
+	}
 	if a := l.rules.asker; a != nil {
 		a.shutdown(ctx)
 	}

@@ -186,7 +186,7 @@ func (g *segment) absorb(l *live) {
 	}
 	l.memory.find(g.traceID, g.since, func(t told) {
 		whole := !t.giver.IsValid()
-		if t.giver == g.root.id || !whole && (g.has(isPrivate) || t.randomness != g.randomness) {
+		if !whole && (t.giver == g.root.id || g.has(isPrivate) || t.randomness != g.randomness) {
 			return
 		}
 		g.file(t.answer)

@@ -419,6 +419,16 @@ func (g *segment) threshold(raise sampling.Threshold) (t sampling.Threshold, by 
 	return sampling.Unknown, by, kept && raise.Selects(g.randomness)
 }
 
+// said is the least threshold that was said until now, whether or not it keeps the
+// segment: who is told it, and acts by it, must not learn the randomness.
+func (g *segment) said() sampling.Threshold {
+	t := min(g.start, max(g.pressure, g.least))
+	if t == sampling.Never && (g.has(startUnknown) || g.more != nil && g.more.unknown != sampling.Never) {
+		return sampling.Unknown
+	}
+	return t
+}
+
 // isSelected reports whether the start alone keeps the segment, whatever the
 // pressure is.
 func (g *segment) isSelected() bool {

@@ -22,6 +22,8 @@ const (
 	memberBytes    = 2 * stringBytes // of a tracestate
 )
 
+const otKey = "ot" // OpenTelemetry's entry of a tracestate
+
 // sizeOfStart is what a span that starts holds, without itself.
 func (s *recorded) sizeOfStart() int64 {
 	n := int64(len(s.name)) + sizeOfAttributes(s.attrs)
@@ -49,12 +51,16 @@ func (s *recorded) sizeOfLate() int64 {
 	return n
 }
 
+// sizeOfState leaves out the entry of OpenTelemetry. What that says depends on whether
+// a trace is kept, and what is cut must not.
 func sizeOfState(ts trace.TraceState) (n int64) {
 	if ts.Len() == 0 {
 		return 0
 	}
 	ts.Walk(func(key, value string) bool {
-		n += memberBytes + int64(len(key)+len(value))
+		if key != otKey {
+			n += memberBytes + int64(len(key)+len(value))
+		}
 		return true
 	})
 	return n

@@ -1,6 +1,7 @@
 package record
 
 import (
+	"bytes"
 	"cmp"
 	"slices"
 	"time"
@@ -42,7 +43,9 @@ func (l *live) sweep() {
 	l.memory.sweep(now, func() { l.each(all, func(g *segment) { g.hear(l) }) })
 	// Not at the tick itself: a younger one could still turn out slow.
 	overdue := now - l.ticks(l.rules.bounds.MaxWait)
-	l.each(func(s slot) bool { return s.since < overdue }, l.decideOverdue)
+	for _, s := range l.oldest(func(s slot) bool { return s.since < overdue }) {
+		l.decideOverdue(s.segment)
+	}
 
 	half := l.rules.bounds.MaxBytes / 2
 	if l.held.Load() <= half {
@@ -64,7 +67,9 @@ func (g *segment) hear(l *live) {
 	g.absorb(l)
 }
 
-// oldest returns the live segments that a test picks, the oldest first.
+// oldest returns the live segments that a test picks, the oldest first. They can be of
+// one trace, and hear what was said of the ones before; so their order must not depend
+// on their places, which are those that others left.
 func (l *live) oldest(pick func(slot) bool) (list []slot) {
 	for i := range l.shards {
 		sh := &l.shards[i]
@@ -76,7 +81,9 @@ func (l *live) oldest(pick func(slot) bool) (list []slot) {
 		}
 		sh.mu.Unlock()
 	}
-	slices.SortStableFunc(list, func(a, b slot) int { return cmp.Compare(a.since, b.since) })
+	slices.SortFunc(list, func(a, b slot) int {
+		return cmp.Or(cmp.Compare(a.since, b.since), bytes.Compare(a.segment.root.id[:], b.segment.root.id[:]))
+	})
 	return list
 }
 
