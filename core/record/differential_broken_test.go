@@ -62,6 +62,10 @@ var mistakes = []mistake{
 		span: func(s *brokenSpan) sdktrace.ReadWriteSpan { return &reuses{brokenSpan: s} },
 	},
 	{
+		name: "the caller's slice is kept",
+		span: func(s *brokenSpan) sdktrace.ReadWriteSpan { return &keeps{brokenSpan: s} },
+	},
+	{
 		name: "an ended span changes when a child starts",
 		ended: func(s *brokenSpan, ended sdktrace.ReadOnlySpan) sdktrace.ReadOnlySpan {
 			return liveCount{ended, s}
@@ -136,6 +140,26 @@ type reuses struct {
 func (s *reuses) Attributes() []attribute.KeyValue {
 	s.attributes = append(s.attributes[:0], s.brokenSpan.Attributes()...)
 	return s.attributes
+}
+
+type keeps struct {
+	*brokenSpan
+	attributes []attribute.KeyValue
+}
+
+func (s *keeps) SetAttributes(kvs ...attribute.KeyValue) {
+	s.brokenSpan.SetAttributes(kvs...)
+	// It looks right until the caller writes to the slice.
+	if s.attributes = nil; slices.Equal(kvs, s.brokenSpan.Attributes()) {
+		s.attributes = kvs
+	}
+}
+
+func (s *keeps) Attributes() []attribute.KeyValue {
+	if s.attributes != nil {
+		return s.attributes
+	}
+	return s.brokenSpan.Attributes()
 }
 
 type liveCount struct {

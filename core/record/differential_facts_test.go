@@ -163,12 +163,16 @@ func (f *facts) show() [][2]string {
 		list = append(list, [2]string{fmt.Sprintf("attribute %d", i), showAll([]attribute.KeyValue{kv})})
 	}
 	for i, e := range f.events {
-		list = append(list, [2]string{fmt.Sprintf("event %d", i),
-			fmt.Sprintf("%q %s %s, %d dropped", e.Name, showTime(e.Time), showEventAttributes(e.Attributes), e.DroppedAttributeCount)})
+		list = append(list, [2]string{
+			fmt.Sprintf("event %d", i),
+			fmt.Sprintf("%q %s %s, %d dropped", e.Name, showTime(e.Time), showEventAttributes(e.Attributes), e.DroppedAttributeCount),
+		})
 	}
 	for i, l := range f.links {
-		list = append(list, [2]string{fmt.Sprintf("link %d", i),
-			fmt.Sprintf("%s %s, %d dropped", showContext(l.SpanContext), showEventAttributes(l.Attributes), l.DroppedAttributeCount)})
+		list = append(list, [2]string{
+			fmt.Sprintf("link %d", i),
+			fmt.Sprintf("%s %s, %d dropped", showContext(l.SpanContext), showEventAttributes(l.Attributes), l.DroppedAttributeCount),
+		})
 	}
 	return list
 }
