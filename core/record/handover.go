@@ -27,11 +27,12 @@ type part struct {
 	mark      bool // the first span says so
 	missing   bool // the local root's parent is nowhere
 	lost      int32
+	size      int64 // held until the spans are delivered
 }
 
 // take gives spans away.
-func (h *handOver) take(g *segment, l spans, t sampling.Threshold, by int16) {
-	p := part{spans: l, threshold: t, by: by, partial: g.has(isEarly) || g.lost > 0, lost: g.lost, missing: g.isParentMissing()}
+func (h *handOver) take(g *segment, l spans, size int64, t sampling.Threshold, by int16) {
+	p := part{spans: l, size: size, threshold: t, by: by, partial: g.has(isEarly) || g.lost > 0, lost: g.lost, missing: g.isParentMissing()}
 	if p.partial && !g.has(isMarked) {
 		p.mark = true
 		g.bits |= isMarked
@@ -88,6 +89,7 @@ func (g *segment) deliver(p *part) {
 	if g.rules.deliver != nil {
 		g.rules.deliver(Kept{Spans: *list, Threshold: p.threshold, Sampler: sampler, Partial: p.partial})
 	}
+	g.live().account(g.shard, -p.size)
 	if cap(*list) <= maxSpareSpans {
 		clear(*list)
 		*list = (*list)[:0]

@@ -109,6 +109,7 @@ func (t *tracer) root(ctx, parentCtx context.Context, parent trace.SpanContext, 
 	if g == nil {
 		return p.unrecorded(ctx, trace.SpanContextConfig{TraceID: q.TraceID, SpanID: id, TraceState: d.state, TraceFlags: flags.WithSampled(false)})
 	}
+	g.shard = p.live.shardOf(id)
 	s := &g.root
 	s.place(&t.scope, g, id, name, flags.WithSampled(d.selected))
 	if g.isPromoted() {
