@@ -21,12 +21,13 @@ type handOver struct {
 type part struct {
 	spans    spans
 	decision *decision
-	mark     bool // the first span says that the segment was not complete
+	mark     bool  // the first span says that the segment was not complete
+	size     int64 // held until the spans are delivered
 }
 
 // take gives spans away.
-func (h *handOver) take(g *segment, l spans, t sampling.Threshold, by int16) {
-	p := part{spans: l, decision: &decision{
+func (h *handOver) take(g *segment, l spans, size int64, t sampling.Threshold, by int16) {
+	p := part{spans: l, size: size, decision: &decision{
 		threshold: t, state: g.stateWith(t), sampler: g.rules.names.name(by),
 		lost: g.lost, partial: g.has(isEarly) || g.lost > 0, missing: g.isParentMissing(),
 	}}
@@ -82,6 +83,7 @@ func (g *segment) deliver(p *part) {
 	if g.rules.deliver != nil {
 		g.rules.deliver(Kept{Spans: *list, Threshold: d.threshold, Sampler: d.sampler, Partial: d.partial})
 	}
+	g.live().account(g.shard, -p.size)
 	if cap(*list) <= maxSpareSpans {
 		clear(*list)
 		*list = (*list)[:0]
