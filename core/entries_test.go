@@ -46,7 +46,7 @@ func TestTooLongToWaitFor(t *testing.T) {
 		},
 	} {
 		_, err := core.New(t.Context(), core.Spec{Enabled: true, Samplers: []core.SamplerEntry{core.UseSampler(slow.Factory, "", c), baseline(1)}})
-		want := path + ": 1h is not below decision_wait (30s), at which open traces are decided"
+		want := path + ": 1h is not below max_wait (2m), at which open segments are decided"
 		if err == nil || err.Error() != want {
 			t.Errorf("got  %v\nwant %s", err, want)
 		}

@@ -1,5 +1,7 @@
 package core
 
-// OnKept makes f take what the trace buffer hands over, in place of the lines,
+import "github.com/riffletrace/riffle/core/record"
+
+// OnKept makes f take what the recorder hands over, in place of the lines,
 // whose queues are bounded. It is called before the first span starts.
-func (p *Provider) OnKept(f func(Kept)) { p.pipeline.Load().buffer.deliver = f }
+func (p *Provider) OnKept(f func(record.Kept)) { p.pipeline.deliver = f }

@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"github.com/riffletrace/riffle/core"
+	"github.com/riffletrace/riffle/core/record"
 	"github.com/riffletrace/riffle/core/sampling"
 	"github.com/riffletrace/riffle/samplers/ratio"
 )
@@ -15,21 +16,21 @@ func TestForce(t *testing.T) {
 	tests := []struct {
 		name     string
 		samplers []core.SamplerEntry
-		remote   core.RemoteParent
+		remote   record.RemoteParent
 		parent   string // "", "sampled" or "unsampled"
 		state    string // of the parent
 		th       sampling.Threshold
 	}{
-		{name: "only a ratio", samplers: []core.SamplerEntry{none()}, th: sampling.Unknown},
-		{name: "drop rule", samplers: []core.SamplerEntry{drops()}, th: sampling.Unknown},
-		{name: "end samplers", samplers: []core.SamplerEntry{use("error", keepsErrors{}), none()}, th: sampling.Unknown},
-		{name: "discarded when complete", samplers: []core.SamplerEntry{use("discard", &discardBots{}), none()}, th: sampling.Unknown},
-		{name: "drop rule and end samplers", samplers: []core.SamplerEntry{drops(), use("error", keepsErrors{}), none()}, th: sampling.Unknown},
-		{name: "watched unsampled parent", samplers: []core.SamplerEntry{none()}, parent: "unsampled", state: "ot=th:8", th: sampling.Unknown},
-		{name: "watched sampled parent", samplers: []core.SamplerEntry{drops(), none()}, parent: "sampled", state: "ot=th:8", th: sampling.Unknown},
+		{name: "only a ratio", samplers: []core.SamplerEntry{none()}, th: sampling.Always},
+		{name: "drop rule", samplers: []core.SamplerEntry{drops()}, th: sampling.Always},
+		{name: "end samplers", samplers: []core.SamplerEntry{use("error", keepsErrors{}), none()}, th: sampling.Always},
+		{name: "discarded when complete", samplers: []core.SamplerEntry{use("discard", &discardBots{}), none()}, th: sampling.Always},
+		{name: "drop rule and end samplers", samplers: []core.SamplerEntry{drops(), use("error", keepsErrors{}), none()}, th: sampling.Always},
+		{name: "watched unsampled parent", samplers: []core.SamplerEntry{none()}, parent: "unsampled", state: "ot=th:8", th: sampling.Always},
+		{name: "watched sampled parent", samplers: []core.SamplerEntry{drops(), none()}, parent: "sampled", state: "ot=th:8", th: sampling.Always},
 		{name: "watched certain parent", samplers: []core.SamplerEntry{none()}, parent: "sampled", state: "ot=th:0", th: sampling.Always},
-		{name: "followed parent", remote: core.Follow, samplers: []core.SamplerEntry{none()}, parent: "unsampled", th: sampling.Unknown},
-		{name: "ignored parent", remote: core.Ignore, samplers: []core.SamplerEntry{none()}, parent: "sampled", state: "ot=th:0", th: sampling.Unknown},
+		{name: "followed parent", remote: record.Follow, samplers: []core.SamplerEntry{none()}, parent: "unsampled", th: sampling.Always},
+		{name: "ignored parent", remote: record.Ignore, samplers: []core.SamplerEntry{none()}, parent: "sampled", state: "ot=th:0", th: sampling.Always},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -38,7 +39,7 @@ func TestForce(t *testing.T) {
 			if tt.parent != "" {
 				ctx = remoteContext(t, id, tt.state, tt.parent == "sampled")
 			}
-			ctx, root := b.tracer.Start(core.ContextWithForce(ctx), "bot")
+			ctx, root := b.tracer.Start(sampling.ContextWithForce(ctx), "bot")
 			if !root.SpanContext().IsSampled() {
 				t.Error("the root is not sampled")
 			}
@@ -50,7 +51,7 @@ func TestForce(t *testing.T) {
 					t.Errorf("threshold of %s = %s, want %s", name, got, tt.th)
 				}
 			}
-			if got := attr(b.flushed()["bot"], sampling.SamplerKey).AsString(); got != core.ForceSampler {
+			if got := attr(b.flushed()["bot"], sampling.SamplerKey).AsString(); got != sampling.ForceSampler {
 				t.Errorf("%s = %q", sampling.SamplerKey, got)
 			}
 		})
@@ -62,7 +63,7 @@ func TestForce(t *testing.T) {
 func TestForceComesBeforeTheRoot(t *testing.T) {
 	b := newBench(t, core.Spec{Samplers: []core.SamplerEntry{core.UseSampler(ratio.Factory, "", ratio.Config{Rate: 0})}})
 	ctx, root := b.tracer.Start(t.Context(), "root")
-	_, child := b.tracer.Start(core.ContextWithForce(ctx), "child")
+	_, child := b.tracer.Start(sampling.ContextWithForce(ctx), "child")
 	child.End()
 	root.End()
 	b.wantNames()

@@ -17,6 +17,7 @@ import (
 	"github.com/riffletrace/riffle/core"
 	"github.com/riffletrace/riffle/core/component"
 	"github.com/riffletrace/riffle/core/match"
+	"github.com/riffletrace/riffle/core/record"
 	"github.com/riffletrace/riffle/core/sampling"
 	"github.com/riffletrace/riffle/samplers/ratio"
 	"github.com/riffletrace/riffle/samplers/slow"
@@ -58,7 +59,7 @@ func (*stuck) Traits() sampling.Traits {
 	return sampling.Traits{Description: "stuck"}
 }
 
-func (s *stuck) SampleTraces(ctx context.Context, traces []sampling.Trace, _ []sampling.Answer) {
+func (s *stuck) SampleSegments(ctx context.Context, traces []sampling.Segment, _ []sampling.Answer) {
 	s.asked.Add(int64(len(traces)))
 	if !s.patient {
 		<-s.release
@@ -79,7 +80,7 @@ func TestMemoryBeforeASlowTraceSampler(t *testing.T) {
 			MaxBytes: maxBytes, Samplers: []core.SamplerEntry{use("stuck", s), use("error", keepsErrors{}), baseline(1)},
 		})
 		var kept atomic.Int64
-		p.OnKept(func(k core.Kept) { kept.Add(int64(len(k.Spans))) })
+		p.OnKept(func(k record.Kept) { kept.Add(int64(len(k.Spans))) })
 		tracer := p.TracerProvider().Tracer("")
 		var highest int64
 		const traces = 20_000 // 20 KB each, all selected
@@ -88,7 +89,7 @@ func TestMemoryBeforeASlowTraceSampler(t *testing.T) {
 			root.SetAttributes(attribute.String("payload", strings.Repeat("x", 20_000)))
 			root.End()
 			synctest.Wait()
-			highest = max(highest, p.Stats().Segments.HeldBytes)
+			highest = max(highest, p.Stats().HeldBytes)
 		}
 		if highest > maxBytes*5/4 {
 			t.Errorf("the buffer held %d bytes, its bound is %d", highest, maxBytes)
@@ -187,9 +188,9 @@ func (panickingJudge) Traits() sampling.Traits {
 	return sampling.Traits{Description: "panics"}
 }
 
-func (panickingJudge) SampleTraces(_ context.Context, _ []sampling.Trace, answers []sampling.Answer) {
+func (panickingJudge) SampleSegments(_ context.Context, _ []sampling.Segment, answers []sampling.Answer) {
 	for i := range answers {
-		answers[i] = sampling.Drop()
+		answers[i] = sampling.AtMost(sampling.Never)
 	}
 	panic("no")
 }
@@ -271,18 +272,18 @@ func TestTracesThatNeverComplete(t *testing.T) {
 			child.SetAttributes(attribute.String("payload", strings.Repeat("x", 2000)))
 			child.End()
 			synctest.Wait()
-			if held := p.Stats().Segments.HeldBytes; held > maxBytes*5/4 {
+			if held := p.Stats().HeldBytes; held > maxBytes*5/4 {
 				t.Fatalf("the buffer holds %d bytes, its bound is %d", held, maxBytes)
 			}
 		}
-		before := p.Stats().Segments
+		before := p.Stats()
 		if before.NotRecorded == 0 || before.UnderPressure == 0 || before.NotRecorded+recorded != 10_000 {
 			t.Errorf("stats = %+v with %d roots recorded: want pressure, and every root counted", before, recorded)
 		}
-		time.Sleep(31 * time.Second)
-		s := p.Stats().Segments
-		if s.Undecided != 0 || s.Forgotten != recorded || s.SpansForgotten != recorded || s.HeldBytes > maxBytes/4 {
-			t.Errorf("stats = %+v, want all %d recorded traces forgotten and little held", s, recorded)
+		time.Sleep(3 * time.Minute)
+		s := p.Stats()
+		if s.NotKept != recorded || s.HeldBytes > maxBytes/4 {
+			t.Errorf("stats = %+v, want what has ended of all %d recorded segments let go, and little held", s, recorded)
 		}
 		if err := p.Shutdown(context.Background()); err != nil {
 			t.Error(err)
@@ -330,18 +331,17 @@ func (g *fewIDs) NewSpanID(context.Context, trace.TraceID) trace.SpanID {
 	return trace.SpanID{7: byte(g.n.Add(1))}
 }
 
-// An ID generator that repeats itself makes riffle lose no span, nor remember a
-// trace twice.
+// An ID generator that repeats itself makes riffle lose no span.
 func TestRepeatedTraceIDs(t *testing.T) {
 	p := newProvider(t, core.Spec{Samplers: []core.SamplerEntry{use("error", keepsErrors{}), baseline(1)}}, core.IDGenerator(new(fewIDs)))
 	var kept atomic.Int64
-	p.OnKept(func(k core.Kept) { kept.Add(int64(len(k.Spans))) })
+	p.OnKept(func(k record.Kept) { kept.Add(int64(len(k.Spans))) })
 	const traces = 10
 	for range traces {
 		_, root := p.TracerProvider().Tracer("").Start(t.Context(), "root")
 		root.End()
 	}
-	if s := p.Stats().Segments; kept.Load() != traces || s.Remembered != 2 || s.Undecided != 0 {
-		t.Errorf("%d spans are kept and %d traces remembered, %d undecided: want %d, 2 and 0", kept.Load(), s.Remembered, s.Undecided, traces)
+	if s := p.Stats(); kept.Load() != traces || s.Open != 0 {
+		t.Errorf("%d spans are kept, and %d segments open: want %d and 0", kept.Load(), s.Open, traces)
 	}
 }

@@ -2,6 +2,7 @@ package core
 
 import (
 	"context"
+	"errors"
 
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
@@ -19,9 +20,9 @@ func ExemplarFilter(ctx context.Context) bool {
 	return trace.SpanFromContext(ctx).IsRecording()
 }
 
-// registerMetrics registers the metrics of what waits and of the samplers. They are
+// registerMetrics registers the metrics of segments and of the samplers. They are
 // read when the metrics SDK collects; spans pay nothing for them.
-func (pl *pipeline) registerMetrics(provider metric.MeterProvider) (unregister func() error, err error) {
+func (p *Provider) registerMetrics(provider metric.MeterProvider) (unregister func() error, err error) {
 	m := provider.Meter(scopeName)
 	var all []metric.Observable
 	var errs []error
@@ -35,53 +36,46 @@ func (pl *pipeline) registerMetrics(provider metric.MeterProvider) (unregister f
 		all, errs = append(all, g), append(errs, err)
 		return g
 	}
-	started := counter("riffle.traces.started", "{trace}", "Local roots that started, by what became of them at once.")
-	kept := counter("riffle.traces.kept", "{trace}", "Traces kept, by the sampler that answered with the least threshold.")
-	notKept := counter("riffle.traces.not_kept", "{trace}", "Traces recorded and not kept, by reason.")
-	early := counter("riffle.traces.decided_early", "{trace}", "Traces decided before they were complete, by reason.")
-	spans := counter("riffle.spans.ended", "{span}", "Recorded spans that ended, by what became of them.")
-	late := counter("riffle.spans.late", "{span}", "Spans that ended after their trace was decided.")
+	started := counter("riffle.segments.started", "{segment}", "Local roots that started, by what became of them at once.")
+	kept := counter("riffle.segments.kept", "{segment}", "Segments of which spans were kept, by the sampler that answered with the least threshold.")
+	notKept := counter("riffle.segments.not_kept", "{segment}", "Segments of which recorded spans were not kept, by reason.")
+	early := counter("riffle.segments.decided_early", "{event}", "Decisions about segments that were not complete, by reason.")
+	spans := counter("riffle.spans.ended", "{span}", "Recorded spans that were decided, by what became of them.")
 	suspensions := counter("riffle.samplers.suspensions", "{event}", "Times a sampler was suspended because it panicked or was slow.")
-	held := gauge("riffle.buffer.size", "By", "What the traces that wait hold.")
-	traces := gauge("riffle.buffer.traces", "{trace}", "Traces that wait, undecided or remembered.")
-	probability, err := m.Float64ObservableGauge("riffle.buffer.probability", metric.WithUnit("1"), metric.WithDescription("1, or less when memory is short."))
+	held := gauge("riffle.segments.size", "By", "What segments, and what is remembered between them, hold.")
+	open := gauge("riffle.segments.open", "{segment}", "Segments of which a span is open or waits.")
+	remembered := gauge("riffle.traces.remembered", "{trace}", "Traces for which a sampler's answer is remembered.")
+	probability, err := m.Float64ObservableGauge("riffle.segments.probability", metric.WithUnit("1"), metric.WithDescription("1, or less while memory is short."))
 	all, errs = append(all, probability), append(errs, err)
-	for _, err := range errs {
-		if err != nil {
-			return nil, err
-		}
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
 	}
 	by := func(key, value string) metric.ObserveOption {
 		return metric.WithAttributeSet(attribute.NewSet(attribute.String(key, value)))
 	}
 	const outcome, reason, sampler = "riffle.outcome", "riffle.reason", "riffle.sampler"
 	r, err := m.RegisterCallback(func(_ context.Context, o metric.Observer) error {
-		starts, dropped := pl.start.counted()
-		o.ObserveInt64(started, int64(dropped), by(outcome, "dropped"))
-		for _, g := range pl.samplers.guards {
-			o.ObserveInt64(suspensions, int64(g.switched.Load()), by(sampler, g.name))
-		}
-		if pl.buffer == nil {
-			o.ObserveInt64(started, int64(starts), by(outcome, "decided"))
-			return nil
-		}
-		s := pl.buffer.stats()
-		o.ObserveInt64(started, int64(starts-s.NotRecorded), by(outcome, "recorded"))
+		s := p.recorder.Stats()
+		o.ObserveInt64(started, int64(s.Dropped), by(outcome, "dropped"))
+		o.ObserveInt64(started, int64(s.Started-s.NotRecorded), by(outcome, "recorded"))
 		o.ObserveInt64(started, int64(s.NotRecorded), by(outcome, "no_room"))
+		for name, n := range p.pipeline.samplers.record.Suspensions() {
+			o.ObserveInt64(suspensions, int64(n), by(sampler, name))
+		}
 		for name, n := range s.Kept {
 			o.ObserveInt64(kept, int64(n), by(sampler, name))
 		}
-		o.ObserveInt64(notKept, int64(s.Forgotten-s.UnderPressure-s.Discarded), by(reason, "not_selected"))
+		o.ObserveInt64(notKept, int64(s.NotKept-s.UnderPressure-s.Discarded), by(reason, "not_selected"))
 		o.ObserveInt64(notKept, int64(s.UnderPressure), by(reason, "no_room"))
 		o.ObserveInt64(notKept, int64(s.Discarded), by(reason, "discarded"))
 		o.ObserveInt64(early, int64(s.Overdue), by(reason, "overdue"))
-		o.ObserveInt64(early, int64(s.TooLarge), by(reason, "too_large"))
+		o.ObserveInt64(early, int64(s.Thinned), by(reason, "too_large"))
+		o.ObserveInt64(early, int64(s.Crowded), by(reason, "no_room"))
 		o.ObserveInt64(spans, int64(s.SpansKept), by(outcome, "kept"))
-		o.ObserveInt64(spans, int64(s.SpansForgotten), by(outcome, "forgotten"))
-		o.ObserveInt64(late, int64(s.LateSpans))
+		o.ObserveInt64(spans, int64(s.SpansNotKept), by(outcome, "not_kept"))
 		o.ObserveInt64(held, s.HeldBytes)
-		o.ObserveInt64(traces, int64(s.Undecided), by("riffle.state", "undecided"))
-		o.ObserveInt64(traces, int64(s.Remembered), by("riffle.state", "remembered"))
+		o.ObserveInt64(open, int64(s.Open))
+		o.ObserveInt64(remembered, int64(s.Remembered))
 		o.ObserveFloat64(probability, s.Probability)
 		return nil
 	}, all...)

@@ -27,12 +27,12 @@ func TestMetrics(t *testing.T) {
 	}
 	got := collect(t, reader)
 	want := map[string]int64{
-		"riffle.traces.started riffle.outcome=recorded":     3,
-		"riffle.traces.kept riffle.sampler=error":           1,
-		"riffle.traces.not_kept riffle.reason=not_selected": 2,
-		"riffle.spans.ended riffle.outcome=kept":            1,
-		"riffle.spans.ended riffle.outcome=forgotten":       2,
-		"riffle.buffer.traces riffle.state=remembered":      1,
+		"riffle.segments.started riffle.outcome=recorded":     3,
+		"riffle.segments.kept riffle.sampler=error":           1,
+		"riffle.segments.not_kept riffle.reason=not_selected": 2,
+		"riffle.spans.ended riffle.outcome=kept":              1,
+		"riffle.spans.ended riffle.outcome=not_kept":          2,
+		"riffle.traces.remembered":                            1,
 	}
 	for name, n := range want {
 		if got[name] != n {

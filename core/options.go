@@ -15,12 +15,14 @@ type Option func(*options)
 
 type options struct {
 	logger *slog.Logger
-	ids    sdktrace.IDGenerator
+	ids    sdktrace.IDGenerator // nil is at random
 	meters metric.MeterProvider
+
+	processors []sdktrace.SpanProcessor
 }
 
 func newOptions(opts []Option) *options {
-	o := &options{logger: slog.Default(), ids: newRandomIDs(stripes()), meters: otel.GetMeterProvider()}
+	o := &options{logger: slog.Default(), meters: otel.GetMeterProvider()}
 	for _, opt := range opts {
 		opt(o)
 	}
@@ -37,6 +39,13 @@ func Logger(l *slog.Logger) Option {
 // random. The low 56 bits of its trace IDs must be random.
 func IDGenerator(g sdktrace.IDGenerator) Option {
 	return func(o *options) { o.ids = g }
+}
+
+// SpanProcessor adds a processor, which sees every recorded span when it starts and
+// ends, before anything is decided. What exports spans belongs into the spec: the
+// SDK's batch and simple processors take only those that were sampled at the start.
+func SpanProcessor(sp sdktrace.SpanProcessor) Option {
+	return func(o *options) { o.processors = append(o.processors, sp) }
 }
 
 // MeterProvider measures riffle itself with m instead of the global

@@ -4,19 +4,20 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"sync"
-	"sync/atomic"
+	"time"
 
 	"go.opentelemetry.io/contrib/propagators/autoprop"
 	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/propagation"
-	"go.opentelemetry.io/otel/sdk/resource"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 	"go.opentelemetry.io/otel/trace"
 	"go.opentelemetry.io/otel/trace/noop"
 
 	"github.com/riffletrace/riffle/core/delivery"
+	"github.com/riffletrace/riffle/core/record"
 	"github.com/riffletrace/riffle/core/sampling"
 )
 
@@ -24,37 +25,19 @@ import (
 // exporters. Make one with [New]; it is safe for concurrent use.
 type Provider struct {
 	tracers    trace.TracerProvider
-	sdk        *sdktrace.TracerProvider // tracers, unless tracing is off
+	recorder   *record.TracerProvider // tracers, unless tracing is off
+	pipeline   *pipeline              // nil if tracing is off
 	propagator propagation.TextMapPropagator
-	resource   *resource.Resource // nil if tracing is off
-	pipeline   *atomic.Pointer[pipeline]
-
-	stop    sync.Once
-	stopped chan struct{}
-	err     error
+	logger     *slog.Logger
 }
 
-// Kept is a trace, or a part of one, on its way to the exporters.
-type Kept struct {
-	// Spans are the ended spans, owned by the receiver.
-	Spans []sdktrace.ReadOnlySpan
-	// Threshold is the one that the spans carry.
-	Threshold sampling.Threshold
-	// Sampler is the config name of the sampler that decided, "" if it was a
-	// remote parent or nobody.
-	Sampler string
-	// Partial tells that the trace was handed over before it was complete.
-	Partial bool
-}
-
-// pipeline is everything behind the SDK's sampler and processor.
+// pipeline is what stands before and behind the recorder.
 type pipeline struct {
-	samplers  *samplerList
-	start     *startRules
-	buffer    *buffer // nil if no sampler waits for the end of spans
+	samplers  samplerList
 	lines     delivery.Lines
 	exporters []line
-	closed    atomic.Bool
+	// deliver takes what is kept: it hands it to every line.
+	deliver func(record.Kept)
 	// unregisterMetrics ends the pipeline's metrics.
 	unregisterMetrics func() error
 }
@@ -73,7 +56,7 @@ func New(ctx context.Context, spec Spec, opts ...Option) (*Provider, error) {
 	if err != nil {
 		return nil, fmt.Errorf("building propagators: %w", err)
 	}
-	p := &Provider{propagator: propagator, pipeline: new(atomic.Pointer[pipeline]), stopped: make(chan struct{})}
+	p := &Provider{propagator: propagator, logger: o.logger}
 	if !spec.Enabled {
 		p.tracers = noop.NewTracerProvider() // passes the parents of other services on
 		return p, nil
@@ -82,41 +65,39 @@ func New(ctx context.Context, spec Spec, opts ...Option) (*Provider, error) {
 	if err != nil {
 		return nil, fmt.Errorf("building the resource: %w", err)
 	}
-	p.resource = res
 	pl, err := plan.newPipeline(ctx, o)
 	if err != nil {
 		return nil, err
 	}
-	if pl.unregisterMetrics, err = pl.registerMetrics(o.meters); err != nil {
-		return nil, errors.Join(fmt.Errorf("registering metrics: %w", err), pl.shutdown(ctx))
-	}
-	p.pipeline.Store(pl)
-	sdkOpts := []sdktrace.TracerProviderOption{
-		sdktrace.WithResource(res),
-		sdktrace.WithRawSpanLimits(spec.Limits.sdk()),
-		sdktrace.WithSampler(liveSampler{p.pipeline}),
-		sdktrace.WithSpanProcessor(liveProcessor{p.pipeline}),
-		sdktrace.WithIDGenerator(o.ids),
-	}
-	p.sdk = sdktrace.NewTracerProvider(sdkOpts...)
-	p.tracers = p.sdk
-	if pl.buffer != nil {
-		pl.buffer.start(p.sdk, o.logger)
+	p.pipeline = pl
+	p.recorder = record.NewTracerProvider(record.Config{
+		Resource:       res,
+		Limits:         spec.Limits.sdk(),
+		IDGenerator:    o.ids,
+		SpanProcessors: o.processors,
+		Samplers:       pl.samplers.record,
+		RemoteParent:   plan.RemoteParent,
+		Bounds:         plan.bounds(),
+		Deliver:        func(k record.Kept) { pl.deliver(k) },
+		Flush:          pl.flush,
+		Close:          pl.close,
+		Logger:         o.logger,
+	})
+	p.tracers = p.recorder
+	if pl.unregisterMetrics, err = p.registerMetrics(o.meters); err != nil {
+		return nil, errors.Join(fmt.Errorf("registering metrics: %w", err), p.Shutdown(ctx))
 	}
 	return p, nil
 }
 
 // newPipeline builds samplers and lines. On an error, nothing is left.
 func (p *plan) newPipeline(ctx context.Context, o *options) (*pipeline, error) {
-	samplers, err := p.buildSamplers(ctx, o)
+	samplers, err := p.buildSamplers(ctx, o, nil)
 	if err != nil {
 		return nil, err
 	}
-	start, err := newStartRules(p.RemoteParent, samplers.start)
-	if err != nil {
-		return nil, errors.Join(err, samplers.shutdown(ctx))
-	}
-	pl := &pipeline{samplers: samplers, start: start}
+	pl := &pipeline{samplers: *samplers}
+	pl.deliver = func(k record.Kept) { pl.lines.HandOver(k.Spans...) }
 	errs := mistakes{source: p.Source}
 	for i := range p.Exporters {
 		e, config := &p.Exporters[i], p.lines[i]
@@ -126,16 +107,10 @@ func (p *plan) newPipeline(ctx context.Context, o *options) (*pipeline, error) {
 		}
 	}
 	if err := errs.sorted(); err != nil {
-		return nil, errors.Join(err, pl.shutdown(ctx))
-	}
-	if samplers.waitsForEnd() {
-		pl.buffer = newBuffer(start, samplers, p.bufferLimits(), pl.handOver)
+		return nil, errors.Join(err, pl.close(ctx))
 	}
 	return pl, nil
 }
-
-// handOver hands a kept trace to every line.
-func (pl *pipeline) handOver(k Kept) { pl.lines.HandOver(k.Spans...) }
 
 // TracerProvider is what instrumentation takes.
 func (p *Provider) TracerProvider() trace.TracerProvider { return p.tracers }
@@ -143,7 +118,10 @@ func (p *Provider) TracerProvider() trace.TracerProvider { return p.tracers }
 // ServiceName is the name that spans carry: the resource's, also where nobody has
 // set one. It is empty if tracing is off.
 func (p *Provider) ServiceName() string {
-	name, _ := p.resource.Set().Value(semconv.ServiceNameKey)
+	if p.recorder == nil {
+		return ""
+	}
+	name, _ := p.recorder.Resource().Set().Value(semconv.ServiceNameKey)
 	return name.AsString()
 }
 
@@ -151,70 +129,86 @@ func (p *Provider) ServiceName() string {
 func (p *Provider) Propagator() propagation.TextMapPropagator { return p.propagator }
 
 // Install makes the provider and its propagators the global ones, the propagators
-// alone if tracing is off, and returns a function that puts back what was there.
+// alone if tracing is off, and returns a function that puts back what was there. If
+// something else becomes the global provider meanwhile, that is logged once: spans
+// that are started through it do not come here.
 func (p *Provider) Install() (undo func()) {
 	tp, prop := otel.GetTracerProvider(), otel.GetTextMapPropagator()
-	if p.sdk != nil {
+	stopWatching := func() {}
+	if p.recorder != nil {
 		otel.SetTracerProvider(p.tracers)
+		stopWatching = p.watchGlobal()
 	}
 	otel.SetTextMapPropagator(p.propagator)
 	return func() {
-		if p.sdk != nil {
+		stopWatching()
+		if p.recorder != nil {
 			otel.SetTracerProvider(tp)
 		}
 		otel.SetTextMapPropagator(prop)
 	}
 }
 
-// Keep lets others speak for a trace: it is kept if its randomness reaches t,
-// for the reason given. It reports whether the trace is one that riffle still
-// knows; what it has forgotten, or never recorded, cannot be kept.
-func (p *Provider) Keep(id trace.TraceID, t sampling.Threshold, reason string) bool {
-	pl := p.pipeline.Load()
-	if pl == nil || pl.buffer == nil {
-		return false
+// watchGlobal looks now and then whether the global provider is still this one.
+func (p *Provider) watchGlobal() (stop func()) {
+	const interval = 10 * time.Second
+	done := make(chan struct{})
+	var once sync.Once
+	var timer *time.Timer
+	var mu sync.Mutex
+	mu.Lock()
+	defer mu.Unlock()
+	timer = time.AfterFunc(interval, func() {
+		mu.Lock()
+		defer mu.Unlock()
+		select {
+		case <-done:
+			return
+		default:
+		}
+		if now := otel.GetTracerProvider(); now != p.tracers {
+			p.logger.Warn("the global tracer provider is not riffle's any more: spans that are started through it are not recorded here", "provider", fmt.Sprintf("%T", now))
+			return
+		}
+		timer.Reset(interval)
+	})
+	return func() {
+		once.Do(func() { close(done) })
+		timer.Stop()
 	}
-	return pl.buffer.keep(id, t, reason)
+}
+
+// Keep lets others speak for a trace: what of it is not decided, or starts within
+// decision_memory, is kept if its randomness reaches t, for the reason given. It
+// reports whether a span of it is open or waits here.
+func (p *Provider) Keep(id trace.TraceID, t sampling.Threshold, reason string) bool {
+	return p.recorder != nil && p.recorder.Keep(id, t, reason)
 }
 
 // ForceFlush hands over what is decided and sends what the lines hold,
-// bounded by ctx. It does not decide open traces.
+// bounded by ctx. It does not decide open segments.
 func (p *Provider) ForceFlush(ctx context.Context) error {
-	pl := p.pipeline.Load()
-	if pl == nil {
+	if p.recorder == nil {
 		return nil
 	}
-	if pl.buffer != nil {
-		if err := pl.buffer.flush(ctx); err != nil {
-			return fmt.Errorf("asking trace samplers: %w", err)
-		}
+	return p.recorder.ForceFlush(ctx)
+}
+
+// Shutdown ends the spans that are open, decides every segment, hands over what is
+// kept, closes the lines within ctx and ends all goroutines, also when ctx is done
+// already. A second call waits for the first.
+func (p *Provider) Shutdown(ctx context.Context) error {
+	if p.recorder == nil {
+		return nil
 	}
+	return p.recorder.Shutdown(ctx)
+}
+
+func (pl *pipeline) flush(ctx context.Context) error {
 	return pl.each(func(l line) error { return l.ForceFlush(ctx) })
 }
 
-// Shutdown decides every open trace, hands over what is kept, closes the lines
-// within ctx and ends all goroutines, also when ctx is done already. A second
-// call waits for the first.
-func (p *Provider) Shutdown(ctx context.Context) error {
-	p.stop.Do(func() {
-		defer close(p.stopped)
-		pl := p.pipeline.Load()
-		if pl == nil {
-			return
-		}
-		pl.closed.Store(true)
-		// The SDK's own Shutdown calls no processor when ctx is done. It only has
-		// to stop making spans; the pipeline is closed below.
-		p.err = errors.Join(p.sdk.Shutdown(context.WithoutCancel(ctx)), pl.shutdown(ctx))
-	})
-	<-p.stopped
-	return p.err
-}
-
-func (pl *pipeline) shutdown(ctx context.Context) error {
-	if pl.buffer != nil {
-		pl.buffer.shutdown(ctx)
-	}
+func (pl *pipeline) close(ctx context.Context) error {
 	var err error
 	if pl.unregisterMetrics != nil {
 		err = pl.unregisterMetrics()
@@ -238,47 +232,6 @@ func (pl *pipeline) each(f func(line) error) error {
 	return errors.Join(errs...)
 }
 
-// liveSampler and liveProcessor are what the SDK holds: the pipeline behind
-// them can be swapped. A result is large, so that copying it costs more than making
-// it: it is written in place. Its zero value drops.
-type liveSampler struct{ pipeline *atomic.Pointer[pipeline] }
-
-func (s liveSampler) ShouldSample(p sdktrace.SamplingParameters) (result sdktrace.SamplingResult) {
-	pl := s.pipeline.Load()
-	switch {
-	case pl.closed.Load():
-		result.Tracestate = trace.SpanContextFromContext(p.ParentContext).TraceState()
-	case pl.buffer != nil:
-		pl.buffer.sample(&p, &result)
-	default:
-		pl.start.sample(&p, &result)
-	}
-	return result
-}
-
-func (s liveSampler) Description() string { return s.pipeline.Load().start.description() }
-
-type liveProcessor struct{ pipeline *atomic.Pointer[pipeline] }
-
-func (p liveProcessor) OnStart(_ context.Context, s sdktrace.ReadWriteSpan) {
-	if b := p.pipeline.Load().buffer; b != nil {
-		b.started(s)
-	}
-}
-
-func (p liveProcessor) OnEnd(s sdktrace.ReadOnlySpan) {
-	pl := p.pipeline.Load()
-	if pl.buffer != nil {
-		pl.buffer.ended(s)
-		return
-	}
-	pl.lines.HandOver(s)
-}
-
-// Shutdown and ForceFlush are the [Provider]'s to do.
-func (liveProcessor) Shutdown(context.Context) error   { return nil }
-func (liveProcessor) ForceFlush(context.Context) error { return nil }
-
 // sdk returns the limits with the SDK's defaults, which read OTEL_SPAN_* and
 // its like, where none is set.
 func (l SpanLimits) sdk() sdktrace.SpanLimits {
@@ -300,9 +253,3 @@ func (l SpanLimits) sdk() sdktrace.SpanLimits {
 	}
 	return limits
 }
-
-// Interface guards.
-var (
-	_ sdktrace.Sampler       = liveSampler{}
-	_ sdktrace.SpanProcessor = liveProcessor{}
-)

@@ -73,7 +73,7 @@ func TestSpecErrorsComeTogether(t *testing.T) {
 		Samplers:     []core.SamplerEntry{use("s", &answering{}), use("s", &answering{}), {Plan: sampling.NewSamplers().Plan("nix", "", nil)}},
 	})
 	want := strings.Join([]string{
-		`remote_parent: "trust" is not one of watch, follow, ignore`,
+		`remote_parent: "trust" is not one of watch, follow, ignore, restart`,
 		`propagators[1]: unknown propagator "b33" (did you mean "b3"?): known are tracecontext, baggage, b3, b3multi, jaeger, xray, ottrace, none`,
 		`propagators[2]: "tracecontext" is listed twice`,
 		`samplers[1].name: samplers[0] is called "s" too: give one of them another name`,

@@ -6,11 +6,10 @@ import (
 	"fmt"
 	"time"
 
-	"go.opentelemetry.io/otel/attribute"
-
 	"github.com/riffletrace/riffle/core/component"
 	"github.com/riffletrace/riffle/core/match"
 	"github.com/riffletrace/riffle/core/rate"
+	"github.com/riffletrace/riffle/core/record"
 	"github.com/riffletrace/riffle/core/sampling"
 )
 
@@ -18,20 +17,12 @@ import (
 type samplerList struct {
 	all    []sampling.Sampler
 	names  []string
-	guards []*guard
-	start  []*startEntry
-	end    []*endEntry
-	traces []*traceEntry
+	record record.Samplers
 }
 
-// maxEndSamplers is how many bits a trace has to remember who answered.
-const maxEndSamplers = 64
-
-// waitsForEnd reports whether unselected traces must be recorded.
-func (l *samplerList) waitsForEnd() bool { return len(l.end) > 0 || len(l.traces) > 0 }
-
-// buildSamplers builds the samplers of a plan. On an error, nothing is left.
-func (p *plan) buildSamplers(ctx context.Context, o *options) (*samplerList, error) {
+// buildSamplers builds the samplers of a plan. On an error, nothing is left. observe
+// is told what they answer; it may be nil.
+func (p *plan) buildSamplers(ctx context.Context, o *options, observe observer) (*samplerList, error) {
 	l := &samplerList{}
 	errs := mistakes{source: p.Source}
 	var baseline bool
@@ -45,16 +36,16 @@ func (p *plan) buildSamplers(ctx context.Context, o *options) (*samplerList, err
 		}
 		l.all, l.names = append(l.all, s), append(l.names, e.ID())
 		traits := s.Traits()
-		if err := l.add(s, traits, &e, p.matchers[i], int32(i), o); err != nil {
+		if err := l.add(s, traits, &e, p.matchers[i], o, observe); err != nil {
 			errs.addAll(path, err)
 			continue
 		}
 		baseline = baseline || traits.AlwaysAnswers && p.matchers[i] == nil
-		if waiting < 0 && l.waitsForEnd() {
+		if waiting < 0 && l.record.WaitForEnd() {
 			waiting = i
 		}
-		if wait := component.Duration(traits.LongestWait); wait >= p.DecisionWait {
-			err := fmt.Errorf("%s is not below decision_wait (%s), at which open traces are decided", wait, p.DecisionWait)
+		if wait := component.Duration(traits.LongestWait); wait >= p.MaxWait {
+			err := fmt.Errorf("%s is not below max_wait (%s), at which open segments are decided", wait, p.MaxWait)
 			errs.add(component.JoinPath(path, traits.LongestWaitPath), err)
 		}
 	}
@@ -67,55 +58,32 @@ func (p *plan) buildSamplers(ctx context.Context, o *options) (*samplerList, err
 	return l, nil
 }
 
-// add files a built sampler under the kinds it has.
-func (l *samplerList) add(s sampling.Sampler, traits sampling.Traits, c *SamplerEntry, matcher *match.Matcher, rank int32, o *options) error {
-	common := func() entry { return entry{name: c.ID(), rank: rank, match: matcher} }
-	start, isStart := s.(sampling.StartSampler)
-	end, isEnd := s.(sampling.EndSampler)
-	traces, isTrace := s.(sampling.TraceSampler)
+// observer is told what the i-th sampler of a list answers at a stage, or that its
+// match does not hold.
+type observer func(i int, stage string, a sampling.Answer, matched bool)
+
+// add adds a built sampler.
+func (l *samplerList) add(s sampling.Sampler, traits sampling.Traits, c *SamplerEntry, matcher *match.Matcher, o *options, observe observer) error {
+	_, isEnd := s.(sampling.EndSampler)
 	switch {
-	case !isStart && !isEnd && !isTrace:
-		return fmt.Errorf("sampler %q (%T) is none of StartSampler, EndSampler and TraceSampler", c.ID(), s)
 	case traits.NeedsMatch && matcher == nil:
 		return &component.FieldError{Path: "match", Err: fmt.Errorf("missing: it says which traces %q is about", c.Type())}
 	case c.Limit != nil && !isEnd:
 		return &component.FieldError{Path: "limit", Err: fmt.Errorf("%q is no end sampler: only what one keeps can be limited", c.Type())}
-	case isEnd && len(l.end) == maxEndSamplers:
-		return fmt.Errorf("more than %d end samplers", maxEndSamplers)
+	case isEnd && l.record.EndSamplers() == record.MaxEndSamplers:
+		return fmt.Errorf("more than %d end samplers", record.MaxEndSamplers)
 	}
-	if isStart {
-		e := &startEntry{entry: common(), sampler: start, attrs: []attribute.KeyValue{sampling.SamplerKey.String(c.ID())}}
-		l.start = append(l.start, e)
-		l.guards = append(l.guards, e.guard.init(c.ID(), o.logger))
+	e := record.Entry{Name: c.ID(), Match: matcher, Logger: o.logger}
+	if c.Limit != nil {
+		e.Limit = rate.NewLimiter(c.Limit.PerSecond, time.Second)
 	}
-	if isEnd {
-		e := &endEntry{entry: common(), sampler: end, bit: 1 << len(l.end)}
-		if c.Limit != nil {
-			e.limit = rate.NewLimiter(c.Limit.PerSecond, time.Second)
-		}
-		l.end = append(l.end, e)
-		l.guards = append(l.guards, e.guard.init(c.ID(), o.logger))
+	if i := len(l.all) - 1; observe != nil {
+		e.Observe = func(stage string, a sampling.Answer, matched bool) { observe(i, stage, a, matched) }
 	}
-	if isTrace {
-		e := &traceEntry{entry: common(), sampler: traces}
-		l.traces = append(l.traces, e)
-		l.guards = append(l.guards, e.guard.init(c.ID(), o.logger))
+	if !l.record.Add(s, e) {
+		return fmt.Errorf("sampler %q (%T) is none of StartSampler, EndSampler and SegmentSampler", c.ID(), s)
 	}
 	return nil
-}
-
-// number gives the names of the list their numbers.
-func (l *samplerList) number(n *names) {
-	n.number("")
-	for _, e := range l.start {
-		e.number = n.number(e.name)
-	}
-	for _, e := range l.end {
-		e.number = n.number(e.name)
-	}
-	for _, e := range l.traces {
-		e.number = n.number(e.name)
-	}
 }
 
 // shutdown releases the samplers.

@@ -10,43 +10,27 @@ import (
 
 	"github.com/riffletrace/riffle/core/component"
 	"github.com/riffletrace/riffle/core/delivery/redact"
+	"github.com/riffletrace/riffle/core/record"
 )
-
-// RemoteParent says what a remote parent's sampling decision means for a
-// local root.
-type RemoteParent string
-
-const (
-	// Watch follows the parent's decision, but lets end samplers keep the local
-	// part of a trace that the parent left out.
-	Watch RemoteParent = "watch"
-	// Follow follows the parent's decision and nothing else.
-	Follow RemoteParent = "follow"
-	// Ignore treats the local root as the root of a trace; for endpoints that
-	// anybody can call.
-	Ignore RemoteParent = "ignore"
-)
-
-// ConfigSchema lists the values.
-func (RemoteParent) ConfigSchema() component.Schema { return component.Enum(Watch, Follow, Ignore) }
 
 // Spec says what a [Provider] is made of. Its tags are what users can set of it:
 // package config reads a file into it. The zero value of a bound means its
 // default.
 type Spec struct {
-	Enabled          bool               `yaml:"enabled" doc:"turns tracing on"`
-	ServiceName      string             `yaml:"service_name" doc:"resource attribute service.name"`
-	ServiceVersion   string             `yaml:"service_version" doc:"resource attribute service.version; by default that of the build info"`
-	ServiceNamespace string             `yaml:"service_namespace" doc:"resource attribute service.namespace; by default the application's name"`
-	Environment      string             `yaml:"environment" doc:"resource attributes deployment.environment.name and deployment.environment"`
-	RemoteParent     RemoteParent       `yaml:"remote_parent" doc:"what the sampling decision of a remote parent means: watch follows it, but lets end samplers keep the local part of a trace that the parent left out; follow follows it and nothing else; ignore starts a new root, for endpoints that anybody can call"`
-	Propagators      []string           `yaml:"propagators" doc:"formats of the trace context in headers: tracecontext, baggage, b3, b3multi, jaeger, xray, ottrace, or none alone"`
-	Resource         map[string]string  `yaml:"resource" doc:"further attributes of the resource"`
-	Limits           SpanLimits         `yaml:"limits" doc:"what one span can hold; -1 is no limit"`
-	DecisionWait     component.Duration `yaml:"decision_wait" doc:"when an open trace is decided; what ends later follows the decision"`
-	DecisionMemory   DecisionMemory     `yaml:"decision_memory" doc:"what is remembered of decided traces, for spans that end later"`
-	MaxBytes         component.Size     `yaml:"max_bytes" doc:"what traces that wait for their decision may take; above it, fewer are recorded, and their weights say so"`
-	MaxTraceBytes    component.Size     `yaml:"max_trace_bytes" doc:"what one trace may take of it; a larger one is decided early"`
+	Enabled          bool                `yaml:"enabled" doc:"turns tracing on"`
+	ServiceName      string              `yaml:"service_name" doc:"resource attribute service.name"`
+	ServiceVersion   string              `yaml:"service_version" doc:"resource attribute service.version; by default that of the build info"`
+	ServiceNamespace string              `yaml:"service_namespace" doc:"resource attribute service.namespace; by default the application's name"`
+	Environment      string              `yaml:"environment" doc:"resource attributes deployment.environment.name and deployment.environment"`
+	RemoteParent     record.RemoteParent `yaml:"remote_parent" doc:"what a remote parent means: watch follows its decision, but lets end samplers keep the local part of a trace that it left out; follow follows it and nothing else; ignore keeps its trace ID and decides anew; restart begins a new trace with a link to it; the last two are for endpoints that anybody can call"`
+	Propagators      []string            `yaml:"propagators" doc:"formats of the trace context in headers: tracecontext, baggage, b3, b3multi, jaeger, xray, ottrace, or none alone"`
+	Resource         map[string]string   `yaml:"resource" doc:"further attributes of the resource"`
+	Limits           SpanLimits          `yaml:"limits" doc:"what one span can hold; -1 is no limit"`
+	MaxWait          component.Duration  `yaml:"max_wait" doc:"how long a segment may stay open before what has ended of it is decided"`
+	DecisionWait     component.Duration  `yaml:"decision_wait" doc:"the same, while segments hold more than half of max_bytes"`
+	DecisionMemory   DecisionMemory      `yaml:"decision_memory" doc:"for how long an end sampler's answer counts for other segments of the trace"`
+	MaxBytes         component.Size      `yaml:"max_bytes" doc:"what segments that wait for their decision may take; near it, fewer are recorded, and their weights say so"`
+	MaxTraceBytes    component.Size      `yaml:"max_trace_bytes" doc:"what one segment may take of it; of a larger one, the oldest spans that are no errors are decided early"`
 	// Redact comes before the rules of each exporter.
 	Redact    *redact.Config  `yaml:"redact" doc:"what to take out of the spans of all exporters; exporters can have rules of their own besides"`
 	Samplers  []SamplerEntry  `yaml:"-"`
@@ -69,8 +53,9 @@ type Source interface {
 // DefaultSpec has the defaults of all keys that have one.
 func DefaultSpec() Spec {
 	return Spec{
-		RemoteParent:   Watch,
+		RemoteParent:   record.Watch,
 		Propagators:    []string{"tracecontext", "baggage"},
+		MaxWait:        component.Duration(2 * time.Minute),
 		DecisionWait:   component.Duration(30 * time.Second),
 		DecisionMemory: DecisionMemory{Traces: 100_000, Age: component.Duration(time.Minute)},
 		MaxBytes:       64 << 20,
@@ -90,12 +75,12 @@ type SpanLimits struct {
 	LinkAttributeCount   *int     `yaml:"link_attribute_count" doc:"attributes of a link (128)"`
 }
 
-// DecisionMemory bounds what is remembered of decided traces, for spans that
-// end later.
+// DecisionMemory bounds what is remembered of the answers of end and segment
+// samplers, for other segments of the trace.
 type DecisionMemory struct {
-	_      struct{}           `doc:"what is remembered of decided traces, for spans that end later"`
-	Traces int                `yaml:"traces" doc:"how many traces; fewer where max_bytes is small"`
-	Age    component.Duration `yaml:"age" doc:"for how long after the last span, or after Provider.Keep"`
+	_      struct{}           `doc:"what is remembered of samplers' answers, for other segments of the trace"`
+	Traces int                `yaml:"traces" doc:"for how many traces; fewer where max_bytes is small"`
+	Age    component.Duration `yaml:"age" doc:"for how long after the answer, or after Provider.Keep"`
 }
 
 // PropagatorNames are the propagators that a spec can name.
@@ -113,9 +98,9 @@ func (s *Spec) Check() error {
 // checkScalars finds the mistakes in what is no list of components.
 func (s *Spec) checkScalars(add func(path string, err error)) {
 	switch s.RemoteParent {
-	case "", Watch, Follow, Ignore:
+	case "", record.Watch, record.Follow, record.Ignore, record.Restart:
 	default:
-		add("remote_parent", fmt.Errorf("%q is not one of watch, follow, ignore", string(s.RemoteParent)))
+		add("remote_parent", fmt.Errorf("%q is not one of watch, follow, ignore, restart", string(s.RemoteParent)))
 	}
 	for i, name := range s.Propagators {
 		path := fmt.Sprintf("propagators[%d]", i)
@@ -131,6 +116,12 @@ func (s *Spec) checkScalars(add func(path string, err error)) {
 		case name == "none" && len(s.Propagators) > 1:
 			add(path, errors.New(`"none" stands alone`))
 		}
+	}
+	if s.MaxWait < 0 || s.MaxWait > 0 && s.MaxWait < minDecisionWait {
+		add("max_wait", fmt.Errorf("%s is too short: want %s or more", s.MaxWait, minDecisionWait))
+	}
+	if full := s.withDefaults(); full.DecisionWait > full.MaxWait {
+		add("decision_wait", fmt.Errorf("%s is longer than max_wait (%s)", full.DecisionWait, full.MaxWait))
 	}
 	if s.DecisionWait < 0 || s.DecisionWait > 0 && s.DecisionWait < minDecisionWait {
 		add("decision_wait", fmt.Errorf("%s is too short: want %s or more", s.DecisionWait, minDecisionWait))
@@ -159,7 +150,8 @@ const (
 func (s *Spec) withDefaults() Spec {
 	d, out := DefaultSpec(), *s
 	out.RemoteParent = cmp.Or(s.RemoteParent, d.RemoteParent)
-	out.DecisionWait = cmp.Or(s.DecisionWait, d.DecisionWait)
+	out.MaxWait = cmp.Or(s.MaxWait, d.MaxWait)
+	out.DecisionWait = cmp.Or(s.DecisionWait, min(d.DecisionWait, out.MaxWait))
 	out.DecisionMemory.Traces = cmp.Or(s.DecisionMemory.Traces, d.DecisionMemory.Traces)
 	out.DecisionMemory.Age = cmp.Or(s.DecisionMemory.Age, d.DecisionMemory.Age)
 	out.MaxBytes = cmp.Or(s.MaxBytes, d.MaxBytes)
@@ -170,13 +162,13 @@ func (s *Spec) withDefaults() Spec {
 	return out
 }
 
-func (s *Spec) bufferLimits() bufferLimits {
-	return bufferLimits{
-		decisionWait: time.Duration(s.DecisionWait),
-		memoryAge:    time.Duration(s.DecisionMemory.Age),
-		// What is remembered must leave room for what waits.
-		memoryTraces:  min(s.DecisionMemory.Traces, int(s.MaxBytes/4/stateBytes)),
-		maxBytes:      int64(s.MaxBytes),
-		maxTraceBytes: int64(s.MaxTraceBytes),
+func (s *Spec) bounds() record.Bounds {
+	return record.Bounds{
+		MaxWait:         time.Duration(s.MaxWait),
+		DecisionWait:    time.Duration(s.DecisionWait),
+		MemoryAge:       time.Duration(s.DecisionMemory.Age),
+		MemoryTraces:    s.DecisionMemory.Traces,
+		MaxBytes:        int64(s.MaxBytes),
+		MaxSegmentBytes: int64(s.MaxTraceBytes),
 	}
 }

@@ -32,7 +32,7 @@ func Exporter(f component.Factory[sdktrace.SpanExporter]) Component {
 }
 
 // Sampler serves the samplers of a factory. One can be served if it is a
-// [sampling.TraceSampler], or a [sampling.StartSampler] whose traits say Keyed. It
+// [sampling.SegmentSampler], or a [sampling.StartSampler] whose traits say Keyed. It
 // may also be a [Leaser] or [Changing].
 func Sampler(f component.Factory[sampling.Sampler]) Component {
 	return newComponent(pluginpb.Kind_KIND_SAMPLER, f, sampling.NewSamplers())
@@ -105,14 +105,14 @@ func (c Component) check(ctx context.Context) error {
 func unservable(name string, s sampling.Sampler) error {
 	_, end := s.(sampling.EndSampler)
 	_, start := s.(sampling.StartSampler)
-	_, traces := s.(sampling.TraceSampler)
+	_, segments := s.(sampling.SegmentSampler)
 	switch {
 	case end:
 		return fmt.Errorf("sampler %q (%T) is an EndSampler: it is asked while a span ends, which cannot wait for another process; compile it into the service", name, s)
 	case start && !s.Traits().Keyed:
 		return fmt.Errorf("sampler %q (%T) is a StartSampler whose Traits do not say Keyed: only an answer that depends on named attributes can be given ahead of time; say so or compile it into the service", name, s)
-	case !start && !traces:
-		return fmt.Errorf("sampler %q (%T) is none of StartSampler and TraceSampler", name, s)
+	case !start && !segments:
+		return fmt.Errorf("sampler %q (%T) is none of StartSampler and SegmentSampler", name, s)
 	}
 	return nil
 }

@@ -19,8 +19,8 @@ import (
 	"go.opentelemetry.io/otel/propagation"
 	"go.opentelemetry.io/otel/trace"
 
-	"github.com/riffletrace/riffle/core"
 	"github.com/riffletrace/riffle/core/observability/internal/limit"
+	"github.com/riffletrace/riffle/core/sampling"
 )
 
 // What [Middleware] answers.
@@ -85,7 +85,7 @@ func (m *middleware) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if m.forces(r) {
-		r = r.Clone(core.ContextWithForce(r.Context()))
+		r = r.Clone(sampling.ContextWithForce(r.Context()))
 		r.Header.Del(m.forceHeader)
 	}
 	m.traced.ServeHTTP(w, r)

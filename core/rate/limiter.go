@@ -51,8 +51,9 @@ func NewLimiter(perSecond float64, window time.Duration) *Limiter {
 
 // Probability counts an arrival at now, which would be selected with
 // probability p if there were no limit, and returns the probability for it: p
-// or less, never 0 unless p is.
-func (l *Limiter) Probability(now time.Time, p float64) float64 {
+// or less, never 0 unless p is. The arrival stands for as many as weight says, 1 or
+// more: those like it of which most did not come this far.
+func (l *Limiter) Probability(now time.Time, p, weight float64) float64 {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if !l.last.IsZero() {
@@ -61,11 +62,12 @@ func (l *Limiter) Probability(now time.Time, p float64) float64 {
 	if l.last.Before(now) {
 		l.last = now
 	}
-	demand := max(2*p, l.window*l.demand.PerSecond(now))
-	l.demand.Add(now, p)
+	n := p * weight
+	demand := max(2*n, l.window*l.demand.PerSecond(now))
+	l.demand.Add(now, n)
 	if l.budget < demand {
 		p *= l.budget / demand
 	}
-	l.budget -= p
+	l.budget -= p * weight
 	return p
 }

@@ -107,7 +107,7 @@ func TestLimiterInStorm(t *testing.T) {
 					var mean, variance float64
 					phases := append(slices.Clip(before), phase{50_000, time.Second})
 					arrivals(random, phases, func(i int, at time.Time) {
-						if p := l.Probability(at, 1); i == len(before) {
+						if p := l.Probability(at, 1, 1); i == len(before) {
 							mean += p
 							variance += p * (1 - p)
 						}
@@ -133,7 +133,7 @@ func TestLimiterHoldsRate(t *testing.T) {
 				lasts := time.Duration(20_000 / n / times * 1e9)
 				var kept float64
 				arrivals(random, []phase{{n * times, 10 * time.Second}, {n * times, lasts}}, func(i int, at time.Time) {
-					if p := l.Probability(at, 1); i == 1 {
+					if p := l.Probability(at, 1, 1); i == 1 {
 						kept += p
 					}
 				})
@@ -149,7 +149,7 @@ func TestLimiterLeavesLowRateAlone(t *testing.T) {
 		l := rate.NewLimiter(n, time.Second)
 		var kept, all float64
 		arrivals(random, []phase{{n / 4, time.Duration(5000 / n * 4e9)}}, func(_ int, at time.Time) {
-			kept += l.Probability(at, 1)
+			kept += l.Probability(at, 1, 1)
 			all++
 		})
 		within(t, fmt.Sprintf("kept of a quarter of %v a second", n), kept, all, 0.1)
@@ -171,7 +171,7 @@ func TestLimiterBound(t *testing.T) {
 	seen := []arrival{{}}
 	l := rate.NewLimiter(n, time.Second)
 	arrivals(random, phases, func(_ int, at time.Time) {
-		p := l.Probability(at, 1)
+		p := l.Probability(at, 1, 1)
 		if p <= 0 || p > 1 {
 			t.Fatalf("p = %v", p)
 		}
@@ -191,7 +191,7 @@ func TestLimiterNeverExceedsSampler(t *testing.T) {
 	l := rate.NewLimiter(10, time.Second)
 	var kept float64
 	arrivals(nil, []phase{{10_000, 20 * time.Second}}, func(_ int, at time.Time) {
-		p := l.Probability(at, 0.01)
+		p := l.Probability(at, 0.01, 1)
 		if p <= 0 || p > 0.01 {
 			t.Fatalf("p = %v, want more than 0 and at most 0.01", p)
 		}
@@ -200,7 +200,7 @@ func TestLimiterNeverExceedsSampler(t *testing.T) {
 		}
 	})
 	within(t, "kept a second", kept/10, 10, 0.05)
-	if p := l.Probability(epoch.Add(time.Minute), 0); p != 0 {
+	if p := l.Probability(epoch.Add(time.Minute), 0, 1); p != 0 {
 		t.Errorf("p = %v where the sampler's is 0", p)
 	}
 }
@@ -209,7 +209,7 @@ func TestLimiterWhoseClockStands(t *testing.T) {
 	l := rate.NewLimiter(1, time.Second)
 	var kept float64
 	for range 100_000 {
-		p := l.Probability(epoch, 1)
+		p := l.Probability(epoch, 1, 1)
 		if p <= 0 {
 			t.Fatal("p is 0: such a trace has no weight")
 		}
@@ -225,7 +225,7 @@ func TestLimiterWhoseClockGoesBack(t *testing.T) {
 	l := rate.NewLimiter(10, time.Second)
 	var kept float64
 	for i := range 10_000 {
-		kept += l.Probability(epoch.Add(time.Duration(i%2)*time.Second), 1)
+		kept += l.Probability(epoch.Add(time.Duration(i%2)*time.Second), 1, 1)
 	}
 	if kept > 30 {
 		t.Errorf("expects to keep %.1f in a second, want at most three windows' worth", kept)
@@ -310,7 +310,7 @@ func TestUnbiased(t *testing.T) {
 	for name, probability := range map[string]func() func(time.Time) float64{
 		"limiter": func() func(time.Time) float64 {
 			l := rate.NewLimiter(40, time.Second)
-			return func(at time.Time) float64 { return l.Probability(at, 1) }
+			return func(at time.Time) float64 { return l.Probability(at, 1, 1) }
 		},
 		"target": func() func(time.Time) float64 { return rate.NewTarget(40, 2*time.Second).Probability },
 	} {
@@ -362,7 +362,7 @@ func TestConcurrentSafe(t *testing.T) {
 			var sum float64
 			for i := range each {
 				at := epoch.Add(time.Duration(i) * time.Second / each)
-				sum += l.Probability(at, 1)
+				sum += l.Probability(at, 1, 1)
 				if p := tg.Probability(at); p <= 0 || p > 1 {
 					t.Errorf("p = %v", p)
 				}
@@ -384,7 +384,7 @@ func TestConcurrentSafe(t *testing.T) {
 func BenchmarkProbability(b *testing.B) {
 	l, tg := rate.NewLimiter(100, time.Second), rate.NewTarget(100, 10*time.Second)
 	for name, f := range map[string]func(time.Time) float64{
-		"limiter": func(at time.Time) float64 { return l.Probability(at, 1) },
+		"limiter": func(at time.Time) float64 { return l.Probability(at, 1, 1) },
 		"target":  tg.Probability,
 	} {
 		b.Run("of="+name, func(b *testing.B) {

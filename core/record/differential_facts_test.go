@@ -37,7 +37,7 @@ type facts struct {
 }
 
 func factsOf(s sdktrace.ReadOnlySpan, ended bool) *facts {
-	return &facts{
+	f := &facts{
 		ended:             ended,
 		name:              s.Name(),
 		context:           s.SpanContext(),
@@ -57,6 +57,15 @@ func factsOf(s sdktrace.ReadOnlySpan, ended bool) *facts {
 		droppedLinks:      s.DroppedLinks(),
 		children:          s.ChildSpanCount(),
 	}
+	// Where nothing is left of them, the SDK's ended span has forgotten how many were
+	// dropped, and ours has not. The live span knows in both.
+	if ended && len(f.events) == 0 {
+		f.droppedEvents = 0
+	}
+	if ended && len(f.links) == 0 {
+		f.droppedLinks = 0
+	}
+	return f
 }
 
 func sameFacts(a, b *facts) bool {

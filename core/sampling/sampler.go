@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/sdk/resource"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/trace"
 
@@ -21,7 +22,7 @@ func NewSamplers() *component.Registry[Sampler] {
 }
 
 // Sampler is a component of the samplers list. It implements one or more of
-// [StartSampler], [EndSampler] and [TraceSampler]; a built value with none of
+// [StartSampler], [EndSampler] and [SegmentSampler]; a built value with none of
 // the three is an error. One that holds goroutines or connections also
 // implements [component.Shutdowner].
 type Sampler interface {
@@ -59,16 +60,19 @@ type Traits struct {
 
 	// LongestWait is the longest duration of a span that an [EndSampler] waits for
 	// before it answers; 0 if its answer does not depend on durations. It must be
-	// below the time at which open traces are decided. LongestWaitPath is the key
+	// below the time at which open segments are decided. LongestWaitPath is the key
 	// of the entry that set it: "threshold", "routes[2].threshold".
 	LongestWait     time.Duration
 	LongestWaitPath string
 
-	// RootOnly tells that a [TraceSampler] needs nothing of a trace but its root:
-	// name, kind, status, duration, and the attributes in RootKeys. One that a
-	// plugin serves then gets traces without Spans.
+	// RootOnly tells that a [SegmentSampler] needs nothing of a segment but its
+	// root: name, kind, status, duration, and the attributes in RootKeys. One that
+	// a plugin serves then gets segments without Spans.
 	RootOnly bool
 	RootKeys []attribute.Key
+	// NeverRaises tells that a [SegmentSampler] never answers [AtMost], so that a
+	// segment of which somebody said threshold 0 need not wait for it.
+	NeverRaises bool
 }
 
 // StartSampler is asked once, when a local root starts.
@@ -81,17 +85,17 @@ type StartSampler interface {
 	//
 	// The host times a sample of the calls. A sampler that panics, or that takes
 	// over 1 ms three times within a second, abstains for 30 s without being
-	// asked; that is logged and counted.
+	// asked; that is logged and counted. [AtMost] counts as [Abstain].
 	SampleStart(p StartParameters) Answer
 }
 
 // EndSampler is asked whenever a recorded span ends, whatever the start said
-// short of drop. Its first answer that is not [Abstain] stands for the trace.
+// short of drop. Its first answer that is not [Abstain] stands for the segment.
 type EndSampler interface {
 	Sampler
 	// SampleEnd is called on the goroutine that ends the span, concurrently
 	// with itself, and must return at once: no I/O, no waiting. It must not keep
-	// the span. It answers [Abstain] or [At]; anything else counts as [Abstain].
+	// the spans. It answers [Abstain] or [At]; anything else counts as [Abstain].
 	//
 	// About a local root that is still open it is called on the host's goroutine,
 	// while the application may change the span: its methods are safe for that,
@@ -102,22 +106,23 @@ type EndSampler interface {
 	SampleEnd(p EndParameters) Answer
 }
 
-// TraceSampler is asked once per complete or overdue trace, in batches, off
+// SegmentSampler is asked once per complete or overdue segment, in batches, off
 // the path of the spans.
-type TraceSampler interface {
+type SegmentSampler interface {
 	Sampler
-	// SampleTraces writes one answer per trace: answers has the length of
-	// traces and arrives with every element [Abstain], so silence abstains.
-	// [Drop] discards the trace whatever else was said. The call must return
-	// when ctx is done; what it has not answered by then abstains. It is called
-	// from one goroutine at a time and must not keep traces or answers.
+	// SampleSegments writes one answer per segment: answers has the length of
+	// segments and arrives with every element [Abstain], so silence abstains. It
+	// answers [Abstain], [At] or [AtMost]; anything else counts as [Abstain]. The
+	// call must return when ctx is done; what it has not answered by then abstains.
+	// It is called from one goroutine at a time and must not keep segments or
+	// answers.
 	//
-	// A batch has at most 128 traces and ctx ends after 1 s. A sampler that has not
-	// returned 100 ms later, or that panics, abstains for 30 s, logged and counted,
-	// and is not asked again before that call has returned. Spans of a trace that
-	// is not complete may be those of goroutines that still run, but each of them
-	// has ended and does not change.
-	SampleTraces(ctx context.Context, traces []Trace, answers []Answer)
+	// A batch has at most 128 segments, maybe several of one trace, and ctx ends
+	// after 1 s. A sampler that has not returned 100 ms later, or that panics,
+	// abstains for 30 s, logged and counted, and is not asked again before that
+	// call has returned. Spans of a segment that is not complete may be those of
+	// goroutines that still run, but each of them has ended and does not change.
+	SampleSegments(ctx context.Context, segments []Segment, answers []Answer)
 }
 
 // StartParameters is what a [StartSampler] is told about a local root.
@@ -149,29 +154,35 @@ func NewStartParameters(p *sdktrace.SamplingParameters) StartParameters {
 }
 
 // EndParameters is what an [EndSampler] is told about a span that ended, or,
-// once, about a local root that is still open when its trace is overdue.
+// once, about a local root that is still open when its segment is overdue.
 type EndParameters struct {
 	Span sdktrace.ReadOnlySpan
-	// LocalRoot tells that the span has no parent or a remote one.
+	// Root is the local root of the span's segment, the span itself if it is one.
+	// It may be open and change: its methods are safe for that.
+	Root sdktrace.ReadOnlySpan
+	// Resource is what the spans' resource is; never nil.
+	Resource *resource.Resource
+	// LocalRoot tells that the span is the local root.
 	LocalRoot bool
-	// Open tells that the span has not ended: its trace is overdue.
+	// Open tells that the span has not ended: its segment is overdue.
 	Open bool
 	// Duration is the span's duration, or its age if it is open.
 	Duration time.Duration
-	// Spans counts the spans of this trace that ended in this process so far,
-	// this one included.
+	// Spans counts the spans of the segment that ended so far, this one included.
 	Spans int
 }
 
-// Trace is what a [TraceSampler] is told about one trace of this process.
-type Trace struct {
+// Segment is what a [SegmentSampler] is told about one segment: a local root and
+// what is below it in this process. A trace has one here, or several.
+type Segment struct {
 	TraceID trace.TraceID
-	// Root is the first local root that ended; nil if none did.
+	// Root is the local root; nil if it has not ended.
 	Root sdktrace.ReadOnlySpan
 	// Spans are the spans that ended, in that order.
 	Spans []sdktrace.ReadOnlySpan
-	// Complete tells that no span is open; otherwise the trace is overdue.
+	// Complete tells that no span is open; otherwise the segment is overdue.
 	Complete bool
-	// Threshold is the least of what others said so far.
+	// Threshold is the least of what others said so far, whether or not it selects
+	// the segment: [Never] if nobody said any, [Unknown] if somebody selects without.
 	Threshold Threshold
 }

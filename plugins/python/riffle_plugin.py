@@ -123,6 +123,25 @@ class Sampler(Component):
             self._changes.notify_all()
 
 
+class SegmentSampler(Component):
+    """Decides when a segment is complete or overdue: a local root and everything
+    below it in the host's process."""
+
+    keys = ()  # attributes of the local root that it is told
+    spans = False  # whether it is told the spans, too
+    never_raises = False  # whether it never answers at_most
+
+    def description(self):
+        return type(self).__name__
+
+    def answer(self, segment):
+        """Returns abstain(), keep(share) or at_most(share). segment is the message
+        Segment; it has no root if that has not ended. attributes and exported
+        read segment.root.attributes and segment.otlp. It may be called
+        concurrently."""
+        raise NotImplementedError
+
+
 def abstain():
     return pb("Answer")()
 
@@ -134,6 +153,27 @@ def drop(reason=""):
 def keep(share, reason=""):
     """Keeps a share of the traces, 0 to 1. With 0 they are watched."""
     return pb("Answer")(verdict="VERDICT_THRESHOLD", threshold=threshold(share), reason=reason)
+
+
+def at_most(share, reason=""):
+    """Keeps a segment with at most this probability, whatever others said. With 0
+    it is discarded."""
+    return pb("Answer")(verdict="VERDICT_AT_MOST", threshold=threshold(share), reason=reason)
+
+
+def exported(otlp):
+    """The spans in the bytes of OTLP's TracesData: a list of Exported."""
+    return spans_of(message("opentelemetry.proto.trace.v1.TracesData").FromString(otlp))
+
+
+def spans_of(data):
+    return [
+        Exported(span, resource, scoped.scope)
+        for r in data.resource_spans
+        for resource in [attributes(r.resource.attributes)]
+        for scoped in r.scope_spans
+        for span in scoped.spans
+    ]
 
 
 def attributes(pairs):
@@ -240,6 +280,12 @@ class Plugin:
             self.instances[response.instance] = instance
         if issubclass(c, Exporter):
             response.exporter.endpoint = instance.endpoint
+        elif issubclass(c, SegmentSampler):
+            response.sampler.description = instance.description()
+            segments = response.sampler.segments
+            segments.SetInParent()  # also if it wants nothing
+            segments.spans, segments.never_raises = instance.spans, instance.never_raises
+            segments.attributes.extend(instance.keys)
         else:
             response.sampler.description = instance.description()
             response.sampler.start.keys.extend(instance.keys)
@@ -290,13 +336,7 @@ class Plugin:
 
     def export(self, request, context):
         number = dict(context.invocation_metadata()).get("riffle-instance", "")
-        spans = [
-            Exported(span, resource, scoped.scope)
-            for r in request.resource_spans
-            for resource in [attributes(r.resource.attributes)]
-            for scoped in r.scope_spans
-            for span in scoped.spans
-        ]
+        spans = spans_of(request)
         try:
             with self.using(number, context) as exporter:
                 if spans:
@@ -316,6 +356,17 @@ class Plugin:
             for q in request.questions:
                 answer = sampler.answer(q.key.name, q.key.kind, attributes(q.key.attributes), q.starts)
                 response.leases.add(answer=answer, ttl_ms=int(sampler.ttl * 1000))
+        return response
+
+    def ask_segments(self, request, context):
+        response = pb("AskSegmentsResponse")()
+        with self.using(request.instance, context) as sampler:
+            for place, segment in enumerate(request.segments):
+                if not context.is_active():
+                    break  # what is not answered by then abstains
+                answer = sampler.answer(segment)
+                if answer.verdict:
+                    response.answers.add(segment=place, answer=answer)
         return response
 
     def changes(self, request, context):
@@ -353,6 +404,7 @@ class Plugin:
             },
             PACKAGE + "Exporters": {"Flush": ours(self.flush, "Flush")},
             PACKAGE + "StartSamplers": {"Ask": ours(self.ask, "Ask"), "Changes": stream},
+            PACKAGE + "SegmentSamplers": {"Ask": ours(self.ask_segments, "AskSegments")},
             TRACE_SERVICE + "TraceService": {
                 "Export": unary(
                     self.export, TRACE_SERVICE + "ExportTraceServiceRequest", message(TRACE_SERVICE + "ExportTraceServiceResponse")
@@ -506,44 +558,45 @@ def message(name):
 
 # A FileDescriptorSet, compressed. go test ./plugins/python -update writes it.
 DESCRIPTORS = """
-eNrEWctvI8fR1/AlskhJs70Pa+mVpR2/ZPn7JK/W32fDju1Q1KxFSyLlJrVwDASTEdkrjTWcYaaH8hJBgiAJkFxzCRDAp/i2l+QP
-SJBLgPick885BMkth9wd9Gs4Q41ejhe5SNPVv6qu6q6qrmrClyVY8QfEC4lL+iQMRmuDwA/9ta7f7/ve2sk9+bXKyWghgRXEVYk4
-uWf8KgvFmjd6aLtDgp6HCg0Dxzu0Tth4XlvSlktbU7gsqAK0CHDg+66EZJa05eLWFC4xmgAsQMnxQjmfXdKWs1tTuOh4YbRIzx8e
-uEQickvassYWEVQB2oGyHQT2SGLyS9pyef2V1XNtWa0xDs6/NYXBjkZoDyrHJ65DlVIFLu7VC8RtE8G+49CQ6SdECIl3oXwwCgmV
-AqeXtOUKW5QTBeR1uBnfTIsPeuTxfHFJW85vTeHrsV1ty8mNachzuLELMLYHvQcFTqbz2lJ2ubz+8kVbIY8USzajBZW4PVcWqJgj
-gT+CoqIhHbLHZCTcBbNP9I40g/vHFdQVXOguVI7JaLxlzIvyuHxMRmqjjD9rcKPh0TAY9okX2qHje+2uPyAIQc6z+9J5Mf9G8zB9
-QgLq+B5XqITVEL0PYIdh4BwMQ0Lns1fbixgrehPme4E/GJCeNaZaXX/ohdzFZ/AtOV+Lputs1viJBiXTC51whMkjtABAu0ekb1vD
-wJVGlARlP3CZdeFoQKQZ/Bs9A9NOzzomI2FACRec3jYZUfQK6D1Cu4EzYNsjEDmOmIvRGXTjB7Dk+OfbvVGu8889Rt7TPl4+nGRw
-fJmL/NAdjBPSk8xCa0C8ToTjElaFtNWH9w4KnOs+/C0Lq2mpLSDUHwZdwpKb+pbpbTFN5Qhzcq96hVxpfKlBEUveCc/Qno5nZM7z
-DNSAMuGOYQXkkfLO5Qt0iFwJA1GfdOOnGhhnHHBstzZmlPnqkFcuOOTY0TzJLKYds5IYP+jfXofltHMJA1ucMv+QR3wnTWkBuNr5
-Vq/oXMb3ADpsHbpphzbCMKvmLTqwPeUU6feIUjCyv81Y8EwQHxpfaDCTACATigrCo/+say92atESOGJlrkNZOpSaZs5xnUhTnj+F
-mkCj74mMlJ3ISB8Uin+f1v8xbfxOAxhLQA3IcxnSiPsXeG1aKsdCAnoT8nErjAusGNgeFgwXqG58AZBjcHQbipzfcnpc3wqe5uNG
-jyVXJovNZPhMgQ0bPbQIZcFDQzskUjhwUptR0AswO7AD4oWWEpDjAiqC2hZibkD+kWsf0nl9SVuexmIQXWL52CX2HuSOHa/Hq5fZ
-i7yOSed/th2vhzkjWoMbNLSD0AqdPrGGnvPY8mzP59VLAV/jcx2nT/Y953HT9nz0KiDi9SbhRQ6fI14vAU7my9LTyZdwbr78NhTI
-CfFCOl++lL+zPTIZA5Z86DW4odYWFLluha+L5BznkWu+A3nX8Y7p/Mw5FieX3HG8Yyy40CpcVwtyglxvlq93TU4xBrnct6DA/G1I
-5+d4XL1wwXociyVP9U8a5LnyzDknjlXjx1oJ42eq3DATc8P/fsVU/ZcGObYnTydukwbmno6B+XMdOUoKhVhSMH6tQVGFNLoNN9t7
-taa13WhuWvvN9p5ZbzxomJv6FLoFaDzVaHZM3Kzt6Bq6AfqY3jbxQxPrmSS1vtMwmx09m5Sxh1ub+3UT67kkvd5qtvd3TaznjT9o
-UBDOxortPqHUPlR+o4aoDrmu3xN7Pru+dhnXlf/qfo9gzmw0AcY0dBOutTu1zn7bqrc2TbYRZkefQghm4+TWtq5NQk2MW1jPfJAr
-anpm5TMNSmxvH/D0qzb3wU7t/ba12bKarY613zb1KbQEz8amOrhWN+X3bq29rX+loRV4MYaot5od86OOtVVrW422hc3dVscU2B9n
-0EtwNwU7icttfAqLZ1Rvar82RKmi6raXL6jbVKX1JHMnrWjjsuIV2x8L8FZ6peW6pBv6wUTtZlESnDhRDfdSevhI3nE1d+mq0PDh
-tvl44AchV7UtVsPk+0NCw6dSqv1Cg2rainTge5SgT2BuYAehY7sWHXa7hFJZ+dRWL2f7akz4npDUFoLw7CAxNg4TtifB6EVm+yek
-G5JeZLu2nGXmCKqoz56HGRIEfmAlY7XCibuCtv4bDSpxa9EvNSiIpdHXsSt5TNWN/0SE2HdjauMzDV45s3edFLVxLS5FRcu9C1vZ
-SS9/knkpvadVC56KoH8+BwuB8+iRS9YG7vDQ4e2J+JJBoovpVUm8YnNz+dC5BnObvP0/UCdh/BD0MUl69NUeUt4G6Pr9ge/x+kuU
-Bc+uTlrEmn6BwTG4wbJvNINWZKGr8Wvi1mkhsZo2rUKJKZlNKqlDtud3eXVRwuyThUHX9x45h5ZoC2TFXRHENqcZP9NAr3PCMIhy
-zFW0vAOlyFqp6piAbkFBLCfVlSM0CxnZNJRwxukZf9XgWkwNeUxVKDoeDW2vq44qGqPXocDjWbVOd05r+cAhbs9kICyx6F0oEh5w
-JOAasZbrFJ8pEQ25Fo540NswTe3+wCUBV768fvc0e1sAIm7FYbwFMFaJHe/ADo+UD7Lvs+sL40PQJ9Vi20O83sB3vFBtjxqju1AJ
-7WNCLerZg8FIPGbjMqe1Ocn4XIO5CV3REpRjz2dSapyE/g/yvJuSz5+LKfazaS7Y8Q6xQKM3oMDjlMptT+ET2UvxSThz0JmERLZx
-/LlP4899/JuZ6xx6fkCoFcVMEZclrclCJwbhzp1NQGThWezbI4tVrvx4i3i6b482A39gmDCT0I/VseMrqKi68ucSBXaGaxijGCtQ
-qbs+jSLtHA835mBGYuV9sAKVB+6QHl2SWWIl8+caZLfJKDX1qfY783Xb72+qcTIOAGr0+BIGojehxEGOH72eVE/71IcSgsdgYxuK
-ioxeHj/vl9dvpiQ6MhKv/rd4cxqElG9SDsuR8S6UucIyY61BwSU2jV5VnzktcofNYwkz9iDPCeg1KNge/ZQEUpn505w1Po8lDt2E
-Qhi6Vp/Kp9Z8GLq71Pi9BgWBRPf5bdFzuqFM5bdPC30oAFghWUIPjwJCj3xXeEQBjwlsHwJi0+j+kaNvrLM0/gdm60e2d0joZdz8
-u1AQaHb/2a4ro5F9ohpUAjJw7S7p84tbOMnC6S3AYxROsBgEyrHJy3vL/0Ken69Mkmd6gUAZFlQ+GPYOL5MV0P0okWbOKkR4onro
-kE+jJPoXDUoR9bynhVXIBb6vkntKQGHfD7lojhtnwaxwQZEFb0V3s3jsULdvFYqsNHBJKJ7/ijgaJ92uwGMs5nYIcqxaFb9GYv5t
-/DwDRaXO00lri1DuDQP+amtJG3MYFKlJY09Wuas/WU3ETP7rx8wWzEj/kWnoDZgWSULloYUzvESmFIU2PoZyjH6ep4zzVeZy+Wql
-Bjl+y94APeVl5xrMcKr50V4Ld0ysa0iHinjPqe3u7ZhYz6wMYVrmK3Qd5h6aeLNR71i1jXan1mjqU4xDETdxa0+8jChKZwub7a3W
-zqZ4GVLktrlj1jvmpngZUtT9ZkTPrX+lAUQ1PEUfQlF1FCil/ptoQKrGeRB5YB3WJMjyFxlpvUWyRK8+fy5GSt2CPK8g0HMp6FgZ
-Ul08c15IWt+Hkio/KRPLa4s0sfECJU1soihZ/yxR3DHZG5Ct0WOUUs2P64Lqwhmz0uz3YVpeIWgpxbDE7VKdPwvxmrb+nXjRJy3n
-gZZmeTyDp1meiNCN///49UMnPBoesNheE2DR0SYaaSqa3bfFaHCgWu5/BwAA//8h0kus
+eNrEWctvI8fR1/DNIiXN9j6spXct7fgly98neWU7cOzYDkXNWrQkUm5SC8NBMBmRvdqxhjPM9FBeIkgQJDkEueUSIIAvSU7ZS/IH
+JMglQHzNzecc8rjn7qBfwxlq9HK8yEWarv5VdVV1dXVVEz4vw4o/JF5IXDIgYTBeGwZ+6K/1/MHA99aO78qvVU5GtxNYQVyViOO7
+xi+yUKp74/u2OyLoWajSMHC8Q+uYjRe0JW25vDWDK4IqQIsAB77vSkhmSVsubc3gMqMJwG0oO14o57NL2nJ2awaXHC+MFun7owOX
+SERuSVvW2CKCKkA7ULGDwB5LTH5JW66sv7R6pi2rdcbB+bdmMNjRCO1B9ejYdahSqsDFvXyOuG0i2HccGjL9hAgh8Q5UDsYhoVJg
+cUlbrrJFOVFAXoPrcWdafNAnjxZKS9pyfmsGX415tSMnN4qQ53BjF2BiD3oXCpxMF7Sl7HJl/cXzXCG3FEs2ow3VuD2XFqiYI4E/
+gJKiIR2yR2QswgWzT/S2NIPHxyXUFVzoDlSPyHjiMhZFeVw5ImPlKOMvGlxrejQMRgPihXbo+F6n5w8JQpDz7IEMXsy/0QIUj0lA
+Hd/jCpWxGqL3AOwwDJyDUUjoQvZyvoixojdgoR/4wyHpWxOq1fNHXshDfBbfkPP1aLrBZo0faVA2vdAJx5g8QLcBaO8hGdjWKHCl
+EWVB2Q9cZl04HhJpBv9GT0HR6VtHZCwMKOOC098mY4peAr1PaC9whsw9ApHjiPkYnUE3vgdLjn+23RuVBv/cY+Q97aPlw2kGx5e5
+yA/d4SQhPc7cbg+J141wXMKqkLZ6/+5BgXO9Cn/PwmpaagsI9UdBj7Dkpr5leltMUznCHN+tXSJXGp9rUMKSdyoytCcTGZmzIgM1
+oUJ4YFgBeaCic/kcHaJQwkDUJ934sQbGKRsc89bGrDJfbfLKOZsc25rHmcW0bVYS4xv9u6uwnLYvYWCLXeYfcotvpSktAJfb39ol
+g8v4DkCXrUM37dBGGObUvEWHtqeCIv0eUQpG9ncYC54N4kPjMw1mEwBkQklB+Ok/7dqL7Vq0BI5YWehQlg6lppkzQifSlOdPoSbQ
+6HsqI2WnMtL7hdI/i/q/isbvNYCJBNSEPJchjXj1nKhNS+VYSEBvQD5uhXGOFUPbw4LhHNWNzwByDI5uQonzW06f61vFRT5u9lly
+ZbLYTIbPFNiw2UeLUBE8NLRDIoUDJ3UYBT0Hc0M7IF5oKQE5LqAqqB0h5hrkH7j2IV3Ql7TlIhaD6BLLxy6xdyF35Hh9Xr3MnRd1
+TDr/s+14fcwZ0Rpco6EdhFboDIg18pxHlmd7Pq9eCvgKn+s6A7LvOY9atuejlwERrz8NL3H4PPH6CXAyX5afTL6EM/PlN6FAjokX
+0oXKheKd+chkDFjyoVfgmlpbUOS6Vb4uknOcR675NuRdxzuiC7NnWJxccsfxjrDgQqtwVS3ICXK9Ob7eFTnFGORy34ACi7cRXZjn
+5+q5c9bjWCx5an/WIM+VZ8E5ta0a39ZqGN9TFYaZWBj+7yum2r81yDGfPJlzmzQw92QMzJ8ZyFFSKMSSgvFLDUrqSKObcL2zV29Z
+283WprXf6uyZjea9prmpz6AbgCZTzVbXxK36jq6ha6BP6B0T3zexnklSGztNs9XVs0kZe7i9ud8wsZ5L0hvtVmd/18R63vijBgUR
+bKzYHhBK7UMVN2qIGpDr+X3h87n1tYuErvzX8PsEc2ajBTChoetwpdOtd/c7VqO9aTJHmF19BiGYi5Pb27o2DTUxbmM9836upOmZ
+lU81KDPf3uPpVzn33k79vY612bZa7a613zH1GbQET8emurjeMOX3br2zrX+hoRV4PoZotFtd88OutVXvWM2Ohc3ddtcU2B9m0Atw
+JwU7jcttfAKLp1Rvyl8bolRRdduL59RtqtJ6nLmVVrRxWfGK7U8FeDO90nJd0gv9YKp2sygJjp2ohnsh/fhI3kk1d+Gq0PDhpvlo
+6AchV7UjVsPkuyNCwydSqv1Ug1rainToe5Sgj2F+aAehY7sWHfV6hFJZ+dRXL2b7akz4npDUEYLw3DAxNg4TtifB6Hlm+8ekF5J+
+ZLu2nGXmCKqoz56FWRIEfmAlz2qVE3cFbf3XGlTj1qKfa1AQS6MvY1dym2ob/40I4XdjZuNTDV46tXedFrVxJS5FnZa757ay01H+
+OPNCek+rFjxxgv6xCLcD58EDl6wN3dGhw9sT8SUPiS6mVyXxks3NxY/OFZjf5O3/gdoJ4/ugT0gyoi/3kPIWQM8fDH2P11+iLHh6
+ddoi1vQLDI7BDZZ9oxm0IgtdjV8TN04KidW0aRVKTMlsUkkdsn2/x6uLMmaf7Bj0fO+Bc2iJtkBW3FVB7HCa8RMN9AYnjIIox1xG
+y1tQjqyVqk4I6AYUxHJSXTlCc5CRTUMZZ5y+8TcNrsTUkNtUg5Lj0dD2emqrojF6DQr8PKvW6dZJLe85xO2bDIQlFr0DJcIPHAm4
+RqzlOsFnSkRTroUjHvQWFKk9GLok4MpX1u+cZO8IQMStOIw3ASYqse0d2uFDFYPs+/T6wvgA9Gm1mHuI1x/6jhcq96gxugPV0D4i
+1KKePRyOxWM2rnBah5OM32owP6UrWoJK7PlMSo2T0OuQ592UfP5cTLGfTXPBjneIBRq9DSVKDgfyBJ3mOYGIeCMWFqazCbnMffzR
+T+OPfvybGe0cen5AqBWdnBKuSFqLHaAYhId4NgGR5WdpYI8tVr/yTS7h4sAebwb+0PgY5qd0ZPXs5Coqqe78mUShneE6xuvnO1D1
+yDEJrMB2KKFKDU7DnGSsQLXh+jQ6lGccBmMeZiVWXh0rUL3njujDCzJLrGT+jQbZbTJOzZKqU8982U79q+qxjAOAOj26gIHoDShz
+kONHDy21k8H3gYTgCdjYhpIioxcnvwRU1q+n5EQyFj8Q3OB9bBBS7qQcliPjHahwhWVyW4OCS2waPcA+dVLkDpvHEmbsQZ4T0CtQ
+sD36CQmkMgsnOet8Hkscug6FMHStAZWvsvkwdHep8QcNCgKJXuUXS9/phTLr3zwp9L4AYIVkuT98GBD60HdFRBTwhMD8EBCbRleV
+HH1lTajxfzDXeGh7h4ReJMy/DQWBZlel7brywLJPVIdqQIau3SMiQ4kguX3SBXiCwgkWg0AlNnnxaPl/yPP9lfn01CgQKOMQUJ0e
+ySR0EbvR67HMK+y6eWrmjWXcv2pQlNSz3iLWIBf4vroNUqqiHb9nu9j3Q8yBk3yZFZEo8uWN6DYXzyPqvq5BiRUTLgnFg2EJR+Nk
+9BX4UYtFH4Icq2/F75eYfxu/ykA50ufJpLdFqPRHAX/otaSROQyK1KKxV67c5V+5ps5O/ss/4MTekArxNyRjD64mAkxmq69DUeQS
+la4WTw0imXsU3vgWzCZmWJUjw4z7fharYSyzZS6W2VbqkOOX9jXQU56LrsAsp5of7rVx18S6hnSoikei+u7ejon1zMrPNCjK1Iau
+wvx9E282G12rvtHp1pstfYaxKOImbu+J9xZF6W5hs7PV3tkU702K3DF3zEbX3BTvTYq634roucRaXWu33enq+fUvNICoXaDoAyip
+5gWlFExTvU7NOAsid7LL+hFZaSMjrY1JdgO1Z8/ESKlbkOcVCHomBR0rY2qLp84LSev7UFaVLmVieW2SJjZe4KSJTRQ1658mKkgm
+ewOydXqEUhqHSV1Ru33KrDT7PSjKKwgtpRiWuJ1qC6chXtHWSbKyZPphod9zqRpM3QC1589BCX03vvbRa4dO+HB0wPLDmmARjXSi
+f6eix35LjIYHqtP/TwAAAP//1etyXQ==
 """
 
 POOL = descriptor_pool.DescriptorPool()

@@ -1,8 +1,8 @@
-// Package discard is the sampler that discards complete traces, whatever the
-// others said: the 404s of bots, by the status of the root. Which traces is said
-// by the entry's match, which is about the root of the trace.
+// Package discard is the sampler that discards complete segments, whatever the
+// others said: the 404s of bots, by the status of the local root. Which segments
+// is said by the entry's match, which is about the local root.
 //
-// A trace that is not over when it must be decided is not discarded.
+// A segment that is not over when it must be decided is not discarded.
 package discard
 
 import (
@@ -14,7 +14,7 @@ import (
 
 // Config is what users set: nothing but the entry's match.
 type Config struct {
-	_ struct{} `doc:"discards the complete traces whose root the entry's match selects, whatever others said"`
+	_ struct{} `doc:"discards the complete segments whose local root the entry's match selects, whatever others said"`
 }
 
 // Factory makes the sampler; it is registered as "discard".
@@ -29,11 +29,11 @@ func New(context.Context, component.Settings, Config) (sampling.Sampler, error) 
 
 type sampler struct{}
 
-// SampleTraces does not look at its context: it is done at once.
-func (sampler) SampleTraces(_ context.Context, traces []sampling.Trace, answers []sampling.Answer) {
-	for i := range traces {
-		if traces[i].Complete {
-			answers[i] = sampling.Drop().Because("discarded")
+// SampleSegments does not look at its context: it is done at once.
+func (sampler) SampleSegments(_ context.Context, segments []sampling.Segment, answers []sampling.Answer) {
+	for i := range segments {
+		if segments[i].Complete {
+			answers[i] = sampling.AtMost(sampling.Never)
 		}
 	}
 }
@@ -43,4 +43,4 @@ func (sampler) Traits() sampling.Traits {
 }
 
 // Interface guards.
-var _ sampling.TraceSampler = sampler{}
+var _ sampling.SegmentSampler = sampler{}

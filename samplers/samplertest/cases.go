@@ -30,7 +30,7 @@ var maxWait = 5 * time.Second
 var cases = []testCase{
 	{
 		"interfaces",
-		"a sampler is a StartSampler, an EndSampler or a TraceSampler, or several of them; the host refuses any other, because it would never be asked",
+		"a sampler is a StartSampler, an EndSampler or a SegmentSampler, or several of them; the host refuses any other, because it would never be asked",
 		interfaces,
 	},
 	{
@@ -40,7 +40,7 @@ var cases = []testCase{
 	},
 	{
 		"legal answers",
-		"a StartSampler answers anything, an EndSampler Abstain or At, a TraceSampler Abstain, At or Drop, with a threshold up to sampling.Never or sampling.Unknown, and keeps what its Traits say (MayDrop, AlwaysAnswers); the host relies on that and takes anything else for Abstain",
+		"a StartSampler answers anything but AtMost, an EndSampler Abstain or At, a SegmentSampler Abstain, At or AtMost, with a threshold up to sampling.Never or sampling.Unknown, and keeps what its Traits say (MayDrop, AlwaysAnswers, NeverRaises); the host relies on that and takes anything else for Abstain",
 		legalAnswers,
 	},
 	{
@@ -65,7 +65,7 @@ var cases = []testCase{
 	},
 	{
 		"empty parameters",
-		"a sampler copes with parameters that are empty: a context without a span, no attributes, a span without a name, a trace without a root, a batch without a trace",
+		"a sampler copes with parameters that are empty: a context without a span, no attributes, a span without a name, a segment without a root, a batch without a segment",
 		copesWithEmpty,
 	},
 	{
@@ -80,7 +80,7 @@ var cases = []testCase{
 	},
 	{
 		"deadline",
-		"SampleTraces returns when its context is done; what is not answered by then abstains. Other traces wait behind it, in bounded memory",
+		"SampleSegments returns when its context is done; what is not answered by then abstains. Other segments wait behind it, in bounded memory",
 		returnsWhenDone,
 	},
 	{
@@ -94,9 +94,9 @@ func interfaces(s *suite) {
 	sampler := s.sampler()
 	_, isStart := sampler.(sampling.StartSampler)
 	_, isEnd := sampler.(sampling.EndSampler)
-	_, isTrace := sampler.(sampling.TraceSampler)
-	if !isStart && !isEnd && !isTrace {
-		s.violated("%T is none of StartSampler, EndSampler and TraceSampler", sampler)
+	_, isSegment := sampler.(sampling.SegmentSampler)
+	if !isStart && !isEnd && !isSegment {
+		s.violated("%T is none of StartSampler, EndSampler and SegmentSampler", sampler)
 	}
 }
 
@@ -137,14 +137,18 @@ func legalAnswers(s *suite) {
 		kind := kind(r.answer)
 		_, isStart := q.(startQuestion)
 		_, isEnd := q.(endQuestion)
+		_, isSegment := q.(segmentQuestion)
 		switch {
 		case isStart && traits.AlwaysAnswers && r.answer.IsAbstain():
 			s.violated("%v: abstains, although its Traits say AlwaysAnswers", q)
 		case isStart && !traits.MayDrop && r.answer.IsDrop():
 			s.violated("%v: drops, although its Traits do not say MayDrop", q)
+		case isSegment && traits.NeverRaises && r.answer.IsAtMost():
+			s.violated("%v: the answer is %v, although its Traits say NeverRaises", q, r.answer)
 		case !isStart && len(r.answer.Attributes()) > 0:
 			s.violated("%v: the answer has attributes, which only a StartSampler's can have", q)
-		case isEnd && r.answer.IsDrop(),
+		case (isStart || isEnd) && r.answer.IsAtMost(),
+			!isStart && r.answer.IsDrop(),
 			!isStart && (kind == sampling.Selected().String() || kind == sampling.Unselected().String()):
 			s.violated("%v: the answer is %v", q, r.answer)
 		}
@@ -241,8 +245,8 @@ func madeFor(q question, sampler sampling.Sampler) (held []func() (string, bool)
 				held = append(held, holds(p, "events"))
 			case *sdktrace.ReadOnlySpan:
 				held = append(held, holds(p, "slice of spans"))
-			case *sampling.Trace:
-				held = append(held, holds(p, "slice of traces"))
+			case *sampling.Segment:
+				held = append(held, holds(p, "slice of segments"))
 			case *sampling.Answer:
 				held = append(held, holds(p, "slice of answers"))
 			}
@@ -279,10 +283,10 @@ func copesWithEmpty(s *suite) {
 			})
 		}
 	}
-	if traces, ok := sampler.(sampling.TraceSampler); ok {
-		try("SampleTraces of none", func() { traces.SampleTraces(context.Background(), nil, nil) })
-		try("SampleTraces of an empty trace", func() {
-			traces.SampleTraces(context.Background(), make([]sampling.Trace, 1), make([]sampling.Answer, 1))
+	if segments, ok := sampler.(sampling.SegmentSampler); ok {
+		try("SampleSegments of none", func() { segments.SampleSegments(context.Background(), nil, nil) })
+		try("SampleSegments of an empty segment", func() {
+			segments.SampleSegments(context.Background(), make([]sampling.Segment, 1), make([]sampling.Answer, 1))
 		})
 	}
 	for _, q := range s.questions(sampler) {
@@ -295,7 +299,7 @@ func copesWithEmpty(s *suite) {
 func concurrentUse(s *suite) {
 	const goroutines, each = 8, 200
 	sampler := s.sampler()
-	qs := slices.DeleteFunc(s.questions(sampler), func(q question) bool { _, ok := q.(finished); return ok })
+	qs := slices.DeleteFunc(s.questions(sampler), func(q question) bool { _, ok := q.(segmentQuestion); return ok })
 	var wg sync.WaitGroup
 	for g := range goroutines {
 		wg.Go(func() {
@@ -318,7 +322,7 @@ func concurrentUse(s *suite) {
 func answersAtOnce(s *suite) {
 	sampler := s.sampler()
 	for _, q := range s.questions(sampler) {
-		if _, ok := q.(finished); ok {
+		if _, ok := q.(segmentQuestion); ok {
 			continue
 		}
 		took := make([]time.Duration, 21)
@@ -336,14 +340,14 @@ func answersAtOnce(s *suite) {
 }
 
 func returnsWhenDone(s *suite) {
-	sampler, ok := s.sampler().(sampling.TraceSampler)
+	sampler, ok := s.sampler().(sampling.SegmentSampler)
 	if !ok {
 		return
 	}
-	var batch []sampling.Trace
+	var batch []sampling.Segment
 	for i := range 1000 {
-		t, _ := traces()[i%len(traces())].trace(traceID(i))
-		batch = append(batch, t)
+		segment, _ := segments()[i%len(segments())].segment(traceID(i))
+		batch = append(batch, segment)
 	}
 	for what, after := range map[string]time.Duration{"before the call": 0, "during the call": 10 * time.Millisecond} {
 		ctx, cancel := context.WithCancel(context.Background())
@@ -355,15 +359,15 @@ func returnsWhenDone(s *suite) {
 		done := make(chan any, 1)
 		go func() {
 			defer func() { done <- recover() }()
-			sampler.SampleTraces(ctx, batch, make([]sampling.Answer, len(batch)))
+			sampler.SampleSegments(ctx, batch, make([]sampling.Answer, len(batch)))
 		}()
 		select {
 		case r := <-done:
 			if r != nil {
-				s.violated("SampleTraces, its context done %s, panicked: %v", what, r)
+				s.violated("SampleSegments, its context done %s, panicked: %v", what, r)
 			}
 		case <-time.After(maxWait):
-			s.violated("SampleTraces has not returned %v after its context was done %s", maxWait, what)
+			s.violated("SampleSegments has not returned %v after its context was done %s", maxWait, what)
 		}
 		cancel()
 	}
@@ -470,4 +474,4 @@ func goroutines() map[string]string {
 }
 
 // Interface guards: the questions cover what can be asked.
-var _ = []question{startQuestion{}, endQuestion{}, finished{}}
+var _ = []question{startQuestion{}, endQuestion{}, segmentQuestion{}}

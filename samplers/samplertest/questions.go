@@ -13,6 +13,7 @@ import (
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/baggage"
 	"go.opentelemetry.io/otel/codes"
+	"go.opentelemetry.io/otel/sdk/resource"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 	"go.opentelemetry.io/otel/trace"
@@ -66,9 +67,9 @@ func (s *suite) questions(sampler sampling.Sampler) []question {
 			qs = append(qs, e)
 		}
 	}
-	if _, ok := sampler.(sampling.TraceSampler); ok {
-		for _, t := range traces() {
-			qs = append(qs, t)
+	if _, ok := sampler.(sampling.SegmentSampler); ok {
+		for _, q := range segments() {
+			qs = append(qs, q)
 		}
 	}
 	return qs
@@ -245,22 +246,38 @@ func (q endQuestion) String() string {
 	return fmt.Sprintf("SampleEnd of %q, %v, %d spans", q.stub.Name, q.parameters.Duration, q.parameters.Spans)
 }
 
+// openRoot is the local root of a span that is none.
+var openRoot = tracetest.SpanStub{
+	Name: "GET /users/{id}", SpanKind: trace.SpanKindServer, StartTime: time.Date(2026, 1, 2, 3, 4, 0, 0, time.UTC),
+	Attributes: []attribute.KeyValue{attribute.String("http.route", "/users/{id}")},
+}
+
+var resourceOfSpans = resource.NewSchemaless(attribute.String("service.name", "shop"))
+
 func (q endQuestion) ask(s sampling.Sampler, v variation) (r reply) {
 	stub, check := copyOf(q.stub, v.id)
 	p := q.parameters
+	root, checkRoot := copyOf(openRoot, v.id)
+	root.SpanContext = root.SpanContext.WithSpanID(trace.SpanID{7: 2})
 	if !p.LocalRoot {
-		stub.Parent = stub.SpanContext.WithSpanID(trace.SpanID{7: 2})
+		stub.Parent = root.SpanContext
 	}
-	p.Span = stub.Snapshot()
+	p.Span, p.Root, p.Resource = stub.Snapshot(), root.Snapshot(), resourceOfSpans
+	if p.LocalRoot {
+		p.Root = p.Span
+	}
 	if v.made != nil {
-		v.made(first(stub.Attributes), first(stub.Events))
+		v.made(first(stub.Attributes), first(stub.Events), first(root.Attributes))
 	}
 	defer func() { r.panic = recover() }()
 	r.answer = s.(sampling.EndSampler).SampleEnd(p)
-	r.changed = check()
+	if r.changed = check(); r.changed == "" && checkRoot() != "" {
+		r.changed = "the local root's attributes"
+	}
 	if v.overwrite {
 		clear(stub.Attributes)
 		clear(stub.Events)
+		clear(root.Attributes)
 	}
 	return r
 }
@@ -268,6 +285,7 @@ func (q endQuestion) ask(s sampling.Sampler, v variation) (r reply) {
 // copyOf copies a span into a trace; check says what of the copy has changed.
 func copyOf(stub tracetest.SpanStub, id trace.TraceID) (out tracetest.SpanStub, check func() string) {
 	out = stub
+	out.Resource = resourceOfSpans
 	out.SpanContext = trace.NewSpanContext(trace.SpanContextConfig{TraceID: id, SpanID: trace.SpanID{7: 3}})
 	out.Attributes, out.Events = slices.Clone(stub.Attributes), slices.Clone(stub.Events)
 	return out, func() string {
@@ -282,19 +300,19 @@ func copyOf(stub tracetest.SpanStub, id trace.TraceID) (out tracetest.SpanStub, 
 	}
 }
 
-// finished asks a TraceSampler about one trace.
-type finished struct {
+// segmentQuestion asks a SegmentSampler about one segment.
+type segmentQuestion struct {
 	spans     []tracetest.SpanStub
 	complete  bool
 	threshold sampling.Threshold
 }
 
-func traces() []finished {
+func segments() []segmentQuestion {
 	var spans []tracetest.SpanStub
 	for _, e := range ends() {
 		spans = append(spans, e.stub)
 	}
-	return []finished{
+	return []segmentQuestion{
 		{nil, false, sampling.Never},
 		{spans[1:2], true, sampling.Never},
 		{spans[4:5], true, sampling.Always},
@@ -303,25 +321,25 @@ func traces() []finished {
 	}
 }
 
-func (q finished) String() string {
-	return fmt.Sprintf("SampleTraces of %d spans, complete %v, threshold %v", len(q.spans), q.complete, q.threshold)
+func (q segmentQuestion) String() string {
+	return fmt.Sprintf("SampleSegments of %d spans, complete %v, threshold %v", len(q.spans), q.complete, q.threshold)
 }
 
-// trace makes the trace; check says what of it has changed.
-func (q finished) trace(id trace.TraceID) (t sampling.Trace, check func() string) {
-	t = sampling.Trace{TraceID: id, Complete: q.complete, Threshold: q.threshold}
+// segment makes the segment; check says what of it has changed.
+func (q segmentQuestion) segment(id trace.TraceID) (seg sampling.Segment, check func() string) {
+	seg = sampling.Segment{TraceID: id, Complete: q.complete, Threshold: q.threshold}
 	var checks []func() string
 	for _, stub := range q.spans {
 		span, check := copyOf(stub, id)
 		checks = append(checks, check)
-		t.Spans = append(t.Spans, span.Snapshot())
+		seg.Spans = append(seg.Spans, span.Snapshot())
 	}
-	if q.complete && len(t.Spans) > 0 {
-		t.Root = t.Spans[0]
+	if q.complete && len(seg.Spans) > 0 {
+		seg.Root = seg.Spans[0]
 	}
-	return t, func() string {
+	return seg, func() string {
 		for i, check := range checks {
-			if t.Spans[i] == nil || t.Spans[i].Name() != q.spans[i].Name {
+			if seg.Spans[i] == nil || seg.Spans[i].Name() != q.spans[i].Name {
 				return "Spans"
 			}
 			if what := check(); what != "" {
@@ -332,24 +350,24 @@ func (q finished) trace(id trace.TraceID) (t sampling.Trace, check func() string
 	}
 }
 
-func (q finished) ask(s sampling.Sampler, v variation) (r reply) {
-	t, check := q.trace(v.id)
-	traces, answers := []sampling.Trace{t}, make([]sampling.Answer, 1)
+func (q segmentQuestion) ask(s sampling.Sampler, v variation) (r reply) {
+	seg, check := q.segment(v.id)
+	batch, answers := []sampling.Segment{seg}, make([]sampling.Answer, 1)
 	if v.made != nil {
-		v.made(first(traces), first(answers), first(t.Spans))
-		for _, span := range t.Spans {
+		v.made(first(batch), first(answers), first(seg.Spans))
+		for _, span := range seg.Spans {
 			v.made(first(span.Attributes()))
 		}
 	}
 	defer func() { r.panic = recover() }()
-	s.(sampling.TraceSampler).SampleTraces(context.Background(), traces, answers)
+	s.(sampling.SegmentSampler).SampleSegments(context.Background(), batch, answers)
 	r.answer, r.changed = answers[0], check()
-	if !reflect.DeepEqual(traces[0], t) {
-		r.changed = "traces"
+	if !reflect.DeepEqual(batch[0], seg) {
+		r.changed = "segments"
 	}
 	if v.overwrite {
-		clear(t.Spans)
-		traces[0], answers[0] = sampling.Trace{}, sampling.Drop()
+		clear(seg.Spans)
+		batch[0], answers[0] = sampling.Segment{}, sampling.Drop()
 	}
 	return r
 }
@@ -365,6 +383,9 @@ func first[E any](s []E) any {
 // kind is the answer without its threshold and reason.
 func kind(a sampling.Answer) string {
 	if t, ok := a.Threshold(); ok && t != sampling.Unknown {
+		if a.IsAtMost() {
+			return "at most threshold"
+		}
 		return "threshold"
 	}
 	return a.Because("").String()

@@ -6,7 +6,7 @@
 //	}
 //
 // Each failure names the rule that was broken and why there is such a rule. A
-// sampler may be a start, an end and a trace sampler at once; what it is not
+// sampler may be a start, an end and a segment sampler at once; what it is not
 // is left out.
 package samplertest
 

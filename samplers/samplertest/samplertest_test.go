@@ -86,12 +86,18 @@ type endFunc func(sampling.EndParameters) sampling.Answer
 func (f endFunc) SampleEnd(p sampling.EndParameters) sampling.Answer { return f(p) }
 func (endFunc) Traits() sampling.Traits                              { return sampling.Traits{Description: "end"} }
 
-type traceFunc func(context.Context, []sampling.Trace, []sampling.Answer)
+type segmentFunc func(context.Context, []sampling.Segment, []sampling.Answer)
 
-func (f traceFunc) SampleTraces(ctx context.Context, traces []sampling.Trace, answers []sampling.Answer) {
-	f(ctx, traces, answers)
+func (f segmentFunc) SampleSegments(ctx context.Context, segments []sampling.Segment, answers []sampling.Answer) {
+	f(ctx, segments, answers)
 }
-func (traceFunc) Traits() sampling.Traits { return sampling.Traits{Description: "trace"} }
+func (segmentFunc) Traits() sampling.Traits { return sampling.Traits{Description: "segment"} }
+
+type modest struct{ segmentFunc }
+
+func (modest) Traits() sampling.Traits {
+	return sampling.Traits{Description: "never raises", NeverRaises: true}
+}
 
 type described func() string
 
@@ -164,9 +170,39 @@ var broken = []struct {
 			return sampling.At(sampling.Always).WithAttributes(attribute.Bool("kept", true))
 		})
 	}},
-	{"trace sampler unselects", "legal answers", "the answer is not selected", func() sampling.Sampler {
-		return traceFunc(func(_ context.Context, _ []sampling.Trace, answers []sampling.Answer) {
+	{"segment sampler unselects", "legal answers", "the answer is not selected", func() sampling.Sampler {
+		return segmentFunc(func(_ context.Context, _ []sampling.Segment, answers []sampling.Answer) {
 			answers[0] = sampling.Unselected()
+		})
+	}},
+	{"segment sampler drops", "legal answers", "the answer is drop", func() sampling.Sampler {
+		return segmentFunc(func(_ context.Context, _ []sampling.Segment, answers []sampling.Answer) {
+			answers[0] = sampling.Drop()
+		})
+	}},
+	{"start sampler discards", "legal answers", "the answer is discard", func() sampling.Sampler {
+		return startFunc(func(sampling.StartParameters) sampling.Answer { return sampling.AtMost(sampling.Never) })
+	}},
+	{"end sampler raises", "legal answers", "the answer is at most threshold 8", func() sampling.Sampler {
+		return endFunc(func(sampling.EndParameters) sampling.Answer { return sampling.AtMost(8 << 52) })
+	}},
+	{"impossible bound", "legal answers", "above sampling.Never", func() sampling.Sampler {
+		return segmentFunc(func(_ context.Context, _ []sampling.Segment, answers []sampling.Answer) {
+			answers[0] = sampling.AtMost(sampling.Never + 1)
+		})
+	}},
+	{"raises after all", "legal answers", "say NeverRaises", func() sampling.Sampler {
+		return modest{func(_ context.Context, _ []sampling.Segment, answers []sampling.Answer) {
+			answers[0] = sampling.AtMost(8 << 52)
+		}}
+	}},
+	{"bounds by trace ID", "trace ID", "with another trace ID", func() sampling.Sampler {
+		return segmentFunc(func(_ context.Context, segments []sampling.Segment, answers []sampling.Answer) {
+			for i := range segments {
+				if answers[i] = byID(segments[i].TraceID); answers[i].IsAbstain() {
+					answers[i] = sampling.AtMost(sampling.Always)
+				}
+			}
 		})
 	}},
 	{"undeclared drop", "legal answers", "do not say MayDrop", func() sampling.Sampler {
@@ -194,10 +230,10 @@ var broken = []struct {
 	{"end by trace ID", "trace ID", "with another trace ID", func() sampling.Sampler {
 		return endFunc(func(p sampling.EndParameters) sampling.Answer { return byID(p.Span.SpanContext().TraceID()) })
 	}},
-	{"traces by trace ID", "trace ID", "with another trace ID", func() sampling.Sampler {
-		return traceFunc(func(_ context.Context, traces []sampling.Trace, answers []sampling.Answer) {
-			for i := range traces {
-				answers[i] = byID(traces[i].TraceID)
+	{"segments by trace ID", "trace ID", "with another trace ID", func() sampling.Sampler {
+		return segmentFunc(func(_ context.Context, segments []sampling.Segment, answers []sampling.Answer) {
+			for i := range segments {
+				answers[i] = byID(segments[i].TraceID)
 			}
 		})
 	}},
@@ -246,11 +282,19 @@ var broken = []struct {
 			return sampling.Abstain()
 		})
 	}},
+	{"redacts the local root", "parameters not changed", "changed the local root's attributes", func() sampling.Sampler {
+		return endFunc(func(p sampling.EndParameters) sampling.Answer {
+			if attrs := p.Root.Attributes(); !p.LocalRoot && len(attrs) > 0 {
+				attrs[0].Value = attribute.StringValue("***")
+			}
+			return sampling.Abstain()
+		})
+	}},
 	{"sorts spans", "parameters not changed", "changed Spans", func() sampling.Sampler {
-		return traceFunc(func(_ context.Context, traces []sampling.Trace, _ []sampling.Answer) {
-			for _, t := range traces {
-				if n := len(t.Spans); n > 1 {
-					t.Spans[0], t.Spans[n-1] = t.Spans[n-1], t.Spans[0]
+		return segmentFunc(func(_ context.Context, segments []sampling.Segment, _ []sampling.Answer) {
+			for _, s := range segments {
+				if n := len(s.Spans); n > 1 {
+					s.Spans[0], s.Spans[n-1] = s.Spans[n-1], s.Spans[0]
 				}
 			}
 		})
@@ -284,9 +328,13 @@ var broken = []struct {
 		var all []sdktrace.ReadOnlySpan
 		return endFunc(func(p sampling.EndParameters) sampling.Answer { all = append(all, p.Span); return sampling.Abstain() })
 	}},
-	{"keeps traces", "parameters not kept", "still holds the slice of traces", func() sampling.Sampler {
-		var all [][]sampling.Trace
-		return traceFunc(func(_ context.Context, traces []sampling.Trace, _ []sampling.Answer) { all = append(all, traces) })
+	{"keeps the local root", "parameters not kept", "still holds the attributes", func() sampling.Sampler {
+		var all []sdktrace.ReadOnlySpan
+		return endFunc(func(p sampling.EndParameters) sampling.Answer { all = append(all, p.Root); return sampling.Abstain() })
+	}},
+	{"keeps segments", "parameters not kept", "still holds the slice of segments", func() sampling.Sampler {
+		var all [][]sampling.Segment
+		return segmentFunc(func(_ context.Context, segments []sampling.Segment, _ []sampling.Answer) { all = append(all, segments) })
 	}},
 
 	{"needs a first attribute", "empty parameters", "panicked: runtime error: index out of range", func() sampling.Sampler {
@@ -300,10 +348,10 @@ var broken = []struct {
 			return sampling.Abstain()
 		})
 	}},
-	{"needs a root", "empty parameters", "SampleTraces of an empty trace panicked", func() sampling.Sampler {
-		return traceFunc(func(_ context.Context, traces []sampling.Trace, _ []sampling.Answer) {
-			for _, t := range traces {
-				_ = t.Root.Name()
+	{"needs a root", "empty parameters", "SampleSegments of an empty segment panicked", func() sampling.Sampler {
+		return segmentFunc(func(_ context.Context, segments []sampling.Segment, _ []sampling.Answer) {
+			for _, s := range segments {
+				_ = s.Root.Name()
 			}
 		})
 	}},
@@ -334,7 +382,7 @@ var broken = []struct {
 	}},
 
 	{"takes its time", "deadline", "has not returned", func() sampling.Sampler {
-		return traceFunc(func(context.Context, []sampling.Trace, []sampling.Answer) { time.Sleep(tooLong) })
+		return segmentFunc(func(context.Context, []sampling.Segment, []sampling.Answer) { time.Sleep(tooLong) })
 	}},
 
 	{"goroutine that nobody ends", "shutdown", "a goroutine is left:\ngoroutine", func() sampling.Sampler {
@@ -412,12 +460,12 @@ func (a *all) said() sampling.Answer {
 }
 
 func (*all) Traits() sampling.Traits {
-	return sampling.Traits{Description: "all", Keyed: true, Keys: []attribute.Key{"http.route"}}
+	return sampling.Traits{Description: "all", Keyed: true, Keys: []attribute.Key{"http.route"}, NeverRaises: true}
 }
 func (a *all) SampleStart(sampling.StartParameters) sampling.Answer { return a.said() }
 func (a *all) SampleEnd(sampling.EndParameters) sampling.Answer     { return a.said() }
 
-func (a *all) SampleTraces(ctx context.Context, _ []sampling.Trace, answers []sampling.Answer) {
+func (a *all) SampleSegments(ctx context.Context, _ []sampling.Segment, answers []sampling.Answer) {
 	for i := range answers {
 		if ctx.Err() != nil {
 			return

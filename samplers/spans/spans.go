@@ -1,12 +1,12 @@
-// Package spans is the sampler that keeps traces by how many spans they have in
-// this process: the large ones, such as those with a query in a loop, or the
-// small ones.
+// Package spans is the sampler that keeps traces by how many spans a segment has,
+// which is a local root and what is below it in this process: the large ones, such
+// as those with a query in a loop, or the small ones.
 //
 // With only a min it answers as soon as that many spans have ended, so that
 // services called from then on keep their part too. With a max the size must
 // be known: it answers when a local root ends, from the spans that ended until then,
 // the root included. Spans that outlive their root are not counted then, and a
-// trace that is overdue has no size.
+// segment that is overdue has no size.
 package spans
 
 import (

@@ -26,7 +26,6 @@ type plugin struct {
 	pluginpb.UnimplementedComponentsServer
 	pluginpb.UnimplementedExportersServer
 	pluginpb.UnimplementedStartSamplersServer
-	pluginpb.UnimplementedTraceSamplersServer
 	coltracepb.UnimplementedTraceServiceServer
 
 	kind string
@@ -114,7 +113,7 @@ func (p *plugin) Configure(ctx context.Context, r *pluginpb.ConfigureRequest) (*
 	return &pluginpb.ConfigureResponse{Instance: instance, Sampler: &pluginpb.SamplerInstance{
 		Description: "all",
 		Start:       &pluginpb.StartSampling{Keys: []string{"tenant.id", "http.route"}},
-		Traces:      &pluginpb.TraceSampling{},
+		Segments:    &pluginpb.SegmentSampling{NeverRaises: true},
 	}}, nil
 }
 
@@ -183,6 +182,8 @@ func (p *plugin) Ask(_ context.Context, r *pluginpb.AskRequest) (*pluginpb.AskRe
 		answer.Verdict = pluginpb.Verdict_VERDICT_DROP
 	case "nonsense":
 		answer.Verdict = 77
+	case "bounds":
+		answer.Verdict = pluginpb.Verdict_VERDICT_AT_MOST
 	}
 	leases := make([]*pluginpb.Lease, len(r.GetQuestions()))
 	for i := range leases {
@@ -206,20 +207,34 @@ func (p *plugin) Changes(r *pluginpb.ChangesRequest, s grpc.ServerStreamingServe
 	return nil
 }
 
-func (p *plugin) Judge(_ context.Context, r *pluginpb.JudgeRequest) (*pluginpb.JudgeResponse, error) {
+// segmentSamplers is apart from plugin because both services have an Ask.
+type segmentSamplers struct {
+	pluginpb.UnimplementedSegmentSamplersServer
+	plugin *plugin
+}
+
+func (s segmentSamplers) Ask(_ context.Context, r *pluginpb.AskSegmentsRequest) (*pluginpb.AskSegmentsResponse, error) {
+	p := s.plugin
 	if err := p.known(r.GetInstance()); err != nil {
 		return nil, err
 	}
 	p.beLate()
-	response := new(pluginpb.JudgeResponse)
-	for _, t := range r.GetTraces() {
-		id := t.GetTraceId()
-		if p.kind == "unasked" {
-			id = []byte("0123456789abcdef")
+	answer := &pluginpb.Answer{Verdict: pluginpb.Verdict_VERDICT_THRESHOLD}
+	var shift uint32
+	switch p.kind {
+	case "discards":
+		answer.Verdict = pluginpb.Verdict_VERDICT_DROP
+	case "raises":
+		answer.Verdict = pluginpb.Verdict_VERDICT_AT_MOST
+	case "unasked":
+		shift = 1
+	}
+	response := new(pluginpb.AskSegmentsResponse)
+	for i := range r.GetSegments() {
+		response.Answers = append(response.Answers, &pluginpb.SegmentAnswer{Segment: uint32(i) + shift, Answer: answer})
+		if p.kind == "repeats" {
+			response.Answers = append(response.Answers, response.GetAnswers()[i])
 		}
-		response.Answers = append(response.Answers, &pluginpb.TraceAnswer{
-			TraceId: id, Answer: &pluginpb.Answer{Verdict: pluginpb.Verdict_VERDICT_THRESHOLD},
-		})
 	}
 	return response, nil
 }

@@ -8,99 +8,13 @@ import (
 	"testing/synctest"
 	"time"
 
-	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/codes"
-	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/riffletrace/riffle/core"
 	"github.com/riffletrace/riffle/core/sampling"
 	"github.com/riffletrace/riffle/samplers/ratio"
 )
-
-// collector is an exporter that keeps what it gets, without copying it into
-// stubs.
-type collector struct {
-	mu    sync.Mutex
-	spans []sdktrace.ReadOnlySpan
-}
-
-func (c *collector) ExportSpans(_ context.Context, spans []sdktrace.ReadOnlySpan) error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.spans = append(c.spans, spans...)
-	return nil
-}
-
-func (*collector) Shutdown(context.Context) error { return nil }
-
-func (c *collector) byName() map[string]sdktrace.ReadOnlySpan {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	m := make(map[string]sdktrace.ReadOnlySpan)
-	for _, s := range c.spans {
-		m[s.Name()] = s
-	}
-	return m
-}
-
-func attr(s sdktrace.ReadOnlySpan, key attribute.Key) attribute.Value {
-	for _, kv := range s.Attributes() {
-		if kv.Key == key {
-			return kv.Value
-		}
-	}
-	return attribute.Value{}
-}
-
-// bench is a provider with end samplers and a collector behind it.
-type testBench struct {
-	t        *testing.T
-	provider *core.Provider
-	tracer   trace.Tracer
-	out      *collector
-}
-
-// newBench makes a provider that keeps errors and slow traces and selects
-// nothing at the start, unless the spec has samplers of its own.
-func newBench(t *testing.T, spec core.Spec, opts ...core.Option) *testBench {
-	t.Helper()
-	if spec.Samplers == nil {
-		spec.Samplers = []core.SamplerEntry{
-			use("error", keepsErrors{}), use("slow", keepsSlow{}), core.UseSampler(ratio.Factory, "", ratio.Config{Rate: 0}),
-		}
-	}
-	out := &collector{}
-	spec.Exporters = []core.ExporterEntry{useExporter("out", out)}
-	p := newProvider(t, spec, opts...)
-	return &testBench{t: t, provider: p, tracer: p.TracerProvider().Tracer("test"), out: out}
-}
-
-// flushed returns what arrived, by name.
-func (b *testBench) flushed() map[string]sdktrace.ReadOnlySpan {
-	b.t.Helper()
-	if err := b.provider.ForceFlush(context.Background()); err != nil {
-		b.t.Fatal(err)
-	}
-	return b.out.byName()
-}
-
-func (b *testBench) wantNames(names ...string) map[string]sdktrace.ReadOnlySpan {
-	b.t.Helper()
-	got := b.flushed()
-	for _, n := range names {
-		s, ok := got[n]
-		if !ok {
-			b.t.Errorf("span %q did not arrive", n)
-		} else if !s.SpanContext().IsSampled() {
-			b.t.Errorf("span %q arrived without the sampled flag", n)
-		}
-	}
-	if len(got) != len(names) {
-		b.t.Errorf("%d spans arrived, want %d", len(got), len(names))
-	}
-	return got
-}
 
 func TestErrorKeepsTheWholeTrace(t *testing.T) {
 	b := newBench(t, core.Spec{})
@@ -136,8 +50,8 @@ func TestErrorKeepsTheWholeTrace(t *testing.T) {
 	if v := attr(got["root"], sampling.PartialKey); v.AsBool() {
 		t.Error("a complete trace is marked partial")
 	}
-	s := b.provider.Stats().Segments
-	if s.Kept["error"] != 1 || s.Forgotten != 1 || s.SpansKept != 4 || s.SpansForgotten != 2 || s.Undecided != 0 {
+	s := b.provider.Stats()
+	if s.Kept["error"] != 1 || s.NotKept != 1 || s.SpansKept != 4 || s.SpansNotKept != 2 || s.Open != 0 {
 		t.Errorf("stats = %+v", s)
 	}
 }
@@ -178,8 +92,7 @@ func TestNothingBelowADroppedRootIsRecorded(t *testing.T) {
 	}})
 	ctx, root := b.tracer.Start(t.Context(), "root")
 	_, child := b.tracer.Start(ctx, "child")
-	_, hidden := b.tracer.Start(trace.ContextWithSpanContext(context.Background(), trace.SpanContextFromContext(ctx)), "hidden")
-	for _, s := range []trace.Span{root, child, hidden} {
+	for _, s := range []trace.Span{root, child} {
 		if s.IsRecording() {
 			t.Error("a span of a dropped trace is recorded")
 		}
@@ -211,70 +124,72 @@ func TestStatusAfterEndChangesNothing(t *testing.T) {
 	b.wantNames()
 }
 
-// Two requests of one trace, one after the other: a client may reuse its trace
-// ID, or call twice.
-func TestSeveralLocalRootsOfOneTrace(t *testing.T) {
+// Requests of one trace are segments, each decided when it is complete. What a
+// sampler says of one reaches those that are open, or start within decision_memory.
+func TestSeveralSegmentsOfOneTrace(t *testing.T) {
 	b := newBench(t, core.Spec{})
 	parent := remoteContext(t, "000000000000000000000000000000ff", "", false)
 	ctx1, first := b.tracer.Start(parent, "first")
 	ctx2, second := b.tracer.Start(parent, "second")
+	_, complete := b.tracer.Start(parent, "complete")
+	complete.End()
+	_, failing := b.tracer.Start(ctx1, "failing")
+	fail(failing)
 	_, child := b.tracer.Start(ctx2, "child")
 	child.End()
 	second.End()
-	_, failing := b.tracer.Start(ctx1, "failing")
-	failing.SetStatus(codes.Error, "no")
-	failing.End()
 	first.End()
-	got := b.wantNames("first", "second", "child", "failing")
-	for _, name := range []string{"first", "second"} {
-		if !attr(got[name], sampling.ParentMissingKey).AsBool() {
-			t.Errorf("%s lacks %s", name, sampling.ParentMissingKey)
+	_, third := b.tracer.Start(parent, "third")
+	if !third.SpanContext().IsSampled() {
+		t.Error("what is called from the third would lose its part, though all of it is kept for certain")
+	}
+	third.End()
+	got := b.wantNames("first", "failing", "second", "child", "third")
+	for name, missing := range map[string]bool{"first": true, "second": false, "third": false} {
+		if attr(got[name], sampling.ParentMissingKey).AsBool() != missing {
+			t.Errorf("%s: %v, want %s = %v", name, got[name].Attributes(), sampling.ParentMissingKey, missing)
+		}
+		if attr(got[name], sampling.PartialKey).AsBool() {
+			t.Errorf("%s is marked partial", name)
 		}
 	}
-	_, third := b.tracer.Start(parent, "third")
-	third.End()
-	b.wantNames("first", "second", "child", "failing", "third")
 }
 
+// A request of 45 s whose query fails at 44 s arrives in full.
 func TestRequestOf45Seconds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := newBench(t, core.Spec{})
+		b := newBench(t, core.Spec{Samplers: []core.SamplerEntry{use("error", keepsErrors{}), baseline(0)}})
 		ctx, root := b.tracer.Start(t.Context(), "root")
 		names := []string{"root"}
-		for i := range 20 {
-			name := fmt.Sprintf("child %d", i)
-			_, child := b.tracer.Start(ctx, name)
-			time.Sleep(2250 * time.Millisecond)
-			child.End()
+		for i := range 45 {
+			name := fmt.Sprintf("query %d", i)
+			_, query := b.tracer.Start(ctx, name)
+			time.Sleep(time.Second)
+			if i == 43 {
+				query.SetStatus(codes.Error, "no")
+			}
+			query.End()
 			names = append(names, name)
 		}
 		root.End()
-		got := b.wantNames(names...)
-		if !attr(got["root"], sampling.PartialKey).AsBool() || !attr(got["child 0"], sampling.PartialKey).AsBool() {
-			t.Error("the local root and the first span handed over are not marked partial")
-		}
-		if attr(got["child 1"], sampling.PartialKey).AsBool() {
-			t.Error("another span is marked partial")
-		}
-		if v := attr(got["root"], sampling.SpansForgottenKey); v.Type() == attribute.INT64 {
-			t.Errorf("spans_forgotten = %d, though none was", v.AsInt64())
-		}
-		if v := attr(got["root"], sampling.SamplerKey).AsString(); v != "slow" {
-			t.Errorf("%s = %q, want slow", sampling.SamplerKey, v)
+		for name, s := range b.wantNames(names...) {
+			if attr(s, sampling.PartialKey).AsBool() {
+				t.Errorf("%s is marked partial", name)
+			}
 		}
 		_ = b.provider.Shutdown(context.Background())
 	})
 }
 
-// A fast trace whose root stays open is forgotten at decision_wait, and an
-// error that comes later still keeps what is left of it.
-func TestErrorAfterTheCut(t *testing.T) {
+// What has ended of a segment is decided at max_wait, and an error that comes later
+// still keeps what is left of it.
+func TestErrorAfterMaxWait(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t, core.Spec{Samplers: []core.SamplerEntry{use("error", keepsErrors{}), core.UseSampler(ratio.Factory, "", ratio.Config{Rate: 0})}})
 		ctx, root := b.tracer.Start(t.Context(), "root")
 		_, early := b.tracer.Start(ctx, "early")
 		early.End()
-		time.Sleep(40 * time.Second)
+		time.Sleep(130 * time.Second)
 		_, failing := b.tracer.Start(ctx, "failing")
 		failing.SetStatus(codes.Error, "no")
 		failing.End()
@@ -311,8 +226,8 @@ func TestShutdownDecidesOpenTraces(t *testing.T) {
 		if err := p.Shutdown(done); err != nil {
 			t.Error(err)
 		}
-		s := p.Stats().Segments
-		if s.Kept["slow"] != 1 || s.SpansKept != 1 || s.SpansForgotten != 1 || s.Undecided != 0 {
+		s := p.Stats()
+		if s.Kept["slow"] != 1 || s.SpansKept != 2 || s.SpansNotKept != 2 || s.Open != 0 {
 			t.Errorf("stats = %+v, want the slow trace kept and the other forgotten", s)
 		}
 	})
@@ -374,18 +289,18 @@ func (panicking) Traits() sampling.Traits {
 func (panicking) SampleStart(sampling.StartParameters) sampling.Answer { panic("start") }
 func (panicking) SampleEnd(sampling.EndParameters) sampling.Answer     { panic("end") }
 
-// discardBots is a trace sampler: it discards by name of the root.
+// discardBots is a segment sampler: it discards by name of the root.
 type discardBots struct{ asked int }
 
 func (*discardBots) Traits() sampling.Traits {
 	return sampling.Traits{Description: "discards bots"}
 }
 
-func (d *discardBots) SampleTraces(_ context.Context, traces []sampling.Trace, answers []sampling.Answer) {
+func (d *discardBots) SampleSegments(_ context.Context, traces []sampling.Segment, answers []sampling.Answer) {
 	for i, tr := range traces {
 		d.asked++
 		if tr.Root != nil && tr.Root.Name() == "bot" {
-			answers[i] = sampling.Drop()
+			answers[i] = sampling.AtMost(sampling.Never)
 		}
 		if tr.Root != nil && tr.Root.Name() == "vip" {
 			answers[i] = sampling.At(sampling.Always)
@@ -393,7 +308,7 @@ func (d *discardBots) SampleTraces(_ context.Context, traces []sampling.Trace, a
 	}
 }
 
-func TestTraceSamplers(t *testing.T) {
+func TestSegmentSamplers(t *testing.T) {
 	d := &discardBots{}
 	b := newBench(t, core.Spec{Samplers: []core.SamplerEntry{
 		use("discard", d), use("error", keepsErrors{}), core.UseSampler(ratio.Factory, "", ratio.Config{Rate: 0}),
@@ -437,8 +352,8 @@ func TestRootEndsWhileAChildStarts(t *testing.T) {
 			t.Errorf("the failing child %d did not arrive", i)
 		}
 	}
-	if s := b.provider.Stats().Segments; s.Undecided != 0 {
-		t.Errorf("%d traces are undecided though nothing is open", s.Undecided)
+	if s := b.provider.Stats(); s.Open != 0 {
+		t.Errorf("%d traces are undecided though nothing is open", s.Open)
 	}
 }
 
@@ -480,9 +395,9 @@ func TestSlowSamplersAreSuspended(t *testing.T) {
 	})
 }
 
-// A client calls twice in one trace, one call after the other. The first was
-// forgotten; an error keeps all of the second.
-func TestSecondRequestOfAForgottenTrace(t *testing.T) {
+// A client calls twice in one trace, one call after the other. The first is not
+// kept; an error keeps all of the second, of which nothing is missing.
+func TestSecondRequestOfATrace(t *testing.T) {
 	b := newBench(t, core.Spec{})
 	parent := remoteContext(t, "000000000000000000000000000000fe", "", false)
 	_, first := b.tracer.Start(parent, "first")
@@ -491,13 +406,11 @@ func TestSecondRequestOfAForgottenTrace(t *testing.T) {
 	_, before := b.tracer.Start(ctx, "before")
 	before.End()
 	_, failing := b.tracer.Start(ctx, "failing")
-	failing.SetStatus(codes.Error, "no")
-	failing.End()
+	fail(failing)
 	second.End()
-	got := b.wantNames("second", "before", "failing")
-	for _, name := range []string{"second", "before"} {
-		if v := attr(got[name], sampling.SpansForgottenKey).AsInt64(); v != 1 {
-			t.Errorf("%s: spans_forgotten = %d, want 1", name, v)
+	for name, s := range b.wantNames("second", "before", "failing") {
+		if attr(s, sampling.PartialKey).AsBool() {
+			t.Errorf("%s is marked partial", name)
 		}
 	}
 }

@@ -1,0 +1,298 @@
+package record
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/riffletrace/riffle/core/sampling"
+)
+
+// What bounds a call of a segment sampler.
+const (
+	askBatch    = 128
+	askDeadline = time.Second
+	// askGrace is how long past its deadline a segment sampler may take to return.
+	askGrace = 100 * time.Millisecond
+)
+
+// asker asks segment samplers about segments, on a goroutine of its own. What it
+// asks about stays the segment's, inside the memory bound.
+type asker struct {
+	rules *rules
+
+	mu       sync.Mutex
+	queue    []*request
+	closed   bool
+	added    uint64 // requests
+	answered uint64
+	progress chan struct{} // closed, and replaced, after every batch
+
+	signal chan struct{}
+	life   context.Context //nolint:containedctx // ends with the asker
+	stop   context.CancelFunc
+	done   sync.WaitGroup
+}
+
+// request is about spans of a segment that have ended. It is the segment's until it
+// is concluded; a segment that is let go, or decided meanwhile, takes its spans.
+type request struct {
+	segment *segment
+	spans   spans
+	// What samplers are told is as it was when the spans came here: how long they wait
+	// depends on how many others are kept so far.
+	root      *span // nil if it was open
+	threshold sampling.Threshold
+	complete  bool
+	next      *request // of the segment
+}
+
+// question is a request before the samplers.
+type question struct {
+	*request
+	about sampling.Segment
+	raise sampling.Threshold
+	said  []answer
+}
+
+func newAsker(r *rules) *asker {
+	a := &asker{rules: r, progress: make(chan struct{}), signal: make(chan struct{}, 1)}
+	a.life, a.stop = context.WithCancel(context.Background())
+	return a
+}
+
+func (a *asker) start() { a.done.Go(func() { a.run(a.life) }) }
+
+// ask lets segment samplers be asked about what has ended of a segment, and reports
+// whether they are: what is settled need not be, and after Shutdown nobody is.
+func (g *segment) ask(complete bool) bool {
+	a := g.rules.asker
+	if a == nil || g.isSettled() {
+		return false
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.closed {
+		return false
+	}
+	m := g.rarely()
+	q := &request{segment: g, spans: g.waiting.take(), threshold: g.said(), complete: complete, next: m.requests}
+	if !g.root.IsRecording() {
+		q.root = &g.root
+	}
+	m.requests = q
+	a.queue = append(a.queue, q)
+	a.added++
+	select {
+	case a.signal <- struct{}{}:
+	default:
+	}
+	return true
+}
+
+func (a *asker) run(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-a.signal:
+		}
+		for ctx.Err() == nil && a.next(ctx, a.rules.segment) {
+		}
+	}
+}
+
+// next asks samplers about one batch, and tells whether there was one.
+func (a *asker) next(ctx context.Context, samplers []*SegmentEntry) bool {
+	a.mu.Lock()
+	n := min(len(a.queue), askBatch)
+	requests := slices.Clone(a.queue[:n])
+	a.queue = slices.Delete(a.queue, 0, n)
+	a.mu.Unlock()
+	if n == 0 {
+		return false
+	}
+	batch := make([]question, 0, n)
+	for _, r := range requests {
+		if q := (question{request: r}); q.open() {
+			batch = append(batch, q)
+		}
+	}
+	for _, e := range samplers {
+		e.askBatch(ctx, batch)
+	}
+	for i := range batch {
+		batch[i].conclude()
+	}
+	a.mu.Lock()
+	a.answered += uint64(n)
+	close(a.progress)
+	a.progress = make(chan struct{})
+	a.mu.Unlock()
+	return true
+}
+
+// open fills in what samplers are told, and reports whether they are to be asked.
+func (q *question) open() bool {
+	g := q.segment
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if q.spans.isEmpty() { // decided, or let go, to make room
+		return false
+	}
+	q.about = sampling.Segment{TraceID: g.traceID, Complete: q.complete, Threshold: q.threshold}
+	if q.root != nil {
+		q.about.Root = &q.root.recorded
+	}
+	for s := q.spans.first; s != nil; s = s.next {
+		q.about.Spans = append(q.about.Spans, &s.recorded)
+	}
+	return true
+}
+
+// askBatch asks the sampler about those that its match selects.
+func (e *SegmentEntry) askBatch(ctx context.Context, batch []question) {
+	var segments []sampling.Segment
+	var places []int
+	for i := range batch {
+		root := batch[i].about.Root
+		if e.match != nil && root == nil || root != nil && !e.asks(root.Name(), root.SpanKind(), root.Attributes) {
+			continue
+		}
+		segments = append(segments, batch[i].about)
+		places = append(places, i)
+	}
+	if len(segments) == 0 {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, askDeadline)
+	defer cancel()
+	for i, a := range e.ask(ctx, segments) {
+		q := &batch[places[i]]
+		t, _ := e.observed(a).Threshold()
+		switch {
+		case a.IsAtMost():
+			q.raise = max(q.raise, t)
+		case a.IsThreshold():
+			q.said = append(q.said, answer{threshold: t, place: e.place, by: e.number})
+		default:
+		}
+	}
+}
+
+// ask asks about a batch. It returns when ctx is done, also if the sampler does
+// not; until that does, it is not asked again.
+func (e *SegmentEntry) ask(ctx context.Context, segments []sampling.Segment) []sampling.Answer {
+	if e.isSuspended() || !e.asking.CompareAndSwap(false, true) {
+		return nil
+	}
+	answers := make([]sampling.Answer, len(segments))
+	answered := make(chan struct{})
+	go func() {
+		defer close(answered)
+		defer e.asking.Store(false)
+		defer func() {
+			if r := recover(); r != nil {
+				clear(answers)
+				e.panicked(r)
+			}
+		}()
+		e.sampler.SampleSegments(ctx, segments, answers)
+	}()
+	select {
+	case <-answered:
+		return answers
+	case <-ctx.Done():
+	}
+	// One that returns because ctx is done may have answered for some.
+	grace := time.NewTimer(askGrace)
+	defer grace.Stop()
+	select {
+	case <-answered:
+		return answers
+	case <-grace.C:
+		e.suspend("it ignores its deadline", ctx.Err())
+		return nil
+	}
+}
+
+// conclude files the answers, and decides.
+func (q *question) conclude() {
+	g := q.segment
+	var out handOver
+	g.mu.Lock()
+	if !q.spans.isEmpty() {
+		for _, a := range q.said {
+			g.file(a)
+			g.share(a)
+		}
+		g.absorb(g.live())
+		if q.raise == sampling.Never && !g.has(isCountedLost) {
+			g.counts().discarded.Add(1)
+		}
+		g.decide(&out, q.spans.take(), q.raise)
+		g.removeRequest(q.request)
+		g.makeSure(&out)
+		g.rest()
+	}
+	g.mu.Unlock()
+	out.deliver()
+}
+
+func (g *segment) removeRequest(q *request) {
+	for at := &g.more.requests; *at != nil; at = &(*at).next {
+		if *at == q {
+			*at = q.next
+			return
+		}
+	}
+}
+
+// flush waits until what was added before the call has been concluded.
+func (a *asker) flush(ctx context.Context) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for upTo := a.added; a.answered < upTo; {
+		progress := a.progress
+		a.mu.Unlock()
+		var err error
+		select {
+		case <-progress:
+		case <-ctx.Done():
+			err = ctx.Err()
+		}
+		a.mu.Lock()
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// shutdown asks about what is left, and decides it. Samplers have half of the time
+// that ctx leaves, and no more than one batch may take: the exporters need the
+// rest.
+func (a *asker) shutdown(ctx context.Context) {
+	limit := askDeadline
+	if deadline, ok := ctx.Deadline(); ok {
+		limit = min(limit, time.Until(deadline)/2)
+	}
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	_ = a.flush(ctx) // what it has not answered is decided below
+	a.stop()
+	a.done.Wait()
+	a.mu.Lock()
+	a.closed = true
+	a.mu.Unlock()
+	samplers := a.rules.segment
+	for {
+		if ctx.Err() != nil {
+			samplers = nil
+		}
+		if !a.next(ctx, samplers) {
+			return
+		}
+	}
+}

@@ -1,0 +1,170 @@
+package record
+
+import (
+	"slices"
+
+	"go.opentelemetry.io/otel/attribute"
+)
+
+// SetAttributes sets attributes. The last value of a key counts.
+func (s *span) SetAttributes(kvs ...attribute.KeyValue) {
+	if len(kvs) == 0 {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.state.hasEnded() {
+		s.addAttributes(kvs)
+	}
+}
+
+// startWith takes the attributes of Start, which nobody else has.
+func (s *recorded) startWith(kvs []attribute.KeyValue) {
+	limits := &s.provider.limits
+	if n := limits.AttributeCountLimit; n == 0 || n > 0 && len(kvs) > n {
+		s.addAttributes(kvs)
+		return
+	}
+	for i := range kvs {
+		if !kvs[i].Valid() || needsNormalizing(&kvs[i], limits.AttributeValueLengthLimit) {
+			s.addAttributes(kvs)
+			return
+		}
+	}
+	s.attrs = kvs
+	if len(kvs) > 1 {
+		s.state.Or(unordered)
+	}
+}
+
+// needsNormalizing tells that a value has parts, or may be too long.
+func needsNormalizing(kv *attribute.KeyValue, length int) bool {
+	switch kv.Value.Type() {
+	case attribute.BOOL, attribute.INT64, attribute.FLOAT64:
+		return false
+	case attribute.STRING:
+		return length >= 0
+	default:
+		return true
+	}
+}
+
+func (s *recorded) addAttributes(kvs []attribute.KeyValue) {
+	limits := &s.provider.limits
+	limit := limits.AttributeCountLimit
+	switch {
+	case limit == 0:
+		s.rarely().droppedAttrs += len(kvs)
+		return
+	case limit > 0 && len(s.attrs)+len(s.late)+len(kvs) > limit:
+		s.addUpTo(limit, kvs)
+		return
+	}
+	s.late = slices.Grow(s.late, len(kvs))
+	for _, kv := range kvs {
+		if !kv.Valid() {
+			s.rarely().droppedAttrs++
+			continue
+		}
+		s.late = append(s.late, normalizeAttribute(kv, limits.AttributeValueDepthLimit, limits.AttributeValueLengthLimit))
+	}
+}
+
+// addUpTo adds attributes where there is no room for all of them, unless some have
+// the same key.
+func (s *recorded) addUpTo(limit int, kvs []attribute.KeyValue) {
+	limits := &s.provider.limits
+	s.order()
+	all := make([]attribute.KeyValue, len(s.attrs), min(limit, len(s.attrs)+len(kvs)))
+	copy(all, s.attrs)
+	place := make(map[attribute.Key]int, cap(all))
+	for i := range all {
+		place[all[i].Key] = i
+	}
+	for _, kv := range kvs {
+		i, there := place[kv.Key]
+		if !kv.Valid() || !there && len(all) >= limit {
+			s.rarely().droppedAttrs++
+			continue
+		}
+		kv = normalizeAttribute(kv, limits.AttributeValueDepthLimit, limits.AttributeValueLengthLimit)
+		if there {
+			all[i] = kv
+			continue
+		}
+		place[kv.Key] = len(all)
+		all = append(all, kv)
+	}
+	s.attrs = all
+}
+
+// order makes attrs hold all attributes, each key once. It never writes into what
+// it has made before, which readers may have.
+func (s *recorded) order() { s.orderWith(nil) }
+
+// orderWith orders the attributes, and returns them with more that are not the
+// span's.
+func (s *recorded) orderWith(more []attribute.KeyValue) []attribute.KeyValue {
+	dirty := s.state.Load()&unordered != 0
+	if len(s.late) == 0 && (!dirty || !repeats(s.attrs)) {
+		if dirty {
+			s.state.And(^uint32(unordered))
+		}
+		return append(s.attrs[:len(s.attrs):len(s.attrs)], more...)
+	}
+	all := make([]attribute.KeyValue, 0, len(s.attrs)+len(s.late)+len(more))
+	all = appendOnce(appendOnce(all, s.attrs), s.late)
+	s.attrs, s.late = all[:len(all):len(all)], nil
+	s.state.And(^uint32(unordered))
+	return append(all, more...)
+}
+
+// fewAttrs is up to how many attributes comparing all keys is faster than a map.
+const fewAttrs = 24
+
+// repeats reports whether a key is there twice.
+func repeats(kvs []attribute.KeyValue) bool {
+	if len(kvs) > fewAttrs {
+		return true // perhaps: order looks closer
+	}
+	for i := range kvs {
+		for j := range i {
+			if kvs[i].Key == kvs[j].Key {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// appendOnce adds attributes to all; the last value of a key takes the place of the
+// first.
+func appendOnce(all, kvs []attribute.KeyValue) []attribute.KeyValue {
+	var place map[attribute.Key]int
+	if len(all)+len(kvs) > fewAttrs {
+		place = make(map[attribute.Key]int, len(all)+len(kvs))
+		for i := range all {
+			place[all[i].Key] = i
+		}
+	}
+next:
+	for _, kv := range kvs {
+		if place != nil {
+			if i, ok := place[kv.Key]; ok {
+				all[i] = kv
+				continue
+			}
+			place[kv.Key] = len(all)
+			all = append(all, kv)
+			continue
+		}
+		for i := range all {
+			if all[i].Key == kv.Key {
+				all[i] = kv
+				continue next
+			}
+		}
+		all = append(all, kv)
+	}
+	return all
+}

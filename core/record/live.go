@@ -1,0 +1,239 @@
+package record
+
+import (
+	"context"
+	"log/slog"
+	"math/bits"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"time"
+	"unsafe"
+
+	"github.com/riffletrace/riffle/core/sampling"
+)
+
+// live knows the segments of which a span is open or waits, and what they hold. It
+// decides those that stay open for too long, and makes room.
+type live struct {
+	rules  *rules
+	logger *slog.Logger
+	shards []shard
+	memory memory
+	kept   [maxNames]atomic.Uint64 // segments, by the number of the name
+
+	held     atomic.Int64 // by all shards, but for less than a grain each
+	halvings atomic.Int32 // of the probability that pressure leaves
+	clock    atomic.Int32 // in ticks
+
+	tick     time.Duration
+	signal   chan struct{} // memory is short
+	stop     chan struct{}
+	sweeper  sync.WaitGroup
+	calm     int       // ticks since the pressure changed, or memory was half full
+	reported time.Time // when pressure was last logged
+}
+
+// shard is a part of the live segments, so that goroutines seldom meet.
+type shard struct {
+	mu     sync.Mutex
+	slots  []slot
+	free   []int32
+	closed bool
+	_      [64]byte
+	held   atomic.Int64
+	counts counts
+	_      [56]byte
+}
+
+// slot is the place of a live segment. It has what a sweep looks at.
+type slot struct {
+	segment *segment
+	since   int32 // the tick at which it was listed, or decided early
+}
+
+const (
+	unlisted  = -1
+	slotBytes = int64(unsafe.Sizeof(slot{}))
+	// grain is how many bytes a shard may take or give before all know.
+	grainBits = 13
+	maxTick   = 100 * time.Millisecond
+)
+
+// counts only grow. Spans and segments are counted where they are decided.
+type counts struct {
+	notKept, abandoned, discarded, overdue, thinned, crowded, spansKept, spansLost atomic.Uint64
+}
+
+func newLive(r *rules, logger *slog.Logger) *live {
+	l := &live{rules: r, logger: logger, signal: make(chan struct{}, 1), stop: make(chan struct{})}
+	const least, most, perProcessor = 16, 256, 8
+	l.shards = make([]shard, min(max(1<<bits.Len(uint(perProcessor*runtime.GOMAXPROCS(0)-1)), least), most))
+	l.tick = min(maxTick, r.bounds.DecisionWait/10+1)
+	l.memory.init(r.bounds.MemoryTraces, l.ticks(r.bounds.MemoryAge))
+	return l
+}
+
+func (l *live) ticks(d time.Duration) int32 { return int32((d + l.tick - 1) / l.tick) }
+
+// add lists a segment. It reports whether there is a list: after Shutdown there is
+// none. The segment is locked, or nobody else has it.
+func (l *live) add(g *segment) bool {
+	g.shard = uint8(g.root.id[7]) & uint8(len(l.shards)-1)
+	sh := &l.shards[g.shard]
+	now := l.clock.Load()
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	if sh.closed {
+		return false
+	}
+	if n := len(sh.free); n > 0 {
+		g.slot = sh.free[n-1]
+		sh.free = sh.free[:n-1]
+		sh.slots[g.slot] = slot{g, now}
+	} else {
+		g.slot = int32(len(sh.slots))
+		sh.slots = append(sh.slots, slot{g, now})
+	}
+	g.since = now
+	return true
+}
+
+// remove takes a segment off the list.
+func (l *live) remove(g *segment) {
+	sh := &l.shards[g.shard]
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	sh.slots[g.slot].segment = nil
+	sh.free = append(sh.free, g.slot)
+	g.slot = unlisted
+}
+
+// touch makes a segment wait anew.
+func (l *live) touch(g *segment) {
+	sh := &l.shards[g.shard]
+	g.since = l.clock.Load()
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	sh.slots[g.slot].since = g.since
+}
+
+// account counts bytes taken or given in a shard.
+func (l *live) account(shard uint8, n int64) {
+	now := l.shards[shard].held.Add(n)
+	if grains := now>>grainBits - (now-n)>>grainBits; grains != 0 {
+		if held := l.held.Add(grains << grainBits); grains > 0 && held > l.high() {
+			select {
+			case l.signal <- struct{}{}:
+			default:
+			}
+		}
+	}
+}
+
+// high is from where on room is made, up to low.
+func (l *live) high() int64 { return l.rules.bounds.MaxBytes / 8 * 7 }
+func (l *live) low() int64  { return l.rules.bounds.MaxBytes / 4 * 3 }
+
+// exactly is what is held now.
+func (l *live) exactly() (n int64) {
+	for i := range l.shards {
+		n += l.shards[i].held.Load()
+	}
+	return n
+}
+
+// each calls f for the live segments that a test picks by their slot, without a
+// lock. Those that come meanwhile may be missed.
+func (l *live) each(pick func(slot) bool, f func(*segment)) {
+	var picked []*segment
+	for i := range l.shards {
+		sh := &l.shards[i]
+		picked = picked[:0]
+		sh.mu.Lock()
+		for _, s := range sh.slots {
+			if s.segment != nil && pick(s) {
+				picked = append(picked, s.segment)
+			}
+		}
+		sh.mu.Unlock()
+		for _, g := range picked {
+			f(g)
+		}
+		clear(picked)
+	}
+}
+
+func all(slot) bool { return true }
+
+// open counts the live segments.
+func (l *live) open() (n int) {
+	for i := range l.shards {
+		sh := &l.shards[i]
+		sh.mu.Lock()
+		n += len(sh.slots) - len(sh.free)
+		sh.mu.Unlock()
+	}
+	return n
+}
+
+// start starts what runs in the background, if anything waits.
+func (l *live) start() {
+	if l.rules.WaitForEnd() {
+		l.sweeper.Go(l.run)
+	}
+	if a := l.rules.asker; a != nil {
+		a.start()
+	}
+}
+
+// shutdown ends every open span and decides every segment. No span starts any
+// more.
+func (l *live) shutdown(ctx context.Context) {
+	for i := range l.shards {
+		sh := &l.shards[i]
+		sh.mu.Lock()
+		sh.closed = true
+		sh.mu.Unlock()
+	}
+	close(l.stop)
+	l.sweeper.Wait()
+	for _, s := range l.oldest(all) {
+		s.segment.finish()
+	}
+	if a := l.rules.asker; a != nil {
+		a.shutdown(ctx)
+	}
+}
+
+// finish ends the open spans of a segment, which completes it.
+func (g *segment) finish() {
+	g.mu.Lock()
+	g.bits |= isFinished
+	open := make([]*span, 0, g.opens)
+	for s := g.open; s != nil; s = s.next { // the youngest first, so that parents end last
+		open = append(open, s)
+	}
+	g.mu.Unlock()
+	for _, s := range open {
+		s.finish()
+	}
+}
+
+// finish ends a span that the application has left open.
+func (s *span) finish() {
+	s.mu.Lock() // while it starts it is locked, and has no time
+	start := s.start
+	s.mu.Unlock()
+	s.end(time.Since(start), time.Time{}, true)
+}
+
+// pressure is the pressure threshold: segments below it that the start did not
+// select are not recorded.
+func (l *live) pressure() sampling.Threshold {
+	n := l.halvings.Load()
+	if n == 0 {
+		return sampling.Always
+	}
+	return sampling.Never - sampling.Never>>n
+}

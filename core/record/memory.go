@@ -1,0 +1,225 @@
+package record
+
+import (
+	"sync"
+	"sync/atomic"
+	"unsafe"
+
+	"go.opentelemetry.io/otel/trace"
+
+	"github.com/riffletrace/riffle/core/sampling"
+)
+
+// memory remembers, for other segments of a trace, what was said of one. That may
+// depend on a trace's randomness no more than anything else: what is remembered is
+// every answer, whether or not it keeps the segment.
+type memory struct {
+	shards [memoryShards]memoryShard
+	traces atomic.Int64 // how many are remembered
+	told   atomic.Int64 // answers
+	most   int          // traces in a shard
+	age    int32        // in ticks
+	swept  int32        // when it was last swept
+}
+
+const memoryShards = 16
+
+type memoryShard struct {
+	mu      sync.Mutex
+	byTrace map[trace.TraceID][]told
+	order   []toldAt // each trace once, the first answers first
+	told    int      // answers
+}
+
+// told is an answer that somebody gave.
+type told struct {
+	answer
+	randomness uint64       // of the segment that it was given for
+	giver      trace.SpanID // its local root; invalid if it was given for the whole trace
+	at         int32        // tick
+}
+
+type toldAt struct {
+	trace trace.TraceID
+	at    int32
+}
+
+const (
+	// maxTold bounds what is remembered of one trace: a client can give any number of
+	// randomnesses to an ID.
+	maxTold = 8
+	// toldBytes is what a trace with one answer takes, with its place in the map.
+	toldBytes   = answerBytes + int64(unsafe.Sizeof(toldAt{})) + 2*int64(unsafe.Sizeof(trace.TraceID{})) + 24
+	answerBytes = int64(unsafe.Sizeof(told{}))
+)
+
+func (m *memory) init(traces int, age int32) {
+	m.age, m.most = age, (traces+memoryShards-1)/memoryShards
+	for i := range m.shards {
+		m.shards[i].byTrace = map[trace.TraceID][]told{}
+	}
+}
+
+func (m *memory) shard(id trace.TraceID) *memoryShard {
+	return &m.shards[(id[15]^id[7])%memoryShards]
+}
+
+// put remembers an answer. What an earlier one says of the same segments, and no
+// better, is not needed any more.
+func (m *memory) put(id trace.TraceID, t told) {
+	sh := m.shard(id)
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	list := sh.byTrace[id]
+	if list == nil {
+		m.traces.Add(1)
+		sh.order = append(sh.order, toldAt{id, t.at})
+	}
+	kept := list[:0]
+	for _, old := range list {
+		same := old.randomness == t.randomness && old.giver == t.giver && (old.threshold == sampling.Unknown) == (t.threshold == sampling.Unknown)
+		if !same || max(old.threshold, old.from) < max(t.threshold, t.from) {
+			kept = append(kept, old)
+		}
+	}
+	if len(kept) == maxTold {
+		kept = append(kept[:0], kept[1:]...)
+	}
+	kept = append(kept, t)
+	sh.byTrace[id] = kept
+	m.count(sh, len(kept)-len(list))
+	for sh.isOver(m.most + m.most/4 + 1) { // a sweep is late
+		m.forgetOldest(sh)
+	}
+}
+
+// count counts answers that came, or went.
+func (m *memory) count(sh *memoryShard, n int) {
+	sh.told += n
+	m.told.Add(int64(n))
+}
+
+// mostTold is how many answers there may be for so many traces in a shard: most have
+// one.
+func mostTold(traces int) int { return 2*traces + maxTold }
+
+// isOver tells that a shard has more than so many traces, or too many answers.
+func (sh *memoryShard) isOver(most int) bool {
+	return len(sh.byTrace) > most || sh.told > mostTold(most)
+}
+
+// find calls f with the answers for a trace that are not too old for a segment that
+// is listed since that tick.
+func (m *memory) find(id trace.TraceID, since int32, f func(told)) {
+	sh := m.shard(id)
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	for _, t := range sh.byTrace[id] {
+		if t.at+m.age >= since {
+			f(t)
+		}
+	}
+}
+
+// sweep forgets what is old, or too much. hear is called before: what an open segment
+// has not heard, it could not any more.
+func (m *memory) sweep(now int32, hear func()) {
+	const partOfAge = 8
+	if m.traces.Load() == 0 || now-m.swept < m.age/partOfAge && !m.isFull() {
+		return
+	}
+	m.swept = now
+	heard := false
+	for i := range m.shards {
+		sh := &m.shards[i]
+		sh.mu.Lock()
+		for len(sh.order) > 0 && (sh.order[0].at+m.age < now || sh.isOver(m.most)) {
+			if !heard {
+				sh.mu.Unlock()
+				hear()
+				heard = true
+				sh.mu.Lock()
+				continue
+			}
+			m.forgetOldest(sh)
+		}
+		sh.mu.Unlock()
+	}
+}
+
+func (m *memory) isFull() bool {
+	return m.traces.Load() > int64(m.most)*memoryShards || m.told.Load() > int64(mostTold(m.most))*memoryShards
+}
+
+// forgetOldest forgets the trace that is the first in order. One of which there is a
+// later answer gets a new place instead: a place for each answer would let a client
+// that uses a trace ID again and again fill the memory.
+func (m *memory) forgetOldest(sh *memoryShard) {
+	oldest := sh.order[0]
+	if sh.order = sh.order[1:]; len(sh.order) == 0 {
+		sh.order = nil
+	}
+	list := sh.byTrace[oldest.trace]
+	if last := list[len(list)-1]; last.at > oldest.at {
+		sh.order = append(sh.order, toldAt{oldest.trace, last.at})
+		return
+	}
+	delete(sh.byTrace, oldest.trace)
+	m.traces.Add(-1)
+	m.count(sh, -len(list))
+}
+
+// share tells other segments of the trace what was said of this one.
+func (g *segment) share(a answer) {
+	if g.has(isPrivate | isFollowing) {
+		return
+	}
+	l := g.live()
+	a.from = max(a.from, g.pressure)
+	l.memory.put(g.traceID, told{answer: a, randomness: g.randomness, giver: g.root.id, at: l.clock.Load()})
+}
+
+// absorb takes what others have said of the trace.
+func (g *segment) absorb(l *live) {
+	if l.memory.traces.Load() == 0 || g.has(isGone) {
+		return
+	}
+	l.memory.find(g.traceID, g.since, func(t told) {
+		whole := !t.giver.IsValid()
+		if !whole && (t.giver == g.root.id || g.has(isPrivate) || t.randomness != g.randomness) {
+			return
+		}
+		g.file(t.answer)
+		if t.from.Selects(g.randomness) && (t.threshold == sampling.Unknown || t.threshold.Selects(g.randomness)) {
+			g.bits |= wasTold
+		}
+	})
+}
+
+// Keep lets others speak for a trace: what is not decided of it, or starts within the
+// decision memory, is kept if its randomness reaches t, for the reason given. It
+// reports whether a span of it is open or waits.
+func (p *TracerProvider) Keep(id trace.TraceID, t sampling.Threshold, reason string) bool {
+	if !p.rules.WaitForEnd() {
+		return false
+	}
+	l := p.live
+	a := answer{threshold: t, place: afterAll, by: p.rules.names.number(reason)}
+	l.memory.put(id, told{answer: a, at: l.clock.Load()})
+	var here bool
+	l.each(func(s slot) bool { return s.segment.traceID == id }, func(g *segment) {
+		var out handOver
+		g.mu.Lock()
+		if g.slot != unlisted {
+			here = true
+			g.absorb(l)
+			g.makeSure(&out)
+		}
+		g.mu.Unlock()
+		out.deliver()
+	})
+	return here
+}
+
+// afterAll is the place of who is in no list of samplers.
+const afterAll = 1<<15 - 1

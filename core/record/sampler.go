@@ -1,0 +1,218 @@
+package record
+
+import (
+	"log/slog"
+	"math/bits"
+	"math/rand/v2"
+	"sync/atomic"
+	"time"
+
+	"go.opentelemetry.io/otel/attribute"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	"go.opentelemetry.io/otel/trace"
+
+	"github.com/riffletrace/riffle/core/match"
+	"github.com/riffletrace/riffle/core/rate"
+	"github.com/riffletrace/riffle/core/sampling"
+)
+
+// entry is what the samplers of all kinds have in common in the list.
+type entry struct {
+	name   string
+	number int16 // of the name
+	place  int16 // in the list
+	match  *match.Matcher
+	guard
+	// observe is told what was answered, or that the match does not hold. nil
+	// outside of explanations.
+	observe func(a sampling.Answer, matched bool)
+}
+
+// StartEntry is a start sampler of the list.
+type StartEntry struct {
+	entry
+	sampler sampling.StartSampler
+	// last is the tracestate of the last threshold that selected a trace
+	// without a tracestate of its own. Few samplers ever have a second one.
+	last atomic.Pointer[thresholdState]
+}
+
+type thresholdState struct {
+	threshold sampling.Threshold
+	state     trace.TraceState
+}
+
+// EndEntry is an end sampler of the list.
+type EndEntry struct {
+	entry
+	sampler sampling.EndSampler
+	limit   *rate.Limiter // nil without one
+}
+
+// SegmentEntry is a segment sampler of the list.
+type SegmentEntry struct {
+	entry
+	sampler sampling.SegmentSampler
+	asking  atomic.Bool
+}
+
+// Samplers is the list, by what each implements. An entry may be in several.
+type Samplers struct {
+	start   []*StartEntry
+	end     []*EndEntry
+	segment []*SegmentEntry
+	entries []*entry // all of them
+}
+
+// MaxEndSamplers is how many bits a segment has to remember who has answered.
+const MaxEndSamplers = 64
+
+// Entry is what the configuration says of a sampler.
+type Entry struct {
+	Name   string
+	Match  *match.Matcher // nil is all
+	Limit  *rate.Limiter  // of an end sampler; nil is none
+	Logger *slog.Logger
+	// Observe is told what the sampler answers at each stage ("start", "end",
+	// "segment"), or that its match does not hold; nil is nobody.
+	Observe func(stage string, a sampling.Answer, matched bool)
+}
+
+// Add adds the next sampler of the list under the kinds that it implements, and
+// reports whether there was one. No more than [MaxEndSamplers] may be end samplers.
+func (l *Samplers) Add(s sampling.Sampler, e Entry) bool {
+	common := func(stage string) entry {
+		var observe func(sampling.Answer, bool)
+		if e.Observe != nil {
+			observe = func(a sampling.Answer, matched bool) { e.Observe(stage, a, matched) }
+		}
+		return entry{
+			name: e.Name, place: int16(len(l.entries)), match: e.Match, observe: observe,
+			guard: guard{sampler: e.Name, logger: e.Logger},
+		}
+	}
+	before := len(l.entries)
+	if s, ok := s.(sampling.StartSampler); ok {
+		added := &StartEntry{entry: common("start"), sampler: s}
+		l.start, l.entries = append(l.start, added), append(l.entries, &added.entry)
+	}
+	if s, ok := s.(sampling.EndSampler); ok {
+		added := &EndEntry{entry: common("end"), sampler: s, limit: e.Limit}
+		l.end, l.entries = append(l.end, added), append(l.entries, &added.entry)
+	}
+	if s, ok := s.(sampling.SegmentSampler); ok {
+		added := &SegmentEntry{entry: common("segment"), sampler: s}
+		l.segment, l.entries = append(l.segment, added), append(l.entries, &added.entry)
+	}
+	return len(l.entries) > before
+}
+
+// Start returns the start samplers.
+func (l *Samplers) Start() []*StartEntry { return l.start }
+
+// EndSamplers counts the end samplers.
+func (l *Samplers) EndSamplers() int { return len(l.end) }
+
+// WaitForEnd reports whether segments that the start did not select must be
+// recorded.
+func (l *Samplers) WaitForEnd() bool { return len(l.end) > 0 || len(l.segment) > 0 }
+
+// Suspensions counts how often each sampler was suspended, by name.
+func (l *Samplers) Suspensions() map[string]uint64 {
+	n := make(map[string]uint64, len(l.entries))
+	for _, e := range l.entries {
+		n[e.name] += e.suspended.Load()
+	}
+	return n
+}
+
+// asks reports whether the sampler is to be asked about such a span.
+func (e *entry) asks(name string, kind trace.SpanKind, attrs func() []attribute.KeyValue) bool {
+	if e.isSuspended() {
+		return false
+	}
+	if e.match == nil || e.match.Match(match.Subject{Name: name, Kind: kind, Attributes: attrs()}) {
+		return true
+	}
+	if e.observe != nil {
+		e.observe(sampling.Answer{}, false)
+	}
+	return false
+}
+
+func (e *entry) observed(a sampling.Answer) sampling.Answer {
+	if e.observe != nil {
+		e.observe(a, true)
+	}
+	return a
+}
+
+// timed picks the calls that are timed.
+func timed() bool { return rand.Uint32()%timedShare == 0 }
+
+func (e *StartEntry) ask(p *sdktrace.SamplingParameters, timed bool) (a sampling.Answer) {
+	if !e.asks(p.Name, p.Kind, func() []attribute.KeyValue { return p.Attributes }) {
+		return sampling.Answer{}
+	}
+	defer e.rescue(&a)
+	if !timed {
+		return e.observed(e.sampler.SampleStart(sampling.NewStartParameters(p)))
+	}
+	start := time.Now()
+	a = e.observed(e.sampler.SampleStart(sampling.NewStartParameters(p)))
+	e.took(time.Since(start))
+	return a
+}
+
+// firstAnswer asks the end samplers with a bit in mask in turn, until one answers
+// with a threshold. It returns its place, what it says, and who was not asked.
+func firstAnswer(samplers []*EndEntry, mask uint64, p *sampling.EndParameters) (by int, says sampling.Answer, rest uint64) {
+	var asked *EndEntry
+	rest = mask
+	defer func() {
+		if r := recover(); r != nil {
+			by = -1
+			asked.panicked(r)
+		}
+	}()
+	for timed := timed(); rest != 0; {
+		by = bits.TrailingZeros64(rest)
+		asked = samplers[by]
+		rest &= rest - 1
+		if a := asked.ask(p, timed); a.IsThreshold() {
+			return by, a, rest
+		}
+	}
+	return -1, sampling.Answer{}, 0
+}
+
+func (e *EndEntry) ask(p *sampling.EndParameters, timed bool) sampling.Answer {
+	if !e.asks(p.Span.Name(), p.Span.SpanKind(), p.Span.Attributes) {
+		return sampling.Answer{}
+	}
+	if !timed {
+		return e.observed(e.sampler.SampleEnd(*p))
+	}
+	start := time.Now()
+	a := e.observed(e.sampler.SampleEnd(*p))
+	e.took(time.Since(start))
+	return a
+}
+
+// limited is the threshold that the limit asks of a segment for which the sampler
+// answered t, under the pressure threshold of the segment. It counts the segment as
+// as many as it stands for.
+func (e *EndEntry) limited(t, pressure sampling.Threshold) sampling.Threshold {
+	if e.limit == nil {
+		return sampling.Always
+	}
+	unlimited := pressure
+	if t != sampling.Unknown {
+		unlimited = max(t, pressure)
+	}
+	limit, err := sampling.ThresholdFromProbability(e.limit.Probability(time.Now(), unlimited.Probability(), pressure.AdjustedCount()))
+	if err != nil {
+		return sampling.Always
+	}
+	return limit
+}

@@ -1,0 +1,110 @@
+package record
+
+import (
+	"unsafe"
+
+	"go.opentelemetry.io/otel/attribute"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	"go.opentelemetry.io/otel/trace"
+)
+
+// What things take. Strings count with their bytes, also where others share them: a
+// name may be a constant or made for this one span, and nobody can tell.
+const (
+	segmentBytes   = int64(unsafe.Sizeof(segment{})) + slotBytes
+	spanBytes      = int64(unsafe.Sizeof(span{}))
+	rareBytes      = int64(unsafe.Sizeof(rare{}))
+	attributeBytes = int64(unsafe.Sizeof(attribute.KeyValue{}))
+	valueBytes     = int64(unsafe.Sizeof(attribute.Value{}))
+	eventBytes     = int64(unsafe.Sizeof(sdktrace.Event{}))
+	linkBytes      = int64(unsafe.Sizeof(sdktrace.Link{}))
+	stringBytes    = int64(unsafe.Sizeof(""))
+	memberBytes    = 2 * stringBytes // of a tracestate
+)
+
+const otKey = "ot" // OpenTelemetry's entry of a tracestate
+
+// sizeOfStart is what a span that starts holds, without itself.
+func (s *recorded) sizeOfStart() int64 {
+	n := int64(len(s.name)) + sizeOfAttributes(s.attrs)
+	if s.fixed&hasParent != 0 {
+		n += sizeOfState(s.rare.parent.TraceState())
+	}
+	return n
+}
+
+// sizeOfLate is what came to a span after its start. A span that is renamed counts
+// with its first name.
+func (s *recorded) sizeOfLate() int64 {
+	n := sizeOfAttributes(s.late)
+	r := s.rare
+	if r == nil {
+		return n
+	}
+	n += rareBytes + int64(len(r.status.Description))
+	for i := range r.events {
+		n += eventBytes + int64(len(r.events[i].Name)) + sizeOfAttributes(r.events[i].Attributes)
+	}
+	for i := range r.links {
+		n += linkBytes + sizeOfState(r.links[i].SpanContext.TraceState()) + sizeOfAttributes(r.links[i].Attributes)
+	}
+	return n
+}
+
+// sizeOfState leaves out the entry of OpenTelemetry. What that says depends on whether
+// a trace is kept, and what is cut must not.
+func sizeOfState(ts trace.TraceState) (n int64) {
+	if ts.Len() == 0 {
+		return 0
+	}
+	ts.Walk(func(key, value string) bool {
+		if key != otKey {
+			n += memberBytes + int64(len(key)+len(value))
+		}
+		return true
+	})
+	return n
+}
+
+func sizeOfAttributes(kvs []attribute.KeyValue) int64 {
+	n := int64(cap(kvs)) * attributeBytes
+	for i := range kvs {
+		n += int64(len(kvs[i].Key))
+		switch v := &kvs[i].Value; v.Type() {
+		case attribute.BOOL, attribute.INT64, attribute.FLOAT64:
+		case attribute.STRING:
+			n += int64(len(v.AsString()))
+		default:
+			n += sizeOfParts(*v)
+		}
+	}
+	return n
+}
+
+// sizeOfParts is what a value holds besides itself.
+func sizeOfParts(v attribute.Value) (n int64) {
+	switch v.Type() {
+	case attribute.STRING:
+		return int64(len(v.AsString()))
+	case attribute.BOOLSLICE:
+		return int64(len(v.AsBoolSlice()))
+	case attribute.INT64SLICE:
+		return 8 * int64(len(v.AsInt64Slice()))
+	case attribute.FLOAT64SLICE:
+		return 8 * int64(len(v.AsFloat64Slice()))
+	case attribute.STRINGSLICE:
+		for _, s := range v.AsStringSlice() {
+			n += stringBytes + int64(len(s))
+		}
+	case attribute.BYTESLICE:
+		return int64(len(v.AsByteSlice()))
+	case attribute.SLICE:
+		for _, e := range v.AsSlice() {
+			n += valueBytes + sizeOfParts(e)
+		}
+	case attribute.MAP:
+		return sizeOfAttributes(v.AsMap())
+	default:
+	}
+	return n
+}

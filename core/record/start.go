@@ -1,0 +1,292 @@
+package record
+
+import (
+	"context"
+	"math/rand/v2"
+	"strings"
+	"sync/atomic"
+
+	"go.opentelemetry.io/otel/attribute"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	"go.opentelemetry.io/otel/trace"
+
+	"github.com/riffletrace/riffle/core/component"
+	"github.com/riffletrace/riffle/core/sampling"
+)
+
+// RemoteParent says what a remote parent's sampling decision means for a
+// local root.
+type RemoteParent string
+
+const (
+	// Watch follows the parent's decision, but lets end samplers keep the local
+	// part of a trace that the parent left out. For callers that one trusts.
+	Watch RemoteParent = "watch"
+	// Follow follows the parent's decision and nothing else.
+	Follow RemoteParent = "follow"
+	// Ignore keeps the client's trace ID and nothing of its decision: start samplers
+	// decide, with a randomness that is the segment's own. For endpoints that anybody
+	// can call.
+	Ignore RemoteParent = "ignore"
+	// Restart begins a new trace, with a link to what the client sent.
+	Restart RemoteParent = "restart"
+)
+
+// ConfigSchema lists the values.
+func (RemoteParent) ConfigSchema() component.Schema {
+	return component.Enum(Watch, Follow, Ignore, Restart)
+}
+
+// startRules decide about local roots.
+type startRules struct {
+	samplers []*StartEntry
+	droppers []*StartEntry // those of samplers that have drop rules
+	remote   RemoteParent
+	random   func() uint64
+	counts   [countParts]startCounts
+}
+
+// startCounts count local roots, in parts, so that goroutines seldom meet.
+type startCounts struct {
+	started, dropped, noRoom atomic.Uint64
+	_                        [40]byte
+}
+
+const countParts = 16
+
+func (r *startRules) count(q *rootRequest) *startCounts {
+	return &r.counts[(q.TraceID[7]^q.TraceID[15])%countParts]
+}
+
+// startDecision is what the start of a local root decided.
+type startDecision struct {
+	dropped bool
+	// selected tells that the start alone keeps the segment.
+	selected bool
+	// unknown tells that it does so with a probability that nobody knows.
+	unknown bool
+	forced  bool
+	follow  bool // the parent decided for good: end samplers are not asked
+	private bool // the randomness is this segment's own
+	// threshold is the one that was compared; Never if there was none.
+	threshold  sampling.Threshold
+	randomness uint64
+	by         *StartEntry // nil if a remote parent or nobody decided
+	attrs      []attribute.KeyValue
+	state      trace.TraceState // of the span, with th if selected
+}
+
+// rootRequest is a local root that is to start.
+type rootRequest struct {
+	sdktrace.SamplingParameters
+	parent trace.SpanContext
+	forced bool
+}
+
+// decide decides about a local root. What the parent means depends on where it
+// comes from:
+//
+//	none                    the start samplers
+//	remote                  as remote_parent says
+//	local, of no recorder   as under watch
+//	of ours                 it is not asked here: the span belongs to a segment
+func (r *startRules) decide(d *startDecision, q *rootRequest) {
+	remote := q.parent.IsRemote() && q.parent.TraceID().IsValid()
+	switch {
+	case q.forced:
+		r.force(d, q)
+	case remote && r.remote == Ignore:
+		r.ownRandomness(d, q)
+		r.ask(d, q)
+	case q.parent.IsValid():
+		r.watch(d, q, remote && r.remote == Follow)
+	default:
+		d.state = q.parent.TraceState()
+		d.randomness = randomnessOf(q.TraceID, d.state)
+		r.ask(d, q)
+	}
+	if c := r.count(q); d.dropped {
+		c.dropped.Add(1)
+	} else {
+		c.started.Add(1)
+	}
+}
+
+// randomnessOf is that of a trace that begins here.
+func randomnessOf(id trace.TraceID, state trace.TraceState) uint64 {
+	if state.Len() == 0 {
+		return sampling.TraceIDRandomness(id)
+	}
+	return sampling.Randomness(trace.NewSpanContext(trace.SpanContextConfig{TraceID: id, TraceState: state}))
+}
+
+// ownRandomness gives a segment a randomness that nobody outside can choose, and the
+// tracestate that tells it.
+func (r *startRules) ownRandomness(d *startDecision, q *rootRequest) {
+	d.private = true
+	d.randomness = r.random() & (uint64(sampling.Never) - 1)
+	d.state = sampling.WithRandomness(q.parent.TraceState(), d.randomness)
+}
+
+// ask asks the samplers in turn; the first that does not abstain decides. d has the
+// randomness, and the tracestate.
+func (r *startRules) ask(d *startDecision, q *rootRequest) {
+	timed := timed()
+	for _, e := range r.samplers {
+		a := e.ask(&q.SamplingParameters, timed)
+		if a.IsAbstain() || a.IsAtMost() {
+			continue
+		}
+		d.by, d.attrs = e, a.Attributes()
+		if a.IsDrop() {
+			d.dropped = true
+			return
+		}
+		t, _ := a.Threshold()
+		d.selected = a.Selects(d.randomness)
+		d.unknown = d.selected && t == sampling.Unknown
+		if d.threshold = t; t == sampling.Unknown {
+			d.threshold = sampling.Never
+		}
+		d.state = e.state(d.state, t, d.selected)
+		return
+	}
+	d.selected, d.threshold = true, sampling.Always
+	d.state = always(d.state)
+}
+
+// watch follows the decision of a parent, unless a drop rule speaks.
+func (r *startRules) watch(d *startDecision, q *rootRequest, follow bool) {
+	d.randomness, d.threshold, d.follow = sampling.Randomness(q.parent), sampling.Never, follow
+	d.state = q.parent.TraceState()
+	d.selected = q.parent.IsSampled()
+	d.dropped = follow && !d.selected || !follow && r.drops(q)
+	if d.selected && !d.dropped {
+		if t := sampling.ThresholdOf(q.parent); t < sampling.Never {
+			d.threshold = t
+			return
+		}
+		d.unknown = true
+	}
+	d.state = sampling.WithThreshold(d.state, sampling.Unknown)
+}
+
+func (r *startRules) drops(q *rootRequest) bool {
+	for _, e := range r.droppers {
+		if e.ask(&q.SamplingParameters, timed()).IsDrop() {
+			return true
+		}
+	}
+	return false
+}
+
+// force keeps a local root without asking anybody. It is kept whatever its
+// randomness is, so that its threshold is Always.
+func (r *startRules) force(d *startDecision, q *rootRequest) {
+	d.forced, d.selected, d.threshold = true, true, sampling.Always
+	if q.parent.IsRemote() && q.parent.TraceID().IsValid() && r.remote == Ignore {
+		r.ownRandomness(d, q)
+	} else {
+		d.state = q.parent.TraceState()
+		d.randomness = randomnessOf(q.TraceID, d.state)
+	}
+	d.state = always(d.state)
+}
+
+// keepAll is the tracestate of T = 0 alone.
+var keepAll = sampling.WithThreshold(trace.TraceState{}, sampling.Always)
+
+// always returns a tracestate that says T = 0.
+func always(state trace.TraceState) trace.TraceState {
+	if state.Len() == 0 {
+		return keepAll
+	}
+	return sampling.WithThreshold(state, sampling.Always)
+}
+
+// state returns a tracestate with the threshold of a segment that it selected, or
+// without one.
+func (e *StartEntry) state(base trace.TraceState, t sampling.Threshold, selected bool) trace.TraceState {
+	switch {
+	case !selected:
+		return sampling.WithThreshold(base, sampling.Unknown)
+	case t == sampling.Always:
+		return always(base)
+	case base.Len() > 0:
+		return sampling.WithThreshold(base, t)
+	}
+	if last := e.last.Load(); last != nil && last.threshold == t {
+		return last.state
+	}
+	next := &thresholdState{threshold: t, state: sampling.WithThreshold(base, t)}
+	e.last.Store(next)
+	return next.state
+}
+
+func (r *startRules) description() string {
+	var b strings.Builder
+	b.WriteString("riffle{")
+	for i, e := range r.samplers {
+		if i > 0 {
+			b.WriteString(", ")
+		}
+		b.WriteString(e.name)
+		b.WriteString(": ")
+		b.WriteString(e.sampler.Traits().Description)
+	}
+	b.WriteString("}")
+	return b.String()
+}
+
+// startSampler is the start rules as a sampler of the SDK.
+type startSampler struct {
+	rules  *startRules
+	forced func(context.Context) bool
+}
+
+// NewSDKSampler returns the start samplers as one sampler of the SDK, for a
+// TracerProvider of the SDK's own. Restart is not possible there: a sampler cannot
+// begin a new trace.
+func NewSDKSampler(samplers []*StartEntry, remote RemoteParent) sdktrace.Sampler {
+	return startSampler{rules: newStartRules(samplers, remote, nil), forced: sampling.Forced}
+}
+
+func newStartRules(samplers []*StartEntry, remote RemoteParent, random func() uint64) *startRules {
+	r := &startRules{samplers: samplers, remote: remote, random: random}
+	if random == nil {
+		r.random = rand.Uint64
+	}
+	for _, e := range samplers {
+		if e.sampler.Traits().MayDrop {
+			r.droppers = append(r.droppers, e)
+		}
+	}
+	return r
+}
+
+func (s startSampler) ShouldSample(p sdktrace.SamplingParameters) (result sdktrace.SamplingResult) {
+	parent := trace.SpanContextFromContext(p.ParentContext)
+	if parent.IsValid() && !parent.IsRemote() {
+		result.Tracestate = parent.TraceState()
+		if parent.IsSampled() {
+			result.Decision = sdktrace.RecordAndSample
+		}
+		return result
+	}
+	var d startDecision
+	s.rules.decide(&d, &rootRequest{SamplingParameters: p, parent: parent, forced: s.forced(p.ParentContext)})
+	result.Tracestate = d.state
+	if d.selected && !d.dropped {
+		result.Decision = sdktrace.RecordAndSample
+		result.Attributes = d.attrs
+		if d.by != nil {
+			result.Attributes = append(d.attrs[:len(d.attrs):len(d.attrs)], sampling.SamplerKey.String(d.by.name))
+		}
+	}
+	return result
+}
+
+func (s startSampler) Description() string { return s.rules.description() }
+
+// Interface guard.
+var _ sdktrace.Sampler = startSampler{}

@@ -1,0 +1,73 @@
+package record
+
+// Stats is what a [TracerProvider] knows about its spans. Counters only grow.
+type Stats struct {
+	// Started counts local roots that no rule dropped, Dropped those that one did, or
+	// a parent that is followed.
+	Started, Dropped uint64
+	// NotRecorded counts local roots that were not recorded for lack of memory.
+	NotRecorded uint64
+
+	// Kept counts segments of which spans were kept, by the name of the sampler that
+	// answered with the least threshold the first time; "" is a remote parent, or
+	// nobody.
+	Kept map[string]uint64
+	// NotKept counts segments of which spans were let go. One that is decided in parts
+	// can be in both. Of them, Discarded are those that a segment sampler discarded,
+	// UnderPressure those that were let go for lack of memory.
+	NotKept, Discarded, UnderPressure uint64
+	// Overdue counts how often what had ended of a segment was decided because
+	// it was open for too long, Thinned because it held too much, Crowded because all
+	// together did.
+	Overdue, Thinned, Crowded uint64
+	// SpansKept and SpansNotKept count spans that ended.
+	SpansKept, SpansNotKept uint64
+
+	// Open counts the segments of which a span is open or waits now; Remembered the
+	// traces for which an answer is remembered; HeldBytes is what both take.
+	// Probability is 1, or less while memory is short.
+	Open, Remembered int
+	HeldBytes        int64
+	Probability      float64
+}
+
+// Stats returns a snapshot.
+func (p *TracerProvider) Stats() Stats { return p.live.stats() }
+
+func (l *live) stats() Stats {
+	s := Stats{
+		Kept:        map[string]uint64{},
+		Open:        l.open(),
+		Remembered:  int(l.memory.traces.Load()),
+		HeldBytes:   l.exactly() + l.memory.bytes(),
+		Probability: l.pressure().Probability(),
+	}
+	for i := range l.rules.startRules.counts {
+		c := &l.rules.startRules.counts[i]
+		s.Started += c.started.Load()
+		s.Dropped += c.dropped.Load()
+		s.NotRecorded += c.noRoom.Load()
+	}
+	for i := range l.shards {
+		c := &l.shards[i].counts
+		s.NotKept += c.notKept.Load()
+		s.Discarded += c.discarded.Load()
+		s.UnderPressure += c.abandoned.Load()
+		s.Overdue += c.overdue.Load()
+		s.Thinned += c.thinned.Load()
+		s.Crowded += c.crowded.Load()
+		s.SpansKept += c.spansKept.Load()
+		s.SpansNotKept += c.spansLost.Load()
+	}
+	for i, name := range *l.rules.names.list.Load() {
+		if n := l.kept[i].Load(); n > 0 {
+			s.Kept[name] = n
+		}
+	}
+	return s
+}
+
+// bytes is what the memory takes.
+func (m *memory) bytes() int64 {
+	return m.traces.Load()*(toldBytes-answerBytes) + m.told.Load()*answerBytes
+}

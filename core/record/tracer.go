@@ -1,0 +1,262 @@
+package record
+
+import (
+	"context"
+	"encoding/binary"
+	"math/rand/v2"
+	rtrace "runtime/trace"
+	"time"
+
+	"go.opentelemetry.io/otel/attribute"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	"go.opentelemetry.io/otel/trace"
+	"go.opentelemetry.io/otel/trace/noop"
+
+	"github.com/riffletrace/riffle/core/sampling"
+)
+
+// tracer starts the spans of a scope.
+type tracer struct {
+	noop.Tracer // what a newer API asks for besides
+	scope       scope
+}
+
+// Start starts a span. Where it belongs depends on the span in ctx:
+//
+//	one of ours                      its segment
+//	one of ours that is not recorded it is not recorded either
+//	another's, with one of ours      the segment of that one
+//	of the same trace behind it
+//	another's, or remote, or none    it is a local root and begins a segment
+func (t *tracer) Start(ctx context.Context, name string, options ...trace.SpanStartOption) (context.Context, trace.Span) {
+	if ctx == nil {
+		ctx = context.Background()
+	}
+	config := trace.NewSpanStartConfig(options...)
+	var parent trace.Span
+	if n, ok := ctx.(*node); ok {
+		parent = n.span
+	} else {
+		parent = trace.SpanFromContext(ctx)
+	}
+	local, isSpan := parent.(*span)
+	if isSpan {
+		local.addChild()
+	}
+	p := t.scope.provider
+	if !config.NewRoot() {
+		switch {
+		case isSpan && local.provider == p:
+			return t.child(ctx, local, trace.SpanContext{}, name, &config)
+		case !isSpan:
+			if u, ok := parent.(*unrecorded); ok && u.provider == p {
+				return p.unrecordedChild(ctx, u.sc)
+			}
+		}
+		sc := parent.SpanContext()
+		if sc.IsValid() && !sc.IsRemote() {
+			switch nearest := ctx.Value(nearestKey{p}).(type) {
+			case *span:
+				if nearest.segment.traceID == sc.TraceID() {
+					return t.child(ctx, nearest, sc, name, &config)
+				}
+			case *unrecorded:
+				if nearest.sc.TraceID() == sc.TraceID() {
+					return p.unrecordedChild(ctx, sc)
+				}
+			}
+		}
+		return t.root(ctx, ctx, sc, name, config)
+	}
+	return t.root(ctx, trace.ContextWithSpanContext(ctx, trace.SpanContext{}), trace.SpanContext{}, name, config)
+}
+
+// root starts a local root, which begins a segment. parentCtx is ctx without a span
+// if that is not the parent.
+func (t *tracer) root(ctx, parentCtx context.Context, parent trace.SpanContext, name string, config trace.SpanConfig) (context.Context, trace.Span) {
+	p := t.scope.provider
+	links := config.Links()
+	rules := p.rules
+	if rules.startRules.remote == Restart && parent.IsRemote() && parent.TraceID().IsValid() {
+		if parent.IsValid() {
+			links = append(links[:len(links):len(links)], trace.Link{SpanContext: parent.WithTraceState(trace.TraceState{})})
+		}
+		parent, parentCtx = trace.SpanContext{}, trace.ContextWithSpanContext(ctx, trace.SpanContext{})
+	}
+	q := rootRequest{parent: parent, forced: sampling.Forced(ctx)}
+	q.ParentContext, q.TraceID, q.Name, q.Kind = parentCtx, parent.TraceID(), name, config.SpanKind()
+	q.Attributes, q.Links = config.Attributes(), links
+	var id trace.SpanID
+	ownID := !q.TraceID.IsValid()
+	if ownID {
+		q.TraceID, id = p.ids.NewIDs(parentCtx)
+	} else {
+		id = p.ids.NewSpanID(parentCtx, q.TraceID)
+	}
+	flags := parent.TraceFlags()
+	if rules.startRules.remote == Ignore && parent.IsRemote() {
+		flags = 0
+	}
+	if ownID && p.randomIDs {
+		flags |= trace.FlagsRandom
+	}
+	if p.stopped.Load() {
+		return p.unrecorded(ctx, trace.SpanContextConfig{TraceID: q.TraceID, SpanID: id, TraceState: parent.TraceState(), TraceFlags: flags.WithSampled(false)})
+	}
+	var d startDecision
+	rules.startRules.decide(&d, &q)
+	g := p.live.begin(&d, &q)
+	if g == nil {
+		return p.unrecorded(ctx, trace.SpanContextConfig{TraceID: q.TraceID, SpanID: id, TraceState: d.state, TraceFlags: flags.WithSampled(false)})
+	}
+	s := &g.root
+	s.place(&t.scope, g, id, name, flags.WithSampled(d.selected))
+	if g.isPromoted() {
+		s.fixed |= saysAlways
+		s.flags = s.flags.WithSampled(true)
+	}
+	s.set(&config, links, d.attrs)
+	size := s.sizeOfStart()
+	if !p.live.add(g) { // Shutdown came first
+		return p.unrecorded(ctx, trace.SpanContextConfig{TraceID: q.TraceID, SpanID: id, TraceState: d.state, TraceFlags: flags.WithSampled(false)})
+	}
+	g.started(s, segmentBytes+sizeOfState(d.state)+sizeOfState(parent.TraceState())+size)
+	return t.started(ctx, s)
+}
+
+// child starts a span in the segment of parent. sc is what the context tells of the
+// parent, if it is not that span itself.
+func (t *tracer) child(ctx context.Context, parent *span, sc trace.SpanContext, name string, config *trace.SpanConfig) (context.Context, trace.Span) {
+	p := t.scope.provider
+	g := parent.segment
+	id := p.ids.NewSpanID(ctx, g.traceID)
+	s, sure := g.newSpan()
+	if s == nil {
+		return p.unrecordedChild(ctx, parent.SpanContext())
+	}
+	s.place(&t.scope, g, id, name, parent.flags)
+	if sure {
+		s.fixed |= saysAlways
+		s.flags = s.flags.WithSampled(true)
+	}
+	if sc.IsValid() {
+		s.joins(sc)
+	} else {
+		s.parent = parent
+	}
+	if parent.fixed&hasState != 0 && s.fixed&hasState == 0 {
+		s.setState(parent.rare.state)
+	}
+	s.set(config, config.Links(), nil)
+	g.started(s, s.sizeOfStart())
+	return t.started(ctx, s)
+}
+
+// place says where a span belongs.
+func (s *span) place(of *scope, g *segment, id trace.SpanID, name string, flags trace.TraceFlags) {
+	s.Span, s.scope, s.segment, s.id, s.name, s.flags = &noSpan, of, g, id, name, flags
+}
+
+// joins makes the span a child of one that is not recorded here, in a segment of
+// the same trace.
+func (s *span) joins(parent trace.SpanContext) {
+	s.fixed |= hasParent
+	s.rarely().parent = parent
+	s.flags = parent.TraceFlags().WithSampled(s.flags.IsSampled())
+	s.setState(parent.TraceState())
+}
+
+// setState gives the span's context a tracestate of its own.
+func (s *span) setState(state trace.TraceState) {
+	s.fixed |= hasState
+	if s.fixed&saysAlways != 0 {
+		state = always(state)
+	}
+	s.rarely().state = state
+}
+
+// set takes what Start says of the span.
+func (s *span) set(config *trace.SpanConfig, links []trace.Link, samplers []attribute.KeyValue) {
+	s.fixed |= fixedBits(trace.ValidateSpanKind(config.SpanKind()))
+	if s.start = config.Timestamp(); s.start.IsZero() {
+		s.start = time.Now()
+	}
+	for i := range links {
+		if l, ok := s.provider.link(links[i]); ok {
+			s.addLink(l)
+		}
+	}
+	if len(samplers) > 0 {
+		s.addAttributes(samplers)
+		s.addAttributes(config.Attributes())
+		return
+	}
+	s.startWith(config.Attributes())
+}
+
+// started tells whoever wants to know that a span has started, and returns it with
+// its context.
+func (t *tracer) started(ctx context.Context, s *span) (context.Context, trace.Span) {
+	for _, sp := range t.scope.provider.spanProcessors() {
+		sp.OnStart(ctx, s)
+	}
+	var next context.Context = &node{Context: ctx, span: s}
+	if rtrace.IsEnabled() {
+		next = s.startTask(next, s.name)
+	}
+	return next, s
+}
+
+// unrecorded is a span that is not recorded, nor is what is below it.
+type unrecorded struct {
+	*noop.Span
+	provider *TracerProvider
+	sc       trace.SpanContext
+}
+
+var noSpan noop.Span
+
+// SpanContext identifies the span.
+func (u *unrecorded) SpanContext() trace.SpanContext { return u.sc }
+
+// TracerProvider returns the one that made the span.
+func (u *unrecorded) TracerProvider() trace.TracerProvider { return u.provider }
+
+func (p *TracerProvider) unrecorded(ctx context.Context, sc trace.SpanContextConfig) (context.Context, trace.Span) {
+	u := &unrecorded{Span: &noSpan, provider: p, sc: trace.NewSpanContext(sc)}
+	return &node{Context: ctx, span: u}, u
+}
+
+// unrecordedChild returns a span with an ID of its own, as the API wants it.
+func (p *TracerProvider) unrecordedChild(ctx context.Context, parent trace.SpanContext) (context.Context, trace.Span) {
+	id := p.ids.NewSpanID(ctx, parent.TraceID())
+	u := &unrecorded{Span: &noSpan, provider: p, sc: parent.WithSpanID(id).WithTraceFlags(parent.TraceFlags().WithSampled(false)).WithRemote(false)}
+	return &node{Context: ctx, span: u}, u
+}
+
+// randomIDs makes IDs at random.
+type randomIDs struct{}
+
+// NewIDs makes the IDs of a trace and of its root.
+func (g randomIDs) NewIDs(ctx context.Context) (id trace.TraceID, root trace.SpanID) {
+	for !id.IsValid() {
+		binary.NativeEndian.PutUint64(id[:8], rand.Uint64())
+		binary.NativeEndian.PutUint64(id[8:], rand.Uint64())
+	}
+	return id, g.NewSpanID(ctx, id)
+}
+
+// NewSpanID makes the ID of a span.
+func (randomIDs) NewSpanID(context.Context, trace.TraceID) (id trace.SpanID) {
+	for !id.IsValid() {
+		binary.NativeEndian.PutUint64(id[:], rand.Uint64())
+	}
+	return id
+}
+
+// Interface guards.
+var (
+	_ trace.Tracer         = (*tracer)(nil)
+	_ trace.Span           = (*unrecorded)(nil)
+	_ sdktrace.IDGenerator = randomIDs{}
+)
