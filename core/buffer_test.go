@@ -385,7 +385,7 @@ func (d *discardBots) SampleSegments(_ context.Context, traces []sampling.Segmen
 	for i, tr := range traces {
 		d.asked++
 		if tr.Root != nil && tr.Root.Name() == "bot" {
-			answers[i] = sampling.Drop()
+			answers[i] = sampling.AtMost(sampling.Never)
 		}
 		if tr.Root != nil && tr.Root.Name() == "vip" {
 			answers[i] = sampling.At(sampling.Always)

@@ -94,7 +94,7 @@ func (x *explainer) start(c Case) {
 			a = e.ask(&params)
 		}
 		x.step("start", &e.entry, e.sampler, a, asked)
-		if a.IsAbstain() {
+		if a.IsAbstain() || a.IsAtMost() {
 			continue
 		}
 		x.answered = i
@@ -142,10 +142,11 @@ func (x *explainer) traces(ctx context.Context, span sdktrace.ReadOnlySpan) {
 			}
 		}
 		x.step("trace", &e.entry, e.sampler, a, asked)
-		if t, _ := a.Threshold(); a.IsThreshold() {
+		t, _ := a.Threshold()
+		if a.IsThreshold() {
 			x.lower(t, e.name)
 		}
-		x.out.Dropped = x.out.Dropped || a.IsDrop()
+		x.out.Dropped = x.out.Dropped || a.IsAtMost() && t == sampling.Never
 	}
 }
 

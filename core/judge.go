@@ -190,7 +190,7 @@ func (j *judge) conclude(c *caseFile, i int, answers [][]sampling.Answer) {
 	for k, e := range j.samplers {
 		a := answers[k][i]
 		switch t, _ := a.Threshold(); {
-		case a.IsDrop():
+		case a.IsAtMost() && t == sampling.Never:
 			st.discard = !st.forced
 		case a.IsThreshold():
 			b.speak(st, t, sampling.Always, e.rank, e.number)

@@ -189,7 +189,7 @@ func (panickingJudge) Traits() sampling.Traits {
 
 func (panickingJudge) SampleSegments(_ context.Context, _ []sampling.Segment, answers []sampling.Answer) {
 	for i := range answers {
-		answers[i] = sampling.Drop()
+		answers[i] = sampling.AtMost(sampling.Never)
 	}
 	panic("no")
 }

@@ -387,10 +387,10 @@ func (o *oracle) judge(l *life) {
 		return
 	}
 	a := o.setup.traceAnswer(root.name)
-	if t, ok := a.Threshold(); ok && !l.follows {
+	if t, _ := a.Threshold(); a.IsThreshold() && !l.follows {
 		l.voices = append(l.voices, voice{t: t, selects: reaches(l.r, t), sampler: "judge", place: o.setup.judgePlace, late: true})
 	}
-	if l.discarded = a.IsDrop(); l.discarded && l.open == 0 {
+	if l.discarded = a.IsAtMost(); l.discarded && l.open == 0 {
 		o.saw["discarded"]++
 	}
 }

@@ -85,7 +85,7 @@ func (s *setup) traceAnswer(name string) sampling.Answer {
 	r := s.dice("trace", name, 0)
 	switch n := r.IntN(6); {
 	case n < 1:
-		return sampling.Drop()
+		return sampling.AtMost(sampling.Never)
 	case n < 2:
 		return sampling.At(thresholds[r.IntN(len(thresholds))])
 	default:

@@ -164,7 +164,7 @@ func (r *startRules) counted() (started, dropped uint64) {
 func (r *startRules) root(d *startDecision, p *sdktrace.SamplingParameters) {
 	for _, e := range r.samplers {
 		a := e.ask(p)
-		if a.IsAbstain() {
+		if a.IsAbstain() || a.IsAtMost() {
 			continue
 		}
 		d.by, d.attrs = e, a.Attributes()

@@ -252,7 +252,7 @@ func (s judgeByName) SampleSegments(_ context.Context, traces []sampling.Segment
 			continue
 		}
 		if answers[i] = s.answer(t.Root.Name()); t.Root.Name() == "discarded" {
-			answers[i] = sampling.Drop()
+			answers[i] = sampling.AtMost(sampling.Never)
 		}
 	}
 }

@@ -10,6 +10,7 @@ const (
 	threshold
 	selectedUnknown
 	unselectedUnknown
+	atMost
 )
 
 // Answer is what a sampler says about a trace. The zero value abstains.
@@ -48,8 +49,8 @@ func (a Answer) threshold() Threshold {
 // Abstain leaves the decision to others.
 func Abstain() Answer { return Answer{} }
 
-// Drop asks that neither the span nor anything below it be recorded (a
-// [StartSampler]), or that the segment be discarded (a [SegmentSampler]).
+// Drop asks that neither the span nor anything below it be recorded. Only for a
+// [StartSampler]; the answer that discards a segment is [AtMost] with [Never].
 func Drop() Answer { return say(drop, Always) }
 
 // At answers with a threshold: the trace is selected if its randomness
@@ -63,6 +64,17 @@ func Selected() Answer { return say(selectedUnknown, Unknown) }
 // Unselected does not select the trace, with a probability that nobody knows.
 // Only for a [StartSampler] that cannot answer [At].
 func Unselected() Answer { return say(unselectedUnknown, Unknown) }
+
+// AtMost raises the threshold of this one segment to at least t, so that it is kept
+// with at most t's probability, whatever others said; with [Never] it is discarded.
+// A segment that is forced is not raised. [Unknown] bounds nothing, and abstains.
+// Only for a [SegmentSampler].
+func AtMost(t Threshold) Answer {
+	if uint64(t) >= thresholdMask {
+		return Abstain()
+	}
+	return say(atMost, t)
+}
 
 // Because returns the answer with a reason.
 func (a Answer) Because(reason string) Answer {
@@ -99,18 +111,22 @@ func (a Answer) IsDrop() bool { return a.verdict() == drop }
 // IsThreshold reports whether the answer is [At].
 func (a Answer) IsThreshold() bool { return a.verdict() == threshold }
 
+// IsAtMost reports whether the answer is [AtMost].
+func (a Answer) IsAtMost() bool { return a.verdict() == atMost }
+
 // Threshold returns the threshold of the answer, [Unknown] if it was given
-// without one, and false if it abstains or drops.
+// without one, and false if it abstains or drops. That of [AtMost] is a bound.
 func (a Answer) Threshold() (t Threshold, ok bool) {
 	switch a.verdict() {
-	case threshold, selectedUnknown, unselectedUnknown:
+	case threshold, selectedUnknown, unselectedUnknown, atMost:
 		return a.threshold(), true
 	default:
 		return Never, false
 	}
 }
 
-// Selects reports whether a trace with this randomness is selected.
+// Selects reports whether a trace with this randomness is selected. [AtMost]
+// selects none: it only bounds what others select.
 func (a Answer) Selects(randomness uint64) bool {
 	switch a.verdict() {
 	case threshold:
@@ -134,6 +150,10 @@ func (a Answer) String() string {
 		s = "selected, threshold unknown"
 	case unselectedUnknown:
 		s = "not selected, threshold unknown"
+	case atMost:
+		if s = "discard"; a.threshold() != Never {
+			s = "at most threshold " + a.threshold().String()
+		}
 	default:
 		s = "abstain"
 	}

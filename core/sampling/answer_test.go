@@ -3,6 +3,7 @@ package sampling_test
 import (
 	"math"
 	"slices"
+	"strings"
 	"testing"
 	"unsafe"
 
@@ -29,14 +30,25 @@ func TestAnswer(t *testing.T) {
 		{sampling.At(math.MaxUint64 - 1), sampling.Unknown, true, "threshold unknown"},
 		{sampling.Selected(), sampling.Unknown, true, "selected, threshold unknown"},
 		{sampling.Unselected(), sampling.Unknown, true, "not selected, threshold unknown"},
+		{sampling.AtMost(sampling.Always), sampling.Always, true, "at most threshold 0"},
+		{sampling.AtMost(8 << 52), 8 << 52, true, "at most threshold 8"},
+		{sampling.AtMost(sampling.Never - 1), sampling.Never - 1, true, "at most threshold ffffffffffffff"},
+		{sampling.AtMost(sampling.Never), sampling.Never, true, "discard"},
+		{sampling.AtMost(sampling.Unknown), sampling.Never, false, "abstain"},
+		{sampling.AtMost(math.MaxUint64 - 1), sampling.Never, false, "abstain"},
 	} {
 		a := tt.answer.Because("why").WithAttributes(attribute.Bool("a", true), attribute.Int("b", 1))
 		threshold, known := a.Threshold()
 		if threshold != tt.threshold || known != tt.known || a.String() != tt.says+": why" {
 			t.Errorf("%q: threshold %v, %v; want %q, %v, %v", a, threshold, known, tt.says, tt.threshold, tt.known)
 		}
-		if a.IsAbstain() != (tt.says == "abstain") || a.IsDrop() != (tt.says == "drop") {
-			t.Errorf("%q: abstains %v, drops %v", a, a.IsAbstain(), a.IsDrop())
+		isAtMost := tt.says == "discard" || strings.HasPrefix(tt.says, "at most")
+		isThreshold := strings.HasPrefix(tt.says, "threshold")
+		if a.IsAbstain() != (tt.says == "abstain") || a.IsDrop() != (tt.says == "drop") || a.IsThreshold() != isThreshold || a.IsAtMost() != isAtMost {
+			t.Errorf("%q: abstains %v, drops %v, is a threshold %v, is at most %v", a, a.IsAbstain(), a.IsDrop(), a.IsThreshold(), a.IsAtMost())
+		}
+		if isAtMost && (a.Selects(0) || a.Selects(1<<56-1)) {
+			t.Errorf("%q selects a trace", a)
 		}
 		if want := []attribute.KeyValue{attribute.Bool("a", true), attribute.Int("b", 1)}; !slices.Equal(a.Attributes(), want) {
 			t.Errorf("%q: attributes %v, want %v", a, a.Attributes(), want)

@@ -82,7 +82,7 @@ type StartSampler interface {
 	//
 	// The host times a sample of the calls. A sampler that panics, or that takes
 	// over 1 ms three times within a second, abstains for 30 s without being
-	// asked; that is logged and counted.
+	// asked; that is logged and counted. [AtMost] counts as [Abstain].
 	SampleStart(p StartParameters) Answer
 }
 
@@ -108,10 +108,11 @@ type EndSampler interface {
 type SegmentSampler interface {
 	Sampler
 	// SampleSegments writes one answer per segment: answers has the length of
-	// segments and arrives with every element [Abstain], so silence abstains.
-	// [Drop] discards the segment whatever else was said. The call must return
-	// when ctx is done; what it has not answered by then abstains. It is called
-	// from one goroutine at a time and must not keep segments or answers.
+	// segments and arrives with every element [Abstain], so silence abstains. It
+	// answers [Abstain], [At] or [AtMost]; anything else counts as [Abstain]. The
+	// call must return when ctx is done; what it has not answered by then abstains.
+	// It is called from one goroutine at a time and must not keep segments or
+	// answers.
 	//
 	// A batch has at most 128 segments, maybe several of one trace, and ctx ends
 	// after 1 s. A sampler that has not returned 100 ms later, or that panics,

@@ -137,7 +137,7 @@ func (s *startClient) ask(ctx context.Context, questions []lease.Question) ([]le
 // decodeLease is a lease as the table holds it. It drops only if the plugin said
 // that it may.
 func (s *startClient) decodeLease(l *pluginpb.Lease) *lease.Lease {
-	a := limitAnswer(wire.DecodeAnswer(l.GetAnswer()))
+	a := limitAnswer(wire.DecodeStartAnswer(l.GetAnswer()))
 	if a.IsDrop() && !s.about.GetMayDrop() {
 		a = sampling.Abstain()
 	}
@@ -270,7 +270,7 @@ func (t *traceClient) SampleSegments(ctx context.Context, traces []sampling.Segm
 			}
 			continue
 		}
-		answers[i] = limitAnswer(wire.DecodeAnswer(a.GetAnswer()))
+		answers[i] = limitAnswer(wire.DecodeSegmentAnswer(a.GetAnswer()))
 	}
 }
 
@@ -320,8 +320,8 @@ func (b *bothClient) SampleSegments(ctx context.Context, traces []sampling.Segme
 
 // Interface guards.
 var (
-	_ sampling.StartSampler = (*startClient)(nil)
+	_ sampling.StartSampler   = (*startClient)(nil)
 	_ sampling.SegmentSampler = (*traceClient)(nil)
-	_ sampling.StartSampler = (*bothClient)(nil)
+	_ sampling.StartSampler   = (*bothClient)(nil)
 	_ sampling.SegmentSampler = (*bothClient)(nil)
 )

@@ -83,6 +83,8 @@ func TestHostile(t *testing.T) {
 		"bulky":     "leases: received message larger than max",
 		"nonsense":  "leases: the verdict 77",
 		"drops":     "leases: an answer drops",
+		"bounds":    "leases: the verdict VERDICT_AT_MOST",
+		"discards":  "traces: the verdict VERDICT_DROP",
 		"unasked":   "traces: which it was not asked about",
 		"leak":      "steady: MiB of memory",
 		"forks":     "end: a process that it started still runs",

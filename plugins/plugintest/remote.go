@@ -163,7 +163,7 @@ func (r startSampler) SampleStart(p sampling.StartParameters) sampling.Answer {
 		r.complain(err)
 		return sampling.Abstain()
 	}
-	return toAnswer(resp.GetLeases()[0].GetAnswer())
+	return startAnswer(resp.GetLeases()[0].GetAnswer())
 }
 
 // complain reports an error of an instance that is open.
@@ -192,7 +192,7 @@ func (r traceSampler) SampleSegments(ctx context.Context, traces []sampling.Segm
 	}
 	for _, a := range resp.GetAnswers() {
 		if i, ok := index[string(a.GetTraceId())]; ok {
-			answers[i] = toAnswer(a.GetAnswer())
+			answers[i] = segmentAnswer(a.GetAnswer())
 		}
 	}
 }
@@ -222,9 +222,9 @@ type bothSampler struct {
 func (r bothSampler) Traits() sampling.Traits            { return r.startSampler.Traits() }
 func (r bothSampler) Shutdown(ctx context.Context) error { return r.startSampler.Shutdown(ctx) }
 
-// toAnswer is what a message says; the rules about leases and traces find what
-// makes no sense.
-func toAnswer(m *pluginpb.Answer) sampling.Answer {
+// startAnswer and segmentAnswer are what a message says; the rules about leases and
+// traces find what makes no sense.
+func startAnswer(m *pluginpb.Answer) sampling.Answer {
 	switch m.GetVerdict() {
 	case pluginpb.Verdict_VERDICT_DROP:
 		return sampling.Drop()
@@ -239,13 +239,24 @@ func toAnswer(m *pluginpb.Answer) sampling.Answer {
 	}
 }
 
+func segmentAnswer(m *pluginpb.Answer) sampling.Answer {
+	switch m.GetVerdict() {
+	case pluginpb.Verdict_VERDICT_SELECTED:
+		return sampling.At(sampling.Unknown)
+	case pluginpb.Verdict_VERDICT_AT_MOST:
+		return sampling.AtMost(sampling.Threshold(m.GetThreshold()))
+	default:
+		return startAnswer(m)
+	}
+}
+
 // Interface guards.
 var (
-	_ sdktrace.SpanExporter = (*remoteExporter)(nil)
-	_ sampling.StartSampler = startSampler{}
-	_ component.Shutdowner  = startSampler{}
+	_ sdktrace.SpanExporter   = (*remoteExporter)(nil)
+	_ sampling.StartSampler   = startSampler{}
+	_ component.Shutdowner    = startSampler{}
 	_ sampling.SegmentSampler = traceSampler{}
-	_ sampling.StartSampler = bothSampler{}
+	_ sampling.StartSampler   = bothSampler{}
 	_ sampling.SegmentSampler = bothSampler{}
-	_ component.Shutdowner  = bothSampler{}
+	_ component.Shutdowner    = bothSampler{}
 )

@@ -80,21 +80,38 @@ func (s *suite) ask(i instance, n int, within time.Duration) {
 		s.violated("sampler %q: Ask answers %d of %d questions", i.GetName(), got, n)
 	}
 	for _, lease := range resp.GetLeases() {
-		if err := checkAnswer(lease.GetAnswer(), i.GetSampler().GetStart().GetMayDrop()); err != nil {
+		if err := checkLease(lease.GetAnswer(), i.GetSampler().GetStart().GetMayDrop()); err != nil {
 			s.violated("sampler %q: %v", i.GetName(), err)
 			return
 		}
 	}
 }
 
-func checkAnswer(a *pluginpb.Answer, mayDrop bool) error {
+// checkLease is about an answer to a start.
+func checkLease(a *pluginpb.Answer, mayDrop bool) error {
+	switch v := a.GetVerdict(); {
+	case v == pluginpb.Verdict_VERDICT_DROP && !mayDrop:
+		return errors.New("an answer drops, although may_drop is false")
+	case v == pluginpb.Verdict_VERDICT_AT_MOST:
+		return errors.New("an answer has the verdict VERDICT_AT_MOST, which a lease cannot have")
+	}
+	return checkAnswer(a)
+}
+
+// checkSegmentAnswer is about an answer to a segment.
+func checkSegmentAnswer(a *pluginpb.Answer) error {
+	switch v := a.GetVerdict(); v {
+	case pluginpb.Verdict_VERDICT_DROP, pluginpb.Verdict_VERDICT_UNSELECTED:
+		return fmt.Errorf("an answer has the verdict %v, which only a lease can have", v)
+	}
+	return checkAnswer(a)
+}
+
+func checkAnswer(a *pluginpb.Answer) error {
 	switch a.GetVerdict() {
-	case pluginpb.Verdict_VERDICT_ABSTAIN, pluginpb.Verdict_VERDICT_SELECTED, pluginpb.Verdict_VERDICT_UNSELECTED:
-	case pluginpb.Verdict_VERDICT_DROP:
-		if !mayDrop {
-			return errors.New("an answer drops, although may_drop is false")
-		}
-	case pluginpb.Verdict_VERDICT_THRESHOLD:
+	case pluginpb.Verdict_VERDICT_ABSTAIN, pluginpb.Verdict_VERDICT_DROP,
+		pluginpb.Verdict_VERDICT_SELECTED, pluginpb.Verdict_VERDICT_UNSELECTED:
+	case pluginpb.Verdict_VERDICT_THRESHOLD, pluginpb.Verdict_VERDICT_AT_MOST:
 		if t := a.GetThreshold(); t > uint64(sampling.Never) {
 			return fmt.Errorf("an answer has the threshold %#x, which is more than 2^56", t)
 		}
@@ -178,7 +195,7 @@ func judges(s *suite) {
 					s.violated("sampler %q: Judge answers about the trace %x, which it was not asked about", i.GetName(), a.GetTraceId())
 					return
 				}
-				if err := checkAnswer(a.GetAnswer(), true); err != nil {
+				if err := checkSegmentAnswer(a.GetAnswer()); err != nil {
 					s.violated("sampler %q: %v", i.GetName(), err)
 					return
 				}

@@ -84,10 +84,11 @@ type Verdict int32
 
 const (
 	Verdict_VERDICT_ABSTAIN    Verdict = 0
-	Verdict_VERDICT_DROP       Verdict = 1
+	Verdict_VERDICT_DROP       Verdict = 1 // only of a lease
 	Verdict_VERDICT_THRESHOLD  Verdict = 2
 	Verdict_VERDICT_SELECTED   Verdict = 3 // with a probability that nobody knows
-	Verdict_VERDICT_UNSELECTED Verdict = 4 // likewise
+	Verdict_VERDICT_UNSELECTED Verdict = 4 // likewise; only of a lease
+	Verdict_VERDICT_AT_MOST    Verdict = 5 // only about what ended: raised to at least the threshold; 2^56 discards it
 )
 
 // Enum value maps for Verdict.
@@ -98,6 +99,7 @@ var (
 		2: "VERDICT_THRESHOLD",
 		3: "VERDICT_SELECTED",
 		4: "VERDICT_UNSELECTED",
+		5: "VERDICT_AT_MOST",
 	}
 	Verdict_value = map[string]int32{
 		"VERDICT_ABSTAIN":    0,
@@ -105,6 +107,7 @@ var (
 		"VERDICT_THRESHOLD":  2,
 		"VERDICT_SELECTED":   3,
 		"VERDICT_UNSELECTED": 4,
+		"VERDICT_AT_MOST":    5,
 	}
 )
 
@@ -1161,7 +1164,7 @@ type Answer struct {
 	state   protoimpl.MessageState `protogen:"open.v1"`
 	Verdict Verdict                `protobuf:"varint,1,opt,name=verdict,proto3,enum=riffle.plugin.v1.Verdict" json:"verdict,omitempty"`
 	// The rejection threshold, 0 (keep all) to 2^56 (keep none), with
-	// VERDICT_THRESHOLD.
+	// VERDICT_THRESHOLD and VERDICT_AT_MOST.
 	Threshold     uint64          `protobuf:"fixed64,2,opt,name=threshold,proto3" json:"threshold,omitempty"`
 	Reason        string          `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
 	Attributes    []*v11.KeyValue `protobuf:"bytes,4,rep,name=attributes,proto3" json:"attributes,omitempty"` // for the root
@@ -1809,13 +1812,14 @@ const file_riffle_plugin_v1_plugin_proto_rawDesc = "" +
 	"\x04Kind\x12\x14\n" +
 	"\x10KIND_UNSPECIFIED\x10\x00\x12\x11\n" +
 	"\rKIND_EXPORTER\x10\x01\x12\x10\n" +
-	"\fKIND_SAMPLER\x10\x02*u\n" +
+	"\fKIND_SAMPLER\x10\x02*\x8a\x01\n" +
 	"\aVerdict\x12\x13\n" +
 	"\x0fVERDICT_ABSTAIN\x10\x00\x12\x10\n" +
 	"\fVERDICT_DROP\x10\x01\x12\x15\n" +
 	"\x11VERDICT_THRESHOLD\x10\x02\x12\x14\n" +
 	"\x10VERDICT_SELECTED\x10\x03\x12\x16\n" +
-	"\x12VERDICT_UNSELECTED\x10\x042\xff\x01\n" +
+	"\x12VERDICT_UNSELECTED\x10\x04\x12\x13\n" +
+	"\x0fVERDICT_AT_MOST\x10\x052\xff\x01\n" +
 	"\n" +
 	"Components\x12Q\n" +
 	"\bDescribe\x12!.riffle.plugin.v1.DescribeRequest\x1a\".riffle.plugin.v1.DescribeResponse\x12T\n" +

@@ -13,7 +13,7 @@ func TestDiscard(t *testing.T) {
 	s := samplertest.Plan(component.Use(discard.Factory, "", discard.Config{}))(t).(sampling.SegmentSampler)
 	answers := make([]sampling.Answer, 3)
 	s.SampleSegments(t.Context(), []sampling.Segment{{Complete: true}, {}, {Complete: true, Threshold: sampling.Never}}, answers)
-	for i, want := range []string{"drop: discarded", "abstain", "drop: discarded"} {
+	for i, want := range []string{"discard", "abstain", "discard"} {
 		if got := answers[i].String(); got != want {
 			t.Errorf("segment %d: %s, want %s", i, got, want)
 		}

@@ -40,7 +40,7 @@ var cases = []testCase{
 	},
 	{
 		"legal answers",
-		"a StartSampler answers anything, an EndSampler Abstain or At, a SegmentSampler Abstain, At or Drop, with a threshold up to sampling.Never or sampling.Unknown, and keeps what its Traits say (MayDrop, AlwaysAnswers); the host relies on that and takes anything else for Abstain",
+		"a StartSampler answers anything but AtMost, an EndSampler Abstain or At, a SegmentSampler Abstain, At or AtMost, with a threshold up to sampling.Never or sampling.Unknown, and keeps what its Traits say (MayDrop, AlwaysAnswers); the host relies on that and takes anything else for Abstain",
 		legalAnswers,
 	},
 	{
@@ -144,7 +144,8 @@ func legalAnswers(s *suite) {
 			s.violated("%v: drops, although its Traits do not say MayDrop", q)
 		case !isStart && len(r.answer.Attributes()) > 0:
 			s.violated("%v: the answer has attributes, which only a StartSampler's can have", q)
-		case isEnd && r.answer.IsDrop(),
+		case (isStart || isEnd) && r.answer.IsAtMost(),
+			!isStart && r.answer.IsDrop(),
 			!isStart && (kind == sampling.Selected().String() || kind == sampling.Unselected().String()):
 			s.violated("%v: the answer is %v", q, r.answer)
 		}

@@ -383,6 +383,9 @@ func first[E any](s []E) any {
 // kind is the answer without its threshold and reason.
 func kind(a sampling.Answer) string {
 	if t, ok := a.Threshold(); ok && t != sampling.Unknown {
+		if a.IsAtMost() {
+			return "at most threshold"
+		}
 		return "threshold"
 	}
 	return a.Because("").String()

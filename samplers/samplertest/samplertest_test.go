@@ -169,6 +169,31 @@ var broken = []struct {
 			answers[0] = sampling.Unselected()
 		})
 	}},
+	{"segment sampler drops", "legal answers", "the answer is drop", func() sampling.Sampler {
+		return segmentFunc(func(_ context.Context, _ []sampling.Segment, answers []sampling.Answer) {
+			answers[0] = sampling.Drop()
+		})
+	}},
+	{"start sampler discards", "legal answers", "the answer is discard", func() sampling.Sampler {
+		return startFunc(func(sampling.StartParameters) sampling.Answer { return sampling.AtMost(sampling.Never) })
+	}},
+	{"end sampler raises", "legal answers", "the answer is at most threshold 8", func() sampling.Sampler {
+		return endFunc(func(sampling.EndParameters) sampling.Answer { return sampling.AtMost(8 << 52) })
+	}},
+	{"impossible bound", "legal answers", "above sampling.Never", func() sampling.Sampler {
+		return segmentFunc(func(_ context.Context, _ []sampling.Segment, answers []sampling.Answer) {
+			answers[0] = sampling.AtMost(sampling.Never + 1)
+		})
+	}},
+	{"bounds by trace ID", "trace ID", "with another trace ID", func() sampling.Sampler {
+		return segmentFunc(func(_ context.Context, segments []sampling.Segment, answers []sampling.Answer) {
+			for i := range segments {
+				if answers[i] = byID(segments[i].TraceID); answers[i].IsAbstain() {
+					answers[i] = sampling.AtMost(sampling.Always)
+				}
+			}
+		})
+	}},
 	{"undeclared drop", "legal answers", "do not say MayDrop", func() sampling.Sampler {
 		return dropping{func(sampling.StartParameters) sampling.Answer { return sampling.Drop() }}
 	}},

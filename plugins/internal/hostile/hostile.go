@@ -60,6 +60,8 @@ var Kinds = map[string]string{
 	"never":     "leases a threshold that there is not",
 	"nonsense":  "leases a verdict that there is not",
 	"drops":     "drops although it said that it never does",
+	"bounds":    "leases a bound, which only a segment can get",
+	"discards":  "drops a segment, which only a lease can",
 	"unasked":   "keeps traces that it was never asked about",
 	"leak":      "leaks memory with each call",
 	"forks":     "leaves a process behind",

@@ -183,6 +183,8 @@ func (p *plugin) Ask(_ context.Context, r *pluginpb.AskRequest) (*pluginpb.AskRe
 		answer.Verdict = pluginpb.Verdict_VERDICT_DROP
 	case "nonsense":
 		answer.Verdict = 77
+	case "bounds":
+		answer.Verdict = pluginpb.Verdict_VERDICT_AT_MOST
 	}
 	leases := make([]*pluginpb.Lease, len(r.GetQuestions()))
 	for i := range leases {
@@ -212,13 +214,17 @@ func (p *plugin) Judge(_ context.Context, r *pluginpb.JudgeRequest) (*pluginpb.J
 	}
 	p.beLate()
 	response := new(pluginpb.JudgeResponse)
+	verdict := pluginpb.Verdict_VERDICT_THRESHOLD
+	if p.kind == "discards" {
+		verdict = pluginpb.Verdict_VERDICT_DROP
+	}
 	for _, t := range r.GetTraces() {
 		id := t.GetTraceId()
 		if p.kind == "unasked" {
 			id = []byte("0123456789abcdef")
 		}
 		response.Answers = append(response.Answers, &pluginpb.TraceAnswer{
-			TraceId: id, Answer: &pluginpb.Answer{Verdict: pluginpb.Verdict_VERDICT_THRESHOLD},
+			TraceId: id, Answer: &pluginpb.Answer{Verdict: verdict},
 		})
 	}
 	return response, nil

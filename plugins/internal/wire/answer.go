@@ -18,6 +18,8 @@ func EncodeAnswer(a sampling.Answer) *pluginpb.Answer {
 	switch {
 	case a.IsDrop():
 		m.Verdict = pluginpb.Verdict_VERDICT_DROP
+	case a.IsAtMost():
+		m.Verdict, m.Threshold = pluginpb.Verdict_VERDICT_AT_MOST, uint64(t)
 	case !ok:
 		m.Verdict = pluginpb.Verdict_VERDICT_ABSTAIN
 	case t != sampling.Unknown:
@@ -30,8 +32,9 @@ func EncodeAnswer(a sampling.Answer) *pluginpb.Answer {
 	return m
 }
 
-// DecodeAnswer is the reverse. What makes no sense abstains.
-func DecodeAnswer(m *pluginpb.Answer) sampling.Answer {
+// DecodeStartAnswer is the reverse, for one about a start. What makes no sense
+// abstains.
+func DecodeStartAnswer(m *pluginpb.Answer) sampling.Answer {
 	var a sampling.Answer
 	switch m.GetVerdict() {
 	case pluginpb.Verdict_VERDICT_DROP:
@@ -50,6 +53,26 @@ func DecodeAnswer(m *pluginpb.Answer) sampling.Answer {
 		return a
 	}
 	return a.Because(m.GetReason()).WithAttributes(otlp.Attributes(m.GetAttributes())...)
+}
+
+// DecodeSegmentAnswer is the reverse, for one about a segment. What makes no sense
+// abstains.
+func DecodeSegmentAnswer(m *pluginpb.Answer) sampling.Answer {
+	var a sampling.Answer
+	t := sampling.Threshold(m.GetThreshold())
+	switch v := m.GetVerdict(); {
+	case v == pluginpb.Verdict_VERDICT_SELECTED:
+		a = sampling.At(sampling.Unknown)
+	case t > sampling.Never:
+	case v == pluginpb.Verdict_VERDICT_THRESHOLD:
+		a = sampling.At(t)
+	case v == pluginpb.Verdict_VERDICT_AT_MOST:
+		a = sampling.AtMost(t)
+	}
+	if a.IsAbstain() {
+		return a
+	}
+	return a.Because(m.GetReason())
 }
 
 // EncodeKey turns what a lease is about into a message.
