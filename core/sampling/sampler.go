@@ -70,6 +70,9 @@ type Traits struct {
 	// a plugin serves then gets segments without Spans.
 	RootOnly bool
 	RootKeys []attribute.Key
+	// NeverRaises tells that a [SegmentSampler] never answers [AtMost], so that a
+	// segment of which somebody said threshold 0 need not wait for it.
+	NeverRaises bool
 }
 
 // StartSampler is asked once, when a local root starts.

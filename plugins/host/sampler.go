@@ -265,8 +265,18 @@ func (c *segmentClient) SampleSegments(ctx context.Context, segments []sampling.
 			}
 			continue
 		}
-		answers[i] = limitAnswer(wire.DecodeSegmentAnswer(a.GetAnswer()))
+		answers[i] = c.decodeAnswer(a.GetAnswer())
 	}
+}
+
+// decodeAnswer is an answer as the engine gets it. It raises only if the plugin did
+// not say that none does, because the segment may not have waited for it.
+func (c *segmentClient) decodeAnswer(m *pluginpb.Answer) sampling.Answer {
+	a := limitAnswer(wire.DecodeSegmentAnswer(m))
+	if a.IsAtMost() && c.wants.GetNeverRaises() {
+		return sampling.Abstain()
+	}
+	return a
 }
 
 // bothClient decides starts, and is asked about segments.

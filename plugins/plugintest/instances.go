@@ -71,7 +71,7 @@ var instanceCases = []testCase{
 	},
 	{
 		name:  "segments",
-		rule:  "Ask answers about a segment that it was asked about, once, with an answer that there is for one, because the host knows no other",
+		rule:  "Ask answers about a segment that it was asked about, once, with an answer that there is for one and that the instance said it may give, because the host throws away anything else",
 		check: answersAboutSegments,
 	},
 }

@@ -85,6 +85,7 @@ func TestHostile(t *testing.T) {
 		"drops":     "leases: an answer drops",
 		"bounds":    "leases: the verdict VERDICT_AT_MOST",
 		"discards":  "segments: the verdict VERDICT_DROP",
+		"raises":    "segments: an answer raises",
 		"repeats":   "segments: about the segment 0 twice",
 		"unasked":   "segments: which it was not asked about",
 		"leak":      "steady: MiB of memory",

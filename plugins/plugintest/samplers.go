@@ -99,9 +99,11 @@ func checkLease(a *pluginpb.Answer, mayDrop bool) error {
 }
 
 // checkSegmentAnswer is about an answer to a segment.
-func checkSegmentAnswer(a *pluginpb.Answer) error {
-	switch v := a.GetVerdict(); v {
-	case pluginpb.Verdict_VERDICT_DROP, pluginpb.Verdict_VERDICT_UNSELECTED:
+func checkSegmentAnswer(a *pluginpb.Answer, neverRaises bool) error {
+	switch v := a.GetVerdict(); {
+	case v == pluginpb.Verdict_VERDICT_AT_MOST && neverRaises:
+		return errors.New("an answer raises, although never_raises is true")
+	case v == pluginpb.Verdict_VERDICT_DROP, v == pluginpb.Verdict_VERDICT_UNSELECTED:
 		return fmt.Errorf("an answer has the verdict %v, which only a lease can have", v)
 	}
 	return checkAnswer(a)
@@ -193,7 +195,7 @@ func answersAboutSegments(s *suite) {
 			answered := make(map[uint32]bool, n)
 			for _, a := range resp.GetAnswers() {
 				place := a.GetSegment()
-				switch err := checkSegmentAnswer(a.GetAnswer()); {
+				switch err := checkSegmentAnswer(a.GetAnswer(), i.GetSampler().GetSegments().GetNeverRaises()); {
 				case int64(place) >= int64(n):
 					s.violated("sampler %q: Ask about %d segments answers about the segment %d, which it was not asked about", i.GetName(), n, place)
 					return

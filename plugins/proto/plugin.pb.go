@@ -687,8 +687,9 @@ func (x *StartSampling) GetMayDrop() bool {
 // SegmentSampling says what of a segment the host sends.
 type SegmentSampling struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Spans         bool                   `protobuf:"varint,1,opt,name=spans,proto3" json:"spans,omitempty"`          // the spans, in OTLP
-	Attributes    []string               `protobuf:"bytes,2,rep,name=attributes,proto3" json:"attributes,omitempty"` // these, of the local root
+	Spans         bool                   `protobuf:"varint,1,opt,name=spans,proto3" json:"spans,omitempty"`                                // the spans, in OTLP
+	Attributes    []string               `protobuf:"bytes,2,rep,name=attributes,proto3" json:"attributes,omitempty"`                       // these, of the local root
+	NeverRaises   bool                   `protobuf:"varint,3,opt,name=never_raises,json=neverRaises,proto3" json:"never_raises,omitempty"` // no answer is VERDICT_AT_MOST
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -735,6 +736,13 @@ func (x *SegmentSampling) GetAttributes() []string {
 		return x.Attributes
 	}
 	return nil
+}
+
+func (x *SegmentSampling) GetNeverRaises() bool {
+	if x != nil {
+		return x.NeverRaises
+	}
+	return false
 }
 
 type CloseRequest struct {
@@ -1747,12 +1755,13 @@ const file_riffle_plugin_v1_plugin_proto_rawDesc = "" +
 	"\x04keys\x18\x01 \x03(\tR\x04keys\x12!\n" +
 	"\fignores_name\x18\x02 \x01(\bR\vignoresName\x12!\n" +
 	"\fignores_kind\x18\x03 \x01(\bR\vignoresKind\x12\x19\n" +
-	"\bmay_drop\x18\x04 \x01(\bR\amayDrop\"G\n" +
+	"\bmay_drop\x18\x04 \x01(\bR\amayDrop\"j\n" +
 	"\x0fSegmentSampling\x12\x14\n" +
 	"\x05spans\x18\x01 \x01(\bR\x05spans\x12\x1e\n" +
 	"\n" +
 	"attributes\x18\x02 \x03(\tR\n" +
-	"attributes\"*\n" +
+	"attributes\x12!\n" +
+	"\fnever_raises\x18\x03 \x01(\bR\vneverRaises\"*\n" +
 	"\fCloseRequest\x12\x1a\n" +
 	"\binstance\x18\x01 \x01(\tR\binstance\"\x0f\n" +
 	"\rCloseResponse\"*\n" +

@@ -62,6 +62,7 @@ var Kinds = map[string]string{
 	"drops":     "drops although it said that it never does",
 	"bounds":    "leases a bound, which only a segment can get",
 	"discards":  "drops a segment, which only a lease can",
+	"raises":    "raises a segment although it said that it never does",
 	"repeats":   "answers about one segment twice",
 	"unasked":   "keeps segments that it was never asked about",
 	"leak":      "leaks memory with each call",

@@ -113,7 +113,7 @@ func (p *plugin) Configure(ctx context.Context, r *pluginpb.ConfigureRequest) (*
 	return &pluginpb.ConfigureResponse{Instance: instance, Sampler: &pluginpb.SamplerInstance{
 		Description: "all",
 		Start:       &pluginpb.StartSampling{Keys: []string{"tenant.id", "http.route"}},
-		Segments:    &pluginpb.SegmentSampling{},
+		Segments:    &pluginpb.SegmentSampling{NeverRaises: true},
 	}}, nil
 }
 
@@ -224,6 +224,8 @@ func (s segmentSamplers) Ask(_ context.Context, r *pluginpb.AskSegmentsRequest) 
 	switch p.kind {
 	case "discards":
 		answer.Verdict = pluginpb.Verdict_VERDICT_DROP
+	case "raises":
+		answer.Verdict = pluginpb.Verdict_VERDICT_AT_MOST
 	case "unasked":
 		shift = 1
 	}

@@ -19,6 +19,7 @@ func EncodeSampler(s sampling.Sampler) *pluginpb.SamplerInstance {
 		if t.RootOnly {
 			in.Segments = &pluginpb.SegmentSampling{Attributes: texts(t.RootKeys)}
 		}
+		in.Segments.NeverRaises = t.NeverRaises
 	}
 	return in
 }
@@ -30,8 +31,11 @@ func DecodeTraits(in *pluginpb.SamplerInstance) sampling.Traits {
 		t.Keyed, t.Keys, t.MayDrop = true, keys(start.GetKeys()), start.GetMayDrop()
 		t.IgnoresName, t.IgnoresKind = start.GetIgnoresName(), start.GetIgnoresKind()
 	}
-	if segments := in.GetSegments(); segments != nil && !segments.GetSpans() {
-		t.RootOnly, t.RootKeys = true, keys(segments.GetAttributes())
+	if segments := in.GetSegments(); segments != nil {
+		t.NeverRaises = segments.GetNeverRaises()
+		if t.RootOnly = !segments.GetSpans(); t.RootOnly {
+			t.RootKeys = keys(segments.GetAttributes())
+		}
 	}
 	return t
 }
