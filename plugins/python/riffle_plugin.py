@@ -123,6 +123,25 @@ class Sampler(Component):
             self._changes.notify_all()
 
 
+class SegmentSampler(Component):
+    """Decides when a segment is complete or overdue: a local root and everything
+    below it in the host's process."""
+
+    keys = ()  # attributes of the local root that it is told
+    spans = False  # whether it is told the spans, too
+    never_raises = False  # whether it never answers at_most
+
+    def description(self):
+        return type(self).__name__
+
+    def answer(self, segment):
+        """Returns abstain(), keep(share) or at_most(share). segment is the message
+        Segment; it has no root if that has not ended. attributes and exported
+        read segment.root.attributes and segment.otlp. It may be called
+        concurrently."""
+        raise NotImplementedError
+
+
 def abstain():
     return pb("Answer")()
 
@@ -134,6 +153,27 @@ def drop(reason=""):
 def keep(share, reason=""):
     """Keeps a share of the traces, 0 to 1. With 0 they are watched."""
     return pb("Answer")(verdict="VERDICT_THRESHOLD", threshold=threshold(share), reason=reason)
+
+
+def at_most(share, reason=""):
+    """Keeps a segment with at most this probability, whatever others said. With 0
+    it is discarded."""
+    return pb("Answer")(verdict="VERDICT_AT_MOST", threshold=threshold(share), reason=reason)
+
+
+def exported(otlp):
+    """The spans in the bytes of OTLP's TracesData: a list of Exported."""
+    return spans_of(message("opentelemetry.proto.trace.v1.TracesData").FromString(otlp))
+
+
+def spans_of(data):
+    return [
+        Exported(span, resource, scoped.scope)
+        for r in data.resource_spans
+        for resource in [attributes(r.resource.attributes)]
+        for scoped in r.scope_spans
+        for span in scoped.spans
+    ]
 
 
 def attributes(pairs):
@@ -240,6 +280,12 @@ class Plugin:
             self.instances[response.instance] = instance
         if issubclass(c, Exporter):
             response.exporter.endpoint = instance.endpoint
+        elif issubclass(c, SegmentSampler):
+            response.sampler.description = instance.description()
+            segments = response.sampler.segments
+            segments.SetInParent()  # also if it wants nothing
+            segments.spans, segments.never_raises = instance.spans, instance.never_raises
+            segments.attributes.extend(instance.keys)
         else:
             response.sampler.description = instance.description()
             response.sampler.start.keys.extend(instance.keys)
@@ -290,13 +336,7 @@ class Plugin:
 
     def export(self, request, context):
         number = dict(context.invocation_metadata()).get("riffle-instance", "")
-        spans = [
-            Exported(span, resource, scoped.scope)
-            for r in request.resource_spans
-            for resource in [attributes(r.resource.attributes)]
-            for scoped in r.scope_spans
-            for span in scoped.spans
-        ]
+        spans = spans_of(request)
         try:
             with self.using(number, context) as exporter:
                 if spans:
@@ -316,6 +356,17 @@ class Plugin:
             for q in request.questions:
                 answer = sampler.answer(q.key.name, q.key.kind, attributes(q.key.attributes), q.starts)
                 response.leases.add(answer=answer, ttl_ms=int(sampler.ttl * 1000))
+        return response
+
+    def ask_segments(self, request, context):
+        response = pb("AskSegmentsResponse")()
+        with self.using(request.instance, context) as sampler:
+            for place, segment in enumerate(request.segments):
+                if not context.is_active():
+                    break  # what is not answered by then abstains
+                answer = sampler.answer(segment)
+                if answer.verdict:
+                    response.answers.add(segment=place, answer=answer)
         return response
 
     def changes(self, request, context):
@@ -353,6 +404,7 @@ class Plugin:
             },
             PACKAGE + "Exporters": {"Flush": ours(self.flush, "Flush")},
             PACKAGE + "StartSamplers": {"Ask": ours(self.ask, "Ask"), "Changes": stream},
+            PACKAGE + "SegmentSamplers": {"Ask": ours(self.ask_segments, "AskSegments")},
             TRACE_SERVICE + "TraceService": {
                 "Export": unary(
                     self.export, TRACE_SERVICE + "ExportTraceServiceRequest", message(TRACE_SERVICE + "ExportTraceServiceResponse")
