@@ -270,15 +270,9 @@ func (a *asker) flush(ctx context.Context) error {
 	return nil
 }
 
-// shutdown asks about what is left, and decides it. Samplers have half of the time
-// that ctx leaves, and no more than one batch may take: the exporters need the
-// rest.
+// shutdown asks about what is left, and decides it.
 func (a *asker) shutdown(ctx context.Context) {
-	limit := askDeadline
-	if deadline, ok := ctx.Deadline(); ok {
-		limit = min(limit, time.Until(deadline)/2)
-	}
-	ctx, cancel := context.WithTimeout(ctx, limit)
+	ctx, cancel := context.WithTimeout(ctx, shutdownShare(ctx))
 	defer cancel()
 	_ = a.flush(ctx) // what it has not answered is decided below
 	a.stop()

@@ -109,7 +109,6 @@ type TracerProvider struct {
 	mu      sync.Mutex // guards tracers, and changes of processors
 	tracers map[instrumentation.Scope]*tracer
 	stopped atomic.Bool
-	stop    sync.Once
 	done    chan struct{}
 	err     error
 }
@@ -266,22 +265,23 @@ func (p *TracerProvider) ForceFlush(ctx context.Context) error {
 // afterwards are not recorded. A second call waits for the first and returns the
 // same.
 func (p *TracerProvider) Shutdown(ctx context.Context) error {
-	p.stop.Do(func() {
-		defer close(p.done)
-		p.mu.Lock() // no processor comes or goes from now on
-		p.stopped.Store(true)
-		p.mu.Unlock()
-		p.live.shutdown(ctx)
-		var errs []error
-		for _, sp := range p.spanProcessors() {
-			errs = append(errs, sp.Shutdown(ctx))
-		}
-		if p.close != nil {
-			errs = append(errs, p.close(ctx))
-		}
-		p.err = errors.Join(errs...)
-	})
-	<-p.done
+	p.mu.Lock() // no processor comes or goes from now on
+	first := p.stopped.CompareAndSwap(false, true)
+	p.mu.Unlock()
+	if !first {
+		<-p.done
+		return p.err
+	}
+	defer close(p.done)
+	p.live.shutdown(ctx)
+	var errs []error
+	for _, sp := range p.spanProcessors() {
+		errs = append(errs, sp.Shutdown(ctx))
+	}
+	if p.close != nil {
+		errs = append(errs, p.close(ctx))
+	}
+	p.err = errors.Join(errs...)
 	return p.err
 }
 

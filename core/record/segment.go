@@ -484,9 +484,9 @@ func (g *segment) decide(out *handOver, l spans, raise sampling.Threshold) {
 		size += s.size()
 		n++
 	}
-	g.account(-size)
+	g.bytes -= size
 	g.spare = nil // which would keep them alive
-	out.take(g, l, t, by)
+	out.take(g, l, size, t, by)
 	g.counts().spansKept.Add(n)
 	if !g.has(isCounted) {
 		g.bits |= isCounted
