@@ -53,6 +53,29 @@ func TestSamplerOverProcess(t *testing.T) {
 	})
 }
 
+// Who explains gets the answer that the first start would not wait for.
+func TestPrepareOverProcess(t *testing.T) {
+	p, logs := opened(t, "good", nil)
+	built, err := p.Sampler(t.Context(), settings(logs), "tier", `{"gold": "initech", "rate": 0.25}`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := built.(sampling.StartSampler)
+	if err := built.(sampling.Preparer).Prepare(t.Context(), start("initech")); err != nil {
+		t.Fatal(err)
+	}
+	if got := s.SampleStart(start("initech")).String(); got != "threshold 0: gold" {
+		t.Errorf("the first answer is %q", got)
+	}
+	if err := built.(component.Shutdowner).Shutdown(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	err = built.(sampling.Preparer).Prepare(t.Context(), start("other"))
+	if want := `sampler "tier" of plugin "test" is shut down`; err == nil || err.Error() != want {
+		t.Errorf("after Shutdown the error is %v, want %s", err, want)
+	}
+}
+
 func TestTraceSamplerOverProcess(t *testing.T) {
 	p, logs := opened(t, "good", nil)
 	built, err := p.Sampler(t.Context(), settings(logs), "slow_root", "")
