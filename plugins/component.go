@@ -105,13 +105,13 @@ func (c Component) check(ctx context.Context) error {
 func unservable(name string, s sampling.Sampler) error {
 	_, end := s.(sampling.EndSampler)
 	_, start := s.(sampling.StartSampler)
-	_, traces := s.(sampling.SegmentSampler)
+	_, segments := s.(sampling.SegmentSampler)
 	switch {
 	case end:
 		return fmt.Errorf("sampler %q (%T) is an EndSampler: it is asked while a span ends, which cannot wait for another process; compile it into the service", name, s)
 	case start && !s.Traits().Keyed:
 		return fmt.Errorf("sampler %q (%T) is a StartSampler whose Traits do not say Keyed: only an answer that depends on named attributes can be given ahead of time; say so or compile it into the service", name, s)
-	case !start && !traces:
+	case !start && !segments:
 		return fmt.Errorf("sampler %q (%T) is none of StartSampler and SegmentSampler", name, s)
 	}
 	return nil

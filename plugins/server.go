@@ -42,7 +42,7 @@ type server struct {
 type instance struct {
 	exporter sdktrace.SpanExporter
 	sampler  sampling.Sampler
-	judging  sync.Mutex
+	asking   sync.Mutex
 }
 
 func newServer(name, version string, logger *slog.Logger, components []Component) *server {
@@ -55,7 +55,7 @@ func (s *server) register(r grpc.ServiceRegistrar) {
 	pluginpb.RegisterExportersServer(r, exporterServer{server: s})
 	r.RegisterService(&wire.TraceService, exporterServer{server: s})
 	pluginpb.RegisterStartSamplersServer(r, startServer{server: s})
-	pluginpb.RegisterTraceSamplersServer(r, traceServer{server: s})
+	pluginpb.RegisterSegmentSamplersServer(r, segmentServer{server: s})
 }
 
 // Serve serves components on a listener, as [Main] does on the socket that a host

@@ -2,16 +2,11 @@ package plugins
 
 import (
 	"context"
-	"time"
 
-	sdktrace "go.opentelemetry.io/otel/sdk/trace"
-	"go.opentelemetry.io/otel/sdk/trace/tracetest"
-	"go.opentelemetry.io/otel/trace"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
-	"github.com/riffletrace/riffle/core/otlp"
 	"github.com/riffletrace/riffle/core/sampling"
 	"github.com/riffletrace/riffle/plugins/internal/wire"
 	pluginpb "github.com/riffletrace/riffle/plugins/proto"
@@ -105,14 +100,14 @@ func (s startServer) Changes(r *pluginpb.ChangesRequest, stream grpc.ServerStrea
 	return nil
 }
 
-// traceServer serves trace samplers.
-type traceServer struct {
-	pluginpb.UnimplementedTraceSamplersServer
+// segmentServer serves segment samplers.
+type segmentServer struct {
+	pluginpb.UnimplementedSegmentSamplersServer
 	server *server
 }
 
-// Judge asks the sampler about the traces of one batch.
-func (s traceServer) Judge(ctx context.Context, r *pluginpb.JudgeRequest) (_ *pluginpb.JudgeResponse, err error) {
+// Ask asks the sampler about the segments of one batch.
+func (s segmentServer) Ask(ctx context.Context, r *pluginpb.AskSegmentsRequest) (_ *pluginpb.AskSegmentsResponse, err error) {
 	defer recoverPanic(&err)
 	in, err := s.server.instance(r.GetInstance())
 	if err != nil {
@@ -120,61 +115,23 @@ func (s traceServer) Judge(ctx context.Context, r *pluginpb.JudgeRequest) (_ *pl
 	}
 	sampler, ok := in.sampler.(sampling.SegmentSampler)
 	if !ok {
-		return nil, status.Errorf(codes.NotFound, "instance %q is no trace sampler", r.GetInstance())
+		return nil, status.Errorf(codes.NotFound, "instance %q is no segment sampler", r.GetInstance())
 	}
-	traces := make([]sampling.Segment, 0, len(r.GetTraces()))
-	for _, v := range r.GetTraces() {
-		t, err := decodeTrace(v)
-		if err != nil {
+	segments := make([]sampling.Segment, len(r.GetSegments()))
+	for i, m := range r.GetSegments() {
+		if segments[i], err = wire.DecodeSegment(m); err != nil {
 			return nil, status.Error(codes.InvalidArgument, err.Error())
 		}
-		traces = append(traces, t)
 	}
-	in.judging.Lock() // a trace sampler is called from one goroutine at a time
-	defer in.judging.Unlock()
-	answers := make([]sampling.Answer, len(traces))
-	sampler.SampleSegments(ctx, traces, answers)
-	resp := &pluginpb.JudgeResponse{}
+	in.asking.Lock() // a segment sampler is called from one goroutine at a time
+	defer in.asking.Unlock()
+	answers := make([]sampling.Answer, len(segments))
+	sampler.SampleSegments(ctx, segments, answers)
+	resp := &pluginpb.AskSegmentsResponse{}
 	for i, a := range answers {
 		if !a.IsAbstain() {
-			id := traces[i].TraceID
-			resp.Answers = append(resp.Answers, &pluginpb.TraceAnswer{TraceId: id[:], Answer: wire.EncodeAnswer(a)})
+			resp.Answers = append(resp.Answers, &pluginpb.SegmentAnswer{Segment: uint32(i), Answer: wire.EncodeAnswer(a)})
 		}
 	}
 	return resp, nil
-}
-
-// decodeTrace is what a sampler is told about a trace.
-func decodeTrace(v *pluginpb.TraceView) (sampling.Segment, error) {
-	t := sampling.Segment{Complete: v.GetComplete(), Threshold: sampling.Threshold(v.GetThreshold())}
-	copy(t.TraceID[:], v.GetTraceId())
-	var err error
-	if len(v.GetOtlp()) > 0 {
-		if t.Spans, err = otlp.Decode(v.GetOtlp()); err != nil {
-			return t, err
-		}
-	}
-	for _, s := range t.Spans {
-		if p := s.Parent(); !p.IsValid() || p.IsRemote() {
-			t.Root = s
-			return t, nil
-		}
-	}
-	if v.GetRoot() != nil {
-		t.Root = decodeRoot(t.TraceID, v.GetRoot())
-	}
-	return t, nil
-}
-
-func decodeRoot(id trace.TraceID, v *pluginpb.RootView) sdktrace.ReadOnlySpan {
-	start := time.Unix(0, 0)
-	return tracetest.SpanStub{
-		Name:        v.GetName(),
-		SpanContext: trace.NewSpanContext(trace.SpanContextConfig{TraceID: id}),
-		SpanKind:    otlp.ToSpanKind(v.GetKind()),
-		StartTime:   start,
-		EndTime:     start.Add(time.Duration(v.GetDurationNs())),
-		Attributes:  otlp.Attributes(v.GetAttributes()),
-		Status:      otlp.ToStatus(v.GetStatus()),
-	}.Snapshot()
 }

@@ -120,8 +120,10 @@ func show(v attribute.Value) string {
 		return "[" + strings.Join(list, " ") + "]"
 	case attribute.MAP:
 		return "{" + showAll(v.AsMap()) + "}"
+	case attribute.STRINGSLICE, attribute.BYTESLICE:
+		return fmt.Sprintf("%s(%q)", v.Type(), v.AsInterface())
 	}
-	return fmt.Sprintf("%s(%q)", v.Type(), v.AsInterface())
+	return fmt.Sprintf("%s(%v)", v.Type(), v.AsInterface())
 }
 
 func showAll(kvs []attribute.KeyValue) string {

@@ -209,15 +209,23 @@ func (l *live) shutdown(ctx context.Context) {
 // finish ends the open spans of a segment, which completes it.
 func (g *segment) finish() {
 	g.mu.Lock()
+	g.bits |= isFinished
 	open := make([]*span, 0, g.opens)
-	for s := g.open; s != nil; s = s.next {
+	for s := g.open; s != nil; s = s.next { // the youngest first, so that parents end last
 		open = append(open, s)
 	}
 	g.mu.Unlock()
-	for i := len(open) - 1; i >= 0; i-- { // the root last, if nothing was started out of order
-		s := open[len(open)-1-i]
-		s.end(time.Since(s.start), time.Time{}, true)
+	for _, s := range open {
+		s.finish()
 	}
+}
+
+// finish ends a span that the application has left open.
+func (s *span) finish() {
+	s.mu.Lock() // while it starts it is locked, and has no time
+	start := s.start
+	s.mu.Unlock()
+	s.end(time.Since(start), time.Time{}, true)
 }
 
 // pressure is the pressure threshold: segments below it that the start did not

@@ -68,6 +68,7 @@ const (
 	isFollowing                           // its parent decided for good
 	isSure                                // T = 0, whoever says what
 	isGone                                // let go for lack of room: nothing more is recorded
+	isFinished                            // by Shutdown: no span starts any more
 	startUnknown                          // the start keeps it with an unknown threshold
 	isEarly                               // a part was decided before it was complete
 	isMarked                              // a span that was handed over says so
@@ -181,7 +182,7 @@ func (l *live) begin(d *startDecision, q *rootRequest) *segment {
 func (g *segment) newSpan() (s *span, promoted bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.has(isGone) || g.slot == unlisted && !g.reopen() {
+	if g.has(isGone|isFinished) || g.slot == unlisted && !g.reopen() {
 		return nil, false
 	}
 	switch {

@@ -117,7 +117,9 @@ func (t *tracer) root(ctx, parentCtx context.Context, parent trace.SpanContext, 
 	}
 	s.set(&config, links, d.attrs)
 	size := s.sizeOfStart()
-	p.live.add(g)
+	if !p.live.add(g) { // Shutdown came first
+		return p.unrecorded(ctx, trace.SpanContextConfig{TraceID: q.TraceID, SpanID: id, TraceState: d.state, TraceFlags: flags.WithSampled(false)})
+	}
 	g.started(s, segmentBytes+sizeOfState(d.state)+sizeOfState(parent.TraceState())+size)
 	return t.started(ctx, s)
 }

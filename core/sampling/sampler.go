@@ -65,14 +65,14 @@ type Traits struct {
 	LongestWait     time.Duration
 	LongestWaitPath string
 
-	// NeverRaises tells that a [SegmentSampler] never answers [AtMost], so that a
-	// segment of which somebody said threshold 0 need not wait for it.
-	NeverRaises bool
 	// RootOnly tells that a [SegmentSampler] needs nothing of a segment but its
 	// root: name, kind, status, duration, and the attributes in RootKeys. One that
 	// a plugin serves then gets segments without Spans.
 	RootOnly bool
 	RootKeys []attribute.Key
+	// NeverRaises tells that a [SegmentSampler] never answers [AtMost], so that a
+	// segment of which somebody said threshold 0 need not wait for it.
+	NeverRaises bool
 }
 
 // StartSampler is asked once, when a local root starts.

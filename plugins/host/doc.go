@@ -6,7 +6,7 @@
 // it is on the path of a span. An exporter gets the OTLP bytes of the delivery line
 // in front of it, and what it does not acknowledge is sent again. A start sampler
 // is asked ahead of time, per distinct key; its answers are leased, and decide in
-// the host. A trace sampler is asked in batches about traces that are complete. A
-// plugin that is dead, slow or hostile abstains, and is no error of the
+// the host. A segment sampler is asked in batches about segments that are complete.
+// A plugin that is dead, slow or hostile abstains, and is no error of the
 // application.
 package host

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"go.opentelemetry.io/otel/attribute"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 	"go.opentelemetry.io/otel/trace"
@@ -76,7 +77,7 @@ func TestPrepareOverProcess(t *testing.T) {
 	}
 }
 
-func TestTraceSamplerOverProcess(t *testing.T) {
+func TestSegmentSamplerOverProcess(t *testing.T) {
 	p, logs := opened(t, "good", nil)
 	built, err := p.Sampler(t.Context(), settings(logs), "slow_root", "")
 	if err != nil {
@@ -84,19 +85,23 @@ func TestTraceSamplerOverProcess(t *testing.T) {
 	}
 	defer built.(component.Shutdowner).Shutdown(context.Background())
 	if _, ok := built.(sampling.StartSampler); ok {
-		t.Error("a trace sampler is a start sampler too")
+		t.Error("a segment sampler is a start sampler too")
 	}
 	now := time.Unix(100, 0)
-	traceOf := func(id byte, took time.Duration) sampling.Segment {
+	// All are of one trace, as where a service calls itself.
+	segment := func(took time.Duration, attrs ...attribute.KeyValue) sampling.Segment {
 		root := tracetest.SpanStub{
-			Name: "root", StartTime: now, EndTime: now.Add(took),
-			SpanContext: trace.NewSpanContext(trace.SpanContextConfig{TraceID: trace.TraceID{id}, SpanID: trace.SpanID{1}}),
+			Name: "root", StartTime: now, EndTime: now.Add(took), Attributes: attrs,
+			SpanContext: trace.NewSpanContext(trace.SpanContextConfig{TraceID: trace.TraceID{1}, SpanID: trace.SpanID{1}}),
 		}.Snapshot()
-		return sampling.Segment{TraceID: trace.TraceID{id}, Root: root, Spans: spans(0, 3), Complete: true}
+		return sampling.Segment{TraceID: trace.TraceID{1}, Root: root, Spans: spans(0, 3), Complete: true}
 	}
-	answers := make([]sampling.Answer, 3)
-	built.(sampling.SegmentSampler).SampleSegments(t.Context(), []sampling.Segment{traceOf(1, time.Minute), traceOf(2, time.Millisecond), {TraceID: trace.TraceID{3}}}, answers)
-	if got := fmt.Sprint(answers); got != "[threshold 0 abstain abstain]" {
+	segments := []sampling.Segment{
+		{TraceID: trace.TraceID{1}}, segment(time.Minute), segment(time.Millisecond), segment(time.Minute, attribute.String("tenant", "bot")),
+	}
+	answers := make([]sampling.Answer, len(segments))
+	built.(sampling.SegmentSampler).SampleSegments(t.Context(), segments, answers)
+	if got := fmt.Sprint(answers); got != "[abstain threshold 0 abstain discard: a bot]" {
 		t.Errorf("the answers are %s", got)
 	}
 }

@@ -83,7 +83,7 @@ func TestHostileStart(t *testing.T) {
 // none.
 func TestHostileSampler(t *testing.T) {
 	for kind, abstains := range map[string]bool{
-		"late": true, "bulky": true, "short": true, "never": true, "nonsense": true, "drops": true, "bounds": true, "discards": false,
+		"late": true, "bulky": true, "short": true, "never": true, "nonsense": true, "drops": true, "bounds": true, "discards": false, "raises": false,
 		"unasked": false, "random": false, "leak": false, "log": false, "chatter": false, "undead": false,
 	} {
 		t.Run(kind, func(t *testing.T) {
@@ -104,13 +104,13 @@ func TestHostileSampler(t *testing.T) {
 			before := time.Now()
 			built.(sampling.SegmentSampler).SampleSegments(ctx, []sampling.Segment{{TraceID: trace.TraceID{1}}}, answers)
 			if took := time.Since(before); took > 5*time.Second {
-				t.Errorf("the answer about a trace came after %s", took)
+				t.Errorf("the answer about a segment came after %s", took)
 			}
-			if silent := kind == "late" || kind == "unasked" || kind == "discards"; silent && !answers[0].IsAbstain() {
-				t.Errorf("the answer about a trace is %v", answers[0])
+			if silent := kind == "late" || kind == "unasked" || kind == "discards" || kind == "raises"; silent && !answers[0].IsAbstain() {
+				t.Errorf("the answer about a segment is %v", answers[0])
 			}
 			if n := p.Stats().Unsolicited; (n == 1) != (kind == "unasked") {
-				t.Errorf("%d answers about other traces were counted", n)
+				t.Errorf("%d answers about other segments were counted", n)
 			}
 			if err := built.(component.Shutdowner).Shutdown(t.Context()); err != nil {
 				t.Errorf("Shutdown: %v", err)

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -114,7 +115,7 @@ func (t *tier) Changes(ctx context.Context, changed func(...sampling.StartParame
 	<-ctx.Done()
 }
 
-// slowRoot is a trace sampler that looks at the root alone.
+// slowRoot is a segment sampler that looks at the local root alone.
 var slowRootFactory = component.NewFactory("slow_root", struct{}{}, func(context.Context, component.Settings, struct{}) (sampling.Sampler, error) {
 	return slowRoot{}, nil
 })
@@ -125,9 +126,13 @@ func (slowRoot) Traits() sampling.Traits {
 	return sampling.Traits{Description: "slow roots", RootOnly: true, RootKeys: []attribute.Key{"tenant"}}
 }
 
-func (slowRoot) SampleSegments(_ context.Context, traces []sampling.Segment, answers []sampling.Answer) {
-	for i, t := range traces {
-		if t.Root != nil && t.Root.EndTime().Sub(t.Root.StartTime()) >= time.Second {
+func (slowRoot) SampleSegments(_ context.Context, segments []sampling.Segment, answers []sampling.Answer) {
+	for i, s := range segments {
+		switch {
+		case s.Root == nil:
+		case slices.Contains(s.Root.Attributes(), attribute.String("tenant", "bot")):
+			answers[i] = sampling.AtMost(sampling.Never).Because("a bot")
+		case s.Root.EndTime().Sub(s.Root.StartTime()) >= time.Second:
 			answers[i] = sampling.At(sampling.Always)
 		}
 	}

@@ -8,12 +8,10 @@ import (
 	"time"
 
 	"go.opentelemetry.io/otel/attribute"
-	otelcodes "go.opentelemetry.io/otel/codes"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
 	"github.com/riffletrace/riffle/core/component"
-	"github.com/riffletrace/riffle/core/otlp"
 	"github.com/riffletrace/riffle/core/sampling"
 	"github.com/riffletrace/riffle/plugins/internal/lease"
 	"github.com/riffletrace/riffle/plugins/internal/wire"
@@ -21,7 +19,7 @@ import (
 )
 
 // samplerClient is a sampler that a plugin serves. Which kind it is, its types
-// say: [startClient], [traceClient] and [bothClient].
+// say: [startClient], [segmentClient] and [bothClient].
 type samplerClient struct {
 	*instanceClient
 	description string
@@ -45,24 +43,24 @@ func newSamplerClient(ctx context.Context, p *Plugin, s component.Settings, c Sa
 	base := &samplerClient{instanceClient: in, description: fmt.Sprintf("plugin %s: %s", p.name, cmpText(about.GetDescription(), in.request.GetComponent()))}
 	var life context.Context
 	life, base.stop = context.WithCancel(context.Background())
-	if about.GetStart() == nil && about.GetTraces() == nil {
+	if about.GetStart() == nil && about.GetSegments() == nil {
 		base.stop()
-		err := fmt.Errorf("sampler %q of plugin %q says neither that it decides at starts nor about traces", in.request.GetComponent(), p.name)
+		err := fmt.Errorf("sampler %q of plugin %q says neither that it decides at starts nor about segments", in.request.GetComponent(), p.name)
 		return nil, errors.Join(err, in.close(ctx))
 	}
 	if about.GetStart() == nil {
 		in.measure(nil)
-		return &traceClient{samplerClient: base, views: about.GetTraces()}, nil
+		return &segmentClient{samplerClient: base, wants: about.GetSegments()}, nil
 	}
 	table := lease.New(keySpecOf(about.GetStart()), c.MaxLeases)
 	in.measure(table)
 	start := &startClient{samplerClient: base, about: about.GetStart(), table: table}
 	start.done.Go(func() { table.Run(life, start.wait, start.ask, start.failed) })
 	start.done.Go(func() { start.follow(life) })
-	if about.GetTraces() == nil {
+	if about.GetSegments() == nil {
 		return start, nil
 	}
-	return &bothClient{startClient: start, traces: traceClient{samplerClient: base, views: about.GetTraces()}}, nil
+	return &bothClient{startClient: start, segments: segmentClient{samplerClient: base, wants: about.GetSegments()}}, nil
 }
 
 func keySpecOf(s *pluginpb.StartSampling) lease.KeySpec {
@@ -239,101 +237,75 @@ func (s *startClient) changes(ctx context.Context, b *binding) error {
 	return err
 }
 
-// traceClient has the plugin judge traces.
-type traceClient struct {
+// segmentClient asks the plugin about segments.
+type segmentClient struct {
 	*samplerClient
-	views *pluginpb.TraceSampling
+	wants *pluginpb.SegmentSampling
 }
 
-// maxSpans bounds the spans in one message; traces past it are judged by their
-// root.
+// maxSpans bounds the spans in one message; segments past it are told by their root.
 const maxSpans = wire.MaxMessage / 2
 
 // SampleSegments asks the plugin, and abstains about what it does not answer before
 // ctx is done.
-func (t *traceClient) SampleSegments(ctx context.Context, traces []sampling.Segment, answers []sampling.Answer) {
-	b := t.ready()
+func (c *segmentClient) SampleSegments(ctx context.Context, segments []sampling.Segment, answers []sampling.Answer) {
+	b := c.ready()
 	if b == nil {
 		return
 	}
-	r := &pluginpb.JudgeRequest{Instance: b.id, Traces: make([]*pluginpb.TraceView, len(traces))}
-	places := make(map[string]int, len(traces))
+	r := &pluginpb.AskSegmentsRequest{Instance: b.id, Segments: make([]*pluginpb.Segment, len(segments))}
 	room := maxSpans
-	for i := range traces {
+	for i := range segments {
 		if ctx.Err() != nil {
 			return
 		}
-		r.Traces[i] = t.view(&traces[i], &room)
-		places[string(r.Traces[i].GetTraceId())] = i
+		r.Segments[i] = wire.EncodeSegment(&segments[i], c.wants, &room)
 	}
 	began := time.Now()
-	resp, err := pluginpb.NewTraceSamplersClient(b.conn).Judge(ctx, r)
-	t.called(ctx, "judge", began, err)
+	resp, err := pluginpb.NewSegmentSamplersClient(b.conn).Ask(ctx, r)
+	c.called(ctx, "ask_segments", began, err)
 	if err != nil {
-		t.settings.Logger.Debug("a plugin did not judge traces", "plugin", t.plugin.name, "traces", len(traces), "error", wire.Plain(err))
+		c.settings.Logger.Debug("a plugin did not answer about segments", "plugin", c.plugin.name, "segments", len(segments), "error", wire.Plain(err))
 		return
 	}
 	for _, a := range resp.GetAnswers() {
-		i, ok := places[string(a.GetTraceId())]
-		if !ok {
-			if t.plugin.counts.unsolicited.Add(1) == 1 {
-				t.settings.Logger.Warn("a plugin answers about traces that it was not asked about; the answers are ignored", "plugin", t.plugin.name)
+		i := uint64(a.GetSegment())
+		if i >= uint64(len(answers)) {
+			if c.plugin.counts.unsolicited.Add(1) == 1 {
+				c.settings.Logger.Warn("a plugin answers about segments that it was not asked about; the answers are ignored", "plugin", c.plugin.name)
 			}
 			continue
 		}
-		answers[i] = limitAnswer(wire.DecodeSegmentAnswer(a.GetAnswer()))
+		answers[i] = c.decodeAnswer(a.GetAnswer())
 	}
 }
 
-func (t *traceClient) view(tr *sampling.Segment, room *int) *pluginpb.TraceView {
-	v := &pluginpb.TraceView{TraceId: tr.TraceID[:], Spans: uint32(len(tr.Spans)), Complete: tr.Complete, Threshold: uint64(tr.Threshold)}
-	for _, s := range tr.Spans {
-		if s.Status().Code == otelcodes.Error {
-			v.Errors++
-		}
+// decodeAnswer is an answer as the engine gets it. It raises only if the plugin did
+// not say that none does, because the segment may not have waited for it.
+func (c *segmentClient) decodeAnswer(m *pluginpb.Answer) sampling.Answer {
+	a := limitAnswer(wire.DecodeSegmentAnswer(m))
+	if a.IsAtMost() && c.wants.GetNeverRaises() {
+		return sampling.Abstain()
 	}
-	if root := tr.Root; root != nil {
-		v.Root = &pluginpb.RootView{
-			Name:       wire.ValidText(root.Name()),
-			Kind:       otlp.FromSpanKind(root.SpanKind()),
-			DurationNs: uint64(max(root.EndTime().Sub(root.StartTime()), 0)),
-			Status:     otlp.FromStatus(root.Status()),
-		}
-		var attrs []attribute.KeyValue
-		for _, key := range t.views.GetAttributes() {
-			for _, kv := range root.Attributes() {
-				if string(kv.Key) == key {
-					attrs = append(attrs, kv)
-				}
-			}
-		}
-		v.Root.Attributes = otlp.KeyValues(attrs)
-	}
-	if t.views.GetSpans() {
-		if spans := otlp.AppendRequest(nil, tr.Spans); len(spans) <= *room {
-			v.Otlp = spans
-			*room -= len(spans)
-		}
-	}
-	return v
+	return a
 }
 
-// bothClient decides starts and judges traces.
+// bothClient decides starts, and is asked about segments.
 type bothClient struct {
 	*startClient
-	traces traceClient
+	segments segmentClient
 }
 
 // SampleSegments asks the plugin.
-func (b *bothClient) SampleSegments(ctx context.Context, traces []sampling.Segment, answers []sampling.Answer) {
-	b.traces.SampleSegments(ctx, traces, answers)
+func (b *bothClient) SampleSegments(ctx context.Context, segments []sampling.Segment, answers []sampling.Answer) {
+	b.segments.SampleSegments(ctx, segments, answers)
 }
 
 // Interface guards.
 var (
 	_ sampling.StartSampler   = (*startClient)(nil)
 	_ sampling.Preparer       = (*startClient)(nil)
-	_ sampling.SegmentSampler = (*traceClient)(nil)
+	_ sampling.SegmentSampler = (*segmentClient)(nil)
 	_ sampling.StartSampler   = (*bothClient)(nil)
 	_ sampling.Preparer       = (*bothClient)(nil)
 	_ sampling.SegmentSampler = (*bothClient)(nil)

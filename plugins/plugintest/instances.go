@@ -70,9 +70,9 @@ var instanceCases = []testCase{
 		check: streamsChanges,
 	},
 	{
-		name:  "traces",
-		rule:  "Judge answers only about traces that it was asked about, with an answer that there is, because the host knows no other",
-		check: judges,
+		name:  "segments",
+		rule:  "Ask answers about a segment that it was asked about, once, with an answer that there is for one and that the instance said it may give, because the host throws away anything else",
+		check: answersAboutSegments,
 	},
 }
 
@@ -82,8 +82,8 @@ func (p *process) starts() pluginpb.StartSamplersClient {
 	return pluginpb.NewStartSamplersClient(p.conn)
 }
 
-func (p *process) traces() pluginpb.TraceSamplersClient {
-	return pluginpb.NewTraceSamplersClient(p.conn)
+func (p *process) segments() pluginpb.SegmentSamplersClient {
+	return pluginpb.NewSegmentSamplersClient(p.conn)
 }
 
 // use makes the call that an instance is for.
@@ -94,8 +94,8 @@ func (s *suite) use(ctx context.Context, i instance) error {
 		err = s.export(ctx, i, new(coltracepb.ExportTraceServiceRequest))
 	case i.GetSampler().GetStart() != nil:
 		_, err = s.starts().Ask(ctx, &pluginpb.AskRequest{Instance: i.GetInstance(), Questions: questions(i, 1)})
-	case i.GetSampler().GetTraces() != nil:
-		_, err = s.traces().Judge(ctx, &pluginpb.JudgeRequest{Instance: i.GetInstance(), Traces: views(1)})
+	case i.GetSampler().GetSegments() != nil:
+		_, err = s.segments().Ask(ctx, &pluginpb.AskSegmentsRequest{Instance: i.GetInstance(), Segments: segments(1)})
 	}
 	return err
 }
@@ -132,7 +132,7 @@ func (s *suite) forEach(want func(instance) bool, check func(instance)) {
 
 func isExporter(i instance) bool { return i.GetKind() == pluginpb.Kind_KIND_EXPORTER }
 func isStart(i instance) bool    { return i.GetSampler().GetStart() != nil }
-func isTrace(i instance) bool    { return i.GetSampler().GetTraces() != nil }
+func isSegment(i instance) bool  { return i.GetSampler().GetSegments() != nil }
 
 func refusesNonsense(s *suite) {
 	const noKey = "no_such_key"
@@ -176,8 +176,8 @@ func keepsInstancesApart(s *suite) {
 			s.violated("component %q: two instances have the name %q", c.GetName(), a.GetInstance())
 			continue
 		}
-		if i := b.GetSampler(); b.GetKind() == pluginpb.Kind_KIND_SAMPLER && i.GetStart() == nil && i.GetTraces() == nil {
-			s.violated("sampler %q decides neither when a trace starts nor when it is complete", c.GetName())
+		if i := b.GetSampler(); b.GetKind() == pluginpb.Kind_KIND_SAMPLER && i.GetStart() == nil && i.GetSegments() == nil {
+			s.violated("sampler %q decides neither when a segment starts nor when it is complete", c.GetName())
 		}
 		s.close(a)
 		ctx, cancel := context.WithTimeout(context.Background(), maxWait)

@@ -7,7 +7,6 @@ import (
 	"slices"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"go.opentelemetry.io/otel/attribute"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
@@ -116,12 +115,12 @@ func (e *remoteExporter) ExportSpans(ctx context.Context, spans []sdktrace.ReadO
 func newRemoteSampler(s *suite, i instance) sampling.Sampler {
 	r := &remoteSampler{remote{suite: s, instance: i}}
 	switch {
-	case isStart(i) && isTrace(i):
-		return bothSampler{startSampler{r}, traceSampler{r}}
+	case isStart(i) && isSegment(i):
+		return bothSampler{startSampler{r}, segmentSampler{r}}
 	case isStart(i):
 		return startSampler{r}
-	case isTrace(i):
-		return traceSampler{r}
+	case isSegment(i):
+		return segmentSampler{r}
 	default:
 		return r
 	}
@@ -173,17 +172,15 @@ func (r *remote) complain(err error) {
 	}
 }
 
-type traceSampler struct{ *remoteSampler }
+type segmentSampler struct{ *remoteSampler }
 
-func (r traceSampler) SampleSegments(ctx context.Context, traces []sampling.Segment, answers []sampling.Answer) {
-	request := &pluginpb.JudgeRequest{Instance: r.instance.GetInstance()}
-	index := make(map[string]int, len(traces))
-	for i := range traces {
-		t := &traces[i]
-		index[string(t.TraceID[:])] = i
-		request.Traces = append(request.Traces, r.view(t))
+func (r segmentSampler) SampleSegments(ctx context.Context, segments []sampling.Segment, answers []sampling.Answer) {
+	request := &pluginpb.AskSegmentsRequest{Instance: r.instance.GetInstance()}
+	room := wire.MaxMessage / 2
+	for i := range segments {
+		request.Segments = append(request.Segments, wire.EncodeSegment(&segments[i], r.instance.GetSampler().GetSegments(), &room))
 	}
-	resp, err := r.suite.traces().Judge(ctx, request)
+	resp, err := r.suite.segments().Ask(ctx, request)
 	if err != nil {
 		if ctx.Err() == nil && !errors.Is(err, context.DeadlineExceeded) {
 			r.complain(err)
@@ -191,39 +188,22 @@ func (r traceSampler) SampleSegments(ctx context.Context, traces []sampling.Segm
 		return
 	}
 	for _, a := range resp.GetAnswers() {
-		if i, ok := index[string(a.GetTraceId())]; ok {
+		if i := int64(a.GetSegment()); i < int64(len(answers)) {
 			answers[i] = segmentAnswer(a.GetAnswer())
 		}
 	}
 }
 
-func (r traceSampler) view(t *sampling.Segment) *pluginpb.TraceView {
-	v := &pluginpb.TraceView{
-		TraceId: t.TraceID[:], Spans: uint32(len(t.Spans)), Complete: t.Complete, Threshold: uint64(t.Threshold),
-	}
-	if r.instance.GetSampler().GetTraces().GetSpans() {
-		v.Otlp = otlp.AppendRequest(nil, t.Spans)
-	}
-	if t.Root != nil {
-		v.Root = &pluginpb.RootView{
-			Name: t.Root.Name(), Kind: otlp.FromSpanKind(t.Root.SpanKind()),
-			DurationNs: uint64(max(0, t.Root.EndTime().Sub(t.Root.StartTime())) / time.Nanosecond),
-			Attributes: otlp.KeyValues(t.Root.Attributes()),
-		}
-	}
-	return v
-}
-
 type bothSampler struct {
 	startSampler
-	traceSampler
+	segmentSampler
 }
 
 func (r bothSampler) Traits() sampling.Traits            { return r.startSampler.Traits() }
 func (r bothSampler) Shutdown(ctx context.Context) error { return r.startSampler.Shutdown(ctx) }
 
 // startAnswer and segmentAnswer are what a message says; the rules about leases and
-// traces find what makes no sense.
+// segments find what makes no sense.
 func startAnswer(m *pluginpb.Answer) sampling.Answer {
 	switch m.GetVerdict() {
 	case pluginpb.Verdict_VERDICT_DROP:
@@ -255,7 +235,7 @@ var (
 	_ sdktrace.SpanExporter   = (*remoteExporter)(nil)
 	_ sampling.StartSampler   = startSampler{}
 	_ component.Shutdowner    = startSampler{}
-	_ sampling.SegmentSampler = traceSampler{}
+	_ sampling.SegmentSampler = segmentSampler{}
 	_ sampling.StartSampler   = bothSampler{}
 	_ sampling.SegmentSampler = bothSampler{}
 	_ component.Shutdowner    = bothSampler{}

@@ -99,9 +99,11 @@ func checkLease(a *pluginpb.Answer, mayDrop bool) error {
 }
 
 // checkSegmentAnswer is about an answer to a segment.
-func checkSegmentAnswer(a *pluginpb.Answer) error {
-	switch v := a.GetVerdict(); v {
-	case pluginpb.Verdict_VERDICT_DROP, pluginpb.Verdict_VERDICT_UNSELECTED:
+func checkSegmentAnswer(a *pluginpb.Answer, neverRaises bool) error {
+	switch v := a.GetVerdict(); {
+	case v == pluginpb.Verdict_VERDICT_AT_MOST && neverRaises:
+		return errors.New("an answer raises, although never_raises is true")
+	case v == pluginpb.Verdict_VERDICT_DROP, v == pluginpb.Verdict_VERDICT_UNSELECTED:
 		return fmt.Errorf("an answer has the verdict %v, which only a lease can have", v)
 	}
 	return checkAnswer(a)
@@ -157,15 +159,20 @@ func streamsChanges(s *suite) {
 	})
 }
 
-// views are about n traces.
-func views(n int) []*pluginpb.TraceView {
-	all := make([]*pluginpb.TraceView, n)
+// segments are n of them, each two of one trace.
+func segments(n int) []*pluginpb.Segment {
+	all := make([]*pluginpb.Segment, n)
+	var id []byte
 	for i := range all {
-		all[i] = &pluginpb.TraceView{
-			TraceId: randomID(16), Spans: 1, Complete: i%3 != 0, Threshold: uint64(sampling.Never),
-			Root: &pluginpb.RootView{
+		if i%2 == 0 {
+			id = randomID(16)
+		}
+		all[i] = &pluginpb.Segment{
+			TraceId: id, Spans: 1, Complete: i%3 != 0, Threshold: uint64(sampling.Never),
+			Root: &pluginpb.LocalRoot{
 				Name: "GET /", Kind: tracepb.Span_SPAN_KIND_SERVER, DurationNs: uint64(time.Millisecond),
 				Status: &tracepb.Status{Code: tracepb.Status_STATUS_CODE_ERROR, Message: "no"},
+				SpanId: randomID(8),
 			},
 		}
 		if i%5 == 4 {
@@ -175,30 +182,31 @@ func views(n int) []*pluginpb.TraceView {
 	return all
 }
 
-func judges(s *suite) {
-	s.forEach(isTrace, func(i instance) {
+func answersAboutSegments(s *suite) {
+	s.forEach(isSegment, func(i instance) {
 		for _, n := range []int{0, 1, 100} {
-			traces := views(n)
-			asked := make(map[string]bool)
-			for _, t := range traces {
-				asked[string(t.GetTraceId())] = true
-			}
 			ctx, cancel := context.WithTimeout(context.Background(), maxWait)
-			resp, err := s.traces().Judge(ctx, &pluginpb.JudgeRequest{Instance: i.GetInstance(), Traces: traces})
+			resp, err := s.segments().Ask(ctx, &pluginpb.AskSegmentsRequest{Instance: i.GetInstance(), Segments: segments(n)})
 			cancel()
 			if code := status.Code(err); err != nil && code != codes.DeadlineExceeded || errors.Is(err, io.EOF) {
-				s.violated("sampler %q: Judge of %d traces: %s", i.GetName(), n, oneLine(err))
+				s.violated("sampler %q: Ask about %d segments: %s", i.GetName(), n, oneLine(err))
 				return
 			}
+			answered := make(map[uint32]bool, n)
 			for _, a := range resp.GetAnswers() {
-				if !asked[string(a.GetTraceId())] {
-					s.violated("sampler %q: Judge answers about the trace %x, which it was not asked about", i.GetName(), a.GetTraceId())
+				place := a.GetSegment()
+				switch err := checkSegmentAnswer(a.GetAnswer(), i.GetSampler().GetSegments().GetNeverRaises()); {
+				case int64(place) >= int64(n):
+					s.violated("sampler %q: Ask about %d segments answers about the segment %d, which it was not asked about", i.GetName(), n, place)
 					return
-				}
-				if err := checkSegmentAnswer(a.GetAnswer()); err != nil {
+				case answered[place]:
+					s.violated("sampler %q: Ask about %d segments answers about the segment %d twice", i.GetName(), n, place)
+					return
+				case err != nil:
 					s.violated("sampler %q: %v", i.GetName(), err)
 					return
 				}
+				answered[place] = true
 			}
 		}
 	})

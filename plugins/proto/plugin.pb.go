@@ -88,7 +88,7 @@ const (
 	Verdict_VERDICT_THRESHOLD  Verdict = 2
 	Verdict_VERDICT_SELECTED   Verdict = 3 // with a probability that nobody knows
 	Verdict_VERDICT_UNSELECTED Verdict = 4 // likewise; only of a lease
-	Verdict_VERDICT_AT_MOST    Verdict = 5 // only about what ended: raised to at least the threshold; 2^56 discards it
+	Verdict_VERDICT_AT_MOST    Verdict = 5 // only of a segment: raised to at least the threshold; 2^56 discards it
 )
 
 // Enum value maps for Verdict.
@@ -552,13 +552,13 @@ func (x *ExporterInstance) GetTakesSnappy() bool {
 	return false
 }
 
-// SamplerInstance says what an instance decides. One of start and traces is
+// SamplerInstance says what an instance decides. One of start and segments is
 // set, or both.
 type SamplerInstance struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Description   string                 `protobuf:"bytes,1,opt,name=description,proto3" json:"description,omitempty"` // one line, with its settings
 	Start         *StartSampling         `protobuf:"bytes,2,opt,name=start,proto3" json:"start,omitempty"`
-	Traces        *TraceSampling         `protobuf:"bytes,3,opt,name=traces,proto3" json:"traces,omitempty"`
+	Segments      *SegmentSampling       `protobuf:"bytes,3,opt,name=segments,proto3" json:"segments,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -607,9 +607,9 @@ func (x *SamplerInstance) GetStart() *StartSampling {
 	return nil
 }
 
-func (x *SamplerInstance) GetTraces() *TraceSampling {
+func (x *SamplerInstance) GetSegments() *SegmentSampling {
 	if x != nil {
-		return x.Traces
+		return x.Segments
 	}
 	return nil
 }
@@ -684,29 +684,30 @@ func (x *StartSampling) GetMayDrop() bool {
 	return false
 }
 
-// TraceSampling says what views of traces hold.
-type TraceSampling struct {
+// SegmentSampling says what of a segment the host sends.
+type SegmentSampling struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Spans         bool                   `protobuf:"varint,1,opt,name=spans,proto3" json:"spans,omitempty"`          // the spans, in OTLP
-	Attributes    []string               `protobuf:"bytes,2,rep,name=attributes,proto3" json:"attributes,omitempty"` // these, of the root
+	Spans         bool                   `protobuf:"varint,1,opt,name=spans,proto3" json:"spans,omitempty"`                                // the spans, in OTLP
+	Attributes    []string               `protobuf:"bytes,2,rep,name=attributes,proto3" json:"attributes,omitempty"`                       // these, of the local root
+	NeverRaises   bool                   `protobuf:"varint,3,opt,name=never_raises,json=neverRaises,proto3" json:"never_raises,omitempty"` // no answer is VERDICT_AT_MOST
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
-func (x *TraceSampling) Reset() {
-	*x = TraceSampling{}
+func (x *SegmentSampling) Reset() {
+	*x = SegmentSampling{}
 	mi := &file_riffle_plugin_v1_plugin_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
 
-func (x *TraceSampling) String() string {
+func (x *SegmentSampling) String() string {
 	return protoimpl.X.MessageStringOf(x)
 }
 
-func (*TraceSampling) ProtoMessage() {}
+func (*SegmentSampling) ProtoMessage() {}
 
-func (x *TraceSampling) ProtoReflect() protoreflect.Message {
+func (x *SegmentSampling) ProtoReflect() protoreflect.Message {
 	mi := &file_riffle_plugin_v1_plugin_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
@@ -718,23 +719,30 @@ func (x *TraceSampling) ProtoReflect() protoreflect.Message {
 	return mi.MessageOf(x)
 }
 
-// Deprecated: Use TraceSampling.ProtoReflect.Descriptor instead.
-func (*TraceSampling) Descriptor() ([]byte, []int) {
+// Deprecated: Use SegmentSampling.ProtoReflect.Descriptor instead.
+func (*SegmentSampling) Descriptor() ([]byte, []int) {
 	return file_riffle_plugin_v1_plugin_proto_rawDescGZIP(), []int{9}
 }
 
-func (x *TraceSampling) GetSpans() bool {
+func (x *SegmentSampling) GetSpans() bool {
 	if x != nil {
 		return x.Spans
 	}
 	return false
 }
 
-func (x *TraceSampling) GetAttributes() []string {
+func (x *SegmentSampling) GetAttributes() []string {
 	if x != nil {
 		return x.Attributes
 	}
 	return nil
+}
+
+func (x *SegmentSampling) GetNeverRaises() bool {
+	if x != nil {
+		return x.NeverRaises
+	}
+	return false
 }
 
 type CloseRequest struct {
@@ -1378,28 +1386,28 @@ func (x *Replacement) GetLease() *Lease {
 	return nil
 }
 
-type JudgeRequest struct {
+type AskSegmentsRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Instance      string                 `protobuf:"bytes,1,opt,name=instance,proto3" json:"instance,omitempty"`
-	Traces        []*TraceView           `protobuf:"bytes,2,rep,name=traces,proto3" json:"traces,omitempty"`
+	Segments      []*Segment             `protobuf:"bytes,2,rep,name=segments,proto3" json:"segments,omitempty"` // maybe several of one trace
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
-func (x *JudgeRequest) Reset() {
-	*x = JudgeRequest{}
+func (x *AskSegmentsRequest) Reset() {
+	*x = AskSegmentsRequest{}
 	mi := &file_riffle_plugin_v1_plugin_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
 
-func (x *JudgeRequest) String() string {
+func (x *AskSegmentsRequest) String() string {
 	return protoimpl.X.MessageStringOf(x)
 }
 
-func (*JudgeRequest) ProtoMessage() {}
+func (*AskSegmentsRequest) ProtoMessage() {}
 
-func (x *JudgeRequest) ProtoReflect() protoreflect.Message {
+func (x *AskSegmentsRequest) ProtoReflect() protoreflect.Message {
 	mi := &file_riffle_plugin_v1_plugin_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
@@ -1411,32 +1419,32 @@ func (x *JudgeRequest) ProtoReflect() protoreflect.Message {
 	return mi.MessageOf(x)
 }
 
-// Deprecated: Use JudgeRequest.ProtoReflect.Descriptor instead.
-func (*JudgeRequest) Descriptor() ([]byte, []int) {
+// Deprecated: Use AskSegmentsRequest.ProtoReflect.Descriptor instead.
+func (*AskSegmentsRequest) Descriptor() ([]byte, []int) {
 	return file_riffle_plugin_v1_plugin_proto_rawDescGZIP(), []int{23}
 }
 
-func (x *JudgeRequest) GetInstance() string {
+func (x *AskSegmentsRequest) GetInstance() string {
 	if x != nil {
 		return x.Instance
 	}
 	return ""
 }
 
-func (x *JudgeRequest) GetTraces() []*TraceView {
+func (x *AskSegmentsRequest) GetSegments() []*Segment {
 	if x != nil {
-		return x.Traces
+		return x.Segments
 	}
 	return nil
 }
 
-type TraceView struct {
+type Segment struct {
 	state     protoimpl.MessageState `protogen:"open.v1"`
 	TraceId   []byte                 `protobuf:"bytes,1,opt,name=trace_id,json=traceId,proto3" json:"trace_id,omitempty"`
-	Root      *RootView              `protobuf:"bytes,2,opt,name=root,proto3" json:"root,omitempty"`            // none if no local root has ended
-	Spans     uint32                 `protobuf:"varint,3,opt,name=spans,proto3" json:"spans,omitempty"`         // how many ended in this process
+	Root      *LocalRoot             `protobuf:"bytes,2,opt,name=root,proto3" json:"root,omitempty"`            // none if it has not ended
+	Spans     uint32                 `protobuf:"varint,3,opt,name=spans,proto3" json:"spans,omitempty"`         // how many ended
 	Errors    uint32                 `protobuf:"varint,4,opt,name=errors,proto3" json:"errors,omitempty"`       // how many of those with status error
-	Complete  bool                   `protobuf:"varint,5,opt,name=complete,proto3" json:"complete,omitempty"`   // false: some are still open, and the trace is overdue
+	Complete  bool                   `protobuf:"varint,5,opt,name=complete,proto3" json:"complete,omitempty"`   // false: some are still open, and the segment is overdue
 	Threshold uint64                 `protobuf:"varint,6,opt,name=threshold,proto3" json:"threshold,omitempty"` // the least that others said; 2^56: nobody keeps it so far
 	// OTLP's TracesData with the spans, if the instance asked for them and they
 	// fit into a message.
@@ -1445,20 +1453,20 @@ type TraceView struct {
 	sizeCache     protoimpl.SizeCache
 }
 
-func (x *TraceView) Reset() {
-	*x = TraceView{}
+func (x *Segment) Reset() {
+	*x = Segment{}
 	mi := &file_riffle_plugin_v1_plugin_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
 
-func (x *TraceView) String() string {
+func (x *Segment) String() string {
 	return protoimpl.X.MessageStringOf(x)
 }
 
-func (*TraceView) ProtoMessage() {}
+func (*Segment) ProtoMessage() {}
 
-func (x *TraceView) ProtoReflect() protoreflect.Message {
+func (x *Segment) ProtoReflect() protoreflect.Message {
 	mi := &file_riffle_plugin_v1_plugin_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
@@ -1470,85 +1478,86 @@ func (x *TraceView) ProtoReflect() protoreflect.Message {
 	return mi.MessageOf(x)
 }
 
-// Deprecated: Use TraceView.ProtoReflect.Descriptor instead.
-func (*TraceView) Descriptor() ([]byte, []int) {
+// Deprecated: Use Segment.ProtoReflect.Descriptor instead.
+func (*Segment) Descriptor() ([]byte, []int) {
 	return file_riffle_plugin_v1_plugin_proto_rawDescGZIP(), []int{24}
 }
 
-func (x *TraceView) GetTraceId() []byte {
+func (x *Segment) GetTraceId() []byte {
 	if x != nil {
 		return x.TraceId
 	}
 	return nil
 }
 
-func (x *TraceView) GetRoot() *RootView {
+func (x *Segment) GetRoot() *LocalRoot {
 	if x != nil {
 		return x.Root
 	}
 	return nil
 }
 
-func (x *TraceView) GetSpans() uint32 {
+func (x *Segment) GetSpans() uint32 {
 	if x != nil {
 		return x.Spans
 	}
 	return 0
 }
 
-func (x *TraceView) GetErrors() uint32 {
+func (x *Segment) GetErrors() uint32 {
 	if x != nil {
 		return x.Errors
 	}
 	return 0
 }
 
-func (x *TraceView) GetComplete() bool {
+func (x *Segment) GetComplete() bool {
 	if x != nil {
 		return x.Complete
 	}
 	return false
 }
 
-func (x *TraceView) GetThreshold() uint64 {
+func (x *Segment) GetThreshold() uint64 {
 	if x != nil {
 		return x.Threshold
 	}
 	return 0
 }
 
-func (x *TraceView) GetOtlp() []byte {
+func (x *Segment) GetOtlp() []byte {
 	if x != nil {
 		return x.Otlp
 	}
 	return nil
 }
 
-type RootView struct {
+type LocalRoot struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	Kind          v1.Span_SpanKind       `protobuf:"varint,2,opt,name=kind,proto3,enum=opentelemetry.proto.trace.v1.Span_SpanKind" json:"kind,omitempty"`
 	DurationNs    uint64                 `protobuf:"varint,3,opt,name=duration_ns,json=durationNs,proto3" json:"duration_ns,omitempty"`
 	Status        *v1.Status             `protobuf:"bytes,4,opt,name=status,proto3" json:"status,omitempty"`
 	Attributes    []*v11.KeyValue        `protobuf:"bytes,5,rep,name=attributes,proto3" json:"attributes,omitempty"`
+	SpanId        []byte                 `protobuf:"bytes,6,opt,name=span_id,json=spanId,proto3" json:"span_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
-func (x *RootView) Reset() {
-	*x = RootView{}
+func (x *LocalRoot) Reset() {
+	*x = LocalRoot{}
 	mi := &file_riffle_plugin_v1_plugin_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
 
-func (x *RootView) String() string {
+func (x *LocalRoot) String() string {
 	return protoimpl.X.MessageStringOf(x)
 }
 
-func (*RootView) ProtoMessage() {}
+func (*LocalRoot) ProtoMessage() {}
 
-func (x *RootView) ProtoReflect() protoreflect.Message {
+func (x *LocalRoot) ProtoReflect() protoreflect.Message {
 	mi := &file_riffle_plugin_v1_plugin_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
@@ -1560,67 +1569,74 @@ func (x *RootView) ProtoReflect() protoreflect.Message {
 	return mi.MessageOf(x)
 }
 
-// Deprecated: Use RootView.ProtoReflect.Descriptor instead.
-func (*RootView) Descriptor() ([]byte, []int) {
+// Deprecated: Use LocalRoot.ProtoReflect.Descriptor instead.
+func (*LocalRoot) Descriptor() ([]byte, []int) {
 	return file_riffle_plugin_v1_plugin_proto_rawDescGZIP(), []int{25}
 }
 
-func (x *RootView) GetName() string {
+func (x *LocalRoot) GetName() string {
 	if x != nil {
 		return x.Name
 	}
 	return ""
 }
 
-func (x *RootView) GetKind() v1.Span_SpanKind {
+func (x *LocalRoot) GetKind() v1.Span_SpanKind {
 	if x != nil {
 		return x.Kind
 	}
 	return v1.Span_SpanKind(0)
 }
 
-func (x *RootView) GetDurationNs() uint64 {
+func (x *LocalRoot) GetDurationNs() uint64 {
 	if x != nil {
 		return x.DurationNs
 	}
 	return 0
 }
 
-func (x *RootView) GetStatus() *v1.Status {
+func (x *LocalRoot) GetStatus() *v1.Status {
 	if x != nil {
 		return x.Status
 	}
 	return nil
 }
 
-func (x *RootView) GetAttributes() []*v11.KeyValue {
+func (x *LocalRoot) GetAttributes() []*v11.KeyValue {
 	if x != nil {
 		return x.Attributes
 	}
 	return nil
 }
 
-type JudgeResponse struct {
+func (x *LocalRoot) GetSpanId() []byte {
+	if x != nil {
+		return x.SpanId
+	}
+	return nil
+}
+
+type AskSegmentsResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Answers       []*TraceAnswer         `protobuf:"bytes,1,rep,name=answers,proto3" json:"answers,omitempty"`
+	Answers       []*SegmentAnswer       `protobuf:"bytes,1,rep,name=answers,proto3" json:"answers,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
-func (x *JudgeResponse) Reset() {
-	*x = JudgeResponse{}
+func (x *AskSegmentsResponse) Reset() {
+	*x = AskSegmentsResponse{}
 	mi := &file_riffle_plugin_v1_plugin_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
 
-func (x *JudgeResponse) String() string {
+func (x *AskSegmentsResponse) String() string {
 	return protoimpl.X.MessageStringOf(x)
 }
 
-func (*JudgeResponse) ProtoMessage() {}
+func (*AskSegmentsResponse) ProtoMessage() {}
 
-func (x *JudgeResponse) ProtoReflect() protoreflect.Message {
+func (x *AskSegmentsResponse) ProtoReflect() protoreflect.Message {
 	mi := &file_riffle_plugin_v1_plugin_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
@@ -1632,40 +1648,40 @@ func (x *JudgeResponse) ProtoReflect() protoreflect.Message {
 	return mi.MessageOf(x)
 }
 
-// Deprecated: Use JudgeResponse.ProtoReflect.Descriptor instead.
-func (*JudgeResponse) Descriptor() ([]byte, []int) {
+// Deprecated: Use AskSegmentsResponse.ProtoReflect.Descriptor instead.
+func (*AskSegmentsResponse) Descriptor() ([]byte, []int) {
 	return file_riffle_plugin_v1_plugin_proto_rawDescGZIP(), []int{26}
 }
 
-func (x *JudgeResponse) GetAnswers() []*TraceAnswer {
+func (x *AskSegmentsResponse) GetAnswers() []*SegmentAnswer {
 	if x != nil {
 		return x.Answers
 	}
 	return nil
 }
 
-type TraceAnswer struct {
+type SegmentAnswer struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	TraceId       []byte                 `protobuf:"bytes,1,opt,name=trace_id,json=traceId,proto3" json:"trace_id,omitempty"`
+	Segment       uint32                 `protobuf:"varint,1,opt,name=segment,proto3" json:"segment,omitempty"` // its place in the request, from 0
 	Answer        *Answer                `protobuf:"bytes,2,opt,name=answer,proto3" json:"answer,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
-func (x *TraceAnswer) Reset() {
-	*x = TraceAnswer{}
+func (x *SegmentAnswer) Reset() {
+	*x = SegmentAnswer{}
 	mi := &file_riffle_plugin_v1_plugin_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
 
-func (x *TraceAnswer) String() string {
+func (x *SegmentAnswer) String() string {
 	return protoimpl.X.MessageStringOf(x)
 }
 
-func (*TraceAnswer) ProtoMessage() {}
+func (*SegmentAnswer) ProtoMessage() {}
 
-func (x *TraceAnswer) ProtoReflect() protoreflect.Message {
+func (x *SegmentAnswer) ProtoReflect() protoreflect.Message {
 	mi := &file_riffle_plugin_v1_plugin_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
@@ -1677,19 +1693,19 @@ func (x *TraceAnswer) ProtoReflect() protoreflect.Message {
 	return mi.MessageOf(x)
 }
 
-// Deprecated: Use TraceAnswer.ProtoReflect.Descriptor instead.
-func (*TraceAnswer) Descriptor() ([]byte, []int) {
+// Deprecated: Use SegmentAnswer.ProtoReflect.Descriptor instead.
+func (*SegmentAnswer) Descriptor() ([]byte, []int) {
 	return file_riffle_plugin_v1_plugin_proto_rawDescGZIP(), []int{27}
 }
 
-func (x *TraceAnswer) GetTraceId() []byte {
+func (x *SegmentAnswer) GetSegment() uint32 {
 	if x != nil {
-		return x.TraceId
+		return x.Segment
 	}
-	return nil
+	return 0
 }
 
-func (x *TraceAnswer) GetAnswer() *Answer {
+func (x *SegmentAnswer) GetAnswer() *Answer {
 	if x != nil {
 		return x.Answer
 	}
@@ -1730,21 +1746,22 @@ const file_riffle_plugin_v1_plugin_proto_rawDesc = "" +
 	"\amessage\x18\x02 \x01(\tR\amessage\"Q\n" +
 	"\x10ExporterInstance\x12\x1a\n" +
 	"\bendpoint\x18\x01 \x01(\tR\bendpoint\x12!\n" +
-	"\ftakes_snappy\x18\x02 \x01(\bR\vtakesSnappy\"\xa3\x01\n" +
+	"\ftakes_snappy\x18\x02 \x01(\bR\vtakesSnappy\"\xa9\x01\n" +
 	"\x0fSamplerInstance\x12 \n" +
 	"\vdescription\x18\x01 \x01(\tR\vdescription\x125\n" +
-	"\x05start\x18\x02 \x01(\v2\x1f.riffle.plugin.v1.StartSamplingR\x05start\x127\n" +
-	"\x06traces\x18\x03 \x01(\v2\x1f.riffle.plugin.v1.TraceSamplingR\x06traces\"\x84\x01\n" +
+	"\x05start\x18\x02 \x01(\v2\x1f.riffle.plugin.v1.StartSamplingR\x05start\x12=\n" +
+	"\bsegments\x18\x03 \x01(\v2!.riffle.plugin.v1.SegmentSamplingR\bsegments\"\x84\x01\n" +
 	"\rStartSampling\x12\x12\n" +
 	"\x04keys\x18\x01 \x03(\tR\x04keys\x12!\n" +
 	"\fignores_name\x18\x02 \x01(\bR\vignoresName\x12!\n" +
 	"\fignores_kind\x18\x03 \x01(\bR\vignoresKind\x12\x19\n" +
-	"\bmay_drop\x18\x04 \x01(\bR\amayDrop\"E\n" +
-	"\rTraceSampling\x12\x14\n" +
+	"\bmay_drop\x18\x04 \x01(\bR\amayDrop\"j\n" +
+	"\x0fSegmentSampling\x12\x14\n" +
 	"\x05spans\x18\x01 \x01(\bR\x05spans\x12\x1e\n" +
 	"\n" +
 	"attributes\x18\x02 \x03(\tR\n" +
-	"attributes\"*\n" +
+	"attributes\x12!\n" +
+	"\fnever_raises\x18\x03 \x01(\bR\vneverRaises\"*\n" +
 	"\fCloseRequest\x12\x1a\n" +
 	"\binstance\x18\x01 \x01(\tR\binstance\"\x0f\n" +
 	"\rCloseResponse\"*\n" +
@@ -1783,19 +1800,19 @@ const file_riffle_plugin_v1_plugin_proto_rawDesc = "" +
 	"\freplacements\x18\x02 \x03(\v2\x1d.riffle.plugin.v1.ReplacementR\freplacements\"e\n" +
 	"\vReplacement\x12'\n" +
 	"\x03key\x18\x01 \x01(\v2\x15.riffle.plugin.v1.KeyR\x03key\x12-\n" +
-	"\x05lease\x18\x02 \x01(\v2\x17.riffle.plugin.v1.LeaseR\x05lease\"_\n" +
-	"\fJudgeRequest\x12\x1a\n" +
-	"\binstance\x18\x01 \x01(\tR\binstance\x123\n" +
-	"\x06traces\x18\x02 \x03(\v2\x1b.riffle.plugin.v1.TraceViewR\x06traces\"\xd2\x01\n" +
-	"\tTraceView\x12\x19\n" +
-	"\btrace_id\x18\x01 \x01(\fR\atraceId\x12.\n" +
-	"\x04root\x18\x02 \x01(\v2\x1a.riffle.plugin.v1.RootViewR\x04root\x12\x14\n" +
+	"\x05lease\x18\x02 \x01(\v2\x17.riffle.plugin.v1.LeaseR\x05lease\"g\n" +
+	"\x12AskSegmentsRequest\x12\x1a\n" +
+	"\binstance\x18\x01 \x01(\tR\binstance\x125\n" +
+	"\bsegments\x18\x02 \x03(\v2\x19.riffle.plugin.v1.SegmentR\bsegments\"\xd1\x01\n" +
+	"\aSegment\x12\x19\n" +
+	"\btrace_id\x18\x01 \x01(\fR\atraceId\x12/\n" +
+	"\x04root\x18\x02 \x01(\v2\x1b.riffle.plugin.v1.LocalRootR\x04root\x12\x14\n" +
 	"\x05spans\x18\x03 \x01(\rR\x05spans\x12\x16\n" +
 	"\x06errors\x18\x04 \x01(\rR\x06errors\x12\x1a\n" +
 	"\bcomplete\x18\x05 \x01(\bR\bcomplete\x12\x1c\n" +
 	"\tthreshold\x18\x06 \x01(\x04R\tthreshold\x12\x12\n" +
-	"\x04otlp\x18\a \x01(\fR\x04otlp\"\x87\x02\n" +
-	"\bRootView\x12\x12\n" +
+	"\x04otlp\x18\a \x01(\fR\x04otlp\"\xa1\x02\n" +
+	"\tLocalRoot\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12?\n" +
 	"\x04kind\x18\x02 \x01(\x0e2+.opentelemetry.proto.trace.v1.Span.SpanKindR\x04kind\x12\x1f\n" +
 	"\vduration_ns\x18\x03 \x01(\x04R\n" +
@@ -1803,11 +1820,12 @@ const file_riffle_plugin_v1_plugin_proto_rawDesc = "" +
 	"\x06status\x18\x04 \x01(\v2$.opentelemetry.proto.trace.v1.StatusR\x06status\x12G\n" +
 	"\n" +
 	"attributes\x18\x05 \x03(\v2'.opentelemetry.proto.common.v1.KeyValueR\n" +
-	"attributes\"H\n" +
-	"\rJudgeResponse\x127\n" +
-	"\aanswers\x18\x01 \x03(\v2\x1d.riffle.plugin.v1.TraceAnswerR\aanswers\"Z\n" +
-	"\vTraceAnswer\x12\x19\n" +
-	"\btrace_id\x18\x01 \x01(\fR\atraceId\x120\n" +
+	"attributes\x12\x17\n" +
+	"\aspan_id\x18\x06 \x01(\fR\x06spanId\"P\n" +
+	"\x13AskSegmentsResponse\x129\n" +
+	"\aanswers\x18\x01 \x03(\v2\x1f.riffle.plugin.v1.SegmentAnswerR\aanswers\"[\n" +
+	"\rSegmentAnswer\x12\x18\n" +
+	"\asegment\x18\x01 \x01(\rR\asegment\x120\n" +
 	"\x06answer\x18\x02 \x01(\v2\x18.riffle.plugin.v1.AnswerR\x06answer*A\n" +
 	"\x04Kind\x12\x14\n" +
 	"\x10KIND_UNSPECIFIED\x10\x00\x12\x11\n" +
@@ -1829,9 +1847,9 @@ const file_riffle_plugin_v1_plugin_proto_rawDesc = "" +
 	"\x05Flush\x12\x1e.riffle.plugin.v1.FlushRequest\x1a\x1f.riffle.plugin.v1.FlushResponse2\x9c\x01\n" +
 	"\rStartSamplers\x12B\n" +
 	"\x03Ask\x12\x1c.riffle.plugin.v1.AskRequest\x1a\x1d.riffle.plugin.v1.AskResponse\x12G\n" +
-	"\aChanges\x12 .riffle.plugin.v1.ChangesRequest\x1a\x18.riffle.plugin.v1.Change0\x012Y\n" +
-	"\rTraceSamplers\x12H\n" +
-	"\x05Judge\x12\x1e.riffle.plugin.v1.JudgeRequest\x1a\x1f.riffle.plugin.v1.JudgeResponseB6Z4github.com/riffletrace/riffle/plugins/proto;pluginpbb\x06proto3"
+	"\aChanges\x12 .riffle.plugin.v1.ChangesRequest\x1a\x18.riffle.plugin.v1.Change0\x012e\n" +
+	"\x0fSegmentSamplers\x12R\n" +
+	"\x03Ask\x12$.riffle.plugin.v1.AskSegmentsRequest\x1a%.riffle.plugin.v1.AskSegmentsResponseB6Z4github.com/riffletrace/riffle/plugins/proto;pluginpbb\x06proto3"
 
 var (
 	file_riffle_plugin_v1_plugin_proto_rawDescOnce sync.Once
@@ -1848,39 +1866,39 @@ func file_riffle_plugin_v1_plugin_proto_rawDescGZIP() []byte {
 var file_riffle_plugin_v1_plugin_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
 var file_riffle_plugin_v1_plugin_proto_msgTypes = make([]protoimpl.MessageInfo, 28)
 var file_riffle_plugin_v1_plugin_proto_goTypes = []any{
-	(Kind)(0),                 // 0: riffle.plugin.v1.Kind
-	(Verdict)(0),              // 1: riffle.plugin.v1.Verdict
-	(*DescribeRequest)(nil),   // 2: riffle.plugin.v1.DescribeRequest
-	(*DescribeResponse)(nil),  // 3: riffle.plugin.v1.DescribeResponse
-	(*Component)(nil),         // 4: riffle.plugin.v1.Component
-	(*ConfigureRequest)(nil),  // 5: riffle.plugin.v1.ConfigureRequest
-	(*ConfigureResponse)(nil), // 6: riffle.plugin.v1.ConfigureResponse
-	(*FieldError)(nil),        // 7: riffle.plugin.v1.FieldError
-	(*ExporterInstance)(nil),  // 8: riffle.plugin.v1.ExporterInstance
-	(*SamplerInstance)(nil),   // 9: riffle.plugin.v1.SamplerInstance
-	(*StartSampling)(nil),     // 10: riffle.plugin.v1.StartSampling
-	(*TraceSampling)(nil),     // 11: riffle.plugin.v1.TraceSampling
-	(*CloseRequest)(nil),      // 12: riffle.plugin.v1.CloseRequest
-	(*CloseResponse)(nil),     // 13: riffle.plugin.v1.CloseResponse
-	(*FlushRequest)(nil),      // 14: riffle.plugin.v1.FlushRequest
-	(*FlushResponse)(nil),     // 15: riffle.plugin.v1.FlushResponse
-	(*Key)(nil),               // 16: riffle.plugin.v1.Key
-	(*AskRequest)(nil),        // 17: riffle.plugin.v1.AskRequest
-	(*Question)(nil),          // 18: riffle.plugin.v1.Question
-	(*AskResponse)(nil),       // 19: riffle.plugin.v1.AskResponse
-	(*Lease)(nil),             // 20: riffle.plugin.v1.Lease
-	(*Answer)(nil),            // 21: riffle.plugin.v1.Answer
-	(*ChangesRequest)(nil),    // 22: riffle.plugin.v1.ChangesRequest
-	(*Change)(nil),            // 23: riffle.plugin.v1.Change
-	(*Replacement)(nil),       // 24: riffle.plugin.v1.Replacement
-	(*JudgeRequest)(nil),      // 25: riffle.plugin.v1.JudgeRequest
-	(*TraceView)(nil),         // 26: riffle.plugin.v1.TraceView
-	(*RootView)(nil),          // 27: riffle.plugin.v1.RootView
-	(*JudgeResponse)(nil),     // 28: riffle.plugin.v1.JudgeResponse
-	(*TraceAnswer)(nil),       // 29: riffle.plugin.v1.TraceAnswer
-	(v1.Span_SpanKind)(0),     // 30: opentelemetry.proto.trace.v1.Span.SpanKind
-	(*v11.KeyValue)(nil),      // 31: opentelemetry.proto.common.v1.KeyValue
-	(*v1.Status)(nil),         // 32: opentelemetry.proto.trace.v1.Status
+	(Kind)(0),                   // 0: riffle.plugin.v1.Kind
+	(Verdict)(0),                // 1: riffle.plugin.v1.Verdict
+	(*DescribeRequest)(nil),     // 2: riffle.plugin.v1.DescribeRequest
+	(*DescribeResponse)(nil),    // 3: riffle.plugin.v1.DescribeResponse
+	(*Component)(nil),           // 4: riffle.plugin.v1.Component
+	(*ConfigureRequest)(nil),    // 5: riffle.plugin.v1.ConfigureRequest
+	(*ConfigureResponse)(nil),   // 6: riffle.plugin.v1.ConfigureResponse
+	(*FieldError)(nil),          // 7: riffle.plugin.v1.FieldError
+	(*ExporterInstance)(nil),    // 8: riffle.plugin.v1.ExporterInstance
+	(*SamplerInstance)(nil),     // 9: riffle.plugin.v1.SamplerInstance
+	(*StartSampling)(nil),       // 10: riffle.plugin.v1.StartSampling
+	(*SegmentSampling)(nil),     // 11: riffle.plugin.v1.SegmentSampling
+	(*CloseRequest)(nil),        // 12: riffle.plugin.v1.CloseRequest
+	(*CloseResponse)(nil),       // 13: riffle.plugin.v1.CloseResponse
+	(*FlushRequest)(nil),        // 14: riffle.plugin.v1.FlushRequest
+	(*FlushResponse)(nil),       // 15: riffle.plugin.v1.FlushResponse
+	(*Key)(nil),                 // 16: riffle.plugin.v1.Key
+	(*AskRequest)(nil),          // 17: riffle.plugin.v1.AskRequest
+	(*Question)(nil),            // 18: riffle.plugin.v1.Question
+	(*AskResponse)(nil),         // 19: riffle.plugin.v1.AskResponse
+	(*Lease)(nil),               // 20: riffle.plugin.v1.Lease
+	(*Answer)(nil),              // 21: riffle.plugin.v1.Answer
+	(*ChangesRequest)(nil),      // 22: riffle.plugin.v1.ChangesRequest
+	(*Change)(nil),              // 23: riffle.plugin.v1.Change
+	(*Replacement)(nil),         // 24: riffle.plugin.v1.Replacement
+	(*AskSegmentsRequest)(nil),  // 25: riffle.plugin.v1.AskSegmentsRequest
+	(*Segment)(nil),             // 26: riffle.plugin.v1.Segment
+	(*LocalRoot)(nil),           // 27: riffle.plugin.v1.LocalRoot
+	(*AskSegmentsResponse)(nil), // 28: riffle.plugin.v1.AskSegmentsResponse
+	(*SegmentAnswer)(nil),       // 29: riffle.plugin.v1.SegmentAnswer
+	(v1.Span_SpanKind)(0),       // 30: opentelemetry.proto.trace.v1.Span.SpanKind
+	(*v11.KeyValue)(nil),        // 31: opentelemetry.proto.common.v1.KeyValue
+	(*v1.Status)(nil),           // 32: opentelemetry.proto.trace.v1.Status
 }
 var file_riffle_plugin_v1_plugin_proto_depIdxs = []int32{
 	4,  // 0: riffle.plugin.v1.DescribeResponse.components:type_name -> riffle.plugin.v1.Component
@@ -1890,7 +1908,7 @@ var file_riffle_plugin_v1_plugin_proto_depIdxs = []int32{
 	8,  // 4: riffle.plugin.v1.ConfigureResponse.exporter:type_name -> riffle.plugin.v1.ExporterInstance
 	9,  // 5: riffle.plugin.v1.ConfigureResponse.sampler:type_name -> riffle.plugin.v1.SamplerInstance
 	10, // 6: riffle.plugin.v1.SamplerInstance.start:type_name -> riffle.plugin.v1.StartSampling
-	11, // 7: riffle.plugin.v1.SamplerInstance.traces:type_name -> riffle.plugin.v1.TraceSampling
+	11, // 7: riffle.plugin.v1.SamplerInstance.segments:type_name -> riffle.plugin.v1.SegmentSampling
 	30, // 8: riffle.plugin.v1.Key.kind:type_name -> opentelemetry.proto.trace.v1.Span.SpanKind
 	31, // 9: riffle.plugin.v1.Key.attributes:type_name -> opentelemetry.proto.common.v1.KeyValue
 	18, // 10: riffle.plugin.v1.AskRequest.questions:type_name -> riffle.plugin.v1.Question
@@ -1902,27 +1920,27 @@ var file_riffle_plugin_v1_plugin_proto_depIdxs = []int32{
 	24, // 16: riffle.plugin.v1.Change.replacements:type_name -> riffle.plugin.v1.Replacement
 	16, // 17: riffle.plugin.v1.Replacement.key:type_name -> riffle.plugin.v1.Key
 	20, // 18: riffle.plugin.v1.Replacement.lease:type_name -> riffle.plugin.v1.Lease
-	26, // 19: riffle.plugin.v1.JudgeRequest.traces:type_name -> riffle.plugin.v1.TraceView
-	27, // 20: riffle.plugin.v1.TraceView.root:type_name -> riffle.plugin.v1.RootView
-	30, // 21: riffle.plugin.v1.RootView.kind:type_name -> opentelemetry.proto.trace.v1.Span.SpanKind
-	32, // 22: riffle.plugin.v1.RootView.status:type_name -> opentelemetry.proto.trace.v1.Status
-	31, // 23: riffle.plugin.v1.RootView.attributes:type_name -> opentelemetry.proto.common.v1.KeyValue
-	29, // 24: riffle.plugin.v1.JudgeResponse.answers:type_name -> riffle.plugin.v1.TraceAnswer
-	21, // 25: riffle.plugin.v1.TraceAnswer.answer:type_name -> riffle.plugin.v1.Answer
+	26, // 19: riffle.plugin.v1.AskSegmentsRequest.segments:type_name -> riffle.plugin.v1.Segment
+	27, // 20: riffle.plugin.v1.Segment.root:type_name -> riffle.plugin.v1.LocalRoot
+	30, // 21: riffle.plugin.v1.LocalRoot.kind:type_name -> opentelemetry.proto.trace.v1.Span.SpanKind
+	32, // 22: riffle.plugin.v1.LocalRoot.status:type_name -> opentelemetry.proto.trace.v1.Status
+	31, // 23: riffle.plugin.v1.LocalRoot.attributes:type_name -> opentelemetry.proto.common.v1.KeyValue
+	29, // 24: riffle.plugin.v1.AskSegmentsResponse.answers:type_name -> riffle.plugin.v1.SegmentAnswer
+	21, // 25: riffle.plugin.v1.SegmentAnswer.answer:type_name -> riffle.plugin.v1.Answer
 	2,  // 26: riffle.plugin.v1.Components.Describe:input_type -> riffle.plugin.v1.DescribeRequest
 	5,  // 27: riffle.plugin.v1.Components.Configure:input_type -> riffle.plugin.v1.ConfigureRequest
 	12, // 28: riffle.plugin.v1.Components.Close:input_type -> riffle.plugin.v1.CloseRequest
 	14, // 29: riffle.plugin.v1.Exporters.Flush:input_type -> riffle.plugin.v1.FlushRequest
 	17, // 30: riffle.plugin.v1.StartSamplers.Ask:input_type -> riffle.plugin.v1.AskRequest
 	22, // 31: riffle.plugin.v1.StartSamplers.Changes:input_type -> riffle.plugin.v1.ChangesRequest
-	25, // 32: riffle.plugin.v1.TraceSamplers.Judge:input_type -> riffle.plugin.v1.JudgeRequest
+	25, // 32: riffle.plugin.v1.SegmentSamplers.Ask:input_type -> riffle.plugin.v1.AskSegmentsRequest
 	3,  // 33: riffle.plugin.v1.Components.Describe:output_type -> riffle.plugin.v1.DescribeResponse
 	6,  // 34: riffle.plugin.v1.Components.Configure:output_type -> riffle.plugin.v1.ConfigureResponse
 	13, // 35: riffle.plugin.v1.Components.Close:output_type -> riffle.plugin.v1.CloseResponse
 	15, // 36: riffle.plugin.v1.Exporters.Flush:output_type -> riffle.plugin.v1.FlushResponse
 	19, // 37: riffle.plugin.v1.StartSamplers.Ask:output_type -> riffle.plugin.v1.AskResponse
 	23, // 38: riffle.plugin.v1.StartSamplers.Changes:output_type -> riffle.plugin.v1.Change
-	28, // 39: riffle.plugin.v1.TraceSamplers.Judge:output_type -> riffle.plugin.v1.JudgeResponse
+	28, // 39: riffle.plugin.v1.SegmentSamplers.Ask:output_type -> riffle.plugin.v1.AskSegmentsResponse
 	33, // [33:40] is the sub-list for method output_type
 	26, // [26:33] is the sub-list for method input_type
 	26, // [26:26] is the sub-list for extension type_name

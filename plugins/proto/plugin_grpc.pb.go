@@ -489,111 +489,113 @@ var StartSamplers_ServiceDesc = grpc.ServiceDesc{
 }
 
 const (
-	TraceSamplers_Judge_FullMethodName = "/riffle.plugin.v1.TraceSamplers/Judge"
+	SegmentSamplers_Ask_FullMethodName = "/riffle.plugin.v1.SegmentSamplers/Ask"
 )
 
-// TraceSamplersClient is the client API for TraceSamplers service.
+// SegmentSamplersClient is the client API for SegmentSamplers service.
 //
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
-// TraceSamplers is served by plugins with samplers that decide about traces
-// that are complete or overdue.
-type TraceSamplersClient interface {
-	// Judge answers about a batch of traces before the deadline of the call. What
+// SegmentSamplers is served by plugins with samplers that decide about segments
+// that are complete or overdue. A segment is a local root and everything below it
+// in the host's process.
+type SegmentSamplersClient interface {
+	// Ask answers about a batch of segments before the deadline of the call. What
 	// it leaves out abstains.
-	Judge(ctx context.Context, in *JudgeRequest, opts ...grpc.CallOption) (*JudgeResponse, error)
+	Ask(ctx context.Context, in *AskSegmentsRequest, opts ...grpc.CallOption) (*AskSegmentsResponse, error)
 }
 
-type traceSamplersClient struct {
+type segmentSamplersClient struct {
 	cc grpc.ClientConnInterface
 }
 
-func NewTraceSamplersClient(cc grpc.ClientConnInterface) TraceSamplersClient {
-	return &traceSamplersClient{cc}
+func NewSegmentSamplersClient(cc grpc.ClientConnInterface) SegmentSamplersClient {
+	return &segmentSamplersClient{cc}
 }
 
-func (c *traceSamplersClient) Judge(ctx context.Context, in *JudgeRequest, opts ...grpc.CallOption) (*JudgeResponse, error) {
+func (c *segmentSamplersClient) Ask(ctx context.Context, in *AskSegmentsRequest, opts ...grpc.CallOption) (*AskSegmentsResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
-	out := new(JudgeResponse)
-	err := c.cc.Invoke(ctx, TraceSamplers_Judge_FullMethodName, in, out, cOpts...)
+	out := new(AskSegmentsResponse)
+	err := c.cc.Invoke(ctx, SegmentSamplers_Ask_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
 	return out, nil
 }
 
-// TraceSamplersServer is the server API for TraceSamplers service.
-// All implementations must embed UnimplementedTraceSamplersServer
+// SegmentSamplersServer is the server API for SegmentSamplers service.
+// All implementations must embed UnimplementedSegmentSamplersServer
 // for forward compatibility.
 //
-// TraceSamplers is served by plugins with samplers that decide about traces
-// that are complete or overdue.
-type TraceSamplersServer interface {
-	// Judge answers about a batch of traces before the deadline of the call. What
+// SegmentSamplers is served by plugins with samplers that decide about segments
+// that are complete or overdue. A segment is a local root and everything below it
+// in the host's process.
+type SegmentSamplersServer interface {
+	// Ask answers about a batch of segments before the deadline of the call. What
 	// it leaves out abstains.
-	Judge(context.Context, *JudgeRequest) (*JudgeResponse, error)
-	mustEmbedUnimplementedTraceSamplersServer()
+	Ask(context.Context, *AskSegmentsRequest) (*AskSegmentsResponse, error)
+	mustEmbedUnimplementedSegmentSamplersServer()
 }
 
-// UnimplementedTraceSamplersServer must be embedded to have
+// UnimplementedSegmentSamplersServer must be embedded to have
 // forward compatible implementations.
 //
 // NOTE: this should be embedded by value instead of pointer to avoid a nil
 // pointer dereference when methods are called.
-type UnimplementedTraceSamplersServer struct{}
+type UnimplementedSegmentSamplersServer struct{}
 
-func (UnimplementedTraceSamplersServer) Judge(context.Context, *JudgeRequest) (*JudgeResponse, error) {
-	return nil, status.Error(codes.Unimplemented, "method Judge not implemented")
+func (UnimplementedSegmentSamplersServer) Ask(context.Context, *AskSegmentsRequest) (*AskSegmentsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Ask not implemented")
 }
-func (UnimplementedTraceSamplersServer) mustEmbedUnimplementedTraceSamplersServer() {}
-func (UnimplementedTraceSamplersServer) testEmbeddedByValue()                       {}
+func (UnimplementedSegmentSamplersServer) mustEmbedUnimplementedSegmentSamplersServer() {}
+func (UnimplementedSegmentSamplersServer) testEmbeddedByValue()                         {}
 
-// UnsafeTraceSamplersServer may be embedded to opt out of forward compatibility for this service.
-// Use of this interface is not recommended, as added methods to TraceSamplersServer will
+// UnsafeSegmentSamplersServer may be embedded to opt out of forward compatibility for this service.
+// Use of this interface is not recommended, as added methods to SegmentSamplersServer will
 // result in compilation errors.
-type UnsafeTraceSamplersServer interface {
-	mustEmbedUnimplementedTraceSamplersServer()
+type UnsafeSegmentSamplersServer interface {
+	mustEmbedUnimplementedSegmentSamplersServer()
 }
 
-func RegisterTraceSamplersServer(s grpc.ServiceRegistrar, srv TraceSamplersServer) {
-	// If the following call panics, it indicates UnimplementedTraceSamplersServer was
+func RegisterSegmentSamplersServer(s grpc.ServiceRegistrar, srv SegmentSamplersServer) {
+	// If the following call panics, it indicates UnimplementedSegmentSamplersServer was
 	// embedded by pointer and is nil.  This will cause panics if an
 	// unimplemented method is ever invoked, so we test this at initialization
 	// time to prevent it from happening at runtime later due to I/O.
 	if t, ok := srv.(interface{ testEmbeddedByValue() }); ok {
 		t.testEmbeddedByValue()
 	}
-	s.RegisterService(&TraceSamplers_ServiceDesc, srv)
+	s.RegisterService(&SegmentSamplers_ServiceDesc, srv)
 }
 
-func _TraceSamplers_Judge_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
-	in := new(JudgeRequest)
+func _SegmentSamplers_Ask_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(AskSegmentsRequest)
 	if err := dec(in); err != nil {
 		return nil, err
 	}
 	if interceptor == nil {
-		return srv.(TraceSamplersServer).Judge(ctx, in)
+		return srv.(SegmentSamplersServer).Ask(ctx, in)
 	}
 	info := &grpc.UnaryServerInfo{
 		Server:     srv,
-		FullMethod: TraceSamplers_Judge_FullMethodName,
+		FullMethod: SegmentSamplers_Ask_FullMethodName,
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
-		return srv.(TraceSamplersServer).Judge(ctx, req.(*JudgeRequest))
+		return srv.(SegmentSamplersServer).Ask(ctx, req.(*AskSegmentsRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
 
-// TraceSamplers_ServiceDesc is the grpc.ServiceDesc for TraceSamplers service.
+// SegmentSamplers_ServiceDesc is the grpc.ServiceDesc for SegmentSamplers service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
-var TraceSamplers_ServiceDesc = grpc.ServiceDesc{
-	ServiceName: "riffle.plugin.v1.TraceSamplers",
-	HandlerType: (*TraceSamplersServer)(nil),
+var SegmentSamplers_ServiceDesc = grpc.ServiceDesc{
+	ServiceName: "riffle.plugin.v1.SegmentSamplers",
+	HandlerType: (*SegmentSamplersServer)(nil),
 	Methods: []grpc.MethodDesc{
 		{
-			MethodName: "Judge",
-			Handler:    _TraceSamplers_Judge_Handler,
+			MethodName: "Ask",
+			Handler:    _SegmentSamplers_Ask_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},

@@ -107,7 +107,7 @@ func FuzzDecode(f *testing.F) {
 	f.Add(b)
 	f.Add(protowire.AppendTag(nil, 1, protowire.BytesType))
 	f.Fuzz(func(_ *testing.T, data []byte) {
-		for _, m := range []proto.Message{&AskResponse{}, &Change{}, &JudgeResponse{}, &ConfigureResponse{}, &DescribeResponse{}} {
+		for _, m := range []proto.Message{&AskResponse{}, &Change{}, &AskSegmentsResponse{}, &ConfigureResponse{}, &DescribeResponse{}} {
 			_ = proto.Unmarshal(data, m) // must not panic
 		}
 	})

@@ -123,6 +123,25 @@ class Sampler(Component):
             self._changes.notify_all()
 
 
+class SegmentSampler(Component):
+    """Decides when a segment is complete or overdue: a local root and everything
+    below it in the host's process."""
+
+    keys = ()  # attributes of the local root that it is told
+    spans = False  # whether it is told the spans, too
+    never_raises = False  # whether it never answers at_most
+
+    def description(self):
+        return type(self).__name__
+
+    def answer(self, segment):
+        """Returns abstain(), keep(share) or at_most(share). segment is the message
+        Segment; it has no root if that has not ended. attributes and exported
+        read segment.root.attributes and segment.otlp. It may be called
+        concurrently."""
+        raise NotImplementedError
+
+
 def abstain():
     return pb("Answer")()
 
@@ -134,6 +153,27 @@ def drop(reason=""):
 def keep(share, reason=""):
     """Keeps a share of the traces, 0 to 1. With 0 they are watched."""
     return pb("Answer")(verdict="VERDICT_THRESHOLD", threshold=threshold(share), reason=reason)
+
+
+def at_most(share, reason=""):
+    """Keeps a segment with at most this probability, whatever others said. With 0
+    it is discarded."""
+    return pb("Answer")(verdict="VERDICT_AT_MOST", threshold=threshold(share), reason=reason)
+
+
+def exported(otlp):
+    """The spans in the bytes of OTLP's TracesData: a list of Exported."""
+    return spans_of(message("opentelemetry.proto.trace.v1.TracesData").FromString(otlp))
+
+
+def spans_of(data):
+    return [
+        Exported(span, resource, scoped.scope)
+        for r in data.resource_spans
+        for resource in [attributes(r.resource.attributes)]
+        for scoped in r.scope_spans
+        for span in scoped.spans
+    ]
 
 
 def attributes(pairs):
@@ -240,6 +280,12 @@ class Plugin:
             self.instances[response.instance] = instance
         if issubclass(c, Exporter):
             response.exporter.endpoint = instance.endpoint
+        elif issubclass(c, SegmentSampler):
+            response.sampler.description = instance.description()
+            segments = response.sampler.segments
+            segments.SetInParent()  # also if it wants nothing
+            segments.spans, segments.never_raises = instance.spans, instance.never_raises
+            segments.attributes.extend(instance.keys)
         else:
             response.sampler.description = instance.description()
             response.sampler.start.keys.extend(instance.keys)
@@ -290,13 +336,7 @@ class Plugin:
 
     def export(self, request, context):
         number = dict(context.invocation_metadata()).get("riffle-instance", "")
-        spans = [
-            Exported(span, resource, scoped.scope)
-            for r in request.resource_spans
-            for resource in [attributes(r.resource.attributes)]
-            for scoped in r.scope_spans
-            for span in scoped.spans
-        ]
+        spans = spans_of(request)
         try:
             with self.using(number, context) as exporter:
                 if spans:
@@ -316,6 +356,17 @@ class Plugin:
             for q in request.questions:
                 answer = sampler.answer(q.key.name, q.key.kind, attributes(q.key.attributes), q.starts)
                 response.leases.add(answer=answer, ttl_ms=int(sampler.ttl * 1000))
+        return response
+
+    def ask_segments(self, request, context):
+        response = pb("AskSegmentsResponse")()
+        with self.using(request.instance, context) as sampler:
+            for place, segment in enumerate(request.segments):
+                if not context.is_active():
+                    break  # what is not answered by then abstains
+                answer = sampler.answer(segment)
+                if answer.verdict:
+                    response.answers.add(segment=place, answer=answer)
         return response
 
     def changes(self, request, context):
@@ -353,6 +404,7 @@ class Plugin:
             },
             PACKAGE + "Exporters": {"Flush": ours(self.flush, "Flush")},
             PACKAGE + "StartSamplers": {"Ask": ours(self.ask, "Ask"), "Changes": stream},
+            PACKAGE + "SegmentSamplers": {"Ask": ours(self.ask_segments, "AskSegments")},
             TRACE_SERVICE + "TraceService": {
                 "Export": unary(
                     self.export, TRACE_SERVICE + "ExportTraceServiceRequest", message(TRACE_SERVICE + "ExportTraceServiceResponse")
@@ -506,44 +558,45 @@ def message(name):
 
 # A FileDescriptorSet, compressed. go test ./plugins/python -update writes it.
 DESCRIPTORS = """
-eNrEWc1vI8ex1/BLZJGSZns/rKVXlnb8JcvvSV6t37NhP9uPomYtWhIpN6mFYyCYjMheaazhDDM9lJcIEgRJkAS55RIggE/xbS/J
-H5AglwDxOSefcwiSe+4O+ms4Q42+HC9ykaarf1Vd1V1VXdWEL0uw4g+IFxKX9EkYjNYGgR/6a12/3/e9tZN78muVk9FCAiuIqxJx
-cs/4VRaKNW/00HaHBD0PFRoGjndonbDxvLakLZe2pnBZUAVoEeDA910JySxpy8WtKVxiNAFYgJLjhXI+u6QtZ7emcNHxwmiRnj88
-cIlE5Ja0ZY0tIqgCtANlOwjskcTkl7Tl8vorq+faslpjHJx/awqDHY3QHlSOT1yHKqUKXNyrF4jbJoJ9x6Eh00+IEBLvQvlgFBIq
-BU4vacsVtignCsjrcDO+mRYf9Mjj+eKStpzfmsLXY7valpMb05DncGMXYGwPeg8KnEzntaXscnn95Yu2Qh4plmxGCypxe64sUDFH
-An8ARUVDOmSPyUi4C2af6B1pBvePK6gruNBdqByT0XjLmBflcfmYjNRGGX/W4EbDo2Ew7BMvtEPH99pdf0AQgpxn96XzYv6N5mH6
-hATU8T2uUAmrIXofwA7DwDkYhoTOZ6+2FzFW9CbM9wJ/MCA9a0y1uv7QC7mLz+Bbcr4WTdfZrPEjDUqmFzrhCJNHaAGAdo9I37aG
-gSuNKAnKfuAy68LRgEgz+Dd6BqadnnVMRsKAEi44vW0yougV0HuEdgNnwLZHIHIcMRejM+jG92DJ8c+3e6Nc5597jLynfbx8OMng
-+DIX+aE7GCekJ5mF1oB4nQjHJawKaasP7x0UONd9+FsWVtNSW0CoPwy6hCU39S3T22KayhHm5F71CrnS+FKDIpa8E56hPR3PyJzn
-GagBZcIdwwrII+WdyxfoELkSBqI+6caPNTDOOODYbm3MKPPVIa9ccMixo3mSWUw7ZiUxftC/vQ7LaecSBrY4Zf4hj/hOmtICcLXz
-rV7RuYzvAHTYOnTTDm2EYVbNW3Rge8op0u8RpWBkf5ux4JkgPjS+0GAmAUAmFBWER/9Z117s1KIlcMTKXIeydCg1zZzjOpGmPH8K
-NYFG3xMZKTuRkT4oFP8+rf9j2vidBjCWgBqQ5zKkEfcv8Nq0VI6FBPQm5ONWGBdYMbA9LBguUN34AiDH4Og2FDm/5fS4vhU8zceN
-HkuuTBabyfCZAhs2emgRyoKHhnZIpHDgpDajoBdgdmAHxAstJSDHBVQEtS3E3ID8I9c+pPP6krY8jcUgusTysUvsPcgdO16PVy+z
-F3kdk87/bDteD3NGtAY3aGgHoRU6fWINPeex5dmez6uXAr7G5zpOn+x7zuOm7fnoVUDE603Cixw+R7xeApzMl6Wnky/h3Hz5/1Ag
-J8QL6Xz5Uv7O9shkDFjyodfghlpbUOS6Fb4uknOcR675DuRdxzum8zPnWJxccsfxjrHgQqtwXS3ICXK9Wb7eNTnFGORy/wcF5m9D
-Oj/H4+qFC9bjWCx5qn/SIM+VZ845cawaP9ZKGD9T5YaZmBv+5yum6j81yLE9eTpxmzQw93QMzJ/ryFFSKMSSgvFrDYoqpNFtuNne
-qzWt7UZz09pvtvfMeuNBw9zUp9AtQOOpRrNj4mZtR9fQDdDH9LaJH5pYzySp9Z2G2ezo2aSMPdza3K+bWM8l6fVWs72/a2I9b/xB
-g4JwNlZs9wml9qHyGzVEdch1/Z7Y89n1tcu4rvxX93sEc2ajCTCmoZtwrd2pdfbbVr21abKNMDv6FEIwGye3tnVtEmpi3MJ65oNc
-UdMzK59pUGJ7+4CnX7W5D3Zq77etzZbVbHWs/bapT6EleDY21cG1uim/d2vtbf0rDa3AizFEvdXsmB91rK1a22q0LWzutjqmwP4w
-g16CuynYSVxu41NYPKN6U/u1IUoVVbe9fEHdpiqtJ5k7aUUblxWv2P5YgLfSKy3XJd3QDyZqN4uS4MSJariX0sNH8o6ruUtXhYYP
-t83HAz8IuaptsRom3x0SGj6VUu3nGlTTVqQD36MEfQJzAzsIHdu16LDbJZTKyqe2ejnbV2PC94SkthCEZweJsXGYsD0JRi8y2z8h
-3ZD0Itu15SwzR1BFffY8zJAg8AMrGasVTtwVtPXfaFCJW4t+qUFBLI2+jl3JY6pu/DsixL4bUxufafDKmb3rpKiNa3EpKlruXdjK
-Tnr5k8xL6T2tWvBUBP10ERYC59Ejl6wN3OGhw9sT8SWDRBfTq5J4xebm8qFzDeY2eft/oE7C+D7oY5L06Ks9pLwN0PX7A9/j9Zco
-C55dnbSINf0Cg2Nwg2XfaAatyEJX49fErdNCYjVtWoUSUzKbVFKHbM/v8uqihNknC4Ou7z1yDi3RFsiKuyKIbU4zfqKBXueEYRDl
-mKtoeQdKkbVS1TEB3YKCWE6qK0doFjKyaSjhjNMz/qrBtZga8piqUHQ8GtpeVx1VNEavQ4HHs2qd7pzW8oFD3J7JQFhi0btQJDzg
-SMA1Yi3XKT5TIhpyLRzxoLdhmtr9gUsCrnx5/e5p9rYARNyKw3gLYKwSO96BHR4pH2TfZ9cXxoegT6rFtod4vYHveKHaHjVGd6ES
-2seEWtSzB4OReMzGZU5rc5LxuQZzE7qiJSjHns+k1DgJ/Q/keTclnz8XU+xn01yw4x1igUZvQIHHKZXbnsInspfik3DmoDMJiWzj
-+HOfxp/7+Dcz1zn0/IBQK4qZIi5LWpOFTgzCnTubgMjCs9i3RxarXPnxFvF03x5tBv7AMGEmoR+rY8dXUFF15c8lCuwM1zBGMVag
-Und9GkXaOR5uzMGMxMr7YAUqD9whPboks8RK5s81yG6TUWrqU+135uu2399U42QcANTo8SUMRG9CiYMcP3o9qZ72qQ8lBI/BxjYU
-FRm9PH7eL6/fTEl0ZCRe/W/x5jQIKd+kHJYj410oc4VlxlqDgktsGr2qPnNa5A6bxxJm7EGeE9BrULA9+ikJpDLzpzlrfB5LHLoJ
-hTB0rT6VT635MHR3qfF7DQoCie7z26LndEOZym+fFvpQALBCsoQeHgWEHvmu8IgCHhPYPgTEptH9I0ffWGdp/BfM1o9s75DQy7j5
-t6Eg0Oz+s11XRiP7RDWoBGTg2l3S5xe3cJKF01uAxyicYDEIlGOTl/eW/4Y8P1+ZJM/0AoEyLKh8MOwdXiYroPtRIs2cVYjwRPXQ
-IZ9GSfQvGpQi6nlPC6uQC3xfJfeUgMK+H3LRHDfOglnhgiIL3oruZvHYoW7fKhRZaeCSUDz/FXE0TrpdgcdYzO0Q5Fi1Kn6NxPzb
-+FkGikqdp5PWFqHcGwb81daSNuYwKFKTxp6scld/spqImfzXj5ktmJH+I9PQGzAtkoTKQwtneIlMKQptfAzlGP08Txnnq8zl8tVK
-DXL8lr0BesrLzjWY4VTzo70W7phY15AOFfGeU9vd2zGxnln5hQbTMmGh6zD30MSbjXrHqm20O7VGU59iLIq4iVt74mlEUTpb2Gxv
-tXY2xdOQIrfNHbPeMTfF05Ci7jcjei6xVsfabbU7en79Kw0gquwp+hCKqs9AKVXhRFtSNc6DyGPssNZBFsXISOs4koV79flzMVLq
-FuR5XYGeS0HHipPq4pnzQtL6PpRUUUqZWF5xpImNly1pYhOlyvpniZKPyd6AbI0eo5Qaf1wtVBfOmJVmvw/T8mJBSymGJe6c6vxZ
-iNe09W/FS0FpOQ+/NMvjeT3N8kTcbvzvx68fOuHR8IBF/JoAiz430V5T0QK/LUaDA9WI/ysAAP//kd9QUw==
+eNrEWctvI8fR1/DNIiXN9j6spXct7fgly98neWU7cOzYDkXNWrQkUm5SC8NBMBmRvdqxhjPM9FBeIkgQJDkEueUSIIAvSU7ZS/IH
+JMglQHzNzecc8rjn7qBfwxlq9HK8yEWarv5VdVV1dXVVEz4vw4o/JF5IXDIgYTBeGwZ+6K/1/MHA99aO78qvVU5GtxNYQVyViOO7
+xi+yUKp74/u2OyLoWajSMHC8Q+uYjRe0JW25vDWDK4IqQIsAB77vSkhmSVsubc3gMqMJwG0oO14o57NL2nJ2awaXHC+MFun7owOX
+SERuSVvW2CKCKkA7ULGDwB5LTH5JW66sv7R6pi2rdcbB+bdmMNjRCO1B9ejYdahSqsDFvXyOuG0i2HccGjL9hAgh8Q5UDsYhoVJg
+cUlbrrJFOVFAXoPrcWdafNAnjxZKS9pyfmsGX415tSMnN4qQ53BjF2BiD3oXCpxMF7Sl7HJl/cXzXCG3FEs2ow3VuD2XFqiYI4E/
+gJKiIR2yR2QswgWzT/S2NIPHxyXUFVzoDlSPyHjiMhZFeVw5ImPlKOMvGlxrejQMRgPihXbo+F6n5w8JQpDz7IEMXsy/0QIUj0lA
+Hd/jCpWxGqL3AOwwDJyDUUjoQvZyvoixojdgoR/4wyHpWxOq1fNHXshDfBbfkPP1aLrBZo0faVA2vdAJx5g8QLcBaO8hGdjWKHCl
+EWVB2Q9cZl04HhJpBv9GT0HR6VtHZCwMKOOC098mY4peAr1PaC9whsw9ApHjiPkYnUE3vgdLjn+23RuVBv/cY+Q97aPlw2kGx5e5
+yA/d4SQhPc7cbg+J141wXMKqkLZ6/+5BgXO9Cn/PwmpaagsI9UdBj7Dkpr5leltMUznCHN+tXSJXGp9rUMKSdyoytCcTGZmzIgM1
+oUJ4YFgBeaCic/kcHaJQwkDUJ934sQbGKRsc89bGrDJfbfLKOZsc25rHmcW0bVYS4xv9u6uwnLYvYWCLXeYfcotvpSktAJfb39ol
+g8v4DkCXrUM37dBGGObUvEWHtqeCIv0eUQpG9ncYC54N4kPjMw1mEwBkQklB+Ok/7dqL7Vq0BI5YWehQlg6lppkzQifSlOdPoSbQ
+6HsqI2WnMtL7hdI/i/q/isbvNYCJBNSEPJchjXj1nKhNS+VYSEBvQD5uhXGOFUPbw4LhHNWNzwByDI5uQonzW06f61vFRT5u9lly
+ZbLYTIbPFNiw2UeLUBE8NLRDIoUDJ3UYBT0Hc0M7IF5oKQE5LqAqqB0h5hrkH7j2IV3Ql7TlIhaD6BLLxy6xdyF35Hh9Xr3MnRd1
+TDr/s+14fcwZ0Rpco6EdhFboDIg18pxHlmd7Pq9eCvgKn+s6A7LvOY9atuejlwERrz8NL3H4PPH6CXAyX5afTL6EM/PlN6FAjokX
+0oXKheKd+chkDFjyoVfgmlpbUOS6Vb4uknOcR675NuRdxzuiC7NnWJxccsfxjrDgQqtwVS3ICXK9Ob7eFTnFGORy34ACi7cRXZjn
+5+q5c9bjWCx5an/WIM+VZ8E5ta0a39ZqGN9TFYaZWBj+7yum2r81yDGfPJlzmzQw92QMzJ8ZyFFSKMSSgvFLDUrqSKObcL2zV29Z
+283WprXf6uyZjea9prmpz6AbgCZTzVbXxK36jq6ha6BP6B0T3zexnklSGztNs9XVs0kZe7i9ud8wsZ5L0hvtVmd/18R63vijBgUR
+bKzYHhBK7UMVN2qIGpDr+X3h87n1tYuErvzX8PsEc2ajBTChoetwpdOtd/c7VqO9aTJHmF19BiGYi5Pb27o2DTUxbmM9836upOmZ
+lU81KDPf3uPpVzn33k79vY612bZa7a613zH1GbQET8emurjeMOX3br2zrX+hoRV4PoZotFtd88OutVXvWM2Ohc3ddtcU2B9m0Atw
+JwU7jcttfAKLp1Rvyl8bolRRdduL59RtqtJ6nLmVVrRxWfGK7U8FeDO90nJd0gv9YKp2sygJjp2ohnsh/fhI3kk1d+Gq0PDhpvlo
+6AchV7UjVsPkuyNCwydSqv1Ug1rainToe5Sgj2F+aAehY7sWHfV6hFJZ+dRXL2b7akz4npDUEYLw3DAxNg4TtifB6Hlm+8ekF5J+
+ZLu2nGXmCKqoz56FWRIEfmAlz2qVE3cFbf3XGlTj1qKfa1AQS6MvY1dym2ob/40I4XdjZuNTDV46tXedFrVxJS5FnZa757ay01H+
+OPNCek+rFjxxgv6xCLcD58EDl6wN3dGhw9sT8SUPiS6mVyXxks3NxY/OFZjf5O3/gdoJ4/ugT0gyoi/3kPIWQM8fDH2P11+iLHh6
+ddoi1vQLDI7BDZZ9oxm0IgtdjV8TN04KidW0aRVKTMlsUkkdsn2/x6uLMmaf7Bj0fO+Bc2iJtkBW3FVB7HCa8RMN9AYnjIIox1xG
+y1tQjqyVqk4I6AYUxHJSXTlCc5CRTUMZZ5y+8TcNrsTUkNtUg5Lj0dD2emqrojF6DQr8PKvW6dZJLe85xO2bDIQlFr0DJcIPHAm4
+RqzlOsFnSkRTroUjHvQWFKk9GLok4MpX1u+cZO8IQMStOIw3ASYqse0d2uFDFYPs+/T6wvgA9Gm1mHuI1x/6jhcq96gxugPV0D4i
+1KKePRyOxWM2rnBah5OM32owP6UrWoJK7PlMSo2T0OuQ592UfP5cTLGfTXPBjneIBRq9DSVKDgfyBJ3mOYGIeCMWFqazCbnMffzR
+T+OPfvybGe0cen5AqBWdnBKuSFqLHaAYhId4NgGR5WdpYI8tVr/yTS7h4sAebwb+0PgY5qd0ZPXs5Coqqe78mUShneE6xuvnO1D1
+yDEJrMB2KKFKDU7DnGSsQLXh+jQ6lGccBmMeZiVWXh0rUL3njujDCzJLrGT+jQbZbTJOzZKqU8982U79q+qxjAOAOj26gIHoDShz
+kONHDy21k8H3gYTgCdjYhpIioxcnvwRU1q+n5EQyFj8Q3OB9bBBS7qQcliPjHahwhWVyW4OCS2waPcA+dVLkDpvHEmbsQZ4T0CtQ
+sD36CQmkMgsnOet8Hkscug6FMHStAZWvsvkwdHep8QcNCgKJXuUXS9/phTLr3zwp9L4AYIVkuT98GBD60HdFRBTwhMD8EBCbRleV
+HH1lTajxfzDXeGh7h4ReJMy/DQWBZlel7brywLJPVIdqQIau3SMiQ4kguX3SBXiCwgkWg0AlNnnxaPl/yPP9lfn01CgQKOMQUJ0e
+ySR0EbvR67HMK+y6eWrmjWXcv2pQlNSz3iLWIBf4vroNUqqiHb9nu9j3Q8yBk3yZFZEo8uWN6DYXzyPqvq5BiRUTLgnFg2EJR+Nk
+9BX4UYtFH4Icq2/F75eYfxu/ykA50ufJpLdFqPRHAX/otaSROQyK1KKxV67c5V+5ps5O/ss/4MTekArxNyRjD64mAkxmq69DUeQS
+la4WTw0imXsU3vgWzCZmWJUjw4z7fharYSyzZS6W2VbqkOOX9jXQU56LrsAsp5of7rVx18S6hnSoikei+u7ejon1zMrPNCjK1Iau
+wvx9E282G12rvtHp1pstfYaxKOImbu+J9xZF6W5hs7PV3tkU702K3DF3zEbX3BTvTYq634roucRaXWu33enq+fUvNICoXaDoAyip
+5gWlFExTvU7NOAsid7LL+hFZaSMjrY1JdgO1Z8/ESKlbkOcVCHomBR0rY2qLp84LSev7UFaVLmVieW2SJjZe4KSJTRQ1658mKkgm
+ewOydXqEUhqHSV1Ru33KrDT7PSjKKwgtpRiWuJ1qC6chXtHWSbKyZPphod9zqRpM3QC1589BCX03vvbRa4dO+HB0wPLDmmARjXSi
+f6eix35LjIYHqtP/TwAAAP//1etyXQ==
 """
 
 POOL = descriptor_pool.DescriptorPool()

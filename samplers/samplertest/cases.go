@@ -40,7 +40,7 @@ var cases = []testCase{
 	},
 	{
 		"legal answers",
-		"a StartSampler answers anything but AtMost, an EndSampler Abstain or At, a SegmentSampler Abstain, At or AtMost, with a threshold up to sampling.Never or sampling.Unknown, and keeps what its Traits say (MayDrop, AlwaysAnswers); the host relies on that and takes anything else for Abstain",
+		"a StartSampler answers anything but AtMost, an EndSampler Abstain or At, a SegmentSampler Abstain, At or AtMost, with a threshold up to sampling.Never or sampling.Unknown, and keeps what its Traits say (MayDrop, AlwaysAnswers, NeverRaises); the host relies on that and takes anything else for Abstain",
 		legalAnswers,
 	},
 	{
@@ -137,11 +137,14 @@ func legalAnswers(s *suite) {
 		kind := kind(r.answer)
 		_, isStart := q.(startQuestion)
 		_, isEnd := q.(endQuestion)
+		_, isSegment := q.(segmentQuestion)
 		switch {
 		case isStart && traits.AlwaysAnswers && r.answer.IsAbstain():
 			s.violated("%v: abstains, although its Traits say AlwaysAnswers", q)
 		case isStart && !traits.MayDrop && r.answer.IsDrop():
 			s.violated("%v: drops, although its Traits do not say MayDrop", q)
+		case isSegment && traits.NeverRaises && r.answer.IsAtMost():
+			s.violated("%v: the answer is %v, although its Traits say NeverRaises", q, r.answer)
 		case !isStart && len(r.answer.Attributes()) > 0:
 			s.violated("%v: the answer has attributes, which only a StartSampler's can have", q)
 		case (isStart || isEnd) && r.answer.IsAtMost(),

@@ -93,6 +93,12 @@ func (f segmentFunc) SampleSegments(ctx context.Context, segments []sampling.Seg
 }
 func (segmentFunc) Traits() sampling.Traits { return sampling.Traits{Description: "segment"} }
 
+type modest struct{ segmentFunc }
+
+func (modest) Traits() sampling.Traits {
+	return sampling.Traits{Description: "never raises", NeverRaises: true}
+}
+
 type described func() string
 
 func (f described) Traits() sampling.Traits                            { return sampling.Traits{Description: f()} }
@@ -184,6 +190,11 @@ var broken = []struct {
 		return segmentFunc(func(_ context.Context, _ []sampling.Segment, answers []sampling.Answer) {
 			answers[0] = sampling.AtMost(sampling.Never + 1)
 		})
+	}},
+	{"raises after all", "legal answers", "say NeverRaises", func() sampling.Sampler {
+		return modest{func(_ context.Context, _ []sampling.Segment, answers []sampling.Answer) {
+			answers[0] = sampling.AtMost(8 << 52)
+		}}
 	}},
 	{"bounds by trace ID", "trace ID", "with another trace ID", func() sampling.Sampler {
 		return segmentFunc(func(_ context.Context, segments []sampling.Segment, answers []sampling.Answer) {
@@ -449,7 +460,7 @@ func (a *all) said() sampling.Answer {
 }
 
 func (*all) Traits() sampling.Traits {
-	return sampling.Traits{Description: "all", Keyed: true, Keys: []attribute.Key{"http.route"}}
+	return sampling.Traits{Description: "all", Keyed: true, Keys: []attribute.Key{"http.route"}, NeverRaises: true}
 }
 func (a *all) SampleStart(sampling.StartParameters) sampling.Answer { return a.said() }
 func (a *all) SampleEnd(sampling.EndParameters) sampling.Answer     { return a.said() }

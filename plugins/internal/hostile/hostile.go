@@ -12,7 +12,7 @@
 //	path := hostile.Script(t, "silent")
 //
 // Besides its flaw each is a good plugin with an exporter, "out", and a sampler
-// that decides starts and traces, "both".
+// that decides starts and segments, "both".
 package hostile
 
 import (
@@ -62,7 +62,9 @@ var Kinds = map[string]string{
 	"drops":     "drops although it said that it never does",
 	"bounds":    "leases a bound, which only a segment can get",
 	"discards":  "drops a segment, which only a lease can",
-	"unasked":   "keeps traces that it was never asked about",
+	"raises":    "raises a segment although it said that it never does",
+	"repeats":   "answers about one segment twice",
+	"unasked":   "keeps segments that it was never asked about",
 	"leak":      "leaks memory with each call",
 	"forks":     "leaves a process behind",
 	"orphan":    "lives on when its host is gone",

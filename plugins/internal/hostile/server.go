@@ -137,7 +137,7 @@ func register(server *grpc.Server, kind string, over chan<- struct{}) {
 	pluginpb.RegisterComponentsServer(server, p)
 	pluginpb.RegisterExportersServer(server, p)
 	pluginpb.RegisterStartSamplersServer(server, p)
-	pluginpb.RegisterTraceSamplersServer(server, p)
+	pluginpb.RegisterSegmentSamplersServer(server, segmentSamplers{plugin: p})
 	coltracepb.RegisterTraceServiceServer(server, p)
 	state := health.NewServer()
 	status := healthpb.HealthCheckResponse_SERVING

@@ -26,7 +26,6 @@ type plugin struct {
 	pluginpb.UnimplementedComponentsServer
 	pluginpb.UnimplementedExportersServer
 	pluginpb.UnimplementedStartSamplersServer
-	pluginpb.UnimplementedTraceSamplersServer
 	coltracepb.UnimplementedTraceServiceServer
 
 	kind string
@@ -114,7 +113,7 @@ func (p *plugin) Configure(ctx context.Context, r *pluginpb.ConfigureRequest) (*
 	return &pluginpb.ConfigureResponse{Instance: instance, Sampler: &pluginpb.SamplerInstance{
 		Description: "all",
 		Start:       &pluginpb.StartSampling{Keys: []string{"tenant.id", "http.route"}},
-		Traces:      &pluginpb.TraceSampling{},
+		Segments:    &pluginpb.SegmentSampling{NeverRaises: true},
 	}}, nil
 }
 
@@ -208,24 +207,34 @@ func (p *plugin) Changes(r *pluginpb.ChangesRequest, s grpc.ServerStreamingServe
 	return nil
 }
 
-func (p *plugin) Judge(_ context.Context, r *pluginpb.JudgeRequest) (*pluginpb.JudgeResponse, error) {
+// segmentSamplers is apart from plugin because both services have an Ask.
+type segmentSamplers struct {
+	pluginpb.UnimplementedSegmentSamplersServer
+	plugin *plugin
+}
+
+func (s segmentSamplers) Ask(_ context.Context, r *pluginpb.AskSegmentsRequest) (*pluginpb.AskSegmentsResponse, error) {
+	p := s.plugin
 	if err := p.known(r.GetInstance()); err != nil {
 		return nil, err
 	}
 	p.beLate()
-	response := new(pluginpb.JudgeResponse)
-	verdict := pluginpb.Verdict_VERDICT_THRESHOLD
-	if p.kind == "discards" {
-		verdict = pluginpb.Verdict_VERDICT_DROP
+	answer := &pluginpb.Answer{Verdict: pluginpb.Verdict_VERDICT_THRESHOLD}
+	var shift uint32
+	switch p.kind {
+	case "discards":
+		answer.Verdict = pluginpb.Verdict_VERDICT_DROP
+	case "raises":
+		answer.Verdict = pluginpb.Verdict_VERDICT_AT_MOST
+	case "unasked":
+		shift = 1
 	}
-	for _, t := range r.GetTraces() {
-		id := t.GetTraceId()
-		if p.kind == "unasked" {
-			id = []byte("0123456789abcdef")
+	response := new(pluginpb.AskSegmentsResponse)
+	for i := range r.GetSegments() {
+		response.Answers = append(response.Answers, &pluginpb.SegmentAnswer{Segment: uint32(i) + shift, Answer: answer})
+		if p.kind == "repeats" {
+			response.Answers = append(response.Answers, response.GetAnswers()[i])
 		}
-		response.Answers = append(response.Answers, &pluginpb.TraceAnswer{
-			TraceId: id, Answer: &pluginpb.Answer{Verdict: verdict},
-		})
 	}
 	return response, nil
 }

@@ -15,10 +15,11 @@ func EncodeSampler(s sampling.Sampler) *pluginpb.SamplerInstance {
 		in.Start = &pluginpb.StartSampling{Keys: texts(t.Keys), IgnoresName: t.IgnoresName, IgnoresKind: t.IgnoresKind, MayDrop: t.MayDrop}
 	}
 	if _, ok := s.(sampling.SegmentSampler); ok {
-		in.Traces = &pluginpb.TraceSampling{Spans: true}
+		in.Segments = &pluginpb.SegmentSampling{Spans: true}
 		if t.RootOnly {
-			in.Traces = &pluginpb.TraceSampling{Attributes: texts(t.RootKeys)}
+			in.Segments = &pluginpb.SegmentSampling{Attributes: texts(t.RootKeys)}
 		}
+		in.Segments.NeverRaises = t.NeverRaises
 	}
 	return in
 }
@@ -30,8 +31,11 @@ func DecodeTraits(in *pluginpb.SamplerInstance) sampling.Traits {
 		t.Keyed, t.Keys, t.MayDrop = true, keys(start.GetKeys()), start.GetMayDrop()
 		t.IgnoresName, t.IgnoresKind = start.GetIgnoresName(), start.GetIgnoresKind()
 	}
-	if traces := in.GetTraces(); traces != nil && !traces.GetSpans() {
-		t.RootOnly, t.RootKeys = true, keys(traces.GetAttributes())
+	if segments := in.GetSegments(); segments != nil {
+		t.NeverRaises = segments.GetNeverRaises()
+		if t.RootOnly = !segments.GetSpans(); t.RootOnly {
+			t.RootKeys = keys(segments.GetAttributes())
+		}
 	}
 	return t
 }

@@ -39,6 +39,23 @@ class Share(riffle_plugin.Sampler):
         return riffle_plugin.keep(self.config["share"], f"tenant {tenant}")
 
 
+class Thin(riffle_plugin.SegmentSampler):
+    "thins out what nobody looks at"
+
+    keys = ("tenant.id",)
+    spans = True
+
+    def answer(self, segment):
+        if not segment.HasField("root"):
+            return riffle_plugin.abstain()
+        if any(s.span.name == "payment" and s.resource.get("service.name") == "shop" for s in riffle_plugin.exported(segment.otlp)):
+            return riffle_plugin.keep(1, "a payment")
+        tenant = riffle_plugin.attributes(segment.root.attributes).get("tenant.id")
+        if tenant == "bot":
+            return riffle_plugin.at_most(0)
+        return riffle_plugin.at_most(0.5) if tenant else riffle_plugin.abstain()
+
+
 class FailsOften(riffle_plugin.Exporter):
     "fails as its configuration says"
 
@@ -55,4 +72,4 @@ class FailsOften(riffle_plugin.Exporter):
 
 
 if __name__ == "__main__":
-    riffle_plugin.main("test", "1.0", Share, FailsOften)
+    riffle_plugin.main("test", "1.0", Share, Thin, FailsOften)

@@ -1,0 +1,55 @@
+// Package record records spans: it implements OpenTelemetry's trace API and what
+// the SDK shows of spans to processors and exporters, within the SDK's limits. It
+// decides which spans to keep and hands those over.
+//
+// # Segments
+//
+// A segment is a local root and everything below it in this process. It is the unit
+// of decision: its spans wait in it, and its threshold T is the least of what was
+// said at its start and since. It is kept if its randomness R reaches T.
+//
+//	          root starts
+//	               |
+//	          decide at start --drop, or nothing to wait for--> not recorded
+//	               |
+//	   +------> open <-----------------------------+
+//	   |           |  a span ends: it waits,       |
+//	   |           |  or goes where T is settled   |
+//	   |           |                               |
+//	   |           |--open too long, too large,    |
+//	   |           |  memory short: what has ended |
+//	   |           |  is decided, the rest waits---+
+//	   |           |
+//	   |      no span is open
+//	   |           |
+//	   |           |--segment samplers--> asked ---+
+//	   |           |                               |
+//	   |       decided <---------------------------+
+//	   |           |   R >= T: handed over; else let go
+//	   |           |
+//	   +-- a span starts below it     (else nothing points to it: it is collected)
+//
+//	open, asked --memory short, R below the pressure threshold,
+//	              not selected at its start--> gone: nothing more is recorded
+//	open        --Shutdown: open spans are ended--> decided
+//
+// Settled means that nothing that is said can change T: it is 0 for certain, or
+// nobody waits for the end of spans, or the parent's decision is followed. What ends
+// in a settled segment is handed over, or let go, at once.
+//
+// # Randomness
+//
+// The only thing that depends on a segment's randomness is the comparison with T
+// ([segment.threshold]), and which segments memory pressure lets go, which is the
+// same comparison with the pressure threshold. What waits, who is asked, and what is
+// remembered, counted or cut is the same for segments that are kept and for those
+// that are not. Otherwise weights would lie.
+//
+// # Locks
+//
+// In this order: segment.mu, then any one of span.mu, shard.mu, memoryShard.mu,
+// asker.mu and a limiter's. A span that starts is locked from when its segment lists
+// it until it has its content. Samplers, span processors, ID generators, what
+// delivers, and methods of what the application hands in are called with no lock
+// held.
+package record
