@@ -11,6 +11,7 @@ import (
 	"github.com/riffletrace/riffle/core"
 	"github.com/riffletrace/riffle/core/component"
 	"github.com/riffletrace/riffle/core/delivery"
+	"github.com/riffletrace/riffle/core/record"
 	"github.com/riffletrace/riffle/exporters/otlp"
 )
 
@@ -32,7 +33,7 @@ func summary(tb testing.TB, spec core.Spec) []string {
 		add("namespace", spec.ServiceNamespace)
 	}
 	add("environment", spec.Environment)
-	if spec.RemoteParent != core.Watch {
+	if spec.RemoteParent != record.Watch {
 		add("remote_parent", string(spec.RemoteParent))
 	}
 	if p := strings.Join(spec.Propagators, ","); p != "tracecontext,baggage" {

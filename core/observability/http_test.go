@@ -180,7 +180,7 @@ func TestForceHeader(t *testing.T) {
 					t.Fatalf("%d spans arrived, want kept = %v", len(got), tt.kept)
 				}
 				for _, s := range got {
-					if th := sampling.ThresholdOf(s.SpanContext); th != sampling.Unknown {
+					if th := sampling.ThresholdOf(s.SpanContext); th != sampling.Always {
 						t.Errorf("%s has the threshold %s", s.Name, th)
 					}
 				}

@@ -6,8 +6,6 @@ import (
 	"sync"
 	"time"
 
-	sdktrace "go.opentelemetry.io/otel/sdk/trace"
-
 	"github.com/riffletrace/riffle/core/sampling"
 )
 
@@ -40,10 +38,14 @@ type asker struct {
 // request is about spans of a segment that have ended. It is the segment's until it
 // is concluded; a segment that is let go, or decided meanwhile, takes its spans.
 type request struct {
-	segment  *segment
-	spans    spans
-	complete bool
-	next     *request // of the segment
+	segment *segment
+	spans   spans
+	// What samplers are told is as it was when the spans came here: how long they wait
+	// depends on how many others are kept so far.
+	root      *span // nil if it was open
+	threshold sampling.Threshold
+	complete  bool
+	next      *request // of the segment
 }
 
 // question is a request before the samplers.
@@ -75,7 +77,10 @@ func (g *segment) ask(complete bool) bool {
 		return false
 	}
 	m := g.rarely()
-	q := &request{segment: g, spans: g.waiting.take(), complete: complete, next: m.requests}
+	q := &request{segment: g, spans: g.waiting.take(), threshold: g.said(), complete: complete, next: m.requests}
+	if !g.root.IsRecording() {
+		q.root = &g.root
+	}
 	m.requests = q
 	a.queue = append(a.queue, q)
 	a.added++
@@ -133,17 +138,15 @@ func (q *question) open() bool {
 	g := q.segment
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if q.spans.n == 0 { // decided, or let go, to make room
+	if q.spans.isEmpty() { // decided, or let go, to make room
 		return false
 	}
-	t, _, _ := g.threshold(sampling.Always)
-	q.about = sampling.Segment{TraceID: g.traceID, Complete: q.complete, Threshold: t}
-	if !g.root.IsRecording() {
-		q.about.Root = &g.root
+	q.about = sampling.Segment{TraceID: g.traceID, Complete: q.complete, Threshold: q.threshold}
+	if q.root != nil {
+		q.about.Root = &q.root.recorded
 	}
-	q.about.Spans = make([]sdktrace.ReadOnlySpan, 0, q.spans.n)
 	for s := q.spans.first; s != nil; s = s.next {
-		q.about.Spans = append(q.about.Spans, s)
+		q.about.Spans = append(q.about.Spans, &s.recorded)
 	}
 	return true
 }
@@ -219,14 +222,14 @@ func (q *question) conclude() {
 	g := q.segment
 	var out handOver
 	g.mu.Lock()
-	if q.spans.n > 0 {
+	if !q.spans.isEmpty() {
 		for _, a := range q.said {
 			g.file(a)
 			g.share(a)
 		}
 		g.absorb(g.live())
 		if q.raise == sampling.Never && !g.has(isCountedLost) {
-			g.live().counts.discarded.Add(1)
+			g.counts().discarded.Add(1)
 		}
 		g.decide(&out, q.spans.take(), q.raise)
 		g.removeRequest(q.request)
@@ -267,15 +270,9 @@ func (a *asker) flush(ctx context.Context) error {
 	return nil
 }
 
-// shutdown asks about what is left, and decides it. Samplers have half of the time
-// that ctx leaves, and no more than one batch may take: the exporters need the
-// rest.
+// shutdown asks about what is left, and decides it.
 func (a *asker) shutdown(ctx context.Context) {
-	limit := askDeadline
-	if deadline, ok := ctx.Deadline(); ok {
-		limit = min(limit, time.Until(deadline)/2)
-	}
-	ctx, cancel := context.WithTimeout(ctx, limit)
+	ctx, cancel := context.WithTimeout(ctx, shutdownShare(ctx))
 	defer cancel()
 	_ = a.flush(ctx) // what it has not answered is decided below
 	a.stop()

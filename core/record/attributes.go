@@ -6,10 +6,6 @@ import (
 	"go.opentelemetry.io/otel/attribute"
 )
 
-// UnfinishedKey tells, on a span that was open at Shutdown, that Shutdown has
-// ended it.
-const UnfinishedKey = attribute.Key("span.unfinished")
-
 // SetAttributes sets attributes. The last value of a key counts.
 func (s *span) SetAttributes(kvs ...attribute.KeyValue) {
 	if len(kvs) == 0 {
@@ -23,7 +19,7 @@ func (s *span) SetAttributes(kvs ...attribute.KeyValue) {
 }
 
 // startWith takes the attributes of Start, which nobody else has.
-func (s *span) startWith(kvs []attribute.KeyValue) {
+func (s *recorded) startWith(kvs []attribute.KeyValue) {
 	limits := &s.provider.limits
 	if n := limits.AttributeCountLimit; n == 0 || n > 0 && len(kvs) > n {
 		s.addAttributes(kvs)
@@ -53,7 +49,7 @@ func needsNormalizing(kv *attribute.KeyValue, length int) bool {
 	}
 }
 
-func (s *span) addAttributes(kvs []attribute.KeyValue) {
+func (s *recorded) addAttributes(kvs []attribute.KeyValue) {
 	limits := &s.provider.limits
 	limit := limits.AttributeCountLimit
 	switch {
@@ -76,7 +72,7 @@ func (s *span) addAttributes(kvs []attribute.KeyValue) {
 
 // addUpTo adds attributes where there is no room for all of them, unless some have
 // the same key.
-func (s *span) addUpTo(limit int, kvs []attribute.KeyValue) {
+func (s *recorded) addUpTo(limit int, kvs []attribute.KeyValue) {
 	limits := &s.provider.limits
 	s.order()
 	all := make([]attribute.KeyValue, len(s.attrs), min(limit, len(s.attrs)+len(kvs)))
@@ -104,11 +100,11 @@ func (s *span) addUpTo(limit int, kvs []attribute.KeyValue) {
 
 // order makes attrs hold all attributes, each key once. It never writes into what
 // it has made before, which readers may have.
-func (s *span) order() { s.orderWith(nil) }
+func (s *recorded) order() { s.orderWith(nil) }
 
 // orderWith orders the attributes, and returns them with more that are not the
 // span's.
-func (s *span) orderWith(more []attribute.KeyValue) []attribute.KeyValue {
+func (s *recorded) orderWith(more []attribute.KeyValue) []attribute.KeyValue {
 	dirty := s.state.Load()&unordered != 0
 	if len(s.late) == 0 && (!dirty || !repeats(s.attrs)) {
 		if dirty {

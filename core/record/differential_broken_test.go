@@ -58,14 +58,12 @@ var mistakes = []mistake{
 		span: func(s *brokenSpan) sdktrace.ReadWriteSpan { return endsAgain{s} },
 	},
 	{
-		name: "the ended span says what a limit of 0 has dropped",
-		ended: func(s *brokenSpan, ended sdktrace.ReadOnlySpan) sdktrace.ReadOnlySpan {
-			return saysDropped{ended, s}
-		},
-	},
-	{
 		name: "a slice that was handed out is written to",
 		span: func(s *brokenSpan) sdktrace.ReadWriteSpan { return &reuses{brokenSpan: s} },
+	},
+	{
+		name: "the caller's slice is kept",
+		span: func(s *brokenSpan) sdktrace.ReadWriteSpan { return &keeps{brokenSpan: s} },
 	},
 	{
 		name: "an ended span changes when a child starts",
@@ -134,13 +132,6 @@ func (s endsAgain) End(opts ...trace.SpanEndOption) {
 	}
 }
 
-type saysDropped struct {
-	sdktrace.ReadOnlySpan
-	live *brokenSpan
-}
-
-func (s saysDropped) DroppedEvents() int { return s.live.DroppedEvents() }
-
 type reuses struct {
 	*brokenSpan
 	attributes []attribute.KeyValue
@@ -149,6 +140,26 @@ type reuses struct {
 func (s *reuses) Attributes() []attribute.KeyValue {
 	s.attributes = append(s.attributes[:0], s.brokenSpan.Attributes()...)
 	return s.attributes
+}
+
+type keeps struct {
+	*brokenSpan
+	attributes []attribute.KeyValue
+}
+
+func (s *keeps) SetAttributes(kvs ...attribute.KeyValue) {
+	s.brokenSpan.SetAttributes(kvs...)
+	// It looks right until the caller writes to the slice.
+	if s.attributes = nil; slices.Equal(kvs, s.brokenSpan.Attributes()) {
+		s.attributes = kvs
+	}
+}
+
+func (s *keeps) Attributes() []attribute.KeyValue {
+	if s.attributes != nil {
+		return s.attributes
+	}
+	return s.brokenSpan.Attributes()
 }
 
 type liveCount struct {
@@ -247,6 +258,33 @@ func (p brokenProcessor) OnEnd(s sdktrace.ReadOnlySpan) {
 		w.end = p.b.mistake.ended(w, s)
 	}
 	p.SpanProcessor.OnEnd(w.end)
+}
+
+// probable passes on the threshold 0, as riffle does.
+type probable struct{}
+
+func (probable) ShouldSample(p sdktrace.SamplingParameters) sdktrace.SamplingResult {
+	parent := trace.SpanContextFromContext(p.ParentContext)
+	ts := parent.TraceState()
+	if !parent.IsValid() || !parent.IsRemote() {
+		// It is a valid member, and the others of a history are few.
+		ts, _ = ts.Insert("ot", "th:0")
+	}
+	return sdktrace.SamplingResult{Decision: sdktrace.RecordAndSample, Tracestate: ts}
+}
+
+func (probable) Description() string { return "probable" }
+
+func TestDifferentialIgnoresThresholds(t *testing.T) {
+	got := func(limits sdktrace.SpanLimits, ids sdktrace.IDGenerator, res *resource.Resource, processors ...sdktrace.SpanProcessor) trace.TracerProvider {
+		return newSampled(probable{}, limits, ids, res, processors...)
+	}
+	for seed := uint64(1); seed <= 2000; seed++ {
+		h := seeded(seed)
+		if text, _ := compare(h, newSDK, got); text != "" {
+			t.Fatalf("history %d:\n%s", seed, report(h, newSDK, got))
+		}
+	}
 }
 
 // A comparison that finds nothing proves nothing, unless it finds what is there.

@@ -28,9 +28,9 @@ type options struct {
 	stacks     []bool
 }
 
-func (o options) start() (list []trace.SpanStartOption) {
+func (o options) start(r *run) (list []trace.SpanStartOption) {
 	for _, kvs := range o.attributes {
-		list = append(list, trace.WithAttributes(kvs...))
+		list = append(list, trace.WithAttributes(r.lend(kvs)...))
 	}
 	for _, t := range o.times {
 		list = append(list, trace.WithTimestamp(t))
@@ -38,9 +38,9 @@ func (o options) start() (list []trace.SpanStartOption) {
 	return list
 }
 
-func (o options) event() (list []trace.EventOption) {
+func (o options) event(r *run) (list []trace.EventOption) {
 	for _, kvs := range o.attributes {
-		list = append(list, trace.WithAttributes(kvs...))
+		list = append(list, trace.WithAttributes(r.lend(kvs)...))
 	}
 	for _, t := range o.times {
 		list = append(list, trace.WithTimestamp(t))
@@ -79,7 +79,7 @@ func (o options) describe(list ...string) string {
 
 type setAttributes []attribute.KeyValue
 
-func (c setAttributes) on(_ *run, s trace.Span) { s.SetAttributes(c...) }
+func (c setAttributes) on(r *run, s trace.Span) { s.SetAttributes(r.lend(c)...) }
 func (c setAttributes) String() string          { return "SetAttributes(" + showAll(c) + ")" }
 
 type addEvent struct {
@@ -87,7 +87,7 @@ type addEvent struct {
 	options
 }
 
-func (c addEvent) on(_ *run, s trace.Span) { s.AddEvent(c.name, c.event()...) }
+func (c addEvent) on(r *run, s trace.Span) { s.AddEvent(c.name, c.event(r)...) }
 func (c addEvent) String() string          { return "AddEvent(" + c.describe(strconv.Quote(c.name)) + ")" }
 
 // addLink links to a span of the history, or to a context that the history gives.
@@ -123,7 +123,7 @@ type recordError struct {
 	options
 }
 
-func (c recordError) on(_ *run, s trace.Span) { s.RecordError(c.err, c.event()...) }
+func (c recordError) on(r *run, s trace.Span) { s.RecordError(c.err, c.event(r)...) }
 
 func (c recordError) String() string {
 	return "RecordError(" + c.describe(fmt.Sprintf("%T %q", c.err, fmt.Sprint(c.err))) + ")"
@@ -242,9 +242,9 @@ func (e *pointerError) Error() string {
 	return e.text
 }
 
-func (e textError) Error() string        { return string(e) }
-func (e genericError[T]) Error() string  { return fmt.Sprint(e.of) }
-func (e genericError[T]) String() string { return "not this one" }
+func (e textError) Error() string       { return string(e) }
+func (e genericError[T]) Error() string { return fmt.Sprint(e.of) }
+func (genericError[T]) String() string  { return "not this one" }
 
 var failures = []error{
 	nil,
@@ -261,4 +261,6 @@ var failures = []error{
 	context.DeadlineExceeded,
 }
 
-var thrown = []any{nil, "text", "", 42, 1.5, errors.New("plain"), valueError{"value"}, &pointerError{"pointer"}, []int{1}, struct{}{}}
+var thrown = []any{
+	nil, "text", "", 42, 1.5, errors.New("plain"), valueError{"value"}, &pointerError{"pointer"}, []int{1}, struct{ n int }{1},
+}

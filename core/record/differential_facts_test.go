@@ -37,7 +37,7 @@ type facts struct {
 }
 
 func factsOf(s sdktrace.ReadOnlySpan, ended bool) *facts {
-	return &facts{
+	f := &facts{
 		ended:             ended,
 		name:              s.Name(),
 		context:           s.SpanContext(),
@@ -57,6 +57,15 @@ func factsOf(s sdktrace.ReadOnlySpan, ended bool) *facts {
 		droppedLinks:      s.DroppedLinks(),
 		children:          s.ChildSpanCount(),
 	}
+	// Where nothing is left of them, the SDK's ended span has forgotten how many were
+	// dropped, and ours has not. The live span knows in both.
+	if ended && len(f.events) == 0 {
+		f.droppedEvents = 0
+	}
+	if ended && len(f.links) == 0 {
+		f.droppedLinks = 0
+	}
+	return f
 }
 
 func sameFacts(a, b *facts) bool {
@@ -154,12 +163,16 @@ func (f *facts) show() [][2]string {
 		list = append(list, [2]string{fmt.Sprintf("attribute %d", i), showAll([]attribute.KeyValue{kv})})
 	}
 	for i, e := range f.events {
-		list = append(list, [2]string{fmt.Sprintf("event %d", i),
-			fmt.Sprintf("%q %s %s, %d dropped", e.Name, showTime(e.Time), showEventAttributes(e.Attributes), e.DroppedAttributeCount)})
+		list = append(list, [2]string{
+			fmt.Sprintf("event %d", i),
+			fmt.Sprintf("%q %s %s, %d dropped", e.Name, showTime(e.Time), showEventAttributes(e.Attributes), e.DroppedAttributeCount),
+		})
 	}
 	for i, l := range f.links {
-		list = append(list, [2]string{fmt.Sprintf("link %d", i),
-			fmt.Sprintf("%s %s, %d dropped", showContext(l.SpanContext), showEventAttributes(l.Attributes), l.DroppedAttributeCount)})
+		list = append(list, [2]string{
+			fmt.Sprintf("link %d", i),
+			fmt.Sprintf("%s %s, %d dropped", showContext(l.SpanContext), showEventAttributes(l.Attributes), l.DroppedAttributeCount),
+		})
 	}
 	return list
 }

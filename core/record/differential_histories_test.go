@@ -218,7 +218,8 @@ var (
 	// times are years away from now. The first is none, the second has 0 as the
 	// number that people make of it.
 	times = []time.Time{
-		{}, time.Unix(0, 0), time.Unix(-1, 999_999_999), time.Date(1969, 1, 1, 0, 0, 0, 0, time.UTC),
+		{},
+		time.Unix(0, 0), time.Unix(-1, 999_999_999), time.Date(1969, 1, 1, 0, 0, 0, 0, time.UTC),
 		time.Date(2001, 1, 1, 0, 0, 0, 1, time.UTC), time.Date(2001, 1, 1, 0, 0, 1, 0, time.FixedZone("east", 3600)),
 		time.Date(2100, 1, 1, 0, 0, 0, 0, time.UTC),
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -24,13 +25,35 @@ type run struct {
 	// onStart and onEnd are what the first processor does with the next span.
 	onStart, onEnd []call
 
+	lent [][]attribute.KeyValue
+
 	op  int
 	log []entry
 }
 
+// lend copies attributes for a call. They are the caller's again after it, who
+// writes to them. (Those of a link are not: the SDK keeps them.)
+func (r *run) lend(kvs []attribute.KeyValue) []attribute.KeyValue {
+	if len(kvs) == 0 {
+		return kvs
+	}
+	kvs = slices.Clone(kvs)
+	r.lent = append(r.lent, kvs)
+	return kvs
+}
+
+func (r *run) reuse() {
+	for _, kvs := range r.lent {
+		for i := range kvs {
+			kvs[i] = attribute.String("overwritten", "by the caller")
+		}
+	}
+	r.lent = r.lent[:0]
+}
+
 // place is a context in which spans start.
 type place struct {
-	context.Context
+	context.Context //nolint:containedctx // it is the context, with what the test knows of it
 	// ours: the nearest span in it is of this provider, or a copy of one. Below
 	// others the sampled flag decides what riffle does, which has no part here.
 	ours bool
@@ -163,7 +186,7 @@ func (o start) do(r *run) {
 	if o.nilContext {
 		ctx = nil
 	}
-	opts := o.start()
+	opts := o.start(r)
 	for _, k := range o.kinds {
 		opts = append(opts, trace.WithSpanKind(k))
 	}
@@ -287,6 +310,7 @@ func play(h *history, provider makeProvider) []entry {
 	for i, op := range h.operations {
 		r.op = i
 		op.do(r)
+		r.reuse()
 	}
 	r.op = len(h.operations)
 	for _, s := range r.spans {

@@ -21,12 +21,12 @@ func shrink(h *history, want, got makeProvider) *history {
 	}
 	for again := true; again; {
 		again = false
-		for i := len(small.operations) - 1; i >= 0; i-- {
+		for i := range slices.Backward(small.operations) {
 			less := small
 			less.operations = slices.Delete(slices.Clone(small.operations), i, i+1)
 			again = differs(less) || again
 		}
-		for i := 0; i < len(small.operations); i++ {
+		for i := range small.operations {
 			for _, o := range simpler(small.operations[i]) {
 				less := small
 				less.operations = slices.Clone(small.operations)
@@ -122,7 +122,7 @@ func simplerCall(c call) (list []call) {
 	switch c := c.(type) {
 	case setAttributes:
 		for i := range c {
-			list = append(list, setAttributes(without(c, i)))
+			list = append(list, without(c, i))
 		}
 	case addEvent:
 		for _, o := range simplerOptions(c.options) {

@@ -14,6 +14,8 @@ import (
 	"go.opentelemetry.io/otel/sdk/resource"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/trace"
+
+	"github.com/riffletrace/riffle/core/record"
 )
 
 // The recorder does what the SDK's does. Both are given the same random histories
@@ -34,8 +36,12 @@ var (
 type makeProvider func(limits sdktrace.SpanLimits, ids sdktrace.IDGenerator, res *resource.Resource, processors ...sdktrace.SpanProcessor) trace.TracerProvider
 
 func newSDK(limits sdktrace.SpanLimits, ids sdktrace.IDGenerator, res *resource.Resource, processors ...sdktrace.SpanProcessor) trace.TracerProvider {
+	return newSampled(sdktrace.AlwaysSample(), limits, ids, res, processors...)
+}
+
+func newSampled(sampler sdktrace.Sampler, limits sdktrace.SpanLimits, ids sdktrace.IDGenerator, res *resource.Resource, processors ...sdktrace.SpanProcessor) trace.TracerProvider {
 	opts := []sdktrace.TracerProviderOption{
-		sdktrace.WithSampler(sdktrace.AlwaysSample()),
+		sdktrace.WithSampler(sampler),
 		sdktrace.WithRawSpanLimits(limits),
 		sdktrace.WithIDGenerator(ids),
 		sdktrace.WithResource(res),
@@ -47,7 +53,9 @@ func newSDK(limits sdktrace.SpanLimits, ids sdktrace.IDGenerator, res *resource.
 }
 
 // newOurs is the recorder that is compared with the SDK.
-var newOurs makeProvider = newSDK
+var newOurs makeProvider = func(limits sdktrace.SpanLimits, ids sdktrace.IDGenerator, res *resource.Resource, processors ...sdktrace.SpanProcessor) trace.TracerProvider {
+	return record.NewTracerProvider(record.Config{Resource: res, Limits: limits, IDGenerator: ids, SpanProcessors: processors})
+}
 
 // compare returns how two recorders differ in a history, and the operation at
 // which they begin to.

@@ -10,6 +10,8 @@ import (
 	"time"
 	"unsafe"
 
+	"go.opentelemetry.io/otel/trace"
+
 	"github.com/riffletrace/riffle/core/sampling"
 )
 
@@ -20,7 +22,7 @@ type live struct {
 	logger *slog.Logger
 	shards []shard
 	memory memory
-	counts counts
+	kept   [maxNames]atomic.Uint64 // segments, by the number of the name
 
 	held     atomic.Int64 // by all shards, but for less than a grain each
 	halvings atomic.Int32 // of the probability that pressure leaves
@@ -42,6 +44,7 @@ type shard struct {
 	closed bool
 	_      [64]byte
 	held   atomic.Int64
+	counts counts
 	_      [56]byte
 }
 
@@ -61,10 +64,7 @@ const (
 
 // counts only grow. Spans and segments are counted where they are decided.
 type counts struct {
-	notRecorded, notKept, abandoned, discarded atomic.Uint64
-	overdue, thinned, crowded                  atomic.Uint64
-	spansKept, spansLost                       atomic.Uint64
-	kept                                       [maxNames]atomic.Uint64 // by the number of the name
+	notKept, abandoned, discarded, overdue, thinned, crowded, spansKept, spansLost atomic.Uint64
 }
 
 func newLive(r *rules, logger *slog.Logger) *live {
@@ -78,10 +78,12 @@ func newLive(r *rules, logger *slog.Logger) *live {
 
 func (l *live) ticks(d time.Duration) int32 { return int32((d + l.tick - 1) / l.tick) }
 
+// shardOf is where a segment is listed with the local root of that ID.
+func (l *live) shardOf(root trace.SpanID) uint8 { return root[7] & uint8(len(l.shards)-1) }
+
 // add lists a segment. It reports whether there is a list: after Shutdown there is
 // none. The segment is locked, or nobody else has it.
 func (l *live) add(g *segment) bool {
-	g.shard = uint8(g.root.id[7]) & uint8(len(l.shards)-1)
 	sh := &l.shards[g.shard]
 	now := l.clock.Load()
 	sh.mu.Lock()
@@ -200,10 +202,37 @@ func (l *live) shutdown(ctx context.Context) {
 	}
 	close(l.stop)
 	l.sweeper.Wait()
-	l.each(all, (*segment).finish)
+	for _, s := range l.oldest(all) {
+		s.segment.finish()
+	}
 	if a := l.rules.asker; a != nil {
 		a.shutdown(ctx)
 	}
+	l.drain(ctx)
+}
+
+// drain waits for spans that other goroutines are just ending: until nothing is held,
+// which is when all that is kept has been delivered. One that does not come to its end,
+// since something that it calls is blocked, is not waited for.
+func (l *live) drain(ctx context.Context) {
+	const most = 10 * time.Millisecond
+	end := time.Now().Add(max(askGrace, shutdownShare(ctx)))
+	for pause := most >> 8; l.exactly() != 0 && time.Now().Before(end); pause = min(2*pause, most) {
+		time.Sleep(pause)
+	}
+}
+
+// shutdownShare is how long Shutdown may take to decide: half of the time that ctx
+// leaves, and no more than segment samplers have for a batch. The exporters need the
+// rest.
+func shutdownShare(ctx context.Context) time.Duration {
+	if ctx.Err() != nil {
+		return 0
+	}
+	if deadline, ok := ctx.Deadline(); ok {
+		return min(askDeadline, time.Until(deadline)/2)
+	}
+	return askDeadline
 }
 
 // finish ends the open spans of a segment, which completes it.

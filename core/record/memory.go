@@ -1,6 +1,7 @@
 package record
 
 import (
+	"slices"
 	"sync"
 	"sync/atomic"
 	"unsafe"
@@ -16,6 +17,7 @@ import (
 type memory struct {
 	shards [memoryShards]memoryShard
 	traces atomic.Int64 // how many are remembered
+	told   atomic.Int64 // answers
 	most   int          // traces in a shard
 	age    int32        // in ticks
 	swept  int32        // when it was last swept
@@ -26,7 +28,8 @@ const memoryShards = 16
 type memoryShard struct {
 	mu      sync.Mutex
 	byTrace map[trace.TraceID][]told
-	order   []toldAt // the oldest first
+	order   []toldAt // each trace once, the first answers first
+	told    int      // answers
 }
 
 // told is an answer that somebody gave.
@@ -37,6 +40,9 @@ type told struct {
 	at         int32        // tick
 }
 
+// limited is the threshold of the answer with what limits it.
+func (t *told) limited() sampling.Threshold { return max(t.threshold, t.from) }
+
 type toldAt struct {
 	trace trace.TraceID
 	at    int32
@@ -44,10 +50,13 @@ type toldAt struct {
 
 const (
 	// maxTold bounds what is remembered of one trace: a client can give any number of
-	// randomnesses to an ID.
+	// randomnesses to an ID. The greatest thresholds go first. Under pressure a
+	// segment gives no answer if its randomness is too low for it, so that the oldest
+	// would be others for one randomness than for another.
 	maxTold = 8
-	// toldBytes is what one answer for a trace takes, with its place in the map.
-	toldBytes = int64(unsafe.Sizeof(told{})+unsafe.Sizeof(toldAt{})) + 2*int64(unsafe.Sizeof(trace.TraceID{})) + 24
+	// toldBytes is what a trace with one answer takes, with its place in the map.
+	toldBytes   = answerBytes + int64(unsafe.Sizeof(toldAt{})) + 2*int64(unsafe.Sizeof(trace.TraceID{})) + 24
+	answerBytes = int64(unsafe.Sizeof(told{}))
 )
 
 func (m *memory) init(traces int, age int32) {
@@ -70,22 +79,44 @@ func (m *memory) put(id trace.TraceID, t told) {
 	list := sh.byTrace[id]
 	if list == nil {
 		m.traces.Add(1)
+		sh.order = append(sh.order, toldAt{id, t.at})
 	}
 	kept := list[:0]
 	for _, old := range list {
 		same := old.randomness == t.randomness && old.giver == t.giver && (old.threshold == sampling.Unknown) == (t.threshold == sampling.Unknown)
-		if !same || max(old.threshold, old.from) < max(t.threshold, t.from) {
+		if !same || old.limited() < t.limited() {
 			kept = append(kept, old)
 		}
 	}
-	if len(kept) == maxTold {
-		kept = append(kept[:0], kept[1:]...)
+	if kept = append(kept, t); len(kept) > maxTold {
+		greatest := 0
+		for i := range kept {
+			if kept[i].limited() > kept[greatest].limited() {
+				greatest = i
+			}
+		}
+		kept = slices.Delete(kept, greatest, greatest+1)
 	}
-	sh.byTrace[id] = append(kept, t)
-	sh.order = append(sh.order, toldAt{id, t.at})
-	for len(sh.byTrace) > m.most+m.most/4+1 { // a sweep is late
+	sh.byTrace[id] = kept
+	m.count(sh, len(kept)-len(list))
+	for sh.isOver(m.most + m.most/4 + 1) { // a sweep is late
 		m.forgetOldest(sh)
 	}
+}
+
+// count counts answers that came, or went.
+func (m *memory) count(sh *memoryShard, n int) {
+	sh.told += n
+	m.told.Add(int64(n))
+}
+
+// mostTold is how many answers there may be for so many traces in a shard: most have
+// one.
+func mostTold(traces int) int { return 2*traces + maxTold }
+
+// isOver tells that a shard has more than so many traces, or too many answers.
+func (sh *memoryShard) isOver(most int) bool {
+	return len(sh.byTrace) > most || sh.told > mostTold(most)
 }
 
 // find calls f with the answers for a trace that are not too old for a segment that
@@ -113,7 +144,7 @@ func (m *memory) sweep(now int32, hear func()) {
 	for i := range m.shards {
 		sh := &m.shards[i]
 		sh.mu.Lock()
-		for len(sh.order) > 0 && (sh.order[0].at+m.age < now || len(sh.byTrace) > m.most) {
+		for len(sh.order) > 0 && (sh.order[0].at+m.age < now || sh.isOver(m.most)) {
 			if !heard {
 				sh.mu.Unlock()
 				hear()
@@ -121,29 +152,45 @@ func (m *memory) sweep(now int32, hear func()) {
 				sh.mu.Lock()
 				continue
 			}
+			m.drop(sh, now)
 			m.forgetOldest(sh)
 		}
 		sh.mu.Unlock()
 	}
 }
 
-func (m *memory) isFull() bool { return m.traces.Load() > int64(m.most)*memoryShards }
+func (m *memory) isFull() bool {
+	return m.traces.Load() > int64(m.most)*memoryShards || m.told.Load() > int64(mostTold(m.most))*memoryShards
+}
 
-// forgetOldest forgets the trace whose answer is the oldest, unless there is a later
-// one.
+// drop forgets the answers for the first trace in order that are old, but for the last
+// one: they would take the place of others.
+func (m *memory) drop(sh *memoryShard, now int32) {
+	id := sh.order[0].trace
+	list := sh.byTrace[id]
+	last := len(list) - 1
+	kept := slices.DeleteFunc(list[:last], func(t told) bool { return t.at+m.age < now })
+	kept = append(kept, list[last])
+	m.count(sh, len(kept)-len(list))
+	sh.byTrace[id] = kept
+}
+
+// forgetOldest forgets the trace that is the first in order. One of which there is a
+// later answer gets a new place instead: a place for each answer would let a client
+// that uses a trace ID again and again fill the memory.
 func (m *memory) forgetOldest(sh *memoryShard) {
 	oldest := sh.order[0]
 	if sh.order = sh.order[1:]; len(sh.order) == 0 {
 		sh.order = nil
 	}
 	list := sh.byTrace[oldest.trace]
-	if len(list) > 0 && list[len(list)-1].at > oldest.at {
+	if last := list[len(list)-1]; last.at > oldest.at {
+		sh.order = append(sh.order, toldAt{oldest.trace, last.at})
 		return
 	}
-	if list != nil {
-		delete(sh.byTrace, oldest.trace)
-		m.traces.Add(-1)
-	}
+	delete(sh.byTrace, oldest.trace)
+	m.traces.Add(-1)
+	m.count(sh, -len(list))
 }
 
 // share tells other segments of the trace what was said of this one.
@@ -163,7 +210,7 @@ func (g *segment) absorb(l *live) {
 	}
 	l.memory.find(g.traceID, g.since, func(t told) {
 		whole := !t.giver.IsValid()
-		if t.giver == g.root.id || !whole && (g.has(isPrivate) || t.randomness != g.randomness) {
+		if !whole && (t.giver == g.root.id || g.has(isPrivate) || t.randomness != g.randomness) {
 			return
 		}
 		g.file(t.answer)

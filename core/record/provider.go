@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"slices"
 	"sync"
@@ -108,7 +109,6 @@ type TracerProvider struct {
 	mu      sync.Mutex // guards tracers, and changes of processors
 	tracers map[instrumentation.Scope]*tracer
 	stopped atomic.Bool
-	stop    sync.Once
 	done    chan struct{}
 	err     error
 }
@@ -128,11 +128,9 @@ type rules struct {
 	forced   int16 // the number of [sampling.ForceSampler]
 }
 
-// scope is what the spans of a tracer have in common. The interfaces in it are what
-// API and SDK may ask of a span besides what this package implements; the SDK's is
-// sealed, and has a real span without content.
+// scope is what the spans of a tracer have in common. The SDK's interface is sealed:
+// one of its own spans, without content, stands in for what a newer SDK asks for.
 type scope struct {
-	noop.Span
 	sdktrace.ReadOnlySpan
 	provider        *TracerProvider
 	instrumentation instrumentation.Scope
@@ -249,7 +247,7 @@ func (p *TracerProvider) Resource() *resource.Resource { return p.resource }
 func (p *TracerProvider) ForceFlush(ctx context.Context) error {
 	if a := p.rules.asker; a != nil {
 		if err := a.flush(ctx); err != nil {
-			return errors.Join(errors.New("asking segment samplers"), err)
+			return fmt.Errorf("asking segment samplers: %w", err)
 		}
 	}
 	var errs []error
@@ -267,22 +265,23 @@ func (p *TracerProvider) ForceFlush(ctx context.Context) error {
 // afterwards are not recorded. A second call waits for the first and returns the
 // same.
 func (p *TracerProvider) Shutdown(ctx context.Context) error {
-	p.stop.Do(func() {
-		defer close(p.done)
-		p.mu.Lock() // no processor comes or goes from now on
-		p.stopped.Store(true)
-		p.mu.Unlock()
-		p.live.shutdown(ctx)
-		var errs []error
-		for _, sp := range p.spanProcessors() {
-			errs = append(errs, sp.Shutdown(ctx))
-		}
-		if p.close != nil {
-			errs = append(errs, p.close(ctx))
-		}
-		p.err = errors.Join(errs...)
-	})
-	<-p.done
+	p.mu.Lock() // no processor comes or goes from now on
+	first := p.stopped.CompareAndSwap(false, true)
+	p.mu.Unlock()
+	if !first {
+		<-p.done
+		return p.err
+	}
+	defer close(p.done)
+	p.live.shutdown(ctx)
+	var errs []error
+	for _, sp := range p.spanProcessors() {
+		errs = append(errs, sp.Shutdown(ctx))
+	}
+	if p.close != nil {
+		errs = append(errs, p.close(ctx))
+	}
+	p.err = errors.Join(errs...)
 	return p.err
 }
 

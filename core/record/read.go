@@ -15,16 +15,17 @@ import (
 )
 
 // What follows reads a span, open or not. Each call sees the state of its moment.
+// Processors are given it when the span has ended.
 
 // SpanContext identifies the span. It never changes.
-func (s *span) SpanContext() trace.SpanContext {
+func (s *recorded) SpanContext() trace.SpanContext {
 	return trace.NewSpanContext(trace.SpanContextConfig{
 		TraceID: s.segment.traceID, SpanID: s.id, TraceFlags: s.flags, TraceState: s.traceState(),
 	})
 }
 
 // traceState is that of the span's context.
-func (s *span) traceState() trace.TraceState {
+func (s *recorded) traceState() trace.TraceState {
 	switch {
 	case s.fixed&hasState != 0:
 		return s.rare.state
@@ -36,13 +37,13 @@ func (s *span) traceState() trace.TraceState {
 }
 
 // Parent identifies the parent.
-func (s *span) Parent() trace.SpanContext {
+func (s *recorded) Parent() trace.SpanContext {
 	switch {
 	case s.parent != nil:
 		return s.parent.SpanContext()
 	case s.fixed&hasParent != 0:
 		return s.rare.parent
-	case s == &s.segment.root && s.segment.more != nil:
+	case s == &s.segment.root.recorded && s.segment.more != nil:
 		return s.segment.more.parent
 	default:
 		return trace.SpanContext{}
@@ -50,20 +51,20 @@ func (s *span) Parent() trace.SpanContext {
 }
 
 // Name returns the span's name.
-func (s *span) Name() string {
+func (s *recorded) Name() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.name
 }
 
 // SpanKind returns the span's kind.
-func (s *span) SpanKind() trace.SpanKind { return trace.SpanKind(s.fixed & kindBits) }
+func (s *recorded) SpanKind() trace.SpanKind { return trace.SpanKind(s.fixed & kindBits) }
 
 // StartTime returns when the span started.
-func (s *span) StartTime() time.Time { return s.start }
+func (s *recorded) StartTime() time.Time { return s.start }
 
 // EndTime returns when the span ended, zero if it is open.
-func (s *span) EndTime() time.Time {
+func (s *recorded) EndTime() time.Time {
 	if !s.state.hasEnded() {
 		return time.Time{}
 	}
@@ -71,7 +72,7 @@ func (s *span) EndTime() time.Time {
 }
 
 // endTime is that of a span that has ended.
-func (s *span) endTime() time.Time {
+func (s *recorded) endTime() time.Time {
 	if s.rare != nil && !s.rare.end.IsZero() {
 		return s.rare.end
 	}
@@ -79,35 +80,38 @@ func (s *span) endTime() time.Time {
 }
 
 // Attributes returns the attributes, each key once. They belong to the span.
-func (s *span) Attributes() []attribute.KeyValue {
+func (s *recorded) Attributes() []attribute.KeyValue {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.order()
+	if len(s.attrs) == 0 {
+		return nil
+	}
 	return s.attrs[:len(s.attrs):len(s.attrs)]
 }
 
 // Links returns a copy of the links.
-func (s *span) Links() []sdktrace.Link {
+func (s *recorded) Links() []sdktrace.Link {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.rare == nil || len(s.rare.links) == 0 {
-		return []sdktrace.Link{}
+	if s.rare == nil {
+		return nil
 	}
 	return slices.Clone(s.rare.links)
 }
 
 // Events returns a copy of the events.
-func (s *span) Events() []sdktrace.Event {
+func (s *recorded) Events() []sdktrace.Event {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.rare == nil || len(s.rare.events) == 0 {
-		return []sdktrace.Event{}
+	if s.rare == nil {
+		return nil
 	}
 	return slices.Clone(s.rare.events)
 }
 
 // Status returns the status.
-func (s *span) Status() sdktrace.Status {
+func (s *recorded) Status() sdktrace.Status {
 	short := s.state.Load() & statusBits >> statusShift
 	if short == uint32(codes.Unset) || short == uint32(codes.Ok) {
 		return sdktrace.Status{Code: codes.Code(short)}
@@ -121,30 +125,32 @@ func (s *span) Status() sdktrace.Status {
 }
 
 // InstrumentationScope returns the scope of the tracer that started the span.
-func (s *span) InstrumentationScope() instrumentation.Scope { return s.instrumentation }
+func (s *recorded) InstrumentationScope() instrumentation.Scope { return s.instrumentation }
 
 // InstrumentationLibrary returns the same.
 //
 // Deprecated: it is here because the SDK's interface has it.
-func (s *span) InstrumentationLibrary() instrumentation.Library { //nolint:staticcheck // see above
+func (s *recorded) InstrumentationLibrary() instrumentation.Library { //nolint:staticcheck // see above
 	return s.instrumentation
 }
 
 // Resource returns the provider's resource.
-func (s *span) Resource() *resource.Resource { return s.provider.resource }
+func (s *recorded) Resource() *resource.Resource { return s.provider.resource }
 
 // DroppedAttributes counts attributes that were invalid or over the limit.
-func (s *span) DroppedAttributes() int {
+func (s *recorded) DroppedAttributes() int {
 	return s.dropped(func(r *rare) int { return r.droppedAttrs })
 }
 
 // DroppedLinks counts links over the limit.
-func (s *span) DroppedLinks() int { return s.dropped(func(r *rare) int { return r.droppedLinks }) }
+func (s *recorded) DroppedLinks() int { return s.dropped(func(r *rare) int { return r.droppedLinks }) }
 
 // DroppedEvents counts events over the limit.
-func (s *span) DroppedEvents() int { return s.dropped(func(r *rare) int { return r.droppedEvents }) }
+func (s *recorded) DroppedEvents() int {
+	return s.dropped(func(r *rare) int { return r.droppedEvents })
+}
 
-func (s *span) dropped(of func(*rare) int) int {
+func (s *recorded) dropped(of func(*rare) int) int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.rare == nil {
@@ -155,33 +161,38 @@ func (s *span) dropped(of func(*rare) int) int {
 
 // ChildSpanCount counts the spans that were started below this one while it was
 // open.
-func (s *span) ChildSpanCount() int {
+func (s *recorded) ChildSpanCount() int {
 	return int(s.state.Load() / oneChild)
 }
 
 // view is what exporters see of a span that was handed over: the same memory, with
 // the context and the attributes that the decision gives it. The span has ended and
 // does not change, but for the order of its attributes.
-type view span
+type view recorded
 
 // decision is what the spans that were handed over together have in common.
 type decision struct {
 	threshold sampling.Threshold
 	state     trace.TraceState // of the segment, with the threshold
-	// Of the two spans that say what riffle has to say, the attributes with that.
-	root, first           *span
+	sampler   string
+	lost      int32
+	partial   bool // the segment was not complete, or spans of it were lost
+	missing   bool // the local root's parent is nowhere
+	// The two spans that say so. Their attributes with that are made when somebody
+	// wants them, guarded by the span.
+	root, first           *recorded
 	rootAttrs, firstAttrs []attribute.KeyValue
 }
 
 // stateOf is the tracestate of a span.
-func (d *decision) stateOf(s *span) trace.TraceState {
+func (d *decision) stateOf(s *recorded) trace.TraceState {
 	if s.fixed&hasState != 0 {
 		return sampling.WithThreshold(s.rare.state, d.threshold)
 	}
 	return d.state
 }
 
-func (v *view) span() *span { return (*span)(v) }
+func (v *view) recorded() *recorded { return (*recorded)(v) }
 
 // SpanContext has the sampled flag and the threshold of the decision.
 func (v *view) SpanContext() trace.SpanContext {
@@ -189,20 +200,45 @@ func (v *view) SpanContext() trace.SpanContext {
 		TraceID:    v.segment.traceID,
 		SpanID:     v.id,
 		TraceFlags: v.flags.WithSampled(true),
-		TraceState: v.kept.stateOf(v.span()),
+		TraceState: v.kept.stateOf(v.recorded()),
 	})
 }
 
 // Attributes has those that riffle adds, which count in no limit.
 func (v *view) Attributes() []attribute.KeyValue {
-	switch s := v.span(); s {
-	case v.kept.root:
-		return v.kept.rootAttrs
-	case v.kept.first:
-		return v.kept.firstAttrs
-	default:
+	s, d := v.recorded(), v.kept
+	if s != d.root && s != d.first {
 		return s.Attributes()
 	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	attrs := &d.firstAttrs
+	if s == d.root {
+		attrs = &d.rootAttrs
+	}
+	if *attrs == nil {
+		*attrs = s.orderWith(d.attributes(s == d.root))
+	}
+	return *attrs
+}
+
+// attributes are what riffle has to say on a local root, or on the first span.
+func (d *decision) attributes(root bool) []attribute.KeyValue {
+	var attrs [4]attribute.KeyValue
+	list := attrs[:0]
+	if d.partial {
+		list = append(list, sampling.PartialKey.Bool(true))
+		if d.lost > 0 {
+			list = append(list, sampling.SpansForgottenKey.Int(int(d.lost)))
+		}
+	}
+	if root && d.sampler != "" {
+		list = append(list, sampling.SamplerKey.String(d.sampler))
+	}
+	if root && d.missing {
+		list = append(list, sampling.ParentMissingKey.Bool(true))
+	}
+	return list
 }
 
 // Links returns the links, nil if there are none.
@@ -223,19 +259,33 @@ func (v *view) Events() []sdktrace.Event {
 
 // The rest reads what does not change any more, without a lock.
 
-func (v *view) Parent() trace.SpanContext                       { return v.span().Parent() }
+func (v *view) Parent() trace.SpanContext                       { return v.recorded().Parent() }
 func (v *view) Name() string                                    { return v.name }
 func (v *view) SpanKind() trace.SpanKind                        { return trace.SpanKind(v.fixed & kindBits) }
 func (v *view) StartTime() time.Time                            { return v.start }
-func (v *view) EndTime() time.Time                              { return v.span().endTime() }
-func (v *view) Status() sdktrace.Status                         { return v.span().Status() }
+func (v *view) EndTime() time.Time                              { return v.recorded().endTime() }
+func (v *view) Status() sdktrace.Status                         { return v.recorded().Status() }
 func (v *view) InstrumentationScope() instrumentation.Scope     { return v.instrumentation }
 func (v *view) InstrumentationLibrary() instrumentation.Library { return v.instrumentation } //nolint:staticcheck // the SDK's interface has it
 func (v *view) Resource() *resource.Resource                    { return v.provider.resource }
-func (v *view) DroppedAttributes() int                          { return v.span().DroppedAttributes() }
-func (v *view) DroppedLinks() int                               { return v.span().DroppedLinks() }
-func (v *view) DroppedEvents() int                              { return v.span().DroppedEvents() }
-func (v *view) ChildSpanCount() int                             { return v.span().ChildSpanCount() }
+func (v *view) DroppedAttributes() int                          { return v.recorded().DroppedAttributes() }
+func (v *view) DroppedLinks() int                               { return v.recorded().DroppedLinks() }
+func (v *view) DroppedEvents() int                              { return v.recorded().DroppedEvents() }
+func (v *view) ChildSpanCount() int                             { return v.recorded().ChildSpanCount() }
 
-// Interface guard.
-var _ sdktrace.ReadOnlySpan = (*view)(nil)
+// The application's span has the methods of both.
+
+// SpanContext identifies the span. It never changes.
+func (s *span) SpanContext() trace.SpanContext { return s.recorded.SpanContext() }
+
+// Links returns a copy of the links, empty if there are none.
+func (s *span) Links() []sdktrace.Link { return append([]sdktrace.Link{}, s.recorded.Links()...) }
+
+// Events returns a copy of the events, empty if there are none.
+func (s *span) Events() []sdktrace.Event { return append([]sdktrace.Event{}, s.recorded.Events()...) }
+
+// Interface guards.
+var (
+	_ sdktrace.ReadOnlySpan = (*recorded)(nil)
+	_ sdktrace.ReadOnlySpan = (*view)(nil)
+)

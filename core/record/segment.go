@@ -59,6 +59,7 @@ type segmentMore struct {
 	unknownBy    int16
 	unknownPlace int16
 	requests     *request // to segment samplers, not yet concluded
+	thinAgain    int64    // from how many bytes on it is looked at again
 }
 
 type segmentBits uint16
@@ -80,7 +81,6 @@ const (
 // spans is a list of spans that have ended, in that order.
 type spans struct {
 	first, last *span
-	n           int32
 }
 
 func (l *spans) add(s *span) {
@@ -91,7 +91,6 @@ func (l *spans) add(s *span) {
 		l.last.next = s
 	}
 	l.last = s
-	l.n++
 }
 
 func (l *spans) remove(s *span) {
@@ -106,8 +105,9 @@ func (l *spans) remove(s *span) {
 		s.next.prev = s.prev
 	}
 	s.prev, s.next = nil, nil
-	l.n--
 }
+
+func (l *spans) isEmpty() bool { return l.first == nil }
 
 func (l *spans) take() spans {
 	all := *l
@@ -116,6 +116,8 @@ func (l *spans) take() spans {
 }
 
 func (g *segment) live() *live { return g.root.provider.live }
+
+func (g *segment) counts() *counts { return &g.live().shards[g.shard].counts }
 
 func (g *segment) has(b segmentBits) bool { return g.bits&b != 0 }
 
@@ -135,7 +137,7 @@ func (l *live) begin(d *startDecision, q *rootRequest) *segment {
 	}
 	pressure := l.pressure()
 	if pressure != sampling.Always && !d.selected && !pressure.Selects(d.randomness) {
-		l.counts.notRecorded.Add(1)
+		r.startRules.count(q).noRoom.Add(1)
 		return nil
 	}
 	g := &segment{
@@ -263,13 +265,13 @@ func (g *segment) started(s *span, size int64) {
 const sizeUnit = 64
 
 // counts makes a span count with n bytes more, and returns with how many it does.
-func (s *span) counts(n int64) int64 {
+func (s *recorded) counts(n int64) int64 {
 	units := min((n+sizeUnit-1)/sizeUnit, int64(1<<16-1-s.units))
 	s.units += uint16(units)
 	return units * sizeUnit
 }
 
-func (s *span) size() int64 { return int64(s.units) * sizeUnit }
+func (s *recorded) size() int64 { return int64(s.units) * sizeUnit }
 
 // account counts bytes taken or given by what is no open span.
 func (g *segment) account(n int64) {
@@ -283,15 +285,15 @@ func (g *segment) spanEnded(s *span, size int64) {
 	n := int(g.ended.Add(1))
 	if mask := g.unanswered.Load(); mask != 0 {
 		g.askEnd(mask, &sampling.EndParameters{
-			Span: s, LocalRoot: s == &g.root, Duration: s.endTime().Sub(s.start), Spans: n,
-			Root: &g.root, Resource: s.provider.resource,
+			Span: &s.recorded, LocalRoot: s == &g.root, Duration: s.endTime().Sub(s.start), Spans: n,
+			Root: &g.root.recorded, Resource: s.provider.resource,
 		})
 	}
 	var out handOver
 	g.mu.Lock()
 	g.unlinkOpen(s)
 	if g.has(isGone) {
-		g.live().counts.spansLost.Add(1)
+		g.counts().spansLost.Add(1)
 		g.mu.Unlock()
 		return
 	}
@@ -301,7 +303,7 @@ func (g *segment) spanEnded(s *span, size int64) {
 	switch {
 	case g.isSettled():
 		g.decide(&out, g.waiting.take(), sampling.Always)
-	case g.bytes > g.rules.bounds.MaxSegmentBytes && g.opens > 0:
+	case g.bytes > g.rules.bounds.MaxSegmentBytes && g.opens > 0 && (g.more == nil || g.bytes > g.more.thinAgain):
 		g.thin(&out)
 	}
 	if g.opens == 0 {
@@ -417,6 +419,16 @@ func (g *segment) threshold(raise sampling.Threshold) (t sampling.Threshold, by 
 	return sampling.Unknown, by, kept && raise.Selects(g.randomness)
 }
 
+// said is the least threshold that was said until now, whether or not it keeps the
+// segment: who is told it, and acts by it, must not learn the randomness.
+func (g *segment) said() sampling.Threshold {
+	t := min(g.start, max(g.pressure, g.least))
+	if t == sampling.Never && (g.has(startUnknown) || g.more != nil && g.more.unknown != sampling.Never) {
+		return sampling.Unknown
+	}
+	return t
+}
+
 // isSelected reports whether the start alone keeps the segment, whatever the
 // pressure is.
 func (g *segment) isSelected() bool {
@@ -426,7 +438,7 @@ func (g *segment) isSelected() bool {
 // complete decides a segment of which no span is open, or lets segment samplers
 // be asked.
 func (g *segment) complete(out *handOver) {
-	if g.waiting.n > 0 && !g.ask(true) {
+	if !g.waiting.isEmpty() && !g.ask(true) {
 		g.absorb(g.live())
 		g.decide(out, g.waiting.take(), sampling.Always)
 	}
@@ -435,7 +447,7 @@ func (g *segment) complete(out *handOver) {
 
 // rest takes a segment off the list if nothing of it is open or waits.
 func (g *segment) rest() {
-	if g.slot == unlisted || g.opens > 0 || g.waiting.n > 0 || g.more != nil && g.more.requests != nil {
+	if g.slot == unlisted || g.opens > 0 || !g.waiting.isEmpty() || g.more != nil && g.more.requests != nil {
 		return
 	}
 	g.live().remove(g)
@@ -445,7 +457,7 @@ func (g *segment) rest() {
 // early decides what has ended of a segment that is not complete.
 func (g *segment) early(out *handOver) {
 	g.live().touch(g)
-	if g.waiting.n == 0 {
+	if g.waiting.isEmpty() {
 		return
 	}
 	g.bits |= isEarly
@@ -458,7 +470,7 @@ func (g *segment) early(out *handOver) {
 
 // decide decides about spans that have ended.
 func (g *segment) decide(out *handOver, l spans, raise sampling.Threshold) {
-	if l.n == 0 {
+	if l.isEmpty() {
 		return
 	}
 	t, by, kept := g.threshold(raise)
@@ -467,34 +479,37 @@ func (g *segment) decide(out *handOver, l spans, raise sampling.Threshold) {
 		return
 	}
 	var size int64
+	var n uint64
 	for s := l.first; s != nil; s = s.next {
 		size += s.size()
+		n++
 	}
-	g.account(-size)
+	g.bytes -= size
 	g.spare = nil // which would keep them alive
-	out.take(g, l, t, by)
-	c := &g.live().counts
-	c.spansKept.Add(uint64(l.n))
+	out.take(g, l, size, t, by)
+	g.counts().spansKept.Add(n)
 	if !g.has(isCounted) {
 		g.bits |= isCounted
-		c.kept[by].Add(1)
+		g.live().kept[by].Add(1)
 	}
 }
 
 // letGo lets go of spans that have ended.
 func (g *segment) letGo(l spans) {
 	var size int64
+	var n int32
 	for s := l.first; s != nil; { // who holds one of them holds no other
 		next := s.next
 		size += s.size()
+		n++
 		s.prev, s.next = nil, nil
 		s = next
 	}
 	g.account(-size)
 	g.spare = nil // which would keep them alive
-	g.lost += l.n
-	c := &g.live().counts
-	c.spansLost.Add(uint64(l.n))
+	g.lost += n
+	c := g.counts()
+	c.spansLost.Add(uint64(n))
 	if !g.has(isCountedLost) {
 		g.bits |= isCountedLost
 		c.notKept.Add(1)
@@ -524,11 +539,13 @@ func (g *segment) thin(out *handOver) {
 		}
 		s = next
 	}
-	if thinned.n == 0 {
+	// What is spared may be all there is: to look again at each end would cost too much.
+	g.rarely().thinAgain = left + g.rules.bounds.MaxSegmentBytes/4
+	if thinned.isEmpty() {
 		return
 	}
 	g.bits |= isEarly
-	g.live().counts.thinned.Add(1)
+	g.counts().thinned.Add(1)
 	g.absorb(g.live())
 	g.decide(out, thinned, sampling.Always)
 }
@@ -551,7 +568,7 @@ func (g *segment) abandon() {
 		size, emptied := s.abandon(!processed)
 		l.account(g.shard, -size)
 		if emptied {
-			l.counts.spansLost.Add(1)
+			g.counts().spansLost.Add(1)
 		}
 	}
 	l.remove(g)
@@ -576,4 +593,4 @@ func (s *span) abandon(empty bool) (size int64, emptied bool) {
 }
 
 // failed reports whether the status of a span that has ended is an error.
-func (s *span) failed() bool { return s.code() == codes.Error }
+func (s *recorded) failed() bool { return s.code() == codes.Error }

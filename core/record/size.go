@@ -22,8 +22,10 @@ const (
 	memberBytes    = 2 * stringBytes // of a tracestate
 )
 
+const otKey = "ot" // OpenTelemetry's entry of a tracestate
+
 // sizeOfStart is what a span that starts holds, without itself.
-func (s *span) sizeOfStart() int64 {
+func (s *recorded) sizeOfStart() int64 {
 	n := int64(len(s.name)) + sizeOfAttributes(s.attrs)
 	if s.fixed&hasParent != 0 {
 		n += sizeOfState(s.rare.parent.TraceState())
@@ -33,7 +35,7 @@ func (s *span) sizeOfStart() int64 {
 
 // sizeOfLate is what came to a span after its start. A span that is renamed counts
 // with its first name.
-func (s *span) sizeOfLate() int64 {
+func (s *recorded) sizeOfLate() int64 {
 	n := sizeOfAttributes(s.late)
 	r := s.rare
 	if r == nil {
@@ -49,12 +51,16 @@ func (s *span) sizeOfLate() int64 {
 	return n
 }
 
+// sizeOfState leaves out the entry of OpenTelemetry. What that says depends on whether
+// a trace is kept, and what is cut must not.
 func sizeOfState(ts trace.TraceState) (n int64) {
 	if ts.Len() == 0 {
 		return 0
 	}
 	ts.Walk(func(key, value string) bool {
-		n += memberBytes + int64(len(key)+len(value))
+		if key != otKey {
+			n += memberBytes + int64(len(key)+len(value))
+		}
 		return true
 	})
 	return n

@@ -16,16 +16,25 @@ import (
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 	"go.opentelemetry.io/otel/trace"
+	"go.opentelemetry.io/otel/trace/noop"
+
+	"github.com/riffletrace/riffle/core/sampling"
 )
 
-// span is a recorded span. It belongs to its segment for life: what a span that
-// starts late needs of its segment is found through its parent's pointer.
+// span is what the application has of a recorded span.
+type span struct {
+	*noop.Span // what a newer API asks for besides
+	recorded
+}
+
+// recorded is what is recorded of a span. It belongs to its segment for life: what a
+// span that starts late needs of its segment is found through its parent's pointer.
 //
 // What describes its place never changes. What the application sets is guarded by
 // mu until the span has ended, and never changes afterwards; only its attributes
 // are then still put in order, once, by whoever reads them first. The place in the
 // segment's lists is guarded by the segment.
-type span struct {
+type recorded struct {
 	*scope
 	segment *segment
 	parent  *span // nil on a local root, and where rare has the parent
@@ -89,7 +98,7 @@ type rare struct {
 	endTask func()            // of runtime/trace
 }
 
-func (s *span) rarely() *rare {
+func (s *recorded) rarely() *rare {
 	if s.rare == nil {
 		s.rare = new(rare)
 	}
@@ -122,7 +131,7 @@ func (s *span) end(elapsed time.Duration, at time.Time, unfinished bool) {
 		s.endAt(at)
 	}
 	if unfinished {
-		s.late = append(s.late, UnfinishedKey.Bool(true))
+		s.late = append(s.late, sampling.UnfinishedKey.Bool(true))
 	}
 	var endTask func()
 	if s.rare != nil {
@@ -135,13 +144,13 @@ func (s *span) end(elapsed time.Duration, at time.Time, unfinished bool) {
 		endTask()
 	}
 	for _, p := range s.provider.spanProcessors() {
-		p.OnEnd(s)
+		p.OnEnd(&s.recorded)
 	}
 	s.segment.spanEnded(s, size)
 }
 
 // endAt sets an end that the application chose.
-func (s *span) endAt(at time.Time) {
+func (s *recorded) endAt(at time.Time) {
 	s.duration = at.Sub(s.start)
 	if !s.start.Add(s.duration).Equal(at) || at.Location() != s.start.Location() {
 		s.rarely().end = at
@@ -217,7 +226,7 @@ func (s *span) AddLink(link trace.Link) {
 	}
 }
 
-func (s *span) addLink(l sdktrace.Link) {
+func (s *recorded) addLink(l sdktrace.Link) {
 	r := s.rarely()
 	r.links, r.droppedLinks = addLimited(r.links, l, s.provider.limits.LinkCountLimit, r.droppedLinks)
 }
@@ -278,7 +287,7 @@ func (s *span) SetStatus(code codes.Code, description string) {
 }
 
 // code is that of the status.
-func (s *span) code() codes.Code {
+func (s *recorded) code() codes.Code {
 	if short := s.state.Load() & statusBits >> statusShift; short != otherStatus {
 		return codes.Code(short)
 	}

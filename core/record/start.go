@@ -43,13 +43,19 @@ type startRules struct {
 	droppers []*StartEntry // those of samplers that have drop rules
 	remote   RemoteParent
 	random   func() uint64
-	counts   startCounts
+	counts   [countParts]startCounts
 }
 
+// startCounts count local roots, in parts, so that goroutines seldom meet.
 type startCounts struct {
-	_                [64]byte
-	started, dropped atomic.Uint64
-	_                [48]byte
+	started, dropped, noRoom atomic.Uint64
+	_                        [40]byte
+}
+
+const countParts = 16
+
+func (r *startRules) count(q *rootRequest) *startCounts {
+	return &r.counts[(q.TraceID[7]^q.TraceID[15])%countParts]
 }
 
 // startDecision is what the start of a local root decided.
@@ -85,7 +91,7 @@ type rootRequest struct {
 //	local, of no recorder   as under watch
 //	of ours                 it is not asked here: the span belongs to a segment
 func (r *startRules) decide(d *startDecision, q *rootRequest) {
-	remote := q.parent.IsValid() && q.parent.IsRemote()
+	remote := q.parent.IsRemote() && q.parent.TraceID().IsValid()
 	switch {
 	case q.forced:
 		r.force(d, q)
@@ -99,10 +105,10 @@ func (r *startRules) decide(d *startDecision, q *rootRequest) {
 		d.randomness = randomnessOf(q.TraceID, d.state)
 		r.ask(d, q)
 	}
-	if d.dropped {
-		r.counts.dropped.Add(1)
+	if c := r.count(q); d.dropped {
+		c.dropped.Add(1)
 	} else {
-		r.counts.started.Add(1)
+		c.started.Add(1)
 	}
 }
 
@@ -178,7 +184,7 @@ func (r *startRules) drops(q *rootRequest) bool {
 // randomness is, so that its threshold is Always.
 func (r *startRules) force(d *startDecision, q *rootRequest) {
 	d.forced, d.selected, d.threshold = true, true, sampling.Always
-	if q.parent.IsValid() && q.parent.IsRemote() && r.remote == Ignore {
+	if q.parent.IsRemote() && q.parent.TraceID().IsValid() && r.remote == Ignore {
 		r.ownRandomness(d, q)
 	} else {
 		d.state = q.parent.TraceState()

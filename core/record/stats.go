@@ -32,28 +32,35 @@ type Stats struct {
 }
 
 // Stats returns a snapshot.
-func (p *TracerProvider) Stats() Stats {
-	l, c := p.live, &p.live.counts
+func (p *TracerProvider) Stats() Stats { return p.live.stats() }
+
+func (l *live) stats() Stats {
 	s := Stats{
-		Started:       p.rules.startRules.counts.started.Load(),
-		Dropped:       p.rules.startRules.counts.dropped.Load(),
-		NotRecorded:   c.notRecorded.Load(),
-		Kept:          map[string]uint64{},
-		NotKept:       c.notKept.Load(),
-		Discarded:     c.discarded.Load(),
-		UnderPressure: c.abandoned.Load(),
-		Overdue:       c.overdue.Load(),
-		Thinned:       c.thinned.Load(),
-		Crowded:       c.crowded.Load(),
-		SpansKept:     c.spansKept.Load(),
-		SpansNotKept:  c.spansLost.Load(),
-		Open:          l.open(),
-		Remembered:    int(l.memory.traces.Load()),
-		HeldBytes:     l.exactly() + l.memory.bytes(),
-		Probability:   l.pressure().Probability(),
+		Kept:        map[string]uint64{},
+		Open:        l.open(),
+		Remembered:  int(l.memory.traces.Load()),
+		HeldBytes:   l.exactly() + l.memory.bytes(),
+		Probability: l.pressure().Probability(),
 	}
-	for i, name := range *p.rules.names.list.Load() {
-		if n := c.kept[i].Load(); n > 0 {
+	for i := range l.rules.startRules.counts {
+		c := &l.rules.startRules.counts[i]
+		s.Started += c.started.Load()
+		s.Dropped += c.dropped.Load()
+		s.NotRecorded += c.noRoom.Load()
+	}
+	for i := range l.shards {
+		c := &l.shards[i].counts
+		s.NotKept += c.notKept.Load()
+		s.Discarded += c.discarded.Load()
+		s.UnderPressure += c.abandoned.Load()
+		s.Overdue += c.overdue.Load()
+		s.Thinned += c.thinned.Load()
+		s.Crowded += c.crowded.Load()
+		s.SpansKept += c.spansKept.Load()
+		s.SpansNotKept += c.spansLost.Load()
+	}
+	for i, name := range *l.rules.names.list.Load() {
+		if n := l.kept[i].Load(); n > 0 {
 			s.Kept[name] = n
 		}
 	}
@@ -61,4 +68,6 @@ func (p *TracerProvider) Stats() Stats {
 }
 
 // bytes is what the memory takes.
-func (m *memory) bytes() int64 { return m.traces.Load() * toldBytes }
+func (m *memory) bytes() int64 {
+	return m.traces.Load()*(toldBytes-answerBytes) + m.told.Load()*answerBytes
+}

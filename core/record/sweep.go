@@ -1,6 +1,7 @@
 package record
 
 import (
+	"bytes"
 	"cmp"
 	"slices"
 	"time"
@@ -42,7 +43,9 @@ func (l *live) sweep() {
 	l.memory.sweep(now, func() { l.each(all, func(g *segment) { g.hear(l) }) })
 	// Not at the tick itself: a younger one could still turn out slow.
 	overdue := now - l.ticks(l.rules.bounds.MaxWait)
-	l.each(func(s slot) bool { return s.since < overdue }, l.decideOverdue)
+	for _, s := range l.oldest(func(s slot) bool { return s.since < overdue }) {
+		l.decideOverdue(s.segment)
+	}
 
 	half := l.rules.bounds.MaxBytes / 2
 	if l.held.Load() <= half {
@@ -64,7 +67,9 @@ func (g *segment) hear(l *live) {
 	g.absorb(l)
 }
 
-// oldest returns the live segments that a test picks, the oldest first.
+// oldest returns the live segments that a test picks, the oldest first. They can be of
+// one trace, and hear what was said of the ones before; so their order must not depend
+// on their places, which are those that others left.
 func (l *live) oldest(pick func(slot) bool) (list []slot) {
 	for i := range l.shards {
 		sh := &l.shards[i]
@@ -76,7 +81,9 @@ func (l *live) oldest(pick func(slot) bool) (list []slot) {
 		}
 		sh.mu.Unlock()
 	}
-	slices.SortStableFunc(list, func(a, b slot) int { return cmp.Compare(a.since, b.since) })
+	slices.SortFunc(list, func(a, b slot) int {
+		return cmp.Or(cmp.Compare(a.since, b.since), bytes.Compare(a.segment.root.id[:], b.segment.root.id[:]))
+	})
 	return list
 }
 
@@ -85,15 +92,15 @@ func (l *live) oldest(pick func(slot) bool) (list []slot) {
 func (l *live) decideOverdue(g *segment) {
 	if mask := g.unanswered.Load(); mask != 0 && g.root.IsRecording() {
 		g.askEnd(mask, &sampling.EndParameters{
-			Span: &g.root, LocalRoot: true, Open: true, Duration: time.Since(g.root.start), Spans: int(g.ended.Load()),
-			Root: &g.root, Resource: g.root.provider.resource,
+			Span: &g.root.recorded, LocalRoot: true, Open: true, Duration: time.Since(g.root.start), Spans: int(g.ended.Load()),
+			Root: &g.root.recorded, Resource: g.root.provider.resource,
 		})
 	}
 	var out handOver
 	g.mu.Lock()
 	if g.slot != unlisted {
-		if g.waiting.n > 0 {
-			l.counts.overdue.Add(1)
+		if !g.waiting.isEmpty() {
+			g.counts().overdue.Add(1)
 		}
 		g.early(&out)
 	}
@@ -134,7 +141,7 @@ func (l *live) press() (freed int64) {
 		case g.isSelected():
 			g.unanswered.Store(0) // the start's threshold is the least
 		default:
-			l.counts.abandoned.Add(1)
+			g.counts().abandoned.Add(1)
 			before := l.shards[g.shard].held.Load()
 			g.abandon()
 			freed += max(0, before-l.shards[g.shard].held.Load())
@@ -155,7 +162,7 @@ func (l *live) decideToMakeRoom() {
 			g := s.segment
 			g.mu.Lock()
 			if g.slot != unlisted && g.holds() > 0 {
-				l.counts.crowded.Add(1)
+				g.counts().crowded.Add(1)
 				g.decideNow(&out)
 			}
 			g.mu.Unlock()
@@ -222,7 +229,8 @@ func (l *live) report() {
 		return
 	}
 	l.reported = now
+	s := l.stats()
 	l.logger.Warn("memory for segments is short: raise max_bytes, or lower the load; weights stay right",
-		"max_bytes", l.rules.bounds.MaxBytes, "probability", l.pressure().Probability(),
-		"not_recorded", l.counts.notRecorded.Load(), "let_go", l.counts.abandoned.Load(), "decided_early", l.counts.crowded.Load())
+		"max_bytes", l.rules.bounds.MaxBytes, "probability", s.Probability,
+		"not_recorded", s.NotRecorded, "let_go", s.UnderPressure, "decided_early", s.Crowded)
 }

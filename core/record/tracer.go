@@ -109,6 +109,7 @@ func (t *tracer) root(ctx, parentCtx context.Context, parent trace.SpanContext, 
 	if g == nil {
 		return p.unrecorded(ctx, trace.SpanContextConfig{TraceID: q.TraceID, SpanID: id, TraceState: d.state, TraceFlags: flags.WithSampled(false)})
 	}
+	g.shard = p.live.shardOf(id)
 	s := &g.root
 	s.place(&t.scope, g, id, name, flags.WithSampled(d.selected))
 	if g.isPromoted() {
@@ -154,7 +155,7 @@ func (t *tracer) child(ctx context.Context, parent *span, sc trace.SpanContext, 
 
 // place says where a span belongs.
 func (s *span) place(of *scope, g *segment, id trace.SpanID, name string, flags trace.TraceFlags) {
-	s.scope, s.segment, s.id, s.name, s.flags = of, g, id, name, flags
+	s.Span, s.scope, s.segment, s.id, s.name, s.flags = &noSpan, of, g, id, name, flags
 }
 
 // joins makes the span a child of one that is not recorded here, in a segment of
@@ -222,16 +223,20 @@ func (u *unrecorded) SpanContext() trace.SpanContext { return u.sc }
 // TracerProvider returns the one that made the span.
 func (u *unrecorded) TracerProvider() trace.TracerProvider { return u.provider }
 
+// unrecorded returns a span of which nothing is recorded. It carries no threshold:
+// that would be the one of a decision to keep it.
 func (p *TracerProvider) unrecorded(ctx context.Context, sc trace.SpanContextConfig) (context.Context, trace.Span) {
+	sc.TraceState = sampling.WithThreshold(sc.TraceState, sampling.Unknown)
 	u := &unrecorded{Span: &noSpan, provider: p, sc: trace.NewSpanContext(sc)}
 	return &node{Context: ctx, span: u}, u
 }
 
 // unrecordedChild returns a span with an ID of its own, as the API wants it.
 func (p *TracerProvider) unrecordedChild(ctx context.Context, parent trace.SpanContext) (context.Context, trace.Span) {
-	id := p.ids.NewSpanID(ctx, parent.TraceID())
-	u := &unrecorded{Span: &noSpan, provider: p, sc: parent.WithSpanID(id).WithTraceFlags(parent.TraceFlags().WithSampled(false)).WithRemote(false)}
-	return &node{Context: ctx, span: u}, u
+	return p.unrecorded(ctx, trace.SpanContextConfig{
+		TraceID: parent.TraceID(), SpanID: p.ids.NewSpanID(ctx, parent.TraceID()),
+		TraceFlags: parent.TraceFlags().WithSampled(false), TraceState: parent.TraceState(),
+	})
 }
 
 // randomIDs makes IDs at random.

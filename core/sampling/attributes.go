@@ -7,12 +7,15 @@ const (
 	// SamplerKey names, on a local root, the sampler with the least threshold.
 	SamplerKey = attribute.Key("sampling.sampler")
 	// PartialKey tells, on a local root and on the first span handed over, that
-	// the trace was decided before it was complete.
+	// the segment was decided before it was complete, or that spans of it are gone.
 	PartialKey = attribute.Key("sampling.partial")
-	// SpansForgottenKey counts, beside PartialKey, spans of the trace that are
-	// gone.
+	// SpansForgottenKey counts, beside PartialKey, spans of the segment that were
+	// gone by then.
 	SpansForgottenKey = attribute.Key("sampling.spans_forgotten")
 	// ParentMissingKey tells, on a local root, that its remote parent was not
-	// sampled.
+	// sampled, and that nobody has said since that it is kept.
 	ParentMissingKey = attribute.Key("sampling.parent_missing")
+	// UnfinishedKey tells, on a span that was open at Shutdown, that Shutdown has
+	// ended it.
+	UnfinishedKey = attribute.Key("span.unfinished")
 )

@@ -192,6 +192,7 @@ type Segment struct {
 	Spans []sdktrace.ReadOnlySpan
 	// Complete tells that no span is open; otherwise the segment is overdue.
 	Complete bool
-	// Threshold is the least of what others said so far.
+	// Threshold is the least of what others said so far, whether or not it selects
+	// the segment: [Never] if nobody said any, [Unknown] if somebody selects without.
 	Threshold Threshold
 }

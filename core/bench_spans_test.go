@@ -64,6 +64,14 @@ func (noopProcessor) OnEnd(sdktrace.ReadOnlySpan)                     {}
 func (noopProcessor) Shutdown(context.Context) error                  { return nil }
 func (noopProcessor) ForceFlush(context.Context) error                { return nil }
 
+// keepsSpans keeps what ends.
+type keepsSpans struct {
+	noopProcessor
+	spans []sdktrace.ReadOnlySpan
+}
+
+func (k *keepsSpans) OnEnd(s sdktrace.ReadOnlySpan) { k.spans = append(k.spans, s) }
+
 var serverAttrs = []attribute.KeyValue{
 	attribute.String("http.request.method", "GET"),
 	attribute.String("url.scheme", "https"),
@@ -84,16 +92,20 @@ var dbAttrs = []attribute.KeyValue{
 	attribute.Int("server.port", 5432),
 }
 
-func twoSpans(ctx context.Context, tracer trace.Tracer) {
+// request makes one request of n spans: a root of 8 attributes, and queries of 6. Two
+// and one more come before their ends.
+func request(ctx context.Context, tracer trace.Tracer, n int) {
 	ctx, root := tracer.Start(ctx, "GET /users/{id}", trace.WithSpanKind(trace.SpanKindServer), trace.WithAttributes(serverAttrs...))
-	_, child := tracer.Start(ctx, "SELECT users", trace.WithSpanKind(trace.SpanKindClient), trace.WithAttributes(dbAttrs...))
-	child.SetAttributes(attribute.Int("db.response.returned_rows", 1))
-	child.End()
+	for range n - 1 {
+		_, child := tracer.Start(ctx, "SELECT users", trace.WithSpanKind(trace.SpanKindClient), trace.WithAttributes(dbAttrs...))
+		child.SetAttributes(attribute.Int("db.response.returned_rows", 1))
+		child.End()
+	}
 	root.SetAttributes(attribute.Int("http.response.status_code", 200), attribute.String("http.route", "/users/{id}"))
 	root.End()
 }
 
-func bufferProvider(tb testing.TB, rate float64, exporters ...core.ExporterEntry) trace.TracerProvider {
+func sampledProvider(tb testing.TB, rate float64, exporters ...core.ExporterEntry) trace.TracerProvider {
 	p, err := core.New(tb.Context(), core.Spec{Enabled: true, Exporters: exporters, Samplers: []core.SamplerEntry{
 		use("error", keepsErrors{}), use("slow", keepsSlow{}), core.UseSampler(ratio.Factory, "", ratio.Config{Rate: rate}),
 	}})
@@ -117,8 +129,7 @@ func reportCPU(b *testing.B, since time.Duration) {
 	b.ReportMetric(float64(cpuTime()-since)/float64(b.N), "cpu-ns/op")
 }
 
-// thousandRules are rules of an ordinary service; the last drops the request of
-// twoSpans.
+// thousandRules are rules of an ordinary service; the last drops the request.
 func thousandRules() route.Config {
 	var c route.Config
 	for i := range 999 {
@@ -140,7 +151,7 @@ func BenchmarkDroppedByRoute(b *testing.B) {
 		b.Fatal(err)
 	}
 	b.Cleanup(func() { _ = p.Shutdown(context.Background()) })
-	run(b, []variant{{"stock-never", stock}, {"riffle-route-1000", p.TracerProvider()}})
+	run(b, 2, []variant{{"stock-never", stock}, {"riffle-route-1000", p.TracerProvider()}})
 }
 
 type variant struct {
@@ -153,11 +164,11 @@ type variant struct {
 // one as for another.
 const sliceLen = 20_000
 
-// run measures traces of two spans, on as many goroutines as there are
+// run measures requests of n spans, on as many goroutines as there are
 // processors: each variant alone, and then all of them by turns, in slices of less
 // than a second, so that whatever else the machine does hits all alike. Against the
 // first of them, it reports the median of the ratios of CPU time in each turn.
-func run(b *testing.B, variants []variant) {
+func run(b *testing.B, n int, variants []variant) {
 	for _, v := range variants {
 		b.Run("sdk="+v.name, func(b *testing.B) {
 			tracer := v.provider.Tracer("bench")
@@ -165,54 +176,147 @@ func run(b *testing.B, variants []variant) {
 			defer reportCPU(b, cpuTime())
 			b.RunParallel(func(pb *testing.PB) {
 				for pb.Next() {
-					twoSpans(context.Background(), tracer)
+					request(context.Background(), tracer, n)
 				}
 			})
 		})
 	}
 	b.Run("by-turns", func(b *testing.B) {
-		ratios := make([][]float64, len(variants))
-		took := make([]float64, len(variants))
-		for b.Loop() {
-			for _, i := range rand.Perm(len(variants)) {
-				tracer := variants[i].provider.Tracer("bench")
-				start := cpuTime()
-				var wg sync.WaitGroup
-				for range runtime.GOMAXPROCS(0) {
-					wg.Go(func() {
-						for range sliceLen {
-							twoSpans(context.Background(), tracer)
-						}
-					})
-				}
-				wg.Wait()
-				took[i] = float64(cpuTime() - start)
+		byTurns(b, variants, func(provider trace.TracerProvider) {
+			tracer := provider.Tracer("bench")
+			var wg sync.WaitGroup
+			for range runtime.GOMAXPROCS(0) {
+				wg.Go(func() {
+					for range sliceLen {
+						request(context.Background(), tracer, n)
+					}
+				})
 			}
-			for i := range variants {
-				ratios[i] = append(ratios[i], took[i]/took[0])
-			}
-		}
-		for i, v := range variants[1:] {
-			slices.Sort(ratios[i+1])
-			b.ReportMetric(ratios[i+1][len(ratios[i+1])/2], v.name+"/"+variants[0].name)
-		}
-		b.ReportMetric(0, "ns/op") // of all variants together: no figure
+			wg.Wait()
+		})
 	})
 }
 
-// What a trace of two spans costs that is recorded: against the floor, a
-// sampler that only records and a processor that does nothing.
+// byTurns measures the variants by turns.
+func byTurns(b *testing.B, variants []variant, slice func(trace.TracerProvider)) {
+	ratios := make([][]float64, len(variants))
+	took := make([]float64, len(variants))
+	for b.Loop() {
+		for _, i := range rand.Perm(len(variants)) {
+			start := cpuTime()
+			slice(variants[i].provider)
+			took[i] = float64(cpuTime() - start)
+		}
+		for i := range variants {
+			ratios[i] = append(ratios[i], took[i]/took[0])
+		}
+	}
+	for i, v := range variants[1:] {
+		slices.Sort(ratios[i+1])
+		b.ReportMetric(ratios[i+1][len(ratios[i+1])/2], v.name+"/"+variants[0].name)
+	}
+	b.ReportMetric(0, "ns/op") // of all variants together: no figure
+}
+
+// What a request costs that is recorded: against the floor, a sampler that only
+// records and a processor that does nothing.
 func BenchmarkRecorded(b *testing.B) {
 	floor := sdktrace.NewTracerProvider(sdktrace.WithSampler(recordOnly{}), sdktrace.WithSpanProcessor(noopProcessor{}))
-	run(b, []variant{
-		{"floor", floor},
-		{"riffle-not-kept", bufferProvider(b, 0.01)},
-		{"riffle-kept", bufferProvider(b, 1)},
-	})
+	for _, n := range []int{1, 2, 6} {
+		b.Run(fmt.Sprintf("spans=%d", n), func(b *testing.B) {
+			run(b, n, []variant{
+				{"floor", floor},
+				{"riffle-not-kept", sampledProvider(b, 0.01)},
+				{"riffle-kept", sampledProvider(b, 1)},
+				{"riffle-kept-line", sampledProvider(b, 1, useExporter("discard", tracetest.NewNoopExporter()))},
+			})
+		})
+	}
 	// Apart, because the stock processor goes on when its turn is over.
 	stock := sdktrace.NewTracerProvider(sdktrace.WithBatcher(tracetest.NewNoopExporter()))
 	defer stock.Shutdown(context.Background())
 	b.Run("stock", func(b *testing.B) {
-		run(b, []variant{{"floor", floor}, {"stock-always-batch", stock}})
+		run(b, 2, []variant{{"floor", floor}, {"stock-always-batch", stock}})
 	})
+}
+
+// One segment that as many goroutines use as there are processors, against as many
+// segments: what a span of it takes.
+func BenchmarkSharedSegment(b *testing.B) {
+	provider := sampledProvider(b, 0.01)
+	tracer := provider.Tracer("bench")
+	spans := func(shared bool) {
+		ctx, root := tracer.Start(context.Background(), "root")
+		var wg sync.WaitGroup
+		for range runtime.GOMAXPROCS(0) {
+			wg.Go(func() {
+				ctx := ctx
+				if !shared {
+					var own trace.Span
+					ctx, own = tracer.Start(context.Background(), "root")
+					defer own.End()
+				}
+				for range 1000 {
+					_, child := tracer.Start(ctx, "SELECT users", trace.WithSpanKind(trace.SpanKindClient), trace.WithAttributes(dbAttrs...))
+					child.End()
+				}
+			})
+		}
+		wg.Wait()
+		root.End()
+	}
+	b.Run("by-turns", func(b *testing.B) {
+		var ratios []float64
+		for b.Loop() {
+			var took [2]time.Duration
+			for _, i := range rand.Perm(2) {
+				start := time.Now()
+				for range 20 {
+					spans(i == 1)
+				}
+				took[i] = time.Since(start)
+			}
+			ratios = append(ratios, float64(took[1])/float64(took[0]))
+		}
+		slices.Sort(ratios)
+		b.ReportMetric(ratios[len(ratios)/2], "shared/own")
+		b.ReportMetric(0, "ns/op")
+	})
+}
+
+// What a segment of 1, 2 and 6 spans of 8 attributes holds while it waits, against
+// the SDK's snapshots of the same.
+func TestBytesOfAWaitingSegment(t *testing.T) {
+	if raceEnabled {
+		t.Skip("the race detector's own memory is counted too; CI runs this without it")
+	}
+	const segments = 2000
+	for _, n := range []int{1, 2, 6} {
+		snapshots := &keepsSpans{}
+		floor := sdktrace.NewTracerProvider(sdktrace.WithSampler(recordOnly{}), sdktrace.WithSpanProcessor(snapshots))
+		p := newProvider(t, core.Spec{Samplers: []core.SamplerEntry{use("error", keepsErrors{}), baseline(0)}})
+		held := func(tracer trace.Tracer, ends bool) float64 {
+			before := liveHeap()
+			for range segments {
+				ctx, root := tracer.Start(context.Background(), "GET /users/{id}", trace.WithAttributes(serverAttrs...))
+				for range n - 1 {
+					_, child := tracer.Start(ctx, "child", trace.WithAttributes(serverAttrs...))
+					child.End()
+				}
+				if ends {
+					root.End()
+				}
+			}
+			return float64(liveHeap()-before) / segments
+		}
+		sdk, ours := held(floor.Tracer(""), true), held(p.TracerProvider().Tracer(""), false)
+		t.Logf("%d spans: %.0f bytes, the SDK's snapshots %.0f: %.2f", n, ours, sdk, ours/sdk)
+		if ours > 1.05*sdk {
+			t.Errorf("a segment of %d spans holds %.0f bytes, more than the SDK's snapshots of the same, %.0f", n, ours, sdk)
+		}
+		runtime.KeepAlive(snapshots)
+		if err := p.Shutdown(context.Background()); err != nil {
+			t.Error(err)
+		}
+	}
 }
