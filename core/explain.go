@@ -29,8 +29,9 @@ type Parent string
 const (
 	// NoParent is for a trace that begins here.
 	NoParent Parent = "none"
-	// SampledParent and UnsampledParent are spans of another process.
-	SampledParent   Parent = "sampled"
+	// SampledParent is a span of another process that is kept.
+	SampledParent Parent = "sampled"
+	// UnsampledParent is one that is not.
 	UnsampledParent Parent = "unsampled"
 )
 

@@ -85,15 +85,15 @@ func explainAndDo(t *testing.T, seed uint64) (met explained) {
 	slices.Sort(r)
 	for _, randomness := range slices.Compact(r) {
 		asked.calls = nil
-		real := play(t, spec, tr, randomness)
+		played := play(t, spec, tr, randomness)
 		if diff := cmp.Diff(askedIn(x, tr), asked.calls); randomness == all && diff != "" {
 			t.Errorf("under %s, %+v: steps that say asked, and calls:\n%s", spec.RemoteParent, tr, diff)
 			return met
 		}
 		for i, out := range outcomes {
-			if why := real[i].differs(out, x, tr.Spans[i]); why != "" {
+			if why := played[i].differs(out, x, tr.Spans[i]); why != "" {
 				t.Errorf("%s: %s\nspan %+v of %+v with randomness %x under %s\nexplained as %+v\nsteps:\n%+v",
-					tr.Spans[i].ID, why, real[i], tr, randomness, spec.RemoteParent, out, x.Steps)
+					tr.Spans[i].ID, why, played[i], tr, randomness, spec.RemoteParent, out, x.Steps)
 				return met
 			}
 		}
@@ -227,7 +227,7 @@ func play(t *testing.T, spec core.Spec, tr core.Trace, randomness uint64) []done
 	base := time.Now()
 	for _, c := range tr.Spans {
 		events = append(events, event{c.Start, func() {
-			contexts[c.ID], spans[c.ID] = p.TracerProvider().Tracer("test").Start(contexts[c.Parent], c.Name,
+			contexts[c.ID], spans[c.ID] = p.TracerProvider().Tracer("test").Start(contexts[c.Parent], c.Name, //nolint:fatcontext // the parents'
 				trace.WithSpanKind(c.Kind), trace.WithAttributes(c.Attributes...), trace.WithTimestamp(base.Add(c.Start)))
 		}}, event{c.Start + c.Duration, func() {
 			spans[c.ID].SetAttributes(c.Late...)

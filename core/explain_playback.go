@@ -236,7 +236,7 @@ func (p *playback) above() context.Context {
 func (p *playback) startRoot(root int, base time.Time, failed map[[2]int]error) {
 	dropped := p.recorder.Stats().Dropped
 	g := &playedSegment{root: root, answered: map[int]bool{}}
-	p.start(root, p.above(), g, base)
+	p.start(p.above(), root, g, base)
 	g.recorded, g.dropped = p.spans[root].IsRecording(), p.recorder.Stats().Dropped > dropped
 	for i, s := range p.samplers.all {
 		if _, ok := s.(sampling.StartSampler); !ok {
@@ -268,10 +268,10 @@ func (p *playback) startRoot(root int, base time.Time, failed map[[2]int]error) 
 
 func (p *playback) startChild(child int, base time.Time) {
 	up := &p.spans[p.parents[child]]
-	p.start(child, up.ctx, up.segment, base)
+	p.start(up.ctx, child, up.segment, base)
 }
 
-func (p *playback) start(span int, ctx context.Context, g *playedSegment, base time.Time) {
+func (p *playback) start(ctx context.Context, span int, g *playedSegment, base time.Time) {
 	c := &p.trace.Spans[span]
 	g.open++
 	ctx, s := p.recorder.Tracer("").Start(ctx, c.Name,

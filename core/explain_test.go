@@ -525,8 +525,14 @@ func TestTraceMistakes(t *testing.T) {
 		{"th of nobody", core.Trace{ParentThreshold: "8", Spans: []core.Case{{Name: "a"}}}, `parent "" has no threshold: only a sampled one has`},
 		{"th", core.Trace{Parent: core.SampledParent, ParentThreshold: "x", Spans: []core.Case{{Name: "a"}}}, `parent: th "x" is not lowercase hex`},
 		{"all", core.Trace{Spans: []core.Case{
-			{ID: "a", Name: "a", Parent: "b", Start: -1}, {ID: "b", Name: "b", Parent: "a"}, {ID: "c", Name: "c", Parent: "c"},
-			{ID: "a"}, {Name: "d", Parent: "e", Duration: -1}, {Name: "f", Parent: "a"}, {ID: "g", Name: "g", Start: 2}, {Name: "h", Parent: "g", Start: 1},
+			{ID: "a", Name: "a", Parent: "b", Start: -1},
+			{ID: "b", Name: "b", Parent: "a"},
+			{ID: "c", Name: "c", Parent: "c"},
+			{ID: "a"},
+			{Name: "d", Parent: "e", Duration: -1},
+			{Name: "f", Parent: "a"},
+			{ID: "g", Name: "g", Start: 2},
+			{Name: "h", Parent: "g", Start: 1},
 		}}, `[3].id: [0] has the ID "a" too
 [4].parent: no span has the ID "e"
 [0].start: -1ns is negative

@@ -76,7 +76,7 @@ func (c *caller) trace() context.Context {
 	return trace.ContextWithRemoteSpanContext(context.Background(), trace.NewSpanContext(config))
 }
 
-func serve(tracer trace.Tracer, ctx context.Context, queries int, fails bool) {
+func serve(ctx context.Context, tracer trace.Tracer, queries int, fails bool) {
 	ctx, root := tracer.Start(ctx, "request", trace.WithSpanKind(trace.SpanKindServer))
 	for range queries {
 		_, query := tracer.Start(ctx, "query")
@@ -102,7 +102,7 @@ func TestServiceThatIsCalledTwice(t *testing.T) {
 		for range tt.traces {
 			ctx := c.trace()
 			for call := range tt.calls {
-				serve(tracer, ctx, 3, call == 1)
+				serve(ctx, tracer, 3, call == 1)
 			}
 		}
 		w.weighs(t, "query", float64(3*tt.calls*tt.traces))
@@ -201,7 +201,7 @@ func TestPressureBetweenTwoRequests(t *testing.T) {
 			roots := fill(tracer, 300)
 			contexts := make([]context.Context, traces)
 			for i := range contexts {
-				contexts[i] = c.trace()
+				contexts[i] = c.trace() //nolint:fatcontext // each stands alone
 				ctx, root := tracer.Start(contexts[i], "first")
 				_, query := tracer.Start(ctx, "query")
 				query.End()
@@ -238,7 +238,7 @@ func TestAfterAStorm(t *testing.T) {
 		const errors = 400
 		c := caller{rand.New(rand.NewPCG(7, 8)), sampling.Never}
 		for range errors {
-			serve(tracer, c.trace(), 1, true)
+			serve(c.trace(), tracer, 1, true)
 		}
 		if w.spans["request"] != errors || w.sum["request"] != errors {
 			t.Errorf("%d of %d errors kept, weighing %.0f", w.spans["request"], errors, w.sum["request"])
@@ -279,9 +279,9 @@ func TestErrorBelowAClientsTraceID(t *testing.T) {
 		w := newScale(p)
 		tracer := p.TracerProvider().Tracer("")
 		ctx := remoteContext(t, "0af7651916cd43dd8448eb211c80319c", "ot=th:0;rv:ffffffffffffff", true)
-		serve(tracer, ctx, 1, true)
+		serve(ctx, tracer, 1, true)
 		for range 10_000 {
-			serve(tracer, ctx, 1, false)
+			serve(ctx, tracer, 1, false)
 		}
 		if w.spans["request"] != 1 || w.spans["query"] != 1 {
 			t.Errorf("%s: kept %v, want the one request that failed", mode, w.spans)

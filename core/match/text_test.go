@@ -19,8 +19,10 @@ func TestString(t *testing.T) {
 		{match.Config{Attributes: map[string]any{"tenant": "gold", "region": []any{"eu", "us"}}}, "{attributes: {region: [eu, us], tenant: gold}}"},
 		{match.Config{Attributes: map[string]any{"http.response.status_code": map[string]any{"min": 500, "max": 599}}}, "{attributes: {http.response.status_code: {max: 599, min: 500}}}"},
 		{match.Config{Name: "GET *", Kind: []any{"server", "client"}}, `{name: "GET *", kind: [server, client]}`},
-		{match.Config{Attributes: map[string]any{"a": "true", "b": true, "c": "1", "d": 1.5, "e": "", "f": "x: y", "g": "quo\"te\n", "h": "end "}},
-			`{attributes: {a: "true", b: true, c: "1", d: 1.5, e: "", f: "x: y", g: "quo\"te\n", h: "end "}}`},
+		{
+			match.Config{Attributes: map[string]any{"a": "true", "b": true, "c": "1", "d": 1.5, "e": "", "f": "x: y", "g": "quo\"te\n", "h": "end "}},
+			`{attributes: {a: "true", b: true, c: "1", d: 1.5, e: "", f: "x: y", g: "quo\"te\n", h: "end "}}`,
+		},
 		{match.Config{Not: &match.Config{Route: "GET /healthz/{id}"}}, `{not: {route: "GET /healthz/{id}"}}`},
 		{match.Config{Any: []match.Config{{Name: "a b"}, {All: []match.Config{{Kind: "server"}}}}}, "{any: [{name: a b}, {all: [{kind: server}]}]}"},
 	}

@@ -110,11 +110,11 @@ func (s *recorded) orderWith(more []attribute.KeyValue) []attribute.KeyValue {
 		if dirty {
 			s.state.And(^uint32(unordered))
 		}
-		return append(s.attrs[:len(s.attrs):len(s.attrs)], more...)
+		return append(slices.Clip(s.attrs), more...)
 	}
 	all := make([]attribute.KeyValue, 0, len(s.attrs)+len(s.late)+len(more))
 	all = appendOnce(appendOnce(all, s.attrs), s.late)
-	s.attrs, s.late = all[:len(all):len(all)], nil
+	s.attrs, s.late = slices.Clip(all), nil
 	s.state.And(^uint32(unordered))
 	return append(all, more...)
 }

@@ -87,7 +87,7 @@ func (s *recorded) Attributes() []attribute.KeyValue {
 	if len(s.attrs) == 0 {
 		return nil
 	}
-	return s.attrs[:len(s.attrs):len(s.attrs)]
+	return slices.Clip(s.attrs)
 }
 
 // Links returns a copy of the links.
@@ -130,7 +130,7 @@ func (s *recorded) InstrumentationScope() instrumentation.Scope { return s.instr
 // InstrumentationLibrary returns the same.
 //
 // Deprecated: it is here because the SDK's interface has it.
-func (s *recorded) InstrumentationLibrary() instrumentation.Library { //nolint:staticcheck // see above
+func (s *recorded) InstrumentationLibrary() instrumentation.Library {
 	return s.instrumentation
 }
 
@@ -268,10 +268,13 @@ func (v *view) Status() sdktrace.Status                         { return v.recor
 func (v *view) InstrumentationScope() instrumentation.Scope     { return v.instrumentation }
 func (v *view) InstrumentationLibrary() instrumentation.Library { return v.instrumentation } //nolint:staticcheck // the SDK's interface has it
 func (v *view) Resource() *resource.Resource                    { return v.provider.resource }
-func (v *view) DroppedAttributes() int                          { return v.recorded().DroppedAttributes() }
-func (v *view) DroppedLinks() int                               { return v.recorded().DroppedLinks() }
-func (v *view) DroppedEvents() int                              { return v.recorded().DroppedEvents() }
-func (v *view) ChildSpanCount() int                             { return v.recorded().ChildSpanCount() }
+func (v *view) DroppedAttributes() int { return v.recorded().DroppedAttributes() }
+
+func (v *view) DroppedLinks() int { return v.recorded().DroppedLinks() }
+
+func (v *view) DroppedEvents() int { return v.recorded().DroppedEvents() }
+
+func (v *view) ChildSpanCount() int { return v.recorded().ChildSpanCount() }
 
 // The application's span has the methods of both.
 

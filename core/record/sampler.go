@@ -200,8 +200,8 @@ func (e *EndEntry) ask(p *sampling.EndParameters, timed bool) sampling.Answer {
 }
 
 // limited is the threshold that the limit asks of a segment for which the sampler
-// answered t, under the pressure threshold of the segment. It counts the segment as
-// as many as it stands for.
+// answered t, under the pressure threshold of the segment. It counts the segment with
+// what it stands for.
 func (e *EndEntry) limited(t, pressure sampling.Threshold) sampling.Threshold {
 	if e.limit == nil {
 		return sampling.Always

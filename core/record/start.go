@@ -3,6 +3,7 @@ package record
 import (
 	"context"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"sync/atomic"
 
@@ -280,7 +281,7 @@ func (s startSampler) ShouldSample(p sdktrace.SamplingParameters) (result sdktra
 		result.Decision = sdktrace.RecordAndSample
 		result.Attributes = d.attrs
 		if d.by != nil {
-			result.Attributes = append(d.attrs[:len(d.attrs):len(d.attrs)], sampling.SamplerKey.String(d.by.name))
+			result.Attributes = append(slices.Clip(d.attrs), sampling.SamplerKey.String(d.by.name))
 		}
 	}
 	return result

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"math/rand/v2"
 	rtrace "runtime/trace"
+	"slices"
 	"time"
 
 	"go.opentelemetry.io/otel/attribute"
@@ -79,7 +80,7 @@ func (t *tracer) root(ctx, parentCtx context.Context, parent trace.SpanContext, 
 	rules := p.rules
 	if rules.startRules.remote == Restart && parent.IsRemote() && parent.TraceID().IsValid() {
 		if parent.IsValid() {
-			links = append(links[:len(links):len(links)], trace.Link{SpanContext: parent.WithTraceState(trace.TraceState{})})
+			links = append(slices.Clip(links), trace.Link{SpanContext: parent.WithTraceState(trace.TraceState{})})
 		}
 		parent, parentCtx = trace.SpanContext{}, trace.ContextWithSpanContext(ctx, trace.SpanContext{})
 	}

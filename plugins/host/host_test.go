@@ -101,7 +101,8 @@ func TestExplainOverProcess(t *testing.T) {
 		{"others", core.Case{Name: p.Name}, "[threshold c, not asked: tier has decided, abstain] c"},
 		{"slow", core.Case{Name: p.Name, Duration: time.Second}, "[threshold c, not asked: tier has decided, threshold 0] 0"},
 		{
-			"too much", core.Case{Name: strings.Repeat("long", 1000)},
+			"too much",
+			core.Case{Name: strings.Repeat("long", 1000)},
 			"[abstain: nobody is asked about a name or an attribute of over 1024 bytes, threshold 8, abstain] 8",
 		},
 	} {

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"errors"
 	"testing"
 	"time"
 
@@ -56,8 +57,8 @@ func FuzzParseTrace(f *testing.F) {
 			}
 			return
 		}
-		mistakes, ok := err.(core.ConfigErrors)
-		if !ok || len(mistakes) == 0 || spans != nil {
+		var mistakes core.ConfigErrors
+		if !errors.As(err, &mistakes) || len(mistakes) == 0 || spans != nil {
 			t.Errorf("the error about %q is %v", data, err)
 		}
 		for _, m := range mistakes {
