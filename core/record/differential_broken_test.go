@@ -260,6 +260,33 @@ func (p brokenProcessor) OnEnd(s sdktrace.ReadOnlySpan) {
 	p.SpanProcessor.OnEnd(w.end)
 }
 
+// probable passes on the threshold 0, as riffle does.
+type probable struct{}
+
+func (probable) ShouldSample(p sdktrace.SamplingParameters) sdktrace.SamplingResult {
+	parent := trace.SpanContextFromContext(p.ParentContext)
+	ts := parent.TraceState()
+	if !parent.IsValid() || !parent.IsRemote() {
+		// It is a valid member, and the others of a history are few.
+		ts, _ = ts.Insert("ot", "th:0")
+	}
+	return sdktrace.SamplingResult{Decision: sdktrace.RecordAndSample, Tracestate: ts}
+}
+
+func (probable) Description() string { return "probable" }
+
+func TestDifferentialIgnoresThresholds(t *testing.T) {
+	got := func(limits sdktrace.SpanLimits, ids sdktrace.IDGenerator, res *resource.Resource, processors ...sdktrace.SpanProcessor) trace.TracerProvider {
+		return newSampled(probable{}, limits, ids, res, processors...)
+	}
+	for seed := uint64(1); seed <= 2000; seed++ {
+		h := seeded(seed)
+		if text, _ := compare(h, newSDK, got); text != "" {
+			t.Fatalf("history %d:\n%s", seed, report(h, newSDK, got))
+		}
+	}
+}
+
 // A comparison that finds nothing proves nothing, unless it finds what is there.
 func TestDifferentialFindsMistakes(t *testing.T) {
 	const n = 1000

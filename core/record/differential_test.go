@@ -36,8 +36,12 @@ var (
 type makeProvider func(limits sdktrace.SpanLimits, ids sdktrace.IDGenerator, res *resource.Resource, processors ...sdktrace.SpanProcessor) trace.TracerProvider
 
 func newSDK(limits sdktrace.SpanLimits, ids sdktrace.IDGenerator, res *resource.Resource, processors ...sdktrace.SpanProcessor) trace.TracerProvider {
+	return newSampled(sdktrace.AlwaysSample(), limits, ids, res, processors...)
+}
+
+func newSampled(sampler sdktrace.Sampler, limits sdktrace.SpanLimits, ids sdktrace.IDGenerator, res *resource.Resource, processors ...sdktrace.SpanProcessor) trace.TracerProvider {
 	opts := []sdktrace.TracerProviderOption{
-		sdktrace.WithSampler(sdktrace.AlwaysSample()),
+		sdktrace.WithSampler(sampler),
 		sdktrace.WithRawSpanLimits(limits),
 		sdktrace.WithIDGenerator(ids),
 		sdktrace.WithResource(res),

@@ -3,7 +3,6 @@ package record
 import (
 	"sync"
 
-	"go.opentelemetry.io/otel/attribute"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/trace"
 
@@ -20,20 +19,19 @@ type handOver struct {
 
 // part is spans of one decision.
 type part struct {
-	spans     spans
-	threshold sampling.Threshold
-	by        int16
-	partial   bool // the segment was not complete
-	mark      bool // the first span says so
-	missing   bool // the local root's parent is nowhere
-	lost      int32
-	size      int64 // held until the spans are delivered
+	spans    spans
+	decision *decision
+	mark     bool  // the first span says that the segment was not complete
+	size     int64 // held until the spans are delivered
 }
 
 // take gives spans away.
 func (h *handOver) take(g *segment, l spans, size int64, t sampling.Threshold, by int16) {
-	p := part{spans: l, size: size, threshold: t, by: by, partial: g.has(isEarly) || g.lost > 0, lost: g.lost, missing: g.isParentMissing()}
-	if p.partial && !g.has(isMarked) {
+	p := part{spans: l, size: size, decision: &decision{
+		threshold: t, state: g.stateWith(t), sampler: g.rules.names.name(by),
+		lost: g.lost, partial: g.has(isEarly) || g.lost > 0, missing: g.isParentMissing(),
+	}}
+	if p.decision.partial && !g.has(isMarked) {
 		p.mark = true
 		g.bits |= isMarked
 	}
@@ -68,26 +66,22 @@ var spanLists = sync.Pool{New: func() any { return new([]sdktrace.ReadOnlySpan) 
 const maxSpareSpans = 1 << 10
 
 func (g *segment) deliver(p *part) {
-	sampler := g.rules.names.name(p.by)
-	d := &decision{threshold: p.threshold, state: g.stateWith(p.threshold)}
+	d := p.decision
 	list := spanLists.Get().(*[]sdktrace.ReadOnlySpan)
 	for s := p.spans.first; s != nil; {
 		next := s.next
 		s.prev, s.next = nil, nil // who holds one of them holds no other
 		s.kept = d
-		*list = append(*list, (*view)(&s.recorded))
-		switch {
-		case s == &g.root:
+		if s == &g.root {
 			d.root = &s.recorded
-			d.rootAttrs = withAttributes(s, p.rootAttributes(sampler, p.mark && len(*list) == 1))
-		case p.mark && len(*list) == 1:
+		} else if p.mark && s == p.spans.first {
 			d.first = &s.recorded
-			d.firstAttrs = withAttributes(s, p.partialAttributes())
 		}
+		*list = append(*list, (*view)(&s.recorded))
 		s = next
 	}
 	if g.rules.deliver != nil {
-		g.rules.deliver(Kept{Spans: *list, Threshold: p.threshold, Sampler: sampler, Partial: p.partial})
+		g.rules.deliver(Kept{Spans: *list, Threshold: d.threshold, Sampler: d.sampler, Partial: d.partial})
 	}
 	g.live().account(g.shard, -p.size)
 	if cap(*list) <= maxSpareSpans {
@@ -107,35 +101,4 @@ func (g *segment) stateWith(t sampling.Threshold) trace.TraceState {
 	default:
 		return sampling.WithThreshold(g.state, t)
 	}
-}
-
-// rootAttributes are what riffle has to say on a local root.
-func (p *part) rootAttributes(sampler string, first bool) []attribute.KeyValue {
-	var attrs []attribute.KeyValue
-	if p.partial || first {
-		attrs = p.partialAttributes()
-	}
-	if sampler != "" {
-		attrs = append(attrs, sampling.SamplerKey.String(sampler))
-	}
-	if p.missing {
-		attrs = append(attrs, sampling.ParentMissingKey.Bool(true))
-	}
-	return attrs
-}
-
-func (p *part) partialAttributes() []attribute.KeyValue {
-	attrs := []attribute.KeyValue{sampling.PartialKey.Bool(true)}
-	if p.lost > 0 {
-		attrs = append(attrs, sampling.SpansForgottenKey.Int(int(p.lost)))
-	}
-	return attrs
-}
-
-// withAttributes returns the attributes of a span that has ended, and those of
-// riffle.
-func withAttributes(s *span, more []attribute.KeyValue) []attribute.KeyValue {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.orderWith(more)
 }

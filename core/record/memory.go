@@ -1,6 +1,7 @@
 package record
 
 import (
+	"slices"
 	"sync"
 	"sync/atomic"
 	"unsafe"
@@ -39,6 +40,9 @@ type told struct {
 	at         int32        // tick
 }
 
+// limited is the threshold of the answer with what limits it.
+func (t *told) limited() sampling.Threshold { return max(t.threshold, t.from) }
+
 type toldAt struct {
 	trace trace.TraceID
 	at    int32
@@ -46,7 +50,9 @@ type toldAt struct {
 
 const (
 	// maxTold bounds what is remembered of one trace: a client can give any number of
-	// randomnesses to an ID.
+	// randomnesses to an ID. The greatest thresholds go first. Under pressure a
+	// segment gives no answer if its randomness is too low for it, so that the oldest
+	// would be others for one randomness than for another.
 	maxTold = 8
 	// toldBytes is what a trace with one answer takes, with its place in the map.
 	toldBytes   = answerBytes + int64(unsafe.Sizeof(toldAt{})) + 2*int64(unsafe.Sizeof(trace.TraceID{})) + 24
@@ -78,14 +84,19 @@ func (m *memory) put(id trace.TraceID, t told) {
 	kept := list[:0]
 	for _, old := range list {
 		same := old.randomness == t.randomness && old.giver == t.giver && (old.threshold == sampling.Unknown) == (t.threshold == sampling.Unknown)
-		if !same || max(old.threshold, old.from) < max(t.threshold, t.from) {
+		if !same || old.limited() < t.limited() {
 			kept = append(kept, old)
 		}
 	}
-	if len(kept) == maxTold {
-		kept = append(kept[:0], kept[1:]...)
+	if kept = append(kept, t); len(kept) > maxTold {
+		greatest := 0
+		for i := range kept {
+			if kept[i].limited() > kept[greatest].limited() {
+				greatest = i
+			}
+		}
+		kept = slices.Delete(kept, greatest, greatest+1)
 	}
-	kept = append(kept, t)
 	sh.byTrace[id] = kept
 	m.count(sh, len(kept)-len(list))
 	for sh.isOver(m.most + m.most/4 + 1) { // a sweep is late
@@ -141,6 +152,7 @@ func (m *memory) sweep(now int32, hear func()) {
 				sh.mu.Lock()
 				continue
 			}
+			m.drop(sh, now)
 			m.forgetOldest(sh)
 		}
 		sh.mu.Unlock()
@@ -149,6 +161,18 @@ func (m *memory) sweep(now int32, hear func()) {
 
 func (m *memory) isFull() bool {
 	return m.traces.Load() > int64(m.most)*memoryShards || m.told.Load() > int64(mostTold(m.most))*memoryShards
+}
+
+// drop forgets the answers for the first trace in order that are old, but for the last
+// one: they would take the place of others.
+func (m *memory) drop(sh *memoryShard, now int32) {
+	id := sh.order[0].trace
+	list := sh.byTrace[id]
+	last := len(list) - 1
+	kept := slices.DeleteFunc(list[:last], func(t told) bool { return t.at+m.age < now })
+	kept = append(kept, list[last])
+	m.count(sh, len(kept)-len(list))
+	sh.byTrace[id] = kept
 }
 
 // forgetOldest forgets the trace that is the first in order. One of which there is a

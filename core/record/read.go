@@ -174,7 +174,12 @@ type view recorded
 type decision struct {
 	threshold sampling.Threshold
 	state     trace.TraceState // of the segment, with the threshold
-	// Of the two spans that say what riffle has to say, the attributes with that.
+	sampler   string
+	lost      int32
+	partial   bool // the segment was not complete, or spans of it were lost
+	missing   bool // the local root's parent is nowhere
+	// The two spans that say so. Their attributes with that are made when somebody
+	// wants them, guarded by the span.
 	root, first           *recorded
 	rootAttrs, firstAttrs []attribute.KeyValue
 }
@@ -201,14 +206,39 @@ func (v *view) SpanContext() trace.SpanContext {
 
 // Attributes has those that riffle adds, which count in no limit.
 func (v *view) Attributes() []attribute.KeyValue {
-	switch s := v.recorded(); s {
-	case v.kept.root:
-		return v.kept.rootAttrs
-	case v.kept.first:
-		return v.kept.firstAttrs
-	default:
+	s, d := v.recorded(), v.kept
+	if s != d.root && s != d.first {
 		return s.Attributes()
 	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	attrs := &d.firstAttrs
+	if s == d.root {
+		attrs = &d.rootAttrs
+	}
+	if *attrs == nil {
+		*attrs = s.orderWith(d.attributes(s == d.root))
+	}
+	return *attrs
+}
+
+// attributes are what riffle has to say on a local root, or on the first span.
+func (d *decision) attributes(root bool) []attribute.KeyValue {
+	var attrs [4]attribute.KeyValue
+	list := attrs[:0]
+	if d.partial {
+		list = append(list, sampling.PartialKey.Bool(true))
+		if d.lost > 0 {
+			list = append(list, sampling.SpansForgottenKey.Int(int(d.lost)))
+		}
+	}
+	if root && d.sampler != "" {
+		list = append(list, sampling.SamplerKey.String(d.sampler))
+	}
+	if root && d.missing {
+		list = append(list, sampling.ParentMissingKey.Bool(true))
+	}
+	return list
 }
 
 // Links returns the links, nil if there are none.

@@ -28,8 +28,8 @@ func TestSplit(t *testing.T) {
 	}
 	const core = "github.com/riffletrace/riffle/core"
 	sample(1, false, "net/http.(*conn).serve")
-	sample(2, false, "runtime.mallocgc", "go.opentelemetry.io/otel/sdk/trace.(*tracer).Start", "net/http.(*conn).serve")
-	sample(3, false, core+".(*buffer).OnEnd", "go.opentelemetry.io/otel/sdk/trace.(*recordingSpan).End")
+	sample(2, false, "runtime.mallocgc", core+"/record.(*tracer).Start", "net/http.(*conn).serve")
+	sample(3, false, core+"/record.(*segment).spanEnded", core+"/record.(*span).End")
 	sample(4, true, "net/http.(*Transport).RoundTrip")
 	sample(5, true, "compress/flate.(*compressor).deflate", "net/http.(*Transport).RoundTrip")
 	sample(6, true, core+"/otlp.(*Batch).Append")

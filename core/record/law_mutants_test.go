@@ -1,0 +1,162 @@
+package record
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// lawMutant breaks the law in a way that TestLaw must find. Every text that it
+// replaces stands exactly once in its file.
+type lawMutant struct {
+	name  string
+	edits []lawEdit
+}
+
+type lawEdit struct{ file, from, to string }
+
+var lawMutants = []lawMutant{
+	{"end samplers are asked only about what the start did not select", []lawEdit{
+		{"segment.go", "mask := g.unanswered.Load(); mask != 0 {", "mask := g.unanswered.Load(); mask != 0 && !g.isSelected() {"},
+	}},
+	{"overdue segments are asked about only if the start did not select them", []lawEdit{
+		{"sweep.go", "mask != 0 && g.root.IsRecording()", "mask != 0 && !g.isSelected() && g.root.IsRecording()"},
+	}},
+	{"an end sampler whose answer does not select is asked again", []lawEdit{
+		{"decide.go", "\tg.file(said)\n", "\tg.file(said)\n\tif !max(t, said.from).Selects(g.randomness) {\n\t\tg.unanswered.Or(bit)\n\t}\n"},
+	}},
+	{"a limit counts what it selects", []lawEdit{
+		{"decide.go", "said := answer{threshold: t, from: e.limited(t, g.pressure), place: e.place, by: e.number}",
+			"said := answer{threshold: t, place: e.place, by: e.number}\n\tif t.Selects(g.randomness) {\n\t\tsaid.from = e.limited(t, g.pressure)\n\t}"},
+	}},
+	{"what is remembered is what keeps", []lawEdit{
+		{"memory.go", "if g.has(isPrivate | isFollowing) {", "if g.has(isPrivate|isFollowing) || !max(a.threshold, a.from).Selects(g.randomness) {"},
+	}},
+	{"others are heard only by what the start did not select", []lawEdit{
+		{"memory.go", "l.memory.traces.Load() == 0 || g.has(isGone)", "l.memory.traces.Load() == 0 || g.has(isGone) || g.isSelected()"},
+	}},
+	{"an answer is passed on without the pressure on who gave it", []lawEdit{
+		{"memory.go", "\ta.from = max(a.from, g.pressure)\n", ""},
+	}},
+	{"an early decision is for good where it does not keep", []lawEdit{
+		{"decide.go", "\tif g.ask(false) {\n\t\treturn\n\t}\n\tg.absorb(g.live())\n",
+			"\tif g.ask(false) {\n\t\treturn\n\t}\n\tg.absorb(g.live())\n\tif _, _, kept := g.threshold(sampling.Always); !kept {\n\t\tg.bits |= isGone\n\t}\n"},
+	}},
+	{"late spans of a segment that was let go are not recorded", []lawEdit{
+		{"segment.go", "if g.has(isGone|isFinished) ||", "if g.has(isGone|isFinished) || g.has(isCountedLost) && g.slot == unlisted ||"},
+	}},
+	{"late spans of a segment that was kept are handed over at once", []lawEdit{
+		{"decide.go", "return g.has(isSure) || !g.rules.WaitForEnd()", "return g.has(isSure|isCounted) || !g.rules.WaitForEnd()"},
+	}},
+	{"the threshold has the pressure of today", []lawEdit{
+		{"sweep.go", "g.pressure = max(g.pressure, pressure)", "g.pressure = pressure"},
+	}},
+	{"a segment that opens again has the pressure of today", []lawEdit{
+		{"segment.go", "g.pressure = max(g.pressure, l.pressure())", "g.pressure = l.pressure()"},
+	}},
+	{"the threshold is without the pressure", []lawEdit{
+		{"decide.go", "said := max(g.pressure, g.least)", "said := g.least"},
+	}},
+	{"pressure lets go of what the start selected", []lawEdit{
+		{"sweep.go", "\t\tcase g.isSelected():\n\t\t\tg.unanswered.Store(0) // the start's threshold is the least\n", ""},
+	}},
+	{"only what the start did not select is thinned", []lawEdit{
+		{"segment.go", "case g.bytes > g.rules.bounds.MaxSegmentBytes && g.opens > 0", "case !g.isSelected() && g.bytes > g.rules.bounds.MaxSegmentBytes && g.opens > 0"},
+	}},
+	{"a segment holds more if it has a threshold", []lawEdit{
+		{"size.go", "if key != otKey {", "if true {"},
+	}},
+	{"at most is not for what the start selected", []lawEdit{
+		{"decide.go", "\t\tt = max(t, raise)\n", "\t\tif !g.isSelected() {\n\t\t\tt = max(t, raise)\n\t\t}\n"},
+	}},
+	{"at most raises what is said, and is not compared", []lawEdit{
+		{"decide.go", "return t, by, t.Selects(g.randomness)", "return t, by, true"},
+	}},
+	{"segment samplers are asked only about what the start did not select", []lawEdit{
+		{"ask.go", "if a == nil || g.isSettled() {", "if a == nil || g.isSettled() || g.isSelected() {"},
+	}},
+	{"segment samplers are told the threshold only where it selects", []lawEdit{
+		{"decide.go", "\tt := min(g.start, max(g.pressure, g.least))\n\tif t == sampling.Never", "\tt := min(g.start, max(g.pressure, g.least))\n\tif !t.Selects(g.randomness) {\n\t\treturn sampling.Unknown\n\t}\n\tif t == sampling.Never"},
+	}},
+	{"a segment whose parent is followed is asked about", []lawEdit{
+		{"segment.go", "\t\tg.bits |= isFollowing\n\t\tg.unanswered.Store(0)\n", ""},
+	}},
+	{"a segment whose parent did not select it is not watched", []lawEdit{
+		{"start.go", "d.dropped = follow && !d.selected ||", "d.dropped = !d.selected ||"},
+	}},
+	{"what a client says is the randomness", []lawEdit{
+		{"start.go", "d.randomness = r.random() & (uint64(sampling.Never) - 1)", "d.randomness = sampling.Randomness(q.parent)"},
+	}},
+	{"a forced segment is like one that is kept", []lawEdit{
+		{"segment.go", "if d.forced || !r.mayRaise && d.threshold == sampling.Always {", "if !r.mayRaise && d.threshold == sampling.Always {"},
+	}},
+}
+
+// TestLawMutantsApply fails where the engine has changed and a mutant has not.
+func TestLawMutantsApply(t *testing.T) {
+	for _, m := range lawMutants {
+		for _, e := range m.edits {
+			text, err := os.ReadFile(e.file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if n := strings.Count(string(text), e.from); n != 1 {
+				t.Errorf("%s: %s holds %q %d times, want once", m.name, e.file, e.from, n)
+			}
+		}
+	}
+}
+
+// TestLawMutants breaks the engine on purpose and expects TestLaw to notice.
+func TestLawMutants(t *testing.T) {
+	if os.Getenv("RIFFLE_MUTANTS") == "" {
+		t.Skip("builds and tests the engine once per mutant, which takes minutes: set RIFFLE_MUTANTS=1")
+	}
+	for _, m := range lawMutants {
+		t.Run(strings.ReplaceAll(m.name, " ", "_"), func(t *testing.T) {
+			dir := t.TempDir()
+			copyCore(t, dir)
+			for _, e := range m.edits {
+				path := filepath.Join(dir, "core/record", e.file)
+				text, err := os.ReadFile(path)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if err := os.WriteFile(path, []byte(strings.Replace(string(text), e.from, e.to, 1)), 0o600); err != nil {
+					t.Fatal(err)
+				}
+			}
+			cmd := exec.CommandContext(t.Context(), "go", "test", "-vet=off", "-count=1", "-short", "-run", "^TestLaw$", "./core/record")
+			cmd.Dir = dir
+			out, err := cmd.CombinedOutput()
+			switch {
+			case err == nil:
+				t.Errorf("TestLaw passes:\n%s", out)
+			case !regexp.MustCompile(`(?m)^--- FAIL: TestLaw `).Match(out):
+				t.Errorf("TestLaw does not run:\n%s", out)
+			default:
+				t.Logf("%s", out)
+			}
+		})
+	}
+}
+
+// copyCore copies what the engine and its tests are made of.
+func copyCore(t *testing.T, dir string) {
+	t.Helper()
+	for _, name := range []string{"go.mod", "go.sum"} {
+		text, err := os.ReadFile(filepath.Join("../..", name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, name), text, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.CopyFS(filepath.Join(dir, "core"), os.DirFS("..")); err != nil {
+		t.Fatal(err)
+	}
+}

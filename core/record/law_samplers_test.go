@@ -1,0 +1,267 @@
+package record
+
+import (
+	"context"
+	"fmt"
+	"hash/fnv"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/riffletrace/riffle/core/rate"
+	"github.com/riffletrace/riffle/core/sampling"
+)
+
+// lawSetup is a configuration. Its samplers answer by the name of a span.
+type lawSetup struct {
+	salt       uint64
+	mode       RemoteParent
+	samplers   []lawSampler
+	pressed    bool
+	maxSegment int64
+	wait, age  int // ticks
+}
+
+// lawTick is what the provider has by the bounds of every setup.
+const lawTick = maxTick
+
+type lawAsk uint8
+
+const (
+	lawStart      lawAsk = iota // a start sampler, by name
+	lawDrops                    // one with drop rules
+	lawFollows                  // one that follows arrivals
+	lawByName                   // an end sampler, by name
+	lawErrors                   // about failed spans
+	lawSlow                     // about slow local roots
+	lawCounts                   // about segments of some spans
+	lawByRoot                   // by the name of the local root
+	lawLimited                  // by name, with a limit
+	lawFollowsEnd               // one that follows arrivals
+	lawSegment                  // a segment sampler, by name
+	lawNeverRaise               // one that promises to raise no threshold
+	lawCaps                     // one that raises thresholds by what they are
+	lawAsks
+)
+
+var lawAskNames = [lawAsks]string{
+	"start", "start, drops", "start, follows arrivals", "end", "end, errors", "end, slow", "end, counts", "end, by root",
+	"end, limited", "end, follows arrivals", "segment", "segment, never raises", "segment, caps",
+}
+
+// lawSampler is a sampler of a setup.
+type lawSampler struct {
+	ask       lawAsk
+	number    int
+	threshold sampling.Threshold
+	n         int // spans, or ticks
+}
+
+func newLawSetup(d *lawDice) lawSetup {
+	modes := []RemoteParent{Watch, Watch, Watch, Watch, Follow, Ignore, Restart}
+	s := lawSetup{
+		mode: modes[d.intN(len(modes))], pressed: d.oneIn(3), salt: d.uint64(),
+		maxSegment: []int64{4 << 20, 4 << 20, 4000, 2500}[d.intN(4)], wait: 10 + d.intN(40), age: 10 + d.intN(60),
+	}
+	kinds := []lawAsk{
+		lawStart, lawStart, lawStart, lawStart, lawDrops, lawFollows, lawByName, lawByName, lawByName, lawByName, lawErrors, lawSlow,
+		lawCounts, lawByRoot, lawLimited, lawFollowsEnd, lawSegment, lawSegment, lawNeverRaise, lawCaps,
+	}
+	for i := range d.intN(6) {
+		s.samplers = append(s.samplers, lawSampler{ask: kinds[d.intN(len(kinds))], number: i, threshold: d.threshold(), n: 2 + d.intN(20)})
+	}
+	s.pressed = s.pressed && !s.tellsThreshold()
+	return s
+}
+
+func (s *lawSetup) has(asks ...lawAsk) bool {
+	return slices.ContainsFunc(s.samplers, func(l lawSampler) bool { return slices.Contains(asks, l.ask) })
+}
+
+// couples reports whether a sampler has a memory, so that what it says of one segment
+// depends on what it was asked before.
+func (s *lawSetup) couples() bool { return s.has(lawFollows, lawLimited, lawFollowsEnd) }
+
+// tellsThreshold reports whether a sampler is told the threshold so far, and uses it.
+// That is known only in part: a caller tells its threshold only where that selects, and
+// a segment that pressure lets go says nothing to others. What it has told one randomness
+// and not another selects neither; but by it a sampler may raise what selects both.
+func (s *lawSetup) tellsThreshold() bool { return s.has(lawCaps) }
+
+// dice is a number for a sampler and a name.
+func (s *lawSetup) dice(number int, name string) *lawDice {
+	h := fnv.New64a()
+	fmt.Fprint(h, number, name)
+	return newLawDice(s.salt ^ h.Sum64())
+}
+
+// says is what a sampler answers about a name.
+func (s *lawSetup) says(l *lawSampler, name string) sampling.Answer {
+	d := s.dice(l.number, name)
+	t := d.threshold()
+	n := d.intN(20)
+	switch l.ask {
+	case lawStart, lawDrops:
+		switch {
+		case n < 8:
+			return sampling.Abstain()
+		case n < 10 && l.ask == lawDrops:
+			return sampling.Drop()
+		case n == 10:
+			return sampling.Selected()
+		case n == 11:
+			return sampling.Unselected()
+		}
+	case lawSegment:
+		switch {
+		case n < 10:
+			return sampling.Abstain()
+		case n < 12:
+			return sampling.AtMost(sampling.Never)
+		case n < 16:
+			return sampling.AtMost(t)
+		}
+	case lawNeverRaise:
+		if n < 10 {
+			return sampling.Abstain()
+		}
+	case lawLimited, lawFollowsEnd:
+		if n < 8 {
+			return sampling.Abstain()
+		}
+	default:
+		if n < 14 {
+			return sampling.Abstain()
+		}
+	}
+	return sampling.At(t)
+}
+
+// describe says what the samplers answer about the names that are used.
+func (s *lawSetup) describe(used map[string]bool) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "remote_parent %s, max_wait %d ticks, decision_memory %d ticks, max_trace_bytes %d", s.mode, s.wait, s.age, s.maxSegment)
+	for i := range s.samplers {
+		l := &s.samplers[i]
+		fmt.Fprintf(&b, "\nsampler %d: %s:", l.number, lawAskNames[l.ask])
+		switch l.ask {
+		case lawErrors:
+			fmt.Fprintf(&b, " %v", l.threshold)
+		case lawSlow:
+			fmt.Fprintf(&b, " from %d ticks on %v", l.n, l.threshold)
+		case lawCounts:
+			fmt.Fprintf(&b, " from %d spans on %v", l.n/4, l.threshold)
+		case lawFollows, lawCaps:
+		default:
+			for _, name := range lawNames {
+				if a := s.says(l, name); used[name] && !a.IsAbstain() {
+					fmt.Fprintf(&b, " %s: %v;", name, a)
+				}
+			}
+		}
+	}
+	return b.String()
+}
+
+// lawAsked is a sampler of a run, which notes what it is asked.
+type lawAsked struct {
+	lawSampler
+	run    *lawRun
+	target *rate.Target
+}
+
+func (s *lawAsked) Traits() sampling.Traits {
+	return sampling.Traits{Description: lawAskNames[s.ask], MayDrop: s.ask == lawDrops, NeverRaises: s.ask == lawNeverRaise}
+}
+
+func (s *lawAsked) says(name string) sampling.Answer { return s.run.h.setup.says(&s.lawSampler, name) }
+
+// following is the answer of one that follows arrivals.
+func (s *lawAsked) following() sampling.Answer {
+	t, err := sampling.ThresholdFromProbability(s.target.Probability(time.Now()))
+	if err != nil {
+		panic(err)
+	}
+	return sampling.At(t)
+}
+
+type lawStartSampler struct{ *lawAsked }
+
+func (s lawStartSampler) SampleStart(p sampling.StartParameters) sampling.Answer {
+	s.run.note(lawNoteStart, int64(s.number), int64(s.run.current.number))
+	if s.ask == lawFollows {
+		return s.following()
+	}
+	return s.says(p.Name)
+}
+
+type lawEndSampler struct{ *lawAsked }
+
+func (s lawEndSampler) SampleEnd(p sampling.EndParameters) sampling.Answer {
+	s.run.note(lawNoteEnd, int64(s.number), s.run.spanNumber(p.Span.SpanContext().SpanID()))
+	yes := false
+	switch s.ask {
+	case lawErrors:
+		yes = failedSpan(p.Span)
+	case lawSlow:
+		// No two events are as far from each other as that.
+		yes = p.LocalRoot && p.Duration >= time.Duration(s.n)*lawTick+lawTick/4
+	case lawCounts:
+		yes = p.Spans >= s.n/4
+	case lawByRoot:
+		return s.says(p.Root.Name())
+	case lawFollowsEnd:
+		if s.says(p.Span.Name()).IsAbstain() {
+			return sampling.Abstain()
+		}
+		return s.following()
+	default:
+		return s.says(p.Span.Name())
+	}
+	if !yes {
+		return sampling.Abstain()
+	}
+	return sampling.At(s.threshold)
+}
+
+type lawSegmentSampler struct{ *lawAsked }
+
+// SampleSegments waits for a moment first, so that whatever goes on at the time that
+// it is asked is done before it answers.
+func (s lawSegmentSampler) SampleSegments(_ context.Context, segments []sampling.Segment, answers []sampling.Answer) {
+	time.Sleep(lawTick / 1000)
+	for i := range segments {
+		g := &segments[i]
+		s.run.note(lawNoteSegment, int64(s.number), s.run.spanNumber(g.Spans[0].SpanContext().SpanID()))
+		if s.ask == lawCaps {
+			if g.Threshold < sampling.Never {
+				answers[i] = sampling.AtMost(g.Threshold/2 + sampling.Never/2)
+			}
+			continue
+		}
+		name := g.Spans[0].Name()
+		if g.Root != nil {
+			name = g.Root.Name()
+		}
+		answers[i] = s.says(name)
+	}
+}
+
+// add adds the sampler to a list.
+func (l lawSampler) add(to *Samplers, run *lawRun) {
+	s := &lawAsked{lawSampler: l, run: run}
+	e := Entry{Name: fmt.Sprint(lawAskNames[l.ask], " ", l.number), Logger: run.logger}
+	switch {
+	case l.ask <= lawFollows:
+		s.target = rate.NewTarget(3, time.Second)
+		to.Add(lawStartSampler{s}, e)
+	case l.ask < lawSegment:
+		s.target = rate.NewTarget(3, time.Second)
+		if l.ask == lawLimited {
+			e.Limit = rate.NewLimiter(2, time.Second)
+		}
+		to.Add(lawEndSampler{s}, e)
+	default:
+		to.Add(lawSegmentSampler{s}, e)
+	}
+}
