@@ -110,13 +110,31 @@ func (s *recorded) orderWith(more []attribute.KeyValue) []attribute.KeyValue {
 		if dirty {
 			s.state.And(^uint32(unordered))
 		}
-		return append(slices.Clip(s.attrs), more...)
+		return appendMore(slices.Grow(slices.Clip(s.attrs), len(more)), more)
 	}
 	all := make([]attribute.KeyValue, 0, len(s.attrs)+len(s.late)+len(more))
 	all = appendOnce(appendOnce(all, s.attrs), s.late)
 	s.attrs, s.late = slices.Clip(all), nil
 	s.state.And(^uint32(unordered))
-	return append(all, more...)
+	return appendMore(all, more)
+}
+
+// appendMore adds what riffle has to say, in place of what the application says under
+// the same key. It writes to all only behind what is there.
+func appendMore(all, more []attribute.KeyValue) []attribute.KeyValue {
+	copied := false
+	for _, kv := range more {
+		i := slices.IndexFunc(all, func(old attribute.KeyValue) bool { return old.Key == kv.Key })
+		if i < 0 {
+			all = append(all, kv)
+			continue
+		}
+		if !copied {
+			all, copied = slices.Clone(all), true
+		}
+		all[i] = kv
+	}
+	return all
 }
 
 // fewAttrs is up to how many attributes comparing all keys is faster than a map.

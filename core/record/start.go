@@ -92,7 +92,7 @@ type rootRequest struct {
 //	local, of no recorder   as under watch
 //	of ours                 it is not asked here: the span belongs to a segment
 func (r *startRules) decide(d *startDecision, q *rootRequest) {
-	remote := q.parent.IsRemote() && q.parent.TraceID().IsValid()
+	remote := q.parent.IsRemote() // valid or not: its tracestate would go on in any case
 	switch {
 	case q.forced:
 		r.force(d, q)
@@ -185,7 +185,7 @@ func (r *startRules) drops(q *rootRequest) bool {
 // randomness is, so that its threshold is Always.
 func (r *startRules) force(d *startDecision, q *rootRequest) {
 	d.forced, d.selected, d.threshold = true, true, sampling.Always
-	if q.parent.IsRemote() && q.parent.TraceID().IsValid() && r.remote == Ignore {
+	if q.parent.IsRemote() && r.remote == Ignore {
 		r.ownRandomness(d, q)
 	} else {
 		d.state = q.parent.TraceState()

@@ -78,7 +78,7 @@ func (t *tracer) root(ctx, parentCtx context.Context, parent trace.SpanContext, 
 	p := t.scope.provider
 	links := config.Links()
 	rules := p.rules
-	if rules.startRules.remote == Restart && parent.IsRemote() && parent.TraceID().IsValid() {
+	if rules.startRules.remote == Restart && parent.IsRemote() {
 		if parent.IsValid() {
 			links = append(slices.Clip(links), trace.Link{SpanContext: parent.WithTraceState(trace.TraceState{})})
 		}
