@@ -214,3 +214,11 @@ func withParent(sc trace.SpanContext) context.Context {
 func thresholdIn(s sdktrace.ReadOnlySpan) sampling.Threshold {
 	return sampling.ThresholdIn(s.SpanContext().TraceState())
 }
+
+// idleProcessor is a span processor that does nothing.
+type idleProcessor struct{}
+
+func (idleProcessor) OnStart(context.Context, sdktrace.ReadWriteSpan) {}
+func (idleProcessor) OnEnd(sdktrace.ReadOnlySpan)                     {}
+func (idleProcessor) Shutdown(context.Context) error                  { return nil }
+func (idleProcessor) ForceFlush(context.Context) error                { return nil }

@@ -117,7 +117,7 @@ func TestSpansKeepNoContextAlive(t *testing.T) {
 // startedSpans is a processor that keeps the spans that it is told about, as they
 // start and as they end.
 type startedSpans struct {
-	noopProcessor
+	idleProcessor
 	started []sdktrace.ReadWriteSpan
 	ended   []sdktrace.ReadOnlySpan
 }

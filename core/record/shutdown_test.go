@@ -108,7 +108,7 @@ func TestSpansOpenAtShutdown(t *testing.T) {
 
 // endedSpans is a processor that collects the names of spans that end.
 type endedSpans struct {
-	noopProcessor
+	idleProcessor
 	mu   sync.Mutex
 	list []string
 }
