@@ -29,8 +29,10 @@ var lawMutants = []lawMutant{
 		{"segment.go", "\tg.file(said)\n", "\tg.file(said)\n\tif !max(t, said.from).Selects(g.randomness) {\n\t\tg.unanswered.Or(bit)\n\t}\n"},
 	}},
 	{"a limit counts what it selects", []lawEdit{
-		{"segment.go", "said := answer{threshold: t, from: e.limited(t, g.pressure), place: e.place, by: e.number}",
-			"said := answer{threshold: t, place: e.place, by: e.number}\n\tif t.Selects(g.randomness) {\n\t\tsaid.from = e.limited(t, g.pressure)\n\t}"},
+		{
+			"segment.go", "said := answer{threshold: t, from: e.limited(t, g.pressure), place: e.place, by: e.number}",
+			"said := answer{threshold: t, place: e.place, by: e.number}\n\tif t.Selects(g.randomness) {\n\t\tsaid.from = e.limited(t, g.pressure)\n\t}",
+		},
 	}},
 	{"what is remembered is what keeps", []lawEdit{
 		{"memory.go", "if g.has(isPrivate | isFollowing) {", "if g.has(isPrivate|isFollowing) || !max(a.threshold, a.from).Selects(g.randomness) {"},
@@ -42,8 +44,10 @@ var lawMutants = []lawMutant{
 		{"memory.go", "\ta.from = max(a.from, g.pressure)\n", ""},
 	}},
 	{"an early decision is for good where it does not keep", []lawEdit{
-		{"segment.go", "\tif g.ask(false) {\n\t\treturn\n\t}\n\tg.absorb(g.live())\n",
-			"\tif g.ask(false) {\n\t\treturn\n\t}\n\tg.absorb(g.live())\n\tif _, _, kept := g.threshold(sampling.Always); !kept {\n\t\tg.bits |= isGone\n\t}\n"},
+		{
+			"segment.go", "\tif g.ask(false) {\n\t\treturn\n\t}\n\tg.absorb(g.live())\n",
+			"\tif g.ask(false) {\n\t\treturn\n\t}\n\tg.absorb(g.live())\n\tif _, _, kept := g.threshold(sampling.Always); !kept {\n\t\tg.bits |= isGone\n\t}\n",
+		},
 	}},
 	{"late spans of a segment that was let go are not recorded", []lawEdit{
 		{"segment.go", "if g.has(isGone|isFinished) ||", "if g.has(isGone|isFinished) || g.has(isCountedLost) && g.slot == unlisted ||"},
@@ -129,7 +133,7 @@ func TestLawMutants(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			cmd := exec.CommandContext(t.Context(), "go", "test", "-vet=off", "-count=1", "-short", "-run", "^TestLaw$", "./core/record")
+			cmd := exec.CommandContext(t.Context(), "go", "test", "-vet=off", "-count=1", "-run", "^TestLaw$", "./core/record", "-seeds", "10000")
 			cmd.Dir = dir
 			out, err := cmd.CombinedOutput()
 			switch {
