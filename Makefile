@@ -60,17 +60,18 @@ interop: ## the tests against Jaeger and the Collector; the first run builds bot
 	cd bench/interop && GOWORK=off RIFFLE_INTEROP=1 go test -count 1 -timeout 45m ./...
 
 .PHONY: soak
-soak: ## the demo with many requests under the race detector, the sampling engine over many seeds, the disk queue killed and without power, and plugins and their hosts killed
+soak: ## the demo with many requests under the race detector, the recorder over many histories, the disk queue killed and without power, and plugins and their hosts killed
 	go run -race ./cmd/riffle demo --requests 100000
 	go test -count 1 -timeout 30m -run '^TestOutage$$' ./cmd/riffle/internal/demo -outage-requests 45000
 	go test -count 1 -timeout 90m -run '^TestLaw$$' ./core/record -seeds 500000
+	go test -count 1 -timeout 60m -run '^TestDifferential$$' ./core/record -histories 2000000
 	go test -count 1 -timeout 30m -run '^TestUnbiased$$' ./core -seeds 1000
 	go test -count 1 -timeout 60m ./core/delivery/disk -histories 10000 -rounds 200 -files 100000
 	go test -count 1 -timeout 60m -run '^TestKill$$' ./core/delivery -rounds 200
 	go test -count 1 -timeout 30m -run '^TestKill' ./plugins/host -kills 100 -hosts 50
 
 .PHONY: mutants
-mutants: ## the sampling engine broken on purpose, which its tests must notice
+mutants: ## the recorder broken on purpose, which its tests must notice
 	RIFFLE_MUTANTS=1 go test -count 1 -timeout 60m -v -run '^TestLawMutants$$' ./core/record
 
 .PHONY: proto

@@ -55,7 +55,7 @@ type block struct {
 	text     string
 }
 
-var fileName = regexp.MustCompile("`([a-z]+\\.(?:yaml|go))`")
+var fileName = regexp.MustCompile("`([a-z]+\\.(?:yaml|go|json))`")
 
 func blocksOf(t *testing.T, page string) []block {
 	t.Helper()
@@ -126,7 +126,7 @@ func TestDocs(t *testing.T) {
 		required = append(required, m.direct()...)
 	}
 
-	command := func(t *testing.T, dir, line string) {
+	command := func(t *testing.T, dir, line string) (stdout string) {
 		t.Helper()
 		if rest, ok := strings.CutPrefix(line, "go run ./cmd/riffle "); ok {
 			line = "riffle " + rest
@@ -139,9 +139,13 @@ func TestDocs(t *testing.T) {
 		case args[0] == "riffle":
 			cmd := exec.CommandContext(t.Context(), "sh", "-c", line)
 			cmd.Dir, cmd.Env = dir, append(environ(), "PATH="+filepath.Dir(riffle)+string(filepath.ListSeparator)+os.Getenv("PATH"))
-			if out, err := cmd.CombinedOutput(); err != nil {
-				t.Errorf("%s: %v\n%s", line, err, out)
+			var stderr bytes.Buffer
+			cmd.Stderr = &stderr
+			out, err := cmd.Output()
+			if err != nil {
+				t.Errorf("%s: %v\n%s%s", line, err, out, &stderr)
 			}
+			return string(out)
 		case args[0] == "make":
 			if len(args) > 1 && !bytes.Contains(makefile, []byte("\n"+args[1]+":")) {
 				t.Errorf("%s: there is no such target", line)
@@ -156,6 +160,7 @@ func TestDocs(t *testing.T) {
 		default:
 			t.Errorf("%s: nobody knows how to check this command", line)
 		}
+		return ""
 	}
 
 	for _, page := range pages(t) {
@@ -168,6 +173,7 @@ func TestDocs(t *testing.T) {
 		t.Run(page, func(t *testing.T) {
 			dir := t.TempDir()
 			writeFile(t, dir, "fluxbase.yaml", firstBlock(t, "README.md", "yaml"))
+			var output string // of the last command
 			for _, b := range blocksOf(t, page) {
 				switch b.language {
 				case "yaml":
@@ -181,7 +187,13 @@ func TestDocs(t *testing.T) {
 					writeFile(t, dir, file, b.text)
 				case "sh":
 					for line := range strings.Lines(b.text) {
-						command(t, dir, strings.TrimSpace(line))
+						output = command(t, dir, strings.TrimSpace(line))
+					}
+				case "json":
+					writeFile(t, dir, b.file, b.text)
+				case "output":
+					if diff := cmp.Diff(b.text, output); diff != "" {
+						t.Errorf("%s:%d: the command before prints\n%s", page, b.line, diff)
 					}
 				case "go": // the tests below
 				case "diagram":

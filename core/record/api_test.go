@@ -9,6 +9,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/trace"
+
+	"github.com/riffletrace/riffle/core/record"
 )
 
 // The interfaces of OpenTelemetry have unexported methods, which a type gets by
@@ -28,16 +30,17 @@ var writable = []string{
 }
 
 // implemented lists the methods of the interfaces, and the types of this package
-// that have them.
+// that must have them themselves.
 var implemented = []struct {
 	of      reflect.Type
 	methods []string
 	by      []reflect.Type
 }{
-	{of: reflect.TypeFor[trace.TracerProvider](), methods: []string{"Tracer"}},
-	{of: reflect.TypeFor[trace.Tracer](), methods: []string{"Start"}},
-	{of: reflect.TypeFor[trace.Span](), methods: writable},
-	{of: reflect.TypeFor[sdktrace.ReadOnlySpan](), methods: readOnly},
+	{of: reflect.TypeFor[trace.TracerProvider](), methods: []string{"Tracer"}, by: []reflect.Type{reflect.TypeFor[*record.TracerProvider]()}},
+	{of: reflect.TypeFor[trace.Tracer](), methods: []string{"Start"}, by: []reflect.Type{record.TracerType}},
+	{of: reflect.TypeFor[trace.Span](), methods: writable, by: []reflect.Type{record.SpanType}},
+	{of: reflect.TypeFor[sdktrace.ReadOnlySpan](), methods: readOnly, by: []reflect.Type{record.RecordedType, record.ViewType}},
+	// It is the two: the span reads what is recorded.
 	{of: reflect.TypeFor[sdktrace.ReadWriteSpan](), methods: slices.Concat(readOnly, writable)},
 }
 

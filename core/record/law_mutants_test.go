@@ -26,11 +26,11 @@ var lawMutants = []lawMutant{
 		{"sweep.go", "mask != 0 && g.root.IsRecording()", "mask != 0 && !g.isSelected() && g.root.IsRecording()"},
 	}},
 	{"an end sampler whose answer does not select is asked again", []lawEdit{
-		{"segment.go", "\tg.file(said)\n", "\tg.file(said)\n\tif !max(t, said.from).Selects(g.randomness) {\n\t\tg.unanswered.Or(bit)\n\t}\n"},
+		{"decide.go", "\tg.file(said)\n", "\tg.file(said)\n\tif !max(t, said.from).Selects(g.randomness) {\n\t\tg.unanswered.Or(bit)\n\t}\n"},
 	}},
 	{"a limit counts what it selects", []lawEdit{
 		{
-			"segment.go", "said := answer{threshold: t, from: e.limited(t, g.pressure), place: e.place, by: e.number}",
+			"decide.go", "said := answer{threshold: t, from: e.limited(t, g.pressure), place: e.place, by: e.number}",
 			"said := answer{threshold: t, place: e.place, by: e.number}\n\tif t.Selects(g.randomness) {\n\t\tsaid.from = e.limited(t, g.pressure)\n\t}",
 		},
 	}},
@@ -45,7 +45,7 @@ var lawMutants = []lawMutant{
 	}},
 	{"an early decision is for good where it does not keep", []lawEdit{
 		{
-			"segment.go", "\tif g.ask(false) {\n\t\treturn\n\t}\n\tg.absorb(g.live())\n",
+			"decide.go", "\tif g.ask(false) {\n\t\treturn\n\t}\n\tg.absorb(g.live())\n",
 			"\tif g.ask(false) {\n\t\treturn\n\t}\n\tg.absorb(g.live())\n\tif _, _, kept := g.threshold(sampling.Always); !kept {\n\t\tg.bits |= isGone\n\t}\n",
 		},
 	}},
@@ -53,7 +53,7 @@ var lawMutants = []lawMutant{
 		{"segment.go", "if g.has(isGone|isFinished) ||", "if g.has(isGone|isFinished) || g.has(isCountedLost) && g.slot == unlisted ||"},
 	}},
 	{"late spans of a segment that was kept are handed over at once", []lawEdit{
-		{"segment.go", "return g.has(isSure) || !g.rules.WaitForEnd()", "return g.has(isSure|isCounted) || !g.rules.WaitForEnd()"},
+		{"decide.go", "return g.has(isSure) || !g.rules.WaitForEnd()", "return g.has(isSure|isCounted) || !g.rules.WaitForEnd()"},
 	}},
 	{"the threshold has the pressure of today", []lawEdit{
 		{"sweep.go", "g.pressure = max(g.pressure, pressure)", "g.pressure = pressure"},
@@ -62,7 +62,7 @@ var lawMutants = []lawMutant{
 		{"segment.go", "g.pressure = max(g.pressure, l.pressure())", "g.pressure = l.pressure()"},
 	}},
 	{"the threshold is without the pressure", []lawEdit{
-		{"segment.go", "said := max(g.pressure, g.least)", "said := g.least"},
+		{"decide.go", "said := max(g.pressure, g.least)", "said := g.least"},
 	}},
 	{"pressure lets go of what the start selected", []lawEdit{
 		{"sweep.go", "\t\tcase g.isSelected():\n\t\t\tg.unanswered.Store(0) // the start's threshold is the least\n", ""},
@@ -74,16 +74,16 @@ var lawMutants = []lawMutant{
 		{"size.go", "if key != otKey {", "if true {"},
 	}},
 	{"at most is not for what the start selected", []lawEdit{
-		{"segment.go", "\t\tt = max(t, raise)\n", "\t\tif !g.isSelected() {\n\t\t\tt = max(t, raise)\n\t\t}\n"},
+		{"decide.go", "\t\tt = max(t, raise)\n", "\t\tif !g.isSelected() {\n\t\t\tt = max(t, raise)\n\t\t}\n"},
 	}},
 	{"at most raises what is said, and is not compared", []lawEdit{
-		{"segment.go", "return t, by, t.Selects(g.randomness)", "return t, by, true"},
+		{"decide.go", "return t, by, t.Selects(g.randomness)", "return t, by, true"},
 	}},
 	{"segment samplers are asked only about what the start did not select", []lawEdit{
 		{"ask.go", "if a == nil || g.isSettled() {", "if a == nil || g.isSettled() || g.isSelected() {"},
 	}},
 	{"segment samplers are told the threshold only where it selects", []lawEdit{
-		{"segment.go", "\tt := min(g.start, max(g.pressure, g.least))\n\tif t == sampling.Never", "\tt := min(g.start, max(g.pressure, g.least))\n\tif !t.Selects(g.randomness) {\n\t\treturn sampling.Unknown\n\t}\n\tif t == sampling.Never"},
+		{"decide.go", "\tt := min(g.start, max(g.pressure, g.least))\n\tif t == sampling.Never", "\tt := min(g.start, max(g.pressure, g.least))\n\tif !t.Selects(g.randomness) {\n\t\treturn sampling.Unknown\n\t}\n\tif t == sampling.Never"},
 	}},
 	{"a segment whose parent is followed is asked about", []lawEdit{
 		{"segment.go", "\t\tg.bits |= isFollowing\n\t\tg.unanswered.Store(0)\n", ""},

@@ -89,6 +89,16 @@ type StartSampler interface {
 	SampleStart(p StartParameters) Answer
 }
 
+// Preparer is for a [StartSampler] whose SampleStart knows only what was asked
+// before, in the background. It is for tools that explain; never called for a span.
+type Preparer interface {
+	// Prepare asks what SampleStart needs to know about such a start, and returns
+	// when it is known. It may wait, at most until ctx is done, and is called
+	// concurrently with everything else; after Shutdown it returns an error. It must
+	// not keep what the parameters point to.
+	Prepare(ctx context.Context, p StartParameters) error
+}
+
 // EndSampler is asked whenever a recorded span ends, whatever the start said
 // short of drop. Its first answer that is not [Abstain] stands for the segment.
 type EndSampler interface {

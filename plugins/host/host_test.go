@@ -54,6 +54,76 @@ func TestSamplerOverProcess(t *testing.T) {
 	})
 }
 
+// Who explains gets the answer that the first start would not wait for.
+func TestPrepareOverProcess(t *testing.T) {
+	p, logs := opened(t, "good", nil)
+	built, err := p.Sampler(t.Context(), settings(logs), "tier", `{"gold": "initech", "rate": 0.25}`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := built.(sampling.StartSampler)
+	if err := built.(sampling.Preparer).Prepare(t.Context(), start("initech")); err != nil {
+		t.Fatal(err)
+	}
+	if got := s.SampleStart(start("initech")).String(); got != "threshold 0: gold" {
+		t.Errorf("the first answer is %q", got)
+	}
+	if err := built.(component.Shutdowner).Shutdown(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	err = built.(sampling.Preparer).Prepare(t.Context(), start("other"))
+	if want := `sampler "tier" of plugin "test" is shut down`; err == nil || err.Error() != want {
+		t.Errorf("after Shutdown the error is %v, want %s", err, want)
+	}
+}
+
+// An explanation has what a plugin answers at a start, or why it does not.
+func TestExplainOverProcess(t *testing.T) {
+	spec, err := config.Parse(fmt.Appendf(nil, `observability:
+  tracing:
+    enabled: true
+    plugins: {dir: %s, allow_unpinned: true}
+    samplers:
+      - {type: plugin, name: tier, plugin: test, component: tier, config: {gold: initech, rate: 0.25}}
+      - {type: plugin, name: roots, plugin: test, component: slow_root}
+      - {type: ratio, rate: 0.5}
+`, program(t, "test", "good")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := start("initech")
+	for _, tt := range []struct {
+		name string
+		span core.Case
+		want string
+	}{
+		{"gold", core.Case{Name: p.Name, Attributes: p.Attributes}, "[threshold 0: gold, not asked: tier has decided, abstain] 0"},
+		{"others", core.Case{Name: p.Name}, "[threshold c, not asked: tier has decided, abstain] c"},
+		{"slow", core.Case{Name: p.Name, Duration: time.Second}, "[threshold c, not asked: tier has decided, threshold 0] 0"},
+		{
+			"too much", core.Case{Name: strings.Repeat("long", 1000)},
+			"[abstain: nobody is asked about a name or an attribute of over 1024 bytes, threshold 8, abstain] 8",
+		},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			x, err := core.Explain(t.Context(), spec, core.Trace{Spans: []core.Case{tt.span}}, core.Logger((&logs{}).logger()))
+			if err != nil {
+				t.Fatal(err)
+			}
+			var answers []string
+			for _, s := range x.Steps {
+				answers = append(answers, s.Answer)
+			}
+			if got := fmt.Sprintf("[%s] %s", strings.Join(answers, ", "), x.Threshold); got != tt.want {
+				t.Errorf("the answers and the threshold are\n%s, want\n%s", got, tt.want)
+			}
+			if left := Stats(); len(left) != 0 {
+				t.Errorf("plugins still run: %+v", left)
+			}
+		})
+	}
+}
+
 func TestSegmentSamplerOverProcess(t *testing.T) {
 	p, logs := opened(t, "good", nil)
 	built, err := p.Sampler(t.Context(), settings(logs), "slow_root", "")

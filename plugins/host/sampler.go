@@ -106,6 +106,17 @@ func (s *startClient) SampleStart(p sampling.StartParameters) sampling.Answer {
 	return s.table.Decide(&p)
 }
 
+// Prepare has the plugin asked about such a start, and waits for its answer.
+func (s *startClient) Prepare(ctx context.Context, p sampling.StartParameters) error {
+	switch {
+	case s.closed.Load():
+		return fmt.Errorf("sampler %q of plugin %q is shut down", s.request.GetComponent(), s.plugin.name)
+	case s.await(ctx, nil) == nil:
+		return s.plugin.down()
+	}
+	return s.table.Prepare(ctx, &p, s.ask)
+}
+
 // wait waits for a process to ask.
 func (s *startClient) wait(ctx context.Context) { s.await(ctx, nil) }
 
@@ -293,7 +304,9 @@ func (b *bothClient) SampleSegments(ctx context.Context, segments []sampling.Seg
 // Interface guards.
 var (
 	_ sampling.StartSampler   = (*startClient)(nil)
+	_ sampling.Preparer       = (*startClient)(nil)
 	_ sampling.SegmentSampler = (*segmentClient)(nil)
 	_ sampling.StartSampler   = (*bothClient)(nil)
+	_ sampling.Preparer       = (*bothClient)(nil)
 	_ sampling.SegmentSampler = (*bothClient)(nil)
 )

@@ -1,18 +1,14 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
-	"strconv"
-	"strings"
 	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
-	"go.opentelemetry.io/otel/attribute"
-	"go.opentelemetry.io/otel/codes"
-	"go.opentelemetry.io/otel/trace"
 
 	"github.com/riffletrace/riffle/config"
 	"github.com/riffletrace/riffle/core"
@@ -21,36 +17,46 @@ import (
 
 func newExplain() *cobra.Command {
 	var (
-		file, app    string
-		span, status string
-		kind         string
-		attrs, late  []string
-		duration     time.Duration
-		asJSON       bool
+		file, app, parent string
+		span              spanFlags
+		traceFile         string
+		asJSON            bool
 	)
 	cmd := &cobra.Command{
-		Use:   "explain --config FILE --span NAME",
+		Use:   "explain --config FILE (--span NAME | --trace FILE)",
 		Short: "tell what the samplers of a configuration do with a trace",
-		Long: `explain asks the samplers of a configuration about one trace, as a service would,
-and tells who was asked, what each answered and why, and what comes of it: the
-final threshold, the probability with which such a trace is kept, and the weight
-of its spans then.
+		Long: `explain plays one trace to the samplers of a configuration, as a service that has
+just started would, and tells who was asked, what each answered and why, and what
+comes of it: the final threshold, the probability with which such a trace is kept,
+and the weight of its spans then.
 
   riffle explain --config fluxbase.yaml --span 'GET /checkout/7' --status error --duration 3s
 
-The span is the only one of its trace and has no parent. A name like 'GET /x'
-stands for a request: a server span with the method and the path as attributes,
-unless --kind and --attr say otherwise.`,
+The span is the only one of its trace. A name like 'GET /x' stands for a request: a
+server span with the method and the path as attributes, unless --kind and --attr say
+otherwise.
+
+A trace of several spans is a JSON list of them. Only the name is needed; spans
+without a parent are local roots, several of them are the requests that one trace
+makes here, and start is after the start of the trace:
+
+  [
+    {"id": "checkout", "name": "GET /checkout/7", "duration": "3s"},
+    {"parent": "checkout", "name": "charge", "kind": "client", "start": "10ms", "duration": "2s",
+     "attributes": {"peer": "bank"}, "late_attributes": {"tries": 3}, "status": "error:declined"}
+  ]
+
+--parent says what the local roots start below: nothing, or a span of another service
+that was sampled, with the threshold TH (of tracestate) or without one, or was not.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if span == "" {
-				return &usageError{fmt.Errorf("--span is missing: the name of the span, such as 'GET /checkout/7'")}
-			}
-			c, err := explainCase(span, kind, status, attrs, late)
+			t, err := span.trace(cmd, traceFile)
 			if err != nil {
-				return &usageError{err}
+				return err
 			}
-			c.Duration = duration
+			if err := parseParent(parent, t); err != nil {
+				return &usageError{fmt.Errorf("--parent %w", err)}
+			}
 			spec, err := config.Load(file, config.App(app))
 			if err != nil {
 				return err
@@ -58,7 +64,7 @@ unless --kind and --attr say otherwise.`,
 			if !spec.Enabled {
 				fmt.Fprintln(cmd.ErrOrStderr(), file+": "+tracingOff+". Once that is done:")
 			}
-			x, err := core.Explain(cmd.Context(), spec, c, core.Logger(slog.New(slog.DiscardHandler)))
+			x, err := core.Explain(cmd.Context(), spec, *t, core.Logger(slog.New(slog.DiscardHandler)))
 			if err != nil {
 				return err
 			}
@@ -72,95 +78,124 @@ unless --kind and --attr say otherwise.`,
 	f.StringVar(&file, "config", "", "configuration `FILE`")
 	_ = cmd.MarkFlagRequired("config")
 	addApp(cmd, &app)
-	f.StringVar(&span, "span", "", "`NAME` of the span: 'GET /checkout/7'")
-	f.StringVar(&kind, "kind", "", "`KIND` of the span: server, client, producer, consumer, internal")
-	f.StringArrayVar(&attrs, "attr", nil, "attribute known at the start, `KEY=VALUE`; may be repeated")
-	f.StringArrayVar(&late, "late-attr", nil, "attribute set before the end, `KEY=VALUE`; may be repeated")
-	f.StringVar(&status, "status", "unset", "`STATUS` of the span when it ends: unset, ok, error, or error:DESCRIPTION")
-	f.DurationVar(&duration, "duration", 0, "how long the span takes, `D`")
+	span.add(cmd)
+	f.StringVar(&traceFile, "trace", "", "JSON `FILE` with the spans of the trace, instead of --span; - is standard input")
+	f.StringVar(&parent, "parent", string(core.NoParent), "the `PARENT` of the local roots: none, sampled, sampled:TH or unsampled")
 	f.BoolVar(&asJSON, "json", false, "print one JSON object")
 	return cmd
 }
 
-// explainCase makes the case that the flags describe.
-func explainCase(span, kind, status string, attrs, late []string) (core.Case, error) {
-	c := core.Case{Name: span, Kind: trace.SpanKindInternal}
-	if method, path, ok := strings.Cut(span, " "); ok && strings.HasPrefix(path, "/") {
-		c.Kind = trace.SpanKindServer
-		c.Attributes = append(c.Attributes, attribute.String("http.request.method", method), attribute.String("url.path", path))
+// spanFlags describe a trace of one span.
+type spanFlags struct {
+	name, kind, status string
+	attrs, late        []string
+	duration           time.Duration
+}
+
+// spanFlagNames are those that --trace replaces.
+var spanFlagNames = []string{"span", "kind", "attr", "late-attr", "status", "duration"}
+
+func (s *spanFlags) add(cmd *cobra.Command) {
+	f := cmd.Flags()
+	f.StringVar(&s.name, "span", "", "`NAME` of the span: 'GET /checkout/7'")
+	f.StringVar(&s.kind, "kind", "", "`KIND` of the span: server, client, producer, consumer, internal")
+	f.StringArrayVar(&s.attrs, "attr", nil, "attribute known at the start, `KEY=VALUE`; may be repeated")
+	f.StringArrayVar(&s.late, "late-attr", nil, "attribute set before the end, `KEY=VALUE`; may be repeated")
+	f.StringVar(&s.status, "status", "unset", "`STATUS` of the span when it ends: unset, ok, error, or error:DESCRIPTION")
+	f.DurationVar(&s.duration, "duration", 0, "how long the span takes, `D`")
+}
+
+// trace is the one to explain: that of the file, or that of the flags.
+func (s *spanFlags) trace(cmd *cobra.Command, file string) (*core.Trace, error) {
+	if cmd.Flags().Changed("trace") {
+		for _, name := range spanFlagNames {
+			if cmd.Flags().Changed(name) {
+				return nil, &usageError{fmt.Errorf("--trace and --%s: the file says what the spans are", name)}
+			}
+		}
+		spans, err := readTrace(cmd, file)
+		return &core.Trace{Spans: spans}, err
 	}
-	kinds := map[string]trace.SpanKind{
-		"server": trace.SpanKindServer, "client": trace.SpanKindClient, "producer": trace.SpanKindProducer,
-		"consumer": trace.SpanKindConsumer, "internal": trace.SpanKindInternal, "": c.Kind,
+	c, err := s.span()
+	if err != nil {
+		return nil, &usageError{err}
 	}
-	k, ok := kinds[kind]
-	if !ok {
-		return c, fmt.Errorf("--kind %q: want server, client, producer, consumer or internal", kind)
+	return &core.Trace{Spans: []core.Case{*c}}, nil
+}
+
+// span is the one that the flags describe.
+func (s *spanFlags) span() (*core.Case, error) {
+	if s.name == "" {
+		return nil, errors.New("--span is missing: the name of the span, such as 'GET /checkout/7'")
 	}
-	c.Kind = k
-	word, description, _ := strings.Cut(status, ":")
-	switch word {
-	case "unset":
-	case "ok":
-		c.Status.Code = codes.Ok
-	case "error":
-		c.Status.Code, c.Status.Description = codes.Error, description
-	default:
-		return c, fmt.Errorf("--status %q: want unset, ok, error or error:DESCRIPTION", status)
+	c := &core.Case{Name: s.name, Duration: s.duration}
+	c.Kind, c.Attributes = likeRequest(s.name)
+	var err error
+	if s.kind != "" {
+		if c.Kind, err = parseKind(s.kind); err != nil {
+			return nil, fmt.Errorf("--kind %w", err)
+		}
 	}
-	for _, s := range attrs {
-		kv, err := parseAttribute("--attr", s)
+	if c.Status, err = parseStatus(s.status); err != nil {
+		return nil, fmt.Errorf("--status %w", err)
+	}
+	if s.duration < 0 {
+		return nil, fmt.Errorf("--duration %s is negative", s.duration)
+	}
+	for _, text := range s.attrs {
+		kv, err := parseAttribute("--attr", text)
 		if err != nil {
-			return c, err
+			return nil, err
 		}
 		c.Attributes = append(c.Attributes, kv)
 	}
-	for _, s := range late {
-		kv, err := parseAttribute("--late-attr", s)
+	for _, text := range s.late {
+		kv, err := parseAttribute("--late-attr", text)
 		if err != nil {
-			return c, err
+			return nil, err
 		}
 		c.Late = append(c.Late, kv)
 	}
 	return c, nil
 }
 
-// parseAttribute reads KEY=VALUE; a value that is a number or a boolean
-// becomes one.
-func parseAttribute(flag, s string) (attribute.KeyValue, error) {
-	key, value, ok := strings.Cut(s, "=")
-	if !ok || key == "" {
-		return attribute.KeyValue{}, fmt.Errorf("%s %q: want KEY=VALUE", flag, s)
-	}
-	if n, err := strconv.ParseInt(value, 10, 64); err == nil {
-		return attribute.Int64(key, n), nil
-	}
-	if n, err := strconv.ParseFloat(value, 64); err == nil {
-		return attribute.Float64(key, n), nil
-	}
-	if b, err := strconv.ParseBool(value); err == nil {
-		return attribute.Bool(key, b), nil
-	}
-	return attribute.String(key, value), nil
-}
-
 func printExplanation(w io.Writer, x *core.Explanation) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	for _, s := range x.Steps {
-		fmt.Fprintf(t, "%s\t%s\t%s\n", s.Stage, s.Sampler, s.Answer)
-	}
-	if err := t.Flush(); err != nil {
-		return err
+		answer := s.Answer
+		if s.Match != "" {
+			answer += ": " + s.Match
+		}
+		if s.LimitPerSecond > 0 {
+			answer += fmt.Sprintf("; limit: %v per second", s.LimitPerSecond)
+		}
+		if s.Span != "" {
+			fmt.Fprintf(t, "%s\t%s\t%s\t%s\n", s.Stage, s.Span, s.Sampler, answer)
+		} else {
+			fmt.Fprintf(t, "%s\t%s\t%s\n", s.Stage, s.Sampler, answer)
+		}
 	}
 	if len(x.Steps) > 0 {
-		fmt.Fprintln(w)
+		fmt.Fprintln(t)
 	}
-	_, err := fmt.Fprintln(w, summarize(x))
-	return err
+	for _, s := range x.Spans {
+		label := s.Name
+		if s.ID != "" {
+			label = s.ID
+		}
+		fmt.Fprintf(t, "%s\t%s\n", label, summarize(&s.Outcome))
+	}
+	if len(x.Spans) == 0 {
+		fmt.Fprintln(t, summarize(&x.Outcome))
+	}
+	for _, note := range x.Notes {
+		fmt.Fprintln(t, "note: "+note)
+	}
+	return t.Flush()
 }
 
-// summarize sums an explanation up in a sentence.
-func summarize(x *core.Explanation) string {
+// summarize sums up in a sentence what comes of a span.
+func summarize(x *core.Outcome) string {
 	by := ""
 	if x.Sampler != "" {
 		by = fmt.Sprintf(" because of %q", x.Sampler)
@@ -170,11 +205,17 @@ func summarize(x *core.Explanation) string {
 		return "dropped: no such trace is kept"
 	case x.Threshold == sampling.Never.String():
 		return "not kept: no sampler selects such a trace"
+	case x.Threshold == sampling.Unknown.String() && x.Sampler == "":
+		return "kept, as the remote parent is, with a probability that nobody knows; no weight"
 	case x.Threshold == sampling.Unknown.String():
 		return "kept or not, with a probability that nobody knows" + by + "; no weight"
 	case x.Probability == 1:
 		return "kept" + by + ": threshold 0, weight 1"
 	default:
-		return fmt.Sprintf("kept with probability %.6g%s: threshold %s, weight %.6g", x.Probability, by, x.Threshold, x.AdjustedCount)
+		s := fmt.Sprintf("kept with probability %.6g%s: threshold %s, weight %.6g", x.Probability, by, x.Threshold, x.AdjustedCount)
+		if x.Unweighted {
+			s += "; or kept without a weight, nobody knows how often"
+		}
+		return s
 	}
 }

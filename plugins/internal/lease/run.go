@@ -26,6 +26,8 @@ const (
 	defaultTTL = 30 * time.Second
 	// unusedAfter is when a key without starts and without lease is forgotten.
 	unusedAfter = time.Minute
+	// lookEvery is how often somebody who waits for a lease looks.
+	lookEvery = 5 * time.Millisecond
 )
 
 // Question is about one key.
@@ -87,6 +89,38 @@ func (t *Table) askAll(ctx context.Context, ready func(context.Context), ask Ask
 		}
 		for _, e := range batch {
 			e.pending.Store(false) // the next start has it asked about again
+		}
+	}
+}
+
+// Prepare has a key asked about, as a start would, and returns when there is a
+// lease for it. Run asks; once that has failed, Prepare asks itself, so that it can
+// tell what went wrong.
+func (t *Table) Prepare(ctx context.Context, p *sampling.StartParameters, ask Ask) error {
+	if _, ok := t.key(p); !ok {
+		return fmt.Errorf("nobody is asked about a name or an attribute of over %d bytes", maxText)
+	}
+	h := t.hash(p)
+	look := time.NewTicker(lookEvery)
+	defer look.Stop()
+	t.Decide(p)
+	for {
+		switch e := t.set(h).find(h); {
+		case e == nil:
+			t.Decide(p) // another had the set, or all places wait
+		case e.lease.Load() != nil:
+			return nil
+		case e.pending.CompareAndSwap(false, true):
+			if err := t.ask(ctx, ask, []*entry{e}); err != nil {
+				e.pending.Store(false)
+				return err
+			}
+			continue
+		}
+		select {
+		case <-look.C:
+		case <-ctx.Done():
+			return fmt.Errorf("waiting for an answer: %w", ctx.Err())
 		}
 	}
 }
@@ -216,7 +250,7 @@ func (t *Table) again(f func(*entry)) {
 // is not in the table stays out of it.
 func (t *Table) Replace(key sampling.StartParameters, l *Lease) {
 	h := t.hash(&key)
-	s := &t.sets[h&uint64(len(t.sets)-1)]
+	s := t.set(h)
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for i := range s.entries {

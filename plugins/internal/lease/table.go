@@ -95,15 +95,8 @@ func New(s KeySpec, limit int) *Table {
 // Decide answers with what is leased, and abstains otherwise.
 func (t *Table) Decide(p *sampling.StartParameters) sampling.Answer {
 	h := t.hash(p)
-	s := &t.sets[h&uint64(len(t.sets)-1)]
-	for i := range s.hashes {
-		if s.hashes[i].Load() != h {
-			continue
-		}
-		e := s.entries[i].Load()
-		if e == nil || e.hash != h {
-			continue // it is being replaced
-		}
+	s := t.set(h)
+	if e := s.find(h); e != nil {
 		e.starts.Add(1)
 		if l := e.lease.Load(); l != nil {
 			return l.answer
@@ -117,6 +110,22 @@ func (t *Table) Decide(p *sampling.StartParameters) sampling.Answer {
 		t.absent.Add(1)
 	}
 	return sampling.Answer{}
+}
+
+// set is where a key of that hash is, if it is anywhere.
+func (t *Table) set(hash uint64) *set { return &t.sets[hash&uint64(len(t.sets)-1)] }
+
+// find returns the entry of that hash, nil if there is none.
+func (s *set) find(hash uint64) *entry {
+	for i := range s.hashes {
+		if s.hashes[i].Load() != hash {
+			continue
+		}
+		if e := s.entries[i].Load(); e != nil && e.hash == hash {
+			return e
+		} // else it is being replaced
+	}
+	return nil
 }
 
 // hash is that of the key, never 0.

@@ -1,0 +1,206 @@
+package record
+
+import "github.com/riffletrace/riffle/core/sampling"
+
+// askEnd asks the end samplers in mask about a span, without a lock, and files what
+// they answer.
+func (g *segment) askEnd(mask uint64, p *sampling.EndParameters) {
+	for mask != 0 {
+		by, a, rest := firstAnswer(g.rules.end, mask, p)
+		if mask = rest; by >= 0 && g.answer(by, a) {
+			return
+		}
+	}
+}
+
+// answer files what an end sampler answers, and tells others of the trace. It
+// reports whether nothing else can matter.
+func (g *segment) answer(by int, a sampling.Answer) (sure bool) {
+	g.mu.Lock()
+	bit := uint64(1) << by
+	if g.unanswered.And(^bit)&bit == 0 || g.has(isGone) {
+		sure = g.unanswered.Load() == 0
+		g.mu.Unlock()
+		return sure
+	}
+	e := g.rules.end[by]
+	t, _ := a.Threshold()
+	said := answer{threshold: t, from: e.limited(t, g.pressure), place: e.place, by: e.number}
+	var out handOver
+	g.file(said)
+	g.share(said)
+	g.makeSure(&out)
+	sure = g.has(isSure)
+	g.mu.Unlock()
+	out.deliver()
+	return sure
+}
+
+// answer is what somebody said of a segment: a threshold, that counts only from
+// another on.
+type answer struct {
+	threshold sampling.Threshold // may be Unknown
+	from      sampling.Threshold // what limits it: a limit, or the pressure on who gave it
+	place     int16              // of who gave it, in the list
+	by        int16              // the number of its name
+}
+
+// file takes an answer into the least of what was said. On a tie the one that comes
+// first in the list has said it.
+func (g *segment) file(a answer) {
+	if g.has(isFollowing) {
+		return
+	}
+	if a.threshold == sampling.Unknown {
+		if m := g.rarely(); a.from < m.unknown || a.from == m.unknown && a.place < m.unknownPlace {
+			m.unknown, m.unknownBy, m.unknownPlace = a.from, a.by, a.place
+		}
+		return
+	}
+	t := max(a.threshold, a.from)
+	if t < g.least || t == g.least && a.place < g.place {
+		g.least, g.leastBy, g.place = t, a.by, a.place
+	}
+}
+
+// isSettled reports whether nothing that is said can change a decision any more, so
+// that spans need not wait.
+func (g *segment) isSettled() bool {
+	return g.has(isSure) || !g.rules.WaitForEnd() || g.has(isFollowing) && !g.rules.mayRaise
+}
+
+// makeSure makes T = 0 sure if it is, for what waits and for what comes.
+func (g *segment) makeSure(out *handOver) {
+	if g.has(isSure) || g.rules.mayRaise || min(g.start, max(g.pressure, g.least)) != sampling.Always {
+		return
+	}
+	g.bits |= isSure
+	g.unanswered.Store(0)
+	if g.start != sampling.Always {
+		g.rarely().always = always(g.state)
+	}
+	if out != nil {
+		g.decide(out, g.waiting.take(), sampling.Always)
+	}
+}
+
+// threshold is T of the segment by what was said until now, who has said it, and
+// whether it keeps the segment. raise is what a segment sampler raises it to.
+//
+// Nothing else compares the randomness of a segment, but what lets go of segments
+// below the pressure threshold.
+func (g *segment) threshold(raise sampling.Threshold) (t sampling.Threshold, by int16, kept bool) {
+	said := max(g.pressure, g.least)
+	if g.has(isSure) {
+		said, raise = g.least, sampling.Always
+	}
+	if t, by = g.start, g.startBy; said < t {
+		t, by = said, g.leastBy
+	}
+	if t.Selects(g.randomness) {
+		t = max(t, raise)
+		return t, by, t.Selects(g.randomness)
+	}
+	by, kept = g.startBy, g.has(startUnknown)
+	if m := g.more; !kept && m != nil && max(m.unknown, g.pressure).Selects(g.randomness) {
+		by, kept = m.unknownBy, true
+	}
+	return sampling.Unknown, by, kept && raise.Selects(g.randomness)
+}
+
+// said is the least threshold that was said until now, whether or not it keeps the
+// segment: who is told it, and acts by it, must not learn the randomness.
+func (g *segment) said() sampling.Threshold {
+	t := min(g.start, max(g.pressure, g.least))
+	if t == sampling.Never && (g.has(startUnknown) || g.more != nil && g.more.unknown != sampling.Never) {
+		return sampling.Unknown
+	}
+	return t
+}
+
+// isSelected reports whether the start alone keeps the segment, whatever the
+// pressure is.
+func (g *segment) isSelected() bool {
+	return g.has(isSure|startUnknown|isFollowing) || g.start.Selects(g.randomness)
+}
+
+// complete decides a segment of which no span is open, or lets segment samplers
+// be asked.
+func (g *segment) complete(out *handOver) {
+	if !g.waiting.isEmpty() && !g.ask(true) {
+		g.absorb(g.live())
+		g.decide(out, g.waiting.take(), sampling.Always)
+	}
+	g.rest()
+}
+
+// rest takes a segment off the list if nothing of it is open or waits.
+func (g *segment) rest() {
+	if g.slot == unlisted || g.opens > 0 || !g.waiting.isEmpty() || g.more != nil && g.more.requests != nil {
+		return
+	}
+	g.live().remove(g)
+	g.account(-g.bytes)
+}
+
+// early decides what has ended of a segment that is not complete.
+func (g *segment) early(out *handOver) {
+	g.live().touch(g)
+	if g.waiting.isEmpty() {
+		return
+	}
+	g.bits |= isEarly
+	if g.ask(false) {
+		return
+	}
+	g.absorb(g.live())
+	g.decide(out, g.waiting.take(), sampling.Always)
+}
+
+// decide decides about spans that have ended.
+func (g *segment) decide(out *handOver, l spans, raise sampling.Threshold) {
+	if l.isEmpty() {
+		return
+	}
+	t, by, kept := g.threshold(raise)
+	if !kept {
+		g.letGo(l)
+		return
+	}
+	var size int64
+	var n uint64
+	for s := l.first; s != nil; s = s.next {
+		size += s.size()
+		n++
+	}
+	g.bytes -= size
+	g.spare = nil // which would keep them alive
+	out.take(g, l, size, t, by)
+	g.counts().spansKept.Add(n)
+	if !g.has(isCounted) {
+		g.bits |= isCounted
+		g.live().kept[by].Add(1)
+	}
+}
+
+// letGo lets go of spans that have ended.
+func (g *segment) letGo(l spans) {
+	var size int64
+	var n int32
+	for s := l.first; s != nil; { // who holds one of them holds no other
+		next := s.next
+		size += s.size()
+		n++
+		s.prev, s.next = nil, nil
+		s = next
+	}
+	g.account(-size)
+	g.spare = nil // which would keep them alive
+	g.lost += n
+	c := g.counts()
+	c.spansLost.Add(uint64(n))
+	if !g.has(isCountedLost) {
+		g.bits |= isCountedLost
+		c.notKept.Add(1)
+	}
+}

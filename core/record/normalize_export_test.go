@@ -1,7 +1,0 @@
-package record
-
-var (
-	NormalizeAttribute  = normalizeAttribute
-	NormalizeAttributes = normalizeAttributes
-	NormalizeSet        = normalizeSet
-)
