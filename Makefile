@@ -63,6 +63,7 @@ interop: ## the tests against Jaeger and the Collector; the first run builds bot
 soak: ## the demo with many requests under the race detector, the recorder over many histories, the disk queue killed and without power, and plugins and their hosts killed
 	go run -race ./cmd/riffle demo --requests 100000
 	go test -count 1 -timeout 30m -run '^TestOutage$$' ./cmd/riffle/internal/demo -outage-requests 45000
+	go test -count 1 -timeout 90m -run '^TestLaw$$' ./core/record -seeds 500000
 	go test -count 1 -timeout 60m -run '^TestDifferential$$' ./core/record -histories 2000000
 	go test -count 1 -timeout 30m -run '^TestUnbiased$$' ./core -seeds 1000
 	go test -count 1 -timeout 60m ./core/delivery/disk -histories 10000 -rounds 200 -files 100000
@@ -71,7 +72,7 @@ soak: ## the demo with many requests under the race detector, the recorder over 
 
 .PHONY: mutants
 mutants: ## the recorder broken on purpose, which its tests must notice
-	RIFFLE_MUTANTS=1 go test -count 1 -timeout 30m -v -run '^TestLawMutants$$' ./core/record
+	RIFFLE_MUTANTS=1 go test -count 1 -timeout 60m -v -run '^TestLawMutants$$' ./core/record
 
 .PHONY: proto
 proto: ## the code and the descriptors of the plugins' wire

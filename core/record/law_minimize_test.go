@@ -41,9 +41,9 @@ func (h *lawHistory) minimize(t *testing.T, f *lawFailure) (*lawHistory, *lawFai
 				}
 			}
 		}
-		for i := len(h.setup.samplers) - 1; i >= 0; i-- {
+		for _, l := range h.setup.samplers {
 			smaller := h.with(h.events)
-			smaller.setup.samplers = slices.Delete(slices.Clone(h.setup.samplers), i, i+1)
+			smaller.setup.samplers = slices.DeleteFunc(slices.Clone(h.setup.samplers), func(o lawSampler) bool { return o == l })
 			again = better(smaller) || again
 		}
 		again = h.simplify(better) || again

@@ -133,7 +133,7 @@ func TestLawMutants(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			cmd := exec.CommandContext(t.Context(), "go", "test", "-vet=off", "-count=1", "-short", "-run", "^TestLaw$", "./core/record")
+			cmd := exec.CommandContext(t.Context(), "go", "test", "-vet=off", "-count=1", "-run", "^TestLaw$", "./core/record", "-seeds", "10000")
 			cmd.Dir = dir
 			out, err := cmd.CombinedOutput()
 			switch {

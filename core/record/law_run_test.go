@@ -189,7 +189,7 @@ func (r *lawRun) NewSpanID(context.Context, trace.TraceID) (id trace.SpanID) {
 	return id
 }
 
-func (r *lawRun) spanNumber(id trace.SpanID) int64 {
+func spanNumber(id trace.SpanID) int64 {
 	return int64(binary.BigEndian.Uint32(id[:])) - 1
 }
 
@@ -199,7 +199,7 @@ func (r *lawRun) deliver(k Kept) {
 	defer r.mu.Unlock()
 	for _, s := range k.Spans {
 		sc := s.SpanContext()
-		n := r.spanNumber(sc.SpanID())
+		n := spanNumber(sc.SpanID())
 		if _, twice := r.kept[n]; twice {
 			r.complain("%d is handed over twice", n)
 		}
@@ -244,7 +244,7 @@ func (r *lawRun) step(e *lawEvent) {
 		}
 	case lawRoom:
 		if s, ok := ref.span.(*span); ok {
-			r.makeRoom(s.segment)
+			makeRoom(s.segment)
 		}
 	case lawOverdue:
 		if s, ok := ref.span.(*span); ok {
@@ -260,7 +260,7 @@ func (r *lawRun) step(e *lawEvent) {
 }
 
 // makeRoom decides a segment as the engine does where memory is short.
-func (r *lawRun) makeRoom(g *segment) {
+func makeRoom(g *segment) {
 	var out handOver
 	g.mu.Lock()
 	if g.slot != unlisted {

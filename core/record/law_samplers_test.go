@@ -65,7 +65,7 @@ func newLawSetup(d *lawDice) lawSetup {
 	}
 	kinds := []lawAsk{
 		lawStart, lawStart, lawStart, lawStart, lawDrops, lawFollows, lawByName, lawByName, lawByName, lawByName, lawErrors, lawSlow,
-		lawCounts, lawByRoot, lawLimited, lawFollowsEnd, lawSegment, lawSegment, lawNeverRaise, lawCaps,
+		lawCounts, lawByRoot, lawLimited, lawLimited, lawFollowsEnd, lawSegment, lawSegment, lawNeverRaise, lawCaps,
 	}
 	for i := range d.intN(6) {
 		s.samplers = append(s.samplers, lawSampler{ask: kinds[d.intN(len(kinds))], number: i, threshold: d.threshold(), n: 2 + d.intN(20)})
@@ -83,9 +83,9 @@ func (s *lawSetup) has(asks ...lawAsk) bool {
 func (s *lawSetup) couples() bool { return s.has(lawFollows, lawLimited, lawFollowsEnd) }
 
 // tellsThreshold reports whether a sampler is told the threshold so far, and uses it.
-// That is known only in part: a caller tells its threshold only where that selects, and
-// a segment that pressure lets go says nothing to others. What it has told one randomness
-// and not another selects neither; but by it a sampler may raise what selects both.
+// That is known in part: a caller tells its threshold only where that selects, and a
+// segment that pressure lets go says nothing to others. Such a threshold is above the
+// randomnesses that are not told of it, but what a sampler makes of it is not.
 func (s *lawSetup) tellsThreshold() bool { return s.has(lawCaps) }
 
 // dice is a number for a sampler and a name.
@@ -198,8 +198,8 @@ func (s lawStartSampler) SampleStart(p sampling.StartParameters) sampling.Answer
 type lawEndSampler struct{ *lawAsked }
 
 func (s lawEndSampler) SampleEnd(p sampling.EndParameters) sampling.Answer {
-	s.run.note(lawNoteEnd, int64(s.number), s.run.spanNumber(p.Span.SpanContext().SpanID()))
-	yes := false
+	s.run.note(lawNoteEnd, int64(s.number), spanNumber(p.Span.SpanContext().SpanID()))
+	var yes bool
 	switch s.ask {
 	case lawErrors:
 		yes = failedSpan(p.Span)
@@ -232,7 +232,7 @@ func (s lawSegmentSampler) SampleSegments(_ context.Context, segments []sampling
 	time.Sleep(lawTick / 1000)
 	for i := range segments {
 		g := &segments[i]
-		s.run.note(lawNoteSegment, int64(s.number), s.run.spanNumber(g.Spans[0].SpanContext().SpanID()))
+		s.run.note(lawNoteSegment, int64(s.number), spanNumber(g.Spans[0].SpanContext().SpanID()))
 		if s.ask == lawCaps {
 			if g.Threshold < sampling.Never {
 				answers[i] = sampling.AtMost(g.Threshold/2 + sampling.Never/2)

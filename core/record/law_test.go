@@ -41,7 +41,7 @@ type lawFailure struct { //nolint:errname // it is a failure, and told as one
 	r1, r2 uint64
 }
 
-func (f *lawFailure) Error() string { return f.kind + ": " + f.text }
+func (f *lawFailure) String() string { return f.kind + ": " + f.text }
 
 // lawMost bounds the runs of a history: each threshold asks for three.
 const lawMost = 60
@@ -61,7 +61,7 @@ func checkLaw(t *testing.T, h *lawHistory, draws []uint64) (*lawCheck, *lawFailu
 	for len(c.queue) > 0 && len(c.runs) < lawMost {
 		r := runLaw(t, h, c.queue[0])
 		c.queue = c.queue[1:]
-		for _, check := range []func(*lawRun) *lawFailure{c.wrong, c.law, c.others, c.traceless} {
+		for _, check := range []func(*lawRun) *lawFailure{wrongIn, c.law, c.others, c.traceless} {
 			if f := check(r); f != nil {
 				return c, f
 			}
@@ -78,8 +78,8 @@ func (c *lawCheck) add(r uint64) {
 	}
 }
 
-// wrong is what must not be in any run.
-func (c *lawCheck) wrong(r *lawRun) *lawFailure {
+// wrongIn is what must not be in any run.
+func wrongIn(r *lawRun) *lawFailure {
 	fail := func(kind, format string, args ...any) *lawFailure {
 		return &lawFailure{kind: kind, text: fmt.Sprintf("R = %014x: %s", r.randomness, fmt.Sprintf(format, args...)), r1: r.randomness, r2: r.randomness}
 	}
@@ -109,7 +109,7 @@ func (c *lawCheck) law(r *lawRun) *lawFailure {
 				c.add(uint64(near))
 			}
 			for _, old := range c.runs {
-				if f := c.agree(n, known, old); f != nil {
+				if f := known.agrees(n, old); f != nil {
 					return f
 				}
 			}
@@ -120,14 +120,14 @@ func (c *lawCheck) law(r *lawRun) *lawFailure {
 		}
 	}
 	for n, known := range c.known {
-		if f := c.agree(n, known, r); f != nil {
+		if f := known.agrees(n, r); f != nil {
 			return f
 		}
 	}
 	return nil
 }
 
-func (c *lawCheck) agree(n int64, known lawKnown, r *lawRun) *lawFailure {
+func (known lawKnown) agrees(n int64, r *lawRun) *lawFailure {
 	k, kept := r.kept[n]
 	kept = kept && k.threshold != sampling.Unknown
 	if kept == known.threshold.Selects(r.randomness) {
@@ -181,9 +181,9 @@ func (c *lawCheck) traceless(r *lawRun) *lawFailure {
 	return &lawFailure{"traceless", fmt.Sprintf("%s where R = %014x, and %s where R = %014x", at(first), first.randomness, at(r), r.randomness), first.randomness, r.randomness}
 }
 
-// draws are randomnesses to begin with: any, and those around what callers and
+// lawDraws are randomnesses to begin with: any, and those around what callers and
 // samplers speak of.
-func (h *lawHistory) draws(d *lawDice) []uint64 {
+func lawDraws(d *lawDice) []uint64 {
 	list := []uint64{uint64(sampling.Never) - 1, 0, d.uint64() >> 8, d.uint64() >> 8}
 	for range 2 {
 		list = append(list, uint64(d.threshold())+uint64(d.intN(3))-1)
@@ -196,13 +196,11 @@ func (h *lawHistory) draws(d *lawDice) []uint64 {
 func TestLaw(t *testing.T) {
 	n := uint64(*lawSeeds)
 	if n == 0 {
-		switch {
+		switch n = 10_000; {
 		case testing.Short():
 			n = 300
 		case underRace:
-			n = 300
-		default:
-			n = 3000
+			n = 1000
 		}
 	}
 	var next atomic.Uint64
@@ -219,7 +217,7 @@ func TestLaw(t *testing.T) {
 					seed := *lawFirst + i
 					d := newLawDice(seed)
 					h := newLawHistory(d)
-					c, f := checkLaw(t, h, h.draws(d))
+					c, f := checkLaw(t, h, lawDraws(d))
 					if f != nil {
 						h, f = h.minimize(t, f)
 						t.Errorf("seed %d: %v\n%v", seed, f, h)
@@ -256,7 +254,7 @@ func FuzzLaw(f *testing.F) {
 	f.Fuzz(func(t *testing.T, b []byte) {
 		d := &lawDice{bytes: b}
 		h := newLawHistory(d)
-		if _, fail := checkLaw(t, h, h.draws(newLawDice(uint64(len(b))))); fail != nil {
+		if _, fail := checkLaw(t, h, lawDraws(newLawDice(uint64(len(b))))); fail != nil {
 			h, fail = h.minimize(t, fail)
 			t.Errorf("%v\n%v", fail, h)
 		}
