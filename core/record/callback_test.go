@@ -27,8 +27,8 @@ import (
 // provider.
 type callbacks struct {
 	provider *TracerProvider
-	span     trace.Span // an open one
-	ctx      context.Context
+	span     trace.Span      // an open one
+	ctx      context.Context //nolint:containedctx // of the call
 	traceID  trace.TraceID
 
 	inside atomic.Int32
@@ -91,8 +91,9 @@ func (c *callbacks) NewSpanID(ctx context.Context, id trace.TraceID) trace.SpanI
 
 func (c *callbacks) OnStart(context.Context, sdktrace.ReadWriteSpan) { c.call("OnStart") }
 func (c *callbacks) OnEnd(sdktrace.ReadOnlySpan)                     { c.call("OnEnd") }
-func (c *callbacks) ForceFlush(context.Context) error                { c.call("ForceFlush"); return nil }
-func (c *callbacks) Shutdown(context.Context) error                  { c.call("Shutdown"); return nil }
+func (c *callbacks) ForceFlush(context.Context) error { c.call("ForceFlush"); return nil }
+
+func (c *callbacks) Shutdown(context.Context) error { c.call("Shutdown"); return nil }
 
 func (c *callbacks) Write(p []byte) (int, error) { c.call("log"); return len(p), nil }
 
@@ -222,7 +223,7 @@ func TestEndSeesPanics(t *testing.T) {
 			r := newRecorder(t, Config{}, onError, selectAll)
 			func() {
 				defer func() {
-					if got := recover(); got != cause {
+					if got := recover(); got != any(cause) { //nolint:errorlint // the very value
 						t.Errorf("the panic goes on as %v, want %v", got, cause)
 					}
 				}()

@@ -2,6 +2,7 @@ package record
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"runtime"
 	"slices"
@@ -83,7 +84,7 @@ func TestCancellationPassesThrough(t *testing.T) {
 	cancel(cause)
 	for _, ctx := range below {
 		// At once: what a goroutine passes on would come later.
-		if ctx.Err() == nil || context.Cause(ctx) != cause {
+		if ctx.Err() == nil || !errors.Is(context.Cause(ctx), cause) {
 			t.Fatalf("after the cancellation the error is %v, the cause %v", ctx.Err(), context.Cause(ctx))
 		}
 	}
@@ -115,7 +116,7 @@ func TestContextString(t *testing.T) {
 }
 
 // silentContext is no fmt.Stringer.
-type silentContext struct{ context.Context }
+type silentContext struct{ context.Context } //nolint:containedctx // it is a context
 
 func (silentContext) Value(any) any { return nil }
 
@@ -146,8 +147,8 @@ func TestContextPrintsWhileItsSpanChanges(t *testing.T) {
 
 // depthProbe is a context that remembers how deep the stack was when it was asked.
 type depthProbe struct {
-	context.Context
-	frames *int
+	context.Context //nolint:containedctx // it is a context
+	frames          *int
 }
 
 func (p depthProbe) Value(any) any {
@@ -164,7 +165,7 @@ func TestDeepContexts(t *testing.T) {
 	var ours, theirs context.Context = probe, probe
 	open := make([]trace.Span, depth)
 	for i := range depth {
-		ours, open[i] = r.tracer.Start(ours, "span")
+		ours, open[i] = r.tracer.Start(ours, "span") //nolint:fatcontext // as deep as it is to be
 		theirs = context.WithValue(theirs, contextKey{}, i)
 	}
 	defer func() {

@@ -35,7 +35,7 @@ type lawKnown struct {
 
 // lawFailure is a violation. Its kind is so that a smaller history is sought for the
 // same.
-type lawFailure struct { //nolint:errname // it is a failure, and told as one
+type lawFailure struct {
 	kind   string
 	text   string
 	r1, r2 uint64

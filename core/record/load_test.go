@@ -32,7 +32,7 @@ func TestManyRootsOfOneTrace(t *testing.T) {
 	const roots = 16_000
 	same, distinct := make([]context.Context, roots), make([]context.Context, roots)
 	for i := range roots {
-		distinct[i] = withParent(remoteParent(t, 0, ""))
+		distinct[i] = withParent(remoteParent(t, 0, "")) //nolint:fatcontext // each stands alone
 		same[i] = distinct[0]
 	}
 	run := func(parents []context.Context) (took time.Duration) {
@@ -76,7 +76,7 @@ func TestTraceIDsThatAClientReuses(t *testing.T) {
 		r := newRecorder(t, Config{Deliver: func(Kept) {}}, keepHalf, selectNone)
 		parents := make([]context.Context, 10)
 		for i := range parents {
-			parents[i] = withParent(remoteParent(t, 0, ""))
+			parents[i] = withParent(remoteParent(t, 0, "")) //nolint:fatcontext // each stands alone
 		}
 		before := heapAfterGC()
 		for i := range requests {
@@ -172,7 +172,7 @@ func TestStreamsThatFillMemory(t *testing.T) {
 		contexts := make([]context.Context, streams)
 		roots := make([]trace.Span, streams)
 		for i := range streams {
-			contexts[i], roots[i] = r.tracer.Start(t.Context(), "stream")
+			contexts[i], roots[i] = r.tracer.Start(t.Context(), "stream") //nolint:fatcontext // each stands alone
 		}
 		for second := range seconds {
 			name := strconv.Itoa(second)

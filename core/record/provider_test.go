@@ -209,7 +209,7 @@ func TestDroppedSpansHaveIDs(t *testing.T) {
 		seen := []trace.SpanID{trace.SpanContextFromContext(ctx).SpanID()}
 		for range 3 {
 			var s trace.Span
-			ctx, s = r.tracer.Start(ctx, "dropped")
+			ctx, s = r.tracer.Start(ctx, "dropped") //nolint:fatcontext // each below the one before
 			sc := s.SpanContext()
 			if !sc.IsValid() || sc.IsRemote() || sc.IsSampled() || s.IsRecording() || slices.Contains(seen, sc.SpanID()) {
 				t.Errorf("a dropped span is %+v", sc)

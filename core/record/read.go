@@ -268,7 +268,7 @@ func (v *view) Status() sdktrace.Status                         { return v.recor
 func (v *view) InstrumentationScope() instrumentation.Scope     { return v.instrumentation }
 func (v *view) InstrumentationLibrary() instrumentation.Library { return v.instrumentation } //nolint:staticcheck // the SDK's interface has it
 func (v *view) Resource() *resource.Resource                    { return v.provider.resource }
-func (v *view) DroppedAttributes() int { return v.recorded().DroppedAttributes() }
+func (v *view) DroppedAttributes() int                          { return v.recorded().DroppedAttributes() }
 
 func (v *view) DroppedLinks() int { return v.recorded().DroppedLinks() }
 

@@ -36,7 +36,7 @@ func TestStartAfterShutdown(t *testing.T) {
 			var seen []trace.SpanID
 			for range 2 { // and what is below it
 				var s trace.Span
-				ctx, s = r.tracer.Start(ctx, "late")
+				ctx, s = r.tracer.Start(ctx, "late") //nolint:fatcontext // each below the one before
 				sc := s.SpanContext()
 				if s.IsRecording() || sc.IsSampled() || !sc.IsValid() || sc.IsRemote() || slices.Contains(seen, sc.SpanID()) {
 					t.Errorf("it is %+v, recording: %t", sc, s.IsRecording())
