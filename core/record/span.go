@@ -282,8 +282,7 @@ func (s *span) SetStatus(code codes.Code, description string) {
 	if s.rare != nil || description != "" || short == otherStatus {
 		s.rarely().status = sdktrace.Status{Code: code, Description: description}
 	}
-	s.state.And(^uint32(statusBits))
-	s.state.Or(short << statusShift)
+	s.state.Add(short<<statusShift - s.state.Load()&statusBits) // at once: others read it
 }
 
 // code is that of the status.
