@@ -41,12 +41,12 @@ func (s *recorded) Parent() trace.SpanContext {
 	switch {
 	case s.parent != nil:
 		return s.parent.SpanContext()
-	case s.fixed&hasParent != 0:
-		return s.rare.parent
-	case s == &s.segment.root.recorded && s.segment.more != nil:
+	case s.fixed&hasParent == 0:
+		return trace.SpanContext{}
+	case s.isRoot():
 		return s.segment.more.parent
 	default:
-		return trace.SpanContext{}
+		return s.rare.parent
 	}
 }
 

@@ -50,7 +50,7 @@ func newRecorder(t testing.TB, c Config, samplers ...sampling.Sampler) *recorder
 }
 
 var (
-	samplerNames = []string{"first", "second", "third"}
+	samplerNames = []string{"first", "second", "third", "fourth"}
 	unlimited    = sdktrace.SpanLimits{
 		AttributeValueLengthLimit: -1, AttributeCountLimit: -1, EventCountLimit: -1, LinkCountLimit: -1,
 		AttributePerEventCountLimit: -1, AttributePerLinkCountLimit: -1,

@@ -71,11 +71,15 @@ func (s *span) abandon(empty bool) (size int64, emptied bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if emptied = empty && !s.state.hasEnded(); emptied {
-		s.state.Or(hasEnded)
 		s.attrs, s.late = nil, nil
-		if s.rare != nil {
-			s.rare = &rare{parent: s.rare.parent, state: s.rare.state, endTask: s.rare.endTask}
+		if r := s.rare; r != nil { // what does not change of it is read without a lock
+			r.status.Description, r.events, r.links = "", nil, nil
+			if r.endTask != nil {
+				r.endTask()
+				r.endTask = nil
+			}
 		}
+		s.state.Or(hasEnded)
 	}
 	size = s.size()
 	s.units = 0

@@ -148,6 +148,7 @@ func (l *live) begin(d *startDecision, q *rootRequest) *segment {
 	g.root.mu.Lock()
 	if !q.parent.Equal(trace.SpanContext{}) {
 		g.rarely().parent = q.parent
+		g.root.fixed |= hasParent
 	}
 	if d.by != nil {
 		g.startBy = d.by.number

@@ -27,7 +27,7 @@ const otKey = "ot" // OpenTelemetry's entry of a tracestate
 // sizeOfStart is what a span that starts holds, without itself.
 func (s *recorded) sizeOfStart() int64 {
 	n := int64(len(s.name)) + sizeOfAttributes(s.attrs)
-	if s.fixed&hasParent != 0 {
+	if s.fixed&hasParent != 0 && !s.isRoot() {
 		n += sizeOfState(s.rare.parent.TraceState())
 	}
 	return n

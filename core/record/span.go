@@ -62,7 +62,7 @@ type fixedBits uint8
 const (
 	kindBits   fixedBits = 1<<3 - 1
 	saysAlways fixedBits = 1 << (iota + 2) // its context has the tracestate of T = 0
-	hasParent                              // rare has the parent
+	hasParent                              // rare has the parent, of a local root the segment
 	hasState                               // rare has the tracestate of its context
 )
 
@@ -97,6 +97,8 @@ type rare struct {
 	end     time.Time         // if start and duration cannot express it
 	endTask func()            // of runtime/trace
 }
+
+func (s *recorded) isRoot() bool { return s == &s.segment.root.recorded }
 
 func (s *recorded) rarely() *rare {
 	if s.rare == nil {
@@ -282,8 +284,7 @@ func (s *span) SetStatus(code codes.Code, description string) {
 	if s.rare != nil || description != "" || short == otherStatus {
 		s.rarely().status = sdktrace.Status{Code: code, Description: description}
 	}
-	s.state.And(^uint32(statusBits))
-	s.state.Or(short << statusShift)
+	s.state.Add(short<<statusShift - s.state.Load()&statusBits) // at once: others read it
 }
 
 // code is that of the status.
