@@ -2,12 +2,10 @@ package core_test
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"strings"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -54,12 +52,12 @@ func ending(name string, f func(sampling.EndParameters) sampling.Answer) core.Sa
 	return use(name, endsAsAsked{asAsked{end: f}})
 }
 
-func judging(name string, a sampling.Answer) core.SamplerEntry {
+func onSegments(name string, a sampling.Answer) core.SamplerEntry {
 	return use(name, segmentsAsAsked{asAsked{traits: sampling.Traits{NeverRaises: !a.IsAtMost()}, segment: func() sampling.Answer { return a }}})
 }
 
-func onlyFor(e core.SamplerEntry, tenant string) core.SamplerEntry {
-	e.Match = &match.Config{Attributes: map[string]any{"tenant": tenant}}
+func onlyForGold(e core.SamplerEntry) core.SamplerEntry {
+	e.Match = &match.Config{Attributes: map[string]any{"tenant": "gold"}}
 	return e
 }
 
@@ -95,7 +93,7 @@ func TestExplain(t *testing.T) {
 		},
 		{
 			name:  "what an error keeps, and a match that does not hold",
-			list:  []core.SamplerEntry{onlyFor(starting("gold", sampling.At(0)), "gold"), onError, onSlow, judging("judge", sampling.At(0)), baseline(0.5)},
+			list:  []core.SamplerEntry{onlyForGold(starting("gold", sampling.At(0))), onError, onSlow, onSegments("judge", sampling.At(0)), baseline(0.5)},
 			trace: core.Trace{Spans: []core.Case{{Name: "a", Status: failed, Duration: time.Second}}},
 			want: `start gold: not asked: its match does not hold {attributes: {tenant: gold}}
 start ratio: threshold 8
@@ -106,7 +104,7 @@ segment judge: not asked: the segment is kept already
 		},
 		{
 			name:  "a segment sampler that may raise lets nothing be sure",
-			list:  []core.SamplerEntry{onError, onSlow, judging("judge", sampling.AtMost(half)), baseline(0.5)},
+			list:  []core.SamplerEntry{onError, onSlow, onSegments("judge", sampling.AtMost(half)), baseline(0.5)},
 			trace: core.Trace{Spans: []core.Case{{Name: "a", Status: failed, Duration: time.Second}}},
 			want: `start ratio: threshold 8
 end error: threshold 0: boom
@@ -116,7 +114,7 @@ segment judge: at most threshold 8
 		},
 		{
 			name:  "an attribute that is set late",
-			list:  []core.SamplerEntry{onlyFor(judging("judge", sampling.AtMost(sampling.Never)), "gold"), baseline(1)},
+			list:  []core.SamplerEntry{onlyForGold(onSegments("judge", sampling.AtMost(sampling.Never))), baseline(1)},
 			trace: core.Trace{Spans: []core.Case{{Name: "a", Late: []attribute.KeyValue{attribute.String("tenant", "gold")}}}},
 			want: `start ratio: threshold 0
 segment judge: discard
@@ -124,7 +122,7 @@ segment judge: discard
 		},
 		{
 			name:  "dropped",
-			list:  []core.SamplerEntry{starting("rule", sampling.Drop()), onError, judging("judge", sampling.At(0)), baseline(0.5)},
+			list:  []core.SamplerEntry{starting("rule", sampling.Drop()), onError, onSegments("judge", sampling.At(0)), baseline(0.5)},
 			trace: core.Trace{Spans: []core.Case{{Name: "a", Status: failed}}},
 			want: `start rule: drop
 start ratio: not asked: rule has decided
@@ -165,7 +163,7 @@ end error: threshold 0: boom, at most 5 per second
 		},
 		{
 			name:  "an unsampled parent is watched",
-			list:  []core.SamplerEntry{onlyFor(starting("rule", sampling.Drop()), "gold"), starting("start", sampling.At(0)), onError, baseline(0.5)},
+			list:  []core.SamplerEntry{onlyForGold(starting("rule", sampling.Drop())), starting("start", sampling.At(0)), onError, baseline(0.5)},
 			trace: core.Trace{Parent: core.UnsampledParent, Spans: []core.Case{{Name: "a", Status: failed}}},
 			want: `start rule: not asked: its match does not hold {attributes: {tenant: gold}}
 start start: not asked: the remote parent has decided
@@ -188,7 +186,7 @@ end error: abstain
 		{
 			name:  "a parent that is followed",
 			rules: record.Follow,
-			list:  []core.SamplerEntry{starting("rule", sampling.Drop()), onError, judging("judge", sampling.At(0)), baseline(0.5)},
+			list:  []core.SamplerEntry{starting("rule", sampling.Drop()), onError, onSegments("judge", sampling.At(0)), baseline(0.5)},
 			trace: core.Trace{Parent: core.SampledParent, ParentThreshold: "8", Spans: []core.Case{{Name: "a", Status: failed}}},
 			want: `start rule: not asked: the remote parent has decided
 start ratio: not asked: the remote parent has decided
@@ -208,7 +206,7 @@ end error: not asked: not recorded
 		{
 			name:  "below a parent that is followed, a segment can only be raised",
 			rules: record.Follow,
-			list:  []core.SamplerEntry{judging("judge", sampling.At(half)), judging("bound", sampling.AtMost(12<<52)), baseline(0.5)},
+			list:  []core.SamplerEntry{onSegments("judge", sampling.At(half)), onSegments("bound", sampling.AtMost(12<<52)), baseline(0.5)},
 			trace: core.Trace{Parent: core.SampledParent, ParentThreshold: "8", Spans: []core.Case{{Name: "a"}}},
 			want: `start ratio: not asked: the remote parent has decided
 segment judge: threshold 8; only a bound counts, the remote parent has decided
@@ -242,7 +240,7 @@ end slow: threshold 8
 		},
 		{
 			name:  "but for what a bound leaves out",
-			list:  []core.SamplerEntry{onSlow, judging("bound", sampling.AtMost(12<<52)), baseline(0.5)},
+			list:  []core.SamplerEntry{onSlow, onSegments("bound", sampling.AtMost(12<<52)), baseline(0.5)},
 			trace: core.Trace{Parent: core.SampledParent, Spans: []core.Case{{Name: "a", Duration: time.Second}}},
 			want: `start ratio: not asked: the remote parent has decided
 end slow: threshold 8
@@ -285,7 +283,7 @@ b: kept by "ratio" at 8 for 2`,
 		},
 		{
 			name: "the spans of a segment",
-			list: []core.SamplerEntry{onError, onSlow, judging("judge", sampling.Abstain()), baseline(0.5)},
+			list: []core.SamplerEntry{onError, onSlow, onSegments("judge", sampling.Abstain()), baseline(0.5)},
 			trace: core.Trace{Spans: []core.Case{
 				{ID: "root", Name: "a", Duration: 3 * time.Second},
 				{ID: "query", Name: "b", Parent: "root", Duration: time.Second},
@@ -423,95 +421,6 @@ func written(x *core.Explanation) string {
 		lines = append(lines, "note: "+n)
 	}
 	return strings.Join(lines, "\n")
-}
-
-// prepared knows what it was asked to prepare for.
-type prepared struct {
-	known map[string]bool
-	fail  error
-	waits bool
-}
-
-func (*prepared) Traits() sampling.Traits { return sampling.Traits{} }
-
-func (s *prepared) Prepare(ctx context.Context, p sampling.StartParameters) error {
-	if s.waits {
-		<-ctx.Done()
-		return ctx.Err()
-	}
-	if s.fail == nil {
-		s.known[p.Name] = true
-	}
-	return s.fail
-}
-
-func (s *prepared) SampleStart(p sampling.StartParameters) sampling.Answer {
-	if s.known[p.Name] {
-		return sampling.At(half)
-	}
-	return sampling.Abstain()
-}
-
-func TestExplainPrepares(t *testing.T) {
-	tests := []struct {
-		name     string
-		sampler  *prepared
-		gold     bool
-		want     string
-		prepares bool
-	}{
-		{"it knows then", &prepared{}, true, "start remote: threshold 8\nstart ratio: not asked: remote has decided\n= kept by \"remote\" at 8 for 2", true},
-		{"it cannot", &prepared{fail: errors.New("plugin \"x\" is broken")}, true, "start remote: abstain: plugin \"x\" is broken\nstart ratio: threshold c\n= kept by \"ratio\" at c for 4", false},
-		{"it does not come back", &prepared{waits: true}, true, "start remote: abstain: context deadline exceeded\nstart ratio: threshold c\n= kept by \"ratio\" at c for 4", false},
-		{"it is not concerned", &prepared{waits: true}, false, "start remote: not asked: its match does not hold {attributes: {tenant: gold}}\nstart ratio: threshold c\n= kept by \"ratio\" at c for 4", false},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				tt.sampler.known = map[string]bool{}
-				c := core.Case{Name: "a"}
-				if tt.gold {
-					c.Attributes = append(c.Attributes, attribute.String("tenant", "gold"))
-				}
-				spec := core.Spec{Samplers: []core.SamplerEntry{onlyFor(use("remote", tt.sampler), "gold"), baseline(0.25)}}
-				before := time.Now()
-				x, err := core.Explain(t.Context(), spec, core.Trace{Spans: []core.Case{c}}, quiet)
-				if err != nil {
-					t.Fatal(err)
-				}
-				if diff := cmp.Diff(tt.want, written(x)); diff != "" {
-					t.Error(diff)
-				}
-				wait := time.Duration(0)
-				if tt.gold && tt.sampler.waits {
-					wait = 5 * time.Second
-				}
-				if took := time.Since(before); took != wait {
-					t.Errorf("it took %s, want %s", took, wait)
-				}
-			})
-		})
-	}
-}
-
-// An explanation ends with its context, and leaves nothing behind.
-func TestExplainIsBounded(t *testing.T) {
-	ctx, cancel := context.WithCancel(t.Context())
-	spec := core.Spec{Samplers: []core.SamplerEntry{use("slow", waitsForever{cancel}), baseline(1)}}
-	_, err := core.Explain(ctx, spec, core.Trace{Spans: []core.Case{{Name: "a"}}}, quiet)
-	if !errors.Is(err, context.Canceled) {
-		t.Errorf("the error is %v", err)
-	}
-}
-
-// waitsForever waits for the end of its context, and has another ended meanwhile.
-type waitsForever struct{ asked func() }
-
-func (waitsForever) Traits() sampling.Traits { return sampling.Traits{} }
-
-func (s waitsForever) SampleSegments(ctx context.Context, _ []sampling.Segment, _ []sampling.Answer) {
-	s.asked()
-	<-ctx.Done()
 }
 
 func TestTraceMistakes(t *testing.T) {

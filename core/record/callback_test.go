@@ -91,7 +91,7 @@ func (c *callbacks) NewSpanID(ctx context.Context, id trace.TraceID) trace.SpanI
 
 func (c *callbacks) OnStart(context.Context, sdktrace.ReadWriteSpan) { c.call("OnStart") }
 func (c *callbacks) OnEnd(sdktrace.ReadOnlySpan)                     { c.call("OnEnd") }
-func (c *callbacks) ForceFlush(context.Context) error { c.call("ForceFlush"); return nil }
+func (c *callbacks) ForceFlush(context.Context) error                { c.call("ForceFlush"); return nil }
 
 func (c *callbacks) Shutdown(context.Context) error { c.call("Shutdown"); return nil }
 
@@ -223,7 +223,7 @@ func TestEndSeesPanics(t *testing.T) {
 			r := newRecorder(t, Config{}, onError, selectAll)
 			func() {
 				defer func() {
-					if got := recover(); got != any(cause) { //nolint:errorlint // the very value
+					if got := recover(); got != any(cause) {
 						t.Errorf("the panic goes on as %v, want %v", got, cause)
 					}
 				}()

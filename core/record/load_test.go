@@ -131,7 +131,7 @@ func TestRootThatNeverEnds(t *testing.T) {
 					time.Sleep(time.Second)
 					most = max(most, r.live.exactly())
 				}
-				if limit := int64(2 * perWait * (spanBytes + 64)); most > limit {
+				if limit := 2 * perWait * (spanBytes + 64); most > limit {
 					t.Errorf("%d bytes were held, want at most %d", most, limit)
 				}
 				kept := test.randomness >= half

@@ -202,7 +202,7 @@ func TestTracestateOfARoot(t *testing.T) {
 
 // Each span has an ID of its own, recorded or not: others rely on it.
 func TestDroppedSpansHaveIDs(t *testing.T) {
-	r := newRecorder(t, Config{}, startFunc(func(p sampling.StartParameters) sampling.Answer { return sampling.Drop() }))
+	r := newRecorder(t, Config{}, startFunc(func(sampling.StartParameters) sampling.Answer { return sampling.Drop() }))
 	remote := remoteParent(t, trace.FlagsSampled, "other=1")
 	for _, parent := range []context.Context{context.Background(), withParent(remote)} {
 		ctx := parent

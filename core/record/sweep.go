@@ -89,7 +89,7 @@ func (l *live) oldest(pick func(slot) bool) (list []slot) {
 
 // decideOverdue decides what has ended of a segment, though it is not complete. End
 // samplers are asked once more, about the open local root.
-func (l *live) decideOverdue(g *segment) {
+func (*live) decideOverdue(g *segment) {
 	if mask := g.unanswered.Load(); mask != 0 && g.root.IsRecording() {
 		g.askEnd(mask, &sampling.EndParameters{
 			Span: &g.root.recorded, LocalRoot: true, Open: true, Duration: time.Since(g.root.start), Spans: int(g.ended.Load()),
