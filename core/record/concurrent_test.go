@@ -62,15 +62,15 @@ func TestReadingWhileASegmentIsDecided(t *testing.T) {
 		"root":                  context.Background(),
 		"below a remote parent": withParent(remoteParent(t, 0, "other=1")),
 	} {
-		for _, of := range []string{"root", "child", "child of a decorated span"} {
+		for _, of := range []string{"root", "child", "child of another's"} {
 			t.Run(name+", "+of, func(t *testing.T) {
 				for range 8 {
 					r := newRecorder(t, Config{IDGenerator: fixedRandomness(half)}, unknown, known, selectNone)
 					ctx, root := r.tracer.Start(parent, "root")
 					ctx, child := r.tracer.Start(ctx, "child")
-					ctx = trace.ContextWithSpan(ctx, lightDecorator{child})
+					ctx = trace.ContextWithSpanContext(ctx, child.SpanContext().WithTraceFlags(0x80))
 					below := r.start(ctx, "below")
-					read := map[string]trace.Span{"root": root, "child": child, "child of a decorated span": below}[of]
+					read := map[string]trace.Span{"root": root, "child": child, "child of another's": below}[of]
 					whileReading(read, func() {
 						for _, name := range []string{"unknown", "known", "always"} {
 							r.start(ctx, name).End()
@@ -128,7 +128,7 @@ func TestReadingWhileASegmentIsLetGo(t *testing.T) {
 	for range 50 {
 		r := newRecorder(t, Config{}, onError, selectNone)
 		ctx, root := r.tracer.Start(context.Background(), "root")
-		s := r.start(trace.ContextWithSpan(ctx, lightDecorator{root}), "below", trace.WithLinks(trace.Link{SpanContext: root.SpanContext()}))
+		s := r.start(trace.ContextWithSpanContext(ctx, root.SpanContext().WithTraceFlags(0x80)), "below", trace.WithLinks(trace.Link{SpanContext: root.SpanContext()}))
 		s.SetStatus(codes.Error, "why")
 		s.AddEvent("event")
 		sc, parent := s.SpanContext(), s.(*span).Parent()

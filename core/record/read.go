@@ -39,10 +39,10 @@ func (s *recorded) traceState() trace.TraceState {
 // Parent identifies the parent.
 func (s *recorded) Parent() trace.SpanContext {
 	switch {
-	case s.parent != nil:
-		return s.parent.SpanContext()
-	case s.fixed&hasParent == 0:
+	case s.fixed&hasParent == 0 && s.parent == nil:
 		return trace.SpanContext{}
+	case s.fixed&hasParent == 0:
+		return s.parent.SpanContext()
 	case s.isRoot():
 		return s.segment.more.parent
 	default:

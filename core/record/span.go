@@ -37,7 +37,7 @@ type span struct {
 type recorded struct {
 	*scope
 	segment *segment
-	parent  *span // nil on a local root, and where rare has the parent
+	parent  *span // nil on a local root; where rare has the parent, the next above that
 	id      trace.SpanID
 
 	prev, next *span     // in one of the segment's lists

@@ -134,19 +134,21 @@ func (t *tracer) child(ctx context.Context, parent *span, sc trace.SpanContext, 
 	id := p.ids.NewSpanID(ctx, g.traceID)
 	s, sure := g.newSpan()
 	if s == nil {
-		return p.unrecordedChild(ctx, parent.SpanContext())
+		if !sc.IsValid() {
+			sc = parent.SpanContext()
+		}
+		return p.unrecordedChild(ctx, sc)
 	}
 	s.place(&t.scope, g, id, name, parent.flags)
 	if sure {
 		s.fixed |= saysAlways
 		s.flags = s.flags.WithSampled(true)
 	}
-	if sc.IsValid() {
+	s.parent = parent
+	switch {
+	case sc.IsValid() && !sc.Equal(parent.SpanContext()):
 		s.joins(sc)
-	} else {
-		s.parent = parent
-	}
-	if parent.fixed&hasState != 0 && s.fixed&hasState == 0 {
+	case parent.fixed&hasState != 0:
 		s.setState(parent.rare.state)
 	}
 	s.set(config, config.Links(), nil)
@@ -160,12 +162,13 @@ func (s *span) place(of *scope, g *segment, id trace.SpanID, name string, flags 
 }
 
 // joins makes the span a child of one that is not recorded here, in a segment of
-// the same trace.
+// the same trace. Whether that is kept, and with which threshold, is what the segment
+// says.
 func (s *span) joins(parent trace.SpanContext) {
 	s.fixed |= hasParent
 	s.rarely().parent = parent
 	s.flags = parent.TraceFlags().WithSampled(s.flags.IsSampled())
-	s.setState(parent.TraceState())
+	s.setState(sampling.WithThreshold(parent.TraceState(), sampling.ThresholdIn(s.segment.state)))
 }
 
 // setState gives the span's context a tracestate of its own.
