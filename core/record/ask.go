@@ -157,7 +157,7 @@ func (e *SegmentEntry) askBatch(ctx context.Context, batch []question) {
 	var places []int
 	for i := range batch {
 		root := batch[i].about.Root
-		if e.match != nil && root == nil || root != nil && !e.asks(root.Name(), root.SpanKind(), root.Attributes) {
+		if e.match != nil && (root == nil || !e.matchesSpan(root)) {
 			continue
 		}
 		segments = append(segments, batch[i].about)

@@ -126,18 +126,20 @@ func (l *Samplers) Suspensions() map[string]uint64 {
 	return n
 }
 
-// asks reports whether the sampler is to be asked about such a span.
-func (e *entry) asks(name string, kind trace.SpanKind, attrs func() []attribute.KeyValue) bool {
-	if e.isSuspended() {
-		return false
-	}
-	if e.match == nil || e.match.Match(match.Subject{Name: name, Kind: kind, Attributes: attrs()}) {
+// matches reports whether the sampler is to be asked about such a span.
+func (e *entry) matches(name string, kind trace.SpanKind, attrs []attribute.KeyValue) bool {
+	if e.match.Match(match.Subject{Name: name, Kind: kind, Attributes: attrs}) {
 		return true
 	}
 	if e.observe != nil {
 		e.observe(sampling.Answer{}, false)
 	}
 	return false
+}
+
+// matchesSpan does so for a span that can be read.
+func (e *entry) matchesSpan(s sdktrace.ReadOnlySpan) bool {
+	return e.match == nil || e.matches(s.Name(), s.SpanKind(), s.Attributes())
 }
 
 func (e *entry) observed(a sampling.Answer) sampling.Answer {
@@ -147,11 +149,11 @@ func (e *entry) observed(a sampling.Answer) sampling.Answer {
 	return a
 }
 
-// timed picks the calls that are timed.
+// timed picks the calls at the start of spans that are timed.
 func timed() bool { return rand.Uint32()%timedShare == 0 }
 
 func (e *StartEntry) ask(p *sdktrace.SamplingParameters, timed bool) (a sampling.Answer) {
-	if !e.asks(p.Name, p.Kind, func() []attribute.KeyValue { return p.Attributes }) {
+	if e.isSuspended() || e.match != nil && !e.matches(p.Name, p.Kind, p.Attributes) {
 		return sampling.Answer{}
 	}
 	defer e.rescue(&a)
@@ -175,7 +177,7 @@ func firstAnswer(samplers []*EndEntry, mask uint64, p *sampling.EndParameters) (
 			asked.panicked(r)
 		}
 	}()
-	for timed := timed(); rest != 0; {
+	for timed := p.Duration%timedShare == 0; rest != 0; { // its last bits are as good as random
 		by = bits.TrailingZeros64(rest)
 		asked = samplers[by]
 		rest &= rest - 1
@@ -187,7 +189,7 @@ func firstAnswer(samplers []*EndEntry, mask uint64, p *sampling.EndParameters) (
 }
 
 func (e *EndEntry) ask(p *sampling.EndParameters, timed bool) sampling.Answer {
-	if !e.asks(p.Span.Name(), p.Span.SpanKind(), p.Span.Attributes) {
+	if e.isSuspended() || !e.matchesSpan(p.Span) {
 		return sampling.Answer{}
 	}
 	if !timed {

@@ -64,6 +64,7 @@ const (
 	saysAlways fixedBits = 1 << (iota + 2) // its context has the tracestate of T = 0
 	hasParent                              // rare has the parent, of a local root the segment
 	hasState                               // rare has the tracestate of its context
+	hasClock                               // its start is the clock's, not the application's
 )
 
 // spanState is what changes of a span and is read without a lock: whether it has
