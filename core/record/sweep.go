@@ -186,7 +186,12 @@ func (l *live) decideToMakeRoom() {
 }
 
 // holds is what a decision gives back.
-func (g *segment) holds() int64 { return g.bytes - segmentBytes }
+func (g *segment) holds() int64 {
+	if g.waiting.isEmpty() && (g.more == nil || g.more.requests == nil) {
+		return 0
+	}
+	return g.bytes
+}
 
 // decideNow decides what has ended, also what segment samplers have not answered
 // about.
