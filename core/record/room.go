@@ -77,7 +77,7 @@ func (s *span) abandon(empty bool) (size int64, emptied bool) {
 		s.state.Or(hasEnded)
 	}
 	size = s.size()
-	s.units = 0
+	s.countNothing()
 	return size, emptied
 }
 
