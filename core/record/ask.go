@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/riffletrace/riffle/core/sampling"
@@ -25,8 +26,8 @@ type asker struct {
 	mu       sync.Mutex
 	queue    []*request
 	closed   bool
-	added    uint64 // requests
-	answered uint64
+	added    uint64        // requests
+	answered uint64        // all up to that number
 	progress chan struct{} // closed, and replaced, after every batch
 
 	signal chan struct{}
@@ -38,7 +39,8 @@ type asker struct {
 // request is about spans of a segment that have ended. It is the segment's until it
 // is concluded; a segment that is let go, or decided meanwhile, takes its spans.
 type request struct {
-	segment *segment
+	segment atomic.Pointer[segment] // nil if its spans are taken: the queue must hold nothing
+	number  uint64                  // of the request
 	spans   spans
 	// What samplers are told is as it was when the spans came here: how long they wait
 	// depends on how many others are kept so far.
@@ -51,9 +53,10 @@ type request struct {
 // question is a request before the samplers.
 type question struct {
 	*request
-	about sampling.Segment
-	raise sampling.Threshold
-	said  []answer
+	segment *segment
+	about   sampling.Segment
+	raise   sampling.Threshold
+	said    []answer
 }
 
 func newAsker(r *rules) *asker {
@@ -77,13 +80,18 @@ func (g *segment) ask(complete bool) bool {
 		return false
 	}
 	m := g.rarely()
-	q := &request{segment: g, spans: g.waiting.take(), threshold: g.said(), complete: complete, next: m.requests}
+	a.added++
+	q := &request{number: a.added, spans: g.waiting.take(), threshold: g.said(), complete: complete, next: m.requests}
+	q.segment.Store(g)
 	if !g.root.IsRecording() {
 		q.root = &g.root
 	}
 	m.requests = q
+	if len(a.queue) == cap(a.queue) {
+		a.queue = slices.DeleteFunc(a.queue, (*request).isWithdrawn)
+		a.queue = slices.Grow(a.queue, len(a.queue)+1) // so that it is not looked through each time
+	}
 	a.queue = append(a.queue, q)
-	a.added++
 	select {
 	case a.signal <- struct{}{}:
 	default:
@@ -115,7 +123,7 @@ func (a *asker) next(ctx context.Context, samplers []*SegmentEntry) bool {
 	}
 	batch := make([]question, 0, n)
 	for _, r := range requests {
-		if q := (question{request: r}); q.open() {
+		if q := (question{request: r, segment: r.segment.Load()}); q.open() {
 			batch = append(batch, q)
 		}
 	}
@@ -126,7 +134,7 @@ func (a *asker) next(ctx context.Context, samplers []*SegmentEntry) bool {
 		batch[i].conclude()
 	}
 	a.mu.Lock()
-	a.answered += uint64(n)
+	a.answered = requests[n-1].number
 	close(a.progress)
 	a.progress = make(chan struct{})
 	a.mu.Unlock()
@@ -136,9 +144,12 @@ func (a *asker) next(ctx context.Context, samplers []*SegmentEntry) bool {
 // open fills in what samplers are told, and reports whether they are to be asked.
 func (q *question) open() bool {
 	g := q.segment
+	if g == nil {
+		return false
+	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if q.spans.isEmpty() { // decided, or let go, to make room
+	if q.isWithdrawn() {
 		return false
 	}
 	q.about = sampling.Segment{TraceID: g.traceID, Complete: q.complete, Threshold: q.threshold}
@@ -222,7 +233,7 @@ func (q *question) conclude() {
 	g := q.segment
 	var out handOver
 	g.mu.Lock()
-	if !q.spans.isEmpty() {
+	if !q.isWithdrawn() {
 		for _, a := range q.said {
 			g.file(a)
 			g.share(a)
@@ -238,6 +249,22 @@ func (q *question) conclude() {
 	}
 	g.mu.Unlock()
 	out.deliver()
+}
+
+func (q *request) isWithdrawn() bool { return q.segment.Load() == nil }
+
+// withdraw calls f with the spans that segment samplers have not answered about:
+// they are decided, or let go, to make room.
+func (g *segment) withdraw(f func(spans)) {
+	if g.more == nil {
+		return
+	}
+	for q := g.more.requests; q != nil; q = q.next {
+		f(q.spans.take())
+		q.root = nil
+		q.segment.Store(nil)
+	}
+	g.more.requests = nil
 }
 
 func (g *segment) removeRequest(q *request) {

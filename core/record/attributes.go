@@ -95,6 +95,7 @@ func (s *recorded) addUpTo(limit int, kvs []attribute.KeyValue) {
 		place[kv.Key] = len(all)
 		all = append(all, kv)
 	}
+	s.countMore(sizeOfAttributes(all) - sizeOfAttributes(s.attrs))
 	s.attrs = all
 }
 
@@ -111,6 +112,9 @@ func (s *recorded) orderWith(more []attribute.KeyValue) []attribute.KeyValue {
 			s.state.And(^uint32(unordered))
 		}
 		return appendMore(slices.Grow(slices.Clip(s.attrs), len(more)), more)
+	}
+	if !s.state.hasEnded() { // else they are counted
+		s.countMore(sizeOfAttributes(s.late))
 	}
 	all := make([]attribute.KeyValue, 0, len(s.attrs)+len(s.late)+len(more))
 	all = appendOnce(appendOnce(all, s.attrs), s.late)

@@ -46,12 +46,7 @@ func (g *segment) abandon() {
 	g.bits |= isGone
 	g.unanswered.Store(0)
 	g.letGo(g.waiting.take())
-	if g.more != nil {
-		for q := g.more.requests; q != nil; q = q.next {
-			g.letGo(q.spans.take())
-		}
-		g.more.requests = nil
-	}
+	g.withdraw(g.letGo)
 	l := g.live()
 	processed := len(g.root.provider.spanProcessors()) > 0 // which see every span
 	for s := g.open; s != nil; s = s.next {
@@ -82,7 +77,7 @@ func (s *span) abandon(empty bool) (size int64, emptied bool) {
 		s.state.Or(hasEnded)
 	}
 	size = s.size()
-	s.units = 0
+	s.countNothing()
 	return size, emptied
 }
 

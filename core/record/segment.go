@@ -257,21 +257,9 @@ func (g *segment) started(s *span, size int64) {
 	if s != &g.root {
 		size += spanBytes
 	}
-	g.live().account(g.shard, s.counts(size))
+	s.count(size)
 	s.mu.Unlock()
 }
-
-// sizeUnit is in what a span remembers with what it counts.
-const sizeUnit = 64
-
-// counts makes a span count with n bytes more, and returns with how many it does.
-func (s *recorded) counts(n int64) int64 {
-	units := min((n+sizeUnit-1)/sizeUnit, int64(1<<16-1-s.units))
-	s.units += uint16(units)
-	return units * sizeUnit
-}
-
-func (s *recorded) size() int64 { return int64(s.units) * sizeUnit }
 
 // account counts bytes taken or given by what is no open span.
 func (g *segment) account(n int64) {
@@ -281,7 +269,7 @@ func (g *segment) account(n int64) {
 
 // spanEnded takes a span that has ended: end samplers are asked about it, and it
 // waits, is handed over, or is let go.
-func (g *segment) spanEnded(s *span, size int64) {
+func (g *segment) spanEnded(s *span) {
 	n := int(g.ended.Add(1))
 	if mask := g.unanswered.Load(); mask != 0 {
 		g.askEnd(mask, &sampling.EndParameters{
@@ -297,8 +285,7 @@ func (g *segment) spanEnded(s *span, size int64) {
 		g.mu.Unlock()
 		return
 	}
-	g.bytes += s.size() // counted since it started
-	g.account(s.counts(size))
+	g.bytes += s.size() // which is accounted for already
 	g.waiting.add(s)
 	switch {
 	case g.isSettled():

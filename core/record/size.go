@@ -24,6 +24,47 @@ const (
 
 const otKey = "ot" // OpenTelemetry's entry of a tracestate
 
+// sizeUnit is in what a span remembers with what it counts, up to maxUnits.
+const (
+	sizeUnit = 64
+	maxUnits = 1<<16 - 1
+)
+
+// count makes a span, which is locked, count with n bytes more.
+func (s *recorded) count(n int64) {
+	units := (n + sizeUnit - 1) / sizeUnit
+	few := min(units, maxUnits-int64(s.units))
+	s.units += uint16(few)
+	if few < units {
+		s.rarely().size += (units - few) * sizeUnit
+	}
+	s.segment.live().account(s.segment.shard, units*sizeUnit)
+}
+
+// countMore does so, if n is more, for a span that has started. One that has not
+// counts with its start, and one that was let go with nothing.
+func (s *recorded) countMore(n int64) {
+	if n > 0 && s.units > 0 {
+		s.count(n)
+	}
+}
+
+// size is with what a span counts.
+func (s *recorded) size() int64 {
+	if s.units < maxUnits || s.rare == nil {
+		return int64(s.units) * sizeUnit
+	}
+	return maxUnits*sizeUnit + s.rare.size
+}
+
+// countNothing makes a span that is let go count with nothing.
+func (s *recorded) countNothing() {
+	s.units = 0
+	if s.rare != nil {
+		s.rare.size = 0
+	}
+}
+
 // sizeOfStart is what a span that starts holds, without itself.
 func (s *recorded) sizeOfStart() int64 {
 	n := int64(len(s.name)) + sizeOfAttributes(s.attrs)
@@ -33,8 +74,7 @@ func (s *recorded) sizeOfStart() int64 {
 	return n
 }
 
-// sizeOfLate is what came to a span after its start. A span that is renamed counts
-// with its first name.
+// sizeOfLate is what came to a span after its start and is not yet counted.
 func (s *recorded) sizeOfLate() int64 {
 	n := sizeOfAttributes(s.late)
 	r := s.rare

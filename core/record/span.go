@@ -93,6 +93,7 @@ type rare struct {
 	// What did not fit.
 	droppedAttrs, droppedEvents, droppedLinks int
 
+	size    int64             // that it counts with besides its units
 	parent  trace.SpanContext // of a span whose parent is none of ours
 	state   trace.TraceState  // of its context
 	end     time.Time         // if start and duration cannot express it
@@ -140,7 +141,7 @@ func (s *span) end(elapsed time.Duration, at time.Time, unfinished bool) {
 	if s.rare != nil {
 		endTask, s.rare.endTask = s.rare.endTask, nil
 	}
-	size := s.sizeOfLate()
+	s.countMore(s.sizeOfLate())
 	s.state.Or(hasEnded)
 	s.mu.Unlock()
 	if endTask != nil {
@@ -149,7 +150,7 @@ func (s *span) end(elapsed time.Duration, at time.Time, unfinished bool) {
 	for _, p := range s.provider.spanProcessors() {
 		p.OnEnd(&s.recorded)
 	}
-	s.segment.spanEnded(s, size)
+	s.segment.spanEnded(s)
 }
 
 // endAt sets an end that the application chose.
@@ -252,7 +253,7 @@ func limitCount(attrs []attribute.KeyValue, limit int) (_ []attribute.KeyValue, 
 	case limit < 0 || len(attrs) <= limit:
 		return attrs, 0
 	default:
-		return attrs[:limit:limit], len(attrs) - limit
+		return slices.Clone(attrs[:limit]), len(attrs) - limit // the rest is not to be held
 	}
 }
 
@@ -301,6 +302,7 @@ func (s *span) SetName(name string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if !s.state.hasEnded() {
+		s.countMore(int64(len(name) - len(s.name)))
 		s.name = name
 	}
 }

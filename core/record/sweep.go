@@ -186,19 +186,19 @@ func (l *live) decideToMakeRoom() {
 }
 
 // holds is what a decision gives back.
-func (g *segment) holds() int64 { return g.bytes - segmentBytes }
+func (g *segment) holds() int64 {
+	if g.waiting.isEmpty() && (g.more == nil || g.more.requests == nil) {
+		return 0
+	}
+	return g.bytes
+}
 
 // decideNow decides what has ended, also what segment samplers have not answered
 // about.
 func (g *segment) decideNow(out *handOver) {
 	g.bits |= isEarly
 	g.absorb(g.live())
-	if g.more != nil {
-		for q := g.more.requests; q != nil; q = q.next {
-			g.decide(out, q.spans.take(), sampling.Always)
-		}
-		g.more.requests = nil
-	}
+	g.withdraw(func(l spans) { g.decide(out, l, sampling.Always) })
 	g.decide(out, g.waiting.take(), sampling.Always)
 	if g.slot != unlisted {
 		g.live().touch(g)
