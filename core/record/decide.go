@@ -145,6 +145,7 @@ func (g *segment) rest() {
 
 // early decides what has ended of a segment that is not complete.
 func (g *segment) early(out *handOver) {
+	g.absorb(g.live()) // what is too old for one that waits anew
 	g.live().touch(g)
 	if g.waiting.isEmpty() {
 		return
@@ -153,7 +154,6 @@ func (g *segment) early(out *handOver) {
 	if g.ask(false) {
 		return
 	}
-	g.absorb(g.live())
 	g.decide(out, g.waiting.take(), sampling.Always)
 }
 

@@ -13,88 +13,89 @@ import (
 // replaces stands exactly once in its file.
 type lawMutant struct {
 	name  string
+	by    string // the kind of failure that tells, whatever else may
 	edits []lawEdit
 }
 
 type lawEdit struct{ file, from, to string }
 
 var lawMutants = []lawMutant{
-	{"end samplers are asked only about what the start did not select", []lawEdit{
+	{"end samplers are asked only about what the start did not select", "law", []lawEdit{
 		{"segment.go", "mask := g.unanswered.Load(); mask != 0 {", "mask := g.unanswered.Load(); mask != 0 && !g.isSelected() {"},
 	}},
-	{"overdue segments are asked about only if the start did not select them", []lawEdit{
+	{"overdue segments are asked about only if the start did not select them", "law", []lawEdit{
 		{"sweep.go", "mask != 0 && g.root.IsRecording()", "mask != 0 && !g.isSelected() && g.root.IsRecording()"},
 	}},
-	{"an end sampler whose answer does not select is asked again", []lawEdit{
+	{"an end sampler whose answer does not select is asked again", "law", []lawEdit{
 		{"decide.go", "\tg.file(said)\n", "\tg.file(said)\n\tif !max(t, said.from).Selects(g.randomness) {\n\t\tg.unanswered.Or(bit)\n\t}\n"},
 	}},
-	{"a limit counts what it selects", []lawEdit{
+	{"a limit counts what it selects", "others", []lawEdit{
 		{
 			"decide.go", "said := answer{threshold: t, from: e.limited(t, g.pressure), place: e.place, by: e.number}",
 			"said := answer{threshold: t, place: e.place, by: e.number}\n\tif t.Selects(g.randomness) {\n\t\tsaid.from = e.limited(t, g.pressure)\n\t}",
 		},
 	}},
-	{"what is remembered is what keeps", []lawEdit{
+	{"what is remembered is what keeps", "traceless", []lawEdit{
 		{"memory.go", "if g.has(isPrivate | isFollowing) {", "if g.has(isPrivate|isFollowing) || !max(a.threshold, a.from).Selects(g.randomness) {"},
 	}},
-	{"others are heard only by what the start did not select", []lawEdit{
+	{"others are heard only by what the start did not select", "law", []lawEdit{
 		{"memory.go", "l.memory.traces.Load() == 0 || g.has(isGone)", "l.memory.traces.Load() == 0 || g.has(isGone) || g.isSelected()"},
 	}},
-	{"an answer is passed on without the pressure on who gave it", []lawEdit{
+	{"an answer is passed on without the pressure on who gave it", "law", []lawEdit{
 		{"memory.go", "\ta.from = max(a.from, g.pressure)\n", ""},
 	}},
-	{"an early decision is for good where it does not keep", []lawEdit{
+	{"an early decision is for good where it does not keep", "law", []lawEdit{
 		{
-			"decide.go", "\tif g.ask(false) {\n\t\treturn\n\t}\n\tg.absorb(g.live())\n",
-			"\tif g.ask(false) {\n\t\treturn\n\t}\n\tg.absorb(g.live())\n\tif _, _, kept := g.threshold(sampling.Always); !kept {\n\t\tg.bits |= isGone\n\t}\n",
+			"decide.go", "\tif g.ask(false) {\n\t\treturn\n\t}\n",
+			"\tif g.ask(false) {\n\t\treturn\n\t}\n\tif _, _, kept := g.threshold(sampling.Always); !kept {\n\t\tg.bits |= isGone\n\t}\n",
 		},
 	}},
-	{"late spans of a segment that was let go are not recorded", []lawEdit{
+	{"late spans of a segment that was let go are not recorded", "law", []lawEdit{
 		{"segment.go", "if g.has(isGone|isFinished) ||", "if g.has(isGone|isFinished) || g.has(isCountedLost) && g.slot == unlisted ||"},
 	}},
-	{"late spans of a segment that was kept are handed over at once", []lawEdit{
+	{"late spans of a segment that was kept are handed over at once", "law", []lawEdit{
 		{"decide.go", "return g.has(isSure) || !g.rules.WaitForEnd()", "return g.has(isSure|isCounted) || !g.rules.WaitForEnd()"},
 	}},
-	{"the threshold has the pressure of today", []lawEdit{
+	{"the threshold has the pressure of today", "law", []lawEdit{
 		{"sweep.go", "g.pressure = max(g.pressure, pressure)", "g.pressure = pressure"},
 	}},
-	{"a segment that opens again has the pressure of today", []lawEdit{
+	{"a segment that opens again has the pressure of today", "law", []lawEdit{
 		{"segment.go", "g.pressure = max(g.pressure, l.pressure())", "g.pressure = l.pressure()"},
 	}},
-	{"the threshold is without the pressure", []lawEdit{
+	{"the threshold is without the pressure", "law", []lawEdit{
 		{"decide.go", "said := max(g.pressure, g.least)", "said := g.least"},
 	}},
-	{"pressure lets go of what the start selected", []lawEdit{
+	{"pressure lets go of what the start selected", "law", []lawEdit{
 		{"sweep.go", "\t\tcase g.isSelected():\n\t\t\tg.unanswered.Store(0) // the start's threshold is the least\n", ""},
 	}},
-	{"only what the start did not select is thinned", []lawEdit{
+	{"only what the start did not select is thinned", "law", []lawEdit{
 		{"segment.go", "case g.bytes > g.rules.bounds.MaxSegmentBytes && g.opens > 0", "case !g.isSelected() && g.bytes > g.rules.bounds.MaxSegmentBytes && g.opens > 0"},
 	}},
-	{"a segment holds more if it has a threshold", []lawEdit{
+	{"a segment holds more if it has a threshold", "traceless", []lawEdit{
 		{"size.go", "if key != otKey {", "if true {"},
 	}},
-	{"at most is not for what the start selected", []lawEdit{
+	{"at most is not for what the start selected", "law", []lawEdit{
 		{"decide.go", "\t\tt = max(t, raise)\n", "\t\tif !g.isSelected() {\n\t\t\tt = max(t, raise)\n\t\t}\n"},
 	}},
-	{"at most raises what is said, and is not compared", []lawEdit{
+	{"at most raises what is said, and is not compared", "law", []lawEdit{
 		{"decide.go", "return t, by, t.Selects(g.randomness)", "return t, by, true"},
 	}},
-	{"segment samplers are asked only about what the start did not select", []lawEdit{
+	{"segment samplers are asked only about what the start did not select", "law", []lawEdit{
 		{"ask.go", "if a == nil || g.isSettled() {", "if a == nil || g.isSettled() || g.isSelected() {"},
 	}},
-	{"segment samplers are told the threshold only where it selects", []lawEdit{
+	{"segment samplers are told the threshold only where it selects", "law", []lawEdit{
 		{"decide.go", "\tt := min(g.start, max(g.pressure, g.least))\n\tif t == sampling.Never", "\tt := min(g.start, max(g.pressure, g.least))\n\tif !t.Selects(g.randomness) {\n\t\treturn sampling.Unknown\n\t}\n\tif t == sampling.Never"},
 	}},
-	{"a segment whose parent is followed is asked about", []lawEdit{
+	{"a segment whose parent is followed is asked about", "law", []lawEdit{
 		{"segment.go", "\t\tg.bits |= isFollowing\n\t\tg.unanswered.Store(0)\n", ""},
 	}},
-	{"a segment whose parent did not select it is not watched", []lawEdit{
+	{"a segment whose parent did not select it is not watched", "law", []lawEdit{
 		{"start.go", "d.dropped = follow && !d.selected ||", "d.dropped = !d.selected ||"},
 	}},
-	{"what a client says is the randomness", []lawEdit{
+	{"what a client says is the randomness", "law", []lawEdit{
 		{"start.go", "d.randomness = r.random() & (uint64(sampling.Never) - 1)", "d.randomness = sampling.Randomness(q.parent)"},
 	}},
-	{"a forced segment is like one that is kept", []lawEdit{
+	{"a forced segment is like one that is kept", "forced", []lawEdit{
 		{"segment.go", "if d.forced || !r.mayRaise && d.threshold == sampling.Always {", "if !r.mayRaise && d.threshold == sampling.Always {"},
 	}},
 }
@@ -133,7 +134,7 @@ func TestLawMutants(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			cmd := exec.CommandContext(t.Context(), "go", "test", "-vet=off", "-count=1", "-run", "^TestLaw$", "./core/record", "-seeds", "10000")
+			cmd := exec.CommandContext(t.Context(), "go", "test", "-vet=off", "-count=1", "-run", "^TestLaw$", "./core/record", "-seeds", "20000", "-only", m.by)
 			cmd.Dir = dir
 			out, err := cmd.CombinedOutput()
 			switch {

@@ -16,6 +16,7 @@ import (
 var (
 	lawSeeds = flag.Int("seeds", 0, "how many histories TestLaw runs; 0 is as many as CI has time for")
 	lawFirst = flag.Uint64("seed", 0, "the first seed of TestLaw")
+	lawOnly  = flag.String("only", "", "the only kind of failure that TestLaw looks for: wrong, forced, law, others or traceless; empty is all")
 )
 
 // lawCheck runs a history with several randomnesses of one trace, and compares.
@@ -62,7 +63,7 @@ func checkLaw(t *testing.T, h *lawHistory, draws []uint64) (*lawCheck, *lawFailu
 		r := runLaw(t, h, c.queue[0])
 		c.queue = c.queue[1:]
 		for _, check := range []func(*lawRun) *lawFailure{wrongIn, c.law, c.others, c.traceless} {
-			if f := check(r); f != nil {
+			if f := check(r); f != nil && (*lawOnly == "" || *lawOnly == f.kind) {
 				return c, f
 			}
 		}
