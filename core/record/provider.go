@@ -95,16 +95,17 @@ type Kept struct {
 type TracerProvider struct {
 	noop.TracerProvider // what a newer API asks for besides
 
-	resource   *resource.Resource
-	limits     sdktrace.SpanLimits
-	ids        sdktrace.IDGenerator
-	randomIDs  bool // they are our own
-	logger     *slog.Logger
-	flush      func(context.Context) error
-	close      func(context.Context) error
-	rules      *rules
-	live       *live
-	processors atomic.Pointer[[]sdktrace.SpanProcessor]
+	unrecordedBy unrecordedBy
+	resource     *resource.Resource
+	limits       sdktrace.SpanLimits
+	ids          sdktrace.IDGenerator
+	randomIDs    bool // they are our own
+	logger       *slog.Logger
+	flush        func(context.Context) error
+	close        func(context.Context) error
+	rules        *rules
+	live         *live
+	processors   atomic.Pointer[[]sdktrace.SpanProcessor]
 
 	mu      sync.Mutex // guards tracers, and changes of processors
 	tracers map[instrumentation.Scope]*tracer
@@ -158,6 +159,7 @@ func NewTracerProvider(c Config) *TracerProvider {
 	p.limits.AttributeValueDepthLimit = cmp.Or(p.limits.AttributeValueDepthLimit, sdktrace.DefaultAttributeValueDepthLimit)
 	processors := slices.Clone(c.SpanProcessors)
 	p.processors.Store(&processors)
+	p.unrecordedBy.provider = p
 	p.rules = newRules(&c)
 	p.live = newLive(p.rules, p.logger)
 	p.live.start()

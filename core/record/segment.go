@@ -263,6 +263,9 @@ func (g *segment) started(s *span, size int64) {
 
 // account counts bytes taken or given by what is no open span.
 func (g *segment) account(n int64) {
+	if n == 0 {
+		return
+	}
 	g.bytes += n
 	g.live().account(g.shard, n)
 }

@@ -115,7 +115,10 @@ func (s *span) End(options ...trace.SpanEndOption) {
 	if s.state.hasEnded() {
 		return
 	}
-	config := trace.NewSpanEndConfig(options...)
+	var config trace.SpanConfig
+	if len(options) > 0 {
+		config = trace.NewSpanEndConfig(options...)
+	}
 	if r := recover(); r != nil { // only here: in a function that is called, it recovers nothing
 		defer panic(r)
 		s.recordPanic(r, config.StackTrace())

@@ -51,7 +51,7 @@ func (t *tracer) Start(ctx context.Context, name string, options ...trace.SpanSt
 			return t.child(ctx, local, trace.SpanContext{}, name, &config)
 		case !isSpan:
 			if u, ok := parent.(*unrecorded); ok && u.provider == p {
-				return p.unrecordedChild(ctx, u.sc)
+				return u.below(ctx)
 			}
 		}
 		sc := parent.SpanContext()
@@ -62,19 +62,19 @@ func (t *tracer) Start(ctx context.Context, name string, options ...trace.SpanSt
 					return t.child(ctx, nearest, sc, name, &config)
 				}
 			case *unrecorded:
-				if nearest.sc.TraceID() == sc.TraceID() {
-					return p.unrecordedChild(ctx, sc)
+				if nearest.traceID == sc.TraceID() {
+					return p.unrecordedBelow(ctx, sc)
 				}
 			}
 		}
-		return t.root(ctx, ctx, sc, name, config)
+		return t.root(ctx, ctx, sc, name, &config)
 	}
-	return t.root(ctx, trace.ContextWithSpanContext(ctx, trace.SpanContext{}), trace.SpanContext{}, name, config)
+	return t.root(ctx, trace.ContextWithSpanContext(ctx, trace.SpanContext{}), trace.SpanContext{}, name, &config)
 }
 
 // root starts a local root, which begins a segment. parentCtx is ctx without a span
 // if that is not the parent.
-func (t *tracer) root(ctx, parentCtx context.Context, parent trace.SpanContext, name string, config trace.SpanConfig) (context.Context, trace.Span) {
+func (t *tracer) root(ctx, parentCtx context.Context, parent trace.SpanContext, name string, config *trace.SpanConfig) (context.Context, trace.Span) {
 	p := t.scope.provider
 	links := config.Links()
 	rules := p.rules
@@ -102,13 +102,13 @@ func (t *tracer) root(ctx, parentCtx context.Context, parent trace.SpanContext, 
 		flags |= trace.FlagsRandom
 	}
 	if p.stopped.Load() {
-		return p.unrecorded(ctx, trace.SpanContextConfig{TraceID: q.TraceID, SpanID: id, TraceState: parent.TraceState(), TraceFlags: flags.WithSampled(false)})
+		return p.unrecorded(ctx, q.TraceID, id, flags, parent.TraceState())
 	}
 	var d startDecision
 	rules.startRules.decide(&d, &q)
 	g := p.live.begin(&d, &q)
 	if g == nil {
-		return p.unrecorded(ctx, trace.SpanContextConfig{TraceID: q.TraceID, SpanID: id, TraceState: d.state, TraceFlags: flags.WithSampled(false)})
+		return p.unrecorded(ctx, q.TraceID, id, flags, d.state)
 	}
 	g.shard = p.live.shardOf(id)
 	s := &g.root
@@ -117,10 +117,10 @@ func (t *tracer) root(ctx, parentCtx context.Context, parent trace.SpanContext, 
 		s.fixed |= saysAlways
 		s.flags = s.flags.WithSampled(true)
 	}
-	s.set(&config, links, d.attrs)
+	s.set(config, links, d.attrs)
 	size := s.sizeOfStart()
 	if !p.live.add(g) { // Shutdown came first
-		return p.unrecorded(ctx, trace.SpanContextConfig{TraceID: q.TraceID, SpanID: id, TraceState: d.state, TraceFlags: flags.WithSampled(false)})
+		return p.unrecorded(ctx, q.TraceID, id, flags, d.state)
 	}
 	g.started(s, segmentBytes+sizeOfState(d.state)+sizeOfState(parent.TraceState())+size)
 	return t.started(ctx, s)
@@ -137,7 +137,7 @@ func (t *tracer) child(ctx context.Context, parent *span, sc trace.SpanContext, 
 		if !sc.IsValid() {
 			sc = parent.SpanContext()
 		}
-		return p.unrecordedChild(ctx, sc)
+		return p.unrecordedBelow(ctx, sc)
 	}
 	s.place(&t.scope, g, id, name, parent.flags)
 	if sure {
@@ -226,33 +226,56 @@ func (t *tracer) started(ctx context.Context, s *span) (context.Context, trace.S
 
 // unrecorded is a span that is not recorded, nor is what is below it.
 type unrecorded struct {
-	*noop.Span
+	*unrecordedBy
+	traceID trace.TraceID
+	id      trace.SpanID
+	flags   trace.TraceFlags
+	state   *trace.TraceState // nil is empty
+}
+
+// unrecordedBy is what such spans of a provider have in common.
+type unrecordedBy struct {
+	noop.Span
 	provider *TracerProvider
-	sc       trace.SpanContext
 }
 
 var noSpan noop.Span
 
 // SpanContext identifies the span.
-func (u *unrecorded) SpanContext() trace.SpanContext { return u.sc }
+func (u *unrecorded) SpanContext() trace.SpanContext {
+	c := trace.SpanContextConfig{TraceID: u.traceID, SpanID: u.id, TraceFlags: u.flags}
+	if u.state != nil {
+		c.TraceState = *u.state
+	}
+	return trace.NewSpanContext(c)
+}
 
 // TracerProvider returns the one that made the span.
 func (u *unrecorded) TracerProvider() trace.TracerProvider { return u.provider }
 
 // unrecorded returns a span of which nothing is recorded. It carries no threshold:
 // that would be the one of a decision to keep it.
-func (p *TracerProvider) unrecorded(ctx context.Context, sc trace.SpanContextConfig) (context.Context, trace.Span) {
-	sc.TraceState = sampling.WithThreshold(sc.TraceState, sampling.Unknown)
-	u := &unrecorded{Span: &noSpan, provider: p, sc: trace.NewSpanContext(sc)}
+func (p *TracerProvider) unrecorded(ctx context.Context, traceID trace.TraceID, id trace.SpanID, flags trace.TraceFlags, state trace.TraceState) (context.Context, trace.Span) {
+	u := &unrecorded{unrecordedBy: &p.unrecordedBy, traceID: traceID, id: id, flags: flags.WithSampled(false)}
+	if state.Len() > 0 {
+		if state = sampling.WithThreshold(state, sampling.Unknown); state.Len() > 0 {
+			kept := state // else the parameter would be allocated in any case
+			u.state = &kept
+		}
+	}
 	return &node{Context: ctx, span: u}, u
 }
 
-// unrecordedChild returns a span with an ID of its own, as the API wants it.
-func (p *TracerProvider) unrecordedChild(ctx context.Context, parent trace.SpanContext) (context.Context, trace.Span) {
-	return p.unrecorded(ctx, trace.SpanContextConfig{
-		TraceID: parent.TraceID(), SpanID: p.ids.NewSpanID(ctx, parent.TraceID()),
-		TraceFlags: parent.TraceFlags().WithSampled(false), TraceState: parent.TraceState(),
-	})
+// below returns a span with an ID of its own, as the API wants it.
+func (u *unrecorded) below(ctx context.Context) (context.Context, trace.Span) {
+	child := *u
+	child.id = u.provider.ids.NewSpanID(ctx, u.traceID)
+	return &node{Context: ctx, span: &child}, &child
+}
+
+// unrecordedBelow does so below a parent of another kind.
+func (p *TracerProvider) unrecordedBelow(ctx context.Context, parent trace.SpanContext) (context.Context, trace.Span) {
+	return p.unrecorded(ctx, parent.TraceID(), p.ids.NewSpanID(ctx, parent.TraceID()), parent.TraceFlags(), parent.TraceState())
 }
 
 // randomIDs makes IDs at random.
