@@ -85,7 +85,8 @@ func (c *Client) Run(ctx context.Context, o Order) (Outcome, error) {
 					start = due(i)
 					time.Sleep(time.Until(start))
 				}
-				if o.Count > 0 && i >= int64(o.Count) || o.Duration > 0 && start.Sub(began) >= o.Duration {
+				// The first is sent however late it is: a load without any says nothing.
+				if o.Count > 0 && i >= int64(o.Count) || o.Duration > 0 && i > 0 && start.Sub(began) >= o.Duration {
 					break
 				}
 				status, err := c.send(ctx, o.URL, &o.Requests[i%int64(len(o.Requests))])
