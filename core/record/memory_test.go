@@ -246,7 +246,7 @@ func randomHistory(t *testing.T, seed uint64) {
 		return []sampling.Answer{sampling.Abstain(), sampling.Abstain(), sampling.Abstain(), sampling.At(half), sampling.At(sampling.Unknown)}[len(p.Span.Name())%5]
 	}), startAt([]sampling.Threshold{sampling.Never, half, sampling.Always}[seed%3])}
 	if seed%2 == 0 {
-		samplers = append(samplers, raising{segmentFunc(func(ctx context.Context, segments []sampling.Segment, answers []sampling.Answer) {
+		samplers = append(samplers, raising{segmentFunc(func(_ context.Context, segments []sampling.Segment, answers []sampling.Answer) {
 			for i := range answers {
 				answers[i] = []sampling.Answer{sampling.Abstain(), sampling.At(half), sampling.AtMost(sampling.Never)}[i%3]
 			}
@@ -264,7 +264,7 @@ func randomHistory(t *testing.T, seed uint64) {
 		r.RegisterSpanProcessor(&endedSpans{})
 	}
 	type started struct {
-		ctx  context.Context
+		ctx  context.Context //nolint:containedctx // of the requests
 		span trace.Span
 	}
 	list := []started{{ctx: context.Background()}}
