@@ -142,7 +142,11 @@ func TestDecoratedSpan(t *testing.T) {
 	ctx = trace.ContextWithSpan(ctx, lightDecorator{root})
 	ctx, child := r.tracer.Start(ctx, "child")
 	ctx = trace.ContextWithSpan(ctx, lightDecorator{lightDecorator{child}})
-	fail(r.start(ctx, "grandchild")).End()
+	grandchild := r.start(ctx, "grandchild")
+	if g := root.(*span).segment; child.(*span).segment != g || grandchild.(*span).segment != g {
+		t.Error("what is below a decorated span is not in its segment")
+	}
+	fail(grandchild).End()
 	child.End()
 	root.End()
 	r.checkDelivered(t, "grandchild", "child", "root")

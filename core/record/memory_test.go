@@ -128,8 +128,11 @@ func TestWhatWaitsIsMeasured(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				maxBytes, requests := int64(8<<20), 10_000
-				if name == "tracestate" { // a client can choose it
+				maxBytes, requests := int64(8<<20), 3_000
+				switch name {
+				case "nothing", "a child", "five children":
+					requests = 20_000
+				case "tracestate": // a client can choose it
 					maxBytes, requests = 16<<20, 20_000
 				}
 				limits := unlimited
