@@ -1,5 +1,5 @@
-// Package core joins the parts of riffle: it makes spans with the OpenTelemetry
-// SDK, asks samplers which traces to keep, and hands those to exporters.
+// Package core joins the parts of riffle: it records spans, asks samplers which to
+// keep, and hands those to exporters.
 //
 // A [Spec] says what a [Provider] is made of: settings, and two lists of entries,
 // the samplers and the exporters. An entry holds a plan of its component, which is
@@ -11,9 +11,6 @@
 //	                every mistake, at once      samplers and lines are built
 //
 // The vocabulary of decisions is in package sampling, factories and registries are
-// in package component, and the way to the backends is in package delivery.
-//
-// A local root is a span with no parent, or whose parent is in another process.
-// When one starts, the start samplers are asked in order and the first that does
-// not abstain decides. Spans below it inherit.
+// in package component, spans and what is decided about them are in package record,
+// and the way to the backends is in package delivery.
 package core
