@@ -27,7 +27,7 @@ type Spec struct {
 	Resource         map[string]string   `yaml:"resource" doc:"further attributes of the resource"`
 	Limits           SpanLimits          `yaml:"limits" doc:"what one span can hold; -1 is no limit"`
 	MaxWait          component.Duration  `yaml:"max_wait" doc:"how long a segment may stay open before what has ended of it is decided"`
-	DecisionWait     component.Duration  `yaml:"decision_wait" doc:"the same, while segments hold more than half of max_bytes"`
+	DecisionWait     component.Duration  `yaml:"decision_wait" doc:"the same, while segments hold more than half of max_bytes; by default 30s, or max_wait if that is less"`
 	DecisionMemory   DecisionMemory      `yaml:"decision_memory" doc:"for how long an end sampler's answer counts for other segments of the trace"`
 	MaxBytes         component.Size      `yaml:"max_bytes" doc:"what segments that wait for their decision may take; near it, fewer are recorded, and their weights say so"`
 	MaxTraceBytes    component.Size      `yaml:"max_trace_bytes" doc:"what one segment may take of it; of a larger one, the oldest spans that are no errors are decided early"`
@@ -56,10 +56,10 @@ func DefaultSpec() Spec {
 		RemoteParent:   record.Watch,
 		Propagators:    []string{"tracecontext", "baggage"},
 		MaxWait:        component.Duration(2 * time.Minute),
-		DecisionWait:   component.Duration(30 * time.Second),
 		DecisionMemory: DecisionMemory{Traces: 100_000, Age: component.Duration(time.Minute)},
 		MaxBytes:       64 << 20,
-		// MaxTraceBytes has none: it is 4 MiB, or MaxBytes if that is less.
+		// DecisionWait and MaxTraceBytes have none: they are 30 s, or MaxWait if that is
+		// less, and 4 MiB, or MaxBytes if that is less.
 	}
 }
 
@@ -142,6 +142,7 @@ func (s *Spec) checkScalars(add func(path string, err error)) {
 
 const (
 	minDecisionWait = component.Duration(10 * time.Millisecond)
+	decisionWait    = component.Duration(30 * time.Second) // the default, where MaxWait has room
 	minMaxBytes     = component.Size(1 << 20)
 	maxTraceBytes   = component.Size(4 << 20) // the default, where MaxBytes has room
 )
@@ -151,7 +152,7 @@ func (s *Spec) withDefaults() Spec {
 	d, out := DefaultSpec(), *s
 	out.RemoteParent = cmp.Or(s.RemoteParent, d.RemoteParent)
 	out.MaxWait = cmp.Or(s.MaxWait, d.MaxWait)
-	out.DecisionWait = cmp.Or(s.DecisionWait, min(d.DecisionWait, out.MaxWait))
+	out.DecisionWait = cmp.Or(s.DecisionWait, min(decisionWait, out.MaxWait))
 	out.DecisionMemory.Traces = cmp.Or(s.DecisionMemory.Traces, d.DecisionMemory.Traces)
 	out.DecisionMemory.Age = cmp.Or(s.DecisionMemory.Age, d.DecisionMemory.Age)
 	out.MaxBytes = cmp.Or(s.MaxBytes, d.MaxBytes)

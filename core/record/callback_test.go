@@ -197,6 +197,12 @@ func (c *callbacks) run(t *testing.T) {
 	if err := p.ForceFlush(context.Background()); err != nil {
 		t.Error(err)
 	}
+	shutDown := c.times("Shutdown")
+	p.UnregisterSpanProcessor(c)
+	if c.times("Shutdown") == shutDown {
+		t.Error("a processor that is taken away is not shut down")
+	}
+	p.RegisterSpanProcessor(c)
 	if err := p.Shutdown(context.Background()); err != nil {
 		t.Error(err)
 	}

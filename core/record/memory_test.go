@@ -100,7 +100,8 @@ func TestWhatWaitsIsMeasured(t *testing.T) {
 		},
 		"attributes at the limit": func(_ *testing.T, r *recorder) {
 			s := r.start(context.Background(), "root")
-			for i := range 3 {
+			s.SetAttributes(attribute.Int("a", 0), attribute.Int("b", 0), attribute.String("c", ""))
+			for i := range 2 {
 				s.SetAttributes(attribute.Int("a", i), attribute.Int("b", i), attribute.String("c", largeText()))
 			}
 			s.End()

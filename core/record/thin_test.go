@@ -105,6 +105,22 @@ func TestThinningSparesErrors(t *testing.T) {
 	}
 }
 
+// The local root survives also where nothing has failed.
+func TestThinningSparesTheRoot(t *testing.T) {
+	r := newRecorder(t, Config{Bounds: Bounds{MaxSegmentBytes: 64 << 10}}, onEndOf("open"), selectNone)
+	ctx, root := r.tracer.Start(context.Background(), "root")
+	_, open := r.tracer.Start(ctx, "open")
+	root.End()
+	for range 5_000 {
+		r.start(ctx, "later").End()
+	}
+	open.End()
+	r.span(t, "root")
+	if r.Stats().Thinned == 0 {
+		t.Error("nothing was thinned")
+	}
+}
+
 // A span that is thinned for its size alone is decided by today's threshold: it is
 // delivered if the trace is selected.
 func TestThinnedSpansOfASelectedTrace(t *testing.T) {
