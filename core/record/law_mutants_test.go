@@ -66,7 +66,7 @@ var lawMutants = []lawMutant{
 		{"decide.go", "said := max(g.pressure, g.least)", "said := g.least"},
 	}},
 	{"pressure lets go of what the start selected", "law", []lawEdit{
-		{"sweep.go", "\t\tcase g.isSelected():\n\t\t\tg.unanswered.Store(0) // the start's threshold is the least\n", ""},
+		{"sweep.go", "\tcase g.isSelected():\n\t\tg.unanswered.Store(0) // the start's threshold is the least\n", ""},
 	}},
 	{"only what the start did not select is thinned", "law", []lawEdit{
 		{"segment.go", "case g.bytes > g.rules.bounds.MaxSegmentBytes && g.opens > 0", "case !g.isSelected() && g.bytes > g.rules.bounds.MaxSegmentBytes && g.opens > 0"},

@@ -147,25 +147,20 @@ func (l *live) exactly() (n int64) {
 	return n
 }
 
-// each calls f for the live segments that a test picks by their slot, without a
-// lock. Those that come meanwhile may be missed.
-func (l *live) each(pick func(slot) bool, f func(*segment)) {
-	var picked []*segment
+// list returns the live segments that a test picks by their slot. Those that come
+// meanwhile may be missed.
+func (l *live) list(pick func(slot) bool) (list []slot) {
 	for i := range l.shards {
 		sh := &l.shards[i]
-		picked = picked[:0]
 		sh.mu.Lock()
 		for _, s := range sh.slots {
 			if s.segment != nil && pick(s) {
-				picked = append(picked, s.segment)
+				list = append(list, s)
 			}
 		}
 		sh.mu.Unlock()
-		for _, g := range picked {
-			f(g)
-		}
-		clear(picked)
 	}
+	return list
 }
 
 func all(slot) bool { return true }

@@ -231,8 +231,9 @@ func (p *TracerProvider) Keep(id trace.TraceID, t sampling.Threshold, reason str
 	a := answer{threshold: t, place: afterAll, by: p.rules.names.number(reason)}
 	l.memory.put(id, told{answer: a, at: l.clock.Load()})
 	var here bool
-	l.each(func(s slot) bool { return s.segment.traceID == id }, func(g *segment) {
+	for _, s := range l.list(func(s slot) bool { return s.segment.traceID == id }) {
 		var out handOver
+		g := s.segment
 		g.mu.Lock()
 		if g.slot != unlisted {
 			here = true
@@ -241,7 +242,7 @@ func (p *TracerProvider) Keep(id trace.TraceID, t sampling.Threshold, reason str
 		}
 		g.mu.Unlock()
 		out.deliver()
-	})
+	}
 	return here
 }
 

@@ -40,7 +40,11 @@ func (l *live) run() {
 // sweep decides the segments that are open for too long, and forgets answers.
 func (l *live) sweep() {
 	now := l.clock.Load()
-	l.memory.sweep(now, func() { l.each(all, func(g *segment) { g.hear(l) }) })
+	l.memory.sweep(now, func() {
+		for _, s := range l.list(all) {
+			s.segment.hear(l)
+		}
+	})
 	// Not at the tick itself: a younger one could still turn out slow.
 	overdue := now - l.ticks(l.rules.bounds.MaxWait)
 	for _, s := range l.oldest(func(s slot) bool { return s.since < overdue }) {
@@ -70,17 +74,8 @@ func (g *segment) hear(l *live) {
 // oldest returns the live segments that a test picks, the oldest first. They can be of
 // one trace, and hear what was said of the ones before; so their order must not depend
 // on their places, which are those that others left.
-func (l *live) oldest(pick func(slot) bool) (list []slot) {
-	for i := range l.shards {
-		sh := &l.shards[i]
-		sh.mu.Lock()
-		for _, s := range sh.slots {
-			if s.segment != nil && pick(s) {
-				list = append(list, s)
-			}
-		}
-		sh.mu.Unlock()
-	}
+func (l *live) oldest(pick func(slot) bool) []slot {
+	list := l.list(pick)
 	slices.SortFunc(list, func(a, b slot) int {
 		return cmp.Or(cmp.Compare(a.since, b.since), bytes.Compare(a.segment.root.id[:], b.segment.root.id[:]))
 	})
@@ -129,24 +124,34 @@ func (l *live) relieve() {
 // returns how many bytes that freed.
 func (l *live) press() (freed int64) {
 	pressure := l.pressure()
-	l.each(all, func(g *segment) {
-		g.mu.Lock()
-		defer g.mu.Unlock()
-		if g.slot == unlisted || g.has(isSure) {
-			return
-		}
-		g.pressure = max(g.pressure, pressure)
-		switch {
-		case g.pressure.Selects(g.randomness):
-		case g.isSelected():
-			g.unanswered.Store(0) // the start's threshold is the least
-		default:
+	for _, s := range l.list(all) {
+		freed += s.segment.press(pressure)
+	}
+	return freed
+}
+
+// press raises the pressure on a segment, and lets go of it if it is below. It returns
+// how many bytes that freed.
+func (g *segment) press(pressure sampling.Threshold) (freed int64) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.slot == unlisted || g.has(isSure) {
+		return 0
+	}
+	g.pressure = max(g.pressure, pressure)
+	switch {
+	case g.pressure.Selects(g.randomness):
+	case g.isSelected():
+		g.unanswered.Store(0) // the start's threshold is the least
+	default:
+		if !g.has(isCountedLost) { // it is among those that were not kept once
 			g.counts().abandoned.Add(1)
-			before := l.shards[g.shard].held.Load()
-			g.abandon()
-			freed += max(0, before-l.shards[g.shard].held.Load())
 		}
-	})
+		held := &g.live().shards[g.shard].held
+		before := held.Load()
+		g.abandon()
+		freed = max(0, before-held.Load())
+	}
 	return freed
 }
 
