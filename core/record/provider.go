@@ -287,8 +287,5 @@ func (p *TracerProvider) Shutdown(ctx context.Context) error {
 	return p.err
 }
 
-// Description says what the start samplers do.
-func (p *TracerProvider) Description() string { return p.rules.startRules.description() }
-
 // Interface guard.
 var _ trace.TracerProvider = (*TracerProvider)(nil)

@@ -1,7 +1,6 @@
 package record
 
 import (
-	"context"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -240,16 +239,13 @@ func (r *startRules) description() string {
 }
 
 // startSampler is the start rules as a sampler of the SDK.
-type startSampler struct {
-	rules  *startRules
-	forced func(context.Context) bool
-}
+type startSampler struct{ rules *startRules }
 
 // NewSDKSampler returns the start samplers as one sampler of the SDK, for a
 // TracerProvider of the SDK's own. Restart is not possible there: a sampler cannot
 // begin a new trace.
 func NewSDKSampler(samplers []*StartEntry, remote RemoteParent) sdktrace.Sampler {
-	return startSampler{rules: newStartRules(samplers, remote, nil), forced: sampling.Forced}
+	return startSampler{newStartRules(samplers, remote, nil)}
 }
 
 func newStartRules(samplers []*StartEntry, remote RemoteParent, random func() uint64) *startRules {
@@ -275,7 +271,7 @@ func (s startSampler) ShouldSample(p sdktrace.SamplingParameters) (result sdktra
 		return result
 	}
 	var d startDecision
-	s.rules.decide(&d, &rootRequest{SamplingParameters: p, parent: parent, forced: s.forced(p.ParentContext)})
+	s.rules.decide(&d, &rootRequest{SamplingParameters: p, parent: parent, forced: sampling.Forced(p.ParentContext)})
 	result.Tracestate = d.state
 	if d.selected && !d.dropped {
 		result.Decision = sdktrace.RecordAndSample
