@@ -29,6 +29,10 @@ type Provider struct {
 	pipeline   *pipeline              // nil if tracing is off
 	propagator propagation.TextMapPropagator
 	logger     *slog.Logger
+
+	life     context.Context //nolint:containedctx // until Shutdown
+	end      context.CancelFunc
+	watching sync.WaitGroup // the global provider
 }
 
 // pipeline is what stands before and behind the recorder.
@@ -57,6 +61,7 @@ func New(ctx context.Context, spec Spec, opts ...Option) (*Provider, error) {
 		return nil, fmt.Errorf("building propagators: %w", err)
 	}
 	p := &Provider{propagator: propagator, logger: o.logger}
+	p.life, p.end = context.WithCancel(context.Background())
 	if !spec.Enabled {
 		p.tracers = noop.NewTracerProvider() // passes the parents of other services on
 		return p, nil
@@ -134,14 +139,14 @@ func (p *Provider) Propagator() propagation.TextMapPropagator { return p.propaga
 // that are started through it do not come here.
 func (p *Provider) Install() (undo func()) {
 	tp, prop := otel.GetTracerProvider(), otel.GetTextMapPropagator()
-	stopWatching := func() {}
+	ctx, unwatch := context.WithCancel(p.life)
 	if p.recorder != nil {
 		otel.SetTracerProvider(p.tracers)
-		stopWatching = p.watchGlobal()
+		p.watching.Go(func() { p.watchGlobal(ctx) })
 	}
 	otel.SetTextMapPropagator(p.propagator)
 	return func() {
-		stopWatching()
+		unwatch()
 		if p.recorder != nil {
 			otel.SetTracerProvider(tp)
 		}
@@ -150,31 +155,25 @@ func (p *Provider) Install() (undo func()) {
 }
 
 // watchGlobal looks now and then whether the global provider is still this one.
-func (p *Provider) watchGlobal() (stop func()) {
+func (p *Provider) watchGlobal(ctx context.Context) {
 	const interval = 10 * time.Second
-	done := make(chan struct{})
-	var once sync.Once
-	var timer *time.Timer
-	var mu sync.Mutex
-	mu.Lock()
-	defer mu.Unlock()
-	timer = time.AfterFunc(interval, func() {
-		mu.Lock()
-		defer mu.Unlock()
+	ticker := time.NewTicker(interval)
+	defer ticker.Stop()
+	for {
 		select {
-		case <-done:
+		case <-ctx.Done():
 			return
-		default:
+		case <-ticker.C:
 		}
-		if now := otel.GetTracerProvider(); now != p.tracers {
-			p.logger.Warn("the global tracer provider is not riffle's any more: spans that are started through it are not recorded here", "provider", fmt.Sprintf("%T", now))
+		now := otel.GetTracerProvider()
+		if ctx.Err() != nil {
+			return // before the other one came
+		}
+		if now != p.tracers {
+			p.logger.Warn("the global tracer provider is not riffle's any more: spans that are started through it are not recorded here",
+				"provider", fmt.Sprintf("%T", now))
 			return
 		}
-		timer.Reset(interval)
-	})
-	return func() {
-		once.Do(func() { close(done) })
-		timer.Stop()
 	}
 }
 
@@ -198,6 +197,8 @@ func (p *Provider) ForceFlush(ctx context.Context) error {
 // kept, closes the lines within ctx and ends all goroutines, also when ctx is done
 // already. A second call waits for the first.
 func (p *Provider) Shutdown(ctx context.Context) error {
+	p.end()
+	p.watching.Wait()
 	if p.recorder == nil {
 		return nil
 	}

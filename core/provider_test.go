@@ -9,6 +9,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"go.opentelemetry.io/otel"
@@ -115,6 +116,40 @@ func TestInstallAndUndo(t *testing.T) {
 	undo()
 	if otel.GetTracerProvider() != tp || otel.GetTextMapPropagator() != prop {
 		t.Error("undo left the globals")
+	}
+}
+
+// Somebody else's provider that becomes the global one is told of once; that Install
+// is undone, or the provider shut down, is not.
+func TestGlobalProviderIsReplaced(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		do   func(p *core.Provider, undo func())
+		told int
+	}{
+		{"replaced", func(*core.Provider, func()) { otel.SetTracerProvider(sdktrace.NewTracerProvider()) }, 1},
+		{"undone", func(_ *core.Provider, undo func()) { undo() }, 0},
+		{"shut down", func(p *core.Provider, _ func()) {
+			_ = p.Shutdown(context.Background())
+			otel.SetTracerProvider(sdktrace.NewTracerProvider())
+		}, 0},
+		{"left alone", func(*core.Provider, func()) {}, 0},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				log := &syncBuffer{}
+				p := newProvider(t, core.Spec{}, core.Logger(slog.New(slog.NewTextHandler(log, nil))))
+				undo := p.Install()
+				defer undo()
+				time.Sleep(time.Minute)
+				tt.do(p, undo)
+				time.Sleep(time.Minute)
+				if n := strings.Count(log.String(), "not riffle's any more"); n != tt.told || n > 0 && !strings.Contains(log.String(), "provider=*trace.TracerProvider") {
+					t.Errorf("told %d times, want %d:\n%s", n, tt.told, log)
+				}
+				_ = p.Shutdown(context.Background())
+			})
+		})
 	}
 }
 
