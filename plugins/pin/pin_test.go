@@ -79,7 +79,7 @@ func TestRefused(t *testing.T) {
 		{"lock writable", func(t *testing.T, dir string) { must(t, os.Chmod(filepath.Join(dir, LockFile), 0o666)) }, true, "can be written by others"},
 		{"lock foreign", func(t *testing.T, dir string) {
 			if os.Geteuid() != 0 {
-				t.Skip("only root can give a file away")
+				t.Skip("only root can give a file away; CI runs as root")
 			}
 			must(t, os.Chown(filepath.Join(dir, LockFile), 4711, -1))
 		}, true, "belongs to user 4711, who is neither root nor the user of this process"},
