@@ -72,12 +72,18 @@ type Outcome int
 
 // The outcomes.
 const (
-	// Refused batches are dropped: sending them again would change nothing.
-	Refused Outcome = iota
-	// Retry is for what is retryable: the batch is sent again.
-	Retry
+	// Retry is for what is retryable: the batch is sent again. It is the zero value, so
+	// that who says nothing of the outcome loses nothing.
+	Retry Outcome = iota
+	// Refused is for what is wrong with the sender or the request as such: credentials,
+	// permissions, the path. The batch is dropped: sending it again would change nothing.
+	Refused
+	// Invalid is for what is wrong with something in the batch: it is sent again in
+	// halves, until the spans are found that cannot be sent. These are dropped.
+	Invalid
 	// TooLarge batches are split in two; a single span is dropped.
 	TooLarge
+	outcomes // how many
 )
 
 // ExportError is an error of sending with what it means.

@@ -24,7 +24,7 @@ type metrics struct {
 	registration metric.Registration
 	duration     metric.Float64Histogram
 	succeeded    metric.MeasurementOption
-	failed       [TooLarge + 1]metric.MeasurementOption // by outcome
+	failed       [outcomes]metric.MeasurementOption // by outcome
 }
 
 func newMetrics(l *Line, s Settings) *metrics {
@@ -44,7 +44,7 @@ func newMetrics(l *Line, s Settings) *metrics {
 	}
 	m := &metrics{
 		succeeded: with(""),
-		failed:    [...]metric.MeasurementOption{Refused: with("refused"), Retry: with("retry"), TooLarge: with("too_large")},
+		failed:    [...]metric.MeasurementOption{Refused: with("refused"), Invalid: with("invalid"), Retry: with("retry"), TooLarge: with("too_large")},
 	}
 	if err := m.register(l, s.MeterProvider.Meter(scopeName), with); err != nil {
 		otel.Handle(err)

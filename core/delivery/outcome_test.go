@@ -26,7 +26,7 @@ func TestOutcomes(t *testing.T) {
 		err  error
 		want func(delivery.Stats) bool
 	}{
-		{"refused", &delivery.ExportError{Err: errors.New("400")}, func(s delivery.Stats) bool { return s.Dropped.Refused == 3 }},
+		{"refused", &delivery.ExportError{Outcome: delivery.Refused, Err: errors.New("403")}, func(s delivery.Stats) bool { return s.Dropped.Refused == 3 }},
 		{"unknown", errors.New("?"), func(s delivery.Stats) bool { return s.Dropped.Refused == 3 }},
 		{"wrapped failure", fmt.Errorf("sending: %w", errAway), func(s delivery.Stats) bool { return s.Waiting == 3 }},
 		{"connection refused", &net.OpError{Op: "dial", Err: os.NewSyscallError("connect", syscall.ECONNREFUSED)}, waits},

@@ -78,7 +78,7 @@ func (l *Line) applyOutcome(b *batch, resp Response, err error) {
 		l.dropFailed(b, refused, err)
 	case f.Outcome == TooLarge:
 		l.dropFailed(b, tooLarge, f.Err)
-	case f.Outcome == Refused:
+	case f.Outcome == Refused, f.Outcome == Invalid:
 		l.dropFailed(b, refused, f.Err)
 	case l.isPoisoned(b, f):
 		l.backendDown(b, f)
