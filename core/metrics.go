@@ -3,10 +3,13 @@ package core
 import (
 	"context"
 	"errors"
+	"sync"
 
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
 	"go.opentelemetry.io/otel/trace"
+
+	"github.com/riffletrace/riffle/core/record"
 )
 
 // scopeName is the instrumentation scope of riffle's own metrics.
@@ -20,9 +23,35 @@ func ExemplarFilter(ctx context.Context) bool {
 	return trace.SpanFromContext(ctx).IsRecording()
 }
 
+// measured is what the metrics of a provider tell: what its recorder counts and, when
+// that has shut down, what it had counted at the end.
+type measured struct {
+	mu          sync.Mutex
+	provider    *Provider // nil when it has shut down
+	stats       record.Stats
+	suspensions map[string]uint64
+}
+
+func (m *measured) read() (s record.Stats, suspensions map[string]uint64, live bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.provider == nil {
+		return m.stats, m.suspensions, false
+	}
+	return m.provider.recorder.Stats(), m.provider.pipeline.samplers.record.Suspensions(), true
+}
+
+// end keeps what was counted, for whoever collects later.
+func (m *measured) end() {
+	s, suspensions, _ := m.read()
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.stats, m.suspensions, m.provider = s, suspensions, nil
+}
+
 // registerMetrics registers the metrics of segments and of the samplers. They are
 // read when the metrics SDK collects; spans pay nothing for them.
-func (p *Provider) registerMetrics(provider metric.MeterProvider) (unregister func() error, err error) {
+func (p *Provider) registerMetrics(provider metric.MeterProvider) (*measured, error) {
 	m := provider.Meter(scopeName)
 	var all []metric.Observable
 	var errs []error
@@ -54,12 +83,14 @@ func (p *Provider) registerMetrics(provider metric.MeterProvider) (unregister fu
 		return metric.WithAttributeSet(attribute.NewSet(attribute.String(key, value)))
 	}
 	const outcome, reason, sampler = "riffle.outcome", "riffle.reason", "riffle.sampler"
-	r, err := m.RegisterCallback(func(_ context.Context, o metric.Observer) error {
-		s := p.recorder.Stats()
+	source := &measured{provider: p}
+	// It stays registered, so that what Shutdown counts is exported too.
+	_, err = m.RegisterCallback(func(_ context.Context, o metric.Observer) error {
+		s, suspended, live := source.read()
 		o.ObserveInt64(started, int64(s.Dropped), by(outcome, "dropped"))
 		o.ObserveInt64(started, int64(s.Started-s.NotRecorded), by(outcome, "recorded"))
 		o.ObserveInt64(started, int64(s.NotRecorded), by(outcome, "no_room"))
-		for name, n := range p.pipeline.samplers.record.Suspensions() {
+		for name, n := range suspended {
 			o.ObserveInt64(suspensions, int64(n), by(sampler, name))
 		}
 		for name, n := range s.Kept {
@@ -73,6 +104,9 @@ func (p *Provider) registerMetrics(provider metric.MeterProvider) (unregister fu
 		o.ObserveInt64(early, int64(s.Crowded), by(reason, "no_room"))
 		o.ObserveInt64(spans, int64(s.SpansKept), by(outcome, "kept"))
 		o.ObserveInt64(spans, int64(s.SpansNotKept), by(outcome, "not_kept"))
+		if !live {
+			return nil
+		}
 		o.ObserveInt64(held, s.HeldBytes)
 		o.ObserveInt64(open, int64(s.Open))
 		o.ObserveInt64(remembered, int64(s.Remembered))
@@ -82,5 +116,5 @@ func (p *Provider) registerMetrics(provider metric.MeterProvider) (unregister fu
 	if err != nil {
 		return nil, err
 	}
-	return r.Unregister, nil
+	return source, nil
 }

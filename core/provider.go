@@ -41,9 +41,8 @@ type pipeline struct {
 	lines     delivery.Lines
 	exporters []line
 	// deliver takes what is kept: it hands it to every line.
-	deliver func(record.Kept)
-	// unregisterMetrics ends the pipeline's metrics.
-	unregisterMetrics func() error
+	deliver  func(record.Kept)
+	measured *measured // nil until metrics are registered
 }
 
 // New builds a provider from a spec. It finds every mistake before anything
@@ -89,7 +88,7 @@ func New(ctx context.Context, spec Spec, opts ...Option) (*Provider, error) {
 		Logger:         o.logger,
 	})
 	p.tracers = p.recorder
-	if pl.unregisterMetrics, err = p.registerMetrics(o.meters); err != nil {
+	if pl.measured, err = p.registerMetrics(o.meters); err != nil {
 		return nil, errors.Join(fmt.Errorf("registering metrics: %w", err), p.Shutdown(ctx))
 	}
 	return p, nil
@@ -210,11 +209,16 @@ func (pl *pipeline) flush(ctx context.Context) error {
 }
 
 func (pl *pipeline) close(ctx context.Context) error {
-	var err error
-	if pl.unregisterMetrics != nil {
-		err = pl.unregisterMetrics()
+	if pl.measured != nil {
+		pl.measured.end()
 	}
-	return errors.Join(err, pl.samplers.shutdown(ctx), pl.each(func(l line) error { return l.Shutdown(ctx) }))
+	// At once, so that none takes time from the others.
+	var samplers error
+	var wg sync.WaitGroup
+	wg.Go(func() { samplers = pl.samplers.shutdown(ctx) })
+	lines := pl.each(func(l line) error { return l.Shutdown(ctx) })
+	wg.Wait()
+	return errors.Join(samplers, lines)
 }
 
 // each runs f for all lines at once, so that one that is slow takes no time

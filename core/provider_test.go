@@ -182,8 +182,11 @@ func (e *switchable) fail(err error) {
 func TestDeadBackendIsReportedOnce(t *testing.T) {
 	exporter := &switchable{}
 	log := &syncBuffer{}
-	p := newProvider(t, core.Spec{Exporters: []core.ExporterEntry{useExporter("jaeger", exporter)}},
+	p, err := core.New(t.Context(), core.Spec{Enabled: true, Exporters: []core.ExporterEntry{useExporter("jaeger", exporter)}},
 		core.Logger(slog.New(slog.NewTextHandler(log, nil))))
+	if err != nil {
+		t.Fatal(err)
+	}
 	send := func() error {
 		_, s := p.TracerProvider().Tracer("").Start(t.Context(), "root")
 		s.End()
@@ -210,6 +213,9 @@ func TestDeadBackendIsReportedOnce(t *testing.T) {
 	got := p.Stats().Exporters[0]
 	if got.HandedOver != 10 || got.Lost != 5 || got.Sent != 5 {
 		t.Errorf("stats = %+v, want 10 handed, 5 failed, 5 sent", got)
+	}
+	if err := p.Shutdown(t.Context()); err == nil || err.Error() != `exporter "jaeger": 5 spans were lost: connection refused` {
+		t.Errorf("Shutdown = %v", err)
 	}
 }
 

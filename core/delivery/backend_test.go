@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -219,4 +220,16 @@ func (j *journal) lines(containing string) []string {
 	defer j.mu.Unlock()
 	all := strings.Split(strings.TrimSpace(j.b.String()), "\n")
 	return slices.DeleteFunc(all, func(l string) bool { return l == "" || !strings.Contains(l, containing) })
+}
+
+// attr is an attribute of a line that is a number.
+func attr(t testing.TB, line, key string) uint64 {
+	t.Helper()
+	_, text, _ := strings.Cut(line, " "+key+"=")
+	text, _, _ = strings.Cut(text, " ")
+	n, err := strconv.ParseUint(strings.TrimSpace(text), 10, 64)
+	if err != nil {
+		t.Fatalf("%s in %q: %v", key, line, err)
+	}
+	return n
 }

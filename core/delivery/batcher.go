@@ -102,11 +102,7 @@ func (b *batcher) handOver(spans []sdktrace.ReadOnlySpan) {
 	}
 	room := b.room()
 	for i, s := range spans {
-		size := int64(bytesPerSpan)
-		if b.bytes > room/8 && b.bytes < room {
-			// The goroutine lags, so that the guess begins to matter.
-			size = int64(otlp.EstimateSize(s))
-		}
+		size := sizeOf(s)
 		if b.bytes+size > room {
 			for _, l := range b.lines {
 				l.count(len(spans)-i, queueFull)
@@ -115,6 +111,22 @@ func (b *batcher) handOver(spans []sdktrace.ReadOnlySpan) {
 		}
 		b.add(s, size)
 	}
+}
+
+// sizeOf is about how many bytes a span holds in memory. Those of core/record know it.
+func sizeOf(s sdktrace.ReadOnlySpan) int64 {
+	const rest = 256 // what a span holds besides what is encoded
+	if s, ok := s.(interface{ MemorySize() int64 }); ok {
+		return s.MemorySize()
+	}
+	return rest + int64(otlp.EstimateSize(s))
+}
+
+func sizeOfAll(spans []sdktrace.ReadOnlySpan) (n int64) {
+	for _, s := range spans {
+		n += sizeOf(s)
+	}
+	return n
 }
 
 // room is how much may wait here, as the line with the most room has it.
@@ -127,6 +139,9 @@ func (b *batcher) room() int64 {
 }
 
 func (b *batcher) add(s sdktrace.ReadOnlySpan, size int64) {
+	if b.open.bytes+size > int64(b.config.MaxBytes) {
+		b.seal(nil)
+	}
 	if len(b.open.spans) == 0 {
 		b.open.handedOverAt = time.Now()
 		if b.open.spans == nil {
@@ -275,14 +290,14 @@ func (b *batcher) dispatch(c *chunk, spans []sdktrace.ReadOnlySpan, e extent) {
 	for _, l := range c.lines {
 		batch := &batch{count: len(spans), handedOverAt: c.handedOverAt, firstEnd: e.firstEnd, extent: e}
 		if l.requests == nil {
-			batch.spans, batch.size = slices.Clone(spans), int64(e.bytes)
+			batch.spans, batch.size = slices.Clone(spans), sizeOfAll(spans)
 			l.enqueue(batch, c.behind)
 			continue
 		}
 		i := slices.IndexFunc(bodies, func(o body) bool { return o.compression == l.compression })
 		if i < 0 {
 			if len(bodies) == 0 {
-				b.raw = otlp.AppendRequest(b.raw[:0], spans)
+				b.raw = otlp.AppendRequest(slices.Grow(b.raw[:0], e.bytes+e.bytes/4), spans)
 			}
 			i = len(bodies)
 			bodies = append(bodies, body{l.compression, l.compression.Compress(b.raw)})
@@ -291,7 +306,7 @@ func (b *batcher) dispatch(c *chunk, spans []sdktrace.ReadOnlySpan, e extent) {
 		batch.size = int64(len(batch.body))
 		l.enqueue(batch, c.behind)
 	}
-	if cap(b.raw) > 4*int(b.config.MaxBytes) {
+	if cap(b.raw) > 2*int(b.config.MaxBytes) {
 		b.raw = nil // one huge span
 	}
 }

@@ -5,16 +5,23 @@ import (
 	"time"
 )
 
-// breaker lets one batch at a time through while a backend fails, and none
+// breaker lets one batch at a time through while a backend is away, and none
 // before its delay has passed. Its line's lock guards it.
+//
+// One batch that fails tells nothing yet: it may be the batch, or one of several
+// servers behind an address. The backend is away when maxFailures attempts in a row
+// have failed, or when it asks for time.
 type breaker struct {
-	backoff  Backoff
-	failures int       // probes that failed in a row; 0: the backend is there
-	until    time.Time // the next probe
-	probing  bool
+	backoff Backoff
+	row     int       // attempts that failed in a row
+	probes  int       // that failed since the backend is away; 0: it is there
+	until   time.Time // the next probe
+	probing bool
 }
 
-func (b *breaker) open() bool { return b.failures > 0 }
+const maxFailures = 3
+
+func (b *breaker) open() bool { return b.probes > 0 }
 
 // wait is how long to wait before the next attempt, -1 for until something
 // changes.
@@ -32,15 +39,18 @@ func (b *breaker) wait(now time.Time) time.Duration {
 // failed notes an attempt that failed for now. Those that were under way when
 // the backend went away count once.
 func (b *breaker) failed(now time.Time, probe bool, retryAfter time.Duration) {
-	if probe {
-		b.probing = false
-	}
-	if b.open() && !probe {
+	switch {
+	case b.open() && !probe:
 		b.until = later(b.until, now.Add(retryAfter))
-		return
+	case b.open():
+		b.probes++
+		b.until = now.Add(max(retryAfter, b.backoff.delay(b.probes)))
+	default:
+		if b.row++; b.row >= maxFailures || retryAfter > 0 {
+			b.probes = 1
+			b.until = now.Add(max(retryAfter, b.backoff.delay(1)))
+		}
 	}
-	b.failures++
-	b.until = now.Add(max(retryAfter, b.backoff.delay(b.failures)))
 }
 
 func later(a, b time.Time) time.Time {
@@ -50,7 +60,14 @@ func later(a, b time.Time) time.Time {
 	return b
 }
 
-func (b *breaker) close() { b.failures, b.probing, b.until = 0, false, time.Time{} }
+func earlier(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return a
+	}
+	return b
+}
+
+func (b *breaker) close() { b.row, b.probes, b.until = 0, 0, time.Time{} }
 
 // probeNow lets the next probe through now.
 func (b *breaker) probeNow() { b.until = time.Time{} }
@@ -66,4 +83,30 @@ func (b Backoff) delay(failures int) time.Duration {
 		bound *= 2
 	}
 	return rand.N(min(bound, time.Duration(b.Max)) + 1)
+}
+
+// history tells whether a batch is to blame for its failures: what became of others
+// while it failed.
+type history struct {
+	accepted, failed uint64 // batches, as the line had counted them at the last failure
+	began            uint64 // batches that were accepted when the attempt under way began
+	suspect          int    // failures since whose predecessor others were accepted, mostly
+}
+
+// splitSuspect is when a batch is sent in halves, to find what in it is to blame, and
+// maxSuspect when one of a single span is dropped.
+const (
+	splitSuspect = 2
+	maxSuspect   = 19 // the first failure of a batch tells nothing
+)
+
+// fail notes a failure of a batch. It reports whether others were accepted since its
+// last one, mostly.
+func (h *history) fail(again bool, accepted, failed uint64) bool {
+	alone := again && accepted-h.accepted > failed-h.failed
+	if alone {
+		h.suspect++
+	}
+	h.accepted, h.failed = accepted, failed
+	return alone
 }

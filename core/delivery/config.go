@@ -28,7 +28,7 @@ type Config struct {
 // BatchConfig says when a batch is complete: at the first of three limits.
 type BatchConfig struct {
 	MaxSpans int                `yaml:"max_spans" doc:"spans in a batch"`
-	MaxBytes component.Size     `yaml:"max_bytes" doc:"about the size of a batch, before compression"`
+	MaxBytes component.Size     `yaml:"max_bytes" doc:"about the size of a batch, before compression; default 2MiB, or queue.max_bytes if that is less"`
 	MaxAge   component.Duration `yaml:"max_age" doc:"longest wait of a span for its batch to fill"`
 }
 
@@ -40,6 +40,17 @@ type QueueConfig struct {
 	WhenFull WhenFull           `yaml:"when_full" doc:"drop_newest or drop_oldest"`
 	Fsync    Fsync              `yaml:"fsync" doc:"when a batch that waits is written to the disk, to survive a power failure: after a duration, or always, at once; never writes at once, to survive the process only"`
 	MaxAge   component.Duration `yaml:"max_age" doc:"drop batches with a span that ended longer ago than this, for backends that refuse old ones; 0 is never"`
+}
+
+const defaultBatch component.Size = 2 << 20
+
+// batch is Batch with its defaults: one that the queue can hold.
+func (c *Config) batch() BatchConfig {
+	b := c.Batch
+	if b.MaxBytes == 0 {
+		b.MaxBytes = min(defaultBatch, c.Queue.maxBytes())
+	}
+	return b
 }
 
 // WhenFull says whom a full queue drops.
@@ -71,7 +82,7 @@ type Backoff struct {
 // Defaults is the configuration of a line for which nothing is set.
 func Defaults() Config {
 	return Config{
-		Batch: BatchConfig{MaxSpans: 2048, MaxBytes: 2 << 20, MaxAge: component.Duration(time.Second)},
+		Batch: BatchConfig{MaxSpans: 2048, MaxAge: component.Duration(time.Second)},
 		Queue: QueueConfig{Storage: StorageMemory, WhenFull: DropNewest, Fsync: "1s"},
 		Send: SendConfig{
 			Workers: 4,
@@ -111,7 +122,6 @@ func (c Config) WithEnv(getenv func(string) string) (Config, error) {
 		}
 		v.set(n)
 	}
-	c.Batch.MaxBytes = min(c.Batch.MaxBytes, c.Queue.maxBytes())
 	return c, errors.Join(errs...)
 }
 
@@ -145,7 +155,7 @@ func (c *Config) Validate() error {
 	q.check(add)
 	check("batch.max_spans", b.MaxSpans >= 1 && b.MaxSpans <= maxSpans, "%d is not from 1 to %d", b.MaxSpans, maxSpans)
 	check("batch.max_age", b.MaxAge > 0, "%s is not positive", b.MaxAge)
-	check("batch.max_bytes", b.MaxBytes > 0, "%s is not positive", b.MaxBytes)
+	check("batch.max_bytes", b.MaxBytes >= 0, "%s is negative", b.MaxBytes)
 	check("batch.max_bytes", b.MaxBytes <= q.MaxBytes || q.MaxBytes < minQueue, "%s is more than what may wait: queue.max_bytes is %s", b.MaxBytes, q.MaxBytes)
 	check("queue.max_bytes", q.MaxBytes >= minQueue, "%s is too little: want %s or more", q.MaxBytes, minQueue)
 	check("queue.when_full", q.WhenFull == DropNewest || q.WhenFull == DropOldest, "%q is not one of %s, %s", string(q.WhenFull), DropNewest, DropOldest)

@@ -37,12 +37,15 @@ func until(t testing.TB, what string, ok func() bool) {
 	}
 }
 
+// shutDown shuts a line down, which tells of as many lost spans as there are.
 func shutDown(t testing.TB, l *delivery.Line) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), 10*time.Second)
 	defer cancel()
-	if err := l.Shutdown(ctx); err != nil {
-		t.Errorf("shutting down: %v", err)
+	err := l.Shutdown(ctx)
+	switch lost := l.Stats().Lost; {
+	case lost == 0 && err != nil, lost > 0 && !strings.HasPrefix(message(err), fmt.Sprintf("%d span", lost)):
+		t.Errorf("shutting down: %v, and %d spans were lost", err, lost)
 	}
 }
 

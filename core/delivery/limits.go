@@ -100,30 +100,26 @@ func (m Limits) violation(s sdktrace.ReadOnlySpan, size int, now time.Time) (why
 
 // enforceLimits reports whether a batch that is about to be sent keeps the
 // limits. If it does not, what can be sent of it takes its place in the queue.
-func (l *Line) enforceLimits(b *batch) bool {
+func (l *Line) enforceLimits(b *batch) (o outcome, ok bool) {
 	now := time.Now()
 	if l.traits.Limits.allow(b, now) {
-		return true
+		return o, true
 	}
 	spans, err := l.decode(b)
 	if err != nil {
-		l.probed(b)
-		l.reporter.warn("batch cannot be read, to see whether the backend takes it; it is dropped", "spans", b.count, "error", err)
-		l.dropUnsent(b, refused, fmt.Errorf("looking at a batch: %w", err))
-		return false
+		o.drop(b.count, refused, fmt.Errorf("looking whether the backend takes a batch: %w", err), nil)
+		return o, false
 	}
 	f := limitSplitter{line: l, now: now}
 	for _, s := range spans {
 		f.add(s)
 	}
 	f.cut()
-	if f.lost == 0 && len(f.pieces) == 1 {
-		b.extent = f.pieces[0].extent
-		return true
+	if f.out.lost() == 0 && len(f.out.rest) == 1 {
+		b.extent = f.out.rest[0].extent
+		return o, true
 	}
-	l.probed(b)
-	l.replace(b, f.pieces, f.lost, f.err)
-	return false
+	return f.out, false
 }
 
 // limitSplitter makes batches that keep the limits.
@@ -133,10 +129,7 @@ type limitSplitter struct {
 
 	spans  []sdktrace.ReadOnlySpan
 	extent extent
-	pieces []*batch
-
-	lost int
-	err  error // why the last of them was
+	out    outcome
 }
 
 func (f *limitSplitter) add(s sdktrace.ReadOnlySpan) {
@@ -157,10 +150,8 @@ func (f *limitSplitter) add(s sdktrace.ReadOnlySpan) {
 }
 
 func (f *limitSplitter) drop(s sdktrace.ReadOnlySpan, why cause, err error) {
-	f.lost++
-	f.err = fmt.Errorf("%s: %w", describe([]sdktrace.ReadOnlySpan{s}), err)
-	f.line.count(1, why)
-	f.line.reporter.warn("span is dropped, which the backend would refuse together with its batch", "cause", why.String(), "error", f.err)
+	spans := []sdktrace.ReadOnlySpan{s}
+	f.out.drop(1, why, fmt.Errorf("%s: %w", describe(spans), err), spans)
 }
 
 // cut makes pieces of the spans so far.
@@ -188,5 +179,5 @@ func (f *limitSplitter) encode(spans []sdktrace.ReadOnlySpan) {
 		piece.extent.add(s, otlp.Size(s))
 	}
 	piece.extent.bytes, piece.extent.exact = len(raw), true
-	f.pieces = append(f.pieces, piece)
+	f.out.rest = append(f.out.rest, piece)
 }

@@ -167,7 +167,7 @@ func TestLimitsOfStored(t *testing.T) {
 	if left := batches(t, dir); len(left) != 0 {
 		t.Errorf("%d files are left", len(left))
 	}
-	if said := log.lines("would refuse"); len(said) != 1 || !strings.Contains(said[0], "the backend takes what started in the last 1h0m0s") {
+	if said := log.lines("older than the backend"); len(said) != 1 || !strings.Contains(said[0], "the backend takes what started in the last 1h0m0s") {
 		t.Errorf("%q", said)
 	}
 }

@@ -5,8 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -18,9 +16,9 @@ import (
 // for.
 var ErrGaveUp = errors.New("gave up: the deadline of the shutdown has passed")
 
-// exitGrace is how long Shutdown waits, past its context, for an exporter
-// that has been told to give up.
-const exitGrace = time.Second
+// exitGrace is how long Shutdown waits, past its context, for what has been told to
+// give up.
+const exitGrace = 100 * time.Millisecond
 
 // Line is the way of spans to one exporter. [Lines.Add] starts it.
 //
@@ -44,12 +42,13 @@ type Line struct {
 	giveUp  context.CancelCauseFunc
 	workers sync.WaitGroup
 
+	workerCount int
+
 	// queuedBytes is what the queue holds, full tells that it had no room for the
 	// last batch. They are changed with mu held, and read without.
 	queuedBytes atomic.Int64
 	full        atomic.Bool
 
-	accepted   atomic.Uint64 // batches
 	warnedFull atomic.Uint64 // spans dropped for want of room when it was last looked at
 
 	// writer is nil unless the queue is on a disk. It ends after the workers.
@@ -57,25 +56,38 @@ type Line struct {
 	writing    sync.WaitGroup
 	stopWriter chan struct{}
 
-	mu      sync.Mutex
-	ready   bool      // the queue has what was on the disk
-	changed sync.Cond // the queue or the breaker changed
-	timer   *time.Timer
-	queue   queue
-	breaker breaker
-	seq     uint64 // of the last batch
-	pending int    // batches that are not done
-	waiters []*waiter
-	closed  bool // takes no more batches, starts no more attempts
+	futile atomic.Bool // the backend refused whatever it was sent of the last batch
+
+	mu       sync.Mutex
+	ready    bool      // the queue has what was on the disk
+	changed  sync.Cond // the queue or the breaker changed
+	timer    *time.Timer
+	queue    queue
+	breaker  breaker
+	seq      uint64 // of the last batch
+	pending  int    // batches that are not done
+	waiters  waiters
+	closed   bool      // takes no more batches, starts no more attempts
+	leaving  bool      // is being shut down
+	deadline time.Time // of the shutdown; zero: none is known
+
+	// Attempts, by what they came to, and how those of batches that failed before
+	// share the workers with new ones.
+	accepted, failures uint64
+	again              int       // batches that failed before and are being tried
+	lastAgain          bool      // the last one was such
+	newUntil           time.Time // until then new ones go first
 
 	stop    sync.Once
 	stopped chan struct{}
+	stage   atomic.Pointer[string] // what a shutdown waits for
 	err     error
 }
 
 func newLine(exporter sdktrace.SpanExporter, c Config, s Settings) *Line {
 	l := &Line{config: c, exporter: exporter, stopped: make(chan struct{}), stopWriter: make(chan struct{})}
-	l.reporter = &reporter{logger: s.Logger, lost: l.counts.lost}
+	l.config.Batch = c.batch()
+	l.reporter = newReporter(s.Logger, &l.counts)
 	l.changed.L = &l.mu
 	l.breaker.backoff = c.Send.Backoff
 	l.ctx, l.giveUp = context.WithCancelCause(context.Background())
@@ -88,7 +100,7 @@ func newLine(exporter sdktrace.SpanExporter, c Config, s Settings) *Line {
 	workers := 1
 	if e, ok := exporter.(Exporter); ok {
 		l.traits = e.Traits()
-		l.config.Batch = l.traits.Limits.narrow(c.Batch)
+		l.config.Batch = l.traits.Limits.narrow(l.config.Batch)
 	}
 	if r, ok := exporter.(RequestExporter); ok {
 		l.requests, l.compression, workers = r, cmp.Or(l.traits.Compression, None), c.Send.Workers
@@ -101,6 +113,7 @@ func newLine(exporter sdktrace.SpanExporter, c Config, s Settings) *Line {
 		l.queue, l.ready = newMemoryQueue(c.Queue), true
 	}
 	l.metrics = newMetrics(l, s)
+	l.workerCount = workers
 	// Everything is in its place before anybody works with it.
 	for range workers {
 		l.workers.Go(l.work)
@@ -119,15 +132,18 @@ func (l *Line) Endpoint() string { return l.traits.Endpoint }
 // counts what has not arrived; what is not lost stays queued.
 func (l *Line) ForceFlush(ctx context.Context) error {
 	w := l.newWaiter(ctx)
-	<-l.batcher.flush() // encoding takes no time to speak of
+	waitWithGrace(ctx, l.batcher.flush())
 	return l.wait(ctx, w)
 }
 
 // Shutdown sends what was handed over, like ForceFlush, shuts the exporter down
-// and ends all goroutines, also when ctx is done. The error counts the spans
-// that were left behind. A second call waits for the first.
+// and ends all goroutines. It returns within a quarter of a second of the end of ctx;
+// what still hangs then, which the error names, ends when it can. The error counts
+// every span that did not arrive, also those that were lost before. A second call
+// waits for the first.
 func (l *Line) Shutdown(ctx context.Context) error {
 	l.stop.Do(func() {
+		l.stageIs("sending")
 		go func() {
 			defer close(l.stopped)
 			l.err = l.shutdown(ctx)
@@ -144,19 +160,39 @@ func (l *Line) Shutdown(ctx context.Context) error {
 	case <-l.stopped:
 		return l.err
 	case <-grace.C:
-		return fmt.Errorf("shutting down the exporter: it ignores its context: %w", ctx.Err())
+		return fmt.Errorf("%s: it does not return: %w", *l.stage.Load(), ctx.Err())
 	}
 }
 
-func (l *Line) shutdown(ctx context.Context) error {
-	before := l.counts.lost()
-	w := l.newWaiter(ctx)
-	if l.writer != nil && !l.writer.failing.Load() {
-		l.mu.Lock()
-		w.patient = false // what is not sent now is not lost
-		l.mu.Unlock()
+// waitWithGrace waits for something that takes no time to speak of: for exitGrace even
+// if ctx is done.
+func waitWithGrace(ctx context.Context, done <-chan struct{}) {
+	select {
+	case <-done:
+		return
+	case <-ctx.Done():
 	}
-	<-l.batcher.leave(l)
+	grace := time.NewTimer(exitGrace)
+	defer grace.Stop()
+	select {
+	case <-done:
+	case <-grace.C:
+	}
+}
+
+func (l *Line) stageIs(s string) { l.stage.Store(&s) }
+
+func (l *Line) shutdown(ctx context.Context) error {
+	l.mu.Lock()
+	l.leaving = true
+	l.deadline, _ = ctx.Deadline()
+	w := newWaiter(ctx, l.pending)
+	if l.writer != nil && !l.writer.failing.Load() {
+		w.patient = false // what is not sent now is not lost
+	}
+	l.waiters = append(l.waiters, w)
+	l.mu.Unlock()
+	waitWithGrace(ctx, l.batcher.leave(l))
 	failure := l.wait(ctx, w)
 
 	l.mu.Lock()
@@ -164,63 +200,55 @@ func (l *Line) shutdown(ctx context.Context) error {
 	l.changed.Broadcast()
 	l.mu.Unlock()
 	l.giveUp(ErrGaveUp)
+	l.stageIs("ending a call of the exporter")
 	l.workers.Wait()
 	l.timer.Stop()
 	close(l.stopWriter)
-	l.writing.Wait()
+	if l.writer != nil {
+		l.stageIs("writing to the disk queue in " + l.config.Queue.Dir)
+		l.writing.Wait()
+	}
 
+	lost := l.counts.lost()
 	l.mu.Lock()
 	var left int
 	for _, b := range l.queue.drain() {
 		left += b.count
-		l.dropQueued(b, leftBehind)
+		l.count(b.count, leftBehind)
 	}
 	l.mu.Unlock()
+	l.reporter.close()
+	var errs []error
+	if lost > 0 {
+		errs = append(errs, fmt.Errorf("%s lost: %w", spansWere(lost), l.reporter.lastLoss()))
+	}
 	if left > 0 {
-		failure = fmt.Errorf("%s left behind: %w", spansWere(left), joinCauses(ctx.Err(), l.reporter.lastFailure()))
+		why := l.reporter.lastFailure()
+		if why == nil {
+			why = w.failure
+		}
+		errs = append(errs, fmt.Errorf("%s left behind: %w", spansWere(uint64(left)), joinCauses(ctx.Err(), why)))
 	}
 	if waiting := l.counts.waiting(); l.writer != nil && waiting > 0 {
 		l.reporter.logger.Info("spans wait in the disk queue for the next process", "spans", waiting)
-		if l.counts.lost() == before {
-			failure = nil
-		}
+	} else if len(errs) == 0 {
+		errs = append(errs, failure)
 	}
-	l.metrics.close()
+	l.metrics.end()
 
+	l.stageIs("shutting down the exporter")
 	if ctx.Err() != nil { // to close connections takes no time to speak of
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(context.WithoutCancel(ctx), exitGrace)
 		defer cancel()
 	}
-	return errors.Join(failure, l.exporter.Shutdown(ctx))
-}
-
-// waiter waits until batches are done: those there when it is made, and those
-// that are put before it knows its seq.
-type waiter struct {
-	seq     uint64 // of the last batch, once it is known
-	pending int    // batches that are not done
-	patient bool   // attempts that fail do not end it
-	lost    int    // spans
-	failure error
-	done    chan struct{} // closed when there is nothing to wait for
-}
-
-const unknownSeq = math.MaxUint64
-
-func (w *waiter) end() {
-	select {
-	case <-w.done:
-	default:
-		close(w.done)
-	}
+	return errors.Join(append(errs, l.exporter.Shutdown(ctx))...)
 }
 
 func (l *Line) newWaiter(ctx context.Context) *waiter {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	w := &waiter{seq: unknownSeq, pending: l.pending, done: make(chan struct{})}
-	_, w.patient = ctx.Deadline()
+	w := newWaiter(ctx, l.pending)
 	l.waiters = append(l.waiters, w)
 	return w
 }
@@ -234,6 +262,7 @@ func (l *Line) wait(ctx context.Context, w *waiter) error {
 	}
 	l.breaker.probeNow()
 	l.queue.makeDue()
+	l.newUntil = time.Time{}
 	l.changed.Broadcast()
 	l.mu.Unlock()
 
@@ -245,10 +274,10 @@ func (l *Line) wait(ctx context.Context, w *waiter) error {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.waiters = slices.DeleteFunc(l.waiters, func(o *waiter) bool { return o == w })
+	l.waiters = l.waiters.without(w)
 	switch {
 	case w.lost > 0:
-		return fmt.Errorf("%s lost: %w", spansWere(w.lost), w.failure)
+		return fmt.Errorf("%s lost: %w", spansWere(uint64(w.lost)), w.failure)
 	case w.pending > 0:
 		return fmt.Errorf("%d spans still wait: %w", l.counts.waiting(), joinCauses(ended, w.failure))
 	default:
@@ -268,7 +297,7 @@ func joinCauses(ended, failure error) error {
 	}
 }
 
-func spansWere(n int) string {
+func spansWere(n uint64) string {
 	if n == 1 {
 		return "1 span was"
 	}
@@ -306,23 +335,22 @@ func (l *Line) admit(b *batch, reserve int64) {
 	}
 	evicted, ok := l.queue.enqueue(b, reserve)
 	for _, old := range evicted {
-		l.dropQueued(old, queueFull)
+		l.count(old.count, queueFull)
+		l.waiters.lost(old, old.count, errQueueFull)
+		l.forget(old)
 	}
 	l.queuedBytes.Store(l.queue.size())
 	if !ok {
 		l.count(b.count, queueFull)
-		l.noteLoss(b, b.count, errDropped[queueFull])
+		l.waiters.lost(b, b.count, errQueueFull)
 		l.full.Store(l.queue.size() > 0)
 		return
 	}
-	l.pending++
-	for _, w := range l.waiters {
-		if w.seq == unknownSeq {
-			w.pending++
-		}
-	}
+	l.expect(b)
 	l.changed.Signal()
 }
+
+var errQueueFull = errors.New("the queue is full")
 
 // next waits for a batch that may be tried, nil if there will be none.
 func (l *Line) next() *batch {
@@ -333,9 +361,8 @@ func (l *Line) next() *batch {
 		wait := l.breaker.wait(now)
 		if wait == 0 && l.ready {
 			var b *batch
-			if b, wait = l.queue.dequeue(now); b != nil {
-				b.probe = l.breaker.open()
-				l.breaker.probing = b.probe
+			if b, wait = l.queue.dequeue(now, l.order(now)); b != nil {
+				l.start(b, now)
 				return b
 			}
 		}
@@ -347,129 +374,64 @@ func (l *Line) next() *batch {
 	return nil
 }
 
-// retryLater queues a batch again that failed for now.
-func (l *Line) retryLater(b *batch, f *ExportError) {
-	due := l.delayed(b, f)
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	b.failures++
-	b.due = due
-	l.queue.requeue(b)
-	l.changed.Broadcast()
-}
-
-// delayed notes that a batch failed for now, and returns when to try again.
-func (l *Line) delayed(b *batch, f *ExportError) time.Time {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	now := time.Now()
-	l.breaker.failed(now, b.probe, f.RetryAfter)
-	l.counts.retried.Add(1)
-	for _, w := range l.waiters {
-		if b.seq <= w.seq {
-			w.failure = f.Err
-			if !w.patient {
-				w.end()
-			}
-		}
-	}
-	return now.Add(max(f.RetryAfter, l.config.Send.Backoff.delay(b.failures+1)))
-}
-
-// backendDown notes that the backend may not be there.
-func (l *Line) backendDown(b *batch, f *ExportError) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.breaker.failed(time.Now(), b.probe, f.RetryAfter)
-	l.changed.Broadcast()
-}
-
-// backendUp notes that the backend is there.
-func (l *Line) backendUp() {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.breaker.close()
-	l.changed.Broadcast()
-}
-
-// replace puts the pieces of a batch in its place, without those of its spans
-// that are lost.
-func (l *Line) replace(b *batch, pieces []*batch, lost int, why error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if lost > 0 {
-		l.noteLoss(b, lost, why)
-	}
-	b.divide(pieces)
-	for _, piece := range pieces {
-		piece.seq, piece.handedOverAt, piece.firstAttempt, piece.firstEnd, piece.takenOver = b.seq, b.handedOverAt, b.firstAttempt, b.firstEnd, b.takenOver
-		if piece.takenOver {
-			continue
-		}
-		l.pending++
-		for _, w := range l.waiters {
-			if b.seq <= w.seq {
-				w.pending++
-			}
-		}
-	}
-	l.queue.requeue(pieces...)
-	if len(pieces) > 1 {
-		l.counts.split.Add(1)
-	}
-	l.remove(b)
-	l.changed.Broadcast()
-}
-
-// done forgets a batch that was sent or, if any spans are, lost.
-func (l *Line) done(b *batch, lost int, why error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if lost > 0 {
-		l.noteLoss(b, lost, why)
-	}
-	l.remove(b)
-}
-
-// noteLoss tells those who wait that spans of a batch are lost.
-func (l *Line) noteLoss(b *batch, n int, why error) {
-	for _, w := range l.waiters {
-		if b.seq <= w.seq && !b.takenOver {
-			w.lost += n
-			w.failure = why
-		}
+// start notes that a batch is under way, and finish that it is not any more.
+func (l *Line) start(b *batch, now time.Time) {
+	b.probe = l.breaker.open()
+	l.breaker.probing = b.probe
+	b.began, b.history.began = now, l.accepted
+	if l.lastAgain = b.failures > 0; l.lastAgain {
+		l.again++
 	}
 }
 
-func (l *Line) remove(b *batch) {
-	l.queue.done(b)
-	l.notifyWaiters(b)
+func (l *Line) finish(b *batch, now time.Time, failed bool) {
+	if b.probe {
+		l.breaker.probing = false
+	}
+	if b.failures == 0 {
+		return
+	}
+	l.again--
+	if failed {
+		l.newUntil = now.Add(3 * now.Sub(b.began))
+	}
 }
 
-// dropQueued counts a batch as lost that the queue has given up.
-func (l *Line) dropQueued(b *batch, why cause) {
-	l.count(b.count, why)
-	l.noteLoss(b, b.count, errDropped[why])
-	l.notifyWaiters(b)
+// order lets batches that failed before hold up no new ones: they alternate with
+// them, have half of the workers at most, and where one took long, new ones have
+// the line for longer. While the backend is away, a new one tells more than one that
+// may be to blame itself.
+func (l *Line) order(now time.Time) order {
+	switch {
+	case l.leaving && !l.queue.hasNew():
+		return failedFirst
+	case l.again >= max(1, l.workerCount/2):
+		return newOnly
+	case l.breaker.open(), l.lastAgain, now.Before(l.newUntil):
+		return newFirst
+	default:
+		return failedFirst
+	}
 }
 
-var errDropped = [causes]error{queueFull: errors.New("the queue is full"), leftBehind: ErrGaveUp}
+// expect makes a batch one that is waited for.
+func (l *Line) expect(b *batch) {
+	if b.takenOver {
+		return
+	}
+	l.pending++
+	l.waiters.expect(b)
+}
 
-// notifyWaiters tells those who wait that a batch is gone.
-func (l *Line) notifyWaiters(b *batch) {
+// forget makes a batch one that is gone.
+func (l *Line) forget(b *batch) {
 	l.queuedBytes.Store(l.queue.size())
 	l.full.Store(false)
 	if b.takenOver { // nobody waits for it
 		return
 	}
 	l.pending--
-	for _, w := range l.waiters {
-		if b.seq <= w.seq {
-			if w.pending--; w.pending == 0 && w.seq != unknownSeq {
-				w.end()
-			}
-		}
-	}
+	l.waiters.forget(b)
 }
 
 func (l *Line) count(n int, why cause) { l.counts.dropped[why].Add(uint64(n)) }
@@ -477,9 +439,7 @@ func (l *Line) count(n int, why cause) { l.counts.dropped[why].Add(uint64(n)) }
 // warnFull logs that spans found no room.
 func (l *Line) warnFull() {
 	n := l.counts.dropped[queueFull].Load()
-	if n == l.warnedFull.Swap(n) {
-		return
+	if more := n - l.warnedFull.Swap(n); more > 0 {
+		l.reporter.full(more, &l.config.Queue)
 	}
-	l.reporter.warn("queue is full; spans are dropped: raise queue.max_bytes, or see why the backend does not keep up",
-		"max_bytes", l.config.Queue.maxBytes().String(), "when_full", string(l.config.Queue.WhenFull), "spans_dropped", n)
 }

@@ -113,8 +113,12 @@ func TestBackendAwayForHours(t *testing.T) {
 				if s := l.Stats(); s.Waiting != 0 || s.Bytes != 0 || s.Lost != 0 || s.Failing {
 					t.Errorf("when it is back: %+v", s)
 				}
-				if warned, recovered := log.lines("level=WARN"), log.lines("recovered"); len(warned) != 1 || len(recovered) != 1 {
-					t.Errorf("logged %q and %q, want one of each", warned, recovered)
+				began, still, recovered := log.lines("exporter is failing"), log.lines("still failing"), log.lines("recovered")
+				if len(began) != 1 || len(recovered) != 1 || len(log.lines("level=WARN")) != 1+len(still) {
+					t.Errorf("logged %q and %q, want one of each", began, recovered)
+				}
+				if minutes := int(away / time.Minute); len(still) < minutes-1 || len(still) > minutes+1 {
+					t.Errorf("reminded %d times in %d minutes", len(still), minutes)
 				}
 			})
 		})
@@ -190,8 +194,12 @@ func TestQueueFull(t *testing.T) {
 				if when == delivery.DropNewest && (first != 1 || last != 0) || when == delivery.DropOldest && (first != 0 || last != 1) {
 					t.Errorf("the first arrived %d times, the last %d times", first, last)
 				}
-				if said := log.lines("queue is full"); len(said) != 1 {
-					t.Errorf("logged %q, want one line", said)
+				var told uint64
+				for _, line := range log.lines("queue is full") {
+					told += attr(t, line, "spans")
+				}
+				if told != s.Dropped.QueueFull || len(log.lines("queue is full")) > 3 {
+					t.Errorf("%d spans are told of, want %d: %q", told, s.Dropped.QueueFull, log.lines("queue is full"))
 				}
 				// There is room again.
 				f.HandOver(span("late", 0))

@@ -6,6 +6,7 @@ import (
 	"net"
 	"slices"
 	"strconv"
+	"sync"
 	"time"
 
 	"go.opentelemetry.io/otel"
@@ -21,10 +22,14 @@ const scopeName = "github.com/riffletrace/riffle/core/delivery"
 // metrics are what a line measures of itself. What Stats counts is read when
 // metrics are collected, so that it costs nothing else.
 type metrics struct {
-	registration metric.Registration
-	duration     metric.Float64Histogram
-	succeeded    metric.MeasurementOption
-	failed       [outcomes]metric.MeasurementOption // by outcome
+	// line is nil when the line has ended. Its last figures stay, for whoever collects
+	// later: an observation of two lines, one after the other, is their sum.
+	mu        sync.Mutex
+	line      *Line
+	last      Stats
+	duration  metric.Float64Histogram
+	succeeded metric.MeasurementOption
+	failed    [outcomes]metric.MeasurementOption // by outcome
 }
 
 func newMetrics(l *Line, s Settings) *metrics {
@@ -43,8 +48,8 @@ func newMetrics(l *Line, s Settings) *metrics {
 		return metric.WithAttributeSet(attribute.NewSet(set...))
 	}
 	m := &metrics{
-		succeeded: with(""),
-		failed:    [...]metric.MeasurementOption{Refused: with("refused"), Invalid: with("invalid"), Retry: with("retry"), TooLarge: with("too_large")},
+		line: l, succeeded: with(""),
+		failed: [...]metric.MeasurementOption{Refused: with("refused"), Invalid: with("invalid"), Retry: with("retry"), TooLarge: with("too_large")},
 	}
 	if err := m.register(l, s.MeterProvider.Meter(scopeName), with); err != nil {
 		otel.Handle(err)
@@ -81,13 +86,14 @@ func (m *metrics) register(l *Line, meter metric.Meter, with func(cause string) 
 	}
 	m.duration = duration.Inst()
 
+	room := int64(l.config.Queue.maxBytes())
 	rejected := with("rejected")
 	var lost [causes]metric.MeasurementOption
 	for c := range causes {
 		lost[c] = with(c.String())
 	}
-	m.registration, err = meter.RegisterCallback(func(_ context.Context, o metric.Observer) error {
-		s := l.Stats()
+	_, err = meter.RegisterCallback(func(_ context.Context, o metric.Observer) error {
+		s, live := m.stats()
 		observe := func(i metric.Int64Observable, n uint64, with metric.MeasurementOption) {
 			o.ObserveInt64(i, int64(n), with)
 		}
@@ -102,14 +108,17 @@ func (m *metrics) register(l *Line, meter metric.Meter, with func(cause string) 
 				observe(exported.Inst(), n, lost[c])
 			}
 		}
-		observe(inflight.Inst(), s.Sending, m.succeeded)
 		observe(processed.Inst(), s.HandedOver-s.Waiting-s.Dropped.QueueFull, m.succeeded)
 		observe(processed.Inst(), s.Dropped.QueueFull, lost[queueFull])
-		observe(waiting.Inst(), s.Waiting-min(s.Waiting, s.Sending), m.succeeded)
 		observe(retried, s.Retried, m.succeeded)
 		observe(split, s.Split, m.succeeded)
+		if !live {
+			return nil
+		}
+		observe(inflight.Inst(), s.Sending, m.succeeded)
+		observe(waiting.Inst(), s.Waiting-min(s.Waiting, s.Sending), m.succeeded)
 		o.ObserveInt64(bytes, s.Bytes, m.succeeded)
-		o.ObserveInt64(capacity, int64(l.config.Queue.maxBytes()), m.succeeded)
+		o.ObserveInt64(capacity, room, m.succeeded)
 		o.ObserveFloat64(oldest, s.Oldest.Seconds(), m.succeeded)
 		return nil
 	}, exported.Inst(), inflight.Inst(), processed.Inst(), waiting.Inst(), bytes, capacity, oldest, retried, split)
@@ -117,16 +126,27 @@ func (m *metrics) register(l *Line, meter metric.Meter, with func(cause string) 
 }
 
 // attempted records one attempt.
-func (m *metrics) attempted(took time.Duration, err error) {
+func (m *metrics) attempted(took time.Duration, f *ExportError) {
 	with := m.succeeded
-	if err != nil {
-		with = m.failed[Classify(err).Outcome]
+	if f != nil {
+		with = m.failed[min(max(f.Outcome, 0), outcomes-1)]
 	}
 	m.duration.Record(context.Background(), took.Seconds(), with)
 }
 
-func (m *metrics) close() {
-	if m.registration != nil {
-		_ = m.registration.Unregister() // there is nothing to do about it
+func (m *metrics) stats() (s Stats, live bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.line == nil {
+		return m.last, false
 	}
+	return m.line.Stats(), true
+}
+
+// end keeps what the line has counted. It comes when nothing changes any more.
+func (m *metrics) end() {
+	s, _ := m.stats()
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.last, m.line = s, nil
 }

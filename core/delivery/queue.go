@@ -3,40 +3,7 @@ package delivery
 import (
 	"slices"
 	"time"
-
-	sdktrace "go.opentelemetry.io/otel/sdk/trace"
-
-	"github.com/riffletrace/riffle/core/delivery/disk"
 )
-
-// batch is what one attempt sends.
-type batch struct {
-	spans        []sdktrace.ReadOnlySpan // for an exporter that takes spans
-	body         []byte                  // for one that takes requests
-	count        int                     // of spans
-	size         int64                   // what it takes of the queue
-	handedOverAt time.Time               // when its first span was handed over
-	seq          uint64                  // batches that were queued earlier have a lower one
-	firstEnd     time.Time               // when the first of its spans ended
-	extent       extent
-
-	// Of a disk queue, guarded by the line's lock.
-	unstored      bool        // is to be stored
-	unstoredSince time.Time   // when that began
-	file          *disk.Entry // where it is stored; nil: it is not
-	takenOver     bool        // another process has stored it
-	original      *original   // it is a piece of that; nil once it is stored itself
-
-	firstAttempt time.Time // the first attempt
-	failures     int       // attempts that failed
-	due          time.Time // not to be tried before
-	probe        bool      // is being tried while nothing else is
-
-	// Those since whose predecessor other batches were accepted: what is wrong may
-	// be the batch.
-	suspectFailures int
-	accepted        uint64 // batches that the line had sent at the last failure
-}
 
 // queue holds the batches of a line from enqueue until done. Its line's lock
 // guards it. What dequeue has handed out still needs its room, until it is done or
@@ -45,11 +12,13 @@ type queue interface {
 	// enqueue takes a batch in, unless it finds no room for it. For the sake of
 	// reserve, which is needed elsewhere, and of the batch it may evict others.
 	enqueue(b *batch, reserve int64) (evicted []*batch, ok bool)
-	// dequeue hands out a batch that is due, the oldest first. If there is none,
-	// wait is when there will be, 0 for never.
-	dequeue(now time.Time) (b *batch, wait time.Duration)
-	// requeue takes back batches that were handed out. They find their room even
-	// if they have grown.
+	// dequeue hands out a batch that is due, by its order and there the oldest first. If
+	// there is none, wait is when there will be, 0 for never.
+	dequeue(now time.Time, o order) (b *batch, wait time.Duration)
+	// hasNew reports whether a batch waits that was never tried.
+	hasNew() bool
+	// requeue takes back batches that were handed out, or pieces of such. They find
+	// their room even if they have grown.
 	requeue(batches ...*batch)
 	// done forgets a batch that was handed out.
 	done(b *batch)
@@ -63,19 +32,28 @@ type queue interface {
 	oldest() time.Time
 }
 
+// order is which batches are handed out.
+type order int
+
+const (
+	newFirst order = iota
+	failedFirst
+	newOnly
+)
+
 // memoryQueue is a queue in memory.
 type memoryQueue struct {
 	limit    int64
 	whenFull WhenFull
 
 	bytes   int64
-	fresh   []*batch            // never tried, in the order they came
-	retries []*batch            // by when they are due
-	out     map[*batch]struct{} // handed out
+	fresh   []*batch            // were never tried, in the order they came
+	failed  []*batch            // by when they are due
+	sending map[*batch]struct{} // handed out
 }
 
 func newMemoryQueue(c QueueConfig) *memoryQueue {
-	return &memoryQueue{limit: int64(c.maxBytes()), whenFull: c.WhenFull, out: make(map[*batch]struct{})}
+	return &memoryQueue{limit: int64(c.maxBytes()), whenFull: c.WhenFull, sending: make(map[*batch]struct{})}
 }
 
 func (q *memoryQueue) enqueue(b *batch, reserve int64) (evicted []*batch, ok bool) {
@@ -100,13 +78,13 @@ func (q *memoryQueue) enqueue(b *batch, reserve int64) (evicted []*batch, ok boo
 func (q *memoryQueue) evict() *batch {
 	list := &q.fresh
 	i := -1
-	for j, b := range q.retries {
-		if i < 0 || b.seq < q.retries[i].seq {
+	for j, b := range q.failed {
+		if i < 0 || b.seq < q.failed[i].seq {
 			i = j
 		}
 	}
-	if i >= 0 && (len(q.fresh) == 0 || q.retries[i].seq < q.fresh[0].seq) {
-		list = &q.retries
+	if i >= 0 && (len(q.fresh) == 0 || q.failed[i].seq < q.fresh[0].seq) {
+		list = &q.failed
 	} else {
 		i = 0
 	}
@@ -116,22 +94,29 @@ func (q *memoryQueue) evict() *batch {
 	b := (*list)[i]
 	remove(list, i)
 	q.bytes -= b.size
+	b.state = done
 	return b
 }
 
-func (q *memoryQueue) dequeue(now time.Time) (b *batch, wait time.Duration) {
+func (q *memoryQueue) hasNew() bool { return len(q.fresh) > 0 }
+
+func (q *memoryQueue) dequeue(now time.Time, o order) (b *batch, wait time.Duration) {
+	due := false
+	if o != newOnly && len(q.failed) > 0 {
+		wait = q.failed[0].due.Sub(now)
+		due = wait <= 0
+	}
 	list := &q.fresh
-	if len(q.retries) > 0 {
-		if wait = q.retries[0].due.Sub(now); wait <= 0 {
-			list = &q.retries
-		}
+	if due && (o == failedFirst || len(q.fresh) == 0) {
+		list = &q.failed
 	}
 	if len(*list) == 0 {
-		return nil, wait
+		return nil, max(wait, 0)
 	}
 	b = (*list)[0]
 	remove(list, 0)
-	q.out[b] = struct{}{}
+	b.state = sending
+	q.sending[b] = struct{}{}
 	return b, 0
 }
 
@@ -146,39 +131,54 @@ func remove(list *[]*batch, i int) {
 }
 
 func (q *memoryQueue) requeue(batches ...*batch) {
+	var fresh []*batch
 	for _, b := range batches {
-		if _, ok := q.out[b]; ok {
-			delete(q.out, b)
+		if b.state == sending {
+			delete(q.sending, b)
 		} else { // a piece of one
 			q.bytes += b.size
 		}
-		i, _ := slices.BinarySearchFunc(q.retries, b, func(o, b *batch) int {
+		if b.due.IsZero() {
+			b.state = queued
+			fresh = append(fresh, b)
+			continue
+		}
+		b.state = backingOff
+		i, _ := slices.BinarySearchFunc(q.failed, b, func(o, b *batch) int {
 			if o.due.After(b.due) {
 				return 1
 			}
 			return -1
 		})
-		q.retries = slices.Insert(q.retries, i, b)
+		q.failed = slices.Insert(q.failed, i, b)
+	}
+	if len(fresh) > 0 {
+		q.fresh = append(fresh, q.fresh...)
 	}
 }
 
 func (q *memoryQueue) done(b *batch) {
-	delete(q.out, b)
+	delete(q.sending, b)
 	q.bytes -= b.size
+	b.state = done
 }
 
+// makeDue puts those first that are the least suspect, since there may be no time for
+// all of them.
 func (q *memoryQueue) makeDue() {
-	for _, b := range q.retries {
+	for _, b := range q.failed {
 		b.due = time.Time{}
 	}
+	slices.SortStableFunc(q.failed, func(a, b *batch) int { return a.history.suspect - b.history.suspect })
 }
 
 func (q *memoryQueue) drain() []*batch {
-	all := slices.Concat(q.retries, q.fresh)
+	all := slices.Concat(q.failed, q.fresh)
 	for _, b := range all {
 		q.bytes -= b.size
+		b.state = done
 	}
-	q.retries, q.fresh = nil, nil
+	q.failed, q.fresh = nil, nil
 	return all
 }
 
@@ -194,10 +194,10 @@ func (q *memoryQueue) oldest() time.Time {
 	if len(q.fresh) > 0 {
 		see(q.fresh[0])
 	}
-	for _, b := range q.retries {
+	for _, b := range q.failed {
 		see(b)
 	}
-	for b := range q.out {
+	for b := range q.sending {
 		see(b)
 	}
 	return oldest

@@ -2,91 +2,330 @@ package delivery
 
 import (
 	"log/slog"
+	"maps"
+	"slices"
+	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
-// reporter tells people how a line fares: once when it starts to fail, once when
-// it has recovered, and at most once a minute of each kind of loss.
+// reporter tells people how a line fares: when it starts to fail, why, each time that
+// this changes, each minute while it lasts, and when it has recovered; and what is lost
+// besides, once a minute for each cause. It says nothing per batch.
 type reporter struct {
 	logger *slog.Logger
-	lost   func() uint64 // spans that the line has lost
+	counts *counts
+	down   atomic.Bool
 
-	mu            sync.Mutex
-	failure       error // of the last batch; nil if it was accepted
-	since         time.Time
-	failureLogged time.Time // the last time it started to fail
-	suppressed    bool      // that start was not logged
-	before        uint64    // spans lost at that time
-	warnedAt      map[string]time.Time
+	mu      sync.Mutex
+	timer   *time.Timer // for what is to be said later
+	closed  bool
+	outage  *outage // nil: the last batch was accepted
+	budget  lineBudget
+	notices map[string]*notice
+	loss    error // the last one
 }
 
-const warnInterval = time.Minute
-
-func (r *reporter) failing() bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.failure != nil
+// outage is a time in which no batch is accepted.
+type outage struct {
+	since  time.Time
+	before uint64 // spans that were lost before it
+	err    error  // the last one
+	effect string // what becomes of spans
+	told   string // the kind of the last error that was said; "" for none
+	said   time.Time
 }
 
-// lastFailure is that of the last batch, nil if it was accepted.
+// notice is a message that is said once a minute, with what has come together.
+type notice struct {
+	said  time.Time
+	spans int // not said yet
+	attrs []any
+}
+
+const (
+	reportInterval = time.Minute
+	// gatherFor is how long something is gathered that comes in rows, such as the files
+	// of a directory that is gone.
+	gatherFor = time.Second
+)
+
+func newReporter(logger *slog.Logger, c *counts) *reporter {
+	r := &reporter{logger: logger, counts: c, notices: make(map[string]*notice), budget: lineBudget{lines: maxLines}}
+	r.timer = time.AfterFunc(time.Hour, r.later)
+	r.timer.Stop()
+	return r
+}
+
+func (r *reporter) failing() bool { return r.down.Load() }
+
+// lastFailure is why the last batch was not accepted, nil if it was.
 func (r *reporter) lastFailure() error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.failure
+	if r.outage == nil {
+		return nil
+	}
+	return r.outage.err
 }
 
-// failed is called for each batch that was not accepted.
-func (r *reporter) failed(err error, retried bool) {
+// lastLoss is why spans were lost the last time.
+func (r *reporter) lastLoss() error {
 	r.mu.Lock()
-	starts := r.failure == nil
-	r.failure = err
-	now := time.Now()
-	if starts {
-		r.since, r.before = now, r.lost()
-		r.suppressed = !r.failureLogged.IsZero() && now.Sub(r.failureLogged) < warnInterval
-		if !r.suppressed {
-			r.failureLogged = now
-		}
+	defer r.mu.Unlock()
+	if r.loss == nil {
+		return errQueueFull // which is not reported one by one
 	}
-	log := starts && !r.suppressed
-	r.mu.Unlock()
+	return r.loss
+}
+
+// report is called for each outcome, with how many spans had been lost before.
+func (r *reporter) report(o *outcome, before uint64) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	now := time.Now()
+	refuses := o.backend == reachable && o.sent == 0 && o.dropped[refused] > 0
 	switch {
-	case !log:
-	case retried:
-		r.logger.Warn("exporter is failing; spans wait until it recovers", "error", err)
-	default:
-		r.logger.Warn("exporter is failing; spans are lost until it recovers", "error", err)
+	case o.failed:
+		r.fails(now, before, o.err, "spans wait until it recovers")
+	case refuses:
+		r.fails(now, before, o.err, "spans are lost until it recovers")
+	case o.backend == reachable && o.sent+o.rejected > 0:
+		r.recovers(now)
 	}
-}
-
-// accepted is called for each batch that was.
-func (r *reporter) accepted() {
-	r.mu.Lock()
-	recovers := r.failure != nil
-	log := recovers && !r.suppressed
-	r.failure = nil
-	since, before := r.since, r.before
-	r.mu.Unlock()
-	if log {
-		r.logger.Info("exporter has recovered", "after", time.Since(since).Round(time.Millisecond), "spans_lost", r.lost()-before)
+	if o.lost() > 0 {
+		r.loss = o.err
 	}
-}
-
-// warn logs a loss, unless it has lately.
-func (r *reporter) warn(msg string, attrs ...any) {
-	now := time.Now()
-	r.mu.Lock()
-	last, ok := r.warnedAt[msg]
-	log := !ok || now.Sub(last) >= warnInterval
-	if log {
-		if r.warnedAt == nil {
-			r.warnedAt = make(map[string]time.Time)
+	for why, n := range o.dropped {
+		if n > 0 && (cause(why) != refused || !refuses) {
+			r.notice(now, lossMessages[why], n, lossAttrs(o)...)
 		}
-		r.warnedAt[msg] = now
 	}
-	r.mu.Unlock()
-	if log {
-		r.logger.Warn(msg, attrs...)
+	switch {
+	case o.rejected > 0:
+		r.notice(now, "backend rejected spans of a batch that it accepted", o.rejected, "message", o.message)
+	case o.message != "":
+		r.notice(now, "backend warns about a batch that it accepted", 0, "message", o.message)
 	}
+	r.arm(now)
+}
+
+// lossMessages say what was lost, by cause.
+var lossMessages = [causes]string{
+	tooLarge: "backend finds single spans too large; they are dropped",
+	refused:  "backend refuses spans; they are dropped",
+	poisoned: "span failed again and again while others were accepted; it is dropped",
+	expired:  "spans have failed for longer than send.max_elapsed; they are dropped",
+	tooOld:   "spans are older than the backend, or queue.max_age, allows; they are dropped",
+	tooNew:   "spans are of a time that the backend does not take yet; they are dropped",
+	damaged:  "files of the disk queue are damaged or gone; their spans are lost",
+}
+
+func lossAttrs(o *outcome) []any {
+	attrs := []any{"error", o.err}
+	if o.example != "" {
+		attrs = append([]any{"one", o.example}, attrs...)
+	}
+	return attrs
+}
+
+func (r *reporter) fails(now time.Time, before uint64, err error, effect string) {
+	if r.outage == nil {
+		r.outage = &outage{since: now, before: before}
+		r.down.Store(true)
+	}
+	r.outage.err, r.outage.effect = err, effect
+	r.tellOutage(now)
+}
+
+// tellOutage says what is wrong, if it was not said yet and may be said now.
+func (r *reporter) tellOutage(now time.Time) {
+	o := r.outage
+	kind := kindOf(o.effect + o.err.Error())
+	if o.told == kind || !r.budget.take(now) {
+		return
+	}
+	msg := "exporter is failing; "
+	if o.told != "" {
+		msg = "exporter fails in another way; "
+	}
+	o.told, o.said = kind, now
+	r.logger.Warn(msg+o.effect, "error", o.err)
+}
+
+// kindOf is an error without the numbers in it, which differ each time.
+func kindOf(text string) string {
+	const enough = 200
+	text = text[:min(len(text), enough)]
+	return strings.Map(func(c rune) rune {
+		if c >= '0' && c <= '9' {
+			return -1
+		}
+		return c
+	}, text)
+}
+
+func (r *reporter) recovers(now time.Time) {
+	o := r.outage
+	if o == nil {
+		return
+	}
+	r.outage = nil
+	r.down.Store(false)
+	if lost := r.counts.lost() - o.before; o.told != "" || lost > 0 {
+		r.logger.Info("exporter has recovered", "after", now.Sub(o.since).Round(time.Millisecond), "spans_lost", lost)
+	}
+}
+
+// warn is a notice that is not about spans that are lost.
+func (r *reporter) warn(msg string, attrs ...any) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	now := time.Now()
+	r.notice(now, msg, 0, attrs...)
+	r.arm(now)
+}
+
+// full is for spans that found no room.
+func (r *reporter) full(spans uint64, c *QueueConfig) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	now := time.Now()
+	r.notice(now, "queue is full; spans are dropped: raise queue.max_bytes, or see why the backend does not keep up", int(spans),
+		"max_bytes", c.maxBytes().String(), "when_full", string(c.WhenFull))
+	r.arm(now)
+}
+
+// notice says something, at once if it was not said lately.
+func (r *reporter) notice(now time.Time, msg string, spans int, attrs ...any) {
+	n := r.notices[msg]
+	first := n == nil
+	if first {
+		n = &notice{said: now.Add(-reportInterval)}
+		r.notices[msg] = n
+	}
+	if n.due(now) && msg == lossMessages[damaged] && n.spans == 0 {
+		n.said = now.Add(gatherFor - reportInterval)
+	}
+	n.spans += spans
+	n.attrs = attrs
+	if n.due(now) || r.closed {
+		r.tell(now, msg, n)
+	}
+}
+
+func (n *notice) due(now time.Time) bool { return now.Sub(n.said) >= reportInterval }
+
+func (r *reporter) tell(now time.Time, msg string, n *notice) {
+	attrs := n.attrs
+	if n.spans > 0 {
+		attrs = append([]any{"spans", n.spans}, attrs...)
+	}
+	n.said, n.spans, n.attrs = now, 0, nil
+	r.logger.Warn(msg, attrs...)
+}
+
+// later says what has waited for its time.
+func (r *reporter) later() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.closed {
+		return
+	}
+	now := time.Now()
+	for _, msg := range slices.Sorted(maps.Keys(r.notices)) {
+		if n := r.notices[msg]; n.spans > 0 && n.due(now) {
+			r.tell(now, msg, n)
+		}
+	}
+	if o := r.outage; o != nil {
+		r.tellOutage(now)
+		if o.told != "" && now.Sub(o.said) >= reportInterval {
+			o.said = now
+			r.logger.Warn("exporter is still failing; "+o.effect, "error", o.err, "for", now.Sub(o.since).Round(time.Second),
+				"spans_waiting", r.counts.waiting(), "spans_lost", r.counts.lost()-o.before)
+		}
+	}
+	r.arm(now)
+}
+
+// arm sets the timer for what is to be said next.
+func (r *reporter) arm(now time.Time) {
+	var next time.Time
+	at := func(t time.Time) {
+		if next.IsZero() || t.Before(next) {
+			next = t
+		}
+	}
+	for _, n := range r.notices {
+		if n.spans > 0 {
+			at(n.said.Add(reportInterval))
+		}
+	}
+	if o := r.outage; o != nil {
+		if o.told != "" {
+			at(o.said.Add(reportInterval))
+		}
+		if o.told != kindOf(o.effect+o.err.Error()) {
+			at(r.budget.next(now))
+		}
+	}
+	if next.IsZero() || r.closed {
+		r.timer.Stop()
+		return
+	}
+	r.timer.Reset(max(next.Sub(now), 0))
+}
+
+// close says what is left to say.
+func (r *reporter) close() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	now := time.Now()
+	for _, msg := range slices.Sorted(maps.Keys(r.notices)) {
+		if n := r.notices[msg]; n.spans > 0 {
+			r.tell(now, msg, n)
+		}
+	}
+	r.closed = true
+	r.timer.Stop()
+}
+
+// maxLines is how many lines about failures come at once; after that it is one a
+// minute.
+const maxLines = 3
+
+// lineBudget bounds how many lines a backend that comes and goes can cause.
+type lineBudget struct {
+	lines int
+	since time.Time // when the last was added, or nothing was missing
+}
+
+func (b *lineBudget) fill(now time.Time) {
+	for b.lines < maxLines && now.Sub(b.since) >= reportInterval {
+		b.lines++
+		b.since = b.since.Add(reportInterval)
+	}
+	if b.lines == maxLines {
+		b.since = now
+	}
+}
+
+func (b *lineBudget) take(now time.Time) bool {
+	b.fill(now)
+	if b.lines == 0 {
+		return false
+	}
+	b.lines--
+	return true
+}
+
+// next is when a line can be had.
+func (b *lineBudget) next(now time.Time) time.Time {
+	b.fill(now)
+	if b.lines > 0 {
+		return now
+	}
+	return b.since.Add(reportInterval)
 }

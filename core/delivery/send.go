@@ -12,192 +12,154 @@ import (
 	"github.com/riffletrace/riffle/core/otlp"
 )
 
-// maxSuspectFailures is when a batch that alone fails is dropped as poisoned.
-const maxSuspectFailures = 20
-
 // work sends batches until the line ends.
 func (l *Line) work() {
-	for {
-		b := l.next()
-		if b == nil {
-			return
-		}
-		if !l.fetch(b) || !l.enforceLimits(b) {
-			continue
-		}
-		if b.firstAttempt.IsZero() {
-			b.firstAttempt = time.Now()
-		}
-		l.counts.sending.Add(int64(b.count))
-		resp, err := l.attempt(b)
-		l.counts.sending.Add(-int64(b.count))
-		l.applyOutcome(b, resp, err)
+	for b := l.next(); b != nil; b = l.next() {
+		l.apply(b, l.try(b))
 	}
 }
 
-// attempt sends a batch once.
-func (l *Line) attempt(b *batch) (resp Response, err error) {
+// try does with a batch what can be done now.
+func (l *Line) try(b *batch) outcome {
+	if o, ok := l.load(b); !ok {
+		return o
+	}
+	if o, ok := l.enforceLimits(b); !ok {
+		return o
+	}
+	if b.isSplitNext() {
+		return l.splitSuspect(b)
+	}
+	began := time.Now()
+	if b.firstAttempt.IsZero() {
+		b.firstAttempt = began
+	}
+	l.counts.sending.Add(int64(b.count))
+	defer l.counts.sending.Add(-int64(b.count))
+	return l.send(b)
+}
+
+// send makes one attempt, or, if something in the batch is refused, several.
+func (l *Line) send(b *batch) outcome {
+	resp, f := l.attempt(b.body, b.spans, b.count)
+	o := outcome{backend: reachable}
+	switch {
+	case f == nil:
+		o.accept(b.count, resp)
+	case f.PartialSuccess != nil && len(f.PartialSuccess.Remaining) <= b.count:
+		l.acceptPart(&o, b, f)
+	case f.Outcome == Retry:
+		o = outcome{again: true, failed: true, retryAfter: f.RetryAfter, throttled: f.Throttled, err: f.Err}
+	case b.count == 1 && f.Outcome == TooLarge:
+		o.drop(1, tooLarge, f.Err, l.spansOf(b))
+	case b.count == 1, f.Outcome == Refused:
+		o.drop(b.count, refused, f.Err, l.spansOf(b))
+	default:
+		spans, err := l.decode(b)
+		switch {
+		case err != nil:
+			o.drop(b.count, refused, fmt.Errorf("splitting a batch: %w", err), nil)
+		case f.Outcome == TooLarge:
+			o.rest = l.halves(b, spans)
+		default:
+			return l.search(b, spans, f)
+		}
+	}
+	return o
+}
+
+// attempt makes one request.
+func (l *Line) attempt(body []byte, spans []sdktrace.ReadOnlySpan, count int) (resp Response, f *ExportError) {
 	ctx, cancel := context.WithTimeout(l.ctx, time.Duration(l.config.Send.Timeout))
 	defer cancel()
 	began := time.Now()
 	defer func() {
 		// A line outlives its exporter's mistakes.
 		if p := recover(); p != nil {
-			err = &ExportError{Outcome: Refused, Err: fmt.Errorf("the exporter panicked: %v", p)}
+			f = &ExportError{Outcome: Invalid, Err: fmt.Errorf("the exporter panicked: %v", p)}
 		}
-		l.metrics.attempted(time.Since(began), err)
+		l.metrics.attempted(time.Since(began), f)
 	}()
 	l.counts.attempts.Add(1)
-	if l.requests != nil {
-		return l.requests.ExportRequest(ctx, Request{Body: b.body, Spans: b.count})
-	}
-	return resp, l.exporter.ExportSpans(ctx, b.spans)
-}
-
-// applyOutcome decides what becomes of a batch after an attempt.
-func (l *Line) applyOutcome(b *batch, resp Response, err error) {
-	if err == nil {
-		l.accept(b, resp)
-		return
-	}
-	f := Classify(err)
-	if f.PartialSuccess != nil && len(f.PartialSuccess.Remaining) <= b.count {
-		l.applyPartial(b, f)
-		return
-	}
-	if f.Outcome != Retry {
-		l.backendUp()
-	}
-	switch {
-	case f.Outcome == TooLarge && b.count > 1:
-		pieces, err := l.split(b)
-		if err == nil {
-			l.replace(b, pieces, 0, nil)
-			return
-		}
-		l.dropFailed(b, refused, err)
-	case f.Outcome == TooLarge:
-		l.dropFailed(b, tooLarge, f.Err)
-	case f.Outcome == Refused, f.Outcome == Invalid:
-		l.dropFailed(b, refused, f.Err)
-	case l.isPoisoned(b, f):
-		l.backendDown(b, f)
-		l.dropFailed(b, poisoned, f.Err)
-	case l.config.Send.MaxElapsed > 0 && time.Since(b.firstAttempt) >= time.Duration(l.config.Send.MaxElapsed):
-		l.backendDown(b, f)
-		l.dropFailed(b, expired, f.Err)
-	default:
-		if l.ctx.Err() == nil { // else it is the line that has given up
-			l.reporter.failed(f.Err, true)
-		}
-		l.retryLater(b, f)
-		l.warnFull()
-	}
-}
-
-func (l *Line) accept(b *batch, resp Response) {
-	rejected := int(min(max(resp.Rejected, 0), int64(b.count)))
-	l.counts.sent.Add(uint64(b.count - rejected))
-	l.counts.rejected.Add(uint64(rejected))
-	l.accepted.Add(1)
-	l.backendUp()
-	l.reporter.accepted()
 	var err error
-	switch {
-	case rejected > 0:
-		err = fmt.Errorf("the backend rejected %d of %d spans: %s", rejected, b.count, resp.Message)
-		l.reporter.warn("backend rejected spans of a batch that it accepted", "spans_rejected", rejected, "of", b.count, "message", resp.Message)
-	case resp.Message != "":
-		l.reporter.warn("backend warns about a batch that it accepted", "message", resp.Message)
+	if l.requests != nil {
+		resp, err = l.requests.ExportRequest(ctx, Request{Body: body, Spans: count})
+	} else {
+		err = l.exporter.ExportSpans(ctx, spans)
 	}
-	l.done(b, rejected, err)
+	if err == nil {
+		return resp, nil
+	}
+	return Response{}, Classify(err)
 }
 
-// applyPartial goes on with what remains of a batch.
-func (l *Line) applyPartial(b *batch, f *ExportError) {
-	remaining := f.PartialSuccess.Remaining
-	rejected := min(max(f.PartialSuccess.Rejected, 0), b.count-len(remaining))
-	l.counts.sent.Add(uint64(b.count - len(remaining) - rejected))
-	l.counts.rejected.Add(uint64(rejected))
-	if len(remaining) < b.count {
-		l.accepted.Add(1)
+// accept notes that the backend accepted n spans, but for those that it rejected.
+func (o *outcome) accept(n int, resp Response) {
+	rejected := int(min(max(resp.Rejected, 0), int64(n)))
+	o.sent += n - rejected
+	o.rejected += rejected
+	if resp.Message != "" {
+		o.message = resp.Message
 	}
 	if rejected > 0 {
-		l.reporter.warn("backend rejected spans of a batch that it accepted", "spans_rejected", rejected, "of", b.count, "message", f.Err.Error())
+		o.err = fmt.Errorf("the backend rejected %d of %d spans: %s", rejected, n, resp.Message)
 	}
-	lost := rejected
-	drop := func(why cause) {
-		l.count(len(remaining), why)
-		lost, remaining = lost+len(remaining), nil
-	}
+}
+
+// acceptPart goes on with what remains of a batch.
+func (l *Line) acceptPart(o *outcome, b *batch, f *ExportError) {
+	remaining := f.PartialSuccess.Remaining
+	o.rejected = min(max(f.PartialSuccess.Rejected, 0), b.count-len(remaining))
+	o.sent = b.count - len(remaining) - o.rejected
+	o.message, o.err = f.Err.Error(), f.Err
 	switch {
 	case len(remaining) == 0:
 	case f.Outcome != Retry:
-		drop(refused)
-	case l.isPoisoned(b, f):
-		drop(poisoned)
-	case l.config.Send.MaxElapsed > 0 && time.Since(b.firstAttempt) >= time.Duration(l.config.Send.MaxElapsed):
-		drop(expired)
-	}
-	if len(remaining) == 0 {
-		l.backendUp()
-		l.reporter.accepted()
-		l.done(b, lost, f.Err)
-		return
-	}
-	l.reporter.failed(f.Err, true)
-	rest := l.pieceOf(remaining, otlp.AppendRequest(nil, remaining))
-	rest.extent, rest.failures, rest.suspectFailures, rest.accepted = b.extent, b.failures+1, b.suspectFailures, b.accepted
-	rest.due = l.delayed(b, f)
-	l.replace(b, []*batch{rest}, lost, f.Err)
-}
-
-// dropFailed drops a batch for good.
-func (l *Line) dropFailed(b *batch, why cause, err error) {
-	l.count(b.count, why)
-	l.reporter.failed(err, false)
-	switch why {
-	case tooLarge:
-		l.reporter.warn("backend finds a single span too large; it is dropped", "span", describe(l.spansOf(b)), "bytes", b.size, "error", err)
-	case poisoned:
-		l.reporter.warn("batch failed again and again while others were accepted; it is dropped",
-			"spans", b.count, "first", describe(l.spansOf(b)), "failures", b.failures+1, "error", err)
+		o.drop(len(remaining), refused, f.Err, remaining)
 	default:
+		rest := l.pieceOf(remaining, otlp.AppendRequest(nil, remaining))
+		rest.extent = b.extent // or less, all of it
+		o.rest = []*batch{rest}
+		o.failed, o.retryAfter, o.throttled = true, f.RetryAfter, f.Throttled
 	}
-	l.done(b, b.count, err)
 }
 
-// isPoisoned notes a failure, and reports whether the batch is to blame for it: it
-// has failed often, and each time others were accepted in between.
-func (l *Line) isPoisoned(b *batch, f *ExportError) bool {
-	accepted := l.accepted.Load()
-	if b.failures > 0 && accepted > b.accepted && !f.Throttled && f.RetryAfter == 0 {
-		b.suspectFailures++
-	}
-	b.accepted = accepted
-	return b.suspectFailures >= maxSuspectFailures-1 // the first failure is none
-}
+// isSplitNext reports whether a batch is to be sent in halves, to find what in it is to
+// blame.
+func (b *batch) isSplitNext() bool { return b.count > 1 && b.history.suspect >= splitSuspect }
 
-// split makes two of a batch.
-func (l *Line) split(b *batch) ([]*batch, error) {
+// splitSuspect makes two of a batch. Each has one more attempt as it is.
+func (l *Line) splitSuspect(b *batch) outcome {
 	spans, err := l.decode(b)
 	if err != nil {
-		return nil, fmt.Errorf("splitting a batch: %w", err)
+		var o outcome
+		o.drop(b.count, refused, fmt.Errorf("splitting a batch: %w", err), nil)
+		return o
 	}
+	o := outcome{rest: l.halves(b, spans), due: time.Now()}
+	for _, half := range o.rest {
+		half.failures, half.history = 1, b.history
+		half.history.suspect = splitSuspect - 1
+	}
+	return o
+}
+
+// halves makes two of a batch.
+func (l *Line) halves(b *batch, spans []sdktrace.ReadOnlySpan) []*batch {
 	pieces := make([]*batch, 0, 2)
 	for _, half := range [][]sdktrace.ReadOnlySpan{spans[:len(spans)/2], spans[len(spans)/2:]} {
 		piece := l.pieceOf(half, otlp.AppendRequest(nil, half))
 		piece.extent = b.extent // or less, all of it
 		pieces = append(pieces, piece)
 	}
-	return pieces, nil
+	return pieces
 }
 
 // pieceOf makes a batch of spans of another, and of the request of them.
 func (l *Line) pieceOf(spans []sdktrace.ReadOnlySpan, raw []byte) *batch {
 	piece := &batch{count: len(spans)}
 	if l.requests == nil {
-		piece.spans, piece.size = slices.Clone(spans), int64(len(raw))
+		piece.spans, piece.size = slices.Clone(spans), sizeOfAll(spans)
 	} else {
 		piece.body = l.compression.Compress(raw)
 		piece.size = int64(len(piece.body))
@@ -224,13 +186,4 @@ func (l *Line) decode(b *batch) ([]sdktrace.ReadOnlySpan, error) {
 func (l *Line) spansOf(b *batch) []sdktrace.ReadOnlySpan {
 	spans, _ := l.decode(b)
 	return spans
-}
-
-// describe names the first of the spans.
-func describe(spans []sdktrace.ReadOnlySpan) string {
-	if len(spans) == 0 {
-		return "unknown"
-	}
-	s := spans[0]
-	return fmt.Sprintf("%q of trace %s", s.Name(), s.SpanContext().TraceID())
 }

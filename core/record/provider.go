@@ -264,15 +264,19 @@ func (p *TracerProvider) ForceFlush(ctx context.Context) error {
 
 // Shutdown ends the spans that are open, decides every segment, delivers what is
 // kept, and ends all goroutines, also when ctx is done already. Spans that start
-// afterwards are not recorded. A second call waits for the first and returns the
-// same.
+// afterwards are not recorded. A second call waits for the first, and returns the
+// same if that ends within ctx.
 func (p *TracerProvider) Shutdown(ctx context.Context) error {
 	p.mu.Lock() // no processor comes or goes from now on
 	first := p.stopped.CompareAndSwap(false, true)
 	p.mu.Unlock()
 	if !first {
-		<-p.done
-		return p.err
+		select {
+		case <-p.done:
+			return p.err
+		case <-ctx.Done():
+			return ctx.Err() // the first goes on
+		}
 	}
 	defer close(p.done)
 	p.live.shutdown(ctx)

@@ -274,6 +274,9 @@ func (v *view) DroppedLinks() int { return v.recorded().DroppedLinks() }
 
 func (v *view) DroppedEvents() int { return v.recorded().DroppedEvents() }
 
+// MemorySize is how many bytes the span holds.
+func (v *view) MemorySize() int64 { return v.recorded().size() }
+
 func (v *view) ChildSpanCount() int { return v.recorded().ChildSpanCount() }
 
 // The application's span has the methods of both.

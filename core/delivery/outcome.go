@@ -1,0 +1,176 @@
+package delivery
+
+import (
+	"fmt"
+	"time"
+
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+)
+
+// outcome is what became of a batch that a worker had. [Line.apply] is the one place
+// where it takes effect.
+type outcome struct {
+	// sent, rejected and dropped count spans that are done with.
+	sent, rejected int
+	dropped        [causes]int
+
+	// again tells that the batch waits on, rest what takes its place, from due on. Zero is
+	// at once, as if it had never been tried.
+	again bool
+	rest  []*batch
+	due   time.Time
+
+	// failed tells that an attempt failed for now: what is left backs off, for at least
+	// as long as the backend asked for.
+	failed     bool
+	retryAfter time.Duration
+	throttled  bool
+
+	backend backendState
+	futile  bool // the backend refused whatever of the batch it was sent
+
+	err     error  // why spans are lost, or wait
+	message string // the backend's, about what it accepted
+	example string // names a span that is lost
+}
+
+// backendState is what an outcome tells of the backend.
+type backendState int
+
+const (
+	unknown     backendState = iota
+	reachable                // it answered
+	unreachable              // it did not, or is busy
+)
+
+// drop counts spans as lost. They are named if they are given.
+func (o *outcome) drop(n int, why cause, err error, spans []sdktrace.ReadOnlySpan) {
+	if n == 0 {
+		return
+	}
+	o.dropped[why] += n
+	o.err = err
+	if o.example == "" && len(spans) > 0 {
+		o.example = describe(spans)
+	}
+}
+
+func (o *outcome) lost() int {
+	n := o.rejected
+	for _, d := range o.dropped {
+		n += d
+	}
+	return n
+}
+
+// apply makes an outcome take effect: on the counters, on those who wait, on what
+// is known of the backend, and on the queue.
+func (l *Line) apply(b *batch, o outcome) {
+	before := l.counts.lost()
+	l.mu.Lock()
+	now := time.Now()
+	l.finish(b, now, o.failed)
+	if o.sent > 0 {
+		l.accepted++
+	}
+	if o.failed {
+		l.applyFailure(b, &o, now)
+	}
+	b.probe = false
+	if o.backend == reachable {
+		l.breaker.close()
+	}
+	if o.sent > 0 || o.futile {
+		l.futile.Store(o.futile)
+	}
+	l.counts.sent.Add(uint64(o.sent))
+	l.counts.rejected.Add(uint64(o.rejected))
+	for why, n := range o.dropped {
+		l.count(n, cause(why))
+	}
+	if n := o.lost(); n > 0 {
+		l.waiters.lost(b, n, o.err)
+	}
+	if o.again {
+		b.due = o.due
+		l.queue.requeue(b)
+	} else {
+		l.replace(b, &o)
+	}
+	l.changed.Broadcast()
+	l.mu.Unlock()
+	if !o.failed || l.ctx.Err() == nil { // else it is the line that has given up
+		l.reporter.report(&o, before)
+	}
+	l.warnFull()
+}
+
+// applyFailure says how long what is left of a batch backs off, or drops it, and what
+// the failure tells of the backend.
+func (l *Line) applyFailure(b *batch, o *outcome, now time.Time) {
+	alone := b.history.fail(b.failures > 0 && o.sent == 0, l.accepted, l.failures)
+	if !alone {
+		l.failures++
+		b.history.failed = l.failures
+	}
+	b.failures++
+	switch {
+	case alone, o.retryAfter == 0 && (o.backend == reachable || l.accepted > b.history.began):
+		// Other batches were accepted meanwhile, or a part of this one.
+	default:
+		o.backend = unreachable
+		l.breaker.failed(now, b.probe, o.retryAfter)
+	}
+
+	left := b.count - o.sent - o.lost()
+	switch {
+	case b.history.suspect >= maxSuspect && b.count == 1 && !o.throttled && o.retryAfter == 0:
+		err := fmt.Errorf("it failed %d times, while others were accepted: %w", b.failures, o.err)
+		o.drop(left, poisoned, err, l.spansOf(b))
+	case l.config.Send.MaxElapsed > 0 && now.Sub(b.firstAttempt) >= time.Duration(l.config.Send.MaxElapsed):
+		o.drop(left, expired, o.err, nil)
+	default:
+		l.counts.retried.Add(1)
+		o.due = l.dueAfter(b, o, now)
+		for _, rest := range o.rest {
+			rest.failures, rest.history = b.failures, b.history
+		}
+		next := now
+		if o.backend == unreachable {
+			next = now.Add(o.retryAfter)
+		}
+		l.waiters.failed(b, o.err, next)
+		return
+	}
+	o.again, o.rest, o.failed = false, nil, false
+}
+
+// dueAfter is when what is left of a batch that failed may be tried again.
+func (l *Line) dueAfter(b *batch, o *outcome, now time.Time) time.Time {
+	if b.isSplitNext() {
+		return now
+	}
+	delay := l.config.Send.Backoff.delay(b.failures)
+	if !l.deadline.IsZero() { // there may be no other time
+		const least = 50 * time.Millisecond
+		delay = min(delay, max(least, l.deadline.Sub(now)/2))
+		l.breaker.until = earlier(l.breaker.until, now.Add(max(delay, o.retryAfter)))
+	}
+	return now.Add(max(delay, o.retryAfter))
+}
+
+// replace puts what is left of a batch in its place.
+func (l *Line) replace(b *batch, o *outcome) {
+	b.divide(o.rest)
+	for _, piece := range o.rest {
+		piece.inherit(b)
+		piece.due = o.due
+		l.expect(piece)
+	}
+	if len(o.rest) > 1 {
+		l.counts.split.Add(1)
+	}
+	l.queue.requeue(o.rest...)
+	l.queue.done(b)
+	l.forget(b)
+}
