@@ -163,7 +163,7 @@ observability:
 	if err != nil {
 		t.Fatal(err)
 	}
-	const spans = 1000
+	const spans = 300
 	for i := range spans {
 		_, span := p.TracerProvider().Tracer("test").Start(t.Context(), strconv.Itoa(i))
 		span.End()
