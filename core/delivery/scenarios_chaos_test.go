@@ -232,7 +232,7 @@ func testChaos(t *testing.T, exporter func(*chaos) sdktrace.SpanExporter, seed u
 				f.HandOver(span(strconv.Itoa(handedOver), random.IntN(200)))
 				handedOver++
 			}
-			time.Sleep(time.Duration(random.Int64N(int64(40 * time.Second))))
+			time.Sleep(time.Duration(random.Int64N(int64(2 * time.Minute))))
 			check(fmt.Sprint("mode ", m))
 		}
 	}

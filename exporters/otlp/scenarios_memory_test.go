@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strconv"
+	"sync"
 	"testing"
 	"time"
 
@@ -28,22 +29,24 @@ import (
 	"github.com/riffletrace/riffle/internal/otlptest"
 )
 
-// sizedSpan is one of about so many bytes, which do not compress.
+// randomText is text that does not compress.
+var randomText = sync.OnceValue(func() []byte {
+	random := make([]byte, 6<<20)
+	_, _ = rand.NewChaCha8([32]byte{}).Read(random)
+	return []byte(base64.StdEncoding.EncodeToString(random))
+})
+
+// sizedSpan is one of about so many bytes, which compress neither alone nor together.
 func sizedSpan(name string, size int) sdktrace.ReadOnlySpan {
 	const others = 100 // bytes of what else there is in a span
-	random := make([]byte, max(size-others, 0)*3/4)
-	for i := 0; i < len(random); i += 8 {
-		bits := rand.Uint64()
-		for j := i; j < min(i+8, len(random)); j++ {
-			random[j], bits = byte(bits), bits>>8
-		}
-	}
+	text, n := randomText(), max(size-others, 0)
+	from := rand.IntN(len(text) - n)
 	return tracetest.SpanStub{
 		Name:        name,
 		SpanContext: trace.NewSpanContext(trace.SpanContextConfig{TraceID: trace.TraceID{0: 1}, SpanID: trace.SpanID{7: 1}, TraceFlags: trace.FlagsSampled}),
 		StartTime:   time.Now(),
 		EndTime:     time.Now(),
-		Attributes:  []attribute.KeyValue{attribute.String("padding", base64.StdEncoding.EncodeToString(random))},
+		Attributes:  []attribute.KeyValue{attribute.String("padding", string(text[from:from+n]))},
 	}.Snapshot()
 }
 
@@ -53,6 +56,15 @@ func heapInUse() int64 {
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
 	return int64(m.HeapAlloc)
+}
+
+// idleHeap is heapInUse when what came before is gone, also from pools.
+func idleHeap() int64 {
+	for range 3 {
+		runtime.GC()
+		time.Sleep(10 * time.Millisecond)
+	}
+	return heapInUse()
 }
 
 // With a backend that is away, spans of any size take no more memory than they
@@ -84,7 +96,8 @@ func TestMemory(t *testing.T) {
 }
 
 func testMemory(t *testing.T, e sdktrace.SpanExporter, maxBytes component.Size, size int, full delivery.WhenFull) {
-	idle := heapInUse()
+	randomText() // is no part of what grows
+	idle := idleHeap()
 	l := startLine(t, e, func(c *delivery.Config) {
 		d := delivery.Defaults()
 		c.Batch, c.Send.Backoff = d.Batch, d.Send.Backoff
@@ -108,6 +121,9 @@ func testMemory(t *testing.T, e sdktrace.SpanExporter, maxBytes component.Size, 
 	}
 	s := l.Stats()
 	checkCounters(t, s, spans)
+	if peak < int64(s.Waiting)*int64(size)/2 {
+		t.Errorf("the heap grew by %.1f MiB, which is not what waits", mib(peak))
+	}
 	// A queue has room for half of what it may hold, in spans of any size.
 	if s.Waiting == 0 || s.Lost != s.Dropped.QueueFull || s.Waiting*uint64(size) < uint64(maxBytes)/2 {
 		t.Errorf("%d spans wait, %d are dropped", s.Waiting, s.Lost)
