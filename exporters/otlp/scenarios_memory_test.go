@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/base64"
 	"fmt"
-	"io"
 	"log/slog"
 	"math/rand/v2"
 	"os"
@@ -175,7 +174,7 @@ observability:
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, err := core.New(t.Context(), spec, core.Logger(slog.New(slog.NewTextHandler(io.Discard, nil))))
+	p, err := core.New(t.Context(), spec, core.Logger(slog.New(slog.DiscardHandler)))
 	if err != nil {
 		t.Fatal(err)
 	}

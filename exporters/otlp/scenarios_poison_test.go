@@ -42,8 +42,11 @@ func isPoison(name string) bool { return strings.HasPrefix(name, poison) }
 // backend hangs, takes a timeout. With the defaults these are 27 s.
 func healthyWait(c *delivery.Config, attempt time.Duration) time.Duration {
 	const slack = 2 * time.Second // what a busy machine adds
-	attempts := time.Duration(1 + bits.Len(uint(c.Batch.MaxSpans-1)))
-	return time.Duration(c.Batch.MaxAge) + attempts*(4*time.Duration(c.Send.Backoff.Initial)+attempt) + slack
+	wait := time.Duration(c.Batch.MaxAge) + slack
+	for range 1 + bits.Len(uint(c.Batch.MaxSpans-1)) {
+		wait += 4*time.Duration(c.Send.Backoff.Initial) + attempt
+	}
+	return wait
 }
 
 func TestPoison(t *testing.T) {

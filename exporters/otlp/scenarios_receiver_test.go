@@ -302,10 +302,10 @@ func newExporter(t testing.TB, protocol otlp.Protocol, address string) sdktrace.
 // handOver hands spans over, one for each name.
 func (l *line) handOver(names ...string) { l.lines.HandOver(otlptest.SpansAt(time.Now(), names...)...) }
 
-// numbered are names from from to before to.
-func numbered(from, to int) []string {
-	names := make([]string, 0, to-from)
-	for i := from; i < to; i++ {
+// numbered are the numbers from the first to before the last, as names.
+func numbered(first, last int) []string {
+	names := make([]string, 0, last-first)
+	for i := first; i < last; i++ {
 		names = append(names, strconv.Itoa(i))
 	}
 	return names

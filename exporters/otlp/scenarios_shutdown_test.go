@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"regexp"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -117,6 +118,45 @@ func TestShutdownIsBounded(t *testing.T) {
 			t.Errorf("Shutdown with a deadline of %v took %v", timeout, took)
 		})
 	}
+}
+
+// A provider's Shutdown is as quick as its lines', and says which of them hangs; the
+// others send what they have.
+func TestProviderShutdownIsBounded(t *testing.T) {
+	const spans, timeout, grace = 23, 500 * time.Millisecond, 250 * time.Millisecond
+	works := startReceiver(t, otlp.HTTP, nil)
+	hangs := startReceiver(t, otlp.GRPC, func([]string) verdict { return verdict{hang: true} })
+	var took time.Duration
+	for range 3 { // what a busy machine adds is not there each time
+		before := works.asked()
+		p, err := core.New(t.Context(), core.Spec{Enabled: true, Exporters: []core.ExporterEntry{
+			core.UseExporter(otlp.Factory, "works", otlp.Config{Endpoint: works.address, Protocol: otlp.HTTP}),
+			core.UseExporter(otlp.Factory, "hangs", otlp.Config{Endpoint: hangs.address, Protocol: otlp.GRPC}),
+		}}, core.Logger(slog.New(slog.DiscardHandler)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := range spans {
+			_, span := p.TracerProvider().Tracer("test").Start(t.Context(), strconv.Itoa(i))
+			span.End()
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), timeout)
+		began := time.Now()
+		err = p.Shutdown(ctx)
+		took = time.Since(began)
+		cancel()
+		checkSays(t, err, spans)
+		if err == nil || !strings.Contains(err.Error(), `"hangs"`) || strings.Contains(err.Error(), `"works"`) {
+			t.Errorf("the error does not say which exporter hangs: %v", err)
+		}
+		if works.asked() == before || works.distinct() != spans {
+			t.Errorf("%d of %d spans arrived where the backend works", works.distinct(), spans)
+		}
+		if took <= timeout+grace {
+			return
+		}
+	}
+	t.Errorf("Shutdown with a deadline of %v took %v", timeout, took)
 }
 
 // The counters of what a shutdown lost can be read after it.

@@ -189,8 +189,8 @@ func onStdout(t testing.TB, format string) target {
 	}
 	t.Cleanup(func() { _ = f.Close() })
 	before := os.Stdout
-	os.Stdout = f                         //nolint:reassign // the exporter takes it when it is built
-	defer func() { os.Stdout = before }() //nolint:reassign // see above
+	os.Stdout = f // the exporter takes it when it is built
+	defer func() { os.Stdout = before }()
 	e := planned(t, component.Use(stdout.Factory, "", stdout.Config{Format: format, Output: stdout.Stdout}))
 	return target{e, func() []byte { return contents(t, f.Name()) }}
 }
