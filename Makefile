@@ -68,6 +68,9 @@ soak: ## the demo with many requests under the race detector, the recorder over 
 	go test -count 1 -timeout 30m -run '^TestUnbiased$$' ./core -seeds 1000
 	go test -count 1 -timeout 60m ./core/delivery/disk -histories 10000 -rounds 200 -files 100000
 	go test -count 1 -timeout 60m -run '^TestKill$$' ./core/delivery -rounds 200
+	go test -count 1 -timeout 60m -run '^TestChaos$$' ./core/delivery -days 30
+	go test -count 1 -timeout 60m -run '^TestChaosWithRestarts$$' ./exporters/otlp -restarts 500
+	go test -count 1 -timeout 60m -run '^(TestPoison|TestHalfOfTheBackendIsDead|TestMemory)' ./exporters/otlp -default-settings
 	go test -count 1 -timeout 30m -run '^TestKill' ./plugins/host -kills 100 -hosts 50
 
 .PHONY: mutants
