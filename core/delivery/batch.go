@@ -27,6 +27,9 @@ type batch struct {
 	began    time.Time // when a worker got it
 	failures int       // attempts that failed; 0: it is new
 	history  history
+	busy     bool // the last of them because the backend is busy
+	searched bool // it is sent in parts, to find what in it is to blame
+	suspect  bool // it failed while the others of its batch were accepted
 
 	// Of a disk queue, guarded by the line's lock.
 	unstored      bool        // is to be stored

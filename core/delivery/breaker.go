@@ -90,22 +90,18 @@ func (b Backoff) delay(failures int) time.Duration {
 type history struct {
 	accepted, failed uint64 // batches, as the line had counted them at the last failure
 	began            uint64 // batches that were accepted when the attempt under way began
-	suspect          int    // failures since whose predecessor others were accepted, mostly
+	alone            int    // failures since whose predecessor others were accepted, mostly
 }
 
-// splitSuspect is when a batch is sent in halves, to find what in it is to blame, and
-// maxSuspect when one of a single span is dropped.
-const (
-	splitSuspect = 2
-	maxSuspect   = 19 // the first failure of a batch tells nothing
-)
+// maxAlone is when a single span is dropped: the first failure tells nothing.
+const maxAlone = 19
 
 // fail notes a failure of a batch. It reports whether others were accepted since its
 // last one, mostly.
 func (h *history) fail(again bool, accepted, failed uint64) bool {
 	alone := again && accepted-h.accepted > failed-h.failed
 	if alone {
-		h.suspect++
+		h.alone++
 	}
 	h.accepted, h.failed = accepted, failed
 	return alone

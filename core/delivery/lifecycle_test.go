@@ -191,7 +191,7 @@ func TestFlappingIsNotSpam(t *testing.T) {
 			f.HandOver(span("a", 0))
 			time.Sleep(time.Second)
 		}
-		if warned := len(log.lines("level=WARN")); warned < 9 || warned > 13 {
+		if warned := len(log.lines("level=WARN")); warned < 9 || warned > 24 {
 			t.Errorf("%d warnings in 10 minutes", warned)
 		}
 	})

@@ -77,6 +77,7 @@ type Line struct {
 	again              int       // batches that failed before and are being tried
 	lastAgain          bool      // the last one was such
 	newUntil           time.Time // until then new ones go first
+	doubtUntil         time.Time // until then a batch is blamed first
 
 	stop    sync.Once
 	stopped chan struct{}
@@ -379,6 +380,7 @@ func (l *Line) start(b *batch, now time.Time) {
 	b.probe = l.breaker.open()
 	l.breaker.probing = b.probe
 	b.began, b.history.began = now, l.accepted
+	b.searched = b.count > 1 && (b.history.alone > 0 || !b.busy && (b.failures > 1 || b.failures > 0 && (l.leaving || b.probe || now.Before(l.doubtUntil))))
 	if l.lastAgain = b.failures > 0; l.lastAgain {
 		l.again++
 	}
@@ -392,22 +394,21 @@ func (l *Line) finish(b *batch, now time.Time, failed bool) {
 		return
 	}
 	l.again--
-	if failed {
+	if failed && l.workerCount == 1 {
 		l.newUntil = now.Add(3 * now.Sub(b.began))
 	}
 }
 
 // order lets batches that failed before hold up no new ones: they alternate with
 // them, have half of the workers at most, and where one took long, new ones have
-// the line for longer. While the backend is away, a new one tells more than one that
-// may be to blame itself.
+// the only worker for longer.
 func (l *Line) order(now time.Time) order {
 	switch {
 	case l.leaving && !l.queue.hasNew():
 		return failedFirst
 	case l.again >= max(1, l.workerCount/2):
 		return newOnly
-	case l.breaker.open(), l.lastAgain, now.Before(l.newUntil):
+	case l.lastAgain, now.Before(l.newUntil):
 		return newFirst
 	default:
 		return failedFirst

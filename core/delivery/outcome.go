@@ -13,6 +13,8 @@ type outcome struct {
 	// sent, rejected and dropped count spans that are done with.
 	sent, rejected int
 	dropped        [causes]int
+	// Of several requests, those that were accepted are counted as they are.
+	sentCounted, rejectedCounted int
 
 	// again tells that the batch waits on, rest what takes its place, from due on. Zero is
 	// at once, as if it had never been tried.
@@ -66,7 +68,7 @@ func (o *outcome) lost() int {
 // apply makes an outcome take effect: on the counters, on those who wait, on what
 // is known of the backend, and on the queue.
 func (l *Line) apply(b *batch, o outcome) {
-	before := l.counts.lost()
+	before := l.counts.lost() - uint64(o.rejectedCounted)
 	l.mu.Lock()
 	now := time.Now()
 	l.finish(b, now, o.failed)
@@ -83,8 +85,8 @@ func (l *Line) apply(b *batch, o outcome) {
 	if o.sent > 0 || o.futile {
 		l.futile.Store(o.futile)
 	}
-	l.counts.sent.Add(uint64(o.sent))
-	l.counts.rejected.Add(uint64(o.rejected))
+	l.counts.sent.Add(uint64(o.sent - o.sentCounted))
+	l.counts.rejected.Add(uint64(o.rejected - o.rejectedCounted))
 	for why, n := range o.dropped {
 		l.count(n, cause(why))
 	}
@@ -109,14 +111,15 @@ func (l *Line) apply(b *batch, o outcome) {
 // the failure tells of the backend.
 func (l *Line) applyFailure(b *batch, o *outcome, now time.Time) {
 	alone := b.history.fail(b.failures > 0 && o.sent == 0, l.accepted, l.failures)
-	if !alone {
+	if !alone && !b.suspect {
 		l.failures++
 		b.history.failed = l.failures
 	}
 	b.failures++
+	b.busy = o.throttled || o.retryAfter > 0
 	switch {
-	case alone, o.retryAfter == 0 && (o.backend == reachable || l.accepted > b.history.began):
-		// Other batches were accepted meanwhile, or a part of this one.
+	case alone, b.suspect, l.isDoubted(b, now), o.retryAfter == 0 && (o.sent > 0 || l.accepted > b.history.began):
+		// Other batches were accepted meanwhile, or others of this one.
 	default:
 		o.backend = unreachable
 		l.breaker.failed(now, b.probe, o.retryAfter)
@@ -124,7 +127,7 @@ func (l *Line) applyFailure(b *batch, o *outcome, now time.Time) {
 
 	left := b.count - o.sent - o.lost()
 	switch {
-	case b.history.suspect >= maxSuspect && b.count == 1 && !o.throttled && o.retryAfter == 0:
+	case b.history.alone >= maxAlone && b.count == 1 && !b.busy:
 		err := fmt.Errorf("it failed %d times, while others were accepted: %w", b.failures, o.err)
 		o.drop(left, poisoned, err, l.spansOf(b))
 	case l.config.Send.MaxElapsed > 0 && now.Sub(b.firstAttempt) >= time.Duration(l.config.Send.MaxElapsed):
@@ -133,7 +136,13 @@ func (l *Line) applyFailure(b *batch, o *outcome, now time.Time) {
 		l.counts.retried.Add(1)
 		o.due = l.dueAfter(b, o, now)
 		for _, rest := range o.rest {
-			rest.failures, rest.history = b.failures, b.history
+			if rest.suspect {
+				l.doubtUntil = now.Add(doubtFor)
+			}
+			rest.failures, rest.history, rest.busy = b.failures, b.history, b.busy
+			if o.sent > 0 && !b.busy { // what is wrong is known better now
+				rest.failures = 1
+			}
 		}
 		next := now
 		if o.backend == unreachable {
@@ -145,9 +154,17 @@ func (l *Line) applyFailure(b *batch, o *outcome, now time.Time) {
 	o.again, o.rest, o.failed = false, nil, false
 }
 
+// doubtFor is how long after single spans were found to blame a batch that fails for the
+// first time is to blame itself, rather than the backend.
+const doubtFor = time.Minute
+
+func (l *Line) isDoubted(b *batch, now time.Time) bool {
+	return b.failures == 1 && b.count > 1 && !b.busy && now.Before(l.doubtUntil)
+}
+
 // dueAfter is when what is left of a batch that failed may be tried again.
 func (l *Line) dueAfter(b *batch, o *outcome, now time.Time) time.Time {
-	if b.isSplitNext() {
+	if l.isDoubted(b, now) {
 		return now
 	}
 	delay := l.config.Send.Backoff.delay(b.failures)

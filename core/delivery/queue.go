@@ -169,7 +169,7 @@ func (q *memoryQueue) makeDue() {
 	for _, b := range q.failed {
 		b.due = time.Time{}
 	}
-	slices.SortStableFunc(q.failed, func(a, b *batch) int { return a.history.suspect - b.history.suspect })
+	slices.SortStableFunc(q.failed, func(a, b *batch) int { return a.history.alone - b.history.alone })
 }
 
 func (q *memoryQueue) drain() []*batch {

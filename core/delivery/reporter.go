@@ -173,8 +173,12 @@ func (r *reporter) recovers(now time.Time) {
 	}
 	r.outage = nil
 	r.down.Store(false)
-	if lost := r.counts.lost() - o.before; o.told != "" || lost > 0 {
+	lost := r.counts.lost() - o.before
+	switch {
+	case o.told != "":
 		r.logger.Info("exporter has recovered", "after", now.Sub(o.since).Round(time.Millisecond), "spans_lost", lost)
+	case lost > 0:
+		r.notice(now, "exporter has failed for a moment, again; spans were lost", int(lost), "error", o.err)
 	}
 }
 

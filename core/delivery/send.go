@@ -27,15 +27,17 @@ func (l *Line) try(b *batch) outcome {
 	if o, ok := l.enforceLimits(b); !ok {
 		return o
 	}
-	if b.isSplitNext() {
-		return l.splitSuspect(b)
-	}
 	began := time.Now()
 	if b.firstAttempt.IsZero() {
 		b.firstAttempt = began
 	}
 	l.counts.sending.Add(int64(b.count))
 	defer l.counts.sending.Add(-int64(b.count))
+	if b.searched {
+		if spans, err := l.decode(b); err == nil {
+			return l.searchFailed(b, spans)
+		}
+	}
 	return l.send(b)
 }
 
@@ -62,7 +64,7 @@ func (l *Line) send(b *batch) outcome {
 		case f.Outcome == TooLarge:
 			o.rest = l.halves(b, spans)
 		default:
-			return l.search(b, spans, f)
+			return l.searchRefused(b, spans, f)
 		}
 	}
 	return o
@@ -85,7 +87,7 @@ func (l *Line) attempt(body []byte, spans []sdktrace.ReadOnlySpan, count int) (r
 	if l.requests != nil {
 		resp, err = l.requests.ExportRequest(ctx, Request{Body: body, Spans: count})
 	} else {
-		err = l.exporter.ExportSpans(ctx, spans)
+		err = l.exporter.ExportSpans(ctx, otlp.Valid(spans))
 	}
 	if err == nil {
 		return resp, nil
@@ -108,9 +110,8 @@ func (o *outcome) accept(n int, resp Response) {
 
 // acceptPart goes on with what remains of a batch.
 func (l *Line) acceptPart(o *outcome, b *batch, f *ExportError) {
-	remaining := f.PartialSuccess.Remaining
-	o.rejected = min(max(f.PartialSuccess.Rejected, 0), b.count-len(remaining))
-	o.sent = b.count - len(remaining) - o.rejected
+	sent, rejected, remaining := partOf(b.count, f)
+	o.sent, o.rejected = sent, rejected
 	o.message, o.err = f.Err.Error(), f.Err
 	switch {
 	case len(remaining) == 0:
@@ -124,24 +125,11 @@ func (l *Line) acceptPart(o *outcome, b *batch, f *ExportError) {
 	}
 }
 
-// isSplitNext reports whether a batch is to be sent in halves, to find what in it is to
-// blame.
-func (b *batch) isSplitNext() bool { return b.count > 1 && b.history.suspect >= splitSuspect }
-
-// splitSuspect makes two of a batch. Each has one more attempt as it is.
-func (l *Line) splitSuspect(b *batch) outcome {
-	spans, err := l.decode(b)
-	if err != nil {
-		var o outcome
-		o.drop(b.count, refused, fmt.Errorf("splitting a batch: %w", err), nil)
-		return o
-	}
-	o := outcome{rest: l.halves(b, spans), due: time.Now()}
-	for _, half := range o.rest {
-		half.failures, half.history = 1, b.history
-		half.history.suspect = splitSuspect - 1
-	}
-	return o
+// partOf tells n spans apart of which the backend accepted a part.
+func partOf(n int, f *ExportError) (sent, rejected int, remaining []sdktrace.ReadOnlySpan) {
+	remaining = f.PartialSuccess.Remaining
+	rejected = min(max(f.PartialSuccess.Rejected, 0), n-len(remaining))
+	return n - len(remaining) - rejected, rejected, remaining
 }
 
 // halves makes two of a batch.
