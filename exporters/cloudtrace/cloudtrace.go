@@ -15,6 +15,7 @@ import (
 	"github.com/riffletrace/riffle/core/otlp"
 	"github.com/riffletrace/riffle/exporters/internal/otlpclient"
 	"github.com/riffletrace/riffle/exporters/internal/otlpsend"
+	"github.com/riffletrace/riffle/internal/otlpstatus"
 )
 
 // TLS says whom to trust, and who one is.
@@ -94,8 +95,9 @@ func New(_ context.Context, _ component.Settings, c Config) (sdktrace.SpanExport
 	creds.open()
 	return &exporter{
 		Exporter: otlpsend.New(resolved, otlpsend.Options{
-			Dial:  []grpc.DialOption{grpc.WithUnaryInterceptor((&caller{creds, resolved.Address}).call)},
-			Close: creds.close,
+			Backend: otlpstatus.CloudTrace,
+			Dial:    []grpc.DialOption{grpc.WithUnaryInterceptor((&caller{creds, resolved.Address}).call)},
+			Close:   creds.close,
 		}),
 		creds:    creds,
 		explicit: c.ProjectID != "",

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -161,7 +162,7 @@ func TestErrorsSayWhatToDo(t *testing.T) {
 		{"path", "http", web(nil, http.NotFoundHandler()), settings{}, []string{"ADDR takes no traces at /v1/traces: check the path"}},
 		{"gRPC without traces", "grpc", bareGRPC, settings{}, []string{"ADDR takes no traces: unknown service opentelemetry.proto.collector.trace.v1.TraceService"}},
 		{"credentials", "grpc", refusing(codes.Unauthenticated), settings{}, []string{"ADDR refused the credentials: check headers"}},
-		{"other status", "grpc", refusing(codes.InvalidArgument), settings{}, []string{"sending to ADDR: traces export: rpc error: code = InvalidArgument desc = no"}},
+		{"other status", "grpc", refusing(codes.InvalidArgument), settings{}, []string{"sending to ADDR: rpc error: code = InvalidArgument desc = no"}},
 		{"nobody there", "", dead, settings{}, []string{"ADDR refused the connection: nothing listens there"}},
 		{"silent", "", silent, settings{}, []string{"ADDR did not answer in time"}},
 	}
@@ -213,9 +214,9 @@ func TestHangUpAfterSuccess(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	accepts := make(chan bool, 1)
+	var accepts atomic.Bool
 	server := &http.Server{Handler: http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
-		if !<-accepts {
+		if !accepts.Load() {
 			panic(http.ErrAbortHandler)
 		}
 	})}
@@ -223,11 +224,11 @@ func TestHangUpAfterSuccess(t *testing.T) {
 	t.Cleanup(func() { _ = server.Close() })
 
 	e := build(t, "http", settings{endpoint: l.Addr().String()})
-	accepts <- true
+	accepts.Store(true)
 	if err := e.ExportSpans(t.Context(), otlptest.Spans("a")); err != nil {
 		t.Fatal(err)
 	}
-	accepts <- false
+	accepts.Store(false)
 	err = e.ExportSpans(t.Context(), otlptest.Spans("b"))
 	if err == nil || strings.Contains(err.Error(), "insecure") {
 		t.Errorf("got %v, want an error that says nothing of insecure", err)

@@ -21,6 +21,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/riffletrace/riffle/core/delivery"
+	"github.com/riffletrace/riffle/exporters/internal/network"
 	"github.com/riffletrace/riffle/exporters/internal/otlpclient"
 	"github.com/riffletrace/riffle/internal/otlpstatus"
 )
@@ -28,10 +29,11 @@ import (
 const exportMethod = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
 
 // maxGRPCResponse is a number that no server is likely to have as its own limit.
-const maxGRPCResponse = maxResponse + 7
+const maxGRPCResponse = otlpstatus.MaxResponse + 7
 
 type grpcTransport struct {
 	resolved *otlpclient.Resolved
+	backend  otlpstatus.Backend
 	headers  metadata.MD
 	options  []grpc.DialOption
 
@@ -54,6 +56,7 @@ func newGRPCTransport(r *otlpclient.Resolved, o Options) *grpcTransport {
 	}
 	t := &grpcTransport{
 		resolved: r,
+		backend:  o.Backend,
 		headers:  metadata.New(r.Headers),
 		options: []grpc.DialOption{
 			grpc.WithTransportCredentials(creds),
@@ -64,7 +67,7 @@ func newGRPCTransport(r *otlpclient.Resolved, o Options) *grpcTransport {
 			grpc.WithDefaultCallOptions(grpc.ForceCodecV2(rawCodec{}), grpc.MaxCallRecvMsgSize(maxGRPCResponse)),
 		},
 	}
-	t.options = append(t.options, o.Dial...)
+	t.options = append(append(t.options, o.Dial...), network.GRPC()...)
 	if r.Compression != delivery.None {
 		// What is deprecated is the only way to send what is compressed already:
 		// the new one compresses, by an algorithm that all of the process shares.
@@ -87,14 +90,16 @@ func (t *grpcTransport) send(ctx context.Context, body []byte) (delivery.Respons
 	t.release(conn, err)
 	switch {
 	case err == nil:
-		return readResponse(resp, t.headers), nil
+		accepted := otlpstatus.AcceptedGRPC(resp)
+		accepted.Message = t.resolved.Mask(accepted.Message)
+		return accepted, nil
 	case isAboutResponse(err): // which accepts
-		return delivery.Response{}, nil
+		return delivery.Response{Message: otlpstatus.Unread}, nil
 	case ctx.Err() != nil && status.Code(err) != codes.DeadlineExceeded:
 		err = errors.Join(err, ctx.Err())
 		return delivery.Response{}, &delivery.ExportError{Outcome: delivery.Retry, Err: err}
 	default:
-		return delivery.Response{}, otlpstatus.Error(err)
+		return delivery.Response{}, t.backend.Error(err)
 	}
 }
 
