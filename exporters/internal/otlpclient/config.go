@@ -226,11 +226,11 @@ func (r *Resolved) URL() string {
 	if r.Query != "" {
 		query = "?" + r.Query
 	}
-	return scheme + "://" + r.urlAddress() + r.Path + query
+	return scheme + "://" + r.Target() + r.Path + query
 }
 
-// urlAddress is the address as a URL has it: the zone of an address is encoded.
-func (r *Resolved) urlAddress() string {
+// Target is the address as URLs and gRPC's targets have it: a zone in it is encoded.
+func (r *Resolved) Target() string {
 	host, port, err := net.SplitHostPort(r.Address)
 	if err != nil || !strings.Contains(host, "%") || strings.Contains(host, "%25") {
 		return r.Address

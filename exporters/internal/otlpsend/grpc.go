@@ -110,7 +110,7 @@ func (t *grpcTransport) acquire() (*grpcConn, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.conn == nil {
-		conn, err := grpc.NewClient(t.resolved.Address, t.options...)
+		conn, err := grpc.NewClient(t.resolved.Target(), t.options...)
 		if err != nil {
 			return nil, err
 		}

@@ -35,7 +35,7 @@ func GRPC(ctx context.Context, logger *slog.Logger, r *otlpclient.Resolved, more
 		compressor = gzip.Name
 	}
 	opts := append([]otlptracegrpc.Option{
-		otlptracegrpc.WithEndpoint(r.Address),
+		otlptracegrpc.WithEndpoint(r.Target()),
 		otlptracegrpc.WithTLSCredentials(creds),
 		otlptracegrpc.WithHeaders(r.Headers),
 		otlptracegrpc.WithTimeout(r.Timeout),
