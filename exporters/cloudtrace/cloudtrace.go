@@ -101,7 +101,7 @@ func New(_ context.Context, _ component.Settings, c Config) (sdktrace.SpanExport
 		}),
 		creds:    creds,
 		explicit: c.ProjectID != "",
-		address:  resolved.Address,
+		resolved: resolved,
 	}, nil
 }
 
@@ -110,7 +110,7 @@ type exporter struct {
 	*otlpsend.Exporter
 	creds    *credentials
 	explicit bool // the project is, whatever a resource says
-	address  string
+	resolved *otlpclient.Resolved
 }
 
 // ExportRequest makes one attempt.
@@ -124,7 +124,7 @@ func (e *exporter) ExportRequest(ctx context.Context, r delivery.Request) (deliv
 	}
 	fitted, err := fit(raw, e.explicit, func() (string, error) { return e.creds.project(ctx) })
 	if err != nil {
-		return delivery.Response{}, withOutcome(e.address, delivery.Retry, err)
+		return delivery.Response{}, withOutcome(e.resolved.Address, delivery.Retry, err)
 	}
 	if fitted != nil {
 		r.Body = e.Traits().Compression.Compress(fitted)
@@ -141,7 +141,7 @@ func (e *exporter) ExportSpans(ctx context.Context, spans []sdktrace.ReadOnlySpa
 	body := e.Traits().Compression.Compress(otlp.AppendRequest(nil, spans))
 	resp, err := e.ExportRequest(ctx, delivery.Request{Body: body, Spans: len(spans)})
 	if err == nil && resp.Rejected > 0 {
-		err = fmt.Errorf("%s rejected %d of %d spans: %s", e.address, resp.Rejected, len(spans), resp.Message)
+		return e.resolved.Rejected(resp, len(spans))
 	}
 	return err
 }

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	coltracepb "go.opentelemetry.io/proto/otlp/collector/trace/v1"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
@@ -23,11 +24,11 @@ import (
 func TestIdleConnectionsAreReplaced(t *testing.T) {
 	for _, protocol := range []otlp.Protocol{otlp.GRPC, otlp.HTTP} {
 		for _, byReset := range []bool{false, true} {
-			t.Run(fmt.Sprintf("%s/reset=%t", protocol, byReset), func(t *testing.T) {
-				r := &otlptest.Scripted{Address: otlptest.Dead(t), Script: otlptest.BreaksWhenReused(byReset)}
-				r.Start(t, string(protocol))
+			r := &otlptest.Scripted{Address: otlptest.Dead(t), Script: otlptest.BreaksWhenReused(byReset)}
+			r.Start(t, string(protocol))
+			exporters(t, protocol, r.Address, func(t *testing.T, e sdktrace.SpanExporter) {
 				lines := &delivery.Lines{}
-				l := lines.Add(build(t, otlp.Config{Endpoint: r.Address, Protocol: protocol}), delivery.Defaults(), delivery.Settings{})
+				l := lines.Add(e, delivery.Defaults(), delivery.Settings{})
 				for i := range 60 {
 					lines.HandOver(otlptest.SpansAt(time.Now(), fmt.Sprint(i))...)
 					if err := l.ForceFlush(t.Context()); err != nil {

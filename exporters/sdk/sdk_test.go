@@ -417,6 +417,58 @@ encoding: "xml" is not one of protobuf, json`,
 	}
 }
 
+// What is above the SDK's own limit is sent in parts.
+func TestMaxRequestSize(t *testing.T) {
+	for protocol, plan := range map[string]func(address string) component.Plan[sdktrace.SpanExporter]{
+		"grpc": func(address string) component.Plan[sdktrace.SpanExporter] {
+			return component.Use(sdk.GRPC, "", sdk.GRPCConfig{Endpoint: address, MaxRequestSize: 200})
+		},
+		"http": func(address string) component.Plan[sdktrace.SpanExporter] {
+			return component.Use(sdk.HTTP, "", sdk.HTTPConfig{Endpoint: address, MaxRequestSize: 200})
+		},
+	} {
+		t.Run(protocol, func(t *testing.T) {
+			r := receiver(t, protocol, nil)
+			e, err := plan(r.Address).Build(t.Context(), component.Settings{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			lines := &delivery.Lines{}
+			l := lines.Add(e, delivery.Defaults(), delivery.Settings{})
+			lines.HandOver(otlptest.Spans("a", "b", "c", "d", "e", "f", "g", "h")...)
+			if err := l.Shutdown(t.Context()); err != nil {
+				t.Error(err)
+			}
+			if s := l.Stats(); s.Sent != 8 || s.Split == 0 || len(r.Requests()) < 2 {
+				t.Errorf("stats: %+v", s)
+			}
+		})
+	}
+}
+
+// A query may have a key in it, and net/http's errors have the URL.
+func TestQueryIsNotShown(t *testing.T) {
+	accepted := make(chan struct{})
+	address := otlptest.Web(t, nil, http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		close(accepted)
+		<-r.Context().Done()
+	}))
+	e := build(t, "http", settings{endpoint: "http://" + address + "/v1/traces?key=s3cret"})
+	ctx, cancel := context.WithCancel(t.Context())
+	go func() {
+		<-accepted
+		cancel()
+	}()
+	err := e.ExportSpans(ctx, otlptest.Spans("a"))
+	if want := "sending to " + address + `: traces export: Post "http://` + address + `/v1/traces": context canceled`; err == nil || err.Error() != want {
+		t.Errorf("got  %v\nwant %s", err, want)
+	}
+	if endpoint := e.(delivery.Exporter).Traits().Endpoint; endpoint != "http://"+address+"/v1/traces" {
+		t.Errorf("the endpoint is shown as %s", endpoint)
+	}
+}
+
 func TestConcurrentSafe(t *testing.T) {
 	for _, protocol := range []string{"grpc", "http"} {
 		r := receiver(t, protocol, nil)

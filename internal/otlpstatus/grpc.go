@@ -72,7 +72,7 @@ func retryInfo(s *status.Status) (after time.Duration, ok bool) {
 // whole messages of its implementations, and RetryInfo comes with none of them.
 var sizes = map[codes.Code]*regexp.Regexp{
 	codes.ResourceExhausted: regexp.MustCompile(`^(` + strings.Join([]string{
-		// grpc-go, rpc_util.go; the last but one is that of versions before 1.67
+		// grpc-go, rpc_util.go, of this version and of older ones
 		`grpc: received message larger than max( length allowed on current machine)? \(\d+ vs\. \d+\)`,
 		`grpc: message after decompression larger than max \(\d+ vs\. \d+\)`,
 		`grpc: received message after decompression larger than max \(\d+ vs\. \d+\)`,

@@ -50,17 +50,17 @@ var ofHTTP = map[Backend]map[int]Meaning{
 	},
 	// https://docs.aws.amazon.com/xray/latest/api/CommonErrors.html: 401 and 403 are about
 	// the account, its credentials or the clock, which a person puts right, so that they
-	// cost no spans; 408 is RequestTimeoutException, 500 InternalFailure. AWS's SDKs repeat
-	// both (https://docs.aws.amazon.com/sdkref/latest/guide/feature-retry-behavior.html).
+	// cost no spans. 408 is the status of RequestTimeoutException; AWS's SDKs repeat that
+	// and 500 (aws/retry/standard.go of aws-sdk-go-v2).
 	XRay: {
 		http.StatusUnauthorized:        retry,
 		http.StatusForbidden:           retry,
 		http.StatusRequestTimeout:      retry,
 		http.StatusInternalServerError: retry,
 	},
-	// https://github.com/Azure/azure-sdk-for-js/blob/main/sdk/monitor/monitor-opentelemetry-exporter/src/utils/breezeUtils.ts,
-	// isRetriable: 401, 403, 408, 429, 439, 500, 502, 503, 504. 402 is a quota that is used up
-	// (https://learn.microsoft.com/azure/azure-monitor/app/telemetry-channels).
+	// https://github.com/Azure/azure-sdk-for-python/tree/main/sdk/monitor/azure-monitor-opentelemetry-exporter
+	// retries 401, 403, 408, 429, 500, 502, 503 and 504. It drops what is past a quota, 402
+	// and 439, which is there again tomorrow.
 	AzureMonitor: {
 		http.StatusUnauthorized:        retry,
 		http.StatusPaymentRequired:     busy,

@@ -3,6 +3,8 @@ package network
 import (
 	"context"
 	"errors"
+	"fmt"
+	"strings"
 	"sync/atomic"
 
 	"google.golang.org/grpc"
@@ -13,11 +15,27 @@ import (
 	"github.com/riffletrace/riffle/internal/otlpstatus"
 )
 
+// MaxResponse is the size of responses of gRPC that are read: a number that no server
+// is likely to have as its own limit, of which it speaks in the same words.
+const MaxResponse = otlpstatus.MaxResponse + 7
+
+// IsLargeResponse recognizes the error that gRPC makes of a response above
+// [MaxResponse], which accepts the request all the same.
+func IsLargeResponse(err error) bool {
+	s := status.Convert(err)
+	return s.Code() == codes.ResourceExhausted &&
+		(strings.HasSuffix(s.Message(), fmt.Sprintf("vs. %d)", MaxResponse)) || strings.HasSuffix(s.Message(), fmt.Sprintf("than max %d", MaxResponse)))
+}
+
 // GRPC returns what a client of one backend is made with. A status that the server
 // sent comes as an [otlpstatus.GRPCError].
 func GRPC() []grpc.DialOption {
 	c := &calls{}
-	return []grpc.DialOption{grpc.WithStatsHandler(c), grpc.WithChainUnaryInterceptor(c.call)}
+	return []grpc.DialOption{
+		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(MaxResponse)),
+		grpc.WithStatsHandler(c),
+		grpc.WithChainUnaryInterceptor(c.call),
+	}
 }
 
 // calls are those of a client.
@@ -40,9 +58,9 @@ func (c *calls) call(ctx context.Context, method string, req, reply any, cc *grp
 		a := &attempt{}
 		err := invoke(context.WithValue(ctx, attemptKey{}, a), method, req, reply, cc, opts...)
 		switch {
-		case err == nil:
+		case err == nil || IsLargeResponse(err):
 			c.worked.Store(a.conn.Load())
-			return nil
+			return err
 		case a.answered.Load():
 			c.worked.Store(a.conn.Load())
 			var of interface{ GRPCStatus() *status.Status }

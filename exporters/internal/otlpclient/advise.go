@@ -232,6 +232,16 @@ func (r *Resolved) Fail(err error, worked bool) error {
 	return r.masked(r.Advise(err, worked))
 }
 
+// Rejected is the error of a response that accepts a part of so many spans, which are
+// not to be sent again.
+func (r *Resolved) Rejected(resp delivery.Response, spans int) error {
+	rejected := int(min(resp.Rejected, int64(spans)))
+	return &delivery.ExportError{
+		PartialSuccess: &delivery.PartialSuccess{Rejected: rejected},
+		Err:            fmt.Errorf("%s rejected %d of %d spans: %s", r.Address, rejected, spans, resp.Message),
+	}
+}
+
 // simpler is a compression that more receivers know.
 func simpler(c delivery.Compression) delivery.Compression {
 	if c == delivery.Zstd {

@@ -3,9 +3,7 @@ package otlpsend
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
-	"strings"
 	"sync"
 
 	"github.com/klauspost/compress/zstd"
@@ -27,9 +25,6 @@ import (
 )
 
 const exportMethod = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
-
-// maxGRPCResponse is a number that no server is likely to have as its own limit.
-const maxGRPCResponse = otlpstatus.MaxResponse + 7
 
 type grpcTransport struct {
 	resolved *otlpclient.Resolved
@@ -64,7 +59,7 @@ func newGRPCTransport(r *otlpclient.Resolved, o Options) *grpcTransport {
 			grpc.WithDisableServiceConfig(),
 			grpc.WithDisableRetry(), // the line does it
 			grpc.WithConnectParams(grpc.ConnectParams{Backoff: backoff.DefaultConfig, MinConnectTimeout: r.Timeout}),
-			grpc.WithDefaultCallOptions(grpc.ForceCodecV2(rawCodec{}), grpc.MaxCallRecvMsgSize(maxGRPCResponse)),
+			grpc.WithDefaultCallOptions(grpc.ForceCodecV2(rawCodec{})),
 		},
 	}
 	t.options = append(append(t.options, o.Dial...), network.GRPC()...)
@@ -93,7 +88,7 @@ func (t *grpcTransport) send(ctx context.Context, body []byte) (delivery.Respons
 		accepted := otlpstatus.AcceptedGRPC(resp)
 		accepted.Message = t.resolved.Mask(accepted.Message)
 		return accepted, nil
-	case isAboutResponse(err): // which accepts
+	case network.IsLargeResponse(err): // which accepts
 		return delivery.Response{Message: otlpstatus.Unread}, nil
 	case ctx.Err() != nil && status.Code(err) != codes.DeadlineExceeded:
 		err = errors.Join(err, ctx.Err())
@@ -149,15 +144,6 @@ func (t *grpcTransport) close() error {
 	return conn.Close()
 }
 
-// isAboutResponse recognizes the error that gRPC makes of a response that is larger
-// than maxGRPCResponse. A server uses the same words, with its own limit, for a
-// request.
-func isAboutResponse(err error) bool {
-	s := status.Convert(err)
-	return s.Code() == codes.ResourceExhausted &&
-		(strings.HasSuffix(s.Message(), fmt.Sprintf("vs. %d)", maxGRPCResponse)) || strings.HasSuffix(s.Message(), fmt.Sprintf("than max %d", maxGRPCResponse)))
-}
-
 // rawCodec sends and receives messages as bytes.
 type rawCodec struct{}
 
@@ -194,5 +180,5 @@ func (unzstd) Do(r io.Reader) ([]byte, error) {
 		return nil, err
 	}
 	defer d.Close()
-	return io.ReadAll(io.LimitReader(d, maxGRPCResponse+1))
+	return io.ReadAll(io.LimitReader(d, network.MaxResponse+1))
 }

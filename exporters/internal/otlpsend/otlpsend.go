@@ -7,7 +7,6 @@ package otlpsend
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net/http"
 	"runtime/debug"
 	"sync"
@@ -106,7 +105,7 @@ func (e *Exporter) ExportRequest(ctx context.Context, r delivery.Request) (deliv
 }
 
 // ExportSpans makes one attempt with spans that are not encoded yet. What the
-// backend rejects is an error.
+// backend rejects is an error with a [delivery.PartialSuccess].
 func (e *Exporter) ExportSpans(ctx context.Context, spans []sdktrace.ReadOnlySpan) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -117,7 +116,7 @@ func (e *Exporter) ExportSpans(ctx context.Context, spans []sdktrace.ReadOnlySpa
 	body := e.resolved.Compression.Compress(otlp.AppendRequest(nil, spans))
 	resp, err := e.ExportRequest(ctx, delivery.Request{Body: body, Spans: len(spans)})
 	if err == nil && resp.Rejected > 0 {
-		err = fmt.Errorf("%s rejected %d of %d spans: %s", e.resolved.Address, resp.Rejected, len(spans), resp.Message)
+		return e.resolved.Rejected(resp, len(spans))
 	}
 	return err
 }

@@ -2,8 +2,8 @@ package sdkotlp
 
 import (
 	"bytes"
+	"cmp"
 	"context"
-	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
@@ -18,6 +18,7 @@ import (
 	"google.golang.org/grpc"
 
 	"github.com/riffletrace/riffle/core/delivery"
+	"github.com/riffletrace/riffle/exporters/internal/network"
 	"github.com/riffletrace/riffle/exporters/internal/otlpclient"
 	"github.com/riffletrace/riffle/internal/otlpstatus"
 )
@@ -41,6 +42,7 @@ func (e *exporter) ExportSpans(ctx context.Context, spans []sdktrace.ReadOnlySpa
 	if err != nil {
 		switch {
 		case failure != nil:
+			failure.Err = cmp.Or(failure.Err, err)
 			err = failure
 		case isTooLarge(err):
 			err = &delivery.ExportError{Outcome: delivery.TooLarge, Err: err}
@@ -49,11 +51,7 @@ func (e *exporter) ExportSpans(ctx context.Context, spans []sdktrace.ReadOnlySpa
 	}
 	e.worked.Store(true)
 	if resp.Rejected > 0 {
-		rejected := int(min(resp.Rejected, int64(len(spans))))
-		return &delivery.ExportError{
-			PartialSuccess: &delivery.PartialSuccess{Rejected: rejected},
-			Err:            fmt.Errorf("%s rejected %d of %d spans: %s", e.resolved.Address, rejected, len(spans), resp.Message),
-		}
+		return e.resolved.Rejected(resp, len(spans))
 	}
 	if resp.Message != "" {
 		e.warn(resp.Message)
@@ -85,7 +83,7 @@ func isTooLarge(err error) bool {
 type outcome struct {
 	mu      sync.Mutex
 	resp    delivery.Response
-	failure *delivery.ExportError // nil: accepted, or none was made
+	failure *delivery.ExportError // nil: accepted, or none was made; without Err, it is the SDK's
 }
 
 type outcomeKey struct{}
@@ -113,6 +111,9 @@ func noteCall(ctx context.Context, method string, req, reply any, cc *grpc.Clien
 	err := invoke(ctx, method, req, reply, cc, opts...)
 	msg, ok := reply.(*coltracepb.ExportTraceServiceResponse)
 	switch {
+	case network.IsLargeResponse(err):
+		note(ctx, delivery.Response{Message: otlpstatus.Unread}, nil)
+		return nil
 	case err != nil:
 		note(ctx, delivery.Response{}, otlpstatus.Error(err))
 	case ok:
@@ -137,7 +138,7 @@ func (t *noted) RoundTrip(r *http.Request) (*http.Response, error) {
 	to.URL = t.url
 	resp, err := t.next.RoundTrip(to)
 	if err != nil {
-		note(r.Context(), delivery.Response{}, &delivery.ExportError{Outcome: delivery.Retry, Err: err})
+		note(r.Context(), delivery.Response{}, &delivery.ExportError{Outcome: delivery.Retry})
 		return nil, err
 	}
 	body, _ := io.ReadAll(io.LimitReader(resp.Body, otlpstatus.MaxResponse+1))
