@@ -18,6 +18,7 @@ import (
 	"github.com/riffletrace/riffle/exporters/internal/otlpclient"
 	"github.com/riffletrace/riffle/exporters/internal/otlpsend"
 	"github.com/riffletrace/riffle/exporters/internal/token"
+	"github.com/riffletrace/riffle/internal/otlpstatus"
 )
 
 // TLS says whom to trust, and who one is.
@@ -150,7 +151,7 @@ func New(_ context.Context, s component.Settings, c Config) (sdktrace.SpanExport
 	if d.key != "" {
 		return newTracker(d, s.Logger), nil
 	}
-	return otlpsend.New(d.resolved, otlpsend.Options{Authorize: d.authorize, Classify: d.classify, Close: d.close}), nil
+	return otlpsend.New(d.resolved, otlpsend.Options{Backend: otlpstatus.AzureMonitor, Authorize: d.authorize, Classify: d.classify, Close: d.close}), nil
 }
 
 // authorize adds a token, if the backend wants one.
@@ -166,17 +167,19 @@ func (d *destination) authorize(r *http.Request, _ []byte) error {
 	return nil
 }
 
-// classify says what Azure means by a refusal, where that is not what OTLP says.
-// What a person can put right costs no spans.
+// classify says what to do about a refusal of Azure's. What a person can put right
+// costs no spans.
 func (d *destination) classify(resp *http.Response, message string, f *delivery.ExportError) {
-	message, f.Err = d.public(message), errors.New(d.public(f.Err.Error()))
+	message = d.public(message)
+	if answer := (*otlpstatus.HTTPError)(nil); errors.As(f.Err, &answer) {
+		answer.Message = d.public(answer.Message)
+	}
 	about := resp.Status
 	if message != "" {
 		about += ": " + message
 	}
 	switch resp.StatusCode {
 	case http.StatusUnauthorized:
-		f.Outcome = delivery.Retry
 		if d.tokens == nil {
 			f.Err = d.advised("wants tokens of Entra ID: set entra: true (%s)", about)
 			return
@@ -186,14 +189,12 @@ func (d *destination) classify(resp *http.Response, message string, f *delivery.
 		}
 		f.Err = d.advised("refused the token (%s)", about)
 	case http.StatusForbidden:
-		f.Outcome = delivery.Retry
 		of := "data collection rule"
 		if d.key != "" {
 			of = "Application Insights resource"
 		}
 		f.Err = d.advised("does not let this identity send: give it the role Monitoring Metrics Publisher on the %s (%s)", of, about)
-	case http.StatusPaymentRequired, statusDailyQuota:
-		f.Outcome, f.Throttled = delivery.Retry, true
+	case http.StatusPaymentRequired, otlpstatus.StatusDailyQuota:
 		f.Err = d.advised("takes no more for now: its quota or daily cap is used up (%s)", about)
 	case http.StatusNotFound:
 		if d.key == "" {
@@ -201,19 +202,12 @@ func (d *destination) classify(resp *http.Response, message string, f *delivery.
 		} else {
 			f.Err = d.advised("is no ingestion endpoint of Application Insights: check connection_string (%s)", about)
 		}
-	case http.StatusRequestTimeout, http.StatusInternalServerError:
-		f.Outcome = delivery.Retry
-		f.Err = errors.New(about)
 	default:
-		if message != "" && f.Outcome == delivery.Refused && resp.StatusCode/100 == 4 {
+		if message != "" && f.Outcome != delivery.Retry && resp.StatusCode/100 == 4 {
 			f.Err = d.advised("refused a request (%s)", about)
 		}
 	}
 }
-
-// statusDailyQuota is Application Insights' own: too many requests over an
-// extended time.
-const statusDailyQuota = 439
 
 // advised is an error that says already what to do.
 func (d *destination) advised(format string, args ...any) error {

@@ -157,7 +157,7 @@ func TestMisbehavingReceiver(t *testing.T) {
 			}
 			c := azuremonitor.Config{Compression: delivery.None, Timeout: component.Duration(500 * time.Millisecond)}
 			if way == "track" {
-				if m.Script.Respond != nil {
+				if m.Script.Respond != nil || m.Script.RespondHTTP != nil {
 					continue // it is OTLP
 				}
 				m.Script.Decode = azuretest.SpanNames

@@ -20,6 +20,7 @@ import (
 	"github.com/riffletrace/riffle/core/delivery"
 	"github.com/riffletrace/riffle/exporters/internal/otlpclient"
 	"github.com/riffletrace/riffle/exporters/internal/otlpsend"
+	"github.com/riffletrace/riffle/internal/otlpstatus"
 )
 
 const (
@@ -45,6 +46,7 @@ type tracker struct {
 func newTracker(d *destination, logger *slog.Logger) *tracker {
 	e := &tracker{destination: d, logger: logger}
 	e.sender = otlpsend.New(d.resolved, otlpsend.Options{
+		Backend:     otlpstatus.AzureMonitor,
 		ContentType: "application/x-json-stream",
 		Authorize:   e.address,
 		Classify:    e.classifyTrack,
@@ -139,9 +141,13 @@ func (e *tracker) classifyTrack(resp *http.Response, message string, f *delivery
 		e.redirected(resp, f)
 		return
 	case http.StatusBadRequest:
-		if tr := refusal(resp); tr != nil {
+		switch tr := refusal(resp); {
+		case tr == nil: // it is about the request
+		case slices.ContainsFunc(tr.Errors, func(r itemError) bool { return retryable(r.StatusCode) }):
 			f.Outcome, f.Err = delivery.Retry, tr
 			return
+		default: // each item was judged by itself: halves would fare no better
+			f.Outcome = delivery.Refused
 		}
 	}
 	e.classify(resp, message, f)
@@ -175,16 +181,19 @@ func (e *tracker) trusts(u *url.URL) bool {
 
 // trackError is a response that does not accept everything.
 type trackError struct {
-	Received int `json:"itemsReceived"`
-	Accepted int `json:"itemsAccepted"`
-	Errors   []struct {
-		Index      int    `json:"index"`
-		StatusCode int    `json:"statusCode"`
-		Message    string `json:"message"`
-	} `json:"errors"`
+	Received int         `json:"itemsReceived"`
+	Accepted int         `json:"itemsAccepted"`
+	Errors   []itemError `json:"errors"`
 
 	after      time.Duration
 	unreadable bool
+}
+
+// itemError is why an item is not accepted.
+type itemError struct {
+	Index      int    `json:"index"`
+	StatusCode int    `json:"statusCode"`
+	Message    string `json:"message"`
 }
 
 func (tr *trackError) Error() string {
@@ -193,7 +202,7 @@ func (tr *trackError) Error() string {
 
 // accepted reads a response that accepts at least a part.
 func accepted(resp *http.Response, body []byte) (delivery.Response, error) {
-	tr := &trackError{after: otlpclient.HTTPError(resp, "", time.Now()).RetryAfter}
+	tr := &trackError{after: otlpstatus.RetryAfter(resp, time.Now())}
 	err := json.Unmarshal(body, tr)
 	tr.unreadable = err != nil || tr.Received < tr.Accepted || tr.Received == 0
 	if resp.StatusCode != http.StatusPartialContent && (tr.unreadable || len(tr.Errors) == 0) {
@@ -203,30 +212,18 @@ func accepted(resp *http.Response, body []byte) (delivery.Response, error) {
 }
 
 // refusal reads a response that accepts nothing: its status is that of the first
-// item, and others may have been refused for what is retryable. It is nil unless any
-// was.
+// item, and others may have been refused for what is retryable. It is nil unless the
+// response is about items.
 func refusal(resp *http.Response) *trackError {
-	tr := &trackError{after: otlpclient.HTTPError(resp, "", time.Now()).RetryAfter}
-	if json.NewDecoder(resp.Body).Decode(tr) != nil || tr.Accepted != 0 || len(tr.Errors) != tr.Received {
+	tr := &trackError{after: otlpstatus.RetryAfter(resp, time.Now())}
+	if json.NewDecoder(resp.Body).Decode(tr) != nil || tr.Accepted != 0 || len(tr.Errors) == 0 || len(tr.Errors) != tr.Received {
 		return nil //nolint:nilerr // a response that cannot be read says nothing about items
 	}
-	for _, r := range tr.Errors {
-		if retryable(r.StatusCode) {
-			return tr
-		}
-	}
-	return nil
+	return tr
 }
 
-// retryable are the statuses of items that are worth another attempt.
-func retryable(code int) bool {
-	switch code {
-	case http.StatusUnauthorized, http.StatusPaymentRequired, http.StatusForbidden, http.StatusRequestTimeout, http.StatusTooManyRequests,
-		statusDailyQuota, http.StatusInternalServerError, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
-		return true
-	}
-	return false
-}
+// retryable tells which items are worth another attempt.
+func retryable(code int) bool { return otlpstatus.AzureMonitor.HTTP(code).Outcome == delivery.Retry }
 
 // partialSuccess tells the spans of a response apart.
 func (e *tracker) partialSuccess(spans []sdktrace.ReadOnlySpan, items []item, tr *trackError) error {
@@ -248,7 +245,7 @@ func (e *tracker) partialSuccess(spans []sdktrace.ReadOnlySpan, items []item, tr
 		switch {
 		case retryable(r.StatusCode):
 			retry[i.span] = append(retry[i.span], i.part)
-			f.Throttled = f.Throttled || r.StatusCode == http.StatusTooManyRequests || r.StatusCode == statusDailyQuota
+			f.Throttled = f.Throttled || otlpstatus.AzureMonitor.HTTP(r.StatusCode).Throttled
 		case i.part == 0:
 			refused[i.span] = said
 			why = said // it costs most

@@ -38,34 +38,21 @@ func (c *caller) call(ctx context.Context, method string, req, reply any, cc *gr
 		p.Message = strings.ReplaceAll(p.GetMessage(), token, "***")
 		err = status.FromProto(p).Err()
 	}
-	return c.classify(err, token)
+	return c.advise(err, token)
 }
 
-// classify says what Google means by an error, where that is not what OTLP says.
-// What a person can put right costs no spans.
-func (c *caller) classify(err error, token string) error {
+// advise says what to do about an error that is Google's.
+func (c *caller) advise(err error, token string) error {
 	s := status.Convert(err)
 	switch s.Code() {
 	case codes.Unauthenticated:
 		c.creds.tokens.Invalidate(token)
-		return c.advised(codes.Unavailable, "refused the credentials (%s)", s.Message())
+		return c.advised(s.Code(), "refused the credentials (%s)", s.Message())
 	case codes.PermissionDenied:
-		return c.advised(codes.Unavailable, "%s", c.denied(s))
-	case codes.ResourceExhausted:
-		// A quota is per minute; that it will be there again is not said.
-		if strings.Contains(s.Message(), "larger than max") {
-			return err
-		}
-		for _, d := range s.Details() {
-			if _, ok := d.(*errdetails.RetryInfo); ok {
-				return err
-			}
-		}
-		if busy, e := s.WithDetails(&errdetails.RetryInfo{}); e == nil {
-			return busy.Err()
-		}
+		return c.advised(s.Code(), "%s", c.denied(s))
+	default:
+		return err
 	}
-	return err
 }
 
 // denied says what to do about a permission that is missing.

@@ -15,6 +15,7 @@ import (
 	"github.com/riffletrace/riffle/core/otlp"
 	"github.com/riffletrace/riffle/exporters/internal/otlpclient"
 	"github.com/riffletrace/riffle/exporters/internal/otlpsend"
+	"github.com/riffletrace/riffle/internal/otlpstatus"
 )
 
 // TLS says whom to trust, and who one is.
@@ -94,12 +95,13 @@ func New(_ context.Context, _ component.Settings, c Config) (sdktrace.SpanExport
 	creds.open()
 	return &exporter{
 		Exporter: otlpsend.New(resolved, otlpsend.Options{
-			Dial:  []grpc.DialOption{grpc.WithUnaryInterceptor((&caller{creds, resolved.Address}).call)},
-			Close: creds.close,
+			Backend: otlpstatus.CloudTrace,
+			Dial:    []grpc.DialOption{grpc.WithUnaryInterceptor((&caller{creds, resolved.Address}).call)},
+			Close:   creds.close,
 		}),
 		creds:    creds,
 		explicit: c.ProjectID != "",
-		address:  resolved.Address,
+		resolved: resolved,
 	}, nil
 }
 
@@ -108,7 +110,7 @@ type exporter struct {
 	*otlpsend.Exporter
 	creds    *credentials
 	explicit bool // the project is, whatever a resource says
-	address  string
+	resolved *otlpclient.Resolved
 }
 
 // ExportRequest makes one attempt.
@@ -122,7 +124,7 @@ func (e *exporter) ExportRequest(ctx context.Context, r delivery.Request) (deliv
 	}
 	fitted, err := fit(raw, e.explicit, func() (string, error) { return e.creds.project(ctx) })
 	if err != nil {
-		return delivery.Response{}, withOutcome(e.address, delivery.Retry, err)
+		return delivery.Response{}, withOutcome(e.resolved.Address, delivery.Retry, err)
 	}
 	if fitted != nil {
 		r.Body = e.Traits().Compression.Compress(fitted)
@@ -139,7 +141,7 @@ func (e *exporter) ExportSpans(ctx context.Context, spans []sdktrace.ReadOnlySpa
 	body := e.Traits().Compression.Compress(otlp.AppendRequest(nil, spans))
 	resp, err := e.ExportRequest(ctx, delivery.Request{Body: body, Spans: len(spans)})
 	if err == nil && resp.Rejected > 0 {
-		err = fmt.Errorf("%s rejected %d of %d spans: %s", e.address, resp.Rejected, len(spans), resp.Message)
+		return e.resolved.Rejected(resp, len(spans))
 	}
 	return err
 }

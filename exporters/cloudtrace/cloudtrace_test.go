@@ -222,7 +222,7 @@ func TestRefusals(t *testing.T) {
 			want: "does not let these credentials use the quota of fluxbase-paid: grant them roles/serviceusage.serviceUsageConsumer there, or set quota_project (Caller does not have required permission)",
 		},
 		{
-			name: "invalid", response: status.Error(codes.InvalidArgument, "bad"), outcome: delivery.Refused,
+			name: "invalid", response: status.Error(codes.InvalidArgument, "bad"), outcome: delivery.Invalid,
 			want: "rpc error: code = InvalidArgument desc = bad",
 		},
 		{
@@ -339,8 +339,8 @@ func TestMisbehavingReceiver(t *testing.T) {
 			continue
 		}
 		switch m.Name {
-		case codes.Unauthenticated.String(), codes.PermissionDenied.String(), codes.ResourceExhausted.String():
-			m.Lost = 0 // what a person, or time, can put right
+		case codes.Unauthenticated.String(), codes.PermissionDenied.String():
+			m.Lost = 0 // what a person can put right
 		}
 		t.Run(m.Name, func(t *testing.T) {
 			t.Parallel()

@@ -61,12 +61,12 @@ func (c *GRPCConfig) resolve() (*otlpclient.Resolved, error) {
 var GRPC = component.NewFactory("otlptracegrpc", GRPCConfig{Retry: defaultRetry, MaxRequestSize: defaultMaxRequestSize}, NewGRPC)
 
 // NewGRPC builds the exporter. It connects when there is something to send.
-func NewGRPC(ctx context.Context, _ component.Settings, c GRPCConfig) (sdktrace.SpanExporter, error) {
+func NewGRPC(ctx context.Context, s component.Settings, c GRPCConfig) (sdktrace.SpanExporter, error) {
 	client, err := c.resolve()
 	if err != nil {
 		return nil, err
 	}
-	return sdkotlp.GRPC(ctx, client,
+	return sdkotlp.GRPC(ctx, s.Logger, client,
 		otlptracegrpc.WithRetry(otlptracegrpc.RetryConfig(c.Retry.sdk())),
 		otlptracegrpc.WithMaxRequestSize(int(c.MaxRequestSize)),
 		otlptracegrpc.WithReconnectionPeriod(time.Duration(c.ReconnectionPeriod)),

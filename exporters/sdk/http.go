@@ -84,7 +84,7 @@ var HTTP = component.NewFactory("otlptracehttp", HTTPConfig{
 }, NewHTTP)
 
 // NewHTTP builds the exporter. It connects when there is something to send.
-func NewHTTP(ctx context.Context, _ component.Settings, c HTTPConfig) (sdktrace.SpanExporter, error) {
+func NewHTTP(ctx context.Context, s component.Settings, c HTTPConfig) (sdktrace.SpanExporter, error) {
 	client, err := c.resolve()
 	if err != nil {
 		return nil, err
@@ -97,7 +97,7 @@ func NewHTTP(ctx context.Context, _ component.Settings, c HTTPConfig) (sdktrace.
 	if c.Encoding == JSON {
 		encoding = otlptracehttp.EncodingJSON
 	}
-	return sdkotlp.HTTP(ctx, client, proxy,
+	return sdkotlp.HTTP(ctx, s.Logger, client, proxy,
 		otlptracehttp.WithEncoding(encoding),
 		otlptracehttp.WithRetry(otlptracehttp.RetryConfig(c.Retry.sdk())),
 		otlptracehttp.WithMaxRequestSize(int(c.MaxRequestSize)),

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -161,7 +162,7 @@ func TestErrorsSayWhatToDo(t *testing.T) {
 		{"path", "http", web(nil, http.NotFoundHandler()), settings{}, []string{"ADDR takes no traces at /v1/traces: check the path"}},
 		{"gRPC without traces", "grpc", bareGRPC, settings{}, []string{"ADDR takes no traces: unknown service opentelemetry.proto.collector.trace.v1.TraceService"}},
 		{"credentials", "grpc", refusing(codes.Unauthenticated), settings{}, []string{"ADDR refused the credentials: check headers"}},
-		{"other status", "grpc", refusing(codes.InvalidArgument), settings{}, []string{"sending to ADDR: traces export: rpc error: code = InvalidArgument desc = no"}},
+		{"other status", "grpc", refusing(codes.InvalidArgument), settings{}, []string{"sending to ADDR: rpc error: code = InvalidArgument desc = no"}},
 		{"nobody there", "", dead, settings{}, []string{"ADDR refused the connection: nothing listens there"}},
 		{"silent", "", silent, settings{}, []string{"ADDR did not answer in time"}},
 	}
@@ -213,9 +214,9 @@ func TestHangUpAfterSuccess(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	accepts := make(chan bool, 1)
+	var accepts atomic.Bool
 	server := &http.Server{Handler: http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
-		if !<-accepts {
+		if !accepts.Load() {
 			panic(http.ErrAbortHandler)
 		}
 	})}
@@ -223,11 +224,11 @@ func TestHangUpAfterSuccess(t *testing.T) {
 	t.Cleanup(func() { _ = server.Close() })
 
 	e := build(t, "http", settings{endpoint: l.Addr().String()})
-	accepts <- true
+	accepts.Store(true)
 	if err := e.ExportSpans(t.Context(), otlptest.Spans("a")); err != nil {
 		t.Fatal(err)
 	}
-	accepts <- false
+	accepts.Store(false)
 	err = e.ExportSpans(t.Context(), otlptest.Spans("b"))
 	if err == nil || strings.Contains(err.Error(), "insecure") {
 		t.Errorf("got %v, want an error that says nothing of insecure", err)
@@ -413,6 +414,58 @@ encoding: "xml" is not one of protobuf, json`,
 				t.Errorf("-want +got:\n%s", diff)
 			}
 		})
+	}
+}
+
+// What is above the SDK's own limit is sent in parts.
+func TestMaxRequestSize(t *testing.T) {
+	for protocol, plan := range map[string]func(address string) component.Plan[sdktrace.SpanExporter]{
+		"grpc": func(address string) component.Plan[sdktrace.SpanExporter] {
+			return component.Use(sdk.GRPC, "", sdk.GRPCConfig{Endpoint: address, MaxRequestSize: 200})
+		},
+		"http": func(address string) component.Plan[sdktrace.SpanExporter] {
+			return component.Use(sdk.HTTP, "", sdk.HTTPConfig{Endpoint: address, MaxRequestSize: 200})
+		},
+	} {
+		t.Run(protocol, func(t *testing.T) {
+			r := receiver(t, protocol, nil)
+			e, err := plan(r.Address).Build(t.Context(), component.Settings{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			lines := &delivery.Lines{}
+			l := lines.Add(e, delivery.Defaults(), delivery.Settings{})
+			lines.HandOver(otlptest.Spans("a", "b", "c", "d", "e", "f", "g", "h")...)
+			if err := l.Shutdown(t.Context()); err != nil {
+				t.Error(err)
+			}
+			if s := l.Stats(); s.Sent != 8 || s.Split == 0 || len(r.Requests()) < 2 {
+				t.Errorf("stats: %+v", s)
+			}
+		})
+	}
+}
+
+// A query may have a key in it, and net/http's errors have the URL.
+func TestQueryIsNotShown(t *testing.T) {
+	accepted := make(chan struct{})
+	address := otlptest.Web(t, nil, http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		close(accepted)
+		<-r.Context().Done()
+	}))
+	e := build(t, "http", settings{endpoint: "http://" + address + "/v1/traces?key=s3cret"})
+	ctx, cancel := context.WithCancel(t.Context())
+	go func() {
+		<-accepted
+		cancel()
+	}()
+	err := e.ExportSpans(ctx, otlptest.Spans("a"))
+	if want := "sending to " + address + `: traces export: Post "http://` + address + `/v1/traces": context canceled`; err == nil || err.Error() != want {
+		t.Errorf("got  %v\nwant %s", err, want)
+	}
+	if endpoint := e.(delivery.Exporter).Traits().Endpoint; endpoint != "http://"+address+"/v1/traces" {
+		t.Errorf("the endpoint is shown as %s", endpoint)
 	}
 }
 

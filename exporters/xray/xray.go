@@ -18,6 +18,7 @@ import (
 	"github.com/riffletrace/riffle/core/delivery"
 	"github.com/riffletrace/riffle/exporters/internal/otlpclient"
 	"github.com/riffletrace/riffle/exporters/internal/otlpsend"
+	"github.com/riffletrace/riffle/internal/otlpstatus"
 )
 
 // TLS says whom to trust, and who one is.
@@ -161,6 +162,7 @@ func New(_ context.Context, settings component.Settings, c Config) (sdktrace.Spa
 	o := otlpsend.Options{Limits: limits, HTTP1: true}
 	if d.sign {
 		s := newSigner(d, settings.Logger)
+		o.Backend = otlpstatus.XRay
 		o.Authorize, o.Classify, o.Close = s.sign, s.classify, s.close
 	}
 	return otlpsend.New(d.resolved, o), nil

@@ -139,7 +139,10 @@ func TestRefusals(t *testing.T) {
 			want:    "does not let these credentials send: allow it, as the managed policy AWSXrayWriteOnlyAccess does (User: arn:aws:iam::1:user/u is not authorized to perform: xray:PutSpans)",
 			outcome: delivery.Retry,
 		},
-		{name: "invalid", fails: []any{400, "InvalidRequestException", "bad"}, want: `400 Bad Request: {"message":"bad"}`, outcome: delivery.Refused},
+		{name: "invalid", fails: []any{400, "InvalidRequestException", "bad"}, want: `400 Bad Request: {"message":"bad"}`, outcome: delivery.Invalid},
+		{name: "throttled", fails: []any{400, "ThrottlingException", "Rate exceeded"}, want: `400 Bad Request: {"message":"Rate exceeded"}`, outcome: delivery.Retry},
+		{name: "not throttled", fails: []any{400, "InvalidRequestException", "attribute http.SlowDown: Throttling"}, want: `400 Bad Request: {"message":"attribute http.SlowDown: Throttling"}`, outcome: delivery.Invalid},
+		{name: "time", fails: []any{408, "RequestTimeoutException", "slow"}, want: `408 Request Timeout: {"message":"slow"}`, outcome: delivery.Retry},
 		{name: "broken", fails: []any{500, "InternalFailure", "oops"}, want: `500 Internal Server Error: {"message":"oops"}`, outcome: delivery.Retry},
 		{name: "too large", fails: []any{413, "RequestEntityTooLargeException", "no"}, want: `413 Request Entity Too Large: {"message":"no"}`, outcome: delivery.TooLarge},
 	}
@@ -232,13 +235,14 @@ func TestMisbehavingReceiver(t *testing.T) {
 		throttles("ThrottlingException", 400, "ThrottlingException", `{"message":"Rate exceeded"}`),
 		throttles("throttling in the body", 400, "", `{"__type":"com.amazonaws.xray#ThrottlingException","message":"Rate exceeded"}`),
 		throttles("service unavailable", 503, "ServiceUnavailable", `{"message":"slow down"}`),
+		throttles("timeout", 400, "RequestTimeoutException:http://internal.amazon.com/coral/com.amazon.coral.service/", `{}`),
 	)
 	for _, m := range all {
 		if m.Protocol == string(otlpclient.GRPC) {
 			continue
 		}
 		switch m.Name {
-		case "401", "403", "500": // X-Ray means what can be put right
+		case "401", "403", "408", "500": // X-Ray means what can be put right
 			m.Lost = 0
 		}
 		t.Run(m.Name, func(t *testing.T) {

@@ -46,6 +46,8 @@ type Script struct {
 	GRPC    func(n int64, ctx context.Context, spans int) (*coltracepb.ExportTraceServiceResponse, error)
 	// Respond is told how many spans were taken, and returns what to say.
 	Respond func(spans int) *coltracepb.ExportTraceServiceResponse
+	// RespondHTTP, for HTTP, writes the response of a request that was taken.
+	RespondHTTP func(w http.ResponseWriter)
 	// Decode, for HTTP, is for what is no OTLP: it returns the names of the spans in
 	// a request, which is then accepted.
 	Decode func(body []byte) (names []string, err error)
@@ -170,7 +172,12 @@ func (r *Scripted) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 		http.Error(w, err.Error(), http.StatusBadRequest)
 		return
 	}
-	resp, _ := proto.Marshal(r.take(&msg))
+	answer := r.take(&msg)
+	if r.RespondHTTP != nil {
+		r.RespondHTTP(w)
+		return
+	}
+	resp, _ := proto.Marshal(answer)
 	w.Header().Set("Content-Type", "application/x-protobuf")
 	_, _ = w.Write(resp)
 }

@@ -9,11 +9,12 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-	"sync/atomic"
 
-	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 
 	"github.com/riffletrace/riffle/core/delivery"
+	"github.com/riffletrace/riffle/internal/otlpstatus"
 )
 
 // Error is an error of sending, told so that the reader knows what to do.
@@ -26,16 +27,12 @@ type Error struct {
 func (e *Error) Error() string { return e.Message }
 func (e *Error) Unwrap() error { return e.Cause }
 
-// WebPageError is for a response that is a page for people. A server that
-// sends one knows no OTLP, whatever the status.
-type WebPageError struct{ Status string }
-
-func (e *WebPageError) Error() string { return "answered with a web page (" + e.Status + ")" }
-
-// Advise tells what a user can do about an error of sending. gRPC flattens
-// its causes to text, so text is what decides. worked tells that an export has
-// succeeded before: then a server that hangs up is no sign of a mistake in the
-// configuration.
+// Advise tells what a user can do about an error of sending. worked tells that an
+// export has succeeded before: then a server that hangs up is no sign of a mistake in
+// the configuration.
+//
+// What a server answers is judged by its status: words in it, such as "connection
+// refused", are about another connection than this one.
 func (r *Resolved) Advise(err error, worked bool) error {
 	if err == nil {
 		return nil
@@ -43,12 +40,89 @@ func (r *Resolved) Advise(err error, worked bool) error {
 	if known := (*Error)(nil); errors.As(err, &known) {
 		return known
 	}
+	var message string
+	var answer *otlpstatus.HTTPError
+	var code *otlpstatus.GRPCError
+	var page *otlpstatus.WebPageError
+	switch {
+	case errors.As(err, &page):
+		message = "answered with a web page: it is no OTLP receiver; the usual port is " + r.Protocol.defaultPort()
+	case errors.As(err, &answer):
+		message = r.adviseHTTP(answer)
+	case errors.As(err, &code):
+		message = r.adviseGRPC(code.Status)
+	default:
+		if foreign, ok := otlpstatus.NotGRPC(err); ok {
+			message = adviseForeign(foreign, worked)
+		} else {
+			message = r.adviseTransport(err, worked)
+		}
+	}
+	if message == "" {
+		return fmt.Errorf("sending to %s: %w", r.Address, err)
+	}
+	return &Error{Message: r.Address + " " + message, Cause: err}
+}
+
+// adviseHTTP is about a response; "" where it says all there is.
+func (r *Resolved) adviseHTTP(e *otlpstatus.HTTPError) string {
+	proxy, proxyAdvice := r.proxy()
+	if proxy != "" && r.TLS == nil { // it may be the proxy's
+		switch e.Code {
+		case http.StatusUnauthorized, http.StatusForbidden, http.StatusProxyAuthRequired, http.StatusBadGateway, http.StatusGatewayTimeout:
+			return fmt.Sprintf("refused, or the proxy %s did: check %s; %s", proxy, r.keyAt, proxyAdvice)
+		}
+	}
+	switch {
+	case r.TLS == nil && e.WantsTLS():
+		return "wants TLS: " + r.secureAdvice()
+	case e.Code == http.StatusUnsupportedMediaType && r.Compression != delivery.None:
+		return r.compressionAdvice()
+	case e.Code == http.StatusNotFound, e.Code == http.StatusMethodNotAllowed:
+		return fmt.Sprintf("takes no traces at %s: check the path", r.Path)
+	case e.Code == http.StatusUnauthorized, e.Code == http.StatusForbidden:
+		return "refused the credentials: check " + r.keyAt
+	default:
+		return ""
+	}
+}
+
+// adviseGRPC is adviseHTTP for gRPC.
+func (r *Resolved) adviseGRPC(s *status.Status) string {
+	switch s.Code() {
+	case codes.Unimplemented:
+		// It is the code for both; the words are grpc-go's.
+		if strings.Contains(s.Message(), "Decompressor is not installed") && r.Compression != delivery.None {
+			return r.compressionAdvice()
+		}
+		return "takes no traces: " + s.Message()
+	case codes.Unauthenticated, codes.PermissionDenied:
+		return "refused the credentials: check " + r.keyAt
+	case codes.DeadlineExceeded:
+		return "did not answer in time"
+	default:
+		return ""
+	}
+}
+
+// adviseForeign is about a response of HTTP to a call of gRPC. A proxy sends one where
+// it does not reach the receiver.
+func adviseForeign(e *otlpstatus.HTTPError, worked bool) string {
+	if worked || otlpstatus.OTLP.HTTP(e.Code).Outcome == delivery.Retry {
+		return fmt.Sprintf("answered %s, which is not gRPC: it may be of a proxy in front of the receiver", e.Status)
+	}
+	return "speaks HTTP, not gRPC: use protocol http/protobuf, or the port for OTLP over gRPC (usually 4317)"
+}
+
+// adviseTransport is about what happened on the way. gRPC flattens its causes to
+// text, so text is what decides.
+func (r *Resolved) adviseTransport(err error, worked bool) string {
 	text := err.Error()
+	if before, _, ok := strings.Cut(text, "debug data:"); ok { // of GOAWAY: the server's words
+		text = before
+	}
 	says := func(parts ...string) bool {
 		return slices.ContainsFunc(parts, func(p string) bool { return strings.Contains(text, p) })
-	}
-	advise := func(format string, args ...any) error {
-		return &Error{Message: r.Address + " " + fmt.Sprintf(format, args...), Cause: err}
 	}
 	const connLost = "http2: client conn could not be established" // net/http's, after the TLS handshake
 	const clientCert = "a client certificate that it trusts: set tls.cert_file and tls.key_file"
@@ -57,62 +131,53 @@ func (r *Resolved) Advise(err error, worked bool) error {
 	switch {
 	// What a proxy does says nothing of the receiver behind it.
 	case proxy == "" && says("proxyconnect"): // it is configured
-		return advise("cannot be reached through its proxy (%s): check proxy", after(text, "proxyconnect tcp: "))
+		return fmt.Sprintf("cannot be reached through its proxy (%s): check proxy", after(text, "proxyconnect tcp: "))
 	case proxy != "" && says("connection refused"):
-		return advise("cannot be reached through the proxy %s (connection refused): %s", proxy, proxyAdvice)
+		return fmt.Sprintf("cannot be reached through the proxy %s (connection refused): %s", proxy, proxyAdvice)
 	case proxy != "" && refusedConnect(text) != "":
-		return advise("cannot be reached through the proxy %s (%s): %s", proxy, refusedConnect(text), proxyAdvice)
-	case proxy != "" && r.TLS == nil && says("401 Unauthorized", "403 Forbidden", "407 Proxy Auth", "502 Bad Gateway", "504 Gateway"):
-		return advise("refused, or the proxy %s did: check %s; %s", proxy, r.keyAt, proxyAdvice)
+		return fmt.Sprintf("cannot be reached through the proxy %s (%s): %s", proxy, refusedConnect(text), proxyAdvice)
 
 	case says("first record does not look like a TLS handshake", "server gave HTTP response to HTTPS client"):
-		return advise("answered in plain text: %s", r.insecureAdvice())
-	case says("HTTP request to an HTTPS server", "plain HTTP request was sent to HTTPS port", `malformed HTTP response "\x15\x03`):
-		return advise("wants TLS: %s", r.secureAdvice())
+		return "answered in plain text: " + r.insecureAdvice()
+	case says(`malformed HTTP response "\x15\x03`):
+		return "wants TLS: " + r.secureAdvice()
 
 	case says("remote error: tls: certificate required", "remote error: tls: bad certificate",
 		"remote error: tls: unknown certificate", "remote error: tls: handshake failure"):
-		return advise("wants " + clientCert)
+		return "wants " + clientCert
 	case says("certificate signed by unknown authority"):
-		return advise("has a certificate of an unknown authority: set tls.ca_file")
+		return "has a certificate of an unknown authority: set tls.ca_file"
 	case says("certificate is valid for", "cannot validate certificate for", "is not valid for any names"):
-		return advise("has a certificate for another name: set tls.server_name (%s)", after(text, "x509: "))
+		return fmt.Sprintf("has a certificate for another name: set tls.server_name (%s)", after(text, "x509: "))
 
 	case r.Protocol == HTTP && says(`malformed HTTP response "\x00\x00`, "readLoopPeekFailLocked: %!w(<nil>)"): // it spoke first
-		return advise("speaks gRPC: use protocol grpc, or the port for OTLP over HTTP (usually 4318)")
-	case r.Protocol == GRPC && says("frame header looked like an HTTP/1.1 header", "tls: no application protocol",
-		"unexpected content-type", "unexpected HTTP status code"):
-		return advise("speaks HTTP, not gRPC: use protocol http/protobuf, or the port for OTLP over gRPC (usually 4317)")
-	case says("answered with a web page"):
-		return advise("answered with a web page: it is no OTLP receiver; the usual port is %s", r.Protocol.defaultPort())
-	case says("Decompressor is not installed", "415 Unsupported Media Type") && r.Compression != delivery.None:
-		return advise("does not know compression %s: set compression: %s", r.Compression, simpler(r.Compression))
-	case says("code = Unimplemented"):
-		return advise("takes no traces: %s", after(text, "desc = "))
-	case r.Protocol == HTTP && says("404 Not Found", "405 Method Not Allowed"):
-		return advise("takes no traces at %s: check the path", r.Path)
-	case says("code = Unauthenticated", "code = PermissionDenied", "401 Unauthorized", "403 Forbidden"):
-		return advise("refused the credentials: check %s", r.keyAt)
+		return "speaks gRPC: use protocol grpc, or the port for OTLP over HTTP (usually 4318)"
+	case r.Protocol == GRPC && says("frame header looked like an HTTP/1.1 header", "tls: no application protocol"):
+		return "speaks HTTP, not gRPC: use protocol http/protobuf, or the port for OTLP over gRPC (usually 4317)"
 
 	case says("connection refused"):
-		return advise("refused the connection: nothing listens there")
+		return "refused the connection: nothing listens there"
 	case says("no such host"):
-		return advise("is unknown: no such host")
+		return "is unknown: no such host"
 	case !worked && says("EOF", "broken pipe", "connection reset by peer", "server closed idle connection", "error reading server preface", connLost):
 		switch {
 		case r.TLS == nil:
-			return advise("hung up on plain text: if it wants TLS, %s", r.secureAdvice())
+			return "hung up on plain text: if it wants TLS, " + r.secureAdvice()
 		case r.Protocol == HTTP && !says("write: ", connLost) && r.TLS.GetClientCertificate == nil: // net/http does not tell when
-			return advise("hung up during the TLS handshake: if it takes plain text, %s; if it wants a client certificate, set tls.cert_file and tls.key_file", r.insecureAdvice())
+			return fmt.Sprintf("hung up during the TLS handshake: if it takes plain text, %s; if it wants a client certificate, set tls.cert_file and tls.key_file", r.insecureAdvice())
 		case r.Protocol == HTTP && !says("write: ", connLost) || says("handshake failed"):
-			return advise("hung up during the TLS handshake: if it takes plain text, %s", r.insecureAdvice())
+			return "hung up during the TLS handshake: if it takes plain text, " + r.insecureAdvice()
 		default: // in TLS 1.3, a server looks at certificates after the client's handshake
-			return advise("hung up after the TLS handshake: it may want " + clientCert)
+			return "hung up after the TLS handshake: it may want " + clientCert
 		}
 	case errors.Is(err, context.DeadlineExceeded) || says("DeadlineExceeded", "context deadline exceeded", "Client.Timeout"):
-		return advise("did not answer in time")
+		return "did not answer in time"
 	}
-	return fmt.Errorf("sending to %s: %w", r.Address, err)
+	return ""
+}
+
+func (r *Resolved) compressionAdvice() string {
+	return fmt.Sprintf("does not know compression %s: set compression: %s", r.Compression, simpler(r.Compression))
 }
 
 // proxy is host:port of the proxy that the environment puts in front of the
@@ -120,10 +185,10 @@ func (r *Resolved) Advise(err error, worked bool) error {
 func (r *Resolved) proxy() (address, advice string) {
 	target, variable := r.URL(), "HTTPS_PROXY"
 	switch {
-	case strings.HasPrefix(r.Address, "unix:"):
+	case r.isSocket():
 		return "", ""
 	case r.Protocol == GRPC: // which asks for a tunnel, whatever goes through it
-		target = "https://" + r.Address
+		target = "https://" + targetHost(r.Address)
 	case r.TLS == nil:
 		variable = "HTTP_PROXY"
 	}
@@ -157,7 +222,7 @@ func refusedConnect(text string) string {
 
 var statusLine = regexp.MustCompile(`HTTP/[0-9.]+ ([0-9]{3}[A-Za-z -]*)`)
 
-// Fail is Explain for a failure: it means the same and says more.
+// Fail is Advise for a failure: it means the same and says more.
 func (r *Resolved) Fail(err error, worked bool) error {
 	if f, ok := err.(*delivery.ExportError); ok { //nolint:errorlint // it is not wrapped yet
 		advised := *f
@@ -165,6 +230,16 @@ func (r *Resolved) Fail(err error, worked bool) error {
 		return &advised
 	}
 	return r.masked(r.Advise(err, worked))
+}
+
+// Rejected is the error of a response that accepts a part of so many spans, which are
+// not to be sent again.
+func (r *Resolved) Rejected(resp delivery.Response, spans int) error {
+	rejected := int(min(resp.Rejected, int64(spans)))
+	return &delivery.ExportError{
+		PartialSuccess: &delivery.PartialSuccess{Rejected: rejected},
+		Err:            fmt.Errorf("%s rejected %d of %d spans: %s", r.Address, rejected, spans, resp.Message),
+	}
 }
 
 // simpler is a compression that more receivers know.
@@ -197,31 +272,3 @@ func after(s, mark string) string {
 	}
 	return strings.Trim(s, `" `)
 }
-
-// Exporter is an exporter that sends there, whose errors say what to do.
-func (r *Resolved) Exporter(e sdktrace.SpanExporter) *Exporter {
-	return &Exporter{exporter: e, resolved: r}
-}
-
-// Exporter adds advice to the errors of another.
-type Exporter struct {
-	exporter sdktrace.SpanExporter
-	resolved *Resolved
-	worked   atomic.Bool
-}
-
-// ExportSpans sends spans.
-func (e *Exporter) ExportSpans(ctx context.Context, spans []sdktrace.ReadOnlySpan) error {
-	err := e.exporter.ExportSpans(ctx, spans)
-	if err == nil {
-		e.worked.Store(true)
-		return nil
-	}
-	return e.resolved.Fail(sdkError(err), e.worked.Load())
-}
-
-// Shutdown closes the connections.
-func (e *Exporter) Shutdown(ctx context.Context) error { return e.exporter.Shutdown(ctx) }
-
-// Traits tell where spans go.
-func (e *Exporter) Traits() delivery.Traits { return delivery.Traits{Endpoint: e.resolved.Endpoint()} }

@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"net"
 	"net/url"
 	"os"
 	"strings"
@@ -43,7 +44,7 @@ const (
 type Config struct {
 	Protocol    Protocol
 	Endpoint    string
-	URLPath     string // HTTP only; empty: from the endpoint
+	URLPath     string // HTTP only, with or without a query; empty: from the endpoint
 	Insecure    *bool
 	Headers     map[string]component.Secret
 	Compression delivery.Compression
@@ -65,10 +66,10 @@ type Config struct {
 // Resolved says where to send and how. It is a [Config] without questions left.
 type Resolved struct {
 	Protocol Protocol
-	// Address is host:port, or unix:///path for gRPC.
+	// Address is host:port, or a target of gRPC.
 	Address string
-	// Path is that of the URL; empty for gRPC.
-	Path string
+	// Path and Query are those of the URL, as they were written; empty for gRPC.
+	Path, Query string
 	// TLS is nil for plaintext.
 	TLS         *tls.Config
 	Headers     map[string]string
@@ -120,7 +121,7 @@ func (c Config) resolve() (*Resolved, error) {
 		fail("timeout", fmt.Errorf("%v is negative", c.Timeout))
 	}
 	for key, value := range c.Headers {
-		if err := checkHeader(key, string(value)); err != nil {
+		if err := c.Protocol.checkHeader(key, string(value)); err != nil {
 			fail("headers."+key, err)
 			continue
 		}
@@ -137,8 +138,11 @@ func (c Config) resolve() (*Resolved, error) {
 		fail("endpoint", err)
 		return nil, errors.Join(errs...)
 	}
-	resolved.Address, resolved.scheme = e.address, e.scheme
-	if resolved.Path, err = c.path(e); err != nil {
+	resolved.Address = e.address
+	if e.scheme == "http" || e.scheme == "https" { // a target says nothing of TLS
+		resolved.scheme = e.scheme
+	}
+	if resolved.Path, resolved.Query, err = c.path(e); err != nil {
 		fail("url_path", err)
 	}
 	plaintext := e.loopback && !c.TLS.fromEnv
@@ -147,7 +151,7 @@ func (c Config) resolve() (*Resolved, error) {
 		fail("insecure", errors.New("false contradicts the http:// of the endpoint: write https://, or leave insecure out"))
 	case e.scheme == "https" && c.Insecure != nil && *c.Insecure:
 		fail("insecure", errors.New("true contradicts the https:// of the endpoint: write http://, or leave insecure out"))
-	case e.scheme != "":
+	case e.scheme == "http", e.scheme == "https", strings.HasPrefix(e.scheme, "unix"):
 		plaintext = e.scheme != "https"
 	case c.Insecure != nil:
 		plaintext = *c.Insecure
@@ -175,54 +179,86 @@ func (c Config) checkCompression(v delivery.Compression) error {
 	return v.Valid()
 }
 
-// path is the path of the URL to post to. That of an endpoint is a base, as
-// in OTEL_EXPORTER_OTLP_ENDPOINT, unless it names the traces already.
-func (c Config) path(e endpoint) (string, error) {
+// path is the path of the URL to post to, and its query. That of an endpoint is a
+// base, as in OTEL_EXPORTER_OTLP_ENDPOINT, unless it names the traces already.
+func (c Config) path(e endpoint) (path, query string, _ error) {
 	switch {
 	case c.Protocol == GRPC:
-		return "", nil
+		return "", "", nil
 	case c.URLPath == "":
 		base := strings.TrimRight(e.path, "/")
 		if strings.HasSuffix(base, tracesPath) {
-			return base, nil
+			return e.path, e.query, nil
 		}
-		return base + tracesPath, nil
+		return base + tracesPath, e.query, nil
 	case strings.Trim(e.path, "/") != "":
-		return "", fmt.Errorf("the endpoint has a path too (%q): write one of them", e.path)
+		return "", "", fmt.Errorf("the endpoint has a path too (%q): write one of them", e.path)
+	case e.query != "":
+		return "", "", errors.New("the endpoint has a query, which belongs behind the path")
 	}
-	u, err := url.Parse(c.URLPath)
-	if err != nil || !strings.HasPrefix(c.URLPath, "/") || u.Path != c.URLPath || u.Host != "" {
-		return "", fmt.Errorf("%q is not a path: want one such as %s", c.URLPath, tracesPath)
+	path, query, _ = strings.Cut(c.URLPath, "?")
+	u, err := url.Parse(path)
+	if err != nil || !strings.HasPrefix(path, "/") || u.Host != "" || strings.Contains(c.URLPath, "#") || strings.ContainsFunc(c.URLPath, isSpace) {
+		return "", "", fmt.Errorf("%q is not a path: want one such as %s", path, tracesPath)
 	}
-	return c.URLPath, nil
+	return path, query, nil
 }
 
+func isSpace(r rune) bool { return r <= ' ' || r == 0x7f }
+
 // Endpoint is where spans are sent to, for people: "localhost:4317",
-// "http://localhost:4318/v1/traces".
+// "http://localhost:4318/v1/traces". A query may have a key in it and is left out.
 func (r *Resolved) Endpoint() string {
 	if r.Protocol == GRPC {
 		return r.Address
 	}
-	return r.URL()
+	without := *r
+	without.Query = ""
+	return without.URL()
 }
 
-// URL is where requests are posted to over HTTP.
+// URL is where requests are posted to over HTTP, to the letter.
 func (r *Resolved) URL() string {
-	u := url.URL{Scheme: "https", Host: r.Address, Path: r.Path}
+	scheme, query := "https", ""
 	if r.TLS == nil {
-		u.Scheme = "http"
+		scheme = "http"
 	}
-	return u.String()
+	if r.Query != "" {
+		query = "?" + r.Query
+	}
+	return scheme + "://" + r.Target() + r.Path + query
 }
 
-// checkHeader refuses what HTTP cannot carry. The value is never shown.
-func checkHeader(key, value string) error {
-	if key == "" || strings.Trim(strings.ToLower(key), "abcdefghijklmnopqrstuvwxyz0123456789!#$%&'*+-.^_`|~") != "" {
+// Target is the address as URLs and gRPC's targets have it: a zone in it is encoded.
+func (r *Resolved) Target() string {
+	host, port, err := net.SplitHostPort(r.Address)
+	if err != nil || !strings.Contains(host, "%") || strings.Contains(host, "%25") {
+		return r.Address
+	}
+	return net.JoinHostPort(strings.Replace(host, "%", "%25", 1), port)
+}
+
+// checkHeader refuses what the protocol cannot carry. The value is never shown.
+// Source: https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md, Custom-Metadata
+func (p Protocol) checkHeader(key, value string) error {
+	const lower = "abcdefghijklmnopqrstuvwxyz0123456789"
+	name := strings.ToLower(key)
+	switch {
+	case name == "" || strings.Trim(name, lower+"!#$%&'*+-.^_`|~") != "":
 		return errors.New("the name is not one that HTTP can carry")
+	case p == GRPC && strings.Trim(name, lower+"_-.") != "":
+		return errors.New(`gRPC takes names of letters, digits, "_", "-" and "." alone`)
+	case p == GRPC && strings.HasPrefix(name, "grpc-"):
+		return errors.New("names that begin with grpc- are gRPC's own")
 	}
 	for i := range len(value) {
-		if b := value[i]; b < ' ' || b == 0x7f {
+		b := value[i]
+		switch {
+		case p == GRPC && strings.HasSuffix(name, "-bin"): // it is encoded
+		case b < ' ' || b == 0x7f:
 			return errors.New("the value has a control character in it (a line break at its end?)")
+		case p == GRPC && b > 0x7f:
+			return errors.New("the value is not of printable ASCII, which is all that gRPC takes unless the name ends in -bin")
 		}
 	}
 	return nil

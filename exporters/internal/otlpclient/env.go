@@ -49,13 +49,17 @@ func (c Config) withEnv(getenv func(string) string) (Config, error) {
 		c.Endpoint = value
 		if c.Protocol == HTTP && c.URLPath == "" && strings.HasSuffix(name, "_TRACES_ENDPOINT") {
 			// That of the signal is the whole URL, not a base.
-			c.Endpoint = strings.TrimSuffix(value, e.path)
+			base, _, _ := strings.Cut(value, "?")
+			c.Endpoint = strings.TrimSuffix(base, e.path)
 			c.URLPath = cmp.Or(e.path, "/")
+			if e.query != "" {
+				c.URLPath += "?" + e.query
+			}
 		}
 		return nil
 	})
 	// A scheme has said it already.
-	fill(c.Insecure == nil && !strings.Contains(c.Endpoint, "://"), "INSECURE", func(_, value string) error {
+	fill(c.Insecure == nil && !saysSecurity(c.Endpoint), "INSECURE", func(_, value string) error {
 		insecure, err := strconv.ParseBool(strings.ToLower(value))
 		if err != nil {
 			return fmt.Errorf("%q is neither true nor false", value)
@@ -80,7 +84,7 @@ func (c Config) withEnv(getenv func(string) string) (Config, error) {
 	})
 	fill(c.Headers == nil, "HEADERS", func(_, value string) error {
 		var err error
-		c.Headers, err = parseHeaders(value)
+		c.Headers, err = parseHeaders(value, c.Protocol)
 		return err
 	})
 
@@ -98,9 +102,15 @@ func (c Config) withEnv(getenv func(string) string) (Config, error) {
 	return c, errors.Join(errs...)
 }
 
+// saysSecurity reports whether an endpoint has a scheme that decides about TLS.
+func saysSecurity(endpoint string) bool {
+	scheme, rest, ok := strings.Cut(strings.ToLower(endpoint), ":")
+	return ok && (strings.HasPrefix(rest, "//") && strings.HasPrefix(scheme, "http") || strings.HasPrefix(scheme, "unix"))
+}
+
 // parseHeaders takes "key=value,key2=value2" apart, the values
 // percent-encoded. Its errors show no value.
-func parseHeaders(s string) (map[string]component.Secret, error) {
+func parseHeaders(s string, p Protocol) (map[string]component.Secret, error) {
 	headers := map[string]component.Secret{}
 	for i, pair := range strings.Split(s, ",") {
 		if strings.TrimSpace(pair) == "" {
@@ -113,7 +123,7 @@ func parseHeaders(s string) (map[string]component.Secret, error) {
 		}
 		decoded, err := url.PathUnescape(strings.TrimSpace(value))
 		if err == nil {
-			err = checkHeader(key, decoded)
+			err = p.checkHeader(key, decoded)
 		} else {
 			err = errors.New("the value is not percent-encoded: a % is written %25")
 		}

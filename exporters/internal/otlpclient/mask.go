@@ -35,13 +35,22 @@ func Mask(message string, headers map[string][]string) string {
 	return message
 }
 
-// masked returns the error without what was secret in its text.
-func (r *Resolved) masked(err error) error {
+// Mask takes what is secret in the headers out of what a server says, and likewise
+// the query of the URL.
+func (r *Resolved) Mask(message string) string {
 	headers := make(map[string][]string, len(r.Headers))
 	for name, value := range r.Headers {
 		headers[name] = []string{value}
 	}
-	if text := Mask(err.Error(), headers); text != err.Error() {
+	if r.Query != "" {
+		message = strings.ReplaceAll(message, "?"+r.Query, "")
+	}
+	return Mask(message, headers)
+}
+
+// masked returns the error without what was secret in its text.
+func (r *Resolved) masked(err error) error {
+	if text := r.Mask(err.Error()); text != err.Error() {
 		return &Error{Message: text, Cause: err}
 	}
 	return err

@@ -1,6 +1,7 @@
 package otlpclient_test
 
 import (
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"os"
@@ -58,6 +59,17 @@ func TestResolve(t *testing.T) {
 		{grpc, "https://localhost:4317", new(false), "localhost:4317" + tls},
 		{grpc, "https://api.example.com", nil, "api.example.com:443" + tls},
 		{grpc, "unix:///run/otlp.sock", nil, "unix:///run/otlp.sock"},
+		{grpc, "unix:otlp.sock", nil, "unix:otlp.sock"},
+		{grpc, "unix:/run/otlp.sock", nil, "unix:/run/otlp.sock"},
+		{grpc, "unix-abstract:otlp", nil, "unix-abstract:otlp"},
+		{grpc, "dns:///collector:4317", nil, "dns:///collector:4317" + tls},
+		{grpc, "dns:///collector:4317", new(true), "dns:///collector:4317"},
+		{grpc, "dns:///localhost:4317", nil, "dns:///localhost:4317"},
+		{grpc, "dns:collector:4317", nil, "dns:collector:4317" + tls},
+		{grpc, "dns://10.0.0.53/collector:4317", nil, "dns://10.0.0.53/collector:4317" + tls},
+		{grpc, "passthrough:///collector:4317", nil, "passthrough:///collector:4317" + tls},
+		{grpc, "dns:4317", nil, "dns:4317" + tls}, // a host of that name
+		{grpc, "[::1%25lo]:4317", nil, "[::1%25lo]:4317"},
 
 		{http, "collector", new(true), "http://collector:4318/v1/traces"},
 		{http, "collector:1/base/", nil, "https://collector:1/base/v1/traces"},
@@ -65,6 +77,10 @@ func TestResolve(t *testing.T) {
 		{http, "https://api.example.com", nil, "https://api.example.com:443/v1/traces"},
 		{http, "https://api.example.com/otlp", nil, "https://api.example.com:443/otlp/v1/traces"},
 		{http, "https://api.example.com/otlp/v1/traces", nil, "https://api.example.com:443/otlp/v1/traces"},
+		{http, "https://api.example.com/otlp/v1/traces/", nil, "https://api.example.com:443/otlp/v1/traces/"},
+		{http, "https://api.example.com/a%20b/team%2F1", nil, "https://api.example.com:443/a%20b/team%2F1/v1/traces"},
+		{http, "https://api.example.com/@team", nil, "https://api.example.com:443/@team/v1/traces"},
+		{http, "https://api.example.com/base?key=s3cret", nil, "https://api.example.com:443/base/v1/traces"}, // people are not shown the key
 	}
 	for _, tt := range tests {
 		t.Run(fmt.Sprintf("%s %s", tt.protocol, tt.endpoint), func(t *testing.T) {
@@ -108,7 +124,7 @@ func TestResolveErrors(t *testing.T) {
 		{"no port", otlpclient.Config{Endpoint: "a:"}, `endpoint: "a:" has no port after its colon`},
 		{"no host", otlpclient.Config{Endpoint: ":4317"}, `endpoint: ":4317" names no host: want host:port, such as localhost:4317`},
 		{"only a scheme", otlpclient.Config{Protocol: http, Endpoint: "https://"}, `endpoint: "https://" names no host: want host:port, such as localhost:4318`},
-		{"scheme", otlpclient.Config{Endpoint: "grpc://a:4317"}, `endpoint: scheme "grpc" is not one of http, https`},
+		{"scheme", otlpclient.Config{Endpoint: "grpc://a:4317"}, `endpoint: scheme "grpc" is not one of http, https, dns, passthrough, unix, unix-abstract`},
 		{"unix for HTTP", otlpclient.Config{Protocol: http, Endpoint: "unix:///a"}, `endpoint: scheme "unix" is not one of http, https`},
 		{"space", otlpclient.Config{Endpoint: "a:4317 "}, `endpoint: "a:4317 " has a space or a control character in it`},
 		{"host", otlpclient.Config{Endpoint: "a,b:4317"}, `endpoint: host "a,b" has ',' in it, which no host name has`},
@@ -117,10 +133,20 @@ func TestResolveErrors(t *testing.T) {
 		{"open brackets", otlpclient.Config{Endpoint: "[::1"}, `endpoint: "[::1" is not an IPv6 address in brackets`},
 		{"behind brackets", otlpclient.Config{Endpoint: "[::1]4317"}, `endpoint: "[::1]4317": want a port after the brackets, such as [::1]:4317`},
 		{"password", otlpclient.Config{Endpoint: "https://user:s3cret@a"}, `endpoint: user and password do not belong here: put them into headers`},
-		{"query", otlpclient.Config{Endpoint: "https://a?key=s3cret"}, `endpoint: a query or a fragment (? or #) does not belong here`},
+		{"password with a slash", otlpclient.Config{Protocol: http, Endpoint: "https://user:s3/cret@a"}, `endpoint: user and password do not belong here: put them into headers`},
+		{"fragment", otlpclient.Config{Protocol: http, Endpoint: "https://a/#b"}, `endpoint: a fragment (#) does not belong here`},
+		{"query for gRPC", otlpclient.Config{Endpoint: "https://a?key=s3cret"}, `endpoint: gRPC has no use for a query (?): choose OTLP over HTTP, or leave it out`},
+		{"space in a query", otlpclient.Config{Protocol: http, Endpoint: "https://a?key=s3 cret"}, `endpoint: "https://a" has a space or a control character in it`},
+		{"query in the wrong place", otlpclient.Config{Protocol: http, Endpoint: "https://a?key=s3cret", URLPath: "/b"}, `url_path: the endpoint has a query, which belongs behind the path`},
+		{"percent", otlpclient.Config{Protocol: http, Endpoint: "https://a/100%"}, `endpoint: the path "/100%" is not percent-encoded: a % is written %25`},
+		{"socket", otlpclient.Config{Endpoint: "unix:"}, `endpoint: "unix:" is not a socket: want unix:path, or unix:///path`},
+		{"socket of a host", otlpclient.Config{Endpoint: "unix://host/path"}, `endpoint: "unix://host/path" is not a socket: want unix:path, or unix:///path`},
+		{"target without a host", otlpclient.Config{Endpoint: "dns:///:4317"}, `endpoint: "dns:///:4317" names no host: want one such as dns:///collector:4317`},
+		{"target's port", otlpclient.Config{Endpoint: "dns:///a:otlp"}, `endpoint: port "otlp" is not a number from 1 to 65535`},
 		{"path for gRPC", otlpclient.Config{Endpoint: "http://a:4318/v1/traces"}, `endpoint: gRPC has no use for the path "/v1/traces": write a:4318 alone, or choose OTLP over HTTP`},
 		{"path", otlpclient.Config{Protocol: http, URLPath: "traces"}, `url_path: "traces" is not a path: want one such as /v1/traces`},
-		{"path with a query", otlpclient.Config{Protocol: http, URLPath: "/a?b"}, `url_path: "/a?b" is not a path: want one such as /v1/traces`},
+		{"path with a fragment", otlpclient.Config{Protocol: http, URLPath: "/a#b"}, `url_path: "/a#b" is not a path: want one such as /v1/traces`},
+		{"path with a space", otlpclient.Config{Protocol: http, URLPath: "/a b"}, `url_path: "/a b" is not a path: want one such as /v1/traces`},
 		{"path with a host", otlpclient.Config{Protocol: http, URLPath: "//a/b"}, `url_path: "//a/b" is not a path: want one such as /v1/traces`},
 
 		{
@@ -176,6 +202,9 @@ tls.key_file: missing: cert_file needs its key`,
 		{"compression", otlpclient.Config{Compression: "zstd"}, `compression: "zstd" is not one of none, gzip`},
 		{"timeout", otlpclient.Config{Timeout: -1}, `timeout: -1ns is negative`},
 		{"header's name", otlpclient.Config{Headers: map[string]component.Secret{"a b": "s3cret"}}, `headers.a b: the name is not one that HTTP can carry`},
+		{"gRPC header's name", otlpclient.Config{Headers: map[string]component.Secret{"x!k": "s3cret"}}, `headers.x!k: gRPC takes names of letters, digits, "_", "-" and "." alone`},
+		{"gRPC's own header", otlpclient.Config{Headers: map[string]component.Secret{"grpc-timeout": "1S"}}, `headers.grpc-timeout: names that begin with grpc- are gRPC's own`},
+		{"gRPC header's value", otlpclient.Config{Headers: map[string]component.Secret{"x-team": "Zürich"}}, `headers.x-team: the value is not of printable ASCII, which is all that gRPC takes unless the name ends in -bin`},
 		{"header's value", otlpclient.Config{Headers: map[string]component.Secret{"a": "s3cret\n"}}, `headers.a: the value has a control character in it (a line break at its end?)`},
 	}
 	for _, tt := range tests {
@@ -206,7 +235,14 @@ func TestEnvironment(t *testing.T) {
 		{"base", map[string]string{"ENDPOINT": "http://a:1/base"}, otlpclient.Config{Protocol: http}, "http://a:1/base/v1/traces"},
 		{"whole", map[string]string{"ENDPOINT": "http://a:1", "TRACES_ENDPOINT": "http://b:2/c"}, otlpclient.Config{Protocol: http}, "http://b:2/c"},
 		{"whole without a path", map[string]string{"TRACES_ENDPOINT": "http://b:2"}, otlpclient.Config{Protocol: http}, "http://b:2/"},
+		{"whole with a query", map[string]string{"TRACES_ENDPOINT": "http://b:2/c%2Fd/?key=a%20b&x"}, otlpclient.Config{Protocol: http}, "http://b:2/c%2Fd/?key=a%20b&x"},
+		{"whole with a query alone", map[string]string{"TRACES_ENDPOINT": "http://b:2?x"}, otlpclient.Config{Protocol: http}, "http://b:2/?x"},
+		{"base with a query", map[string]string{"ENDPOINT": "http://b:2/c?x=1"}, otlpclient.Config{Protocol: http}, "http://b:2/c/v1/traces?x=1"},
+		{"path of the config with a query", nil, otlpclient.Config{Protocol: http, Endpoint: "http://b:2", URLPath: "/c%20d?x=1"}, "http://b:2/c%20d?x=1"},
 		{"gRPC", map[string]string{"TRACES_ENDPOINT": "http://b:2"}, otlpclient.Config{}, "b:2"},
+		{"insecure and a target", map[string]string{"INSECURE": "true"}, otlpclient.Config{Endpoint: "dns:///b:2"}, "dns:///b:2"},
+		{"bad header for gRPC", map[string]string{"HEADERS": "x-team=Z%C3%BCrich"}, otlpclient.Config{}, `error: OTEL_EXPORTER_OTLP_HEADERS: header "x-team": the value is not of printable ASCII, which is all that gRPC takes unless the name ends in -bin`},
+		{"header for HTTP", map[string]string{"HEADERS": "x!team=Z%C3%BCrich"}, otlpclient.Config{Protocol: http}, "http://localhost:4318/v1/traces"},
 		{"protocol", map[string]string{"PROTOCOL": "http/protobuf"}, otlpclient.Config{}, "http://localhost:4318/v1/traces"},
 		{
 			"config wins",
@@ -237,7 +273,10 @@ func TestEnvironment(t *testing.T) {
 			if c, err := tt.config.Resolve(); err != nil {
 				got = "error: " + err.Error()
 			} else {
-				got = c.Endpoint()
+				got = c.Address
+				if c.Protocol == http {
+					got = c.URL()
+				}
 			}
 			if got != tt.want {
 				t.Errorf("got  %s\nwant %s", got, tt.want)
@@ -271,8 +310,40 @@ func TestRenewedCertificate(t *testing.T) {
 	if err := os.WriteFile(certFile, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if got := serial(); got != first {
-		t.Errorf("got %s with an unreadable file, want the first one", got)
+	if got := serial(); got != renewed {
+		t.Errorf("got %s with an unreadable file, want the last one that was read, %s", got, renewed)
+	}
+}
+
+// While the file of the authorities cannot be read, the last ones are trusted.
+func TestUnreadableAuthority(t *testing.T) {
+	before, after := otlptest.NewAuthority(t), otlptest.NewAuthority(t)
+	r := otlptest.HTTP(t, after.Server(t, "127.0.0.1"), "/v1/traces")
+	cfg, err := otlpclient.TLS{CAFile: before.File}.Load("127.0.0.1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	connect := func() error {
+		c, err := tls.Dial("tcp", r.Address, cfg)
+		if err == nil {
+			_ = c.Close()
+		}
+		return err
+	}
+	if err := connect(); err == nil {
+		t.Fatal("the new authority is trusted before it is in the file")
+	}
+	pem, err := os.ReadFile(after.File)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, content := range [][]byte{pem, nil} {
+		if err := os.WriteFile(before.File, content, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := connect(); err != nil {
+			t.Errorf("with %d bytes in the file: %v", len(content), err)
+		}
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"sync/atomic"
 
 	"github.com/riffletrace/riffle/core/component"
 )
@@ -53,15 +54,12 @@ func (t TLS) Load(host string) (*tls.Config, error) {
 			fail("ca_file", err)
 		}
 		if !t.InsecureSkipVerify {
+			roots := newRenewed(pool, func() (*x509.CertPool, error) { return loadCAs(t.CAFile) })
 			// The same as RootCAs, but for authorities that are renewed while a
 			// service runs.
 			cfg.InsecureSkipVerify = true //nolint:gosec // VerifyConnection does
 			cfg.VerifyConnection = func(state tls.ConnectionState) error {
-				roots, err := loadCAs(t.CAFile)
-				if err != nil {
-					roots = pool
-				}
-				return verify(state, roots, cmp.Or(t.ServerName, host))
+				return verify(state, roots.read(), cmp.Or(t.ServerName, host))
 			}
 		}
 	}
@@ -76,18 +74,36 @@ func (t TLS) Load(host string) (*tls.Config, error) {
 		if err != nil {
 			fail(key, err)
 		}
-		cfg.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
-			// Certificates are renewed while a service runs.
-			if renewed, _, err := t.loadPair(); err == nil {
-				return renewed, nil
-			}
-			return pair, nil
-		}
+		own := newRenewed(pair, func() (*tls.Certificate, error) {
+			pair, _, err := t.loadPair()
+			return pair, err
+		})
+		cfg.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return own.read(), nil }
 	}
 	if len(errs) > 0 {
 		return nil, errors.Join(errs...)
 	}
 	return cfg, nil
+}
+
+// renewed is what is in files that are replaced while a service runs. While they
+// cannot be read, it is what they had in them last.
+type renewed[T any] struct {
+	load func() (*T, error)
+	last atomic.Pointer[T]
+}
+
+func newRenewed[T any](first *T, load func() (*T, error)) *renewed[T] {
+	r := &renewed[T]{load: load}
+	r.last.Store(first)
+	return r
+}
+
+func (r *renewed[T]) read() *T {
+	if now, err := r.load(); err == nil {
+		r.last.Store(now)
+	}
+	return r.last.Load()
 }
 
 // verify does what crypto/tls does by itself. Its name cannot be taken from the

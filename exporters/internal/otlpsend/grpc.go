@@ -3,9 +3,7 @@ package otlpsend
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
-	"strings"
 	"sync"
 
 	"github.com/klauspost/compress/zstd"
@@ -21,17 +19,16 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/riffletrace/riffle/core/delivery"
+	"github.com/riffletrace/riffle/exporters/internal/network"
 	"github.com/riffletrace/riffle/exporters/internal/otlpclient"
 	"github.com/riffletrace/riffle/internal/otlpstatus"
 )
 
 const exportMethod = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
 
-// maxGRPCResponse is a number that no server is likely to have as its own limit.
-const maxGRPCResponse = maxResponse + 7
-
 type grpcTransport struct {
 	resolved *otlpclient.Resolved
+	backend  otlpstatus.Backend
 	headers  metadata.MD
 	options  []grpc.DialOption
 
@@ -54,6 +51,7 @@ func newGRPCTransport(r *otlpclient.Resolved, o Options) *grpcTransport {
 	}
 	t := &grpcTransport{
 		resolved: r,
+		backend:  o.Backend,
 		headers:  metadata.New(r.Headers),
 		options: []grpc.DialOption{
 			grpc.WithTransportCredentials(creds),
@@ -61,10 +59,10 @@ func newGRPCTransport(r *otlpclient.Resolved, o Options) *grpcTransport {
 			grpc.WithDisableServiceConfig(),
 			grpc.WithDisableRetry(), // the line does it
 			grpc.WithConnectParams(grpc.ConnectParams{Backoff: backoff.DefaultConfig, MinConnectTimeout: r.Timeout}),
-			grpc.WithDefaultCallOptions(grpc.ForceCodecV2(rawCodec{}), grpc.MaxCallRecvMsgSize(maxGRPCResponse)),
+			grpc.WithDefaultCallOptions(grpc.ForceCodecV2(rawCodec{})),
 		},
 	}
-	t.options = append(t.options, o.Dial...)
+	t.options = append(append(t.options, o.Dial...), network.GRPC()...)
 	if r.Compression != delivery.None {
 		// What is deprecated is the only way to send what is compressed already:
 		// the new one compresses, by an algorithm that all of the process shares.
@@ -87,14 +85,16 @@ func (t *grpcTransport) send(ctx context.Context, body []byte) (delivery.Respons
 	t.release(conn, err)
 	switch {
 	case err == nil:
-		return readResponse(resp, t.headers), nil
-	case isAboutResponse(err): // which accepts
-		return delivery.Response{}, nil
+		accepted := otlpstatus.AcceptedGRPC(resp)
+		accepted.Message = t.resolved.Mask(accepted.Message)
+		return accepted, nil
+	case network.IsLargeResponse(err): // which accepts
+		return delivery.Response{Message: otlpstatus.Unread}, nil
 	case ctx.Err() != nil && status.Code(err) != codes.DeadlineExceeded:
 		err = errors.Join(err, ctx.Err())
 		return delivery.Response{}, &delivery.ExportError{Outcome: delivery.Retry, Err: err}
 	default:
-		return delivery.Response{}, otlpstatus.Error(err)
+		return delivery.Response{}, t.backend.Error(err)
 	}
 }
 
@@ -105,7 +105,7 @@ func (t *grpcTransport) acquire() (*grpcConn, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.conn == nil {
-		conn, err := grpc.NewClient(t.resolved.Address, t.options...)
+		conn, err := grpc.NewClient(t.resolved.Target(), t.options...)
 		if err != nil {
 			return nil, err
 		}
@@ -144,15 +144,6 @@ func (t *grpcTransport) close() error {
 	return conn.Close()
 }
 
-// isAboutResponse recognizes the error that gRPC makes of a response that is larger
-// than maxGRPCResponse. A server uses the same words, with its own limit, for a
-// request.
-func isAboutResponse(err error) bool {
-	s := status.Convert(err)
-	return s.Code() == codes.ResourceExhausted &&
-		(strings.HasSuffix(s.Message(), fmt.Sprintf("vs. %d)", maxGRPCResponse)) || strings.HasSuffix(s.Message(), fmt.Sprintf("than max %d", maxGRPCResponse)))
-}
-
 // rawCodec sends and receives messages as bytes.
 type rawCodec struct{}
 
@@ -189,5 +180,5 @@ func (unzstd) Do(r io.Reader) ([]byte, error) {
 		return nil, err
 	}
 	defer d.Close()
-	return io.ReadAll(io.LimitReader(d, maxGRPCResponse+1))
+	return io.ReadAll(io.LimitReader(d, network.MaxResponse+1))
 }

@@ -4,30 +4,21 @@ import (
 	"bytes"
 	"cmp"
 	"context"
-	"fmt"
 	"io"
-	"mime"
-	"net"
 	"net/http"
 	"strings"
 	"time"
-	"unicode/utf8"
-
-	spb "google.golang.org/genproto/googleapis/rpc/status"
-	"google.golang.org/protobuf/proto"
 
 	"github.com/riffletrace/riffle/core/delivery"
+	"github.com/riffletrace/riffle/exporters/internal/network"
 	"github.com/riffletrace/riffle/exporters/internal/otlpclient"
+	"github.com/riffletrace/riffle/internal/otlpstatus"
 )
 
 const (
 	contentType = "application/x-protobuf"
-	// maxResponse is how much of a response is read. One that says something fits.
-	maxResponse = 64 << 10
 	// maxForeignResponse is for responses that name each span.
 	maxForeignResponse = 4 << 20
-	// maxMessage is how much of what it says is shown.
-	maxMessage = 1 << 10
 )
 
 type httpTransport struct {
@@ -37,6 +28,7 @@ type httpTransport struct {
 	client http.Client
 	base   *http.Transport
 
+	backend   otlpstatus.Backend
 	accepted  func(*http.Response, []byte) (delivery.Response, error) // nil: it is OTLP
 	authorize func(*http.Request, []byte) error
 	classify  func(*http.Response, string, *delivery.ExportError)
@@ -47,13 +39,14 @@ func newHTTPTransport(r *otlpclient.Resolved, o Options) *httpTransport {
 		url:    r.URL(),
 		header: make(http.Header),
 
+		backend:   o.Backend,
 		accepted:  o.Accepted,
 		authorize: o.Authorize,
 		classify:  o.Classify,
 
 		base: &http.Transport{
 			Proxy:               http.ProxyFromEnvironment,
-			DialContext:         (&net.Dialer{Timeout: 30 * time.Second, KeepAlive: 30 * time.Second}).DialContext,
+			DialContext:         (&network.Dialer{Timeout: r.Timeout}).DialContext,
 			TLSClientConfig:     r.TLS,
 			TLSHandshakeTimeout: 10 * time.Second,
 			IdleConnTimeout:     90 * time.Second,
@@ -69,7 +62,7 @@ func newHTTPTransport(r *otlpclient.Resolved, o Options) *httpTransport {
 		t.base.Protocols.SetHTTP1(true)
 	}
 	t.client = http.Client{
-		Transport: t.base,
+		Transport: network.HTTP{Transport: t.base},
 		// Headers, which may be secret, are for the one they were given for.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
@@ -100,58 +93,37 @@ func (t *httpTransport) send(ctx context.Context, body []byte) (delivery.Respons
 			return delivery.Response{}, &delivery.ExportError{Outcome: delivery.Retry, Err: err}
 		}
 	}
-	// The same spans twice do no harm: a request that meets a connection about
-	// to close may be repeated. A key without a value is not sent.
-	req.Header["Idempotency-Key"] = []string{}
 	resp, err := t.client.Do(req)
 	if err != nil {
 		return delivery.Response{}, &delivery.ExportError{Outcome: delivery.Retry, Err: err}
 	}
 	defer resp.Body.Close()
 	// What is read of a response does not change whether it accepts.
-	limit := int64(maxResponse)
+	limit := int64(otlpstatus.MaxResponse + 1) // one more tells that it is longer
 	if t.accepted != nil {
 		limit = maxForeignResponse
 	}
 	read, _ := io.ReadAll(io.LimitReader(resp.Body, limit))
 	resp.Body = io.NopCloser(bytes.NewReader(read))
-	kind, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type"))
-	switch {
-	case resp.StatusCode/100 != 2:
-		message := otlpclient.Mask(messageOf(kind, read), req.Header)
-		f := otlpclient.HTTPError(resp, message, time.Now())
+	kind := resp.Header.Get("Content-Type")
+	if resp.StatusCode/100 != 2 {
+		message := otlpclient.Mask(otlpstatus.Message(kind, read), req.Header)
+		f := t.backend.Response(resp, message, time.Now())
 		if t.classify != nil {
 			t.classify(resp, message, f)
 		}
 		return delivery.Response{}, f
-	case kind == "text/html":
-		return delivery.Response{}, &delivery.ExportError{Outcome: delivery.Refused, Err: &otlpclient.WebPageError{Status: resp.Status}}
+	}
+	accepted, ok := otlpstatus.Accepted(kind, read)
+	switch {
+	case !ok:
+		return delivery.Response{}, &delivery.ExportError{Outcome: delivery.Refused, Err: &otlpstatus.WebPageError{Status: resp.Status}}
 	case t.accepted != nil:
 		return t.accepted(resp, read)
-	case kind == contentType:
-		return readResponse(read, req.Header), nil
 	default:
-		return delivery.Response{}, nil
+		accepted.Message = otlpclient.Mask(accepted.Message, req.Header)
+		return accepted, nil
 	}
-}
-
-// messageOf is what a response says that accepts nothing.
-func messageOf(kind string, body []byte) string {
-	switch kind {
-	case contentType:
-		var s spb.Status
-		if proto.Unmarshal(body, &s) != nil {
-			return ""
-		}
-		body = []byte(s.GetMessage())
-	case "text/html":
-		return ""
-	}
-	s := string(body[:min(len(body), maxMessage)])
-	if !utf8.ValidString(s) {
-		return fmt.Sprintf("a response of %d bytes that is no text", len(body))
-	}
-	return strings.Join(strings.Fields(s), " ")
 }
 
 func (t *httpTransport) close() error {

@@ -7,24 +7,24 @@ package otlpsend
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net/http"
 	"runtime/debug"
 	"sync"
 	"sync/atomic"
 
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
-	coltracepb "go.opentelemetry.io/proto/otlp/collector/trace/v1"
 	"google.golang.org/grpc"
-	"google.golang.org/protobuf/proto"
 
 	"github.com/riffletrace/riffle/core/delivery"
 	"github.com/riffletrace/riffle/core/otlp"
 	"github.com/riffletrace/riffle/exporters/internal/otlpclient"
+	"github.com/riffletrace/riffle/internal/otlpstatus"
 )
 
 // Options are what a backend wants besides OTLP. The zero value is nothing.
 type Options struct {
+	// Backend is whose responses they are.
+	Backend otlpstatus.Backend
 	// Limits are those of the backend.
 	Limits delivery.Limits
 	// HTTP1 is for servers that speak HTTP/1.1 and nothing else.
@@ -34,8 +34,8 @@ type Options struct {
 	// is one of the attempt, which is retried.
 	Authorize func(r *http.Request, body []byte) error
 	// Classify, for HTTP, corrects what a refusal means, where the backend has its
-	// own ways to say it. message is what it says, up to 1 KiB; the body can be
-	// read again.
+	// own ways to say it besides the status. message is what it says, up to 1 KiB; the
+	// body can be read again.
 	Classify func(resp *http.Response, message string, f *delivery.ExportError)
 	// ContentType and Accepted are for what is no OTLP, over HTTP: of requests, and
 	// what reads a response that accepts one, of up to 4 MiB. If Accepted is nil, it
@@ -105,7 +105,7 @@ func (e *Exporter) ExportRequest(ctx context.Context, r delivery.Request) (deliv
 }
 
 // ExportSpans makes one attempt with spans that are not encoded yet. What the
-// backend rejects is an error.
+// backend rejects is an error with a [delivery.PartialSuccess].
 func (e *Exporter) ExportSpans(ctx context.Context, spans []sdktrace.ReadOnlySpan) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -116,7 +116,7 @@ func (e *Exporter) ExportSpans(ctx context.Context, spans []sdktrace.ReadOnlySpa
 	body := e.resolved.Compression.Compress(otlp.AppendRequest(nil, spans))
 	resp, err := e.ExportRequest(ctx, delivery.Request{Body: body, Spans: len(spans)})
 	if err == nil && resp.Rejected > 0 {
-		err = fmt.Errorf("%s rejected %d of %d spans: %s", e.resolved.Address, resp.Rejected, len(spans), resp.Message)
+		return e.resolved.Rejected(resp, len(spans))
 	}
 	return err
 }
@@ -162,17 +162,6 @@ func (e *Exporter) Shutdown(ctx context.Context) error {
 		}
 	})
 	return e.err
-}
-
-// readResponse reads what a response says that accepts a request. One that is no
-// OTLP has accepted it all the same.
-func readResponse(body []byte, sent map[string][]string) delivery.Response {
-	var msg coltracepb.ExportTraceServiceResponse
-	if err := proto.Unmarshal(body, &msg); err != nil {
-		return delivery.Response{}
-	}
-	partial := msg.GetPartialSuccess()
-	return delivery.Response{Rejected: partial.GetRejectedSpans(), Message: otlpclient.Mask(partial.GetErrorMessage(), sent)}
 }
 
 // userAgent names riffle and, where a program was built with it as a module,

@@ -5,9 +5,7 @@ package sdkotlp
 
 import (
 	"context"
-	"errors"
-	"mime"
-	"net"
+	"log/slog"
 	"net/http"
 	"net/url"
 	"time"
@@ -22,11 +20,12 @@ import (
 	"google.golang.org/grpc/encoding/gzip"
 
 	"github.com/riffletrace/riffle/core/delivery"
+	"github.com/riffletrace/riffle/exporters/internal/network"
 	"github.com/riffletrace/riffle/exporters/internal/otlpclient"
 )
 
 // GRPC builds otlptracegrpc.
-func GRPC(ctx context.Context, r *otlpclient.Resolved, more ...otlptracegrpc.Option) (sdktrace.SpanExporter, error) {
+func GRPC(ctx context.Context, logger *slog.Logger, r *otlpclient.Resolved, more ...otlptracegrpc.Option) (sdktrace.SpanExporter, error) {
 	creds := insecure.NewCredentials()
 	if r.TLS != nil {
 		creds = credentials.NewTLS(r.TLS)
@@ -36,26 +35,29 @@ func GRPC(ctx context.Context, r *otlpclient.Resolved, more ...otlptracegrpc.Opt
 		compressor = gzip.Name
 	}
 	opts := append([]otlptracegrpc.Option{
-		otlptracegrpc.WithEndpoint(r.Address),
+		otlptracegrpc.WithEndpoint(r.Target()),
 		otlptracegrpc.WithTLSCredentials(creds),
 		otlptracegrpc.WithHeaders(r.Headers),
 		otlptracegrpc.WithTimeout(r.Timeout),
-		otlptracegrpc.WithDialOption(grpc.WithDefaultCallOptions(grpc.UseCompressor(compressor))),
+		otlptracegrpc.WithDialOption(append([]grpc.DialOption{
+			grpc.WithDefaultCallOptions(grpc.UseCompressor(compressor)),
+			grpc.WithChainUnaryInterceptor(noteCall),
+		}, network.GRPC()...)...),
 	}, more...)
 	e, err := otlptracegrpc.New(ctx, opts...)
 	if err != nil {
 		return nil, err
 	}
-	return r.Exporter(e), nil
+	return &exporter{SpanExporter: e, resolved: r, logger: logger}, nil
 }
 
 // HTTP builds otlptracehttp. A nil proxy is what HTTPS_PROXY and its like say.
-func HTTP(ctx context.Context, r *otlpclient.Resolved, proxy *url.URL, more ...otlptracehttp.Option) (sdktrace.SpanExporter, error) {
+func HTTP(ctx context.Context, logger *slog.Logger, r *otlpclient.Resolved, proxy *url.URL, more ...otlptracehttp.Option) (sdktrace.SpanExporter, error) {
 	// Not the SDK's transport: it is shared, and keeps its connections open
 	// after Shutdown.
 	transport := &http.Transport{
 		Proxy:               http.ProxyFromEnvironment,
-		DialContext:         (&net.Dialer{Timeout: 30 * time.Second, KeepAlive: 30 * time.Second}).DialContext,
+		DialContext:         (&network.Dialer{Timeout: r.Timeout}).DialContext,
 		TLSClientConfig:     r.TLS,
 		TLSHandshakeTimeout: 10 * time.Second,
 		IdleConnTimeout:     90 * time.Second,
@@ -63,6 +65,10 @@ func HTTP(ctx context.Context, r *otlpclient.Resolved, proxy *url.URL, more ...o
 	}
 	if proxy != nil {
 		transport.Proxy = http.ProxyURL(proxy)
+	}
+	target, err := url.Parse(r.URL())
+	if err != nil {
+		return nil, err
 	}
 	compression := otlptracehttp.NoCompression
 	if r.Compression == delivery.Gzip {
@@ -76,7 +82,7 @@ func HTTP(ctx context.Context, r *otlpclient.Resolved, proxy *url.URL, more ...o
 		otlptracehttp.WithCompression(compression),
 		otlptracehttp.WithEncoding(otlptracehttp.EncodingProtobuf),
 		otlptracehttp.WithHTTPClient(&http.Client{
-			Transport: noWebPages{transport},
+			Transport: &noted{network.HTTP{Transport: transport}, target, r},
 			Timeout:   r.Timeout,
 		}),
 	}, more...)
@@ -84,32 +90,17 @@ func HTTP(ctx context.Context, r *otlpclient.Resolved, proxy *url.URL, more ...o
 	if err != nil {
 		return nil, err
 	}
-	return httpExporter{Exporter: r.Exporter(e), transport: transport}, nil
+	return httpExporter{&exporter{SpanExporter: e, resolved: r, logger: logger}, transport}, nil
 }
 
 // httpExporter closes its connections on Shutdown.
 type httpExporter struct {
-	*otlpclient.Exporter
+	*exporter
 	transport *http.Transport
 }
 
 func (e httpExporter) Shutdown(ctx context.Context) error {
-	err := e.Exporter.Shutdown(ctx)
+	err := e.exporter.Shutdown(ctx)
 	e.transport.CloseIdleConnections()
 	return err
-}
-
-// noWebPages makes an error of a page for people: the SDK would take one with
-// status 200 for success.
-type noWebPages struct{ next http.RoundTripper }
-
-func (t noWebPages) RoundTrip(r *http.Request) (*http.Response, error) {
-	resp, err := t.next.RoundTrip(r)
-	if err != nil {
-		return nil, err
-	}
-	if kind, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type")); kind == "text/html" && resp.StatusCode < 300 {
-		return nil, errors.Join(&otlpclient.WebPageError{Status: resp.Status}, resp.Body.Close())
-	}
-	return resp, nil
 }

@@ -1,0 +1,120 @@
+package otlpstatus
+
+import (
+	"fmt"
+	"mime"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	spb "google.golang.org/genproto/googleapis/rpc/status"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/riffletrace/riffle/core/delivery"
+)
+
+// plainToTLS is what net/http's server answers to plain text where it wants TLS.
+const plainToTLS = "Client sent an HTTP request to an HTTPS server."
+
+// Response says what a response of HTTP means that accepts nothing. message is what
+// its body says, of [Message].
+func (b Backend) Response(resp *http.Response, message string, now time.Time) *delivery.ExportError {
+	m := b.HTTP(resp.StatusCode)
+	switch {
+	case message == plainToTLS:
+		m = refused // the batch is not to blame
+	case resp.StatusCode >= 300 && resp.StatusCode < 400:
+		message = fmt.Sprintf("it sends elsewhere, to %s, which is not followed: set endpoint to where the receiver is", locationOf(resp))
+	}
+	return &delivery.ExportError{
+		Outcome: m.Outcome, Throttled: m.Throttled, RetryAfter: RetryAfter(resp, now),
+		Err: &HTTPError{Code: resp.StatusCode, Status: resp.Status, Message: message},
+	}
+}
+
+// WantsTLS reports whether the server says that it does.
+func (e *HTTPError) WantsTLS() bool {
+	return e.Code == http.StatusBadRequest && e.Message == plainToTLS
+}
+
+// locationOf is where a redirect leads, without what may be secret in it.
+func locationOf(resp *http.Response) string {
+	u, err := url.Parse(resp.Header.Get("Location"))
+	if err != nil || u.String() == "" {
+		return "nowhere"
+	}
+	return (&url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path}).String()
+}
+
+// RetryAfter is how long a response asks to be left alone, in seconds or as a date;
+// 0 if it does not.
+func RetryAfter(resp *http.Response, now time.Time) time.Duration {
+	s := strings.TrimSpace(resp.Header.Get("Retry-After"))
+	if seconds, err := strconv.ParseUint(s, 10, 31); err == nil {
+		return time.Duration(seconds) * time.Second
+	}
+	if date, err := http.ParseTime(s); err == nil {
+		return max(date.Sub(now), 0)
+	}
+	return 0
+}
+
+// maxMessage is how much of what a server says is shown.
+const maxMessage = 1 << 10
+
+// Message is what a response says that accepts nothing: the message of a Status, or
+// its text in one line; "" for a page.
+func Message(contentType string, body []byte) string {
+	switch kindOf(contentType, body) {
+	case protobuf:
+		var s spb.Status
+		if proto.Unmarshal(body, &s) != nil {
+			return ""
+		}
+		body = []byte(s.GetMessage())
+	case page:
+		return ""
+	default:
+	}
+	body = body[:min(len(body), maxMessage)]
+	text := strings.ToValidUTF8(string(body), "")
+	if len(body)-len(text) >= utf8.UTFMax { // less is a letter that was cut
+		return fmt.Sprintf("a response of %d bytes that is no text", len(body))
+	}
+	return strings.Join(strings.Fields(text), " ")
+}
+
+// kind is what a body is.
+type kind int
+
+const (
+	unknown kind = iota
+	protobuf
+	jsonText
+	page
+)
+
+// kindOf goes by the content type and, where that says little, by the body: some
+// receivers leave the type out, and so does a page that a proxy made.
+func kindOf(contentType string, body []byte) kind {
+	media, _, _ := mime.ParseMediaType(contentType)
+	switch media {
+	case "application/x-protobuf", "application/protobuf":
+		return protobuf
+	case "text/html", "application/xhtml+xml":
+		return page
+	case "application/json":
+		return jsonText
+	}
+	switch {
+	case strings.HasPrefix(http.DetectContentType(body), "text/html"):
+		return page
+	case strings.HasPrefix(strings.TrimSpace(string(body[:min(len(body), 64)])), "{"):
+		return jsonText
+	default:
+		return unknown
+	}
+}
