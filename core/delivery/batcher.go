@@ -255,7 +255,9 @@ func (b *batcher) oldest() (at time.Time, ok bool) {
 // filtered counts spans that the lines do not get.
 func (c *chunk) filtered(n int) {
 	for _, l := range c.lines {
-		l.counts.filtered.Add(uint64(n))
+		if !l.settled.Load() {
+			l.counts.filtered.Add(uint64(n))
+		}
 	}
 }
 

@@ -28,7 +28,7 @@ type Config struct {
 // BatchConfig says when a batch is complete: at the first of three limits.
 type BatchConfig struct {
 	MaxSpans int                `yaml:"max_spans" doc:"spans in a batch"`
-	MaxBytes component.Size     `yaml:"max_bytes" doc:"about the size of a batch, before compression; default 2MiB, or queue.max_bytes if that is less"`
+	MaxBytes component.Size     `yaml:"max_bytes" doc:"about the size of a batch, before compression; default 2MiB, or an eighth of queue.max_bytes if that is less"`
 	MaxAge   component.Duration `yaml:"max_age" doc:"longest wait of a span for its batch to fill"`
 }
 
@@ -44,11 +44,11 @@ type QueueConfig struct {
 
 const defaultBatch component.Size = 2 << 20
 
-// batch is Batch with its defaults: one that the queue can hold.
+// batch is Batch with its defaults: the queue can hold several.
 func (c *Config) batch() BatchConfig {
 	b := c.Batch
 	if b.MaxBytes == 0 {
-		b.MaxBytes = min(defaultBatch, c.Queue.maxBytes())
+		b.MaxBytes = min(defaultBatch, c.Queue.maxBytes()/8)
 	}
 	return b
 }

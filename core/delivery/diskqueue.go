@@ -1,7 +1,6 @@
 package delivery
 
 import (
-	"slices"
 	"time"
 
 	"github.com/riffletrace/riffle/core/delivery/disk"
@@ -96,9 +95,15 @@ func (q *diskQueue) release(b *batch) {
 	}
 }
 
-// drain leaves on the disk what is there.
-func (q *diskQueue) drain() []*batch {
-	return slices.DeleteFunc(q.memoryQueue.drain(), func(b *batch) bool { return b.file != nil })
+// storedSpans counts what has a file. Of a batch whose pieces took its place, the file has
+// them until they are stored themselves.
+func (q *diskQueue) storedSpans() (n int64) {
+	for _, b := range q.all() {
+		if b.file != nil || b.original != nil {
+			n += int64(b.count)
+		}
+	}
+	return n
 }
 
 // stored notes that a batch is on the disk.

@@ -111,6 +111,9 @@ type PartialSuccess struct {
 	Rejected int
 }
 
+// isBusy reports whether the backend asks for less.
+func (f *ExportError) isBusy() bool { return f.Throttled || f.RetryAfter > 0 }
+
 func (f *ExportError) Error() string { return f.Err.Error() }
 func (f *ExportError) Unwrap() error { return f.Err }
 

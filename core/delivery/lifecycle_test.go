@@ -129,7 +129,7 @@ func TestShutdown(t *testing.T) {
 				<-ignores
 				return delivery.Response{}, errAway
 			},
-			5 * time.Second, "ending a call of the exporter: it does not return: context deadline exceeded", 5250 * time.Millisecond,
+			5 * time.Second, "10 spans were left behind: ending a call of the exporter: it hangs: context deadline exceeded", 5250 * time.Millisecond,
 		},
 	}
 	for _, tt := range tests {

@@ -121,7 +121,7 @@ func TestLimits(t *testing.T) {
 					f, l := one(t, e, &journal{}, nil)
 					all := tt.spans()
 					f.HandOver(all...)
-					// What was lost before it is called is not its to tell.
+					// It does not tell what was lost before it is called.
 					if err := l.ForceFlush(t.Context()); err != nil && tt.want.Total() == 0 {
 						t.Errorf("ForceFlush = %v", err)
 					}

@@ -67,9 +67,10 @@ type Line struct {
 	seq      uint64 // of the last batch
 	pending  int    // batches that are not done
 	waiters  waiters
-	closed   bool      // takes no more batches, starts no more attempts
-	leaving  bool      // is being shut down
-	deadline time.Time // of the shutdown; zero: none is known
+	closed   bool        // takes no more batches, starts no more attempts
+	leaving  bool        // is being shut down
+	settled  atomic.Bool // each span that was handed over is counted for good
+	deadline time.Time   // of the shutdown; zero: none is known
 
 	// Attempts, by what they came to, and how those of batches that failed before
 	// share the workers with new ones.
@@ -161,8 +162,23 @@ func (l *Line) Shutdown(ctx context.Context) error {
 	case <-l.stopped:
 		return l.err
 	case <-grace.C:
-		return fmt.Errorf("%s: it does not return: %w", *l.stage.Load(), ctx.Err())
+		return l.hangs(ctx)
 	}
+}
+
+// hangs says what does not return, and what that leaves behind.
+func (l *Line) hangs(ctx context.Context) error {
+	err := fmt.Errorf("%s: it hangs: %w", *l.stage.Load(), ctx.Err())
+	l.mu.Lock()
+	left := int64(l.counts.waiting()) - l.queue.storedSpans()
+	l.mu.Unlock()
+	if left > 0 {
+		err = fmt.Errorf("%s left behind: %w", spansWere(uint64(left)), err)
+	}
+	if lost := l.counts.lost(); lost > 0 {
+		err = errors.Join(fmt.Errorf("%s lost: %w", spansWere(lost), l.reporter.lastLoss()), err)
+	}
+	return err
 }
 
 // waitWithGrace waits for something that takes no time to speak of: for exitGrace even
@@ -212,11 +228,11 @@ func (l *Line) shutdown(ctx context.Context) error {
 
 	lost := l.counts.lost()
 	l.mu.Lock()
-	var left int
-	for _, b := range l.queue.drain() {
-		left += b.count
-		l.count(b.count, leftBehind)
-	}
+	// Also what is no batch yet, if there was no time for that.
+	left := int64(l.counts.waiting()) - l.queue.storedSpans()
+	l.queue.drain()
+	l.count(int(left), leftBehind)
+	l.settled.Store(true)
 	l.mu.Unlock()
 	l.reporter.close()
 	var errs []error
@@ -305,17 +321,18 @@ func spansWere(n uint64) string {
 	return fmt.Sprintf("%d spans were", n)
 }
 
-// room is how much more may wait, told without a lock. A queue that drops the
-// oldest has all of its room for what is new.
+// room is how much more may wait, told without a lock. A queue that drops the oldest
+// has always some for what is new: when that is a batch, older ones go.
 func (l *Line) room() int64 {
 	q := &l.config.Queue
+	left := min(int64(q.maxBytes())-l.queuedBytes.Load(), q.inMemory())
 	switch {
 	case q.WhenFull == DropOldest:
-		return q.inMemory()
+		return max(left, q.inMemory()/4)
 	case l.full.Load():
 		return 0
 	default:
-		return min(int64(q.maxBytes())-l.queuedBytes.Load(), q.inMemory())
+		return left
 	}
 }
 
@@ -331,7 +348,9 @@ func (l *Line) admit(b *batch, reserve int64) {
 	l.seq++
 	b.seq = l.seq
 	if l.closed {
-		l.count(b.count, leftBehind)
+		if !l.settled.Load() {
+			l.count(b.count, leftBehind)
+		}
 		return
 	}
 	evicted, ok := l.queue.enqueue(b, reserve)

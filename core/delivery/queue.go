@@ -1,6 +1,7 @@
 package delivery
 
 import (
+	"maps"
 	"slices"
 	"time"
 )
@@ -24,8 +25,10 @@ type queue interface {
 	done(b *batch)
 	// makeDue makes every batch due.
 	makeDue()
-	// drain hands out everything that is left.
-	drain() []*batch
+	// drain forgets what is left in memory.
+	drain()
+	// storedSpans is how many spans are on a disk, to stay there.
+	storedSpans() int64
 	// size is that of all batches, oldest when the first span of any was handed
 	// over; the zero time if there is none.
 	size() int64
@@ -172,14 +175,18 @@ func (q *memoryQueue) makeDue() {
 	slices.SortStableFunc(q.failed, func(a, b *batch) int { return a.history.alone - b.history.alone })
 }
 
-func (q *memoryQueue) drain() []*batch {
-	all := slices.Concat(q.failed, q.fresh)
-	for _, b := range all {
-		q.bytes -= b.size
+func (q *memoryQueue) drain() {
+	for _, b := range q.all() {
 		b.state = done
 	}
-	q.failed, q.fresh = nil, nil
-	return all
+	q.failed, q.fresh, q.bytes = nil, nil, 0
+}
+
+func (*memoryQueue) storedSpans() int64 { return 0 }
+
+// all are the batches, in no order.
+func (q *memoryQueue) all() []*batch {
+	return slices.Concat(q.failed, q.fresh, slices.Collect(maps.Keys(q.sending)))
 }
 
 func (q *memoryQueue) size() int64 { return q.bytes }
@@ -191,7 +198,7 @@ func (q *memoryQueue) oldest() time.Time {
 			oldest = b.handedOverAt
 		}
 	}
-	if len(q.fresh) > 0 {
+	if len(q.fresh) > 0 { // the others came later
 		see(q.fresh[0])
 	}
 	for _, b := range q.failed {

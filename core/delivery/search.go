@@ -16,8 +16,8 @@ const (
 	// of this one.
 	maxRequests = 128
 	fewRequests = 8
-	// maxMisses is how many attempts in a row may fail for now before that is because the
-	// backend has gone away: enough to find one span in a batch.
+	// maxMisses is how many attempts in a row fail for now where single spans are to blame.
+	// After more it is the backend, which has gone away meanwhile.
 	maxMisses = 16
 	// maxSearch is how long a search may take before other batches have their turn.
 	maxSearch = 10 * time.Second
@@ -94,11 +94,13 @@ func (s *search) send(spans []sdktrace.ReadOnlySpan) bool {
 	case s.ended, s.misses > 0 && s.isLate():
 		s.rest = append(s.rest, spans)
 		return false
+	case s.requests >= s.most && s.refusal == nil:
+		s.rest = append(s.rest, spans)
+		return false
 	case s.requests >= s.most:
 		s.left = append(s.left, spans...)
 		return false
 	}
-	s.requests++
 	resp, f := s.attempt(spans)
 	if f == nil || f.Outcome != Retry {
 		s.misses = 0
@@ -134,12 +136,26 @@ func (s *search) count() {
 	o.sentCounted, o.rejectedCounted = o.sent, o.rejected
 }
 
-func (s *search) attempt(spans []sdktrace.ReadOnlySpan) (Response, *ExportError) {
-	l := s.line
-	if l.requests == nil {
-		return l.attempt(nil, spans, len(spans))
+// attempt makes one request, or up to maxTries: where only some requests fail, whatever
+// is in them, such as those to one of several servers behind an address, another answers
+// the next.
+func (s *search) attempt(spans []sdktrace.ReadOnlySpan) (resp Response, f *ExportError) {
+	const maxTries = 3
+	l, n := s.line, len(spans)
+	quick := min(time.Second, time.Duration(l.config.Send.Timeout)/4) // longer than that is not worth the time
+	var body []byte
+	if l.requests != nil {
+		body, spans = l.compression.Compress(otlp.AppendRequest(nil, spans)), nil
 	}
-	return l.attempt(l.compression.Compress(otlp.AppendRequest(nil, spans)), nil, len(spans))
+	for range maxTries {
+		began := time.Now()
+		s.requests++
+		resp, f = l.attempt(body, spans, n)
+		if f == nil || f.Outcome != Retry || f.isBusy() || f.PartialSuccess != nil || s.out.sent == 0 || time.Since(began) > quick {
+			break
+		}
+	}
+	return resp, f
 }
 
 // partial notes spans that were accepted in part.
@@ -165,7 +181,7 @@ func (s *search) missed(spans []sdktrace.ReadOnlySpan, f *ExportError) {
 	s.miss = f
 	s.misses++
 	switch {
-	case s.out.sent == 0, s.misses > maxMisses, f.Throttled, f.RetryAfter > 0, s.line.ctx.Err() != nil:
+	case s.out.sent == 0, f.isBusy(), s.line.ctx.Err() != nil:
 		s.ended = true
 		s.rest = append(s.rest, spans)
 	case len(spans) == 1:
@@ -184,15 +200,17 @@ func (s *search) outcome() outcome {
 		return *o
 	}
 	o.failed, o.retryAfter, o.throttled, o.err = true, s.miss.RetryAfter, s.miss.Throttled, s.miss.Err
+	if s.misses > maxMisses { // the last of them are not to blame
+		n := max(0, len(s.suspects)-s.misses)
+		s.rest, s.suspects, s.ended = append(s.rest, s.suspects[n:]...), s.suspects[:n], true
+	}
 	for _, spans := range s.suspects {
-		o.rest = append(o.rest, s.piece(spans))
+		p := s.piece(spans)
+		p.suspect = true
+		o.rest = append(o.rest, p)
 	}
 	if s.ended && len(s.rest) > 0 { // together, as they were
-		var all []sdktrace.ReadOnlySpan
-		for _, spans := range s.rest {
-			all = append(all, spans...)
-		}
-		s.rest = [][]sdktrace.ReadOnlySpan{all}
+		s.rest = [][]sdktrace.ReadOnlySpan{slices.Concat(s.rest...)}
 	}
 	for _, spans := range s.rest {
 		o.rest = append(o.rest, s.piece(spans))
@@ -203,6 +221,5 @@ func (s *search) outcome() outcome {
 func (s *search) piece(spans []sdktrace.ReadOnlySpan) *batch {
 	p := s.line.pieceOf(spans, otlp.AppendRequest(nil, spans))
 	p.extent = s.batch.extent // or less, all of it
-	p.suspect = len(spans) == 1 && !s.ended
 	return p
 }

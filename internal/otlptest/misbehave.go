@@ -275,9 +275,8 @@ func (m Misbehaviour) Misbehave(t *testing.T, protocol string, build func(t test
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
-	// What is lost before Shutdown is called is not its to tell.
-	if err := l.Shutdown(ctx); err != nil && m.Lost == 0 {
-		t.Errorf("Shutdown = %v", err)
+	if err := l.Shutdown(ctx); (err != nil) != (l.Stats().Lost > 0) {
+		t.Errorf("Shutdown = %v, and %d spans are lost", err, l.Stats().Lost)
 	}
 	s := l.Stats()
 	if s.HandedOver != handedOver || s.HandedOver != s.Sent+s.Rejected+s.Dropped.Total() || s.Waiting != 0 || s.Bytes != 0 {
