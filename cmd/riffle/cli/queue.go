@@ -22,15 +22,15 @@ import (
 func newQueue() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "queue",
-		Short: "look into the disk queues of exporters",
-		Long: `queue looks into the directory of exporters with queue: {storage: disk}, whether
+		Short: "look into the disk queues of exporters, and empty them",
+		Long: `queue works with the directory of exporters with queue: {storage: disk}, whether
 the service runs or not.`,
 		Args: cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
-			return &usageError{errors.New("want a command: ls, inspect or purge")}
+			return &usageError{errors.New("want a command: ls, inspect, send or purge")}
 		},
 	}
-	cmd.AddCommand(newQueueList(), newQueueInspect(), newQueuePurge())
+	cmd.AddCommand(newQueueList(), newQueueInspect(), newQueueSend(), newQueuePurge())
 	return cmd
 }
 
