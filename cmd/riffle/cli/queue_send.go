@@ -23,10 +23,11 @@ import (
 
 func newQueueSend() *cobra.Command {
 	var (
-		to, protocol, exporter string
-		headers, headersEnv    []string
-		insecure               bool
-		timeout                time.Duration
+		chosen              selection
+		to, protocol        string
+		headers, headersEnv []string
+		insecure            bool
+		timeout             time.Duration
 	)
 	cmd := &cobra.Command{
 		Use:   "send DIR --to ENDPOINT",
@@ -69,7 +70,7 @@ exporter "otlp".`,
 				return err
 			}
 			for _, q := range queues {
-				if exporter == "" || q.Name == exporter {
+				if chosen.has(q) {
 					s.sendQueue(cmd.Context(), q)
 				}
 			}
@@ -82,7 +83,7 @@ exporter "otlp".`,
 	cmd.Flags().BoolVar(&insecure, "insecure", false, "in plaintext; default as in the configuration")
 	cmd.Flags().StringArrayVar(&headers, "header", nil, "a header of each request, `NAME=VALUE`; can be repeated")
 	cmd.Flags().StringArrayVar(&headersEnv, "header-env", nil, "a header whose value is in a variable, which others do not see, `NAME=VARIABLE`")
-	cmd.Flags().StringVar(&exporter, "exporter", "", "only of the exporter called `NAME`")
+	chosen.addFlags(cmd)
 	cmd.Flags().DurationVar(&timeout, "timeout", 30*time.Second, "give up when a batch is not accepted within `TIME`")
 	return cmd
 }

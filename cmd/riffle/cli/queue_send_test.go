@@ -120,6 +120,8 @@ func TestQueueSendLeaves(t *testing.T) {
 		{"unauthorized", new(refuses(http.StatusUnauthorized)), []string{"--timeout", "1s"}, 5, "sent 0 batches", "5 batches with 10 spans are left: "},
 		{"away", new(refuses(http.StatusServiceUnavailable)), []string{"--timeout", "2s"}, 5, "sent 0 batches", "503"},
 		{"another exporter", new(otlptest.Script{}), []string{"--exporter", "other"}, 5, "sent 0 batches", ""},
+		{"another endpoint", new(otlptest.Script{}), []string{"--exporter", "otlp", "--endpoint", "new:4317"}, 5, "sent 0 batches", ""},
+		{"this endpoint", new(otlptest.Script{}), []string{"--endpoint", "OLD:4317"}, 0, "sent 5 batches", ""},
 		{"rejects all", &otlptest.Script{Respond: func(n int) *coltracepb.ExportTraceServiceResponse {
 			return &coltracepb.ExportTraceServiceResponse{PartialSuccess: &coltracepb.ExportTracePartialSuccess{RejectedSpans: int64(n), ErrorMessage: "no"}}
 		}}, nil, 5, "sent 0 batches", "5 batches with 10 spans are left: 2 spans were lost: the backend rejected 2 of 2 spans: no"},
