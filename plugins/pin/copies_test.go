@@ -57,7 +57,7 @@ func holder(t *testing.T, dir, tmp string) (path string, kill func()) {
 // The next process of the same user removes the copies of those that were killed,
 // and none of those that live, nor what is nobody's copy.
 func TestSweep(t *testing.T) {
-	dir, tmp := pinned(t, "#!/bin/sh\n"), t.TempDir()
+	dir, tmp := pinned(t), t.TempDir()
 	dead, kill := holder(t, dir, tmp)
 	kill()
 	if !exists(t, dead) {
@@ -91,7 +91,7 @@ func TestSweep(t *testing.T) {
 
 // However many start and end at once, none loses its copy.
 func TestSweepConcurrent(t *testing.T) {
-	dir, tmp := pinned(t, "#!/bin/sh\n"), t.TempDir()
+	dir, tmp := pinned(t), t.TempDir()
 	var all sync.WaitGroup
 	for range 8 {
 		all.Go(func() {
@@ -118,7 +118,7 @@ func TestSweepConcurrent(t *testing.T) {
 
 // A copy that was deleted is made again of the same file, and of no other.
 func TestRenew(t *testing.T) {
-	dir, tmp := pinned(t, "#!/bin/sh\n"), t.TempDir()
+	dir, tmp := pinned(t), t.TempDir()
 	p, err := Copy(dir, file, tmp, false)
 	must(t, err)
 	defer func() { must(t, p.Remove()) }()
@@ -127,13 +127,16 @@ func TestRenew(t *testing.T) {
 	if p.Path != first {
 		t.Error("a copy that is there was made again")
 	}
-	for _, deleted := range []string{first, filepath.Dir(first)} {
-		must(t, os.RemoveAll(deleted))
+	for name, deleted := range map[string]func() string{
+		"the copy":      func() string { return p.Path },
+		"its directory": func() string { return filepath.Dir(p.Path) },
+	} {
+		before := p.Path
+		must(t, os.RemoveAll(deleted()))
 		must(t, p.Renew())
-		if !exists(t, p.Path) || p.Path == deleted {
-			t.Errorf("%s was not made again", deleted)
+		if !exists(t, p.Path) || p.Path == before {
+			t.Errorf("%s was deleted and is not made again", name)
 		}
-		first = p.Path
 	}
 	if left, _ := os.ReadDir(tmp); len(left) != 1 {
 		t.Errorf("%d directories, want that of the copy", len(left))
