@@ -26,7 +26,7 @@ import (
 // killed kills the process of a plugin.
 func killed(t *testing.T, p *Plugin) (pid int) {
 	t.Helper()
-	pid = p.PID()
+	eventually(t, "there is a process", func() bool { pid = p.PID(); return pid != 0 })
 	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
 		t.Fatalf("killing process %d: %v", pid, err)
 	}
