@@ -40,9 +40,9 @@ func makeDir(tmp string) (dir string, lock io.Closer, err error) {
 	return "", nil, err
 }
 
-// sweep removes the copies that processes of this user have left below tmp. What it
-// cannot remove stays: it costs nothing but room.
-func sweep(tmp string) {
+// removeAbandoned removes the copies that processes of this user have left below
+// tmp. What it cannot remove stays: it costs nothing but room.
+func removeAbandoned(tmp string) {
 	tmp = cmp.Or(tmp, os.TempDir())
 	entries, err := os.ReadDir(tmp)
 	if err != nil {
@@ -75,7 +75,7 @@ func remove(dir string, lock io.Closer) error {
 	}
 	_ = os.RemoveAll(dir) // while nobody else can lock it
 	_ = lock.Close()
-	// Windows deletes no file that is open, and elsewhere somebody who sweeps may
-	// just have made a lock file again.
+	// Windows deletes no file that is open, and elsewhere removeAbandoned of another
+	// process may just have made a lock file again.
 	return os.RemoveAll(dir)
 }

@@ -56,7 +56,7 @@ func holder(t *testing.T, dir, tmp string) (path string, kill func()) {
 
 // The next process of the same user removes the copies of those that were killed,
 // and none of those that live, nor what is nobody's copy.
-func TestSweep(t *testing.T) {
+func TestAbandoned(t *testing.T) {
 	dir, tmp := pinned(t), t.TempDir()
 	dead, kill := holder(t, dir, tmp)
 	kill()
@@ -90,7 +90,7 @@ func TestSweep(t *testing.T) {
 }
 
 // However many start and end at once, none loses its copy.
-func TestSweepConcurrent(t *testing.T) {
+func TestAbandonedConcurrent(t *testing.T) {
 	dir, tmp := pinned(t), t.TempDir()
 	var all sync.WaitGroup
 	for range 8 {
