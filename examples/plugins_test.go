@@ -87,6 +87,31 @@ func TestCommands(t *testing.T) {
 	}
 }
 
+// The configuration of docs/plugins.md is one that its plugins take, once they are
+// pinned.
+func TestConfiguration(t *testing.T) {
+	page, err := os.ReadFile("../docs/plugins.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, shown, _ := strings.Cut(string(page), "```yaml\n")
+	shown, _, _ = strings.Cut(shown, "```")
+	const dirShown = "dir: /usr/lib/fluxbase/plugins\n"
+	if !strings.Contains(shown, dirShown) {
+		t.Fatalf("the page does not say %s", dirShown)
+	}
+	dir, riffle := buildPlugins(t), buildRiffle(t)
+	file := filepath.Join(t.TempDir(), "fluxbase.yaml")
+	if err := os.WriteFile(file, []byte(strings.Replace(shown, dirShown, "dir: "+dir+"\n", 1)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, args := range [][]string{{"plugins", "pin", "--dir", dir, "tiers", "zipkin"}, {"validate", file}} {
+		if out, err := exec.CommandContext(t.Context(), riffle, args...).CombinedOutput(); err != nil {
+			t.Errorf("riffle %s: %v\n%s", strings.Join(args, " "), err, out)
+		}
+	}
+}
+
 // buildRiffle builds the command.
 func buildRiffle(t *testing.T) (path string) {
 	t.Helper()

@@ -1,3 +1,5 @@
+//go:build unix
+
 package host
 
 import (
@@ -96,19 +98,6 @@ func TestKillUnderLoad(t *testing.T) {
 		t.Errorf("%d restarts after %d kills", got, *kills)
 	}
 	t.Logf("%d spans, %d kills; the slowest answer took %s", handed, *kills, slowest)
-}
-
-// hostVariable is the plugin of a test binary that plays a host.
-const hostVariable = "RIFFLE_TEST_HOST"
-
-func playHost() int {
-	p, err := Open(context.Background(), os.Getenv(hostVariable), OpenOptions{})
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	fmt.Printf("plugin is %d\n", p.PID())
-	select {}
 }
 
 // A plugin is gone within two seconds of its host, also if that was killed.

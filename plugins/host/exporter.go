@@ -48,6 +48,7 @@ func (e *exporterClient) ExportRequest(ctx context.Context, r delivery.Request) 
 	}
 	b := e.ready()
 	if b == nil {
+		e.plugin.want()
 		return delivery.Response{}, &delivery.ExportError{Outcome: delivery.Retry, Throttled: true, Err: e.plugin.down()}
 	}
 	ctx, cancel := context.WithTimeout(ctx, e.timeout)

@@ -52,7 +52,7 @@ func newInstance(ctx context.Context, p *Plugin, s component.Settings, kind plug
 	if err != nil {
 		return nil, err
 	}
-	in.bind(current, id)
+	in.bind(ctx, current, id)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.instances[in] = struct{}{}
@@ -158,12 +158,32 @@ func (in *instanceClient) called(ctx context.Context, method string, began time.
 	in.metrics.called(ctx, method, took, err)
 }
 
-// bind makes it the instance of a process, unless it was closed meanwhile.
-func (in *instanceClient) bind(c *connection, id string) {
-	in.binding.Store(&binding{connection: c, id: id})
-	if in.closed.Load() {
-		in.binding.Store(nil)
+// bind makes it the instance of a process. If it was closed meanwhile, the process
+// is told: who takes the binding out does so, that is bind or close.
+func (in *instanceClient) bind(ctx context.Context, c *connection, id string) {
+	b := &binding{connection: c, id: id}
+	in.binding.Store(b)
+	if in.closed.Load() && in.binding.CompareAndSwap(b, nil) {
+		if err := in.tellClosed(ctx, b); err != nil {
+			in.plugin.logger.Warn("an instance that is not used any more stays in the plugin", "error", err)
+		}
 	}
+}
+
+// tellClosed releases the instance in its process, if that lives.
+func (in *instanceClient) tellClosed(ctx context.Context, b *binding) error {
+	select {
+	case <-b.gone:
+		return nil
+	default:
+	}
+	ctx, cancel := context.WithTimeout(ctx, in.plugin.timing.stop)
+	defer cancel()
+	_, err := pluginpb.NewComponentsClient(b.conn).Close(ctx, &pluginpb.CloseRequest{Instance: b.id})
+	if err != nil {
+		return fmt.Errorf("closing an instance of plugin %q: %w", in.plugin.name, wire.Plain(err))
+	}
+	return nil
 }
 
 // close releases the instance, bounded by ctx, and the plugin with it if it is
@@ -177,14 +197,12 @@ func (in *instanceClient) close(ctx context.Context) error {
 	delete(p.instances, in)
 	p.mu.Unlock()
 	var err error
-	if b := in.ready(); b != nil {
-		timed, cancel := context.WithTimeout(ctx, p.timing.stop)
-		defer cancel()
-		if _, failed := pluginpb.NewComponentsClient(b.conn).Close(timed, &pluginpb.CloseRequest{Instance: b.id}); failed != nil {
-			err = fmt.Errorf("closing an instance of plugin %q: %w", p.name, wire.Plain(failed))
+	if b := in.binding.Swap(nil); b != nil {
+		// A process that is being ended takes the instance with it.
+		if failed := in.tellClosed(ctx, b); p.current.Load() == b.connection {
+			err = failed
 		}
 	}
-	in.binding.Store(nil)
 	in.metrics.close()
 	if in.release != nil {
 		err = errors.Join(err, in.release(ctx))

@@ -40,6 +40,7 @@ type Plugin struct {
 
 	current atomic.Pointer[connection] // nil while there is none
 	counts  counts
+	wanted  chan struct{} // of capacity 1: an exporter has spans, and there is no process
 
 	configuring sync.Mutex // held while instances are made
 
@@ -102,8 +103,6 @@ func open(ctx context.Context, program *pin.Program, dir string, s OpenOptions, 
 	logger := s.logger(name)
 	settings := process.Settings{
 		Name:        name,
-		Path:        program.Path,
-		Dir:         filepath.Dir(program.Path),
 		Env:         append([]string{wire.DirVariable + "=" + dir}, s.Env...),
 		Handshake:   wire.Handshake,
 		Logger:      logger,
@@ -113,6 +112,10 @@ func open(ctx context.Context, program *pin.Program, dir string, s OpenOptions, 
 	p := newPlugin(name, logger, t)
 	p.program = program
 	p.dial = func(ctx context.Context) (*connection, error) {
+		if err := program.Renew(); err != nil {
+			return nil, err
+		}
+		settings.Path, settings.Dir = program.Path, filepath.Dir(program.Path)
 		pr, err := process.Start(ctx, settings)
 		if err != nil {
 			return nil, err
@@ -125,7 +128,7 @@ func open(ctx context.Context, program *pin.Program, dir string, s OpenOptions, 
 func newPlugin(name string, logger *slog.Logger, t timing) *Plugin {
 	p := &Plugin{
 		name: name, logger: logger, timing: t,
-		done: make(chan struct{}), changed: make(chan struct{}), instances: map[*instanceClient]struct{}{},
+		done: make(chan struct{}), wanted: make(chan struct{}, 1), changed: make(chan struct{}), instances: map[*instanceClient]struct{}{},
 	}
 	p.life, p.cancel = context.WithCancel(context.Background())
 	return p

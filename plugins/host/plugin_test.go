@@ -55,6 +55,19 @@ func play(r string) int {
 	}
 }
 
+// hostVariable is the plugin of a test binary that plays a host.
+const hostVariable = "RIFFLE_TEST_HOST"
+
+func playHost() int {
+	p, err := Open(context.Background(), os.Getenv(hostVariable), OpenOptions{})
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	fmt.Printf("plugin is %d\n", p.PID())
+	select {}
+}
+
 // tier is a sampler by tenant and plan.
 type tierConfig struct {
 	_    struct{} `doc:"keeps traces by tenant and plan"`
@@ -255,7 +268,8 @@ func closeAfter(tb testing.TB, p *Plugin) {
 // fast are limits for tests.
 var fast = timing{
 	start: 10 * time.Second, stop: 3 * time.Second, health: 200 * time.Millisecond, maxFailedChecks: 2,
-	minBackoff: 10 * time.Millisecond, maxBackoff: 50 * time.Millisecond, exitWindow: time.Minute, maxExits: 1000, suspension: time.Minute,
+	minBackoff: 10 * time.Millisecond, maxBackoff: 50 * time.Millisecond, exitWindow: time.Minute, maxExits: 1000,
+	suspension: time.Minute, exporterSuspension: time.Minute,
 }
 
 // logs collects what is logged.

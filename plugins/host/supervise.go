@@ -39,9 +39,10 @@ type timing struct {
 	// anew after a while without an exit.
 	minBackoff, maxBackoff time.Duration
 	exitWindow             time.Duration
-	// As many exits within exitWindow suspend it for a while.
-	maxExits   int
-	suspension time.Duration
+	// As many exits within exitWindow suspend it: for a while, or for less while spans
+	// wait for one of its exporters.
+	maxExits                       int
+	suspension, exporterSuspension time.Duration
 }
 
 var defaultTiming = timing{
@@ -54,6 +55,8 @@ var defaultTiming = timing{
 	exitWindow:      time.Minute,
 	maxExits:        8,
 	suspension:      5 * time.Minute,
+
+	exporterSuspension: 30 * time.Second,
 }
 
 // counts are those of a plugin since it was opened.
@@ -78,19 +81,30 @@ func (p *Plugin) supervise(c *connection) {
 		if time.Since(since) > p.timing.exitWindow {
 			backoff, exits, since = p.timing.minBackoff, 0, time.Now()
 		}
+		suspended, logged := false, "" // what the log has, until it runs again
 		for {
-			wait := backoff + time.Duration(rand.Int64N(int64(backoff/2+1)))
-			backoff = min(2*backoff, p.timing.maxBackoff)
-			if exits++; exits >= p.timing.maxExits && time.Since(since) <= p.timing.exitWindow {
+			exits++
+			if exits >= p.timing.maxExits && time.Since(since) <= p.timing.exitWindow {
 				p.set(Suspended, nil)
-				wait = p.timing.suspension
-				p.logger.Error("plugin exits again and again: it is suspended", "exits", exits, "for", wait, "cause", why)
-				backoff, exits, since = p.timing.minBackoff, 0, time.Now().Add(wait)
+				if !suspended || why != logged {
+					p.logSuspended(exits, why)
+				}
+				suspended, logged = true, why
+				if !p.sleepSuspended() {
+					return
+				}
+				// There is one attempt: if it exits soon, it is suspended again.
+				backoff, exits, since = p.timing.minBackoff, p.timing.maxExits-1, time.Now()
 			} else {
-				p.logger.Warn("plugin is down and will be restarted", "in", wait, "cause", why)
-			}
-			if !p.sleep(wait) {
-				return
+				wait := backoff + time.Duration(rand.Int64N(int64(backoff/2+1)))
+				backoff = min(2*backoff, p.timing.maxBackoff)
+				if why != logged {
+					p.logger.Warn("plugin is down and will be restarted", "in", wait, "cause", why)
+				}
+				logged = why
+				if !p.sleep(wait) {
+					return
+				}
 			}
 			next, err := p.restart()
 			if err == nil {
@@ -115,6 +129,55 @@ func (p *Plugin) sleep(d time.Duration) bool {
 		return true
 	case <-p.life.Done():
 		return false
+	}
+}
+
+// sleepSuspended sleeps for as long as a suspension lasts, which depends on whether
+// an exporter is asked to send meanwhile.
+func (p *Plugin) sleepSuspended() bool {
+	select {
+	case <-p.wanted: // before
+	default:
+	}
+	if !p.sleep(p.timing.exporterSuspension) {
+		return false
+	}
+	rest := time.NewTimer(p.timing.suspension - p.timing.exporterSuspension)
+	defer rest.Stop()
+	select {
+	case <-p.wanted:
+	case <-rest.C:
+	case <-p.life.Done():
+		return false
+	}
+	return true
+}
+
+func (p *Plugin) logSuspended(exits int, why string) {
+	attrs := []any{"exits", exits, "for", p.timing.suspension, "cause", why}
+	if p.exports() {
+		attrs = append(attrs, "while_spans_wait", p.timing.exporterSuspension)
+	}
+	p.logger.Error("plugin exits again and again: it is suspended", attrs...)
+}
+
+// exports reports whether it has an exporter in use.
+func (p *Plugin) exports() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for in := range p.instances {
+		if in.request.GetKind() == pluginpb.Kind_KIND_EXPORTER {
+			return true
+		}
+	}
+	return false
+}
+
+// want tells that spans wait for the plugin to run again.
+func (p *Plugin) want() {
+	select {
+	case p.wanted <- struct{}{}:
+	default:
 	}
 }
 
@@ -229,7 +292,7 @@ func (p *Plugin) restart() (*connection, error) {
 			p.endProcess(c)
 			return nil, fmt.Errorf("configuring %q again: %w", in.settings.ID, err)
 		}
-		in.bind(c, id)
+		in.bind(p.life, c, id)
 	}
 	p.set(Running, c)
 	return c, nil

@@ -5,7 +5,8 @@
 // sha256sum -c checks it too. A program that the file does not list, or lists
 // with another sum, does not run; neither does one that others could have
 // changed. What runs is a private copy, made while the content is summed up, so
-// that nothing can happen to the file in between.
+// that nothing can happen to the file in between. The copy of a process that is
+// gone is removed by the next one of the same user.
 //
 // For a script the pin covers the script alone: not its interpreter and not
 // what it imports.

@@ -9,6 +9,12 @@ import (
 	"syscall"
 )
 
+// own reports whether it belongs to the user of this process.
+func own(info fs.FileInfo) bool {
+	stat, ok := info.Sys().(*syscall.Stat_t)
+	return ok && int(stat.Uid) == os.Geteuid()
+}
+
 // foreign refuses what belongs to somebody else than this process or root.
 func foreign(info fs.FileInfo) error {
 	stat, ok := info.Sys().(*syscall.Stat_t)

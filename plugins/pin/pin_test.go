@@ -20,9 +20,9 @@ func install(t *testing.T, content string) (dir string) {
 	return dir
 }
 
-func pinned(t *testing.T, content string) (dir string) {
+func pinned(t *testing.T) (dir string) {
 	t.Helper()
-	dir = install(t, content)
+	dir = install(t, "#!/bin/sh\n")
 	sum, err := Sum(dir, file)
 	if err != nil {
 		t.Fatal(err)
@@ -34,7 +34,7 @@ func pinned(t *testing.T, content string) (dir string) {
 }
 
 func TestCopy(t *testing.T) {
-	dir, tmp := pinned(t, "#!/bin/sh\n"), t.TempDir()
+	dir, tmp := pinned(t), t.TempDir()
 	p, err := Copy(dir, file, tmp, false)
 	if err != nil {
 		t.Fatal(err)
@@ -89,7 +89,7 @@ func TestRefused(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			dir, tmp := pinned(t, "#!/bin/sh\n"), t.TempDir()
+			dir, tmp := pinned(t), t.TempDir()
 			tt.spoil(t, dir)
 			_, err := Copy(dir, file, tmp, tt.unpinned)
 			if err == nil || !strings.Contains(err.Error(), tt.want) || !strings.Contains(err.Error(), dir) && tt.name != "missing" {

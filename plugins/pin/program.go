@@ -19,15 +19,39 @@ type Program struct {
 	Path   string
 	SHA256 string
 	Pinned bool
+
+	dir, tmp      string // as they were given to Copy
+	allowUnpinned bool
+	lock          io.Closer // of the copy's directory; nil where there are no locks
 }
 
 // Remove removes the copy and its directory.
-func (p *Program) Remove() error { return os.RemoveAll(filepath.Dir(p.Path)) }
+func (p *Program) Remove() error { return remove(filepath.Dir(p.Path), p.lock) }
+
+// Renew makes the copy again, elsewhere, if somebody has deleted it, such as who
+// cleans the directory for temporary files. What it was made from must be the same
+// file as before and pass the same checks.
+func (p *Program) Renew() error {
+	if _, err := os.Lstat(p.Path); !errors.Is(err, fs.ErrNotExist) {
+		return nil // whatever else is wrong with it, its start will tell
+	}
+	file := filepath.Base(p.Path)
+	again, err := Copy(p.dir, file, p.tmp, p.allowUnpinned)
+	if err == nil && again.SHA256 != p.SHA256 {
+		err = errors.Join(fmt.Errorf("%s is another file than the one that was started: restart the service to run it", filepath.Join(p.dir, file)), again.Remove())
+	}
+	if err != nil {
+		return fmt.Errorf("its private copy %s was deleted and cannot be made again: %w", p.Path, err)
+	}
+	_ = p.Remove() // what is left of it: the next start of any host tries again
+	*p = *again
+	return nil
+}
 
 // Copy checks the program file in dir against the pins there and makes a private
 // copy of it in a new directory below tmp, or below that for temporary files if
-// tmp is "". One that is not pinned is refused unless allowUnpinned. Its errors
-// say what to do.
+// tmp is "". Copies there whose process is gone are removed. One that is not pinned is
+// refused unless allowUnpinned. Its errors say what to do.
 func Copy(dir, file, tmp string, allowUnpinned bool) (_ *Program, err error) {
 	root, err := os.OpenRoot(dir)
 	if err != nil {
@@ -49,11 +73,12 @@ func Copy(dir, file, tmp string, allowUnpinned bool) (_ *Program, err error) {
 		return nil, fmt.Errorf("%s is not pinned in %s: run riffle plugins pin --dir %s %s after checking where it comes from, or set plugins.allow_unpinned for development",
 			path, LockFile, dir, file)
 	}
-	private, err := os.MkdirTemp(tmp, "riffle-plugin-") // 0700
+	removeAbandoned(tmp)
+	private, locked, err := makeDir(tmp)
 	if err != nil {
 		return nil, err
 	}
-	p := &Program{Path: filepath.Join(private, file), Pinned: pinned}
+	p := &Program{Path: filepath.Join(private, file), Pinned: pinned, dir: dir, tmp: tmp, allowUnpinned: allowUnpinned, lock: locked}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, p.Remove())

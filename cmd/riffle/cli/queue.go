@@ -22,15 +22,15 @@ import (
 func newQueue() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "queue",
-		Short: "look into the disk queues of exporters",
-		Long: `queue looks into the directory of exporters with queue: {storage: disk}, whether
+		Short: "look into the disk queues of exporters, and empty them",
+		Long: `queue works with the directory of exporters with queue: {storage: disk}, whether
 the service runs or not.`,
 		Args: cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
-			return &usageError{errors.New("want a command: ls, inspect or purge")}
+			return &usageError{errors.New("want a command: ls, inspect, send or purge")}
 		},
 	}
-	cmd.AddCommand(newQueueList(), newQueueInspect(), newQueuePurge())
+	cmd.AddCommand(newQueueList(), newQueueInspect(), newQueueSend(), newQueuePurge())
 	return cmd
 }
 
@@ -149,11 +149,24 @@ func batchFile(name string) (string, error) {
 	return file, nil
 }
 
+// selection is of the queues in a directory.
+type selection struct{ exporter, endpoint string }
+
+func (s *selection) addFlags(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&s.exporter, "exporter", "", "only of the exporter called `NAME`")
+	cmd.Flags().StringVar(&s.endpoint, "endpoint", "", "only of an exporter to this `ENDPOINT`, as ls shows it")
+}
+
+func (s *selection) has(q disk.Queue) bool {
+	wanted := disk.Identity{Name: cmp.Or(s.exporter, q.Name), Type: q.Type, Endpoint: cmp.Or(s.endpoint, q.Endpoint)}
+	return wanted.Equal(q.Identity)
+}
+
 func newQueuePurge() *cobra.Command {
 	var (
-		exporter string
-		older    time.Duration
-		bad      bool
+		chosen selection
+		older  time.Duration
+		bad    bool
 	)
 	cmd := &cobra.Command{
 		Use:   "purge DIR",
@@ -169,16 +182,16 @@ alone, and makes it fail.`,
 			var batches, spans, damaged int
 			var failures []error
 			for _, l := range lines {
-				if exporter != "" && l.Name != exporter {
+				if !chosen.has(l) {
 					continue
 				}
 				for _, p := range l.Parts {
-					chosen := p.Ready
+					waiting := p.Ready
 					if bad {
-						chosen = nil
+						waiting = nil
 					}
 					var purged []disk.Entry
-					for _, e := range chosen {
+					for _, e := range waiting {
 						if older == 0 || time.Since(e.FirstEnd) > older {
 							purged = append(purged, e)
 						}
@@ -200,7 +213,7 @@ alone, and makes it fail.`,
 			return errors.Join(failures...)
 		},
 	}
-	cmd.Flags().StringVar(&exporter, "exporter", "", "only of the exporter called `NAME`")
+	chosen.addFlags(cmd)
 	cmd.Flags().DurationVar(&older, "older-than", 0, "only batches with a span that ended longer ago than `AGE`")
 	cmd.Flags().BoolVar(&bad, "bad", false, "only damaged files")
 	return cmd

@@ -19,7 +19,9 @@
 // sent. A process that starts claims a part that nobody has locked, and takes over
 // what other such parts hold: it moves that into its own. These are parts of the
 // same exporter only, as everything about an exporter is below a directory of its
-// own.
+// own; endpoints that differ in the case of the host are one, and the directories
+// of a riffle that told them apart are found too. What an exporter left that the
+// configuration has no more, [Stranded] tells.
 //
 // # What survives
 //

@@ -150,3 +150,17 @@ func TestManyFiles(t *testing.T) {
 		t.Errorf("200 operations looked at %d files", n)
 	}
 }
+
+// locks fails the test if a lock outside of a directory is taken.
+type locks struct {
+	disk.FS
+	t   *testing.T
+	dir string
+}
+
+func (l locks) Lock(name string) (io.Closer, error) {
+	if !strings.HasPrefix(name, l.dir+string(filepath.Separator)) {
+		l.t.Errorf("%s was locked", name)
+	}
+	return l.FS.Lock(name)
+}

@@ -45,24 +45,91 @@ func Inspect(fsys FS, dir string) ([]Queue, error) {
 		if !d.IsDir() {
 			continue
 		}
-		q := Queue{Dir: filepath.Join(dir, d.Name())}
-		parts, err := partsOf(fsys, q.Dir)
+		q, ok, err := inspectQueue(fsys, filepath.Join(dir, d.Name()), func(Identity) bool { return true })
 		if err != nil {
 			return nil, err
 		}
-		if q.Identity, err = loadIdentity(fsys, q.Dir); err != nil && len(parts) == 0 {
-			continue // none of ours
+		if ok {
+			queues = append(queues, q)
 		}
-		for _, name := range parts {
-			p, err := inspect(fsys, filepath.Join(q.Dir, name))
-			if err != nil {
-				return nil, err
-			}
-			q.Parts = append(q.Parts, p)
-		}
-		queues = append(queues, q)
 	}
 	return queues, nil
+}
+
+// Stranded returns what waits in a directory of queues for an exporter of the name of
+// id, but of another endpoint or type: no process works with it, and neither id nor
+// another exporter of this process, all of which known names, will send it. That is
+// what a change of the configuration leaves. It takes nothing from processes that
+// start at the same time: the queues of id and known it does not look into.
+//
+// A process with another configuration, not running at the moment, may still come
+// for it.
+func Stranded(fsys FS, dir string, id Identity, known []Identity) ([]Queue, error) {
+	files, err := fsys.ReadDir(dir)
+	if err != nil {
+		return nil, err
+	}
+	known = append([]Identity{id}, known...)
+	var queues []Queue
+	for _, d := range files {
+		if !d.IsDir() || !id.mayOwn(d.Name()) {
+			continue
+		}
+		q, ok, err := inspectQueue(fsys, filepath.Join(dir, d.Name()), func(have Identity) bool {
+			// Of two names the directories may begin alike.
+			return (have == Identity{} || have.Name == id.Name) && !isOf(known, d.Name(), have)
+		})
+		if err != nil {
+			return nil, err
+		}
+		if batches, _ := q.Waiting(); ok && batches > 0 && !q.InUse() {
+			queues = append(queues, q)
+		}
+	}
+	return queues, nil
+}
+
+// inspectQueue tells what is in the directory of an exporter, unless it is none, or
+// none that is wanted.
+func inspectQueue(fsys FS, dir string, want func(Identity) bool) (q Queue, ok bool, err error) {
+	q.Dir = dir
+	parts, err := partsOf(fsys, dir)
+	if err != nil {
+		return q, false, err
+	}
+	if q.Identity, err = loadIdentity(fsys, dir); err != nil {
+		q.Identity = Identity{}
+		if len(parts) == 0 {
+			return q, false, nil // none of ours
+		}
+	}
+	if !want(q.Identity) {
+		return q, false, nil
+	}
+	for _, name := range parts {
+		p, err := inspect(fsys, filepath.Join(dir, name))
+		if err != nil {
+			return q, false, err
+		}
+		q.Parts = append(q.Parts, p)
+	}
+	return q, true, nil
+}
+
+// Waiting counts what waits.
+func (q *Queue) Waiting() (batches, spans int) {
+	for _, p := range q.Parts {
+		batches += len(p.Ready)
+		for _, e := range p.Ready {
+			spans += e.Spans
+		}
+	}
+	return batches, spans
+}
+
+// InUse reports whether a process has any part.
+func (q *Queue) InUse() bool {
+	return slices.ContainsFunc(q.Parts, func(p Part) bool { return p.InUse })
 }
 
 func inspect(fsys FS, dir string) (p Part, err error) {
@@ -104,6 +171,25 @@ func (p *Part) lock(fsys FS) (unlock func() error, err error) {
 		return nil, err
 	}
 	return l.Close, nil
+}
+
+// Open opens the store of a part that no process has, and returns what waits in it.
+// It takes over no other part. The error is [ErrLocked] if a process has it.
+func (p *Part) Open(fsys FS) (*Store, []Entry, error) {
+	s := &Store{fs: fsys, exporterDir: filepath.Dir(p.Dir), part: p.Dir, epoch: newEpoch()}
+	lock, err := fsys.Lock(filepath.Join(p.Dir, lockFile))
+	if err != nil {
+		return nil, nil, fmt.Errorf("%s: %w", p.Dir, err)
+	}
+	s.lock = lock
+	var entries []Entry
+	if err = makeDirs(fsys, p.Dir); err == nil {
+		entries, err = s.load()
+	}
+	if err != nil {
+		return nil, nil, errors.Join(err, lock.Close())
+	}
+	return s, entries, nil
 }
 
 // Purge deletes batches of a part and the files that were damaged. A part

@@ -2,9 +2,7 @@ package disk
 
 import (
 	"crypto/rand"
-	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -13,73 +11,7 @@ import (
 	"strings"
 )
 
-// Identity is what an exporter is known by. Batches are sent by an exporter
-// with the same one only.
-type Identity struct {
-	Name     string `json:"name"`
-	Type     string `json:"type"`
-	Endpoint string `json:"endpoint"`
-}
-
-const (
-	identityFile = "exporter.json"
-	partPrefix   = "part-"
-)
-
-// dir is the name of the exporter's directory.
-func (id Identity) dir() string {
-	h := sha256.New()
-	for _, s := range []string{id.Name, id.Type, id.Endpoint} {
-		fmt.Fprintf(h, "%d:%s", len(s), s)
-	}
-	return slug(id.Name) + "-" + hex.EncodeToString(h.Sum(nil)[:8])
-}
-
-// slug is what of a name any file system takes.
-func slug(name string) string {
-	s := strings.Map(func(r rune) rune {
-		switch {
-		case r >= 'a' && r <= 'z', r >= 'A' && r <= 'Z', r >= '0' && r <= '9', r == '_', r == '-':
-			return r
-		default:
-			return '_'
-		}
-	}, name)
-	return s[:min(len(s), 64)]
-}
-
-// save writes the identity, for people, unless it is there.
-func (id Identity) save(fsys FS, dir string) error {
-	name := filepath.Join(dir, identityFile)
-	if have, err := loadIdentity(fsys, dir); err == nil && have == id {
-		return nil
-	}
-	text, err := json.Marshal(id)
-	if err != nil {
-		return err
-	}
-	tmp := filepath.Join(dir, identityFile+"-"+random())
-	f, err := fsys.Create(tmp)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(append(text, '\n'))
-	if err = errors.Join(err, f.Sync(), f.Close()); err == nil {
-		err = fsys.Rename(tmp, name)
-	}
-	if err != nil {
-		_ = fsys.Remove(tmp)
-	}
-	return err
-}
-
-func loadIdentity(fsys FS, dir string) (id Identity, err error) {
-	text, err := fsys.ReadFile(filepath.Join(dir, identityFile))
-	if err != nil {
-		return id, err
-	}
-	return id, json.Unmarshal(text, &id)
-}
+const partPrefix = "part-"
 
 func random() string {
 	var b [4]byte
@@ -104,7 +36,7 @@ func makePrivateDir(fsys FS, name string) error {
 
 // claimPart gives the store a part: one that nobody has, or a new one.
 func (s *Store) claimPart() error {
-	parts, err := s.parts()
+	parts, err := partsOf(s.fs, s.exporterDir)
 	if err != nil {
 		return err
 	}
@@ -156,8 +88,21 @@ func (s *Store) repair() error {
 	return makeDirs(s.fs, s.part)
 }
 
-// parts lists the parts of the exporter, in use or not.
-func (s *Store) parts() ([]string, error) { return partsOf(s.fs, s.exporterDir) }
+// otherParts lists the parts of the exporter but the store's own, in use or not.
+func (s *Store) otherParts() (parts []string, err error) {
+	others, err := s.identity.otherDirs(s.fs, filepath.Dir(s.exporterDir))
+	errs := []error{err}
+	for _, dir := range append([]string{s.exporterDir}, others...) {
+		names, err := partsOf(s.fs, dir)
+		errs = append(errs, err)
+		for _, name := range names {
+			if part := filepath.Join(dir, name); part != s.part {
+				parts = append(parts, part)
+			}
+		}
+	}
+	return parts, errors.Join(errs...)
+}
 
 func partsOf(fsys FS, dir string) (names []string, err error) {
 	entries, err := fsys.ReadDir(dir)
@@ -241,19 +186,14 @@ func (s *Store) move(name string, e Entry) (Entry, error) {
 func (s *Store) TakeOver() ([]Entry, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	parts, err := s.parts()
-	if err != nil {
-		return nil, err
-	}
+	parts, err := s.otherParts()
+	errs := []error{err}
 	var all []Entry
-	var errs []error
-	for _, p := range parts {
-		if part := filepath.Join(s.exporterDir, p); part != s.part {
-			entries, err := s.takeOverPart(part)
-			all = append(all, entries...)
-			if err != nil {
-				errs = append(errs, fmt.Errorf("taking over %s: %w", part, err))
-			}
+	for _, part := range parts {
+		entries, err := s.takeOverPart(part)
+		all = append(all, entries...)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("taking over %s: %w", part, err))
 		}
 	}
 	return all, errors.Join(errs...)

@@ -9,7 +9,6 @@ import (
 	"io/fs"
 	"math"
 	"path/filepath"
-	"slices"
 	"sync"
 	"time"
 )
@@ -18,6 +17,7 @@ import (
 // is safe for concurrent use, but for Close, which comes last.
 type Store struct {
 	fs          FS
+	identity    Identity
 	exporterDir string // the exporter's directory
 	part        string // the part's
 	epoch       uint32
@@ -44,11 +44,8 @@ const maxDamaged = 1000
 // returns what waits there: in the order in which it was written, then what it
 // took over from processes that are gone.
 func Open(fsys FS, dir string, id Identity) (*Store, []Entry, error) {
-	s := &Store{fs: fsys, exporterDir: filepath.Join(dir, id.dir())}
-	var epoch [4]byte
-	_, _ = rand.Read(epoch[:]) // it never fails
-	s.epoch = binary.LittleEndian.Uint32(epoch[:])
-	entries, err := s.open(dir, id)
+	s := &Store{fs: fsys, identity: id, exporterDir: filepath.Join(dir, id.normalized().dir()), epoch: newEpoch()}
+	entries, err := s.open(dir)
 	if err != nil {
 		if s.lock != nil {
 			err = errors.Join(err, s.lock.Close())
@@ -58,14 +55,20 @@ func Open(fsys FS, dir string, id Identity) (*Store, []Entry, error) {
 	return s, entries, nil
 }
 
-func (s *Store) open(dir string, id Identity) ([]Entry, error) {
+func newEpoch() uint32 {
+	var epoch [4]byte
+	_, _ = rand.Read(epoch[:]) // it never fails
+	return binary.LittleEndian.Uint32(epoch[:])
+}
+
+func (s *Store) open(dir string) ([]Entry, error) {
 	if err := makeDir(s.fs, dir); err != nil {
 		return nil, err
 	}
 	if err := makePrivateDir(s.fs, s.exporterDir); err != nil {
 		return nil, err
 	}
-	if err := id.save(s.fs, s.exporterDir); err != nil {
+	if err := s.identity.normalized().save(s.fs, s.exporterDir); err != nil {
 		return nil, err
 	}
 	if err := s.claimPart(); err != nil {
@@ -77,6 +80,17 @@ func (s *Store) open(dir string, id Identity) ([]Entry, error) {
 			return nil, err
 		}
 	}
+	entries, err := s.load()
+	if err != nil {
+		return nil, err
+	}
+	// What cannot be taken over now can wait: TakeOver will tell why it cannot.
+	takenOver, _ := s.TakeOver()
+	return append(entries, takenOver...), nil
+}
+
+// load returns what is in the store's own part.
+func (s *Store) load() ([]Entry, error) {
 	entries, err := listOf(s.fs, filepath.Join(s.part, readyDir))
 	if err != nil {
 		return nil, err
@@ -89,10 +103,8 @@ func (s *Store) open(dir string, id Identity) ([]Entry, error) {
 		return nil, err
 	}
 	s.damaged = len(damaged)
-	// What cannot be taken over now can wait: TakeOver will tell why it cannot.
-	written, _ := s.takeOverTmp(s.part)
-	takenOver, _ := s.TakeOver()
-	return slices.Concat(entries, written, takenOver), nil
+	written, _ := s.takeOverTmp(s.part) // what it cannot take over can wait
+	return append(entries, written...), nil
 }
 
 // Dir is where the store has its files.
