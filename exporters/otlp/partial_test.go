@@ -109,8 +109,8 @@ func TestPartialSuccess(t *testing.T) {
 						if tt.message == "" && tt.rejected == 0 && log.buf.Len() > 0 {
 							t.Errorf("it says\n%s", log.buf.String())
 						}
-						if err := l.Shutdown(t.Context()); err != nil {
-							t.Error(err)
+						if err := l.Shutdown(t.Context()); (err != nil) != (tt.lost > 0) {
+							t.Errorf("Shutdown = %v", err)
 						}
 					})
 				}
