@@ -206,8 +206,9 @@ func TestPartial(t *testing.T) {
 			if diff := cmp.Diff(want, f.Accepted()); diff != "" {
 				t.Errorf("-want +got:\n%s", diff)
 			}
-			if f.Calls() != tt.calls {
-				t.Errorf("%d calls, want %d", f.Calls(), tt.calls)
+			// The line may try what failed with one span first.
+			if n := f.Calls(); n < tt.calls || n > tt.calls+1 || n > tt.calls && tt.calls == 1 {
+				t.Errorf("%d calls, want %d", n, tt.calls)
 			}
 			if !strings.Contains(log.String(), tt.log) {
 				t.Errorf("the log has no %q:\n%s", tt.log, log.String())

@@ -117,7 +117,7 @@ func TestProxyPage(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			var up atomic.Bool
-			server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 				if up.Load() {
 					w.Header().Set("Content-Type", "application/grpc")
 					w.Header().Set("Trailer", "Grpc-Status")

@@ -54,14 +54,14 @@ func TestBrokenConnectionsAreRepeatedOnce(t *testing.T) {
 			var broken atomic.Bool
 			script := otlptest.BreaksWhenReused(false)
 			r := &otlptest.Scripted{Address: otlptest.Dead(t), Script: script}
-			r.Script.HTTP = func(n int64, w http.ResponseWriter, req *http.Request) bool {
+			r.HTTP = func(int64, http.ResponseWriter, *http.Request) bool {
 				calls.Add(1)
 				if broken.Load() {
 					panic(http.ErrAbortHandler)
 				}
 				return false
 			}
-			r.Script.GRPC = func(n int64, ctx context.Context, spans int) (*coltracepb.ExportTraceServiceResponse, error) {
+			r.GRPC = func(n int64, ctx context.Context, spans int) (*coltracepb.ExportTraceServiceResponse, error) {
 				calls.Add(1)
 				if broken.Load() {
 					_, _ = script.GRPC(n, ctx, spans) // as if for the first time

@@ -180,7 +180,10 @@ func TestResponse(t *testing.T) {
 		{"words about size", 400, nil, "http: request body too large", delivery.ExportError{Outcome: delivery.Invalid}, "400 Bad Request: http: request body too large"},
 		{"TLS is wanted", 400, nil, "Client sent an HTTP request to an HTTPS server.", delivery.ExportError{Outcome: delivery.Refused}, "400 Bad Request: Client sent an HTTP request to an HTTPS server."},
 		{
-			"redirect", 302, http.Header{"Location": {"https://a/login?token=s3cret"}}, "moved", delivery.ExportError{Outcome: delivery.Refused},
+			"redirect", 302,
+			http.Header{"Location": {"https://a/login?token=s3cret"}},
+			"moved",
+			delivery.ExportError{Outcome: delivery.Refused},
 			"302 Found: it sends elsewhere, to https://a/login, which is not followed: set endpoint to where the receiver is",
 		},
 	}

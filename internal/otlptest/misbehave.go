@@ -110,9 +110,6 @@ type Misbehaviour struct {
 	Script   Script
 	// Lost is how many spans are: those of the calls that got a bad response.
 	Lost int
-	// Content says that Lost is the most: the response is about something in the batch,
-	// and how much of it is then sent again is for the tests of the line.
-	Content bool
 	// Took is at least how long it takes.
 	Took time.Duration
 }
@@ -173,7 +170,7 @@ func Misbehaviours() []Misbehaviour {
 			_, _ = io.WriteString(w, "<html>hello</html>")
 		})}},
 		{Name: "bomb as a refusal", Protocol: overHTTP, Script: Script{HTTP: FirstHTTP(func(w http.ResponseWriter, _ *http.Request) { bomb(w, 503) })}},
-		{Name: "large ones are invalid", Protocol: overHTTP, Lost: handedOver, Content: true, Script: Script{HTTP: func(_ int64, w http.ResponseWriter, r *http.Request) bool {
+		{Name: "large ones are invalid", Protocol: overHTTP, Script: Script{HTTP: func(_ int64, w http.ResponseWriter, r *http.Request) bool {
 			if r.ContentLength < 1500 {
 				return false
 			}
@@ -216,28 +213,27 @@ func Misbehaviours() []Misbehaviour {
 			return s.Err()
 		})}},
 	}
-	retryable := map[int]bool{429: true, 502: true, 503: true, 504: true}
+	// What is wrong with the content is looked for in parts of the batch, and is not there.
+	costsNothing := map[int]bool{400: true, 422: true, 429: true, 502: true, 503: true, 504: true}
 	for _, code := range []int{301, 302, 307, 400, 401, 403, 404, 405, 408, 422, 429, 500, 501, 502, 503, 504, 505} {
 		m := Misbehaviour{Name: fmt.Sprint(code), Protocol: overHTTP, Script: Script{HTTP: FirstHTTP(func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Location", "http://localhost:1/elsewhere")
 			w.WriteHeader(code)
 		})}}
-		if !retryable[code] {
+		if !costsNothing[code] {
 			m.Lost = misbehaves * batch
 		}
-		m.Content = code == http.StatusBadRequest || code == http.StatusUnprocessableEntity
 		all = append(all, m)
 	}
-	retryableGRPC := map[codes.Code]bool{
+	costsNothingGRPC := map[codes.Code]bool{
 		codes.Canceled: true, codes.DeadlineExceeded: true, codes.Aborted: true, codes.OutOfRange: true, codes.Unavailable: true, codes.DataLoss: true,
-		codes.ResourceExhausted: true,
+		codes.ResourceExhausted: true, codes.InvalidArgument: true,
 	}
 	for code := codes.Canceled; code <= codes.Unauthenticated; code++ {
 		m := Misbehaviour{Name: code.String(), Protocol: overGRPC, Script: Script{GRPC: firstGRPC(func() error { return status.Error(code, "no") })}}
-		if !retryableGRPC[code] {
+		if !costsNothingGRPC[code] {
 			m.Lost = misbehaves * batch
 		}
-		m.Content = code == codes.InvalidArgument
 		all = append(all, m)
 	}
 	return all
@@ -282,7 +278,7 @@ func (m Misbehaviour) Misbehave(t *testing.T, protocol string, build func(t test
 	if s.HandedOver != handedOver || s.HandedOver != s.Sent+s.Rejected+s.Dropped.Total() || s.Waiting != 0 || s.Bytes != 0 {
 		t.Errorf("the counters do not add up: %+v", s)
 	}
-	if s.Lost != uint64(m.Lost) && (!m.Content || s.Lost > uint64(m.Lost)) {
+	if s.Lost != uint64(m.Lost) {
 		t.Errorf("%d spans are lost, want %d: %+v", s.Lost, m.Lost, s)
 	}
 	if missing := handedOver - r.Received(); uint64(missing) > s.Lost {
