@@ -63,7 +63,7 @@ func (in *instance) export(ctx context.Context, body []byte) (delivery.Response,
 	if err != nil {
 		return delivery.Response{}, err
 	}
-	return delivery.Response{}, in.exporter.ExportSpans(ctx, spans)
+	return delivery.Response{}, in.exporter.ExportSpans(ctx, otlp.Valid(spans))
 }
 
 // Flush delivers what an exporter still holds, if it holds anything.

@@ -1,6 +1,7 @@
 package delivery
 
 import (
+	"fmt"
 	"slices"
 	"sync/atomic"
 	"time"
@@ -12,6 +13,7 @@ import (
 type diskWriter struct {
 	line     *Line
 	queue    *diskQueue
+	fs       disk.FS
 	dir      string
 	identity disk.Identity
 	sync     bool
@@ -35,7 +37,7 @@ func newDiskWriter(l *Line, q *diskQueue, s Settings) *diskWriter {
 	c := l.config.Queue
 	interval, _ := c.Fsync.interval() // it is valid
 	return &diskWriter{
-		line: l, queue: q, dir: c.Dir, sync: c.Fsync != FsyncNever, interval: interval,
+		line: l, queue: q, fs: s.fs, dir: c.Dir, sync: c.Fsync != FsyncNever, interval: interval,
 		identity: disk.Identity{Name: s.Name, Type: s.Type, Endpoint: l.traits.Endpoint},
 	}
 }
@@ -69,13 +71,31 @@ func (w *diskWriter) run(stop <-chan struct{}) {
 }
 
 func (w *diskWriter) open() {
-	store, entries, err := disk.Open(disk.OS{}, w.dir, w.identity)
+	store, entries, err := disk.Open(w.fs, w.dir, w.identity)
 	if err != nil {
 		w.failed(err)
 		return
 	}
 	w.store, w.looked = store, time.Now()
 	w.line.takeOver(entries)
+	w.lookForStranded()
+}
+
+// lookForStranded warns of what waits for an exporter of this name that had another
+// endpoint. Nobody will send it.
+func (w *diskWriter) lookForStranded() {
+	queues, err := disk.Stranded(w.fs, w.dir, w.identity, nil)
+	if err != nil {
+		w.line.reporter.warn("the disk queue cannot see what waits for other endpoints", "error", err)
+		return
+	}
+	for _, q := range queues {
+		batches, spans := q.Waiting()
+		w.line.reporter.logger.Warn("spans wait in the disk queue for an endpoint that is not this exporter's any more: send them, or delete them",
+			"endpoint", q.Endpoint, "batches", batches, "spans", spans,
+			"send", fmt.Sprintf("riffle queue send %s --exporter %s --endpoint %s --to ENDPOINT", w.dir, w.identity.Name, q.Endpoint),
+			"delete", fmt.Sprintf("riffle queue purge --exporter %s --endpoint %s %s", w.identity.Name, q.Endpoint, w.dir))
+	}
 }
 
 // failed logs once, until the disk works again.

@@ -6,6 +6,8 @@ import (
 	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/metric"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+
+	"github.com/riffletrace/riffle/core/delivery/disk"
 )
 
 // Lines are the ways of spans to all exporters. The zero value has none.
@@ -20,6 +22,8 @@ type Settings struct {
 	Logger *slog.Logger
 	// MeterProvider is where the line counts; nil is the global one.
 	MeterProvider metric.MeterProvider
+
+	fs disk.FS // of disk queues; nil is the operating system's
 }
 
 // Add starts a line to an exporter and owns it from now on. The configuration
@@ -28,6 +32,9 @@ type Settings struct {
 func (f *Lines) Add(exporter sdktrace.SpanExporter, c Config, s Settings) *Line {
 	if s.Logger == nil {
 		s.Logger = slog.New(slog.DiscardHandler)
+	}
+	if s.fs == nil {
+		s.fs = disk.OS{}
 	}
 	if s.MeterProvider == nil {
 		s.MeterProvider = otel.GetMeterProvider()
