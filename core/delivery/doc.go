@@ -10,10 +10,37 @@
 // bounded in bytes, and workers of its own, so that an exporter that is slow or
 // dead holds up no other.
 //
-// A failure of the network is retryable: the batch stays queued and is retried,
-// with exponential backoff and full jitter, or when the backend asked for it.
-// While a backend is away, one batch at a time is tried. A batch that the backend
-// refuses is dropped at once, one that it finds too large is split in two.
+// # The states of a batch
+//
+//	            enqueue                next                 apply
+//	(batcher) ----------> queued ---------------> sending ---------> done
+//	    |                   |                      ^    |
+//	    | no room           | evicted         next |    | apply: it failed for now
+//	    v                   v                      |    v
+//	   done <------------- done <--------------- backing off
+//	                                   evicted
+//
+// Queued is a batch that was never tried, backing off one that failed and waits for its
+// time; either is on disk if what it holds is in a file and no longer in memory. load
+// reads it back. Done is one that is sent, lost, or replaced by its pieces, which
+// begin as queued or, if the batch had failed, as backing off. The state, the queue and
+// the breaker are guarded by the line's lock; what a batch holds belongs to the worker
+// while it is sending.
+//
+// # Outcomes
+//
+// A worker takes a batch with next, finds out what becomes of it with try, and nothing
+// else: an outcome says how many spans are sent, rejected and dropped for which cause,
+// what is left and until when, and what that tells of the backend. Line.apply makes it
+// so: it is the one place that counts, tells those who wait, opens and closes the
+// breaker, and moves the batch.
+//
+// A failure of the network is retryable: what is left backs off, exponentially with
+// full jitter, or for as long as the backend asked for. After three failures in a row the
+// backend is taken to be away, and one batch at a time is tried. A batch that failed
+// before is sent one span first: if that is accepted, the backend is there, and what of
+// the others fails is to blame itself. A batch that is refused for what is in it is sent
+// in halves until the spans are found; one that is too large becomes two.
 // Each span that is handed over ends in exactly one of the counters of [Stats].
 //
 // An exporter is any [sdktrace.SpanExporter]. One that takes OTLP bytes says so

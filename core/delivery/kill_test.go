@@ -52,12 +52,21 @@ func toBeKilled(dir string) {
 	}
 	var ended []mark
 	due, n := 0, 0
+	// The longest that this goroutine had to wait tells how busy the machine is.
+	lag, last := time.Duration(0), time.Now()
 	for {
 		s := l.Stats()
 		if s.Dropped.Total() > 0 {
 			panic(fmt.Sprintf("%+v", s))
 		}
-		for len(ended) > 0 && time.Since(ended[0].at) > killMaxAge+2*killFsync+killSlack {
+		now := time.Now()
+		if s.Stored == 0 { // the disk is not open yet
+			for i := range ended {
+				ended[i].at = now
+			}
+		}
+		lag, last = max(lag, now.Sub(last)), now
+		for len(ended) > 0 && time.Since(ended[0].at) > killMaxAge+2*killFsync+killSlack+10*lag {
 			due, ended = ended[0].n, ended[1:]
 		}
 		if _, err := fmt.Println("stored", s.Stored, "due", due, "."); err != nil {

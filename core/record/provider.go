@@ -264,19 +264,15 @@ func (p *TracerProvider) ForceFlush(ctx context.Context) error {
 
 // Shutdown ends the spans that are open, decides every segment, delivers what is
 // kept, and ends all goroutines, also when ctx is done already. Spans that start
-// afterwards are not recorded. A second call waits for the first, and returns the
-// same if that ends within ctx.
+// afterwards are not recorded. A second call waits for the first and returns the
+// same.
 func (p *TracerProvider) Shutdown(ctx context.Context) error {
 	p.mu.Lock() // no processor comes or goes from now on
 	first := p.stopped.CompareAndSwap(false, true)
 	p.mu.Unlock()
 	if !first {
-		select {
-		case <-p.done:
-			return p.err
-		case <-ctx.Done():
-			return ctx.Err() // the first goes on
-		}
+		<-p.done
+		return p.err
 	}
 	defer close(p.done)
 	p.live.shutdown(ctx)

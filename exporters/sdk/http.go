@@ -36,7 +36,7 @@ type HTTPConfig struct {
 	Proxy           component.Secret            `yaml:"proxy" doc:"URL of a proxy; default: what HTTP_PROXY, HTTPS_PROXY and NO_PROXY say"`
 	Retry           Retry                       `yaml:"retry" doc:"how the SDK repeats an export that failed"`
 	MaxRequestSize  component.Size              `yaml:"max_request_size" doc:"an export that is larger before compression is refused; 0 is no limit"`
-	MaxResponseSize component.Size              `yaml:"max_response_size" doc:"a response that is larger is an error"`
+	MaxResponseSize component.Size              `yaml:"max_response_size" doc:"largest response that refuses a batch; one that accepts does so whatever its size"`
 }
 
 // Validate checks everything short of connecting, the TLS files too.
