@@ -28,6 +28,7 @@ type batch struct {
 	failures int       // attempts that failed; 0: it is new
 	history  history
 	busy     bool // the last of them because the backend is busy
+	doubted  bool // others were accepted lately, so that it may be to blame
 	searched bool // it is sent in parts, to find what in it is to blame
 	suspect  bool // it failed while the others of its batch were accepted
 
@@ -38,6 +39,7 @@ type batch struct {
 	takenOver     bool        // another process has stored it
 	original      *original   // it is a piece of that; nil once it is stored itself
 
+	fetch        *disk.Entry // what is to be read before it is sent; nil: nothing
 	firstAttempt time.Time
 }
 

@@ -47,11 +47,12 @@ func newBatcher(s sharing) *batcher {
 	return &batcher{config: s.batch, sharing: s, processor: newProcessor(s), wake: make(chan struct{}, 1)}
 }
 
-// join reports false if the batcher has ended.
+// join reports false if the batcher has ended, or has spans of traces that are not the
+// line's.
 func (b *batcher) join(l *Line) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.closed {
+	if b.closed || b.processor.traces != nil && len(b.lines) > 0 {
 		return false
 	}
 	b.seal(nil)
@@ -255,9 +256,11 @@ func (b *batcher) oldest() (at time.Time, ok bool) {
 // filtered counts spans that the lines do not get.
 func (c *chunk) filtered(n int) {
 	for _, l := range c.lines {
-		if !l.settled.Load() {
+		l.mu.Lock()
+		if !l.settled {
 			l.counts.filtered.Add(uint64(n))
 		}
+		l.mu.Unlock()
 	}
 }
 

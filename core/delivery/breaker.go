@@ -16,6 +16,7 @@ type breaker struct {
 	row     int       // attempts that failed in a row
 	probes  int       // that failed since the backend is away; 0: it is there
 	until   time.Time // the next probe
+	asked   bool      // for that time, by the backend
 	probing bool
 }
 
@@ -39,6 +40,7 @@ func (b *breaker) wait(now time.Time) time.Duration {
 // failed notes an attempt that failed for now. Those that were under way when
 // the backend went away count once.
 func (b *breaker) failed(now time.Time, probe bool, retryAfter time.Duration) {
+	b.asked = retryAfter > 0 || b.asked && !probe
 	switch {
 	case b.open() && !probe:
 		b.until = later(b.until, now.Add(retryAfter))
@@ -67,12 +69,12 @@ func earlier(a, b time.Time) time.Time {
 	return b
 }
 
-func (b *breaker) close() { b.row, b.probes, b.until = 0, 0, time.Time{} }
+func (b *breaker) close() { b.row, b.probes, b.until, b.asked = 0, 0, time.Time{}, false }
 
 // probeNow lets the next probe through now.
 func (b *breaker) probeNow() { b.until = time.Time{} }
 
-// delay is a random one, up to a bound that doubles with each failure.
+// delay is a random one, below a bound that doubles with each failure.
 func (b Backoff) delay(failures int) time.Duration {
 	bound := time.Duration(b.Initial)
 	for range failures - 1 {
@@ -82,7 +84,7 @@ func (b Backoff) delay(failures int) time.Duration {
 		}
 		bound *= 2
 	}
-	return rand.N(min(bound, time.Duration(b.Max)) + 1)
+	return rand.N(max(1, min(bound, time.Duration(b.Max))))
 }
 
 // history tells whether a batch is to blame for its failures: what became of others
@@ -96,11 +98,11 @@ type history struct {
 // maxAlone is when a single span is dropped: the first failure tells nothing.
 const maxAlone = 19
 
-// fail notes a failure of a batch. It reports whether others were accepted since its
-// last one, mostly.
-func (h *history) fail(again bool, accepted, failed uint64) bool {
+// fail notes a failure of a batch, which is not to blame for it if the backend is busy.
+// It reports whether others were accepted since its last one, mostly.
+func (h *history) fail(again, busy bool, accepted, failed uint64) bool {
 	alone := again && accepted-h.accepted > failed-h.failed
-	if alone {
+	if alone && !busy {
 		h.alone++
 	}
 	h.accepted, h.failed = accepted, failed

@@ -52,7 +52,7 @@ func (l *Line) load(b *batch) (o outcome, ok bool) {
 		o.drop(b.count, tooOld, err, nil)
 		return o, false
 	}
-	if !b.onDisk() {
+	if b.fetch == nil {
 		return o, true
 	}
 	err := l.read(b)
@@ -63,14 +63,14 @@ func (l *Line) load(b *batch) (o outcome, ok bool) {
 		o.drop(b.count, damaged, err, nil)
 	default:
 		l.reporter.warn("the disk queue cannot read a batch: it is tried again", "error", err)
-		o.again, o.due = true, time.Now().Add(retryEvery)
+		o.again, o.due, o.err = true, time.Now().Add(retryEvery), err
 	}
 	return o, false
 }
 
 // read gets what a batch holds from the disk.
 func (l *Line) read(b *batch) error {
-	file, err := l.writer.store.Read(*b.file)
+	file, err := l.writer.store.Read(*b.fetch)
 	if err != nil {
 		return err
 	}

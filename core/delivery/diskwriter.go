@@ -45,7 +45,7 @@ func newDiskWriter(l *Line, q *diskQueue, s Settings) *diskWriter {
 // run stores batches until stop is closed, and those that are left then.
 func (w *diskWriter) run(stop <-chan struct{}) {
 	w.open()
-	w.line.begin()
+	w.line.allowWork()
 	timer := time.NewTimer(takeOverEvery)
 	defer timer.Stop()
 	for {
@@ -131,9 +131,6 @@ func (w *diskWriter) write(interval time.Duration) time.Duration {
 		if err != nil {
 			w.requeue(group[len(entries):])
 			w.failed(err)
-			if interval == 0 && w.interval > 0 { // the last attempt
-				return retryEvery
-			}
 			return max(retryEvery, w.interval)
 		}
 		if w.failing.Swap(false) {
@@ -223,8 +220,8 @@ func (l *Line) takeOver(entries []disk.Entry) {
 	l.changed.Broadcast()
 }
 
-// begin lets the workers begin.
-func (l *Line) begin() {
+// allowWork lets the workers begin.
+func (l *Line) allowWork() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.ready = true

@@ -126,6 +126,9 @@ func Classify(err error) *ExportError {
 	if f := (*ExportError)(nil); errors.As(err, &f) {
 		c := *f
 		c.RetryAfter = min(max(c.RetryAfter, 0), maxRetryAfter)
+		if f.Err == nil {
+			f.Err = errors.New("the exporter does not say why")
+		}
 		c.Err = err
 		return &c
 	}

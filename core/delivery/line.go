@@ -49,8 +49,6 @@ type Line struct {
 	queuedBytes atomic.Int64
 	full        atomic.Bool
 
-	warnedFull atomic.Uint64 // spans dropped for want of room when it was last looked at
-
 	// writer is nil unless the queue is on a disk. It ends after the workers.
 	writer     *diskWriter
 	writing    sync.WaitGroup
@@ -67,14 +65,15 @@ type Line struct {
 	seq      uint64 // of the last batch
 	pending  int    // batches that are not done
 	waiters  waiters
-	closed   bool        // takes no more batches, starts no more attempts
-	leaving  bool        // is being shut down
-	settled  atomic.Bool // each span that was handed over is counted for good
-	deadline time.Time   // of the shutdown; zero: none is known
+	closed   bool      // takes no more batches, starts no more attempts
+	leaving  bool      // is being shut down
+	settled  bool      // each span that was handed over is counted for good
+	deadline time.Time // of the shutdown; zero: none is known
 
 	// Attempts, by what they came to, and how those of batches that failed before
 	// share the workers with new ones.
 	accepted, failures uint64
+	newSending         int       // batches that are tried for the first time
 	again              int       // batches that failed before and are being tried
 	lastAgain          bool      // the last one was such
 	newUntil           time.Time // until then new ones go first
@@ -114,16 +113,20 @@ func newLine(exporter sdktrace.SpanExporter, c Config, s Settings) *Line {
 	} else {
 		l.queue, l.ready = newMemoryQueue(c.Queue), true
 	}
-	l.metrics = newMetrics(l, s)
 	l.workerCount = workers
+	return l
+}
+
+// begin starts a line that has its batcher.
+func (l *Line) begin(s Settings) {
+	l.metrics = newMetrics(l, s)
 	// Everything is in its place before anybody works with it.
-	for range workers {
+	for range l.workerCount {
 		l.workers.Go(l.work)
 	}
 	if l.writer != nil {
 		l.writing.Go(func() { l.writer.run(l.stopWriter) })
 	}
-	return l
 }
 
 // Endpoint is where the exporter sends to, for people; "" if it does not say.
@@ -134,7 +137,9 @@ func (l *Line) Endpoint() string { return l.traits.Endpoint }
 // counts what has not arrived; what is not lost stays queued.
 func (l *Line) ForceFlush(ctx context.Context) error {
 	w := l.newWaiter(ctx)
-	waitWithGrace(ctx, l.batcher.flush())
+	if !waitWithGrace(ctx, l.batcher.flush()) {
+		return errors.Join(l.wait(ctx, w), fmt.Errorf("%d spans still wait to become a batch: %w", l.counts.waiting(), ctx.Err()))
+	}
 	return l.wait(ctx, w)
 }
 
@@ -183,17 +188,19 @@ func (l *Line) hangs(ctx context.Context) error {
 
 // waitWithGrace waits for something that takes no time to speak of: for exitGrace even
 // if ctx is done.
-func waitWithGrace(ctx context.Context, done <-chan struct{}) {
+func waitWithGrace(ctx context.Context, done <-chan struct{}) bool {
 	select {
 	case <-done:
-		return
+		return true
 	case <-ctx.Done():
 	}
 	grace := time.NewTimer(exitGrace)
 	defer grace.Stop()
 	select {
 	case <-done:
+		return true
 	case <-grace.C:
+		return false
 	}
 }
 
@@ -214,6 +221,7 @@ func (l *Line) shutdown(ctx context.Context) error {
 
 	l.mu.Lock()
 	l.closed = true
+	l.waiters.end()
 	l.changed.Broadcast()
 	l.mu.Unlock()
 	l.giveUp(ErrGaveUp)
@@ -232,7 +240,7 @@ func (l *Line) shutdown(ctx context.Context) error {
 	left := int64(l.counts.waiting()) - l.queue.storedSpans()
 	l.queue.drain()
 	l.count(int(left), leftBehind)
-	l.settled.Store(true)
+	l.settled = true
 	l.mu.Unlock()
 	l.reporter.close()
 	var errs []error
@@ -274,7 +282,7 @@ func (l *Line) newWaiter(ctx context.Context) *waiter {
 func (l *Line) wait(ctx context.Context, w *waiter) error {
 	l.mu.Lock()
 	w.seq = l.seq
-	if w.pending == 0 {
+	if w.pending == 0 || l.closed {
 		w.end()
 	}
 	l.breaker.probeNow()
@@ -341,17 +349,14 @@ func (l *Line) enqueue(b *batch, reserve int64) {
 	l.mu.Lock()
 	l.admit(b, reserve)
 	l.mu.Unlock()
-	l.warnFull()
+	l.reporter.full(&l.config.Queue)
 }
 
 func (l *Line) admit(b *batch, reserve int64) {
 	l.seq++
 	b.seq = l.seq
 	if l.closed {
-		if !l.settled.Load() {
-			l.count(b.count, leftBehind)
-		}
-		return
+		return // the shutdown counts it
 	}
 	evicted, ok := l.queue.enqueue(b, reserve)
 	for _, old := range evicted {
@@ -399,9 +404,17 @@ func (l *Line) start(b *batch, now time.Time) {
 	b.probe = l.breaker.open()
 	l.breaker.probing = b.probe
 	b.began, b.history.began = now, l.accepted
-	b.searched = b.count > 1 && (b.history.alone > 0 || !b.busy && (b.failures > 1 || b.failures > 0 && (l.leaving || b.probe || now.Before(l.doubtUntil))))
+	b.doubted = b.doubted || now.Before(l.doubtUntil)
+	b.searched = b.count > 1 && b.failures > 0 &&
+		(b.doubted || !b.busy && (b.failures >= maxFailures || b.probe || l.leaving))
+	b.fetch = nil
+	if b.onDisk() {
+		b.fetch = b.file
+	}
 	if l.lastAgain = b.failures > 0; l.lastAgain {
 		l.again++
+	} else {
+		l.newSending++
 	}
 }
 
@@ -410,6 +423,7 @@ func (l *Line) finish(b *batch, now time.Time, failed bool) {
 		l.breaker.probing = false
 	}
 	if b.failures == 0 {
+		l.newSending--
 		return
 	}
 	l.again--
@@ -423,7 +437,9 @@ func (l *Line) finish(b *batch, now time.Time, failed bool) {
 // the only worker for longer.
 func (l *Line) order(now time.Time) order {
 	switch {
-	case l.leaving && !l.queue.hasNew():
+	case l.leaving && l.queue.hasNew():
+		return newFirst
+	case l.leaving:
 		return failedFirst
 	case l.again >= max(1, l.workerCount/2):
 		return newOnly
@@ -455,11 +471,3 @@ func (l *Line) forget(b *batch) {
 }
 
 func (l *Line) count(n int, why cause) { l.counts.dropped[why].Add(uint64(n)) }
-
-// warnFull logs that spans found no room.
-func (l *Line) warnFull() {
-	n := l.counts.dropped[queueFull].Load()
-	if more := n - l.warnedFull.Swap(n); more > 0 {
-		l.reporter.full(more, &l.config.Queue)
-	}
-}

@@ -42,12 +42,14 @@ func (f *Lines) Add(exporter sdktrace.SpanExporter, c Config, s Settings) *Line 
 	l := newLine(exporter, c, s)
 	for _, b := range f.batchers {
 		if b.sharing.equal(sharingOf(&l.config)) && b.join(l) {
+			l.begin(s)
 			return l
 		}
 	}
 	b := newBatcher(sharingOf(&l.config))
 	f.batchers = append(f.batchers, b)
 	b.join(l)
+	l.begin(s)
 	return l
 }
 

@@ -79,7 +79,7 @@ func (m *metrics) register(l *Line, meter metric.Meter, with func(cause string) 
 	check(err)
 	retried, err := meter.Int64ObservableCounter("riffle.exporter.retries", metric.WithUnit("{batch}"), metric.WithDescription("Attempts that failed and will be repeated."))
 	check(err)
-	split, err := meter.Int64ObservableCounter("riffle.exporter.splits", metric.WithUnit("{batch}"), metric.WithDescription("Batches that were too large and were split."))
+	split, err := meter.Int64ObservableCounter("riffle.exporter.splits", metric.WithUnit("{batch}"), metric.WithDescription("Batches that went on in pieces."))
 	check(err)
 	if err := errors.Join(errs...); err != nil {
 		return err

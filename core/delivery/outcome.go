@@ -25,13 +25,15 @@ type outcome struct {
 	// failed tells that an attempt failed for now: what is left backs off, for at least
 	// as long as the backend asked for.
 	failed     bool
+	ended      bool // although others of the batch were accepted: it is the backend
 	retryAfter time.Duration
 	throttled  bool
 
 	backend backendState
 	futile  bool // the backend refused whatever of the batch it was sent
 
-	err     error  // why spans are lost, or wait
+	err     error  // why spans wait
+	loss    error  // why spans are lost
 	message string // the backend's, about what it accepted
 	example string // names a span that is lost
 }
@@ -51,7 +53,7 @@ func (o *outcome) drop(n int, why cause, err error, spans []sdktrace.ReadOnlySpa
 		return
 	}
 	o.dropped[why] += n
-	o.err = err
+	o.loss = err
 	if o.example == "" && len(spans) > 0 {
 		o.example = describe(spans)
 	}
@@ -91,10 +93,13 @@ func (l *Line) apply(b *batch, o outcome) {
 		l.count(n, cause(why))
 	}
 	if n := o.lost(); n > 0 {
-		l.waiters.lost(b, n, o.err)
+		l.waiters.lost(b, n, o.loss)
 	}
 	if o.again {
 		b.due = o.due
+		if !o.failed { // it could not be read
+			l.waiters.failed(b, o.err, o.due, true)
+		}
 		l.queue.requeue(b)
 	} else {
 		l.replace(b, &o)
@@ -104,25 +109,28 @@ func (l *Line) apply(b *batch, o outcome) {
 	if !o.failed || l.ctx.Err() == nil { // else it is the line that has given up
 		l.reporter.report(&o, before)
 	}
-	l.warnFull()
+	l.reporter.full(&l.config.Queue)
 }
 
 // applyFailure says how long what is left of a batch backs off, or drops it, and what
 // the failure tells of the backend.
 func (l *Line) applyFailure(b *batch, o *outcome, now time.Time) {
-	alone := b.history.fail(b.failures > 0 && o.sent == 0, l.accepted, l.failures)
+	b.busy = o.throttled || o.retryAfter > 0
+	alone := b.history.fail(b.failures > 0 && o.sent == 0, b.busy, l.accepted, l.failures)
 	if !alone && !b.suspect {
 		l.failures++
 		b.history.failed = l.failures
 	}
 	b.failures++
-	b.busy = o.throttled || o.retryAfter > 0
-	switch {
-	case alone, b.suspect, l.isDoubted(b, now), o.retryAfter == 0 && (o.sent > 0 || l.accepted > b.history.began):
-		// Other batches were accepted meanwhile, or others of this one.
-	default:
+	others := alone || b.suspect || l.isDoubted(b, now) || l.accepted > b.history.began || o.sent > 0
+	if o.retryAfter > 0 || o.ended || !others {
 		o.backend = unreachable
 		l.breaker.failed(now, b.probe, o.retryAfter)
+	} else {
+		o.backend = unknown // others were accepted meanwhile
+		if o.sent > 0 {
+			o.backend = reachable
+		}
 	}
 
 	left := b.count - o.sent - o.lost()
@@ -136,19 +144,20 @@ func (l *Line) applyFailure(b *batch, o *outcome, now time.Time) {
 		l.counts.retried.Add(1)
 		o.due = l.dueAfter(b, o, now)
 		for _, rest := range o.rest {
+			rest.failures, rest.history, rest.busy = b.failures, b.history, b.busy
+			switch { // what is wrong is known better now
+			case b.busy || o.sent == 0:
+			case o.ended:
+				rest.failures = min(b.failures, 2)
+			default:
+				rest.failures = 1
+			}
 			if rest.suspect {
 				l.doubtUntil = now.Add(doubtFor)
 			}
-			rest.failures, rest.history, rest.busy = b.failures, b.history, b.busy
-			if o.sent > 0 && !b.busy { // what is wrong is known better now
-				rest.failures = 1
-			}
 		}
-		next := now
-		if o.backend == unreachable {
-			next = now.Add(o.retryAfter)
-		}
-		l.waiters.failed(b, o.err, next)
+		// While others are accepted, only what is left when all were tried ends a wait.
+		l.waiters.failed(b, o.err, now.Add(o.retryAfter), o.backend == unreachable || !l.queue.hasNew() && l.newSending == 0)
 		return
 	}
 	o.again, o.rest, o.failed = false, nil, false
@@ -171,7 +180,9 @@ func (l *Line) dueAfter(b *batch, o *outcome, now time.Time) time.Time {
 	if !l.deadline.IsZero() { // there may be no other time
 		const least = 50 * time.Millisecond
 		delay = min(delay, max(least, l.deadline.Sub(now)/2))
-		l.breaker.until = earlier(l.breaker.until, now.Add(max(delay, o.retryAfter)))
+		if o.retryAfter == 0 && !l.breaker.asked {
+			l.breaker.until = earlier(l.breaker.until, now.Add(delay))
+		}
 	}
 	return now.Add(max(delay, o.retryAfter))
 }

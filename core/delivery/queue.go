@@ -60,6 +60,9 @@ func newMemoryQueue(c QueueConfig) *memoryQueue {
 }
 
 func (q *memoryQueue) enqueue(b *batch, reserve int64) (evicted []*batch, ok bool) {
+	if b.size > q.limit {
+		return nil, false
+	}
 	if q.whenFull == DropOldest {
 		for q.bytes+b.size+reserve > q.limit {
 			old := q.evict()

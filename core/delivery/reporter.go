@@ -14,9 +14,10 @@ import (
 // this changes, each minute while it lasts, and when it has recovered; and what is lost
 // besides, once a minute for each cause. It says nothing per batch.
 type reporter struct {
-	logger *slog.Logger
-	counts *counts
-	down   atomic.Bool
+	logger   *slog.Logger
+	counts   *counts
+	down     atomic.Bool
+	toldFull atomic.Uint64 // of the spans that found no room
 
 	mu      sync.Mutex
 	timer   *time.Timer // for what is to be said later
@@ -87,15 +88,17 @@ func (r *reporter) report(o *outcome, before uint64) {
 	now := time.Now()
 	refuses := o.backend == reachable && o.sent == 0 && o.dropped[refused] > 0
 	switch {
-	case o.failed:
+	case o.failed && o.backend == unreachable:
 		r.fails(now, before, o.err, "spans wait until it recovers")
+	case o.failed:
+		r.notice(now, "spans fail while others are accepted; they are tried again", 0, "error", o.err)
 	case refuses:
-		r.fails(now, before, o.err, "spans are lost until it recovers")
+		r.fails(now, before, o.loss, "spans are lost until it recovers")
 	case o.backend == reachable && o.sent+o.rejected > 0:
 		r.recovers(now)
 	}
 	if o.lost() > 0 {
-		r.loss = o.err
+		r.loss = o.loss
 	}
 	for why, n := range o.dropped {
 		if n > 0 && (cause(why) != refused || !refuses) {
@@ -123,7 +126,7 @@ var lossMessages = [causes]string{
 }
 
 func lossAttrs(o *outcome) []any {
-	attrs := []any{"error", o.err}
+	attrs := []any{"error", o.loss}
 	if o.example != "" {
 		attrs = append([]any{"one", o.example}, attrs...)
 	}
@@ -191,11 +194,20 @@ func (r *reporter) warn(msg string, attrs ...any) {
 	r.arm(now)
 }
 
-// full is for spans that found no room.
-func (r *reporter) full(spans uint64, c *QueueConfig) {
+// full is for spans that found no room, if there are more of them.
+func (r *reporter) full(c *QueueConfig) {
+	total := r.counts.dropped[queueFull].Load()
+	if total == r.toldFull.Load() {
+		return
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	now := time.Now()
+	total = r.counts.dropped[queueFull].Load()
+	spans := total - r.toldFull.Swap(total)
+	if spans == 0 {
+		return
+	}
 	r.notice(now, "queue is full; spans are dropped: raise queue.max_bytes, or see why the backend does not keep up", int(spans),
 		"max_bytes", c.maxBytes().String(), "when_full", string(c.WhenFull))
 	r.arm(now)

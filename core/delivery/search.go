@@ -16,9 +16,11 @@ const (
 	// of this one.
 	maxRequests = 128
 	fewRequests = 8
-	// maxMisses is how many attempts in a row fail for now where single spans are to blame.
-	// After more it is the backend, which has gone away meanwhile.
-	maxMisses = 16
+	// minControlled is how large a part is that is tested with one of its spans, which in
+	// a smaller one may well be the one to blame, and maxMisses how many attempts in a row
+	// may fail for now.
+	minControlled = 16
+	maxMisses     = 6
 	// maxSearch is how long a search may take before other batches have their turn.
 	maxSearch = 10 * time.Second
 )
@@ -26,21 +28,24 @@ const (
 // search sends spans of a batch in parts, until those are found that are to blame for
 // its failure.
 type search struct {
-	line     *Line
-	batch    *batch
-	began    time.Time
-	requests int // made
-	most     int
-	misses   int // attempts that failed for now since the last that did not
-	out      outcome
+	line      *Line
+	batch     *batch
+	began     time.Time
+	requests  int       // made
+	lastBegan time.Time // the last of them
+	most      int
+	out       outcome
 
-	left    []sdktrace.ReadOnlySpan // are given up
-	refusal error                   // the last one
-
-	suspects [][]sdktrace.ReadOnlySpan // fail alone, for now
-	rest     [][]sdktrace.ReadOnlySpan // wait for another attempt
+	// parts were not accepted as a whole, or are what is left of such. They are to be
+	// divided, the largest first: so all of a batch is seen before any of it in detail.
+	parts    [][]sdktrace.ReadOnlySpan
+	refusal  error                     // the last one
+	tooLarge bool                      // which was about the size
+	suspects [][]sdktrace.ReadOnlySpan // single spans that fail for now
+	rest     [][]sdktrace.ReadOnlySpan // what waits for another attempt
 	miss     *ExportError              // the last attempt that failed for now
-	ended    bool                      // by it
+	misses   int                       // such in a row
+	ended    bool                      // by it: the backend is away, or busy
 }
 
 func (l *Line) newSearch(b *batch, requests int) *search {
@@ -57,48 +62,61 @@ func (l *Line) newSearch(b *batch, requests int) *search {
 func (l *Line) searchRefused(b *batch, spans []sdktrace.ReadOnlySpan, f *ExportError) outcome {
 	s := l.newSearch(b, 1)
 	s.refusal = f.Err
-	s.divide(spans)
+	s.parts = append(s.parts, spans)
+	s.run()
 	return s.outcome()
 }
 
-// searchFailed sends a batch that failed before: one span first, any. If that is accepted, the
-// backend is there, and what fails of the others is to blame itself. If not, it costs the
-// backend less than the whole.
+// searchFailed sends a batch that failed before: one span first, any. If that is
+// accepted, the backend is there, and what fails of the others may be to blame itself. If
+// not, it costs the backend less than the whole.
 func (l *Line) searchFailed(b *batch, spans []sdktrace.ReadOnlySpan) outcome {
 	s := l.newSearch(b, 0)
-	spans = slices.Clone(spans)
-	i := rand.IntN(len(spans)) //nolint:gosec // nobody gains by knowing it
-	spans[0], spans[i] = spans[i], spans[0]
-	if s.send(spans[:1]); s.ended {
-		return outcome{again: true, failed: true, retryAfter: s.miss.RetryAfter, throttled: s.miss.Throttled, err: s.miss.Err}
+	samples := 1
+	if b.doubted { // it may have hit one that is to blame
+		samples = 2
 	}
-	s.send(spans[1:])
-	return s.outcome()
+	for i := range samples {
+		one := rand.IntN(len(spans)) //nolint:gosec // nobody gains by knowing it
+		if s.request(slices.Clone(spans[one : one+1])); s.miss == nil {
+			s.request(slices.Delete(slices.Clone(spans), one, one+1)) // in order: what is to blame may stand together
+			s.run()
+			return s.outcome()
+		}
+		if s.miss.isBusy() || s.isLate() || i == samples-1 {
+			break
+		}
+		s.miss, s.misses, s.ended, s.suspects, s.parts, s.rest = nil, 0, false, nil, nil, nil
+	}
+	return outcome{again: true, failed: true, retryAfter: s.miss.RetryAfter, throttled: s.miss.Throttled, err: s.miss.Err}
 }
 
-// divide sends spans in halves that were not accepted together.
-func (s *search) divide(spans []sdktrace.ReadOnlySpan) {
-	first, second := spans[:len(spans)/2], spans[len(spans)/2:]
-	if s.send(first) && len(second) > 1 && !s.isLate() {
-		s.divide(second) // it is to blame, or nothing is
-	} else {
-		s.send(second)
+// run divides parts until there are none.
+func (s *search) run() {
+	for len(s.parts) > 0 && !s.ended && !s.isLate() && s.requests < s.most {
+		i := 0
+		for j := range s.parts {
+			if len(s.parts[j]) > len(s.parts[i]) {
+				i = j
+			}
+		}
+		part := s.parts[i]
+		s.parts = slices.Delete(s.parts, i, i+1)
+		first, second := part[:len(part)/2], part[len(part)/2:]
+		if s.request(first) && len(second) > 1 {
+			s.parts = append(s.parts, second) // it is to blame, or nothing is
+		} else {
+			s.request(second)
+		}
 	}
 }
 
 func (s *search) isLate() bool { return time.Since(s.began) > maxSearch }
 
-// send reports whether all of the spans were accepted.
-func (s *search) send(spans []sdktrace.ReadOnlySpan) bool {
-	switch {
-	case s.ended, s.misses > 0 && s.isLate():
-		s.rest = append(s.rest, spans)
-		return false
-	case s.requests >= s.most && s.refusal == nil:
-		s.rest = append(s.rest, spans)
-		return false
-	case s.requests >= s.most:
-		s.left = append(s.left, spans...)
+// request sends spans, and reports whether all of them were accepted.
+func (s *search) request(spans []sdktrace.ReadOnlySpan) bool {
+	if s.ended || s.requests >= s.most {
+		s.parts = append(s.parts, spans)
 		return false
 	}
 	resp, f := s.attempt(spans)
@@ -118,8 +136,8 @@ func (s *search) send(spans []sdktrace.ReadOnlySpan) bool {
 	case f.Outcome == Refused:
 		s.out.drop(len(spans), refused, f.Err, spans)
 	case len(spans) > 1:
-		s.refusal = f.Err
-		s.divide(spans)
+		s.refusal, s.tooLarge = f.Err, f.Outcome == TooLarge
+		s.parts = append(s.parts, spans)
 	case f.Outcome == TooLarge:
 		s.out.drop(1, tooLarge, f.Err, spans)
 	default:
@@ -136,26 +154,14 @@ func (s *search) count() {
 	o.sentCounted, o.rejectedCounted = o.sent, o.rejected
 }
 
-// attempt makes one request, or up to maxTries: where only some requests fail, whatever
-// is in them, such as those to one of several servers behind an address, another answers
-// the next.
 func (s *search) attempt(spans []sdktrace.ReadOnlySpan) (resp Response, f *ExportError) {
-	const maxTries = 3
-	l, n := s.line, len(spans)
-	quick := min(time.Second, time.Duration(l.config.Send.Timeout)/4) // longer than that is not worth the time
-	var body []byte
-	if l.requests != nil {
-		body, spans = l.compression.Compress(otlp.AppendRequest(nil, spans)), nil
+	s.requests++
+	s.lastBegan = time.Now()
+	l := s.line
+	if l.requests == nil {
+		return l.attempt(nil, spans, len(spans))
 	}
-	for range maxTries {
-		began := time.Now()
-		s.requests++
-		resp, f = l.attempt(body, spans, n)
-		if f == nil || f.Outcome != Retry || f.isBusy() || f.PartialSuccess != nil || s.out.sent == 0 || time.Since(began) > quick {
-			break
-		}
-	}
-	return resp, f
+	return l.attempt(l.compression.Compress(otlp.AppendRequest(nil, spans)), nil, len(spans))
 }
 
 // partial notes spans that were accepted in part.
@@ -163,7 +169,7 @@ func (s *search) partial(n int, f *ExportError) {
 	sent, rejected, remaining := partOf(n, f)
 	s.out.sent += sent
 	s.out.rejected += rejected
-	s.out.message, s.out.err = f.Err.Error(), f.Err
+	s.out.message, s.out.loss = f.Err.Error(), f.Err
 	s.count()
 	switch {
 	case len(remaining) == 0:
@@ -175,38 +181,87 @@ func (s *search) partial(n int, f *ExportError) {
 	}
 }
 
-// missed notes spans that failed for now. They are to blame if others were accepted, and
-// the backend does not ask for time.
+// missed notes spans that failed for now. That they are to blame shows when another
+// attempt, with one of them, is accepted. If none is, the backend is away, or busy; so it
+// is after several misses in a row of parts too small to try that.
 func (s *search) missed(spans []sdktrace.ReadOnlySpan, f *ExportError) {
 	s.miss = f
 	s.misses++
 	switch {
-	case s.out.sent == 0, f.isBusy(), s.line.ctx.Err() != nil:
+	case f.isBusy(), s.misses > maxMisses, s.line.ctx.Err() != nil:
 		s.ended = true
-		s.rest = append(s.rest, spans)
+	case s.out.sent == 0: // it is a sample
 	case len(spans) == 1:
-		s.suspects = append(s.suspects, spans)
-	default:
-		s.divide(spans)
+		for range 2 {
+			if time.Since(s.lastBegan) > s.quick() {
+				break
+			}
+			if s.settles(spans) {
+				return
+			}
+		}
+	case len(spans) >= minControlled:
+		spans = slices.Clone(spans)
+		i, j := rand.IntN(len(spans)), rand.IntN(len(spans)) //nolint:gosec // nobody gains by knowing them
+		switch {
+		case s.settles(spans[i : i+1]):
+			spans = slices.Delete(spans, i, i+1)
+		case s.settles(spans[j : j+1]):
+			spans = slices.Delete(spans, j, j+1)
+		default:
+			s.ended = true
+		}
 	}
+	if len(spans) > 1 || s.ended {
+		s.parts = append(s.parts, spans)
+	} else {
+		s.suspects = append(s.suspects, spans)
+	}
+}
+
+// settles tries a span, and reports whether that was the end of it.
+func (s *search) settles(one []sdktrace.ReadOnlySpan) bool {
+	if s.requests >= s.most {
+		return false
+	}
+	resp, f := s.attempt(one)
+	switch {
+	case f == nil:
+		s.misses = 0
+		s.out.accept(1, resp)
+		s.count()
+	case f.PartialSuccess != nil && len(f.PartialSuccess.Remaining) == 0:
+		s.partial(1, f)
+	case f.Outcome == Retry:
+		s.miss = f
+		return false
+	case f.Outcome == TooLarge:
+		s.out.drop(1, tooLarge, f.Err, one)
+	default:
+		s.out.drop(1, refused, f.Err, one)
+	}
+	return true
+}
+
+// quick is how long a request may take to be worth another to the same end.
+func (s *search) quick() time.Duration {
+	return min(time.Second, time.Duration(s.line.config.Send.Timeout)/4)
 }
 
 // outcome is that of all requests.
 func (s *search) outcome() outcome {
 	o := &s.out
-	o.drop(len(s.left), refused, s.refusal, s.left)
+	switch {
+	case s.miss == nil && !s.tooLarge && s.requests >= s.most:
+		left := slices.Concat(s.parts...)
+		o.drop(len(left), refused, s.refusal, left)
+	default:
+		s.rest = append(s.rest, s.parts...)
+	}
 	o.futile = o.sent == 0 && s.miss == nil && s.requests >= fewRequests
-	if s.miss == nil {
-		return *o
-	}
-	o.failed, o.retryAfter, o.throttled, o.err = true, s.miss.RetryAfter, s.miss.Throttled, s.miss.Err
-	if s.misses > maxMisses { // the last of them are not to blame
-		n := max(0, len(s.suspects)-s.misses)
-		s.rest, s.suspects, s.ended = append(s.rest, s.suspects[n:]...), s.suspects[:n], true
-	}
 	for _, spans := range s.suspects {
 		p := s.piece(spans)
-		p.suspect = true
+		p.suspect = !s.ended
 		o.rest = append(o.rest, p)
 	}
 	if s.ended && len(s.rest) > 0 { // together, as they were
@@ -215,11 +270,15 @@ func (s *search) outcome() outcome {
 	for _, spans := range s.rest {
 		o.rest = append(o.rest, s.piece(spans))
 	}
+	if s.miss != nil && len(o.rest) > 0 {
+		o.failed, o.ended, o.retryAfter, o.throttled, o.err = true, s.ended, s.miss.RetryAfter, s.miss.Throttled, s.miss.Err
+	}
 	return *o
 }
 
 func (s *search) piece(spans []sdktrace.ReadOnlySpan) *batch {
 	p := s.line.pieceOf(spans, otlp.AppendRequest(nil, spans))
 	p.extent = s.batch.extent // or less, all of it
+	p.doubted = s.miss != nil && !s.ended
 	return p
 }

@@ -92,7 +92,11 @@ func (l *Line) attempt(body []byte, spans []sdktrace.ReadOnlySpan, count int) (r
 	if err == nil {
 		return resp, nil
 	}
-	return Response{}, Classify(err)
+	f = Classify(err)
+	if ctx.Err() != nil && !is[*ExportError](err) {
+		f.Outcome = Retry // whatever it makes of that
+	}
+	return Response{}, f
 }
 
 // accept notes that the backend accepted n spans, but for those that it rejected.
@@ -104,7 +108,7 @@ func (o *outcome) accept(n int, resp Response) {
 		o.message = resp.Message
 	}
 	if rejected > 0 {
-		o.err = fmt.Errorf("the backend rejected %d of %d spans: %s", rejected, n, resp.Message)
+		o.loss = fmt.Errorf("the backend rejected %d of %d spans: %s", rejected, n, resp.Message)
 	}
 }
 
@@ -112,7 +116,7 @@ func (o *outcome) accept(n int, resp Response) {
 func (l *Line) acceptPart(o *outcome, b *batch, f *ExportError) {
 	sent, rejected, remaining := partOf(b.count, f)
 	o.sent, o.rejected = sent, rejected
-	o.message, o.err = f.Err.Error(), f.Err
+	o.message, o.err, o.loss = f.Err.Error(), f.Err, f.Err
 	switch {
 	case len(remaining) == 0:
 	case f.Outcome != Retry:

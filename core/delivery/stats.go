@@ -22,7 +22,7 @@ type Stats struct {
 	Dropped Dropped
 
 	// Attempts counts attempts to send a batch, Retried those that failed so
-	// that the batch stays queued, and Split batches that were too large.
+	// that the batch stays queued, and Split batches that went on in pieces.
 	Attempts, Retried, Split uint64
 
 	// Waiting counts spans that are queued or under way, and Sending those under
@@ -31,7 +31,7 @@ type Stats struct {
 	Waiting, Sending uint64
 	Bytes            int64
 	Oldest           time.Duration
-	// Failing tells that the last batch was not accepted.
+	// Failing tells that no batch is accepted, since one was not.
 	Failing bool
 }
 

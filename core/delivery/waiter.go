@@ -50,15 +50,15 @@ func (ws waiters) expect(b *batch) {
 	}
 }
 
-// failed tells them that a batch failed for now, and when the backend wants the next
-// attempt.
-func (ws waiters) failed(b *batch, err error, next time.Time) {
+// failed tells them that a batch failed for now, when the backend wants the next
+// attempt, and whether that ends a wait that is not patient.
+func (ws waiters) failed(b *batch, err error, next time.Time, ends bool) {
 	for _, w := range ws {
-		if b.seq > w.seq {
+		if !w.waits(b) {
 			continue
 		}
 		w.failure = err
-		if !w.patient || next.After(w.deadline) {
+		if ends && (!w.patient || next.After(w.deadline)) {
 			w.end()
 		}
 	}
@@ -82,6 +82,13 @@ func (ws waiters) forget(b *batch) {
 				w.end()
 			}
 		}
+	}
+}
+
+// end ends all of them.
+func (ws waiters) end() {
+	for _, w := range ws {
+		w.end()
 	}
 }
 
