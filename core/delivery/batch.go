@@ -28,6 +28,7 @@ type batch struct {
 	failures int       // attempts that failed; 0: it is new
 	history  history
 	busy     bool // the last of them because the backend is busy
+	alone    bool // others were accepted, mostly, between its last two failures
 	doubted  bool // others were accepted lately, so that it may be to blame
 	searched bool // it is sent in parts, to find what in it is to blame
 	suspect  bool // it failed while the others of its batch were accepted

@@ -122,6 +122,7 @@ func (l *Line) applyFailure(b *batch, o *outcome, now time.Time) {
 		b.history.failed = l.failures
 	}
 	b.failures++
+	b.alone = alone
 	others := alone || b.suspect || l.isDoubted(b, now) || l.accepted > b.history.began || o.sent > 0
 	if o.retryAfter > 0 || o.ended || !others {
 		o.backend = unreachable

@@ -88,7 +88,14 @@ func (l *Line) searchFailed(b *batch, spans []sdktrace.ReadOnlySpan) outcome {
 		}
 		s.miss, s.misses, s.ended, s.suspects, s.parts, s.rest = nil, 0, false, nil, nil, nil
 	}
-	return outcome{again: true, failed: true, retryAfter: s.miss.RetryAfter, throttled: s.miss.Throttled, err: s.miss.Err}
+	o := outcome{again: true, failed: true, retryAfter: s.miss.RetryAfter, throttled: s.miss.Throttled, err: s.miss.Err}
+	if b.doubted && b.alone { // most of it may be to blame
+		o.again, o.rest = false, l.halves(b, spans)
+		for _, half := range o.rest {
+			half.doubted = true
+		}
+	}
+	return o
 }
 
 // run divides parts until there are none.
