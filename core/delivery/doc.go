@@ -16,8 +16,8 @@
 //	(batcher) ----------> queued ---------------> sending ---------> done
 //	    |                   |                      ^    |
 //	    | no room           | evicted         next |    | apply: it failed for now
-//	    v                   v                      |    v
-//	   done <------------- done <--------------- backing off
+//	    |                   |                      |    |
+//	    +----------------> done <--------------- backing off
 //	                                   evicted
 //
 // Queued is a batch that was never tried, backing off one that failed and waits for its
@@ -38,9 +38,10 @@
 // A failure of the network is retryable: what is left backs off, exponentially with
 // full jitter, or for as long as the backend asked for. After three failures in a row the
 // backend is taken to be away, and one batch at a time is tried. A batch that failed
-// before is sent one span first: if that is accepted, the backend is there, and what of
-// the others fails is to blame itself. A batch that is refused for what is in it is sent
-// in halves until the spans are found; one that is too large becomes two.
+// three times, or as a probe, is sent one span first: if that is accepted, the backend is
+// there, and parts of the others that fail are to blame if one span of theirs is
+// accepted. A batch that is refused for what is in it is sent in halves until the spans
+// are found; one that is too large becomes two.
 // Each span that is handed over ends in exactly one of the counters of [Stats].
 //
 // An exporter is any [sdktrace.SpanExporter]. One that takes OTLP bytes says so

@@ -74,7 +74,7 @@ type frozen struct {
 	until chan struct{}
 }
 
-func (f frozen) Create(name string) (disk.File, error) {
+func (f frozen) Create(string) (disk.File, error) {
 	<-f.until
 	return nil, errors.New("gone")
 }

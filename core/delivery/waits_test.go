@@ -34,7 +34,9 @@ func TestFlushAfterShutdown(t *testing.T) {
 		if err := l.Shutdown(t.Context()); err == nil {
 			t.Error("Shutdown leaves spans behind, and does not say so")
 		}
-		<-beside
+		if err := <-beside; err == nil {
+			t.Error("the flush beside it says nothing of what it left")
+		}
 		_ = l.ForceFlush(t.Context()) // returns
 	})
 }

@@ -22,7 +22,7 @@ func texts(s sdktrace.ReadOnlySpan) string {
 	var b strings.Builder
 	add := func(kvs []attribute.KeyValue) {
 		for _, kv := range kvs {
-			b.WriteString(string(kv.Key) + "=" + kv.Value.Type().String() + ":" + kv.Value.Emit() + ";")
+			b.WriteString(string(kv.Key) + "=" + kv.Value.Type().String() + ":" + kv.Value.String() + ";")
 		}
 	}
 	b.WriteString(s.Name() + ";" + s.Status().Description + ";" + s.InstrumentationScope().Name + ";")
