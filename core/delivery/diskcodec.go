@@ -64,6 +64,7 @@ func (l *Line) load(b *batch) (o outcome, ok bool) {
 	default:
 		l.reporter.warn("the disk queue cannot read a batch: it is tried again", "error", err)
 		o.again, o.due, o.err = true, time.Now().Add(retryEvery), err
+		o.next, o.endsWaits = o.due, true
 	}
 	return o, false
 }

@@ -252,7 +252,9 @@ func (l *Line) shutdown(ctx context.Context) error {
 		if why == nil {
 			why = w.failure
 		}
-		errs = append(errs, fmt.Errorf("%s left behind: %w", spansWere(uint64(left)), joinCauses(ctx.Err(), why)))
+		why = joinCauses(ctx.Err(), why)
+		l.reporter.logger.Warn("exporter is shut down; spans are left behind, and lost", "spans", left, "error", why)
+		errs = append(errs, fmt.Errorf("%s left behind: %w", spansWere(uint64(left)), why))
 	}
 	if waiting := l.counts.waiting(); l.writer != nil && waiting > 0 {
 		l.reporter.logger.Info("spans wait in the disk queue for the next process", "spans", waiting)

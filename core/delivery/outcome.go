@@ -29,6 +29,11 @@ type outcome struct {
 	retryAfter time.Duration
 	throttled  bool
 
+	// next is when the backend wants the next attempt. endsWaits tells that those who are not
+	// patient wait no longer.
+	next      time.Time
+	endsWaits bool
+
 	backend backendState
 	futile  bool // the backend refused whatever of the batch it was sent
 
@@ -92,23 +97,26 @@ func (l *Line) apply(b *batch, o outcome) {
 	for why, n := range o.dropped {
 		l.count(n, cause(why))
 	}
+	gaveUp := o.failed && l.ctx.Err() != nil
+	if !gaveUp && (o.failed || o.lost() > 0 || o.message != "" || l.reporter.failing()) {
+		l.mu.Unlock() // who logs may take long
+		l.reporter.report(&o, before)
+		l.mu.Lock() // the batch is still the worker's
+	}
 	if n := o.lost(); n > 0 {
 		l.waiters.lost(b, n, o.loss)
 	}
+	if o.err != nil && (o.failed || o.again) {
+		l.waiters.failed(b, o.err, o.next, o.endsWaits)
+	}
 	if o.again {
 		b.due = o.due
-		if !o.failed { // it could not be read
-			l.waiters.failed(b, o.err, o.due, true)
-		}
 		l.queue.requeue(b)
 	} else {
 		l.replace(b, &o)
 	}
 	l.changed.Broadcast()
 	l.mu.Unlock()
-	if !o.failed || l.ctx.Err() == nil { // else it is the line that has given up
-		l.reporter.report(&o, before)
-	}
 	l.reporter.full(&l.config.Queue)
 }
 
@@ -158,7 +166,7 @@ func (l *Line) applyFailure(b *batch, o *outcome, now time.Time) {
 			}
 		}
 		// While others are accepted, only what is left when all were tried ends a wait.
-		l.waiters.failed(b, o.err, now.Add(o.retryAfter), o.backend == unreachable || !l.queue.hasNew() && l.newSending == 0)
+		o.next, o.endsWaits = now.Add(o.retryAfter), o.backend == unreachable || !l.queue.hasNew() && l.newSending == 0
 		return
 	}
 	o.again, o.rest, o.failed = false, nil, false

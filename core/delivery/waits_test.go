@@ -53,6 +53,7 @@ func TestShutdownBesideASuspect(t *testing.T) {
 		}}
 		f, l := one(t, b, &journal{}, func(c *delivery.Config) { c.Batch.MaxSpans = 100 })
 		f.HandOver(span("bad", 0))
+		time.Sleep(2 * time.Second) // it is a batch of its own
 		for i := range 20 {
 			f.HandOver(span(fmt.Sprint(i), 0))
 			time.Sleep(time.Second)
