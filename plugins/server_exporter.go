@@ -10,6 +10,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/riffletrace/riffle/core/delivery"
+	"github.com/riffletrace/riffle/core/delivery/valid"
 	"github.com/riffletrace/riffle/core/otlp"
 	"github.com/riffletrace/riffle/internal/otlpstatus"
 	"github.com/riffletrace/riffle/plugins/internal/wire"
@@ -63,7 +64,7 @@ func (in *instance) export(ctx context.Context, body []byte) (delivery.Response,
 	if err != nil {
 		return delivery.Response{}, err
 	}
-	return delivery.Response{}, in.exporter.ExportSpans(ctx, otlp.Valid(spans))
+	return delivery.Response{}, in.exporter.ExportSpans(ctx, valid.Spans(spans))
 }
 
 // Flush delivers what an exporter still holds, if it holds anything.

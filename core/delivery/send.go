@@ -9,6 +9,7 @@ import (
 
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 
+	"github.com/riffletrace/riffle/core/delivery/valid"
 	"github.com/riffletrace/riffle/core/otlp"
 )
 
@@ -87,7 +88,7 @@ func (l *Line) attempt(body []byte, spans []sdktrace.ReadOnlySpan, count int) (r
 	if l.requests != nil {
 		resp, err = l.requests.ExportRequest(ctx, Request{Body: body, Spans: count})
 	} else {
-		err = l.exporter.ExportSpans(ctx, otlp.Valid(spans))
+		err = l.exporter.ExportSpans(ctx, valid.Spans(spans))
 	}
 	if err == nil {
 		return resp, nil

@@ -4,35 +4,11 @@ import (
 	"slices"
 
 	"go.opentelemetry.io/otel/attribute"
-	"go.opentelemetry.io/otel/sdk/instrumentation"
 	"go.opentelemetry.io/otel/sdk/resource"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+
+	"github.com/riffletrace/riffle/core/delivery/internal/altered"
 )
-
-// span is a span without what was taken out of it.
-type span struct {
-	sdktrace.ReadOnlySpan
-	name       string
-	attributes []attribute.KeyValue
-	events     []sdktrace.Event
-	links      []sdktrace.Link
-	status     sdktrace.Status
-	resource   *resource.Resource
-	scope      instrumentation.Scope
-}
-
-func (s *span) Name() string                                { return s.name }
-func (s *span) Attributes() []attribute.KeyValue            { return s.attributes }
-func (s *span) Events() []sdktrace.Event                    { return s.events }
-func (s *span) Links() []sdktrace.Link                      { return s.links }
-func (s *span) Status() sdktrace.Status                     { return s.status }
-func (s *span) Resource() *resource.Resource                { return s.resource }
-func (s *span) InstrumentationScope() instrumentation.Scope { return s.scope }
-
-// InstrumentationLibrary is the old name of InstrumentationScope.
-func (s *span) InstrumentationLibrary() instrumentation.Library { //nolint:staticcheck // deprecated, but a part of the interface
-	return s.scope
-}
 
 // Span returns s without what the rules take out: s itself if that is nothing. s
 // does not change.
@@ -40,37 +16,35 @@ func (r *Redactor) Span(s sdktrace.ReadOnlySpan) sdktrace.ReadOnlySpan {
 	if r == nil {
 		return s
 	}
-	attrs, events, links := s.Attributes(), s.Events(), s.Links()
-	from, scope, status := s.Resource(), s.InstrumentationScope(), s.Status()
-	res := r.resourceOf(from)
-	inAttributes, inEvents, inLinks := r.inAttributes(attrs), r.inEvents(events), r.inLinks(links)
-	inScope := scope.Attributes.Len() > 0 && r.inSet(&scope.Attributes)
-	if !inAttributes && !inEvents && !inLinks && !inScope && res == from &&
-		!r.inText(s.Name(), r.free) && !r.inText(status.Description, r.free) {
+	v := altered.Of(s)
+	res := r.resourceOf(v.Resource)
+	inAttributes, inEvents, inLinks := r.inAttributes(v.Attributes), r.inEvents(v.Events), r.inLinks(v.Links)
+	inScope := v.Scope.Attributes.Len() > 0 && r.inSet(&v.Scope.Attributes)
+	if !inAttributes && !inEvents && !inLinks && !inScope && res == v.Resource &&
+		!r.inText(v.Name, r.free) && !r.inText(v.Status.Description, r.free) {
 		return s
 	}
-	status.Description = r.text(status.Description)
-	left := &span{s, r.text(s.Name()), attrs, events, links, status, res, scope}
+	v.Name, v.Status.Description, v.Resource = r.text(v.Name), r.text(v.Status.Description), res
 	if inAttributes {
-		left.attributes = r.attributes(attrs)
+		v.Attributes = r.attributes(v.Attributes)
 	}
 	if inEvents {
-		left.events = slices.Clone(events)
-		for i := range left.events {
-			e := &left.events[i]
+		v.Events = slices.Clone(v.Events)
+		for i := range v.Events {
+			e := &v.Events[i]
 			e.Name, e.Attributes = r.text(e.Name), r.attributes(e.Attributes)
 		}
 	}
 	if inLinks {
-		left.links = slices.Clone(links)
-		for i := range left.links {
-			left.links[i].Attributes = r.attributes(left.links[i].Attributes)
+		v.Links = slices.Clone(v.Links)
+		for i := range v.Links {
+			v.Links[i].Attributes = r.attributes(v.Links[i].Attributes)
 		}
 	}
 	if inScope {
-		left.scope.Attributes = attribute.NewSet(r.attributes(scope.Attributes.ToSlice())...)
+		v.Scope.Attributes = attribute.NewSet(r.attributes(v.Scope.Attributes.ToSlice())...)
 	}
-	return left
+	return &altered.Span{ReadOnlySpan: s, Values: v}
 }
 
 func (r *Redactor) inEvents(events []sdktrace.Event) bool {

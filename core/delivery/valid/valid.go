@@ -1,23 +1,26 @@
-package otlp
+// Package valid makes the values of spans such that every encoder takes them.
+package valid
 
 import (
 	"math"
 	"slices"
 	"strconv"
+	"strings"
 	"unicode/utf8"
 
 	"go.opentelemetry.io/otel/attribute"
-	"go.opentelemetry.io/otel/sdk/instrumentation"
 	"go.opentelemetry.io/otel/sdk/resource"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+
+	"github.com/riffletrace/riffle/core/delivery/internal/altered"
 )
 
-// Valid returns the spans with values that every encoder takes, for exporters that
+// Spans returns spans with values that every encoder takes, for exporters that
 // encode spans themselves and would fail as a whole: text that is not UTF-8 has each
-// run of invalid bytes replaced by U+FFFD, as [AppendRequest] does it, and a number that
+// run of invalid bytes replaced by U+FFFD, as core/otlp does it, and a number that
 // is not finite is text: "NaN", "Infinity" or "-Infinity". It returns the same slice
 // where nothing changes, and never writes to it.
-func Valid(spans []sdktrace.ReadOnlySpan) []sdktrace.ReadOnlySpan {
+func Spans(spans []sdktrace.ReadOnlySpan) []sdktrace.ReadOnlySpan {
 	var v validator
 	var changed []sdktrace.ReadOnlySpan
 	for i, s := range spans {
@@ -36,54 +39,25 @@ func Valid(spans []sdktrace.ReadOnlySpan) []sdktrace.ReadOnlySpan {
 	return changed
 }
 
-// validSpan is a span whose values were changed.
-type validSpan struct {
-	sdktrace.ReadOnlySpan
-	name       string
-	attributes []attribute.KeyValue
-	events     []sdktrace.Event
-	links      []sdktrace.Link
-	status     sdktrace.Status
-	resource   *resource.Resource
-	scope      instrumentation.Scope
-}
-
-func (s *validSpan) Name() string                                { return s.name }
-func (s *validSpan) Attributes() []attribute.KeyValue            { return s.attributes }
-func (s *validSpan) Events() []sdktrace.Event                    { return s.events }
-func (s *validSpan) Links() []sdktrace.Link                      { return s.links }
-func (s *validSpan) Status() sdktrace.Status                     { return s.status }
-func (s *validSpan) Resource() *resource.Resource                { return s.resource }
-func (s *validSpan) InstrumentationScope() instrumentation.Scope { return s.scope }
-
-// InstrumentationLibrary is the old name of InstrumentationScope.
-func (s *validSpan) InstrumentationLibrary() instrumentation.Library { //nolint:staticcheck // deprecated, but a part of the interface
-	return s.scope
-}
-
 // validator remembers the last resource, which is that of nearly all spans.
 type validator struct{ from, to *resource.Resource }
 
 // span reports whether a span is valid, and returns one that is if it is not.
 func (v *validator) span(s sdktrace.ReadOnlySpan) (_ sdktrace.ReadOnlySpan, ok bool) {
-	c := validSpan{
-		ReadOnlySpan: s, name: s.Name(), attributes: s.Attributes(), events: s.Events(), links: s.Links(),
-		status: s.Status(), resource: s.Resource(), scope: s.InstrumentationScope(),
-	}
+	c := altered.Of(s)
 	ok = true
-	for _, t := range []*string{&c.name, &c.status.Description, &c.scope.Name, &c.scope.Version, &c.scope.SchemaURL} {
+	for _, t := range []*string{&c.Name, &c.Status.Description, &c.Scope.Name, &c.Scope.Version, &c.Scope.SchemaURL} {
 		ok = text(t) && ok
 	}
-	ok = keyValues(&c.attributes) && ok
-	ok = validSet(&c.scope.Attributes) && ok
-	ok = v.resource(&c.resource) && ok
-	ok = validEvents(&c.events) && ok
-	ok = validLinks(&c.links) && ok
+	ok = keyValues(&c.Attributes) && ok
+	ok = validSet(&c.Scope.Attributes) && ok
+	ok = v.resource(&c.Resource) && ok
+	ok = validEvents(&c.Events) && ok
+	ok = validLinks(&c.Links) && ok
 	if ok {
 		return s, true
 	}
-	changed := c // so that it is on the heap only then
-	return &changed, false
+	return &altered.Span{ReadOnlySpan: s, Values: c}, false
 }
 
 func (v *validator) resource(r **resource.Resource) (ok bool) {
@@ -144,7 +118,7 @@ func text(s *string) bool {
 	if utf8.ValidString(*s) {
 		return true
 	}
-	*s = toValidUTF8(*s)
+	*s = strings.ToValidUTF8(*s, string(utf8.RuneError))
 	return false
 }
 

@@ -1,4 +1,4 @@
-package otlp_test
+package valid_test
 
 import (
 	"math"
@@ -14,7 +14,7 @@ import (
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 
-	"github.com/riffletrace/riffle/core/otlp"
+	"github.com/riffletrace/riffle/core/delivery/valid"
 )
 
 // texts is what of a span is text, and what is a number that is not finite.
@@ -40,7 +40,7 @@ func texts(s sdktrace.ReadOnlySpan) string {
 	return b.String()
 }
 
-func TestValid(t *testing.T) {
+func TestSpans(t *testing.T) {
 	const bad = "a\xff\xfeb"
 	nan := []attribute.KeyValue{attribute.Float64("f", math.NaN())}
 	tests := map[string]struct {
@@ -86,7 +86,7 @@ func TestValid(t *testing.T) {
 			tt.change(&s)
 			spans := []sdktrace.ReadOnlySpan{good, s.Snapshot(), good}
 			before := texts(spans[1])
-			got := otlp.Valid(spans)
+			got := valid.Spans(spans)
 			if text := texts(got[1]); !strings.Contains(text, tt.want) || !utf8.ValidString(text) {
 				t.Errorf("got %q, want %q in it", text, tt.want)
 			}
@@ -96,7 +96,7 @@ func TestValid(t *testing.T) {
 		})
 	}
 	same := []sdktrace.ReadOnlySpan{good}
-	if got := otlp.Valid(same); &got[0] != &same[0] {
+	if got := valid.Spans(same); &got[0] != &same[0] {
 		t.Error("spans that are valid were copied")
 	}
 }
