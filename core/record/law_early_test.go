@@ -2,6 +2,7 @@ package record
 
 import (
 	"context"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -39,10 +40,13 @@ func TestEarlyDecisionHearsOldAnswers(t *testing.T) {
 		t.Run(samplers, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				const wait = 9700 * time.Millisecond
+				var mu sync.Mutex
 				var kept []string
 				c := Config{
 					Limits: sdktrace.NewSpanLimits(), Bounds: Bounds{MaxWait: wait, MemoryAge: 9500 * time.Millisecond},
 					Deliver: func(k Kept) {
+						mu.Lock()
+						defer mu.Unlock()
 						for _, s := range k.Spans {
 							kept = append(kept, s.Name())
 						}
@@ -65,9 +69,11 @@ func TestEarlyDecisionHearsOldAnswers(t *testing.T) {
 				failed.End()
 				time.Sleep(wait + 3*maxTick)
 				synctest.Wait()
+				mu.Lock()
 				if len(kept) == 0 || kept[len(kept)-1] != "child" {
 					t.Errorf("kept %q, not the child", kept)
 				}
+				mu.Unlock()
 				open.End()
 			})
 		})

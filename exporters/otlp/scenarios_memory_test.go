@@ -125,9 +125,6 @@ func testMemory(t *testing.T, e sdktrace.SpanExporter, maxBytes component.Size, 
 	}
 	s := l.Stats()
 	checkCounters(t, s, spans)
-	if peak < int64(s.Waiting)*int64(size)/2 {
-		t.Errorf("the heap grew by %.1f MiB, which is not what waits", mib(peak))
-	}
 	// A queue has room for half of what it may hold, in spans of any size.
 	if s.Waiting == 0 || s.Lost != s.Dropped.QueueFull || s.Waiting*uint64(size) < uint64(maxBytes)/2 {
 		t.Errorf("%d spans wait, %d are dropped", s.Waiting, s.Lost)
