@@ -44,7 +44,7 @@ func (r *Redactor) Span(s sdktrace.ReadOnlySpan) sdktrace.ReadOnlySpan {
 	if inScope {
 		v.Scope.Attributes = attribute.NewSet(r.attributes(v.Scope.Attributes.ToSlice())...)
 	}
-	return &altered.Span{ReadOnlySpan: s, Values: v}
+	return altered.New(s, v)
 }
 
 func (r *Redactor) inEvents(events []sdktrace.Event) bool {

@@ -57,7 +57,7 @@ func (v *validator) span(s sdktrace.ReadOnlySpan) (_ sdktrace.ReadOnlySpan, ok b
 	if ok {
 		return s, true
 	}
-	return &altered.Span{ReadOnlySpan: s, Values: c}, false
+	return altered.New(s, c), false
 }
 
 func (v *validator) resource(r **resource.Resource) (ok bool) {

@@ -8,12 +8,6 @@ import (
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 )
 
-// Span is a span with values in place of its own.
-type Span struct {
-	sdktrace.ReadOnlySpan
-	Values Values
-}
-
 // Values are those of a span that hold text.
 type Values struct {
 	Name       string
@@ -30,16 +24,23 @@ func Of(s sdktrace.ReadOnlySpan) Values {
 	return Values{s.Name(), s.Attributes(), s.Events(), s.Links(), s.Status(), s.Resource(), s.InstrumentationScope()}
 }
 
-// Name is the new one, as are the others.
-func (s *Span) Name() string                                { return s.Values.Name }
-func (s *Span) Attributes() []attribute.KeyValue            { return s.Values.Attributes }
-func (s *Span) Events() []sdktrace.Event                    { return s.Values.Events }
-func (s *Span) Links() []sdktrace.Link                      { return s.Values.Links }
-func (s *Span) Status() sdktrace.Status                     { return s.Values.Status }
-func (s *Span) Resource() *resource.Resource                { return s.Values.Resource }
-func (s *Span) InstrumentationScope() instrumentation.Scope { return s.Values.Scope }
+// New returns a span with values in place of its own.
+func New(s sdktrace.ReadOnlySpan, v Values) sdktrace.ReadOnlySpan { return &span{s, v} }
+
+type span struct {
+	sdktrace.ReadOnlySpan
+	values Values
+}
+
+func (s *span) Name() string                                { return s.values.Name }
+func (s *span) Attributes() []attribute.KeyValue            { return s.values.Attributes }
+func (s *span) Events() []sdktrace.Event                    { return s.values.Events }
+func (s *span) Links() []sdktrace.Link                      { return s.values.Links }
+func (s *span) Status() sdktrace.Status                     { return s.values.Status }
+func (s *span) Resource() *resource.Resource                { return s.values.Resource }
+func (s *span) InstrumentationScope() instrumentation.Scope { return s.values.Scope }
 
 // InstrumentationLibrary is the old name of InstrumentationScope.
-func (s *Span) InstrumentationLibrary() instrumentation.Library { //nolint:staticcheck // deprecated, but a part of the interface
-	return s.Values.Scope
+func (s *span) InstrumentationLibrary() instrumentation.Library { //nolint:staticcheck // deprecated, but a part of the interface
+	return s.values.Scope
 }
