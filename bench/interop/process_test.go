@@ -13,7 +13,7 @@ import (
 func needsBackends(t *testing.T) {
 	t.Helper()
 	if os.Getenv("RIFFLE_INTEROP") != "1" {
-		t.Skip("builds and starts Jaeger and the Collector, for which a cold build takes minutes: set RIFFLE_INTEROP=1, or run make interop")
+		t.Skip("builds and starts Jaeger and the Collector, for which a cold build takes minutes: set RIFFLE_INTEROP=1, as CI does, or run make interop")
 	}
 }
 

@@ -118,7 +118,7 @@ func TestLawMutantsApply(t *testing.T) {
 // TestLawMutants breaks the engine on purpose and expects TestLaw to notice.
 func TestLawMutants(t *testing.T) {
 	if os.Getenv("RIFFLE_MUTANTS") == "" {
-		t.Skip("builds and tests the engine once per mutant, which takes minutes: set RIFFLE_MUTANTS=1")
+		t.Skip("builds and tests the engine once per mutant, which takes minutes: set RIFFLE_MUTANTS=1, as CI does")
 	}
 	for _, m := range lawMutants {
 		t.Run(strings.ReplaceAll(m.name, " ", "_"), func(t *testing.T) {

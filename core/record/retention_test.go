@@ -74,7 +74,7 @@ func TestSpansKeepNoContextAlive(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			if test.traced {
 				if err := rtrace.Start(io.Discard); err != nil {
-					t.Skip("runtime/trace is on already, as in a run with -trace, which CI is not:", err)
+					t.Skip("runtime/trace is on already, as in a run with -trace; CI runs this without it:", err)
 				}
 				defer rtrace.Stop()
 			}
