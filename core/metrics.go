@@ -97,7 +97,8 @@ func (p *Provider) registerMetrics(provider metric.MeterProvider) (*measured, er
 			o.ObserveInt64(kept, int64(n), by(sampler, name))
 		}
 		o.ObserveInt64(notKept, int64(s.NotKept-s.UnderPressure-s.Discarded), by(reason, "not_selected"))
-		o.ObserveInt64(notKept, int64(s.UnderPressure), by(reason, "no_room"))
+		o.ObserveInt64(notKept, int64(s.UnderPressure-s.TooLarge), by(reason, "no_room"))
+		o.ObserveInt64(notKept, int64(s.TooLarge), by(reason, "too_large"))
 		o.ObserveInt64(notKept, int64(s.Discarded), by(reason, "discarded"))
 		o.ObserveInt64(early, int64(s.Overdue), by(reason, "overdue"))
 		o.ObserveInt64(early, int64(s.Thinned), by(reason, "too_large"))

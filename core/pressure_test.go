@@ -131,7 +131,7 @@ func TestPressure(t *testing.T) {
 		}
 	}
 	s := p.Stats()
-	if s.NotRecorded == 0 || s.UnderPressure == 0 {
+	if s.UnderPressure == 0 {
 		t.Errorf("stats = %+v: there was no pressure, so that nothing is tested", s)
 	}
 	if err := p.Shutdown(context.Background()); err != nil {

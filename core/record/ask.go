@@ -6,6 +6,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+	"unsafe"
 
 	"github.com/riffletrace/riffle/core/sampling"
 )
@@ -50,6 +51,10 @@ type request struct {
 	next      *request // of the segment
 }
 
+// requestBytes is what a request takes, with what its segment has of it, its place in
+// the queue, and one that was withdrawn and is still there.
+const requestBytes = 2*int64(unsafe.Sizeof(request{})) + int64(unsafe.Sizeof(segmentMore{})) + 4*int64(unsafe.Sizeof(uintptr(0)))
+
 // question is a request before the samplers.
 type question struct {
 	*request
@@ -87,6 +92,7 @@ func (g *segment) ask(complete bool) bool {
 		q.root = &g.root
 	}
 	m.requests = q
+	g.account(requestBytes)
 	if len(a.queue) == cap(a.queue) {
 		a.queue = slices.DeleteFunc(a.queue, (*request).isWithdrawn)
 		a.queue = slices.Grow(a.queue, len(a.queue)+1) // so that it is not looked through each time
@@ -263,6 +269,7 @@ func (g *segment) withdraw(f func(spans)) {
 		f(q.spans.take())
 		q.root = nil
 		q.segment.Store(nil)
+		g.account(-requestBytes)
 	}
 	g.more.requests = nil
 }
@@ -271,6 +278,7 @@ func (g *segment) removeRequest(q *request) {
 	for at := &g.more.requests; *at != nil; at = &(*at).next {
 		if *at == q {
 			*at = q.next
+			g.account(-requestBytes)
 			return
 		}
 	}

@@ -27,6 +27,7 @@ func (g *segment) answer(by int, a sampling.Answer) (sure bool) {
 	t, _ := a.Threshold()
 	said := answer{threshold: t, from: e.limited(t, g.pressure), place: e.place, by: e.number}
 	var out handOver
+	g.absorb(g.live()) // before, so that it does not matter when the memory was swept
 	g.file(said)
 	g.share(said)
 	g.makeSure(&out)
@@ -46,9 +47,10 @@ type answer struct {
 }
 
 // file takes an answer into the least of what was said. On a tie the one that comes
-// first in the list has said it.
+// first in the list has said it; but where T = 0 is sure it is who made it so, whenever
+// the segment hears of others.
 func (g *segment) file(a answer) {
-	if g.has(isFollowing) {
+	if g.has(isFollowing | isSure) {
 		return
 	}
 	if a.threshold == sampling.Unknown {

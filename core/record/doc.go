@@ -31,6 +31,7 @@
 //
 //	open, asked --memory short, R below the pressure threshold,
 //	              not selected at its start--> gone: nothing more is recorded
+//	open        --memory short all the same, among the largest--> gone
 //	open        --Shutdown: open spans are ended--> decided
 //
 // Settled means that nothing that is said can change T: it is 0 for certain, or

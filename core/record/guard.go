@@ -3,20 +3,27 @@ package record
 import (
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
+	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/riffletrace/riffle/core/sampling"
 )
 
-// What makes a sampler abstain for a while, so that it cannot hurt the
-// service that asks it.
+// What makes a sampler abstain for a while, so that it cannot hurt the service that
+// asks it. A share of the calls counts, not only a number: who can send what takes a
+// sampler long must not take it away from everybody else.
 const (
-	slowAnswer  = time.Millisecond // an answer that takes longer is slow
-	slowStrikes = 3                // as many slow ones within a second suspend
-	suspension  = 30 * time.Second
-	timedShare  = 64 // one call in so many is timed
+	slowAnswer = time.Millisecond // an answer that takes longer is slow
+	slowLeast  = 3                // fewer slow ones within two seconds do not suspend
+	slowShare  = 4                // nor does less than this part of those that were timed
+	suspension = 30 * time.Second
+	timedShare = 64 // one call in so many is timed
 )
+
+// timed picks the calls that are timed, by nothing that a client can choose.
+func timed() bool { return rand.Uint32()%timedShare == 0 }
 
 // guard suspends a sampler that panics or is slow.
 type guard struct {
@@ -26,9 +33,15 @@ type guard struct {
 	// until is when the sampler may be asked again, in Unix nanoseconds; 0 if it
 	// is not suspended, so that a sampler that behaves costs one load.
 	until     atomic.Int64
-	strikes   atomic.Int64 // slow answers, and in the high bits the second they fell in
 	suspended atomic.Uint64
+
+	mu      sync.Mutex // of the few that are timed
+	second  int64      // the one that is counted now
+	answers [2]answered
 }
+
+// answered counts timed answers, in this second and the one before.
+type answered struct{ all, slow int }
 
 func (g *guard) isSuspended() bool { return g.until.Load() != 0 && g.staysSuspended() }
 
@@ -54,25 +67,36 @@ func (g *guard) rescue(a *sampling.Answer) {
 
 func (g *guard) panicked(with any) { g.suspend("it panicked", with) }
 
+// took counts a timed answer.
 func (g *guard) took(d time.Duration) {
-	if d <= slowAnswer {
-		return
+	if g.counts(time.Now().Unix(), d > slowAnswer) {
+		g.suspend("it was slow", d)
 	}
-	const countBits = 8
-	second := time.Now().Unix()
-	for {
-		old := g.strikes.Load()
-		count := int64(1)
-		if old>>countBits == second {
-			count += old & (1<<countBits - 1)
+}
+
+// counts counts a timed answer and reports whether it is one slow one too many.
+func (g *guard) counts(second int64, slow bool) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.second != second {
+		before := answered{}
+		if g.second == second-1 {
+			before = g.answers[0]
 		}
-		if g.strikes.CompareAndSwap(old, second<<countBits|count) {
-			if count >= slowStrikes {
-				g.suspend("it was slow", d)
-			}
-			return
-		}
+		g.second, g.answers = second, [2]answered{1: before}
 	}
+	now, before := &g.answers[0], &g.answers[1]
+	now.all++
+	if !slow {
+		return false
+	}
+	now.slow++
+	sum := answered{now.all + before.all, now.slow + before.slow}
+	if sum.slow < slowLeast || sum.slow*slowShare < sum.all {
+		return false
+	}
+	g.answers = [2]answered{} // it begins anew after the suspension
+	return true
 }
 
 func (g *guard) suspend(why string, detail any) {

@@ -42,7 +42,7 @@ const (
 	lawGrow                    // ref gets an attribute of n bytes
 	lawAdvance                 // n ticks pass
 	lawKeep                    // somebody speaks for the trace
-	lawPressure                // n halvings
+	lawPressure                // n halvings of what has a few spans
 	lawRoom                    // ref's segment is decided to make room
 	lawOverdue                 // ref's segment is decided as overdue
 	lawFlush

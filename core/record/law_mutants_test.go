@@ -57,7 +57,7 @@ var lawMutants = []lawMutant{
 		{"decide.go", "return g.has(isSure) || !g.rules.WaitForEnd()", "return g.has(isSure|isCounted) || !g.rules.WaitForEnd()"},
 	}},
 	{"the threshold has the pressure of today", "law", []lawEdit{
-		{"sweep.go", "g.pressure = max(g.pressure, pressure)", "g.pressure = pressure"},
+		{"pressure.go", "\tif pressure <= g.pressure {\n\t\treturn 0, 0\n\t}\n", ""},
 	}},
 	{"a segment that opens again has the pressure of today", "law", []lawEdit{
 		{"segment.go", "g.pressure = max(g.pressure, l.pressure())", "g.pressure = l.pressure()"},
@@ -66,7 +66,7 @@ var lawMutants = []lawMutant{
 		{"decide.go", "said := max(g.pressure, g.least)", "said := g.least"},
 	}},
 	{"pressure lets go of what the start selected", "law", []lawEdit{
-		{"sweep.go", "\tcase g.isSelected():\n\t\tg.unanswered.Store(0) // the start's threshold is the least\n", ""},
+		{"pressure.go", "\tcase g.isSelected():\n\t\tg.unanswered.Store(0) // the start's threshold is the least\n", ""},
 	}},
 	{"only what the start did not select is thinned", "law", []lawEdit{
 		{"segment.go", "case g.bytes > g.rules.bounds.MaxSegmentBytes && g.opens > 0", "case !g.isSelected() && g.bytes > g.rules.bounds.MaxSegmentBytes && g.opens > 0"},

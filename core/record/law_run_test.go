@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"log/slog"
+	"math/bits"
 	"slices"
 	"strings"
 	"sync"
@@ -238,8 +239,9 @@ func (r *lawRun) step(e *lawEvent) {
 		here := r.p.Keep(r.traceID(e.trace), e.threshold, "somebody")
 		r.note(lawNoteKeep, int64(e.number), map[bool]int64{true: 1}[here])
 	case lawPressure:
-		before := l.halvings.Swap(int32(e.n))
-		if before < int32(e.n) {
+		level := l.levelOf(e.n)
+		before := l.level.Swap(level)
+		if before < level {
 			l.press()
 		}
 	case lawRoom:
@@ -257,6 +259,15 @@ func (r *lawRun) step(e *lawEvent) {
 	default:
 		r.start(e, ref)
 	}
+}
+
+// levelOf is the level of pressure at which segments of a few spans are halved n times,
+// larger ones more often, and smaller ones less.
+func (l *live) levelOf(n int) int32 {
+	if n == 0 {
+		return 0
+	}
+	return int32(n + bits.Len64(uint64(l.rules.bounds.MaxBytes/largestShare)) - bits.Len64(4*uint64(segmentBytes)))
 }
 
 // makeRoom decides a segment as the engine does where memory is short.

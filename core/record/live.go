@@ -11,8 +11,6 @@ import (
 	"unsafe"
 
 	"go.opentelemetry.io/otel/trace"
-
-	"github.com/riffletrace/riffle/core/sampling"
 )
 
 // live knows the segments of which a span is open or waits, and what they hold. It
@@ -24,15 +22,16 @@ type live struct {
 	memory memory
 	kept   [maxNames]atomic.Uint64 // segments, by the number of the name
 
-	held     atomic.Int64 // by all shards, but for less than a grain each
-	halvings atomic.Int32 // of the probability that pressure leaves
-	clock    atomic.Int32 // in ticks
+	held  atomic.Int64 // by all shards, but for less than a grain each
+	level atomic.Int32 // of pressure
+	clock atomic.Int32 // in ticks
 
 	tick     time.Duration
 	signal   chan struct{} // memory is short
 	stop     chan struct{}
 	sweeper  sync.WaitGroup
 	calm     int       // ticks since the pressure changed, or memory was half full
+	futile   bool      // more pressure does not free what it should
 	reported time.Time // when pressure was last logged
 }
 
@@ -64,7 +63,7 @@ const (
 
 // counts only grow. Spans and segments are counted where they are decided.
 type counts struct {
-	notKept, abandoned, discarded, overdue, thinned, crowded, spansKept, spansLost atomic.Uint64
+	notKept, abandoned, discarded, overdue, thinned, crowded, tooLarge, spansKept, spansLost atomic.Uint64
 }
 
 func newLive(r *rules, logger *slog.Logger) *live {
@@ -250,14 +249,4 @@ func (s *span) finish() {
 	start := s.start
 	s.mu.Unlock()
 	s.end(time.Since(start), time.Time{}, true)
-}
-
-// pressure is the pressure threshold: segments below it that the start did not
-// select are not recorded.
-func (l *live) pressure() sampling.Threshold {
-	n := l.halvings.Load()
-	if n == 0 {
-		return sampling.Always
-	}
-	return sampling.Never - sampling.Never>>n
 }

@@ -40,9 +40,12 @@ func (g *segment) thin(out *handOver) {
 	g.decide(out, thinned, sampling.Always)
 }
 
-// abandon lets go of an unselected segment for lack of room: of what has ended, and
+// abandon lets go of a segment for lack of room: of what has ended, and
 // of what its open spans hold. Nothing that ends or starts in it later is recorded.
 func (g *segment) abandon() {
+	if !g.has(isCountedLost) { // it is among those that were not kept once
+		g.counts().abandoned.Add(1)
+	}
 	g.bits |= isGone
 	g.unanswered.Store(0)
 	g.letGo(g.waiting.take())

@@ -3,7 +3,6 @@ package record
 import (
 	"log/slog"
 	"math/bits"
-	"math/rand/v2"
 	"sync/atomic"
 	"time"
 
@@ -149,9 +148,6 @@ func (e *entry) observed(a sampling.Answer) sampling.Answer {
 	return a
 }
 
-// timed picks the calls at the start of spans that are timed.
-func timed() bool { return rand.Uint32()%timedShare == 0 }
-
 func (e *StartEntry) ask(p *sdktrace.SamplingParameters, timed bool) (a sampling.Answer) {
 	if e.isSuspended() || e.match != nil && !e.matches(p.Name, p.Kind, p.Attributes) {
 		return sampling.Answer{}
@@ -177,7 +173,7 @@ func firstAnswer(samplers []*EndEntry, mask uint64, p *sampling.EndParameters) (
 			asked.panicked(r)
 		}
 	}()
-	for timed := p.Duration%timedShare == 0; rest != 0; { // its last bits are as good as random
+	for timed := timed(); rest != 0; {
 		by = bits.TrailingZeros64(rest)
 		asked = samplers[by]
 		rest &= rest - 1

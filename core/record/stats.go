@@ -14,8 +14,10 @@ type Stats struct {
 	Kept map[string]uint64
 	// NotKept counts segments of which spans were let go. One that is decided in parts
 	// can be in both. Of them, Discarded are those that a segment sampler discarded,
-	// UnderPressure those that were let go for lack of memory.
-	NotKept, Discarded, UnderPressure uint64
+	// UnderPressure those that were let go for lack of memory. Of these, TooLarge are
+	// the ones that were let go whatever their randomness was, since open spans of
+	// theirs held too much: no weight stands for them.
+	NotKept, Discarded, UnderPressure, TooLarge uint64
 	// Overdue counts how often what had ended of a segment was decided because
 	// it was open for too long, Thinned because it held too much, Crowded because all
 	// together did.
@@ -56,6 +58,7 @@ func (l *live) stats() Stats {
 		s.Overdue += c.overdue.Load()
 		s.Thinned += c.thinned.Load()
 		s.Crowded += c.crowded.Load()
+		s.TooLarge += c.tooLarge.Load()
 		s.SpansKept += c.spansKept.Load()
 		s.SpansNotKept += c.spansLost.Load()
 	}

@@ -16,9 +16,9 @@ func TestStatsOfASegmentThatIsLetGoInParts(t *testing.T) {
 	l.decideOverdue(root.(*span).segment)
 	_, other := r.tracer.Start(context.Background(), "let go only")
 	r.start(ctx, "late").End()
-	l.halvings.Store(maxHalvings)
+	l.level.Store(l.levelOf(maxHalvings))
 	l.press()
-	l.halvings.Store(0)
+	l.level.Store(0)
 	if s := r.Stats(); s.NotKept != 2 || s.UnderPressure != 1 || s.SpansNotKept != 4 || s.Open != 0 {
 		t.Errorf("stats = %+v, want 2 segments not kept, 1 of them under pressure, and 4 spans", s)
 	}

@@ -1,0 +1,136 @@
+package record
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+	"testing/synctest"
+
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/trace"
+)
+
+// Clients who fill the memory with requests whose randomness they have chosen, so that
+// no pressure threshold reaches them, or who fill it with many, take nothing from
+// others who hold less than an equal share: every error of those is kept, and the memory
+// stays bounded.
+func TestClientsFillMemory(t *testing.T) {
+	const (
+		maxBytes, honest, before, meanwhile = 16 << 20, 500, 100, 1
+		atOnce                              = 20 // honest requests
+	)
+	whole := strings.Repeat("x", 1<<20)
+	text := func(size int) trace.SpanStartEventOption {
+		return trace.WithAttributes(attribute.String("user_agent.original", whole[:size]))
+	}
+	chosen := func(t *testing.T, flags trace.TraceFlags, state string) context.Context {
+		return withParent(remoteParent(t, flags, state))
+	}
+	for name, open := range map[string]func(*testing.T, *recorder){
+		"large open roots": func(t *testing.T, r *recorder) {
+			r.start(chosen(t, 0, "ot=rv:ffffffffffffff"), "POST", text(1<<20))
+		},
+		"small open roots": func(t *testing.T, r *recorder) {
+			for range 4 {
+				r.start(chosen(t, 0, "ot=rv:ffffffffffffff"), "POST", text(10<<10))
+			}
+		},
+		"large ended children": func(t *testing.T, r *recorder) {
+			ctx, _ := r.tracer.Start(chosen(t, 0, "ot=rv:ffffffffffffff"), "POST")
+			r.start(ctx, "parse", text(1<<20)).End()
+		},
+		"roots that the client calls sampled": func(t *testing.T, r *recorder) {
+			r.start(chosen(t, trace.FlagsSampled, "ot=th:8;rv:ffffffffffffff"), "POST", text(1<<20))
+		},
+		"roots that the client calls sampled, of no known threshold": func(t *testing.T, r *recorder) {
+			ctx, _ := r.tracer.Start(chosen(t, trace.FlagsSampled, ""), "POST", text(100<<10))
+			r.start(ctx, "parse", text(1<<20)).End()
+		},
+		"roots of one trace": func(t *testing.T, r *recorder) {
+			parent, err := trace.ParseTraceState("ot=rv:ffffffffffffff")
+			if err != nil {
+				t.Fatal(err)
+			}
+			one := trace.NewSpanContext(trace.SpanContextConfig{TraceID: trace.TraceID{1}, SpanID: trace.SpanID{1}, TraceState: parent, Remote: true})
+			r.start(withParent(one), "POST", text(1<<20))
+		},
+	} {
+		for _, mode := range []RemoteParent{Watch, Ignore} {
+			t.Run(fmt.Sprint(name, "/", mode), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					r := newRecorder(t, Config{Bounds: Bounds{MaxBytes: maxBytes}, RemoteParent: mode}, onError, selectNone)
+					var most int64
+					attack := func(times int) {
+						for range times {
+							open(t, r)
+							synctest.Wait()
+							most = max(most, r.live.exactly())
+						}
+					}
+					attack(before)
+					type request struct{ root, child trace.Span }
+					var running []request
+					finish := func(n int) {
+						for _, q := range running[:n] {
+							fail(q.child).End()
+							q.root.End()
+						}
+						running = running[n:]
+					}
+					for range honest {
+						ctx, root := r.tracer.Start(context.Background(), "honest")
+						running = append(running, request{root, r.start(ctx, "query")})
+						if attack(meanwhile); len(running) > atOnce {
+							finish(1)
+						}
+					}
+					finish(len(running))
+					n := map[string]int{}
+					for _, s := range r.spans() {
+						n[s.Name()]++
+					}
+					if n["honest"] != honest || n["query"] != honest {
+						t.Errorf("of %d failing requests %d were kept, with %d of their children", honest, n["honest"], n["query"])
+					}
+					if most > maxBytes+1<<21 {
+						t.Errorf("%d bytes were held, want at most %d", most, maxBytes)
+					}
+				})
+			})
+		}
+	}
+}
+
+// Where there are too many segments for any size to be at fault, new ones are not
+// recorded, and what is kept stands for them.
+func TestTooManySmallSegments(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const maxBytes, roots = 1 << 20, 20_000
+		next := uint64(0)
+		r := newRecorder(t, Config{
+			Bounds:      Bounds{MaxBytes: maxBytes},
+			IDGenerator: idsWith(func() uint64 { next++; return (next*7919%roots*2 + 1) * (1 << 56 / (2 * roots)) }),
+		}, onError, selectNone)
+		open := make([]trace.Span, roots)
+		for i := range open {
+			open[i] = r.start(context.Background(), "root")
+			if i%50 == 0 {
+				synctest.Wait()
+			}
+		}
+		for _, s := range open {
+			fail(s).End()
+		}
+		if s := r.Stats(); s.NotRecorded == 0 || s.UnderPressure == 0 || s.TooLarge > 0 {
+			t.Errorf("stats = %+v, want roots that are not recorded, and none that is too large", s)
+		}
+		var weight float64
+		for _, s := range r.spans() {
+			weight += thresholdIn(s).AdjustedCount()
+		}
+		if weight < roots*0.9 || weight > roots*1.1 {
+			t.Errorf("what was kept stands for %.0f, want %d", weight, roots)
+		}
+	})
+}
