@@ -71,6 +71,7 @@ func (p *Provider) registerMetrics(provider metric.MeterProvider) (*measured, er
 	early := counter("riffle.segments.decided_early", "{event}", "Decisions about segments that were not complete, by reason.")
 	spans := counter("riffle.spans.ended", "{span}", "Recorded spans that were decided, by what became of them.")
 	suspensions := counter("riffle.samplers.suspensions", "{event}", "Times a sampler was suspended because it panicked or was slow.")
+	cut := counter("riffle.samplers.cut", "{segment}", "Segments that a sampler's limit kept from being kept, because clients chose their randomness.")
 	held := gauge("riffle.segments.size", "By", "What segments, and what is remembered between them, hold.")
 	open := gauge("riffle.segments.open", "{segment}", "Segments of which a span is open or waits.")
 	remembered := gauge("riffle.traces.remembered", "{trace}", "Traces for which a sampler's answer is remembered.")
@@ -92,6 +93,9 @@ func (p *Provider) registerMetrics(provider metric.MeterProvider) (*measured, er
 		o.ObserveInt64(started, int64(s.NotRecorded), by(outcome, "no_room"))
 		for name, n := range suspended {
 			o.ObserveInt64(suspensions, int64(n), by(sampler, name))
+		}
+		for name, n := range s.Cut {
+			o.ObserveInt64(cut, int64(n), by(sampler, name))
 		}
 		for name, n := range s.Kept {
 			o.ObserveInt64(kept, int64(n), by(sampler, name))

@@ -4,11 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/riffletrace/riffle/core/component"
 	"github.com/riffletrace/riffle/core/match"
-	"github.com/riffletrace/riffle/core/rate"
 	"github.com/riffletrace/riffle/core/record"
 	"github.com/riffletrace/riffle/core/sampling"
 )
@@ -75,7 +73,7 @@ func (l *samplerList) add(s sampling.Sampler, traits sampling.Traits, c *Sampler
 	}
 	e := record.Entry{Name: c.ID(), Match: matcher, Logger: o.logger}
 	if c.Limit != nil {
-		e.Limit = rate.NewLimiter(c.Limit.PerSecond, time.Second)
+		e.Limit = c.Limit.PerSecond
 	}
 	if i := len(l.all) - 1; observe != nil {
 		e.Observe = func(stage string, a sampling.Answer, matched bool) { observe(i, stage, a, matched) }

@@ -11,5 +11,6 @@
 //
 // [Counter] estimates a rate. [Target] follows it, for a sampler that wants about
 // so many traces a second. [Limiter] also holds a budget, for bursts that are
-// over before any estimate is right.
+// over before any estimate is right. [Cap] cuts what a limiter lets pass where clients
+// choose what is selected.
 package rate

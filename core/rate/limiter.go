@@ -39,14 +39,19 @@ type Limiter struct {
 // NewLimiter returns a limiter to perSecond, above 0, with a full budget. Where
 // less than one arrival flows in during a window, the budget still holds two.
 func NewLimiter(perSecond float64, window time.Duration) *Limiter {
-	capacity := 2 * max(1, perSecond*window.Seconds())
+	full := capacity(perSecond, window)
 	return &Limiter{
 		perSecond: perSecond,
 		window:    window.Seconds(),
-		capacity:  capacity,
+		capacity:  full,
 		demand:    NewCounter(window),
-		budget:    capacity,
+		budget:    full,
 	}
+}
+
+// capacity is the largest budget.
+func capacity(perSecond float64, window time.Duration) float64 {
+	return 2 * max(1, perSecond*window.Seconds())
 }
 
 // Probability counts an arrival at now, which would be selected with

@@ -25,7 +25,10 @@ func (g *segment) answer(by int, a sampling.Answer) (sure bool) {
 	}
 	e := g.rules.end[by]
 	t, _ := a.Threshold()
-	said := answer{threshold: t, from: e.limited(t, g.pressure), place: e.place, by: e.number}
+	said := answer{threshold: t, place: e.place, by: e.number}
+	if e.limit != nil {
+		g.limited(e.limit, &said)
+	}
 	var out handOver
 	g.absorb(g.live()) // before, so that it does not matter when the memory was swept
 	g.file(said)
@@ -46,6 +49,14 @@ type answer struct {
 	by        int16              // the number of its name
 }
 
+// keepsFrom is the threshold from which on the answer keeps a segment, known or not.
+func (a *answer) keepsFrom() sampling.Threshold {
+	if a.threshold == sampling.Unknown {
+		return a.from
+	}
+	return max(a.threshold, a.from)
+}
+
 // file takes an answer into the least of what was said. On a tie the one that comes
 // first in the list has said it; but where T = 0 is sure it is who made it so, whenever
 // the segment hears of others.
@@ -59,10 +70,18 @@ func (g *segment) file(a answer) {
 		}
 		return
 	}
-	t := max(a.threshold, a.from)
+	t := a.keepsFrom()
 	if t < g.least || t == g.least && a.place < g.place {
 		g.least, g.leastBy, g.place = t, a.by, a.place
 	}
+}
+
+// improves reports whether filing an answer would change what keeps the segment.
+func (g *segment) improves(a *answer) bool {
+	if a.threshold != sampling.Unknown {
+		return a.keepsFrom() < g.least
+	}
+	return g.more == nil || a.from < g.more.unknown
 }
 
 // isSettled reports whether nothing that is said can change a decision any more, so

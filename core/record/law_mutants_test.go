@@ -30,10 +30,7 @@ var lawMutants = []lawMutant{
 		{"decide.go", "\tg.file(said)\n", "\tg.file(said)\n\tif !max(t, said.from).Selects(g.randomness) {\n\t\tg.unanswered.Or(bit)\n\t}\n"},
 	}},
 	{"a limit counts what it selects", "others", []lawEdit{
-		{
-			"decide.go", "said := answer{threshold: t, from: e.limited(t, g.pressure), place: e.place, by: e.number}",
-			"said := answer{threshold: t, place: e.place, by: e.number}\n\tif t.Selects(g.randomness) {\n\t\tsaid.from = e.limited(t, g.pressure)\n\t}",
-		},
+		{"decide.go", "if e.limit != nil {", "if e.limit != nil && t.Selects(g.randomness) {"},
 	}},
 	{"what is remembered is what keeps", "traceless", []lawEdit{
 		{"memory.go", "if g.has(isPrivate | isFollowing) {", "if g.has(isPrivate|isFollowing) || !max(a.threshold, a.from).Selects(g.randomness) {"},

@@ -258,7 +258,7 @@ func (l lawSampler) add(to *Samplers, run *lawRun) {
 	case l.ask < lawSegment:
 		s.target = rate.NewTarget(3, time.Second)
 		if l.ask == lawLimited {
-			e.Limit = rate.NewLimiter(2, time.Second)
+			e.Limit = 2
 		}
 		to.Add(lawEndSampler{s}, e)
 	default:

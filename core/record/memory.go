@@ -40,8 +40,9 @@ type told struct {
 	at         int32        // tick
 }
 
-// limited is the threshold of the answer with what limits it.
-func (t *told) limited() sampling.Threshold { return max(t.threshold, t.from) }
+// rank is the greater, the sooner the answer is forgotten where there are too many.
+// Unknown ones go first.
+func (t *told) rank() sampling.Threshold { return max(t.threshold, t.from) }
 
 type toldAt struct {
 	trace trace.TraceID
@@ -84,14 +85,14 @@ func (m *memory) put(id trace.TraceID, t told) {
 	kept := list[:0]
 	for _, old := range list {
 		same := old.randomness == t.randomness && old.giver == t.giver && (old.threshold == sampling.Unknown) == (t.threshold == sampling.Unknown)
-		if !same || old.limited() < t.limited() {
+		if !same || old.keepsFrom() < t.keepsFrom() {
 			kept = append(kept, old)
 		}
 	}
 	if kept = append(kept, t); len(kept) > maxTold {
 		greatest := 0
 		for i := range kept {
-			if kept[i].limited() > kept[greatest].limited() {
+			if kept[i].rank() > kept[greatest].rank() {
 				greatest = i
 			}
 		}
@@ -213,7 +214,14 @@ func (g *segment) absorb(l *live) {
 		if !whole && (t.giver == g.root.id || g.has(isPrivate) || t.randomness != g.randomness) {
 			return
 		}
-		g.file(t.answer)
+		a := t.answer
+		if limit := g.rules.limits[a.place]; limit != nil {
+			if g.has(isCapped) || !g.improves(&a) { // it was heard already
+				return
+			}
+			g.capped(limit, &a, a.keepsFrom())
+		}
+		g.file(a)
 		if t.from.Selects(g.randomness) && (t.threshold == sampling.Unknown || t.threshold.Selects(g.randomness)) {
 			g.bits |= wasTold
 		}

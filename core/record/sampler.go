@@ -11,7 +11,6 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/riffletrace/riffle/core/match"
-	"github.com/riffletrace/riffle/core/rate"
 	"github.com/riffletrace/riffle/core/sampling"
 )
 
@@ -45,7 +44,7 @@ type thresholdState struct {
 type EndEntry struct {
 	entry
 	sampler sampling.EndSampler
-	limit   *rate.Limiter // nil without one
+	limit   *limit // nil without one
 }
 
 // SegmentEntry is a segment sampler of the list.
@@ -60,7 +59,8 @@ type Samplers struct {
 	start   []*StartEntry
 	end     []*EndEntry
 	segment []*SegmentEntry
-	entries []*entry // all of them
+	entries []*entry         // all of them
+	limits  map[int16]*limit // of end samplers, by their place
 }
 
 // MaxEndSamplers is how many bits a segment has to remember who has answered.
@@ -70,8 +70,8 @@ const MaxEndSamplers = 64
 type Entry struct {
 	Name   string
 	Match  *match.Matcher // nil is all
-	Limit  *rate.Limiter  // of an end sampler; nil is none
-	Logger *slog.Logger
+	Limit  float64        // on what an end sampler keeps a second; 0 is none
+	Logger *slog.Logger   // nil is nothing
 	// Observe is told what the sampler answers at each stage ("start", "end",
 	// "segment"), or that its match does not hold; nil is nobody.
 	Observe func(stage string, a sampling.Answer, matched bool)
@@ -90,13 +90,23 @@ func (l *Samplers) Add(s sampling.Sampler, e Entry) bool {
 			guard: guard{sampler: e.Name, logger: e.Logger},
 		}
 	}
+	if e.Logger == nil {
+		e.Logger = slog.New(slog.DiscardHandler)
+	}
 	before := len(l.entries)
 	if s, ok := s.(sampling.StartSampler); ok {
 		added := &StartEntry{entry: common("start"), sampler: s}
 		l.start, l.entries = append(l.start, added), append(l.entries, &added.entry)
 	}
 	if s, ok := s.(sampling.EndSampler); ok {
-		added := &EndEntry{entry: common("end"), sampler: s, limit: e.Limit}
+		added := &EndEntry{entry: common("end"), sampler: s}
+		if e.Limit > 0 {
+			added.limit = newLimit(&e)
+			if l.limits == nil {
+				l.limits = map[int16]*limit{}
+			}
+			l.limits[added.place] = added.limit
+		}
 		l.end, l.entries = append(l.end, added), append(l.entries, &added.entry)
 	}
 	if s, ok := s.(sampling.SegmentSampler); ok {
@@ -195,22 +205,4 @@ func (e *EndEntry) ask(p *sampling.EndParameters, timed bool) sampling.Answer {
 	a := e.observed(e.sampler.SampleEnd(*p))
 	e.took(time.Since(start))
 	return a
-}
-
-// limited is the threshold that the limit asks of a segment for which the sampler
-// answered t, under the pressure threshold of the segment. It counts the segment with
-// what it stands for.
-func (e *EndEntry) limited(t, pressure sampling.Threshold) sampling.Threshold {
-	if e.limit == nil {
-		return sampling.Always
-	}
-	unlimited := pressure
-	if t != sampling.Unknown {
-		unlimited = max(t, pressure)
-	}
-	limit, err := sampling.ThresholdFromProbability(e.limit.Probability(time.Now(), unlimited.Probability(), pressure.AdjustedCount()))
-	if err != nil {
-		return sampling.Always
-	}
-	return limit
 }

@@ -74,6 +74,7 @@ const (
 	isMarked                              // a span that was handed over says so
 	isCounted                             // among the kept ones
 	isCountedLost                         // among those that were let go
+	isCapped                              // the cap of a limit has spoken
 	wasTold                               // by another segment, or Keep, that the trace is kept
 )
 

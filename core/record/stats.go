@@ -22,6 +22,9 @@ type Stats struct {
 	// it was open for too long, Thinned because it held too much, Crowded because all
 	// together did.
 	Overdue, Thinned, Crowded uint64
+	// Cut counts segments that a limit kept from being kept, by the name of its end
+	// sampler, because clients chose their randomness.
+	Cut map[string]uint64
 	// SpansKept and SpansNotKept count spans that ended.
 	SpansKept, SpansNotKept uint64
 
@@ -39,6 +42,7 @@ func (p *TracerProvider) Stats() Stats { return p.live.stats() }
 func (l *live) stats() Stats {
 	s := Stats{
 		Kept:        map[string]uint64{},
+		Cut:         map[string]uint64{},
 		Open:        l.open(),
 		Remembered:  int(l.memory.traces.Load()),
 		HeldBytes:   l.exactly() + l.memory.bytes(),
@@ -61,6 +65,11 @@ func (l *live) stats() Stats {
 		s.TooLarge += c.tooLarge.Load()
 		s.SpansKept += c.spansKept.Load()
 		s.SpansNotKept += c.spansLost.Load()
+	}
+	for _, e := range l.rules.end {
+		if e.limit != nil {
+			s.Cut[e.name] = e.limit.cut.Load()
+		}
 	}
 	for i, name := range *l.rules.names.list.Load() {
 		if n := l.kept[i].Load(); n > 0 {

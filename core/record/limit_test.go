@@ -1,0 +1,52 @@
+package record
+
+import (
+	"context"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/riffletrace/riffle/core/sampling"
+)
+
+// Clients who choose their randomness pass every limit with a weight that means
+// nothing. What is kept of them is bounded, and nothing above the cap is weighted.
+func TestLimitOfChosenRandomness(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const perSecond, attackers, seconds = 5.0, 1454, 30
+		c := Config{Limits: unlimited}
+		c.Samplers.Add(onError, Entry{Name: "error", Limit: perSecond})
+		r := newRecorder(t, c, selectNone)
+		chosen := withParent(remoteParent(t, 0, "ot=rv:ffffffffffffff"))
+		known := func() (weight float64, spans int) {
+			for _, s := range r.spans() {
+				if th := thresholdIn(s); th != sampling.Unknown {
+					weight += th.AdjustedCount()
+					spans++
+				}
+			}
+			return weight, spans
+		}
+		for second := range seconds {
+			for range attackers {
+				fail(r.start(chosen, "attack")).End()
+				time.Sleep(time.Second / attackers)
+			}
+			if weight, n := known(); n > 2*perSecond*10+1 {
+				t.Fatalf("after %d s %d spans are weighted, and stand for %.0f", second, n, weight)
+			}
+		}
+		if n := len(r.spans()); n > 2*perSecond*(seconds+10)+1 {
+			t.Errorf("%d segments are kept in %d s, want at most twice %v a second", n, seconds, perSecond)
+		}
+		if n := r.Stats().Cut["error"]; n != attackers*seconds-uint64(len(r.spans())) {
+			t.Errorf("%d are said to be cut, and %d of %d were kept", n, len(r.spans()), attackers*seconds)
+		}
+		time.Sleep(20 * time.Second)
+		before := len(r.spans())
+		fail(r.start(context.Background(), "later")).End()
+		if th := thresholdIn(r.span(t, "later")); th != sampling.Always || len(r.spans()) != before+1 {
+			t.Errorf("a later error has threshold %v", th)
+		}
+	})
+}
