@@ -17,6 +17,7 @@ import (
 	"go.opentelemetry.io/otel/trace/noop"
 
 	"github.com/riffletrace/riffle/core/delivery"
+	"github.com/riffletrace/riffle/core/internal/outside"
 	"github.com/riffletrace/riffle/core/record"
 	"github.com/riffletrace/riffle/core/sampling"
 )
@@ -58,6 +59,9 @@ func New(ctx context.Context, spec Spec, opts ...Option) (*Provider, error) {
 	propagator, err := autoprop.TextMapPropagator(plan.Propagators...)
 	if err != nil {
 		return nil, fmt.Errorf("building propagators: %w", err)
+	}
+	if plan.RemoteParent == record.Ignore || plan.RemoteParent == record.Restart {
+		propagator = outside.Propagator(propagator)
 	}
 	p := &Provider{propagator: propagator, logger: o.logger}
 	p.life, p.end = context.WithCancel(context.Background())

@@ -19,6 +19,7 @@ import (
 	"go.opentelemetry.io/otel/propagation"
 	"go.opentelemetry.io/otel/trace"
 
+	"github.com/riffletrace/riffle/core/internal/outside"
 	"github.com/riffletrace/riffle/core/observability/internal/limit"
 	"github.com/riffletrace/riffle/core/sampling"
 )
@@ -43,8 +44,8 @@ func WithPathsLeftOut(paths ...string) MiddlewareOption {
 
 // WithForceHeader keeps a request in full, whatever the samplers say, if its
 // header name has the value secret: for the one request that somebody wants to
-// see. Its probability is unknown, so it is in no weighted figure. Providers
-// other than riffle's sample it as any request. An empty secret forces
+// see. It is kept whatever its randomness is, so that its spans count as one each.
+// Providers other than riffle's sample it as any request. An empty secret forces
 // nothing. Handlers do not see the header.
 func WithForceHeader(name, secret string) MiddlewareOption {
 	return func(m *middleware) {
@@ -54,7 +55,35 @@ func WithForceHeader(name, secret string) MiddlewareOption {
 	}
 }
 
+// WithPublicEndpoint is for requests of clients that nobody trusts, whatever
+// remote_parent says: the trace of the client is not continued. A new one begins, with a
+// link to what the client sent, without its tracestate, and none of its flags goes on to
+// other services. Its baggage does.
+func WithPublicEndpoint() MiddlewareOption {
+	return WithPublicEndpointFn(func(*http.Request) bool { return true })
+}
+
+// WithPublicEndpointFn does so for the requests that f picks. It is called once for each
+// request, before the span starts, and may be called from several goroutines.
+func WithPublicEndpointFn(f func(*http.Request) bool) MiddlewareOption {
+	return func(m *middleware) { m.isPublic = f }
+}
+
+// WithoutTraceIDHeader leaves [TraceIDHeader] out of answers.
+func WithoutTraceIDHeader() MiddlewareOption {
+	return func(m *middleware) { m.hidesID = true }
+}
+
+// WithoutTraceSampledHeader leaves [TraceSampledHeader] out of answers, so that clients
+// do not learn what is kept.
+func WithoutTraceSampledHeader() MiddlewareOption {
+	return func(m *middleware) { m.hidesSampled = true }
+}
+
 type middleware struct {
+	isPublic              func(*http.Request) bool // nil: none is
+	hidesID, hidesSampled bool
+
 	leftOut     []string
 	forceHeader string
 	forceSecret [sha256.Size]byte
@@ -68,6 +97,10 @@ type middleware struct {
 // panic is recorded, makes the span an error, and goes on. The answer has
 // [TraceIDHeader] and [TraceSampledHeader].
 //
+// What a client says of its trace is trusted as far as the provider's remote_parent
+// says; for a service on the internet that is ignore or restart, or
+// [WithPublicEndpoint] here.
+//
 // Between the middleware and the mux, nothing may replace the request (as
 // [http.Request.WithContext] does), or the pattern is lost.
 func Middleware(next http.Handler, opts ...MiddlewareOption) http.Handler {
@@ -75,11 +108,16 @@ func Middleware(next http.Handler, opts ...MiddlewareOption) http.Handler {
 	for _, opt := range opts {
 		opt(m)
 	}
-	m.traced = otelhttp.NewHandler(http.HandlerFunc(m.serve), "")
+	m.traced = otelhttp.NewHandler(http.HandlerFunc(m.serve), "",
+		otelhttp.WithPropagators(propagator{}),
+		otelhttp.WithPublicEndpointFn(func(r *http.Request) bool { return isPublic(r.Context()) }))
 	return m
 }
 
 func (m *middleware) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if m.isPublic != nil && m.isPublic(r) {
+		r = r.WithContext(context.WithValue(r.Context(), publicKey{}, true))
+	}
 	if slices.Contains(m.leftOut, r.URL.Path) {
 		m.next.ServeHTTP(w, r.WithContext(untraced(r)))
 		return
@@ -90,6 +128,32 @@ func (m *middleware) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	m.traced.ServeHTTP(w, r)
 }
+
+// publicKey marks the context of a request of a client that nobody trusts.
+type publicKey struct{}
+
+func isPublic(ctx context.Context) bool { return ctx.Value(publicKey{}) != nil }
+
+// propagator is the global one, which takes less from public requests.
+type propagator struct{}
+
+func (propagator) Extract(ctx context.Context, carrier propagation.TextMapCarrier) context.Context {
+	p := otel.GetTextMapPropagator()
+	if !isPublic(ctx) {
+		return p.Extract(ctx, carrier)
+	}
+	ctx = outside.Propagator(p).Extract(ctx, carrier)
+	if sc := trace.SpanContextFromContext(ctx); sc.IsRemote() {
+		ctx = trace.ContextWithRemoteSpanContext(ctx, sc.WithTraceState(trace.TraceState{}))
+	}
+	return ctx
+}
+
+func (propagator) Inject(ctx context.Context, carrier propagation.TextMapCarrier) {
+	otel.GetTextMapPropagator().Inject(ctx, carrier)
+}
+
+func (propagator) Fields() []string { return otel.GetTextMapPropagator().Fields() }
 
 // forces compares in constant time, which does not tell how long the secret is.
 func (m *middleware) forces(r *http.Request) bool {
@@ -104,18 +168,19 @@ func (m *middleware) forces(r *http.Request) bool {
 	return subtle.ConstantTimeCompare(got[:], m.forceSecret[:]) == 1
 }
 
-// untraced is a context in which no span is recorded: it has a parent that is
-// none, of the trace that the request belongs to, or of one that nobody has.
+// untraced is a context in which no span is recorded: by riffle since it says so, and
+// by other providers since it has a parent that is not sampled, of the trace that the
+// request belongs to, or of one that nobody has.
 func untraced(r *http.Request) context.Context {
-	ctx := otel.GetTextMapPropagator().Extract(r.Context(), propagation.HeaderCarrier(r.Header))
+	ctx := propagator{}.Extract(r.Context(), propagation.HeaderCarrier(r.Header))
 	sc := trace.SpanContextFromContext(ctx)
-	if !sc.IsValid() {
+	if !sc.IsValid() || isPublic(ctx) {
 		var id trace.TraceID
 		binary.BigEndian.PutUint64(id[:8], rand.Uint64())
 		binary.BigEndian.PutUint64(id[8:], rand.Uint64()|1)
 		sc = trace.NewSpanContext(trace.SpanContextConfig{TraceID: id, SpanID: trace.SpanID(id[8:])})
 	}
-	return trace.ContextWithSpanContext(ctx, sc.WithRemote(false).WithTraceFlags(sc.TraceFlags().WithSampled(false)))
+	return trace.ContextWithSpanContext(sampling.ContextWithDrop(ctx), sc.WithRemote(false).WithTraceFlags(sc.TraceFlags().WithSampled(false)))
 }
 
 // serve serves a request inside its span.
@@ -123,8 +188,12 @@ func (m *middleware) serve(w http.ResponseWriter, r *http.Request) {
 	span := trace.SpanFromContext(r.Context())
 	if sc := span.SpanContext(); sc.IsValid() {
 		h := w.Header()
-		h.Set(TraceIDHeader, sc.TraceID().String())
-		h.Set(TraceSampledHeader, sampled(span))
+		if !m.hidesID {
+			h.Set(TraceIDHeader, sc.TraceID().String())
+		}
+		if !m.hidesSampled {
+			h.Set(TraceSampledHeader, sampled(span))
+		}
 	}
 	if !span.IsRecording() {
 		m.next.ServeHTTP(w, r)

@@ -80,7 +80,8 @@ type startDecision struct {
 type rootRequest struct {
 	sdktrace.SamplingParameters
 	parent trace.SpanContext
-	forced bool
+	// What the context of the application asks for.
+	forced, dropped bool
 }
 
 // decide decides about a local root. What the parent means depends on where it
@@ -93,6 +94,8 @@ type rootRequest struct {
 func (r *startRules) decide(d *startDecision, q *rootRequest) {
 	remote := q.parent.IsRemote() // valid or not: its tracestate would go on in any case
 	switch {
+	case q.dropped:
+		d.dropped, d.state = true, sampling.WithThreshold(q.parent.TraceState(), sampling.Unknown)
 	case q.forced:
 		r.force(d, q)
 	case remote && r.remote == Ignore:
@@ -155,6 +158,11 @@ func (r *startRules) ask(d *startDecision, q *rootRequest) {
 	d.state = always(d.state)
 }
 
+// mostTrusted is the greatest threshold that a remote parent can have, a probability
+// of 2^-20. With a greater one, a request that anybody can send would stand for more
+// than all that a service has.
+const mostTrusted = sampling.Never - sampling.Never>>20
+
 // watch follows the decision of a parent, unless a drop rule speaks.
 func (r *startRules) watch(d *startDecision, q *rootRequest, follow bool) {
 	d.randomness, d.threshold, d.follow = sampling.Randomness(q.parent), sampling.Never, follow
@@ -162,7 +170,7 @@ func (r *startRules) watch(d *startDecision, q *rootRequest, follow bool) {
 	d.selected = q.parent.IsSampled()
 	d.dropped = follow && !d.selected || !follow && r.drops(q)
 	if d.selected && !d.dropped {
-		if t := sampling.ThresholdOf(q.parent); t < sampling.Never {
+		if t := sampling.ThresholdOf(q.parent); t <= mostTrusted {
 			d.threshold = t
 			return
 		}
@@ -271,7 +279,7 @@ func (s startSampler) ShouldSample(p sdktrace.SamplingParameters) (result sdktra
 		return result
 	}
 	var d startDecision
-	s.rules.decide(&d, &rootRequest{SamplingParameters: p, parent: parent, forced: sampling.Forced(p.ParentContext)})
+	s.rules.decide(&d, &rootRequest{SamplingParameters: p, parent: parent, forced: sampling.Forced(p.ParentContext), dropped: sampling.Dropped(p.ParentContext)})
 	result.Tracestate = d.state
 	if d.selected && !d.dropped {
 		result.Decision = sdktrace.RecordAndSample

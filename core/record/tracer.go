@@ -84,7 +84,7 @@ func (t *tracer) root(ctx, parentCtx context.Context, parent trace.SpanContext, 
 		}
 		parent, parentCtx = trace.SpanContext{}, trace.ContextWithSpanContext(ctx, trace.SpanContext{})
 	}
-	q := rootRequest{parent: parent, forced: sampling.Forced(ctx)}
+	q := rootRequest{parent: parent, forced: sampling.Forced(ctx), dropped: sampling.Dropped(ctx)}
 	q.ParentContext, q.TraceID, q.Name, q.Kind = parentCtx, parent.TraceID(), name, config.SpanKind()
 	q.Attributes, q.Links = config.Attributes(), links
 	var id trace.SpanID

@@ -83,9 +83,9 @@ type StartSampler interface {
 	// keep nor change what the parameters point to. Its answer must not depend
 	// on the trace ID, which is why it is not told.
 	//
-	// The host times a sample of the calls. A sampler that panics, or that takes
-	// over 1 ms three times within a second, abstains for 30 s without being
-	// asked; that is logged and counted. [AtMost] counts as [Abstain].
+	// The host times a sample of the calls. A sampler that panics, or of which three
+	// timed calls within two seconds, and a quarter of them, take over 1 ms, abstains
+	// for 30 s without being asked; that is logged and counted. [AtMost] counts as [Abstain].
 	SampleStart(p StartParameters) Answer
 }
 
@@ -111,8 +111,7 @@ type EndSampler interface {
 	// while the application may change the span: its methods are safe for that,
 	// and each call sees the state of its moment.
 	//
-	// One that panics or is slow is treated as a [StartSampler] is: over 1 ms three
-	// times within a second, and it abstains for 30 s.
+	// One that panics or is slow is treated as a [StartSampler] is.
 	SampleEnd(p EndParameters) Answer
 }
 
