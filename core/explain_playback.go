@@ -103,6 +103,7 @@ func (e explaining) play(ctx context.Context, randomness uint64) (*playback, err
 	p.recorder = record.NewTracerProvider(record.Config{
 		Resource:     p.resource,
 		Limits:       p.plan.Limits.sdk(),
+		MaxText:      p.plan.Limits.maxText(),
 		IDGenerator:  p.ids,
 		Samplers:     p.samplers.record,
 		RemoteParent: p.plan.RemoteParent,

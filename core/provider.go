@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"sync"
 	"time"
+	"unicode/utf8"
 
 	"go.opentelemetry.io/contrib/propagators/autoprop"
 	"go.opentelemetry.io/otel"
@@ -17,6 +19,7 @@ import (
 	"go.opentelemetry.io/otel/trace/noop"
 
 	"github.com/riffletrace/riffle/core/delivery"
+	"github.com/riffletrace/riffle/core/internal/bound"
 	"github.com/riffletrace/riffle/core/internal/outside"
 	"github.com/riffletrace/riffle/core/record"
 	"github.com/riffletrace/riffle/core/sampling"
@@ -81,6 +84,7 @@ func New(ctx context.Context, spec Spec, opts ...Option) (*Provider, error) {
 	p.recorder = record.NewTracerProvider(record.Config{
 		Resource:       res,
 		Limits:         spec.Limits.sdk(),
+		MaxText:        spec.Limits.maxText(),
 		IDGenerator:    o.ids,
 		SpanProcessors: o.processors,
 		Samplers:       pl.samplers.record,
@@ -261,4 +265,13 @@ func (l SpanLimits) sdk() sdktrace.SpanLimits {
 		}
 	}
 	return limits
+}
+
+// maxText bounds names and values, in bytes: to 16 KiB, unless attribute_value_length
+// allows more characters, or is no limit.
+func (l SpanLimits) maxText() int {
+	if n := l.AttributeValueLength; n != nil && *n < 0 {
+		return 0
+	}
+	return max(int(bound.Default), utf8.UTFMax*min(l.sdk().AttributeValueLengthLimit, math.MaxInt/utf8.UTFMax))
 }

@@ -68,7 +68,7 @@ func DefaultSpec() Spec {
 type SpanLimits struct {
 	_                    struct{} `doc:"what one span can hold; -1 is no limit"`
 	AttributeCount       *int     `yaml:"attribute_count" doc:"attributes of a span (OpenTelemetry's default: 128)"`
-	AttributeValueLength *int     `yaml:"attribute_value_length" doc:"characters of a string value; longer ones are cut (default: no limit)"`
+	AttributeValueLength *int     `yaml:"attribute_value_length" doc:"characters of a string value; longer ones are cut. Unless set, every name, key and value, a list or map as a whole, is cut to 16 KiB and ends in ...[truncated]; -1 cuts nothing (OpenTelemetry's default)"`
 	EventCount           *int     `yaml:"event_count" doc:"events of a span (128)"`
 	LinkCount            *int     `yaml:"link_count" doc:"links of a span (128)"`
 	EventAttributeCount  *int     `yaml:"event_attribute_count" doc:"attributes of an event (128)"`

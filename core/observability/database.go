@@ -5,8 +5,8 @@ import (
 
 	"go.opentelemetry.io/otel/trace"
 
+	"github.com/riffletrace/riffle/core/internal/bound"
 	"github.com/riffletrace/riffle/core/observability/internal/db"
-	"github.com/riffletrace/riffle/core/observability/internal/limit"
 )
 
 // StartDBSpan starts the span of an operation on a table of PostgreSQL; table
@@ -20,7 +20,7 @@ import (
 // End it with [EndDBSpan].
 func StartDBSpan(ctx context.Context, operation, table string) (context.Context, trace.Span) {
 	s := start(trace.SpanKindClient)
-	s.n = len(db.Chosen().Append(s.attrs[:0], limit.String(operation), limit.String(table)))
+	s.n = len(db.Chosen().Append(s.attrs[:0], bound.Default.Text(operation), bound.Default.Text(table)))
 	return s.span(ctx, trace.SpanKindClient, spanName("db", "", operation))
 }
 

@@ -8,8 +8,6 @@ import (
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/codes"
 	"go.opentelemetry.io/otel/trace"
-
-	"github.com/riffletrace/riffle/core/observability/internal/limit"
 )
 
 // FunctionSpanConfig says which execution of an edge function a span is of.
@@ -42,7 +40,7 @@ func StartFunctionSpan(ctx context.Context, cfg FunctionSpanConfig) (context.Con
 // AddFunctionEvent adds an event to the function's span in ctx.
 func AddFunctionEvent(ctx context.Context, name string, attrs ...attribute.KeyValue) {
 	if span := trace.SpanFromContext(ctx); span.IsRecording() {
-		span.AddEvent(name, trace.WithAttributes(limit.All(attrs)...))
+		span.AddEvent(name, trace.WithAttributes(bounded(attrs)...))
 	}
 }
 

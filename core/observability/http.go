@@ -19,8 +19,8 @@ import (
 	"go.opentelemetry.io/otel/propagation"
 	"go.opentelemetry.io/otel/trace"
 
+	"github.com/riffletrace/riffle/core/internal/bound"
 	"github.com/riffletrace/riffle/core/internal/outside"
-	"github.com/riffletrace/riffle/core/observability/internal/limit"
 	"github.com/riffletrace/riffle/core/sampling"
 )
 
@@ -214,11 +214,11 @@ func (m *middleware) serve(w http.ResponseWriter, r *http.Request) {
 // recordPanic makes a panic part of the span and ends it, before others add
 // the same exception without its stack.
 func recordPanic(span trace.Span, r *http.Request, v any) {
-	message := limit.String(fmt.Sprint(v))
+	message := bound.Default.Text(fmt.Sprint(v))
 	if route := route(r.Pattern); route != "" {
 		span.SetName(strings.ToUpper(r.Method) + " " + route)
 	}
-	addException(span, fmt.Sprintf("%T", v), message, limit.String(string(debug.Stack())))
+	addException(span, fmt.Sprintf("%T", v), message, bound.Default.Text(string(debug.Stack())))
 	span.SetStatus(codes.Error, "panic: "+message)
 	span.End()
 }

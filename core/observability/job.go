@@ -8,7 +8,7 @@ import (
 	"go.opentelemetry.io/otel/codes"
 	"go.opentelemetry.io/otel/trace"
 
-	"github.com/riffletrace/riffle/core/observability/internal/limit"
+	"github.com/riffletrace/riffle/core/internal/bound"
 )
 
 // JobSpanConfig says which run of a background job a span is of. What is empty
@@ -48,7 +48,7 @@ func StartJobSpan(ctx context.Context, cfg JobSpanConfig) (context.Context, trac
 // AddJobEvent adds an event to the job's span in ctx.
 func AddJobEvent(ctx context.Context, name string, attrs ...attribute.KeyValue) {
 	if span := trace.SpanFromContext(ctx); span.IsRecording() {
-		span.AddEvent(name, trace.WithAttributes(limit.All(attrs)...))
+		span.AddEvent(name, trace.WithAttributes(bounded(attrs)...))
 	}
 }
 
@@ -57,7 +57,7 @@ func SetJobProgress(ctx context.Context, percent int, message string) {
 	if span := trace.SpanFromContext(ctx); span.IsRecording() {
 		span.AddEvent("job.progress", trace.WithAttributes(
 			attribute.Int("job.progress_percent", percent),
-			attribute.String("job.progress_message", limit.String(message)),
+			attribute.String("job.progress_message", bound.Default.Text(message)),
 		))
 	}
 }
@@ -71,7 +71,7 @@ func SetJobResult(ctx context.Context, status string, d time.Duration, err error
 		return
 	}
 	span.SetAttributes(
-		attribute.String("job.status", limit.String(status)),
+		attribute.String("job.status", bound.Default.Text(status)),
 		attribute.Int64("job.duration_ms", d.Milliseconds()),
 	)
 	switch {

@@ -10,19 +10,29 @@ import (
 	"go.opentelemetry.io/otel/codes"
 	"go.opentelemetry.io/otel/trace"
 
-	"github.com/riffletrace/riffle/core/observability/internal/limit"
+	"github.com/riffletrace/riffle/core/internal/bound"
 )
 
 // MaxValueLength is how many bytes the helpers keep of a string, and of a list
-// of strings as a whole. What is longer is cut and ends in a marker that tells
-// how long it was: "...(cut, 123456 bytes)". A lower bound that is set with
-// limits.attribute_value_length cuts without a marker.
-const MaxValueLength = limit.MaxLength
+// as a whole. What is longer is cut and ends in "...[truncated]", whatever provider
+// records it. A lower bound that is set with limits.attribute_value_length cuts
+// without that.
+const MaxValueLength = int(bound.Default)
 
 // StartSpan starts a span with the global provider, below the one in ctx. The
 // caller ends it.
 func StartSpan(ctx context.Context, name string, opts ...trace.SpanStartOption) (context.Context, trace.Span) {
 	return tracer().Start(ctx, name, opts...)
+}
+
+// bounded returns a copy of attrs within the bounds. attrs does not escape, so that a
+// caller needs no memory for it where nothing records.
+func bounded(attrs []attribute.KeyValue) []attribute.KeyValue {
+	out := make([]attribute.KeyValue, len(attrs))
+	for i, kv := range attrs {
+		out[i] = bound.Default.Attribute(kv)
+	}
+	return out
 }
 
 // SpanFromContext returns the span in ctx, one that does nothing if it has
@@ -54,7 +64,7 @@ func ExtractSpanID(ctx context.Context) string {
 // [MaxValueLength].
 func SetSpanAttributes(ctx context.Context, attrs ...attribute.KeyValue) {
 	if span := trace.SpanFromContext(ctx); span.IsRecording() {
-		span.SetAttributes(limit.All(attrs)...)
+		span.SetAttributes(bounded(attrs)...)
 	}
 }
 
@@ -62,7 +72,7 @@ func SetSpanAttributes(ctx context.Context, attrs ...attribute.KeyValue) {
 // [MaxValueLength].
 func AddSpanEvent(ctx context.Context, name string, attrs ...attribute.KeyValue) {
 	if span := trace.SpanFromContext(ctx); span.IsRecording() {
-		span.AddEvent(name, trace.WithAttributes(limit.All(attrs)...))
+		span.AddEvent(name, trace.WithAttributes(bounded(attrs)...))
 	}
 }
 
@@ -95,10 +105,10 @@ func RecordError(ctx context.Context, err error, opts ...ErrorOption) {
 	if all&CanceledIsNoError != 0 && errors.Is(err, context.Canceled) {
 		return
 	}
-	message := limit.String(err.Error())
+	message := bound.Default.Text(err.Error())
 	var stack string
 	if all&WithStack != 0 {
-		stack = limit.String(string(debug.Stack()))
+		stack = bound.Default.Text(string(debug.Stack()))
 	}
 	addException(span, fmt.Sprintf("%T", err), message, stack)
 	span.SetStatus(codes.Error, message)

@@ -141,7 +141,7 @@ func TestManyNames(t *testing.T) {
 
 func TestHugeValues(t *testing.T) {
 	huge := strings.Repeat("ä", observability.MaxValueLength) // two bytes each
-	marker := fmt.Sprintf("...(cut, %d bytes)", len(huge))
+	const marker = "...[truncated]"
 	spans := spantest.Record(t)
 	ctx, span := observability.StartStorageSpan(t.Context(), "upload", "b", huge)
 	observability.SetSpanAttributes(ctx, attribute.String("s", huge), attribute.StringSlice("l", []string{"a", huge, huge}), attribute.StringSlice("h", []string{huge}), attribute.Int("i", 1))
@@ -156,15 +156,14 @@ func TestHugeValues(t *testing.T) {
 		"progress": spantest.Events(s)["job.progress"]["job.progress_message"],
 		"message":  spantest.Events(s)["exception"]["exception.message"], "status": s.Status.Description,
 	} {
-		if !strings.HasSuffix(got, marker) || len(got) != observability.MaxValueLength+len(marker) {
+		if !strings.HasSuffix(got, marker) || len(got) > observability.MaxValueLength || len(got) < observability.MaxValueLength-4 {
 			t.Errorf("%s has %d bytes and ends with %q", name, len(got), got[max(0, len(got)-40):])
 		}
 	}
-	if got := attrs["l"]; got != `["a","...(cut, 2 of 3 values)"]` {
-		t.Errorf("list %.100s", got)
-	}
-	if got := attrs["h"]; len(got) > observability.MaxValueLength+100 || !strings.Contains(got, marker) {
-		t.Errorf("a list of one has %d bytes", len(got))
+	for _, name := range []string{"l", "h"} {
+		if got := attrs[name]; len(got) > observability.MaxValueLength+100 || !strings.Contains(got, marker) {
+			t.Errorf("list %q has %d bytes", name, len(got))
+		}
 	}
 	if attrs["i"] != "1" {
 		t.Errorf("i = %q", attrs["i"])

@@ -11,7 +11,7 @@ import (
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/trace"
 
-	"github.com/riffletrace/riffle/core/observability/internal/limit"
+	"github.com/riffletrace/riffle/core/internal/bound"
 )
 
 // ScopeName is the instrumentation scope of the helpers' spans.
@@ -67,7 +67,7 @@ func start(kind trace.SpanKind) *starting {
 // set sets an attribute, unless it is empty.
 func (s *starting) set(key attribute.Key, value string) {
 	if value != "" {
-		s.add(key.String(limit.String(value)))
+		s.add(key.String(bound.Default.Text(value)))
 	}
 }
 

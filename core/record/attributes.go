@@ -14,7 +14,7 @@ func (s *span) SetAttributes(kvs ...attribute.KeyValue) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if !s.state.hasEnded() {
-		s.addAttributes(kvs)
+		s.addAttributes(s.provider.text.Attributes(kvs))
 	}
 }
 
@@ -43,7 +43,7 @@ func needsNormalizing(kv *attribute.KeyValue, length int) bool {
 	case attribute.BOOL, attribute.INT64, attribute.FLOAT64:
 		return false
 	case attribute.STRING:
-		return length >= 0
+		return length >= 0 && len(kv.Value.AsString()) > length
 	default:
 		return true
 	}

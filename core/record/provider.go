@@ -19,6 +19,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 	"go.opentelemetry.io/otel/trace/noop"
 
+	"github.com/riffletrace/riffle/core/internal/bound"
 	"github.com/riffletrace/riffle/core/sampling"
 )
 
@@ -29,6 +30,10 @@ type Config struct {
 	// Limits bound what a span can hold; start from [sdktrace.NewSpanLimits].
 	// Those of the zero value hold nothing, as in the SDK.
 	Limits sdktrace.SpanLimits
+	// MaxText bounds names, keys, values and the description of a status, lists and maps
+	// as a whole, in bytes, besides what Limits say. What is longer is cut, and ends in
+	// [bound.Marker]. 0 is no bound, as in the SDK.
+	MaxText int
 	// IDGenerator makes the IDs; nil makes them at random. The low 56 bits of its
 	// trace IDs must be random.
 	IDGenerator sdktrace.IDGenerator
@@ -98,6 +103,7 @@ type TracerProvider struct {
 	unrecordedBy unrecordedBy
 	resource     *resource.Resource
 	limits       sdktrace.SpanLimits
+	text         bound.Limit
 	ids          sdktrace.IDGenerator
 	randomIDs    bool // they are our own
 	logger       *slog.Logger
@@ -143,7 +149,7 @@ var emptySpan = tracetest.SpanStub{}.Snapshot()
 // background, until Shutdown.
 func NewTracerProvider(c Config) *TracerProvider {
 	p := &TracerProvider{
-		resource: c.Resource, limits: c.Limits, ids: c.IDGenerator, logger: c.Logger,
+		resource: c.Resource, limits: c.Limits, text: bound.Limit(max(0, c.MaxText)), ids: c.IDGenerator, logger: c.Logger,
 		flush: c.Flush, close: c.Close,
 		tracers: map[instrumentation.Scope]*tracer{}, done: make(chan struct{}),
 	}

@@ -6,6 +6,8 @@ import (
 	"go.opentelemetry.io/otel/attribute"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/trace"
+
+	"github.com/riffletrace/riffle/core/internal/bound"
 )
 
 // What things take. Strings count with their bytes, also where others share them: a
@@ -15,7 +17,6 @@ const (
 	spanBytes      = int64(unsafe.Sizeof(span{}))
 	rareBytes      = int64(unsafe.Sizeof(rare{}))
 	attributeBytes = int64(unsafe.Sizeof(attribute.KeyValue{}))
-	valueBytes     = int64(unsafe.Sizeof(attribute.Value{}))
 	eventBytes     = int64(unsafe.Sizeof(sdktrace.Event{}))
 	linkBytes      = int64(unsafe.Sizeof(sdktrace.Link{}))
 	stringBytes    = int64(unsafe.Sizeof(""))
@@ -115,36 +116,8 @@ func sizeOfAttributes(kvs []attribute.KeyValue) int64 {
 		case attribute.STRING:
 			n += int64(len(v.AsString()))
 		default:
-			n += sizeOfParts(*v)
+			n += bound.ValueBytes(*v)
 		}
-	}
-	return n
-}
-
-// sizeOfParts is what a value holds besides itself.
-func sizeOfParts(v attribute.Value) (n int64) {
-	switch v.Type() {
-	case attribute.STRING:
-		return int64(len(v.AsString()))
-	case attribute.BOOLSLICE:
-		return int64(len(v.AsBoolSlice()))
-	case attribute.INT64SLICE:
-		return 8 * int64(len(v.AsInt64Slice()))
-	case attribute.FLOAT64SLICE:
-		return 8 * int64(len(v.AsFloat64Slice()))
-	case attribute.STRINGSLICE:
-		for _, s := range v.AsStringSlice() {
-			n += stringBytes + int64(len(s))
-		}
-	case attribute.BYTESLICE:
-		return int64(len(v.AsByteSlice()))
-	case attribute.SLICE:
-		for _, e := range v.AsSlice() {
-			n += valueBytes + sizeOfParts(e)
-		}
-	case attribute.MAP:
-		return sizeOfAttributes(v.AsMap())
-	default:
 	}
 	return n
 }

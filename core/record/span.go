@@ -209,8 +209,10 @@ func (s *span) AddEvent(name string, options ...trace.EventOption) {
 	}
 	c := trace.NewEventConfig(options...)
 	limits := &s.provider.limits
-	e := sdktrace.Event{Name: name, Attributes: normalizeAttributes(c.Attributes(), limits.AttributeValueDepthLimit), Time: c.Timestamp()}
+	text := s.provider.text
+	e := sdktrace.Event{Name: text.Text(name), Attributes: normalizeAttributes(c.Attributes(), limits.AttributeValueDepthLimit), Time: c.Timestamp()}
 	e.Attributes, e.DroppedAttributeCount = limitCount(e.Attributes, limits.AttributePerEventCountLimit)
+	e.Attributes = text.Attributes(e.Attributes)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.state.hasEnded() {
@@ -245,6 +247,7 @@ func (p *TracerProvider) link(link trace.Link) (l sdktrace.Link, ok bool) {
 	}
 	l = sdktrace.Link{SpanContext: link.SpanContext, Attributes: normalizeAttributes(link.Attributes, p.limits.AttributeValueDepthLimit)}
 	l.Attributes, l.DroppedAttributeCount = limitCount(l.Attributes, p.limits.AttributePerLinkCountLimit)
+	l.Attributes = p.text.Attributes(l.Attributes)
 	return l, true
 }
 
@@ -277,6 +280,7 @@ func addLimited[T any](list []T, e T, limit, dropped int) ([]T, int) {
 
 // SetStatus sets the status: Ok stands before Error, and that before Unset.
 func (s *span) SetStatus(code codes.Code, description string) {
+	description = s.provider.text.Text(description)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.state.hasEnded() || s.code() > code {
@@ -302,6 +306,7 @@ func (s *recorded) code() codes.Code {
 
 // SetName renames the span.
 func (s *span) SetName(name string) {
+	name = s.provider.text.Text(name)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if !s.state.hasEnded() {

@@ -85,8 +85,9 @@ func (t *tracer) root(ctx, parentCtx context.Context, parent trace.SpanContext, 
 		parent, parentCtx = trace.SpanContext{}, trace.ContextWithSpanContext(ctx, trace.SpanContext{})
 	}
 	q := rootRequest{parent: parent, forced: sampling.Forced(ctx), dropped: sampling.Dropped(ctx)}
+	name = p.text.Text(name)
 	q.ParentContext, q.TraceID, q.Name, q.Kind = parentCtx, parent.TraceID(), name, config.SpanKind()
-	q.Attributes, q.Links = config.Attributes(), links
+	q.Attributes, q.Links = p.text.Attributes(config.Attributes()), links
 	var id trace.SpanID
 	ownID := !q.TraceID.IsValid()
 	if ownID {
@@ -117,7 +118,7 @@ func (t *tracer) root(ctx, parentCtx context.Context, parent trace.SpanContext, 
 		s.fixed |= saysAlways
 		s.flags = s.flags.WithSampled(true)
 	}
-	s.set(config, links, d.attrs)
+	s.set(config, q.Attributes, links, d.attrs)
 	size := s.sizeOfStart()
 	if !p.live.add(g) { // Shutdown came first
 		return p.unrecorded(ctx, q.TraceID, id, flags, d.state)
@@ -139,7 +140,7 @@ func (t *tracer) child(ctx context.Context, parent *span, sc trace.SpanContext, 
 		}
 		return p.unrecordedBelow(ctx, sc)
 	}
-	s.place(&t.scope, g, id, name, parent.flags)
+	s.place(&t.scope, g, id, p.text.Text(name), parent.flags)
 	if sure {
 		s.fixed |= saysAlways
 		s.flags = s.flags.WithSampled(true)
@@ -151,7 +152,7 @@ func (t *tracer) child(ctx context.Context, parent *span, sc trace.SpanContext, 
 	case parent.fixed&hasState != 0:
 		s.setState(parent.rare.state)
 	}
-	s.set(config, config.Links(), nil)
+	s.set(config, p.text.Attributes(config.Attributes()), config.Links(), nil)
 	g.started(s, s.sizeOfStart())
 	return t.started(ctx, s)
 }
@@ -181,7 +182,7 @@ func (s *span) setState(state trace.TraceState) {
 }
 
 // set takes what Start says of the span.
-func (s *span) set(config *trace.SpanConfig, links []trace.Link, samplers []attribute.KeyValue) {
+func (s *span) set(config *trace.SpanConfig, attrs []attribute.KeyValue, links []trace.Link, samplers []attribute.KeyValue) {
 	s.fixed |= fixedBits(trace.ValidateSpanKind(config.SpanKind()))
 	if s.start = config.Timestamp(); s.start.IsZero() {
 		s.fixed |= hasClock
@@ -194,10 +195,10 @@ func (s *span) set(config *trace.SpanConfig, links []trace.Link, samplers []attr
 	}
 	if len(samplers) > 0 {
 		s.addAttributes(samplers)
-		s.addAttributes(config.Attributes())
+		s.addAttributes(attrs)
 		return
 	}
-	s.startWith(config.Attributes())
+	s.startWith(attrs)
 }
 
 // now is the time. Within the first second of a segment it is that of the root and

@@ -11,7 +11,7 @@ import (
 
 	"go.opentelemetry.io/otel/attribute"
 
-	"github.com/riffletrace/riffle/core/observability/internal/limit"
+	"github.com/riffletrace/riffle/core/internal/bound"
 )
 
 // System is what the attributes call PostgreSQL.
@@ -75,5 +75,5 @@ func (n Names) Server(attrs []attribute.KeyValue, host string, port int, databas
 
 // Parameter is the attribute of the n-th parameter, which counts from 1.
 func Parameter(n int, value any) attribute.KeyValue {
-	return attribute.String("db.query.parameter."+strconv.Itoa(n), limit.String(fmt.Sprint(value)))
+	return attribute.String("db.query.parameter."+strconv.Itoa(n), bound.Default.Text(fmt.Sprint(value)))
 }

@@ -10,7 +10,7 @@ import (
 	"go.opentelemetry.io/otel/codes"
 	"go.opentelemetry.io/otel/trace"
 
-	"github.com/riffletrace/riffle/core/observability/internal/limit"
+	"github.com/riffletrace/riffle/core/internal/bound"
 )
 
 // RecordError makes err part of the span of a database operation, unless it
@@ -19,7 +19,7 @@ func RecordError(span trace.Span, err error) {
 	if err == nil || !span.IsRecording() || errors.Is(err, sql.ErrNoRows) {
 		return
 	}
-	message := limit.String(Message(err))
+	message := bound.Default.Text(Message(err))
 	if state := State(err); state != "" {
 		span.SetAttributes(attribute.String("db.response.status_code", state), attribute.String("error.type", state))
 	}
