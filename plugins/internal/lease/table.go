@@ -159,26 +159,28 @@ func (t *Table) isOf(e *entry, hash uint64, p *sampling.StartParameters) bool {
 // about. All of it depends on the seed, numbers too, so that nobody outside can
 // choose keys that meet in one set.
 func (t *Table) hash(p *sampling.StartParameters) (h uint64, ok bool) {
-	h = 1
+	var name, kind uint64
 	if !t.spec.IgnoresName {
 		if len(p.Name) > maxText {
 			return 0, false
 		}
-		h = t.mix(h, maphash.String(t.seed, p.Name))
+		name = maphash.String(t.seed, p.Name)
 	}
 	if !t.spec.IgnoresKind {
-		h = t.mix(h, uint64(p.Kind))
+		kind = uint64(p.Kind)
 	}
+	// Not by multiplication, where a number can make what stands before it count
+	// for nothing.
+	h = maphash.Comparable(t.seed, [2]uint64{name, kind})
 	for _, k := range t.spec.Keys {
-		v := valueOf(p.Attributes, k)
-		if v == nil {
-			h = t.mix(h, 1)
-			continue
+		var kind, value uint64 // of one that is missing
+		if v := valueOf(p.Attributes, k); v != nil {
+			if len(v.AsString()) > maxText {
+				return 0, false
+			}
+			kind, value = 1+uint64(v.Type()), t.hashValue(v)
 		}
-		if len(v.AsString()) > maxText {
-			return 0, false
-		}
-		h = t.mix(t.mix(h, uint64(v.Type())+2), t.hashValue(v))
+		h = maphash.Comparable(t.seed, [3]uint64{h, kind, value})
 	}
 	return h | 1<<63, true
 }
@@ -200,10 +202,6 @@ func (t *Table) hashValue(v *attribute.Value) uint64 {
 		return maphash.Comparable(t.seed, *v)
 	}
 }
-
-// mix hashes both under the seed. There is no value of either that makes the
-// other count for nothing, as there is for a multiplication.
-func (t *Table) mix(a, b uint64) uint64 { return maphash.Comparable(t.seed, [2]uint64{a, b}) }
 
 // valueOf returns the value that the SDK would keep of a key: the last.
 func valueOf(attrs []attribute.KeyValue, key attribute.Key) *attribute.Value {
