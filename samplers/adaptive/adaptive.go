@@ -32,6 +32,8 @@ import (
 const (
 	// maxKeys is how many combinations of values have a target of their own.
 	maxKeys = 1000
+	// maxText bounds what is hashed of a value. Longer ones are the rest.
+	maxText = 1 << 10
 	// nameKey stands for the span's name in the list of keys.
 	nameKey = "name"
 )
@@ -40,7 +42,7 @@ const (
 type Config struct {
 	_               struct{}           `doc:"keeps about so many traces a second of each key; a baseline"`
 	TargetPerSecond float64            `yaml:"target_per_second" doc:"traces to keep a second and key, above 0; required"`
-	Key             []string           `yaml:"key" doc:"attributes that the span has when it starts, or name for its name; 1,000 combinations have a target each, the rest share one"`
+	Key             []string           `yaml:"key" doc:"attributes that the span has when it starts, or name for its name; 1,000 combinations have a target each, the rest share one, as do those with a value of over 1,024 bytes"`
 	Window          component.Duration `yaml:"window" doc:"the time after which half of what was seen is forgotten"`
 }
 
@@ -111,8 +113,9 @@ type sampler struct {
 	reason      string
 	description string
 
-	// targets are by the hash of the values: what clients send is not held, and
-	// two keys with one hash only share a target. The map is replaced, never
+	// targets are by the hash of the values: what clients send is not held. All
+	// of the hash is seeded, so that nobody outside finds two keys with one hash,
+	// and such keys would share a target, no more. The map is replaced, never
 	// written to.
 	seed    maphash.Seed
 	targets atomic.Pointer[map[uint64]*rate.Target]
@@ -128,10 +131,11 @@ func (s *sampler) Traits() sampling.Traits {
 
 func (s *sampler) SampleStart(p sampling.StartParameters) sampling.Answer {
 	now := time.Now()
-	key := s.hash(p)
-	target, ok := (*s.targets.Load())[key]
-	if !ok {
-		target = s.add(key, now)
+	target := s.rest
+	if key, ok := s.hash(&p); ok {
+		if target, ok = (*s.targets.Load())[key]; !ok {
+			target = s.add(key, now)
+		}
 	}
 	t, err := sampling.ThresholdFromProbability(target.Probability(now))
 	if err != nil {
@@ -141,11 +145,15 @@ func (s *sampler) SampleStart(p sampling.StartParameters) sampling.Answer {
 }
 
 // hash is that of the values of the keys. Values of different types differ,
-// and so does one that is missing from an empty one.
-func (s *sampler) hash(p sampling.StartParameters) uint64 {
+// and so does one that is missing from an empty one. It is not ok where a value
+// is too long.
+func (s *sampler) hash(p *sampling.StartParameters) (sum uint64, ok bool) {
 	var h maphash.Hash
 	h.SetSeed(s.seed)
 	if s.byName {
+		if len(p.Name) > maxText {
+			return 0, false
+		}
 		writeString(&h, p.Name)
 	}
 	for _, key := range s.keys {
@@ -159,7 +167,10 @@ func (s *sampler) hash(p sampling.StartParameters) uint64 {
 		_ = h.WriteByte(byte(v.Type()))
 		switch v.Type() {
 		case attribute.EMPTY:
-		case attribute.STRING:
+		case attribute.STRING, attribute.BYTESLICE:
+			if len(v.AsString()) > maxText {
+				return 0, false
+			}
 			writeString(&h, v.AsString())
 		case attribute.INT64:
 			writeUint64(&h, uint64(v.AsInt64()))
@@ -172,10 +183,47 @@ func (s *sampler) hash(p sampling.StartParameters) uint64 {
 				_ = h.WriteByte(0)
 			}
 		default:
+			if sizeOf(v) > maxText {
+				return 0, false
+			}
 			writeString(&h, v.String())
 		}
 	}
-	return h.Sum64()
+	return h.Sum64(), true
+}
+
+// sizeOf is about the size of a list or a map, up to what is too much.
+func sizeOf(v attribute.Value) (size int) {
+	const each = 8 // of an element
+	switch v.Type() {
+	case attribute.BOOLSLICE:
+		return each * len(v.AsBoolSlice())
+	case attribute.INT64SLICE:
+		return each * len(v.AsInt64Slice())
+	case attribute.FLOAT64SLICE:
+		return each * len(v.AsFloat64Slice())
+	case attribute.STRINGSLICE:
+		for _, s := range v.AsStringSlice() {
+			if size += each + len(s); size > maxText {
+				break
+			}
+		}
+	case attribute.SLICE:
+		for _, e := range v.AsSlice() {
+			if size += each + sizeOf(e); size > maxText {
+				break
+			}
+		}
+	case attribute.MAP:
+		for _, kv := range v.AsMap() {
+			if size += each + len(kv.Key) + sizeOf(kv.Value); size > maxText {
+				break
+			}
+		}
+	default:
+		size = len(v.AsString())
+	}
+	return size
 }
 
 func writeString(h *maphash.Hash, s string) {
