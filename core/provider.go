@@ -17,6 +17,7 @@ import (
 	"go.opentelemetry.io/otel/trace/noop"
 
 	"github.com/riffletrace/riffle/core/delivery"
+	"github.com/riffletrace/riffle/core/delivery/redact"
 	"github.com/riffletrace/riffle/core/record"
 	"github.com/riffletrace/riffle/core/sampling"
 )
@@ -104,9 +105,8 @@ func (p *plan) newPipeline(ctx context.Context, o *options) (*pipeline, error) {
 	pl.deliver = func(k record.Kept) { pl.lines.HandOver(k.Spans...) }
 	errs := mistakes{source: p.Source}
 	for i := range p.Exporters {
-		e, config := &p.Exporters[i], p.lines[i]
-		config.RedactAll = p.Redact
-		if err := pl.addLine(ctx, e, config, o); err != nil {
+		e := &p.Exporters[i]
+		if err := pl.addLine(ctx, e, p.lines[i], o); err != nil {
 			errs.addBuild(entryPath("exporters", i), "exporter", e.ID(), err)
 		}
 	}
@@ -257,4 +257,13 @@ func (l SpanLimits) sdk() sdktrace.SpanLimits {
 		}
 	}
 	return limits
+}
+
+// truncatedMarker stands at the end of values that the recorder has cut where no
+// limit is set.
+const truncatedMarker = "...[truncated]"
+
+// cut is what redaction must know of the limits.
+func (l SpanLimits) cut() redact.Cut {
+	return redact.Cut{Length: l.sdk().AttributeValueLengthLimit, Marker: truncatedMarker}
 }

@@ -1,0 +1,297 @@
+package redact
+
+import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
+	"math/bits"
+	"slices"
+	"strings"
+
+	"go.opentelemetry.io/otel/attribute"
+)
+
+// part is a text while rules apply to it in turn.
+type part struct {
+	body   string
+	end    string // what stands behind it, and is settled
+	cut    bool
+	number bool // it was one: only rules about numbers look at it
+}
+
+func (r *Redactor) partOf(s string) part {
+	body, marker, cut := r.cut.split(s)
+	return part{body: body, end: marker, cut: cut}
+}
+
+func (p *part) text() string { return p.body + p.end }
+
+// find returns what a rule finds.
+func (p *part) find(rule *compiled) []place {
+	if p.number && rule.finder != presets["credit_cards"] {
+		return nil
+	}
+	return find(rule.finder, p.body, false)
+}
+
+// settle takes what may go on behind the end of a text that was cut off the text,
+// before rules apply to it: what the first of them takes out of the end could be
+// what the next needs to see. It reports whether a rule drops it.
+func (r *Redactor) settle(p *part, rules ruleSet) (dropped bool) {
+	if !p.cut {
+		return false
+	}
+	p.cut = false
+	type found struct {
+		place
+		rule *compiled
+	}
+	var all []found
+	start := len(p.body)
+	for rules &^= r.whole; rules != 0; rules &= rules - 1 {
+		rule := &r.rules[bits.TrailingZeros64(rules)]
+		for _, at := range find(rule.finder, p.body, true) {
+			all = append(all, found{at, rule})
+			if at.end == len(p.body) {
+				start = min(start, at.start)
+			}
+		}
+	}
+	// What is found across the start goes with the rest.
+	for again := true; again; {
+		again = false
+		for _, f := range all {
+			if f.start < start && f.end > start {
+				start, again = f.start, true
+			}
+		}
+	}
+	if start == len(p.body) {
+		return false
+	}
+	var by *compiled
+	for _, f := range all {
+		if f.end > start {
+			dropped = dropped || f.rule.action == Drop
+			if by == nil {
+				by = f.rule
+			}
+		}
+	}
+	p.body, p.end = p.body[:start], by.instead(p.body[start:])+p.end
+	return dropped
+}
+
+// replace does with places what a rule says.
+func (p *part) replace(rule *compiled, places []place) {
+	var b strings.Builder
+	from := 0
+	for _, at := range places {
+		b.WriteString(p.body[from:at.start])
+		b.WriteString(rule.instead(at.says))
+		from = at.end
+	}
+	b.WriteString(p.body[from:])
+	p.body, p.number = b.String(), false
+}
+
+// instead is what stands in the place of a text.
+func (rule *compiled) instead(s string) string {
+	switch rule.action {
+	case SHA256:
+		h := hmac.New(sha256.New, rule.salt)
+		_, _ = h.Write([]byte(s)) // a hash takes everything
+		return hex.EncodeToString(h.Sum(nil))
+	case Drop:
+		return ""
+	default:
+		return masked
+	}
+}
+
+// text returns what the rules without keys leave of a text that is no attribute's.
+func (r *Redactor) text(s string) string {
+	if !r.inText(s, r.free) {
+		return s
+	}
+	p := r.partOf(s)
+	r.settle(&p, r.free)
+	for rules := r.free; rules != 0; rules &= rules - 1 {
+		rule := &r.rules[bits.TrailingZeros64(rules)]
+		if places := p.find(rule); len(places) > 0 {
+			p.replace(rule, places)
+		}
+	}
+	return p.text()
+}
+
+// inValue is inText for the value of an attribute.
+func (r *Redactor) inValue(v *attribute.Value, rules ruleSet) bool {
+	if rules&r.whole != 0 {
+		return true
+	}
+	switch v.Type() {
+	case attribute.STRING, attribute.BYTESLICE:
+		return r.inText(v.AsString(), rules)
+	case attribute.INT64:
+		return rules&r.cards != 0 && cardNumber(v.AsInt64())
+	case attribute.STRINGSLICE:
+		return slices.ContainsFunc(v.AsStringSlice(), func(s string) bool { return r.inText(s, rules) })
+	case attribute.INT64SLICE:
+		return rules&r.cards != 0 && slices.ContainsFunc(v.AsInt64Slice(), cardNumber)
+	case attribute.SLICE:
+		return slices.ContainsFunc(v.AsSlice(), func(v attribute.Value) bool { return r.inValue(&v, rules) })
+	case attribute.MAP:
+		return slices.ContainsFunc(v.AsMap(), func(kv attribute.KeyValue) bool {
+			k := r.about(kv.Key)
+			return r.inKey(k, rules) || r.inValue(&kv.Value, rules|k.rules)
+		})
+	default:
+		return false
+	}
+}
+
+func (r *Redactor) inAttributes(attrs []attribute.KeyValue) bool {
+	for i := range attrs {
+		if k := r.about(attrs[i].Key); k.secret || r.inValue(&attrs[i].Value, k.rules) {
+			return true
+		}
+	}
+	return false
+}
+
+func (r *Redactor) inSet(set *attribute.Set) bool {
+	for it := set.Iter(); it.Next(); {
+		kv := it.Attribute()
+		if k := r.about(kv.Key); k.secret || r.inValue(&kv.Value, k.rules) {
+			return true
+		}
+	}
+	return false
+}
+
+// attributes returns what the rules leave of attributes.
+func (r *Redactor) attributes(attrs []attribute.KeyValue) []attribute.KeyValue {
+	return r.entries(attrs, 0)
+}
+
+// entries does the same for those of a map, to which also the rules about the
+// map apply.
+func (r *Redactor) entries(attrs []attribute.KeyValue, outer ruleSet) []attribute.KeyValue {
+	left := make([]attribute.KeyValue, 0, len(attrs))
+	for _, kv := range attrs {
+		k, ok := r.about(kv.Key), true
+		if rules := outer | k.rules; r.inValue(&kv.Value, rules) {
+			if kv.Value, ok = r.value(kv.Value, rules); !ok {
+				continue
+			}
+		}
+		if r.inKey(k, outer) {
+			if kv.Key, ok = r.keyOf(kv.Key, outer|r.free); !ok {
+				continue
+			}
+		}
+		left = append(left, kv)
+	}
+	return left
+}
+
+// elements does the same for those of a list.
+func (r *Redactor) elements(all []attribute.Value, rules ruleSet) []attribute.Value {
+	left := make([]attribute.Value, 0, len(all))
+	for _, v := range all {
+		if v, ok := r.value(v, rules); ok {
+			left = append(left, v)
+		}
+	}
+	return left
+}
+
+// value returns what the rules leave of a value; not ok, if it is dropped.
+func (r *Redactor) value(v attribute.Value, rules ruleSet) (left attribute.Value, ok bool) {
+	whole := rules & r.whole
+	switch t := v.Type(); {
+	case t == attribute.MAP && whole == 0:
+		return attribute.MapValue(r.entries(v.AsMap(), rules)...), true
+	case t == attribute.SLICE && whole == 0:
+		return attribute.SliceValue(r.elements(v.AsSlice(), rules)...), true
+	case t == attribute.MAP, t == attribute.SLICE:
+		rules &= -(whole & -whole) // what those before would find goes with the rest
+	}
+	parts := r.partsOf(v)
+	if whole == 0 {
+		changed := false
+		for i := range parts {
+			changed = changed || parts[i].cut
+			if r.settle(&parts[i], rules) {
+				return v, false
+			}
+		}
+		if changed {
+			v = valueOf(parts, v.Type())
+		}
+	}
+	for ; rules != 0; rules &= rules - 1 {
+		rule := &r.rules[bits.TrailingZeros64(rules)]
+		if rule.finder == nil {
+			if rule.action == Drop {
+				return v, false
+			}
+			v = attribute.StringValue(rule.instead(v.String()))
+			parts = []part{{body: v.AsString()}}
+			continue
+		}
+		found := false
+		for i := range parts {
+			places := parts[i].find(rule)
+			if len(places) == 0 {
+				continue
+			}
+			if rule.action == Drop {
+				return v, false
+			}
+			parts[i].replace(rule, places)
+			found = true
+		}
+		if found {
+			v = valueOf(parts, v.Type())
+		}
+	}
+	return v, true
+}
+
+// partsOf returns the texts of a value that is no list of values and no map.
+func (r *Redactor) partsOf(v attribute.Value) (parts []part) {
+	switch v.Type() {
+	case attribute.STRING, attribute.BYTESLICE:
+		parts = append(parts, r.partOf(v.AsString()))
+	case attribute.STRINGSLICE:
+		for _, s := range v.AsStringSlice() {
+			parts = append(parts, r.partOf(s))
+		}
+	case attribute.INT64:
+		parts = append(parts, part{body: v.String(), number: true})
+	case attribute.INT64SLICE:
+		for _, n := range v.AsInt64Slice() {
+			parts = append(parts, part{body: attribute.Int64Value(n).String(), number: true})
+		}
+	}
+	return parts
+}
+
+// valueOf returns the value of that type with other texts. What were numbers are
+// texts.
+func valueOf(parts []part, t attribute.Type) attribute.Value {
+	switch t {
+	case attribute.STRING, attribute.INT64:
+		return attribute.StringValue(parts[0].text())
+	case attribute.BYTESLICE:
+		return attribute.ByteSliceValue([]byte(parts[0].text()))
+	default:
+		all := make([]string, len(parts))
+		for i := range parts {
+			all[i] = parts[i].text()
+		}
+		return attribute.StringSliceValue(all)
+	}
+}
