@@ -3,6 +3,7 @@ package redact_test
 import (
 	"encoding/base64"
 	"fmt"
+	"math"
 	"strings"
 	"testing"
 
@@ -154,6 +155,28 @@ func TestSecretsInKeys(t *testing.T) {
 	r := compile(t, redact.Rule{Keys: []string{"m"}, Presets: []string{"emails"}})
 	if got := fmt.Sprint(r.Span(tracetest.SpanStub{Attributes: attrs}.Snapshot()).Attributes()); got != `[{"to.bob@example.com":"x"} {"a":"b"} {"m":{"***":1,"n":2}}]` {
 		t.Error(got)
+	}
+}
+
+// Numbers are card numbers whatever their type.
+func TestCardsInNumbers(t *testing.T) {
+	r := compile(t, redact.Rule{Presets: []string{"credit_cards"}})
+	for _, kv := range []attribute.KeyValue{
+		attribute.Int64("n", 4111111111111111), attribute.Float64("n", 4111111111111111),
+		attribute.Int64Slice("n", []int64{1, 4111111111111111}), attribute.Float64Slice("n", []float64{1, 4111111111111111}),
+		attribute.Slice("n", attribute.Float64Value(4111111111111111)), attribute.Map("n", attribute.Float64("m", 4111111111111111)),
+	} {
+		if text := value(r, kv.Value).String(); strings.Contains(text, "4111") || strings.Contains(text, "4.111") || !strings.Contains(text, "***") {
+			t.Errorf("%v is %s", kv.Value.Type(), text)
+		}
+	}
+	for _, v := range []attribute.Value{
+		attribute.Float64Value(4111111111111112), attribute.Float64Value(0.4111111111111111), attribute.Float64Value(math.Inf(1)),
+		attribute.Float64Value(math.NaN()), attribute.Float64Value(-4111111111111111), attribute.Float64Value(1e300),
+	} {
+		if got := value(r, v); got != v {
+			t.Errorf("%v is %v", v, got)
+		}
 	}
 }
 

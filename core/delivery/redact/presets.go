@@ -1,6 +1,7 @@
 package redact
 
 import (
+	"math"
 	"math/bits"
 	"strings"
 )
@@ -221,6 +222,11 @@ func cardNumber(n int64) bool {
 
 // endsAuthority are the bytes that no authority of a URL has.
 const endsAuthority = "/?# \t\r\n\"'<>"
+
+// cardFloat is card for a number that came as a float.
+func cardFloat(f float64) bool {
+	return f < math.MaxInt64 && f == math.Trunc(f) && cardNumber(int64(f))
+}
 
 // credentials finds user:password in scheme://user:password@host. A password
 // may have a @ in it.

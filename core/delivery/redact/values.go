@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"math/bits"
 	"slices"
+	"strconv"
 	"strings"
 
 	"go.opentelemetry.io/otel/attribute"
@@ -135,6 +136,10 @@ func (r *Redactor) inValue(v *attribute.Value, rules ruleSet) bool {
 		return r.inText(v.AsString(), rules)
 	case attribute.INT64:
 		return rules&r.cards != 0 && cardNumber(v.AsInt64())
+	case attribute.FLOAT64:
+		return rules&r.cards != 0 && cardFloat(v.AsFloat64())
+	case attribute.FLOAT64SLICE:
+		return rules&r.cards != 0 && slices.ContainsFunc(v.AsFloat64Slice(), cardFloat)
 	case attribute.STRINGSLICE:
 		return slices.ContainsFunc(v.AsStringSlice(), func(s string) bool { return r.inText(s, rules) })
 	case attribute.INT64SLICE:
@@ -271,19 +276,28 @@ func (r *Redactor) partsOf(v attribute.Value) (parts []part) {
 		}
 	case attribute.INT64:
 		parts = append(parts, part{body: v.String(), number: true})
+	case attribute.FLOAT64:
+		parts = append(parts, part{body: decimal(v.AsFloat64()), number: true})
 	case attribute.INT64SLICE:
 		for _, n := range v.AsInt64Slice() {
-			parts = append(parts, part{body: attribute.Int64Value(n).String(), number: true})
+			parts = append(parts, part{body: strconv.FormatInt(n, 10), number: true})
+		}
+	case attribute.FLOAT64SLICE:
+		for _, f := range v.AsFloat64Slice() {
+			parts = append(parts, part{body: decimal(f), number: true})
 		}
 	}
 	return parts
 }
 
+// decimal is a number without an exponent.
+func decimal(f float64) string { return strconv.FormatFloat(f, 'f', -1, 64) }
+
 // valueOf returns the value of that type with other texts. What were numbers are
 // texts.
 func valueOf(parts []part, t attribute.Type) attribute.Value {
 	switch t {
-	case attribute.STRING, attribute.INT64:
+	case attribute.STRING, attribute.INT64, attribute.FLOAT64:
 		return attribute.StringValue(parts[0].text())
 	case attribute.BYTESLICE:
 		return attribute.ByteSliceValue([]byte(parts[0].text()))
