@@ -1,7 +1,10 @@
 package redact_test
 
 import (
+	"fmt"
+	"strings"
 	"testing"
+	"time"
 
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/codes"
@@ -51,5 +54,56 @@ func BenchmarkSpan(b *testing.B) {
 				r.Span(s)
 			}
 		})
+	}
+}
+
+// hostile are texts that look like much and are nothing.
+var hostile = []string{"the quick brown fox, ", "%2541", "4111-", "x", "bearer ", "a@", "://a", "%40a+", "eyJ.", "password="}
+
+// long is a span with one value, cut or not.
+func long(unit string, length int, marker string) sdktrace.ReadOnlySpan {
+	return tracetest.SpanStub{Attributes: []attribute.KeyValue{
+		attribute.String("user_agent.original", strings.Repeat(unit, length/len(unit))+marker),
+	}}.Snapshot()
+}
+
+func BenchmarkLong(b *testing.B) {
+	r := compileCut(b, redact.Cut{Marker: marker}, cutRules...)
+	for _, unit := range hostile {
+		for _, end := range []string{"", marker} {
+			s := long(unit, 16<<10, end)
+			b.Run(fmt.Sprintf("unit=%s/cut=%t", strings.TrimSpace(unit), end != ""), func(b *testing.B) {
+				for b.Loop() {
+					r.Span(s)
+				}
+			})
+		}
+	}
+}
+
+// What is looked through takes time that grows with its length, and no faster.
+func TestLinear(t *testing.T) {
+	r := compileCut(t, redact.Cut{Marker: marker}, cutRules...)
+	for _, unit := range hostile {
+		for _, end := range []string{"", marker} {
+			cost := func(length int) time.Duration {
+				s, best := long(unit, length, end), time.Hour
+				for range 3 {
+					start := time.Now()
+					r.Span(s)
+					best = min(best, time.Since(start))
+				}
+				return best
+			}
+			var short, whole time.Duration
+			for range 5 { // others use the machine too
+				if short, whole = cost(4<<10), cost(64<<10); whole <= 64*short {
+					break
+				}
+			}
+			if whole > 64*short {
+				t.Errorf("%q, cut %t: %v for 4 KiB, %v for 64 KiB", unit, end != "", short, whole)
+			}
+		}
 	}
 }

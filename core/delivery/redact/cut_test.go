@@ -1,6 +1,7 @@
 package redact_test
 
 import (
+	"net/url"
 	"strings"
 	"testing"
 
@@ -155,4 +156,42 @@ func TestCutByTheSDK(t *testing.T) {
 			t.Errorf("%s is %s", kv.Key, text)
 		}
 	}
+}
+
+// Of what is hidden where a text is whole, nothing shows where it is cut.
+func FuzzCut(f *testing.F) {
+	secrets := []string{"aliceqz@example.com", "postgres://adminqz:hunter2qz@db", "bearer eyJqzqz", "4111 1111 1111 1111", "password=hunter2qz", "078-05-1120"}
+	for i := range secrets {
+		f.Add("by bob@example.com, ", uint8(i), uint8(9), false)
+		f.Add("a=%20", uint8(i), uint8(14), true)
+	}
+	r := compileCut(f, redact.Cut{Marker: marker}, cutRules...)
+	f.Fuzz(func(t *testing.T, before string, which, n uint8, encode bool) {
+		secret := secrets[int(which)%len(secrets)]
+		shown := func(text string) string {
+			text, _ = strings.CutSuffix(text, marker)
+			for range 3 {
+				decoded, err := url.QueryUnescape(text)
+				if err != nil {
+					return text
+				}
+				text = decoded
+			}
+			return text
+		}
+		part := secret[:min(int(n), len(secret))]
+		if encode {
+			secret, part = url.QueryEscape(secret), url.QueryEscape(part)
+		}
+		if len(part) < 12 || strings.Contains(before, "://") || strings.HasSuffix(part, "%") {
+			return
+		}
+		hidden := shown(part)[10:] // what stands before it is no secret of all of them
+		if whole := shown(name(r, before+secret)); len(hidden) < 2 || strings.Contains(whole, hidden) || strings.Contains(before, hidden) {
+			return
+		}
+		if got := name(r, before+part+marker); strings.Contains(shown(got), hidden) {
+			t.Errorf("%q became %q", before+part, got)
+		}
+	})
 }

@@ -104,19 +104,13 @@ type place struct {
 	says       string
 }
 
-// find finds in all forms of a text what a rule is about, in order and without
-// overlap. In one that is cut it also finds what may go on behind its end.
-func find(f finder, s string, cut bool) []place {
+// find finds in the forms of a text what a rule is about, in order and without
+// overlap.
+func find(f finder, forms []form) []place {
 	var found []place
-	for _, form := range formsOf(s, cut) {
+	for _, form := range forms {
 		for _, at := range f.all(form.text) {
 			found = append(found, form.place(at[0], at[1]))
-		}
-		if !cut {
-			continue
-		}
-		if start := f.open(form.text); start >= 0 && start < len(form.text) {
-			found = append(found, form.place(start, len(form.text)))
 		}
 	}
 	// The longest first of those that start at one place, and of those of one
@@ -134,6 +128,18 @@ func find(f finder, s string, cut bool) []place {
 		merged = append(merged, p)
 	}
 	return merged
+}
+
+// open returns where in a text something begins that ends with it or may go on
+// behind it, in any of its forms; the length of the text if nothing does.
+func open(f finder, forms []form) int {
+	first := len(forms[0].text)
+	for _, form := range forms {
+		if i := f.open(form.text); i >= 0 {
+			first = min(first, form.origin(i))
+		}
+	}
+	return first
 }
 
 func (f form) place(start, end int) place {

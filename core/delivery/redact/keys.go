@@ -94,12 +94,12 @@ func (r *Redactor) keyOf(key attribute.Key, rules ruleSet) (left attribute.Key, 
 		return "", false
 	}
 	for rules &^= r.whole; rules != 0; rules &= rules - 1 {
-		rule := &r.rules[bits.TrailingZeros64(rules)]
-		if places := p.find(rule); len(places) > 0 {
-			if rule.action == Drop {
+		i := bits.TrailingZeros64(rules)
+		if places := r.find(&p, i); len(places) > 0 {
+			if r.rules[i].action == Drop {
 				return "", false
 			}
-			p.replace(rule, places)
+			r.replace(&p, &r.rules[i], places)
 		}
 	}
 	return attribute.Key(p.text()), true

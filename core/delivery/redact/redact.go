@@ -101,14 +101,15 @@ func (r *Redactor) prepare() {
 	r.cache = make([]atomic.Pointer[keyRules], cacheSlots)
 }
 
-// inText reports whether any of the rules finds anything in a text.
+// inText reports whether any of the rules finds anything in a text, or may, if the
+// text was cut.
 func (r *Redactor) inText(s string, rules ruleSet) bool {
 	if rules &^= r.whole; rules == 0 || s == "" {
 		return false
 	}
 	if r.cut.may(s) {
 		if body, _, cut := r.cut.split(s); cut {
-			return r.inCut(body, rules)
+			return body != "" // to look for what may go on costs as much as to take it out
 		}
 	}
 	if len(s) < r.length {
@@ -169,16 +170,6 @@ func (r *Redactor) widened(s string, features uint64) uint64 {
 		}
 	}
 	return features
-}
-
-// inCut is inText for a text that goes on where nobody sees it.
-func (r *Redactor) inCut(body string, rules ruleSet) bool {
-	for ; rules != 0; rules &= rules - 1 {
-		if len(find(r.rules[bits.TrailingZeros64(rules)].finder, body, true)) > 0 {
-			return true
-		}
-	}
-	return false
 }
 
 // featuresOf tells which of the sets have a byte in a text. It is most of what a

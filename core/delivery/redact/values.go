@@ -4,6 +4,7 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
+	"math"
 	"math/bits"
 	"slices"
 	"strconv"
@@ -14,25 +15,42 @@ import (
 
 // part is a text while rules apply to it in turn.
 type part struct {
-	body   string
-	end    string // what stands behind it, and is settled
-	cut    bool
-	number bool // it was one: only rules about numbers look at it
+	body string
+	end  string // what stands behind it, and is settled
+	cut  bool
+
+	// Of body: its forms, and the rules that can find something in one of them.
+	forms    []form
+	possible ruleSet
 }
 
 func (r *Redactor) partOf(s string) part {
 	body, marker, cut := r.cut.split(s)
-	return part{body: body, end: marker, cut: cut}
+	p := part{end: marker, cut: cut}
+	r.set(&p, body)
+	return p
+}
+
+// numberOf returns the part of a number, at which only rules about numbers look.
+func (r *Redactor) numberOf(s string) part {
+	p := r.partOf(s)
+	p.possible &= r.cards
+	return p
+}
+
+func (r *Redactor) set(p *part, body string) {
+	p.body, p.forms = body, formsOf(body, false)
+	p.possible = r.possibleIn(r.widened(body, r.featuresOf(body)), math.MaxUint64)
 }
 
 func (p *part) text() string { return p.body + p.end }
 
-// find returns what a rule finds.
-func (p *part) find(rule *compiled) []place {
-	if p.number && rule.finder != presets["credit_cards"] {
+// find returns what the i-th rule finds.
+func (r *Redactor) find(p *part, i int) []place {
+	if p.possible>>i&1 == 0 {
 		return nil
 	}
-	return find(rule.finder, p.body, false)
+	return find(r.rules[i].finder, p.forms)
 }
 
 // settle takes what may go on behind the end of a text that was cut off the text,
@@ -43,48 +61,42 @@ func (r *Redactor) settle(p *part, rules ruleSet) (dropped bool) {
 		return false
 	}
 	p.cut = false
-	type found struct {
-		place
-		rule *compiled
-	}
-	var all []found
-	start := len(p.body)
-	for rules &^= r.whole; rules != 0; rules &= rules - 1 {
-		rule := &r.rules[bits.TrailingZeros64(rules)]
-		for _, at := range find(rule.finder, p.body, true) {
-			all = append(all, found{at, rule})
-			if at.end == len(p.body) {
-				start = min(start, at.start)
+	forms := formsOf(p.body, true)
+	start, by := len(p.body), (*compiled)(nil)
+	for more := rules &^ r.whole; more != 0; more &= more - 1 {
+		rule := &r.rules[bits.TrailingZeros64(more)]
+		if i := open(rule.finder, forms); i < len(p.body) {
+			start = min(start, i)
+			dropped = dropped || rule.action == Drop
+			if by == nil {
+				by = rule
 			}
 		}
 	}
-	// What is found across the start goes with the rest.
-	for again := true; again; {
-		again = false
-		for _, f := range all {
-			if f.start < start && f.end > start {
-				start, again = f.start, true
-			}
-		}
-	}
-	if start == len(p.body) {
+	if by == nil {
 		return false
 	}
-	var by *compiled
-	for _, f := range all {
-		if f.end > start {
-			dropped = dropped || f.rule.action == Drop
-			if by == nil {
-				by = f.rule
+	// What is found across the start goes with the rest, else only a part of it
+	// would be there for its rule.
+	var all []place
+	for more := p.possible & rules &^ r.whole; more != 0; more &= more - 1 {
+		all = append(all, find(r.rules[bits.TrailingZeros64(more)].finder, forms)...)
+	}
+	for again := true; again; {
+		again = false
+		for _, at := range all {
+			if at.start < start && at.end > start {
+				start, again = at.start, true
 			}
 		}
 	}
-	p.body, p.end = p.body[:start], by.instead(p.body[start:])+p.end
+	p.end = by.instead(p.body[start:]) + p.end
+	r.set(p, p.body[:start])
 	return dropped
 }
 
 // replace does with places what a rule says.
-func (p *part) replace(rule *compiled, places []place) {
+func (r *Redactor) replace(p *part, rule *compiled, places []place) {
 	var b strings.Builder
 	from := 0
 	for _, at := range places {
@@ -93,7 +105,7 @@ func (p *part) replace(rule *compiled, places []place) {
 		from = at.end
 	}
 	b.WriteString(p.body[from:])
-	p.body, p.number = b.String(), false
+	r.set(p, b.String())
 }
 
 // instead is what stands in the place of a text.
@@ -118,9 +130,9 @@ func (r *Redactor) text(s string) string {
 	p := r.partOf(s)
 	r.settle(&p, r.free)
 	for rules := r.free; rules != 0; rules &= rules - 1 {
-		rule := &r.rules[bits.TrailingZeros64(rules)]
-		if places := p.find(rule); len(places) > 0 {
-			p.replace(rule, places)
+		i := bits.TrailingZeros64(rules)
+		if places := r.find(&p, i); len(places) > 0 {
+			r.replace(&p, &r.rules[i], places)
 		}
 	}
 	return p.text()
@@ -237,25 +249,27 @@ func (r *Redactor) value(v attribute.Value, rules ruleSet) (left attribute.Value
 		}
 	}
 	for ; rules != 0; rules &= rules - 1 {
-		rule := &r.rules[bits.TrailingZeros64(rules)]
+		n := bits.TrailingZeros64(rules)
+		rule := &r.rules[n]
 		if rule.finder == nil {
 			if rule.action == Drop {
 				return v, false
 			}
 			v = attribute.StringValue(rule.instead(v.String()))
-			parts = []part{{body: v.AsString()}}
+			parts = []part{{}}
+			r.set(&parts[0], v.AsString())
 			continue
 		}
 		found := false
 		for i := range parts {
-			places := parts[i].find(rule)
+			places := r.find(&parts[i], n)
 			if len(places) == 0 {
 				continue
 			}
 			if rule.action == Drop {
 				return v, false
 			}
-			parts[i].replace(rule, places)
+			r.replace(&parts[i], rule, places)
 			found = true
 		}
 		if found {
@@ -275,16 +289,16 @@ func (r *Redactor) partsOf(v attribute.Value) (parts []part) {
 			parts = append(parts, r.partOf(s))
 		}
 	case attribute.INT64:
-		parts = append(parts, part{body: v.String(), number: true})
+		parts = append(parts, r.numberOf(v.String()))
 	case attribute.FLOAT64:
-		parts = append(parts, part{body: decimal(v.AsFloat64()), number: true})
+		parts = append(parts, r.numberOf(decimal(v.AsFloat64())))
 	case attribute.INT64SLICE:
 		for _, n := range v.AsInt64Slice() {
-			parts = append(parts, part{body: strconv.FormatInt(n, 10), number: true})
+			parts = append(parts, r.numberOf(strconv.FormatInt(n, 10)))
 		}
 	case attribute.FLOAT64SLICE:
 		for _, f := range v.AsFloat64Slice() {
-			parts = append(parts, part{body: decimal(f), number: true})
+			parts = append(parts, r.numberOf(decimal(f)))
 		}
 	}
 	return parts
