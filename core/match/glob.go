@@ -103,10 +103,10 @@ func after(s, p string) int {
 	// The algorithm of Baeza-Yates and Gonnet: bit j of state tells that p[:j+1]
 	// ends here. Each byte of s costs the same, whatever was matched before it.
 	var literals [256]uint64 // by byte: where it stands in p
-	var any uint64           // where ? stands
+	var wild uint64          // where ? stands
 	for j := range len(p) {
 		if p[j] == '?' {
-			any |= 1 << j
+			wild |= 1 << j
 		} else {
 			literals[p[j]] |= 1 << j
 		}
@@ -119,7 +119,7 @@ func after(s, p string) int {
 			_, width = utf8.DecodeRuneInString(s[i:])
 		}
 		next := state<<1 | 1
-		one := next & any // ? takes all of the character
+		one := next & wild // ? takes all of the character
 		state = next & literals[s[i]]
 		for _, b := range []byte(s[i+1 : i+width]) {
 			state = state << 1 & literals[b]

@@ -249,9 +249,10 @@ not: an empty match: want one or more of attributes, name, kind, route, all, any
 func TestLongLists(t *testing.T) {
 	m := compile(t, attributes("list", object{"glob": "*bot*"}))
 	list := func(n int, text string) match.Subject {
-		texts, values := make([]string, n), make([]attribute.Value, n)
-		for i := range texts {
-			texts[i], values[i] = text, attribute.SliceValue(attribute.StringValue(text))
+		var texts []string
+		var values []attribute.Value
+		for range n {
+			texts, values = append(texts, text), append(values, attribute.SliceValue(attribute.StringValue(text)))
 		}
 		texts, values = append(texts, "robot"), append(values, attribute.StringValue("robot"))
 		return match.Subject{Attributes: []attribute.KeyValue{attribute.StringSlice("other", texts), attribute.Slice("list", values...), attribute.StringSlice("list", texts)}}

@@ -175,9 +175,9 @@ func (t *Table[V]) Lookup(r Request) (value V, ok bool) {
 		p.rest, p.cut = p.rest[:MaxPath], true
 	}
 	var l *leaf[V]
-	if r.Method != "" {
-		l = t.method(r.Method).find(p)
-		if l == nil && r.Method == "HEAD" {
+	if method := r.Method; method != "" {
+		l = t.method(method).find(p)
+		if l == nil && method == "HEAD" {
 			l = t.method("GET").find(p)
 		}
 	}

@@ -144,9 +144,6 @@ func TestSecretsInKeys(t *testing.T) {
 	} {
 		r := compile(t, redact.Rule{Value: `[a-z]+@\w+\.com`, Action: action})
 		got := r.Span(tracetest.SpanStub{Attributes: attrs}.Snapshot()).Attributes()
-		if action == redact.Mask {
-			want = strings.Replace(want, "to.***", "to.***", 1)
-		}
 		if text := fmt.Sprint(got); text != want {
 			t.Errorf("%s: %s, want %s", action, text, want)
 		}

@@ -81,7 +81,7 @@ func beginnings(re *syntax.Regexp) string {
 	switch re.Op {
 	case syntax.OpLiteral:
 		s := ""
-		for i := len(re.Rune) - 1; i >= 0; i-- {
+		for i := range slices.Backward(re.Rune) {
 			if s != "" {
 				s = group(s) + "?"
 			}

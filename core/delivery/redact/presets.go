@@ -258,7 +258,7 @@ func openCredentials(s string) int {
 		return -1
 	}
 	start := i + len("://")
-	if start == len(s) || strings.IndexAny(s[start:], endsAuthority) >= 0 {
+	if start == len(s) || strings.ContainsAny(s[start:], endsAuthority) {
 		return -1
 	}
 	return start

@@ -160,7 +160,7 @@ func (r *Redactor) inEncoded(s string, features uint64, rules ruleSet) bool {
 // widened returns the features that any form of a text can have.
 func (r *Redactor) widened(s string, features uint64) uint64 {
 	features |= r.features[' '] // for +
-	for i := 0; i < len(s); i++ {
+	for i := range len(s) {
 		b, ok := escaped(s, i)
 		switch {
 		case ok && b == '%': // encoded twice

@@ -197,7 +197,8 @@ func (r *Redactor) attributes(attrs []attribute.KeyValue) []attribute.KeyValue {
 func (r *Redactor) entries(attrs []attribute.KeyValue, outer ruleSet) []attribute.KeyValue {
 	left := make([]attribute.KeyValue, 0, len(attrs))
 	for _, kv := range attrs {
-		k, ok := r.about(kv.Key), true
+		k := r.about(kv.Key)
+		var ok bool
 		if rules := outer | k.rules; r.inValue(&kv.Value, rules) {
 			if kv.Value, ok = r.value(kv.Value, rules); !ok {
 				continue
