@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"strings"
 	"testing"
-	"time"
 
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/codes"
@@ -77,33 +76,6 @@ func BenchmarkLong(b *testing.B) {
 					r.Span(s)
 				}
 			})
-		}
-	}
-}
-
-// What is looked through takes time that grows with its length, and no faster.
-func TestLinear(t *testing.T) {
-	r := compileCut(t, redact.Cut{Marker: marker}, cutRules...)
-	for _, unit := range hostile {
-		for _, end := range []string{"", marker} {
-			cost := func(length int) time.Duration {
-				s, best := long(unit, length, end), time.Hour
-				for range 3 {
-					start := time.Now()
-					r.Span(s)
-					best = min(best, time.Since(start))
-				}
-				return best
-			}
-			var short, whole time.Duration
-			for range 5 { // others use the machine too
-				if short, whole = cost(4<<10), cost(64<<10); whole <= 64*short {
-					break
-				}
-			}
-			if whole > 64*short {
-				t.Errorf("%q, cut %t: %v for 4 KiB, %v for 64 KiB", unit, end != "", short, whole)
-			}
 		}
 	}
 }

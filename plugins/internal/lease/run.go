@@ -150,7 +150,7 @@ func (t *Table) ask(ctx context.Context, ask Ask, batch []*entry) error {
 	t.mu.Lock()
 	epoch := t.epoch
 	for i, e := range batch {
-		starts[i], replaced[i] = e.starts.Load(), e.replaced
+		starts[i], replaced[i] = e.started(), e.replaced
 		questions[i] = Question{Key: e.key, Starts: starts[i] - e.asked}
 	}
 	t.mu.Unlock()
@@ -199,7 +199,7 @@ func (t *Table) sweep(now time.Time) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.each(func(s *set, place int, e *entry) {
-		starts := e.starts.Load()
+		starts := e.started()
 		if starts != e.swept {
 			e.swept = starts
 			e.used.Store(now.UnixNano())

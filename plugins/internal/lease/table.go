@@ -62,16 +62,21 @@ type entry struct {
 	hash    uint64
 	key     sampling.StartParameters
 	lease   atomic.Pointer[activeLease]
-	starts  atomic.Uint64
-	pending atomic.Bool  // it is on its way to be asked about
-	below   *entry       // in Table.asks
-	used    atomic.Int64 // when a sweep last saw new starts
+	starts  atomic.Uint64 // see started
+	pending atomic.Bool   // it is on its way to be asked about
+	below   *entry        // in Table.asks
+	used    atomic.Int64  // when a sweep last saw new starts
 
 	// The following belong to who holds Table.mu.
 	asked    uint64 // starts when it was last asked about
 	swept    uint64 // starts when it was last swept
 	replaced uint64 // how often others than an answer changed the lease
 }
+
+// gone is set in the starts of an entry that is in the table no more.
+const gone = 1 << 63
+
+func (e *entry) started() uint64 { return e.starts.Load() &^ gone }
 
 // activeLease is a lease with its times.
 type activeLease struct {
@@ -104,7 +109,9 @@ func (t *Table) Decide(p *sampling.StartParameters) sampling.Answer {
 	}
 	s := t.set(h)
 	if e := t.find(s, h, p); e != nil {
-		e.starts.Add(1)
+		if e.starts.Add(1)&gone != 0 {
+			t.retired.Add(1) // it was put out after it was found
+		}
 		if l := e.lease.Load(); l != nil {
 			return l.answer
 		}
@@ -303,7 +310,7 @@ func (t *Table) remove(s *set, place int) {
 	s.hashes[place].Store(0)
 	s.entries[place].Store(nil)
 	t.count.Add(-1)
-	t.retired.Add(e.starts.Load())
+	t.retired.Add(e.starts.Or(gone) &^ gone)
 }
 
 // enqueue has an entry asked about, unless it is on its way already.
@@ -417,7 +424,7 @@ type Stats struct {
 // Stats returns a snapshot.
 func (t *Table) Stats() Stats {
 	starts := t.retired.Load() + t.absent.Load()
-	t.each(func(_ *set, _ int, e *entry) { starts += e.starts.Load() })
+	t.each(func(_ *set, _ int, e *entry) { starts += e.started() })
 	misses := t.misses.Load()
 	return Stats{
 		Hits: max(starts, misses) - misses, Misses: misses, Skipped: t.skipped.Load(),
