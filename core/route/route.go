@@ -144,8 +144,9 @@ func (n *node[V]) add(segments []pathSegment, l *leaf[V]) {
 	n.leaf = l
 }
 
-// MaxPath is how much of a path is looked at, in bytes.
-const MaxPath = 16 << 10
+// MaxPath is how much of a path is looked at, in bytes: less than 16 KiB, at which
+// the recorder cuts values, so that no path that was cut passes for a whole one.
+const MaxPath = 16<<10 - 1
 
 // Request is what a pattern matches.
 type Request struct {
