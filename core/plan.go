@@ -24,10 +24,13 @@ type plan struct {
 func (s *Spec) check() (*plan, error) {
 	errs := mistakes{source: s.Source}
 	s.checkScalars(errs.add)
+	var redactErr error
 	if s.Redact != nil {
-		errs.addAll("redact", s.Redact.Validate())
+		redactErr = s.Redact.Validate()
+		errs.addAll("redact", redactErr)
 	}
 	full := s.withDefaults()
+	cut := full.Limits.cut()
 	p := &plan{Spec: &full}
 	var ids []string
 	for i := range s.Samplers {
@@ -42,6 +45,10 @@ func (s *Spec) check() (*plan, error) {
 	for i := range s.Exporters {
 		e := &s.Exporters[i]
 		line, err := e.check()
+		line.RedactAll, line.Cut = s.Redact, cut
+		if err == nil && redactErr == nil {
+			err = line.Validate() // with the rules for all
+		}
 		p.lines = append(p.lines, line)
 		errs.addAll(entryPath("exporters", i), errors.Join(err, e.Err()))
 		ids = append(ids, e.ID())

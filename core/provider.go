@@ -19,6 +19,7 @@ import (
 	"go.opentelemetry.io/otel/trace/noop"
 
 	"github.com/riffletrace/riffle/core/delivery"
+	"github.com/riffletrace/riffle/core/delivery/redact"
 	"github.com/riffletrace/riffle/core/internal/bound"
 	"github.com/riffletrace/riffle/core/internal/outside"
 	"github.com/riffletrace/riffle/core/record"
@@ -112,9 +113,8 @@ func (p *plan) newPipeline(ctx context.Context, o *options) (*pipeline, error) {
 	pl.deliver = func(k record.Kept) { pl.lines.HandOver(k.Spans...) }
 	errs := mistakes{source: p.Source}
 	for i := range p.Exporters {
-		e, config := &p.Exporters[i], p.lines[i]
-		config.RedactAll = p.Redact
-		if err := pl.addLine(ctx, e, config, o); err != nil {
+		e := &p.Exporters[i]
+		if err := pl.addLine(ctx, e, p.lines[i], o); err != nil {
 			errs.addBuild(entryPath("exporters", i), "exporter", e.ID(), err)
 		}
 	}
@@ -274,4 +274,9 @@ func (l SpanLimits) maxText() int {
 		return 0
 	}
 	return max(int(bound.Default), utf8.UTFMax*min(l.sdk().AttributeValueLengthLimit, math.MaxInt/utf8.UTFMax))
+}
+
+// cut is what redaction must know of the limits.
+func (l SpanLimits) cut() redact.Cut {
+	return redact.Cut{Length: l.sdk().AttributeValueLengthLimit, Marker: bound.Marker}
 }

@@ -23,6 +23,8 @@ type Config struct {
 	// RedactAll comes before Redact. It is what the host wants taken out of every
 	// span.
 	RedactAll *redact.Config `yaml:"-"`
+	// Cut is what the host knows of values that were cut before they come here.
+	Cut redact.Cut `yaml:"-"`
 }
 
 // BatchConfig says when a batch is complete: at the first of three limits.
@@ -150,7 +152,11 @@ func (c *Config) Validate() error {
 		c.Filter.check(add)
 	}
 	if c.Redact != nil {
-		addFields(add, "redact", c.Redact.Validate())
+		err := c.Redact.Validate()
+		if err == nil && c.RedactAll != nil {
+			_, err = redact.New(c.Cut, c.RedactAll, c.Redact) // are they too many together?
+		}
+		addFields(add, "redact", err)
 	}
 	q.check(add)
 	check("batch.max_spans", b.MaxSpans >= 1 && b.MaxSpans <= maxSpans, "%d is not from 1 to %d", b.MaxSpans, maxSpans)

@@ -57,17 +57,20 @@ type sharing struct {
 	filter    *Filter
 	redact    *redact.Config
 	redactAll *redact.Config
+	cut       redact.Cut
 }
 
-func sharingOf(c *Config) sharing { return sharing{c.Batch, c.Filter, c.Redact, c.RedactAll} }
+func sharingOf(c *Config) sharing {
+	return sharing{c.Batch, c.Filter, c.Redact, c.RedactAll, c.Cut}
+}
 
 func (s sharing) equal(o sharing) bool { return reflect.DeepEqual(s, o) }
 
 // processor filters spans and redacts them, on the goroutine of its batcher.
 type processor struct {
-	match     *match.Matcher
-	traces    *traceFilter
-	redactors []*redact.Redactor
+	match    *match.Matcher
+	traces   *traceFilter
+	redactor *redact.Redactor
 }
 
 // newProcessor makes the processor of a configuration that is valid.
@@ -79,14 +82,7 @@ func newProcessor(s sharing) *processor {
 			p.traces = &traceFilter{waiting: map[trace.TraceID]*waitingTrace{}, decided: map[trace.TraceID]bool{}}
 		}
 	}
-	for _, c := range []*redact.Config{s.redactAll, s.redact} {
-		if c == nil {
-			continue
-		}
-		if r, _ := c.Compile(); r != nil {
-			p.redactors = append(p.redactors, r)
-		}
-	}
+	p.redactor, _ = redact.New(s.cut, s.redactAll, s.redact)
 	return p
 }
 
@@ -111,10 +107,8 @@ func (p *processor) apply(spans []sdktrace.ReadOnlySpan) (left []sdktrace.ReadOn
 		filtered = len(spans) - len(left)
 		clear(spans[len(left):])
 	}
-	for _, r := range p.redactors {
-		for i, s := range left {
-			left[i] = r.Span(s)
-		}
+	for i, s := range left {
+		left[i] = p.redactor.Span(s)
 	}
 	return left, filtered
 }

@@ -25,18 +25,32 @@ func (c *condition) test(s Subject) bool {
 }
 
 func (c *condition) value(v attribute.Value) bool {
+	size := 0
+	return c.within(v, &size)
+}
+
+// What is looked at of a list, those inside of it included: as many bytes of
+// text, where each element counts as that many more.
+const (
+	maxList    = 4 * MaxText
+	perElement = 64
+)
+
+// within is value for one that may stand in a list. size is what was looked at.
+func (c *condition) within(v attribute.Value, size *int) bool {
 	switch v.Type() {
 	case attribute.STRINGSLICE:
-		return anyElement(c, v.AsStringSlice(), attribute.StringValue)
+		return anyElement(c, v.AsStringSlice(), attribute.StringValue, size)
 	case attribute.INT64SLICE:
-		return anyElement(c, v.AsInt64Slice(), attribute.Int64Value)
+		return anyElement(c, v.AsInt64Slice(), attribute.Int64Value, size)
 	case attribute.FLOAT64SLICE:
-		return anyElement(c, v.AsFloat64Slice(), attribute.Float64Value)
+		return anyElement(c, v.AsFloat64Slice(), attribute.Float64Value, size)
 	case attribute.BOOLSLICE:
-		return anyElement(c, v.AsBoolSlice(), attribute.BoolValue)
+		return anyElement(c, v.AsBoolSlice(), attribute.BoolValue, size)
 	case attribute.SLICE:
-		return slices.ContainsFunc(v.AsSlice(), c.value)
+		return anyElement(c, v.AsSlice(), func(v attribute.Value) attribute.Value { return v }, size)
 	}
+	*size += min(len(v.AsString()), MaxText)
 	for _, check := range c.checks {
 		if !check(v) {
 			return false
@@ -45,8 +59,17 @@ func (c *condition) value(v attribute.Value) bool {
 	return true
 }
 
-func anyElement[T any](c *condition, elements []T, value func(T) attribute.Value) bool {
-	return slices.ContainsFunc(elements, func(e T) bool { return c.value(value(e)) })
+func anyElement[T any](c *condition, elements []T, value func(T) attribute.Value, size *int) bool {
+	for _, e := range elements {
+		if *size >= maxList {
+			return false
+		}
+		*size += perElement
+		if c.within(value(e), size) {
+			return true
+		}
+	}
+	return false
 }
 
 // check is about one value that is no list.
@@ -73,6 +96,7 @@ func atMost(n number) check {
 // set are the values that a condition asks for: strings, booleans and numbers.
 type set struct {
 	texts   map[string]struct{}
+	longest int     // of texts: none that is longer is hashed
 	bools   [2]bool // false, true
 	numbers []number
 }
@@ -84,6 +108,7 @@ func (s *set) add(x any) {
 			s.texts = map[string]struct{}{}
 		}
 		s.texts[x] = struct{}{}
+		s.longest = max(s.longest, len(x))
 	case bool:
 		s.bools[index(x)] = true
 	case number:
@@ -94,6 +119,9 @@ func (s *set) add(x any) {
 func (s *set) has(v attribute.Value) bool {
 	switch v.Type() {
 	case attribute.STRING:
+		if len(v.AsString()) > s.longest {
+			return false
+		}
 		_, ok := s.texts[v.AsString()]
 		return ok
 	case attribute.BOOL:

@@ -120,12 +120,12 @@ func kindIn(kinds kindSet) test {
 
 func routeIn(tables []*route.Table[struct{}]) test {
 	return func(s Subject) bool {
-		method, path, ok := route.RequestOf(s.Name, s.Attributes)
+		request, ok := route.RequestOf(s.Name, s.Attributes)
 		if !ok {
 			return false
 		}
 		for _, t := range tables {
-			if _, ok := t.Lookup(method, path); ok {
+			if _, ok := t.Lookup(request); ok {
 				return true
 			}
 		}

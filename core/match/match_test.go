@@ -245,68 +245,37 @@ not: an empty match: want one or more of attributes, name, kind, route, all, any
 	}
 }
 
-func TestGlob(t *testing.T) {
+// Of a list, so much is looked at as costs little.
+func TestLongLists(t *testing.T) {
+	m := compile(t, attributes("list", object{"glob": "*bot*"}))
+	list := func(n int, text string) match.Subject {
+		var texts []string
+		var values []attribute.Value
+		for range n {
+			texts, values = append(texts, text), append(values, attribute.SliceValue(attribute.StringValue(text)))
+		}
+		texts, values = append(texts, "robot"), append(values, attribute.StringValue("robot"))
+		return match.Subject{Attributes: []attribute.KeyValue{attribute.StringSlice("other", texts), attribute.Slice("list", values...), attribute.StringSlice("list", texts)}}
+	}
 	for _, tt := range []struct {
-		glob match.Glob
-		s    string
+		n    int
+		text string
 		want bool
 	}{
-		{"", "", true},
-		{"", "a", false},
-		{"*", "", true},
-		{"*", "a/b", true},
-		{"a*c", "abcbc", true},
-		{"a*c", "abcb", false},
-		{"*a*b", "xaxaxb", true},
-		{"?", "é", true},
-		{"?", "", false},
-		{"*??", "é", false},
-		{"*??", "😀", false},
-		{"*??ab", "😀ab", false},
-		{"*é", "aéé", true},
-		{"a?c", "abc", true},
-		{"a?c", "ac", false},
-		{"**", "", true},
-		{"[a]", "[a]", true},
-		{"é*", "è", false},
+		{500, "bo", true},
+		{2, strings.Repeat("bo", match.MaxText), true},
+		{2000, "", false},
+		{5, strings.Repeat("bo", match.MaxText), false},
 	} {
-		if got := tt.glob.Match(tt.s); got != tt.want {
-			t.Errorf("%q matches %q = %v", tt.glob, tt.s, got)
+		s := list(tt.n, tt.text)
+		if got := m.Match(s); got != tt.want {
+			t.Errorf("after %d elements of %d bytes: %v", tt.n, len(tt.text), got)
+		}
+		s.Attributes = s.Attributes[:2] // the list of lists
+		if got := m.Match(s); got != tt.want {
+			t.Errorf("after %d lists of %d bytes: %v", tt.n, len(tt.text), got)
 		}
 	}
-	if match.Glob(strings.Repeat("*a", 500) + "b").Match(strings.Repeat("a", 10_000)) {
-		t.Error("matches")
-	}
-}
-
-// oracle is the definition of a glob, by characters; exponential.
-func oracle(g, s []rune) bool {
-	switch {
-	case len(g) == 0:
-		return len(s) == 0
-	case g[0] == '*':
-		return oracle(g[1:], s) || len(s) > 0 && oracle(g, s[1:])
-	default:
-		return len(s) > 0 && (g[0] == '?' || g[0] == s[0]) && oracle(g[1:], s[1:])
-	}
-}
-
-func FuzzGlob(f *testing.F) {
-	f.Add("a*b?c*", "axxbxcx")
-	f.Add("*??ab", "😀ab")
-	f.Fuzz(func(t *testing.T, g, s string) {
-		if len(g) > 12 || len(s) > 24 {
-			return
-		}
-		// Invalid UTF-8 is no text: only that it ends.
-		got := match.Glob(g).Match(s)
-		if g != strings.ToValidUTF8(g, "") || s != strings.ToValidUTF8(s, "") {
-			return
-		}
-		if want := oracle([]rune(g), []rune(s)); got != want {
-			t.Errorf("%q matches %q = %v", g, s, got)
-		}
-	})
 }
 
 // large is a match with every kind of condition, and a span that it matches.

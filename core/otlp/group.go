@@ -32,17 +32,20 @@ type node[T any] struct {
 
 const none = -1
 
+// Sets of attributes are found by their hash, which has no seed: who chooses values
+// can make two sets with one. Hence they are compared too, and others counts those
+// of that hash which were there before.
 type resourceKey struct {
 	attributes attribute.Distinct
 	schemaURL  string
+	others     int
 }
 
-// scopeKey tells sets of attributes apart by their hash, as the SDK does for
-// resources: comparing the sets would cost their size, for each span.
 type scopeKey struct {
 	resource                 int
 	name, version, schemaURL string
 	attributes               attribute.Distinct
+	others                   int
 }
 
 var groupings = sync.Pool{New: func() any {
@@ -64,8 +67,8 @@ func group(spans []sdktrace.ReadOnlySpan) *grouping {
 		if r == none || res != g.resources[r].value {
 			r = g.resource(res)
 		}
-		key := scopeKey{r, scope.Name, scope.Version, scope.SchemaURL, scope.Attributes.Equivalent()}
-		if sc == none || key != last {
+		key := scopeKey{r, scope.Name, scope.Version, scope.SchemaURL, scope.Attributes.Equivalent(), 0}
+		if sc == none || key != last || scope.Attributes != g.scopes[sc].value.Attributes {
 			sc, last = g.scope(key, scope), key
 		}
 		g.scopes[sc].add(i, g.nextSpan)
@@ -88,26 +91,36 @@ func (g *grouping) scopesOf(r int) iter.Seq[int] { return g.resources[r].members
 func (g *grouping) spansOf(sc int) iter.Seq[int] { return g.scopes[sc].members(g.nextSpan) }
 
 func (g *grouping) resource(res *resource.Resource) int {
-	key := resourceKey{res.Equivalent(), res.SchemaURL()}
-	r, ok := g.resourceIndex[key]
-	if !ok {
-		r = len(g.resources)
-		g.resourceIndex[key] = r
-		g.resources = append(g.resources, node[*resource.Resource]{res, none, none})
+	key := resourceKey{res.Equivalent(), res.SchemaURL(), 0}
+	for ; ; key.others++ {
+		r, ok := g.resourceIndex[key]
+		switch {
+		case !ok:
+			r = len(g.resources)
+			g.resourceIndex[key] = r
+			g.resources = append(g.resources, node[*resource.Resource]{res, none, none})
+			return r
+		case *res.Set() == *g.resources[r].value.Set():
+			return r
+		}
 	}
-	return r
 }
 
 func (g *grouping) scope(key scopeKey, scope instrumentation.Scope) int {
-	sc, ok := g.scopeIndex[key]
-	if !ok {
-		sc = len(g.scopes)
-		g.scopeIndex[key] = sc
-		g.scopes = append(g.scopes, node[instrumentation.Scope]{scope, none, none})
-		g.nextScope = append(g.nextScope, none)
-		g.resources[key.resource].add(sc, g.nextScope)
+	for ; ; key.others++ {
+		sc, ok := g.scopeIndex[key]
+		switch {
+		case !ok:
+			sc = len(g.scopes)
+			g.scopeIndex[key] = sc
+			g.scopes = append(g.scopes, node[instrumentation.Scope]{scope, none, none})
+			g.nextScope = append(g.nextScope, none)
+			g.resources[key.resource].add(sc, g.nextScope)
+			return sc
+		case scope.Attributes == g.scopes[sc].value.Attributes:
+			return sc
+		}
 	}
-	return sc
 }
 
 func (n *node[T]) add(i int, next []int) {

@@ -23,15 +23,15 @@ var keys = []attribute.Key{httpRoute, urlPath, urlFull, httpTarget, httpRequestM
 // Keys lists the attributes that [RequestOf] looks at.
 func Keys() []attribute.Key { return slices.Clone(keys) }
 
-// RequestOf finds the request that a span is about, for [Table.Lookup]. It is
-// false if the span is about none.
+// RequestOf finds the request that a span is about. It is false if the span is
+// about none.
 //
 // The path is http.route if the span has it, else url.path, else the path of
 // url.full, of http.target, or of a name like "GET /x". The method is
 // http.request.method, else http.method, else what stands before the path in
 // http.route or in the name, else "". It allocates nothing.
-func RequestOf(name string, attributes []attribute.KeyValue) (method, path string, ok bool) {
-	var route, url, full, target, oldMethod string
+func RequestOf(name string, attributes []attribute.KeyValue) (r Request, ok bool) {
+	var route, url, full, target, method, oldMethod string
 	for i := range attributes {
 		kv := &attributes[i]
 		switch len(kv.Key) { // most keys are none of these, and have other lengths
@@ -57,57 +57,64 @@ func RequestOf(name string, attributes []attribute.KeyValue) (method, path strin
 			oldMethod = kv.Value.AsString()
 		}
 	}
-	if method == "" {
-		method = oldMethod
+	r.Method = method
+	if r.Method == "" {
+		r.Method = oldMethod
 	}
 	if route != "" {
 		var inRoute string
 		inRoute, route = splitMethod(route)
-		if method == "" {
-			method = inRoute
+		if r.Method == "" {
+			r.Method = inRoute
 		}
-		path = pathOfRoute(route)
+		r.Path = pathOfRoute(route)
 	}
-	switch {
-	case path != "":
-	case isPath(url):
-		path = url
-	case full != "" && isPath(pathOfURL(full)):
-		path = pathOfURL(full)
-	case isPath(target):
-		path = withoutQuery(target)
+	if r.Path == "" {
+		switch {
+		case isPath(url):
+			r.Path, r.Decoded = url, true
+		case full != "":
+			r.Path = pathOfURL(full)
+		}
 	}
-	if path != "" && method != "" {
-		return method, path, true
+	if r.Path == "" && isPath(target) {
+		r.Path = withoutQuery(target)
+	}
+	if r.Path != "" && r.Method != "" {
+		return r, true
 	}
 	inName, named := splitMethod(name)
-	if method == "" {
-		method = inName
+	if r.Method == "" {
+		r.Method = inName
 	}
-	if path == "" && isPath(named) {
-		path = withoutQuery(named)
+	if r.Path == "" && isPath(named) {
+		r.Path, r.Decoded = withoutQuery(named), true
 	}
-	return method, path, path != ""
+	return r, r.Path != ""
 }
 
 func isPath(s string) bool { return s != "" && s[0] == '/' }
 
+// maxStart bounds what stands before the path: a method and spaces, or a scheme.
+const maxStart = 64
+
 // splitMethod splits "GET /x", and "GET" alone.
 func splitMethod(s string) (method, rest string) {
-	i := strings.IndexByte(s, ' ')
-	if i < 0 {
+	start := s[:min(len(s), maxStart)]
+	i := strings.IndexByte(start, ' ')
+	if i < 0 && len(start) == len(s) {
 		i = len(s)
 	}
-	if i == 0 || strings.ContainsFunc(s[:i], notInMethod) {
+	if i <= 0 || strings.ContainsFunc(s[:i], notInMethod) {
 		return "", s
 	}
-	return s[:i], strings.TrimLeft(s[i:], " ")
+	return s[:i], s[len(start)-len(strings.TrimLeft(start[i:], " ")):]
 }
 
 // pathOfRoute leaves out the host and the {$} that a pattern of ServeMux may
 // have.
 func pathOfRoute(route string) string {
-	i := strings.IndexByte(route, '/')
+	i := strings.IndexByte(first(route), '/')
 	if i < 0 {
 		return ""
 	}
@@ -116,20 +123,29 @@ func pathOfRoute(route string) string {
 
 // pathOfURL returns "" if there is no path to find.
 func pathOfURL(url string) string {
-	_, after, ok := strings.Cut(url, "://")
-	if !ok {
+	i := strings.Index(url[:min(len(url), maxStart)], "://")
+	if i < 0 {
 		return ""
 	}
-	i := strings.IndexAny(after, "/?#")
-	if i < 0 || after[i] != '/' {
+	after := url[i+len("://"):]
+	start := first(after)
+	switch i = strings.IndexAny(start, "/?#"); {
+	case i >= 0 && start[i] == '/':
+		return withoutQuery(after[i:])
+	case i < 0 && len(start) < len(after):
+		return "" // no host is that long
+	default:
 		return "/"
 	}
-	return withoutQuery(after[i:])
 }
 
+// withoutQuery looks as far as Lookup does.
 func withoutQuery(path string) string {
-	if i := strings.IndexAny(path, "?#"); i >= 0 {
+	if i := strings.IndexAny(first(path), "?#"); i >= 0 {
 		return path[:i]
 	}
 	return path
 }
+
+// first is what is looked at of a text.
+func first(s string) string { return s[:min(len(s), MaxPath+1)] }

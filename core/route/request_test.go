@@ -8,7 +8,7 @@ import (
 	"github.com/riffletrace/riffle/core/route"
 )
 
-func TestSubject(t *testing.T) {
+func TestRequestOf(t *testing.T) {
 	s := attribute.String
 	for _, tt := range []struct {
 		name         string
@@ -45,9 +45,9 @@ func TestSubject(t *testing.T) {
 		{attributes: []attribute.KeyValue{s("http.method", "OLD"), s("http.request.method", "NEW"), s("url.path", "/x")}, method: "NEW", path: "/x"},
 		{attributes: []attribute.KeyValue{attribute.Int("url.path", 7)}},
 	} {
-		method, path, ok := route.RequestOf(tt.name, tt.attributes)
-		if path != tt.path || ok != (tt.path != "") || ok && method != tt.method {
-			t.Errorf("RequestOf(%q, %v) = %q, %q, %v, want %q, %q", tt.name, tt.attributes, method, path, ok, tt.method, tt.path)
+		r, ok := route.RequestOf(tt.name, tt.attributes)
+		if r.Path != tt.path || ok != (tt.path != "") || ok && r.Method != tt.method {
+			t.Errorf("RequestOf(%q, %v) = %+v, %v, want %q, %q", tt.name, tt.attributes, r, ok, tt.method, tt.path)
 		}
 	}
 }
@@ -56,9 +56,9 @@ func TestSubject(t *testing.T) {
 func TestKeys(t *testing.T) {
 	for _, k := range route.Keys() {
 		value := map[bool]string{true: "PUT", false: "https://h/x"}[k == "http.request.method" || k == "http.method"]
-		method, path, _ := route.RequestOf("GET /", []attribute.KeyValue{k.String(value)})
-		oldMethod, oldPath, _ := route.RequestOf("GET /", nil)
-		if k != "url.path" && k != "http.target" && method == oldMethod && path == oldPath {
+		r, _ := route.RequestOf("GET /", []attribute.KeyValue{k.String(value)})
+		old, _ := route.RequestOf("GET /", nil)
+		if k != "url.path" && k != "http.target" && r.Method == old.Method && r.Path == old.Path {
 			t.Errorf("%s changes nothing", k)
 		}
 	}

@@ -11,6 +11,18 @@
 // The most specific pattern wins; of two that match some request in common, one
 // must be more specific, else they conflict. Unlike ServeMux's, patterns have
 // no host, and paths are matched as they are: nothing is cleaned or redirected.
+//
+// A path is decoded once, a segment at a time, as ServeMux does it: /%2573tatic is
+// /%73tatic, and not /static. Whether there is anything to decode depends on where
+// a span has it from. url.full and http.target are what the client sent, and
+// http.route is a pattern: those are percent-encoded. url.path is what
+// instrumentation for Go takes from [net/url]'s URL.Path, and the name of a span
+// what the application made of it: those are decoded already. There, a slash that
+// was encoded is a slash like others.
+//
+// What a client sends costs a bounded time: nothing is decoded that is longer than
+// the literals it could be, and of a path only the first [MaxPath] bytes are
+// looked at.
 package route
 
 import (
@@ -47,6 +59,7 @@ type node[V any] struct {
 	rest     *leaf[V] // ... in a slash or a {name...}
 	single   *node[V]
 	literals map[string]*node[V]
+	longest  int // of literals, in bytes
 }
 
 type leaf[V any] struct {
@@ -112,6 +125,7 @@ func (n *node[V]) add(segments []pathSegment, l *leaf[V]) {
 				}
 				next = new(node[V])
 				n.literals[s.literal] = next
+				n.longest = max(n.longest, len(s.literal))
 			}
 			n = next
 		case single:
@@ -130,27 +144,46 @@ func (n *node[V]) add(segments []pathSegment, l *leaf[V]) {
 	n.leaf = l
 }
 
-// Lookup returns the value of the most specific pattern that matches. An empty
-// method, one that is not known, is matched by patterns without a method only.
-// The path may be percent-encoded.
+// MaxPath is how much of a path is looked at, in bytes: less than 16 KiB, at which
+// the recorder cuts values, so that no path that was cut passes for a whole one.
+const MaxPath = 16<<10 - 1
+
+// Request is what a pattern matches.
+type Request struct {
+	Method string // "" if it is not known: only patterns without a method match
+	Path   string
+	// Decoded tells that Path is not percent-encoded, so that what looks like it
+	// is not.
+	Decoded bool
+}
+
+// Lookup returns the value of the most specific pattern that matches.
 //
-// The cost grows with the number of path segments. As in ServeMux, rules
-// that share literals in some positions and have wildcards in others
-// (/{x}/b/1, /a/{x}/2) are tried in turn. It allocates nothing, unless a
-// percent-encoded path segment is longer than 64 bytes.
-func (t *Table[V]) Lookup(method, path string) (value V, ok bool) {
-	if t == nil || path == "" || path[0] != '/' {
+// The cost grows with the number of path segments that the patterns have. As in
+// ServeMux, rules that share literals in some positions and have wildcards in
+// others (/{x}/b/1, /a/{x}/2) are tried in turn. It allocates nothing, unless a
+// literal of over 64 bytes could stand percent-encoded in the path.
+//
+// What a path has after its first [MaxPath] bytes is not known here: the segment
+// that is cut is matched by patterns for all that follows, {name...} or a trailing
+// slash, and by no others.
+func (t *Table[V]) Lookup(r Request) (value V, ok bool) {
+	if t == nil || !isPath(r.Path) {
 		return value, false
 	}
+	p := path{rest: r.Path, decoded: r.Decoded}
+	if len(p.rest) > MaxPath {
+		p.rest, p.cut = p.rest[:MaxPath], true
+	}
 	var l *leaf[V]
-	if method != "" {
-		l = t.method(method).find(path)
+	if method := r.Method; method != "" {
+		l = t.method(method).find(p)
 		if l == nil && method == "HEAD" {
-			l = t.method("GET").find(path)
+			l = t.method("GET").find(p)
 		}
 	}
 	if l == nil {
-		l = t.method("").find(path)
+		l = t.method("").find(p)
 	}
 	if l == nil {
 		return value, false
@@ -158,38 +191,53 @@ func (t *Table[V]) Lookup(method, path string) (value V, ok bool) {
 	return l.value, true
 }
 
-func (n *node[V]) find(path string) *leaf[V] {
+// path is what is left of a path to match.
+type path struct {
+	rest    string
+	decoded bool // there is nothing to decode
+	cut     bool // there is more of it than rest
+}
+
+func (n *node[V]) find(p path) *leaf[V] {
 	switch {
 	case n == nil:
 		return nil
-	case path == "":
+	case p.rest == "":
 		return n.leaf
-	case path == "/" && n.slash != nil:
+	case p.rest == "/" && n.slash != nil && !p.cut:
 		return n.slash
-	case path == "/":
+	case p.rest == "/":
 		return n.rest
 	}
-	seg, after := cut(path[1:])
+	seg, after := cut(p.rest[1:])
+	if p.cut && after == "" {
+		return n.rest
+	}
+	p.rest = after
 	if len(n.literals) > 0 {
-		if l := n.literal(seg).find(after); l != nil {
+		if l := n.literal(seg, p.decoded).find(p); l != nil {
 			return l
 		}
 	}
 	if n.single != nil {
-		if l := n.single.find(after); l != nil {
+		if l := n.single.find(p); l != nil {
 			return l
 		}
 	}
 	return n.rest
 }
 
-// literal returns the child for a path segment.
-func (n *node[V]) literal(seg string) *node[V] {
-	if strings.IndexByte(seg, '%') >= 0 {
+// literal returns the child for a path segment. What is longer than its literals,
+// as it is and decoded, is none of them.
+func (n *node[V]) literal(seg string, decoded bool) *node[V] {
+	if !decoded && len(seg) <= len("%XX")*n.longest && strings.IndexByte(seg, '%') >= 0 {
 		var buf [64]byte
-		if decoded, ok := appendDecoded(buf[:0], seg); ok {
-			return n.literals[string(decoded)]
+		if text, ok := appendDecoded(buf[:0], seg); ok {
+			return n.literals[string(text)]
 		}
+	}
+	if len(seg) > n.longest {
+		return nil
 	}
 	return n.literals[seg]
 }

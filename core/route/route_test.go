@@ -24,7 +24,7 @@ func ExampleTable() {
 		}
 	}
 	for _, path := range []string{"/checkout/7", "/checkout/new", "/static/css/main.css", "/elsewhere"} {
-		pattern, _ := t.Lookup("GET", path)
+		pattern, _ := t.Lookup(route.Request{Method: "GET", Path: path})
 		fmt.Println(path, "->", pattern)
 	}
 	fmt.Println(t.Add("/{page}/new", "/{page}/new"))
@@ -80,12 +80,12 @@ func TestLookup(t *testing.T) {
 		{"GET", "*", ""},
 		{"GET", "a/1", ""},
 	} {
-		if got, ok := table.Lookup(tt.method, tt.path); got != tt.want || ok != (tt.want != "") {
+		if got, ok := table.Lookup(route.Request{Method: tt.method, Path: tt.path}); got != tt.want || ok != (tt.want != "") {
 			t.Errorf("Lookup(%q, %q) = %q, %v, want %q", tt.method, tt.path, got, ok, tt.want)
 		}
 	}
 	var none *route.Table[int]
-	if _, ok := none.Lookup("GET", "/"); ok {
+	if _, ok := none.Lookup(route.Request{Method: "GET", Path: "/"}); ok {
 		t.Error("a nil table has a value")
 	}
 }
@@ -233,7 +233,7 @@ func compare(t *testing.T, r *rand.Rand) {
 	mux := oracle{http.NewServeMux()}
 	for range 1 + r.IntN(12) {
 		p := pick("", "", "", "GET ", "HEAD ", "POST ") + random(
-			[]string{"a", "a", "b", "{w}", "{w}", "%61", "c%20d"},
+			[]string{"a", "a", "b", "{w}", "{w}", "%61", "%2561", "c%20d"},
 			[]string{"", "", "/", "/{$}", "/{rest...}"},
 		)
 		n := 0
@@ -251,10 +251,26 @@ func compare(t *testing.T, r *rand.Rand) {
 	}
 	for range 40 {
 		method := pick("GET", "HEAD", "POST", "PUT")
-		target := random([]string{"a", "a", "b", "c", "%61", "c%20d"}, []string{"", "", "/"})
-		want, ok := mux.lookup(t, method, target)
-		if got, _ := table.Lookup(method, target); ok && got != want {
-			t.Fatalf("Lookup(%q, %q) = %q, the ServeMux has %q", method, target, got, want)
+		target := random([]string{"a", "a", "b", "c", "%61", "%2561", "%252561", "c%20d", "c%2520d"}, []string{"", "", "/"})
+		if want, ok := mux.lookup(t, method, target); ok {
+			routed(t, &table, method, target, want)
+		}
+	}
+}
+
+// routed looks a request up as spans tell of it, encoded and decoded.
+func routed(t *testing.T, table *route.Table[string], method, target, want string) {
+	t.Helper()
+	u, err := url.ParseRequestURI(target)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, kv := range []attribute.KeyValue{
+		attribute.String("url.full", "https://example.com"+target), attribute.String("http.target", target), attribute.String("url.path", u.Path),
+	} {
+		r, _ := route.RequestOf("server", []attribute.KeyValue{attribute.String("http.request.method", method), kv})
+		if got, _ := table.Lookup(r); got != want {
+			t.Fatalf("%s %s: %s is routed to %q, by the ServeMux to %q", method, target, kv.Key, got, want)
 		}
 	}
 }
@@ -271,7 +287,7 @@ func checkExample(t *testing.T, conflict *route.ConflictError) {
 		if err := alone.Add(p, true); err != nil {
 			t.Fatal(err)
 		}
-		if _, ok := alone.Lookup(method, target); !ok {
+		if _, ok := alone.Lookup(route.Request{Method: method, Path: target}); !ok {
 			t.Fatalf("%v: %q does not match it", conflict, p)
 		}
 	}
@@ -311,14 +327,12 @@ func FuzzLikeServeMux(f *testing.F) {
 				checkExample(t, conflict)
 			}
 		}
-		table.Lookup(method, target)
+		table.Lookup(route.Request{Method: method, Path: target})
 		if method == "" || method == "CONNECT" || strings.ContainsAny(target, "?#") || strings.Contains(strings.ToLower(target), "%2f") {
 			return
 		}
 		if want, ok := mux.lookup(t, method, target); ok {
-			if got, _ := table.Lookup(method, target); got != want {
-				t.Fatalf("Lookup(%q, %q) = %q, the ServeMux has %q", method, target, got, want)
-			}
+			routed(t, &table, method, target, want)
 		}
 	})
 }
@@ -369,7 +383,7 @@ func TestManyRules(t *testing.T) {
 			if !ok {
 				method, path = "GET", p
 			}
-			if got, ok := table.Lookup(method, path); !ok || got != i {
+			if got, ok := table.Lookup(route.Request{Method: method, Path: path}); !ok || got != i {
 				t.Fatalf("%s: Lookup(%q, %q) = %d, %v, want %d", name, method, path, got, ok, i)
 			}
 		}
@@ -387,7 +401,7 @@ func BenchmarkLookup(b *testing.B) {
 			b.Run(fmt.Sprintf("rules=%d/path=%s", n, bb.path), func(b *testing.B) {
 				b.ReportAllocs()
 				for b.Loop() {
-					table.Lookup(bb.method, bb.target)
+					table.Lookup(route.Request{Method: bb.method, Path: bb.target})
 				}
 			})
 		}
@@ -404,9 +418,9 @@ func BenchmarkBuild(b *testing.B) {
 }
 
 func requestOf(table *route.Table[int], attributes []attribute.KeyValue) (int, bool) {
-	method, path, ok := route.RequestOf("GET", attributes)
+	r, ok := route.RequestOf("GET", attributes)
 	if !ok {
 		return 0, false
 	}
-	return table.Lookup(method, path)
+	return table.Lookup(r)
 }

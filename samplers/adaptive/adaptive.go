@@ -12,7 +12,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"hash/maphash"
 	"maps"
 	"math"
 	"slices"
@@ -32,6 +31,8 @@ import (
 const (
 	// maxKeys is how many combinations of values have a target of their own.
 	maxKeys = 1000
+	// maxText bounds the name and each value of a key. Longer ones are the rest.
+	maxText = 1 << 10
 	// nameKey stands for the span's name in the list of keys.
 	nameKey = "name"
 )
@@ -40,7 +41,7 @@ const (
 type Config struct {
 	_               struct{}           `doc:"keeps about so many traces a second of each key; a baseline"`
 	TargetPerSecond float64            `yaml:"target_per_second" doc:"traces to keep a second and key, above 0; required"`
-	Key             []string           `yaml:"key" doc:"attributes that the span has when it starts, or name for its name; 1,000 combinations have a target each, the rest share one"`
+	Key             []string           `yaml:"key" doc:"attributes that the span has when it starts, or name for its name; 1,000 combinations have a target each, the rest share one, as do those with a value of over 1,024 bytes"`
 	Window          component.Duration `yaml:"window" doc:"the time after which half of what was seen is forgotten"`
 }
 
@@ -83,7 +84,6 @@ func New(_ context.Context, _ component.Settings, c Config) (sampling.Sampler, e
 	s := &sampler{
 		perSecond: c.TargetPerSecond,
 		window:    time.Duration(c.Window),
-		seed:      maphash.MakeSeed(),
 		rest:      rate.NewTarget(c.TargetPerSecond, time.Duration(c.Window)),
 	}
 	target := strconv.FormatFloat(c.TargetPerSecond, 'g', -1, 64) + "/s"
@@ -99,7 +99,7 @@ func New(_ context.Context, _ component.Settings, c Config) (sampling.Sampler, e
 	if len(c.Key) > 0 {
 		s.description += " by " + strings.Join(c.Key, ", ")
 	}
-	s.targets.Store(&map[uint64]*rate.Target{})
+	s.targets.Store(&map[string]*rate.Target{})
 	return s, nil
 }
 
@@ -111,11 +111,9 @@ type sampler struct {
 	reason      string
 	description string
 
-	// targets are by the hash of the values: what clients send is not held, and
-	// two keys with one hash only share a target. The map is replaced, never
-	// written to.
-	seed    maphash.Seed
-	targets atomic.Pointer[map[uint64]*rate.Target]
+	// targets are by the values, as appendKey writes them. The map is replaced,
+	// never written to.
+	targets atomic.Pointer[map[string]*rate.Target]
 	rest    *rate.Target // of the keys that found no room
 
 	mu    sync.Mutex // of who replaces targets
@@ -128,10 +126,12 @@ func (s *sampler) Traits() sampling.Traits {
 
 func (s *sampler) SampleStart(p sampling.StartParameters) sampling.Answer {
 	now := time.Now()
-	key := s.hash(p)
-	target, ok := (*s.targets.Load())[key]
-	if !ok {
-		target = s.add(key, now)
+	target := s.rest
+	var buf [256]byte // enough for most
+	if key, ok := s.appendKey(buf[:0], &p); ok {
+		if target, ok = (*s.targets.Load())[string(key)]; !ok {
+			target = s.add(string(key), now)
+		}
 	}
 	t, err := sampling.ThresholdFromProbability(target.Probability(now))
 	if err != nil {
@@ -140,13 +140,15 @@ func (s *sampler) SampleStart(p sampling.StartParameters) sampling.Answer {
 	return sampling.At(t).Because(s.reason)
 }
 
-// hash is that of the values of the keys. Values of different types differ,
-// and so does one that is missing from an empty one.
-func (s *sampler) hash(p sampling.StartParameters) uint64 {
-	var h maphash.Hash
-	h.SetSeed(s.seed)
+// appendKey writes the values of the keys, so that others are written otherwise:
+// values of different types differ, and so does one that is missing from an empty
+// one. It is not ok where one is too long.
+func (s *sampler) appendKey(dst []byte, p *sampling.StartParameters) (key []byte, ok bool) {
 	if s.byName {
-		writeString(&h, p.Name)
+		if len(p.Name) > maxText {
+			return nil, false
+		}
+		dst = appendText(dst, p.Name)
 	}
 	for _, key := range s.keys {
 		// The last one counts, as in the SDK.
@@ -156,44 +158,73 @@ func (s *sampler) hash(p sampling.StartParameters) uint64 {
 				v = p.Attributes[i].Value
 			}
 		}
-		_ = h.WriteByte(byte(v.Type()))
+		dst = append(dst, byte(v.Type()))
 		switch v.Type() {
 		case attribute.EMPTY:
-		case attribute.STRING:
-			writeString(&h, v.AsString())
-		case attribute.INT64:
-			writeUint64(&h, uint64(v.AsInt64()))
-		case attribute.FLOAT64:
-			writeUint64(&h, math.Float64bits(v.AsFloat64()))
-		case attribute.BOOL:
-			if v.AsBool() {
-				_ = h.WriteByte(1)
-			} else {
-				_ = h.WriteByte(0)
+		case attribute.STRING, attribute.BYTESLICE:
+			if len(v.AsString()) > maxText {
+				return nil, false
 			}
+			dst = appendText(dst, v.AsString())
+		case attribute.INT64:
+			dst = binary.LittleEndian.AppendUint64(dst, uint64(v.AsInt64()))
+		case attribute.FLOAT64:
+			dst = binary.LittleEndian.AppendUint64(dst, math.Float64bits(v.AsFloat64()))
+		case attribute.BOOL:
+			dst = strconv.AppendBool(dst, v.AsBool())
 		default:
-			writeString(&h, v.String())
+			if sizeOf(v) > maxText {
+				return nil, false
+			}
+			dst = appendText(dst, v.String())
 		}
 	}
-	return h.Sum64()
+	return dst, true
 }
 
-func writeString(h *maphash.Hash, s string) {
-	writeUint64(h, uint64(len(s)))
-	_, _ = h.WriteString(s)
+func appendText(dst []byte, s string) []byte {
+	return append(binary.LittleEndian.AppendUint32(dst, uint32(len(s))), s...)
 }
 
-func writeUint64(h *maphash.Hash, n uint64) {
-	var b [8]byte
-	binary.LittleEndian.PutUint64(b[:], n)
-	_, _ = h.Write(b[:])
+// sizeOf is about the size of a list or a map, up to what is too much.
+func sizeOf(v attribute.Value) (size int) {
+	const each = 8 // of an element
+	switch v.Type() {
+	case attribute.BOOLSLICE:
+		return each * len(v.AsBoolSlice())
+	case attribute.INT64SLICE:
+		return each * len(v.AsInt64Slice())
+	case attribute.FLOAT64SLICE:
+		return each * len(v.AsFloat64Slice())
+	case attribute.STRINGSLICE:
+		for _, s := range v.AsStringSlice() {
+			if size += each + len(s); size > maxText {
+				break
+			}
+		}
+	case attribute.SLICE:
+		for _, e := range v.AsSlice() {
+			if size += each + sizeOf(e); size > maxText {
+				break
+			}
+		}
+	case attribute.MAP:
+		for _, kv := range v.AsMap() {
+			if size += each + len(kv.Key) + sizeOf(kv.Value); size > maxText {
+				break
+			}
+		}
+	default:
+		size = len(v.AsString())
+	}
+	return size
 }
 
 // add makes a target for a key, in the place of idle ones if there is no room.
 // Without any it returns the one that the rest shares, and looks again after an
 // eighth of a window. It does not wait for another that adds: that trace counts
 // among the rest.
-func (s *sampler) add(key uint64, now time.Time) *rate.Target {
+func (s *sampler) add(key string, now time.Time) *rate.Target {
 	if !s.mu.TryLock() {
 		return s.rest
 	}
@@ -209,7 +240,7 @@ func (s *sampler) add(key uint64, now time.Time) *rate.Target {
 	targets = maps.Clone(targets)
 	if full {
 		s.swept = now
-		maps.DeleteFunc(targets, func(_ uint64, t *rate.Target) bool { return t.Idle(now) })
+		maps.DeleteFunc(targets, func(_ string, t *rate.Target) bool { return t.Idle(now) })
 		if len(targets) >= maxKeys {
 			return s.rest
 		}

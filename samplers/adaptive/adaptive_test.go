@@ -110,6 +110,7 @@ func TestKeys(t *testing.T) {
 	}
 	a, b := attribute.Key("a"), attribute.Key("b")
 	tag := string(rune(attribute.STRING)) // what could stand between two values
+	long := strings.Repeat("x", 1024)
 	for _, tt := range []struct {
 		what       string
 		key        []string
@@ -126,6 +127,10 @@ func TestKeys(t *testing.T) {
 		{"booleans", []string{"a"}, with("", a.Bool(true)), with("", a.Bool(false)), false},
 		{"floats", []string{"a"}, with("", a.Float64(1)), with("", a.Float64(1.5)), false},
 		{"lists", []string{"a"}, with("", a.StringSlice([]string{"x"})), with("", a.StringSlice([]string{"y"})), false},
+		{"bytes and string", []string{"a"}, with("", a.String("x")), with("", attribute.KeyValue{Key: "a", Value: attribute.ByteSliceValue([]byte("x"))}), false},
+		{"long values", []string{"a"}, with("", a.String(long+"x")), with("", a.String(long+"y")), true},
+		{"long names", []string{"name"}, with(long + "x"), with(long + "y"), true},
+		{"long lists", []string{"a"}, with("", a.StringSlice([]string{long, "x"})), with("", a.IntSlice(make([]int, 200))), true},
 		{"split elsewhere", []string{"a", "b"}, with("", a.String("x"+tag+"y"), b.String("z")), with("", a.String("x"), b.String("y"+tag+"z")), false},
 		{"exchanged", []string{"a", "b"}, with("", a.String("x"), b.String("y")), with("", a.String("y"), b.String("x")), false},
 		{"in another order", []string{"a", "b"}, with("", a.String("x"), b.String("y")), with("", b.String("y"), a.String("x")), true},

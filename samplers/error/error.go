@@ -16,6 +16,7 @@ import (
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 
 	"github.com/riffletrace/riffle/core/component"
+	"github.com/riffletrace/riffle/core/match"
 	"github.com/riffletrace/riffle/core/sampling"
 )
 
@@ -24,7 +25,7 @@ type Config struct {
 	_          struct{} `doc:"keeps every trace that has a span with status Error, or one that a panic ended"`
 	Exceptions bool     `yaml:"exceptions" doc:"also traces with a recorded exception, whatever the status"`
 	HTTPStatus []Codes  `yaml:"http_status" doc:"also traces with a span, of a server or a client, that has such an HTTP status: [500-599, 429]"`
-	Ignore     []string `yaml:"ignore" doc:"errors that do not count, by the description of the status or the message of the exception or panic; * stands for any text"`
+	Ignore     []string `yaml:"ignore" doc:"errors that do not count, by the description of the status or the message of the exception or panic; * stands for any text, ? for one character"`
 }
 
 // Validate checks the ranges and the patterns.
@@ -93,7 +94,10 @@ func New(_ context.Context, _ component.Settings, c Config) (sampling.Sampler, e
 	if err := c.Validate(); err != nil {
 		return nil, err
 	}
-	s := &sampler{exceptions: c.Exceptions, ignore: slices.Clone(c.Ignore)}
+	s := &sampler{exceptions: c.Exceptions}
+	for _, pattern := range c.Ignore {
+		s.ignore = append(s.ignore, match.Glob(pattern))
+	}
 	what := []string{"error"}
 	if c.Exceptions {
 		what = append(what, "exceptions")
@@ -113,7 +117,7 @@ func New(_ context.Context, _ component.Settings, c Config) (sampling.Sampler, e
 type sampler struct {
 	exceptions  bool
 	http        []httpRule
-	ignore      []string
+	ignore      []match.Glob
 	description string
 }
 
@@ -200,33 +204,7 @@ func statusCode(attrs []attribute.KeyValue) (code int, ok bool) {
 }
 
 func (s *sampler) ignored(text string) bool {
-	for _, pattern := range s.ignore {
-		if matches(pattern, text) {
-			return true
-		}
-	}
-	return false
-}
-
-// matches reports whether the whole of s matches the pattern, in which * stands
-// for any text.
-func matches(pattern, s string) bool {
-	head, rest, star := strings.Cut(pattern, "*")
-	s, ok := strings.CutPrefix(s, head)
-	if !ok || !star {
-		return ok && s == ""
-	}
-	for {
-		part, more, star := strings.Cut(rest, "*")
-		if !star {
-			return strings.HasSuffix(s, part)
-		}
-		i := strings.Index(s, part)
-		if i < 0 {
-			return false
-		}
-		s, rest = s[i+len(part):], more
-	}
+	return slices.ContainsFunc(s.ignore, func(g match.Glob) bool { return g.Match(text) })
 }
 
 // Interface guards.

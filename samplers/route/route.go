@@ -85,11 +85,11 @@ type sampler struct {
 }
 
 func (s *sampler) SampleStart(p sampling.StartParameters) sampling.Answer {
-	method, path, ok := route.RequestOf(p.Name, p.Attributes)
+	request, ok := route.RequestOf(p.Name, p.Attributes)
 	if !ok {
 		return sampling.Abstain()
 	}
-	if answer, ok := s.table.Lookup(method, path); ok {
+	if answer, ok := s.table.Lookup(request); ok {
 		return *answer
 	}
 	return sampling.Abstain()

@@ -147,8 +147,8 @@ func (s *sampler) SampleEnd(p sampling.EndParameters) sampling.Answer {
 	}
 	rule := s.rule
 	if s.routes != nil && p.LocalRoot {
-		if method, path, ok := route.RequestOf(p.Span.Name(), p.Span.Attributes()); ok {
-			if own, ok := s.routes.Lookup(method, path); ok {
+		if request, ok := route.RequestOf(p.Span.Name(), p.Span.Attributes()); ok {
+			if own, ok := s.routes.Lookup(request); ok {
 				rule = own
 			}
 		}

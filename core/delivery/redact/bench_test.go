@@ -1,6 +1,8 @@
 package redact_test
 
 import (
+	"fmt"
+	"strings"
 	"testing"
 
 	"go.opentelemetry.io/otel/attribute"
@@ -51,5 +53,29 @@ func BenchmarkSpan(b *testing.B) {
 				r.Span(s)
 			}
 		})
+	}
+}
+
+// hostile are texts that look like much and are nothing.
+var hostile = []string{"the quick brown fox, ", "%2541", "4111-", "x", "bearer ", "a@", "://a", "%40a+", "eyJ.", "password="}
+
+// long is a span with one value, cut or not.
+func long(unit string, length int, marker string) sdktrace.ReadOnlySpan {
+	return tracetest.SpanStub{Attributes: []attribute.KeyValue{
+		attribute.String("user_agent.original", strings.Repeat(unit, length/len(unit))+marker),
+	}}.Snapshot()
+}
+
+func BenchmarkLong(b *testing.B) {
+	r := compileCut(b, redact.Cut{Marker: marker}, cutRules...)
+	for _, unit := range hostile {
+		for _, end := range []string{"", marker} {
+			s := long(unit, 16<<10, end)
+			b.Run(fmt.Sprintf("unit=%s/cut=%t", strings.TrimSpace(unit), end != ""), func(b *testing.B) {
+				for b.Loop() {
+					r.Span(s)
+				}
+			})
+		}
 	}
 }

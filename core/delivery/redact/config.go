@@ -20,7 +20,7 @@ type Config struct {
 
 // Rule finds text and says what becomes of it.
 type Rule struct {
-	Keys    []string `yaml:"keys" doc:"attributes by their keys; * stands for any text, ? for one character; none: every attribute, the names of spans and events, and the status"`
+	Keys    []string `yaml:"keys" doc:"attributes by their keys, in any case; * stands for any text, ? for one character; none: every attribute and every other text of a span"`
 	Value   string   `yaml:"value" doc:"what to take out of text, a regular expression (RE2); without it and presets, all of the value"`
 	Presets []string `yaml:"presets" doc:"what to take out of text: emails, bearer_tokens, credit_cards or url_credentials"`
 	Action  Action   `yaml:"action" doc:"mask (the default) writes *** in its place, sha256 a hash, drop nothing: it deletes attributes as a whole"`
@@ -54,14 +54,41 @@ func (c *Config) Validate() error {
 	return err
 }
 
-// Compile returns the redactor, nil if there are no rules. Its errors are those of
-// Validate.
-func (c *Config) Compile() (*Redactor, error) {
+// Compile returns the redactor for texts of which none was cut, nil if there are no
+// rules. Its errors are those of Validate.
+func (c *Config) Compile() (*Redactor, error) { return New(Cut{}, c) }
+
+// New returns a redactor with the rules of several configurations, in that order,
+// nil if there are none. Its errors are [component.FieldError]s, joined.
+func New(cut Cut, configs ...*Config) (*Redactor, error) {
+	r := &Redactor{cut: cut}
+	var errs []error
+	for _, c := range configs {
+		rules, err := c.compile()
+		r.rules = append(r.rules, rules...)
+		errs = append(errs, err)
+	}
+	if len(r.rules) > maxRules {
+		errs = append(errs, &component.FieldError{Path: "rules", Err: fmt.Errorf("%d rules, where each preset counts, are more than %d: write some as one", len(r.rules), maxRules)})
+	}
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
+	}
+	if len(r.rules) == 0 {
+		return nil, nil
+	}
+	r.prepare()
+	return r, nil
+}
+
+func (c *Config) compile() (rules []compiled, err error) {
+	if c == nil {
+		return nil, nil
+	}
 	var errs []error
 	fail := func(path, format string, args ...any) {
 		errs = append(errs, &component.FieldError{Path: path, Err: fmt.Errorf(format, args...)})
 	}
-	r := &Redactor{salt: []byte(c.Salt)}
 	hashes := false
 	for i, rule := range c.Rules {
 		at := func(key string) string { return fmt.Sprintf("rules[%d].%s", i, key) }
@@ -75,12 +102,12 @@ func (c *Config) Compile() (*Redactor, error) {
 		if len(rule.Keys) == 0 && rule.Value == "" && len(rule.Presets) == 0 {
 			fail(fmt.Sprintf("rules[%d]", i), "want one or more of keys, value, presets")
 		}
-		base := compiled{action: rule.Action}
+		base := compiled{action: rule.Action, salt: []byte(c.Salt)}
 		for j, k := range rule.Keys {
 			if k == "" {
 				fail(fmt.Sprintf("rules[%d].keys[%d]", i, j), "an empty key matches nothing")
 			}
-			base.keys = append(base.keys, match.Glob(k))
+			base.keys = append(base.keys, match.Glob(strings.ToLower(k)))
 		}
 		var finders []finder
 		for j, name := range rule.Presets {
@@ -105,23 +132,13 @@ func (c *Config) Compile() (*Redactor, error) {
 		for _, f := range finders {
 			rule := base
 			rule.finder = f
-			r.rules = append(r.rules, rule)
+			rules = append(rules, rule)
 		}
-	}
-	if len(r.rules) > maxRules {
-		fail("rules", "%d rules, where each preset counts, are more than %d: write some as one", len(r.rules), maxRules)
 	}
 	if hashes && len(c.Salt) < minSalt {
 		fail("salt", "sha256 needs one of %d characters or more: without it, everybody can find out what was hashed by trying", minSalt)
 	}
-	if err := errors.Join(errs...); err != nil {
-		return nil, err
-	}
-	if len(r.rules) == 0 {
-		return nil, nil
-	}
-	r.prepare()
-	return r, nil
+	return rules, errors.Join(errs...)
 }
 
 // newPattern compiles a regular expression that users wrote.
@@ -134,7 +151,7 @@ func newPattern(expr string) (finder, error) {
 		return nil, errors.New("it matches where there is nothing")
 	}
 	needs, err := needsOf(expr)
-	return &pattern{re, needs}, err
+	return &pattern{re, prefix(expr), needs}, err
 }
 
 var presetNames = func() []string {

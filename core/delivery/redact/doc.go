@@ -13,9 +13,13 @@
 //
 // A rule finds text by the key of its attribute, by a regular expression or a
 // preset, or by both; it looks into the attributes of spans, events, links,
-// resources and instrumentation scopes, and, unless it names keys, into the names
-// of spans and events and the description of the status. The rules apply in
-// order, each to what those before have left.
+// resources and instrumentation scopes, and, unless it names keys, into every other
+// text of a span: names, keys, the description of the status, scopes, schema URLs
+// and tracestates. The rules apply in order, each to what those before have left.
+//
+// A text is looked at in its forms: as it stands, and percent-decoded (formsOf). Of
+// one that was cut, what may go on behind its end is taken out first (settle,
+// prefix).
 //
 // Most spans have nothing to hide, and pass for a few hundred nanoseconds and
 // without an allocation: which rules are about a key is remembered, and a regular

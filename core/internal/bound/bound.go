@@ -91,7 +91,7 @@ func (l Limit) value(v attribute.Value) attribute.Value {
 	case attribute.FLOAT64SLICE:
 		return attribute.Float64SliceValue(v.AsFloat64Slice()[:l/number])
 	case attribute.BYTESLICE:
-		return attribute.ByteSliceValue(v.AsByteSlice()[:l])
+		return attribute.ByteSliceValue(append(v.AsByteSlice()[:max(0, int(l)-len(Marker))], Marker...))
 	case attribute.STRINGSLICE:
 		list := v.AsStringSlice()
 		n, left := fitting(l, list, func(s string) int64 { return stringBytes + int64(len(s)) })

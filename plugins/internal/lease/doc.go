@@ -7,7 +7,8 @@
 // with others, and again before the answer runs out as long as there are starts.
 // The table is bounded; the least recently used make room.
 //
-// Looking up takes no lock, no clock and no memory: a key is found by its 64-bit
-// hash alone, under a seed that nobody outside knows, and time passes by sweeps
-// in the background that take away what has run out.
+// Looking up takes no lock, no clock and no memory: a hash, under a seed that
+// nobody outside knows, says where a key would be, what is stored there says
+// whether it is the key, and time passes by sweeps in the background that take
+// away what has run out.
 package lease

@@ -97,15 +97,18 @@ func (t *Table) askAll(ctx context.Context, ready func(context.Context), ask Ask
 // lease for it. Run asks; once that has failed, Prepare asks itself, so that it can
 // tell what went wrong.
 func (t *Table) Prepare(ctx context.Context, p *sampling.StartParameters, ask Ask) error {
-	if _, ok := t.key(p); !ok {
+	h, ok := t.hash(p)
+	if ok {
+		_, ok = t.key(p)
+	}
+	if !ok {
 		return fmt.Errorf("nobody is asked about a name or an attribute of over %d bytes", maxText)
 	}
-	h := t.hash(p)
 	look := time.NewTicker(lookEvery)
 	defer look.Stop()
 	t.Decide(p)
 	for {
-		switch e := t.set(h).find(h); {
+		switch e := t.find(t.set(h), h, p); {
 		case e == nil:
 			t.Decide(p) // another had the set, or all places wait
 		case e.lease.Load() != nil:
@@ -147,7 +150,7 @@ func (t *Table) ask(ctx context.Context, ask Ask, batch []*entry) error {
 	t.mu.Lock()
 	epoch := t.epoch
 	for i, e := range batch {
-		starts[i], replaced[i] = e.starts.Load(), e.replaced
+		starts[i], replaced[i] = e.started(), e.replaced
 		questions[i] = Question{Key: e.key, Starts: starts[i] - e.asked}
 	}
 	t.mu.Unlock()
@@ -196,7 +199,7 @@ func (t *Table) sweep(now time.Time) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.each(func(s *set, place int, e *entry) {
-		starts := e.starts.Load()
+		starts := e.started()
 		if starts != e.swept {
 			e.swept = starts
 			e.used.Store(now.UnixNano())
@@ -249,13 +252,16 @@ func (t *Table) again(f func(*entry)) {
 // Replace gives a key another lease at once, or none if l is nil. A key that
 // is not in the table stays out of it.
 func (t *Table) Replace(key sampling.StartParameters, l *Lease) {
-	h := t.hash(&key)
+	h, ok := t.hash(&key)
+	if !ok {
+		return
+	}
 	s := t.set(h)
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for i := range s.entries {
 		e := s.entries[i].Load()
-		if e == nil || e.hash != h {
+		if e == nil || !t.isOf(e, h, &key) {
 			continue
 		}
 		e.replaced++

@@ -27,7 +27,8 @@ type KeySpec struct {
 // their set.
 const ways = 16
 
-// maxText bounds the strings of a key. Longer ones are not asked about.
+// maxText bounds each text, list and map of a key. Longer ones are not asked
+// about.
 const maxText = 1 << 10
 
 // Table holds leases. Make one with [New]; it is safe for concurrent use.
@@ -61,16 +62,21 @@ type entry struct {
 	hash    uint64
 	key     sampling.StartParameters
 	lease   atomic.Pointer[activeLease]
-	starts  atomic.Uint64
-	pending atomic.Bool  // it is on its way to be asked about
-	below   *entry       // in Table.asks
-	used    atomic.Int64 // when a sweep last saw new starts
+	starts  atomic.Uint64 // see started
+	pending atomic.Bool   // it is on its way to be asked about
+	below   *entry        // in Table.asks
+	used    atomic.Int64  // when a sweep last saw new starts
 
 	// The following belong to who holds Table.mu.
 	asked    uint64 // starts when it was last asked about
 	swept    uint64 // starts when it was last swept
 	replaced uint64 // how often others than an answer changed the lease
 }
+
+// gone is set in the starts of an entry that is in the table no more.
+const gone = 1 << 63
+
+func (e *entry) started() uint64 { return e.starts.Load() &^ gone }
 
 // activeLease is a lease with its times.
 type activeLease struct {
@@ -94,10 +100,18 @@ func New(s KeySpec, limit int) *Table {
 
 // Decide answers with what is leased, and abstains otherwise.
 func (t *Table) Decide(p *sampling.StartParameters) sampling.Answer {
-	h := t.hash(p)
+	h, ok := t.hash(p)
+	if !ok {
+		t.misses.Add(1)
+		t.absent.Add(1)
+		t.skipped.Add(1)
+		return sampling.Answer{}
+	}
 	s := t.set(h)
-	if e := s.find(h); e != nil {
-		e.starts.Add(1)
+	if e := t.find(s, h, p); e != nil {
+		if e.starts.Add(1)&gone != 0 {
+			t.retired.Add(1) // it was put out after it was found
+		}
 		if l := e.lease.Load(); l != nil {
 			return l.answer
 		}
@@ -115,42 +129,72 @@ func (t *Table) Decide(p *sampling.StartParameters) sampling.Answer {
 // set is where a key of that hash is, if it is anywhere.
 func (t *Table) set(hash uint64) *set { return &t.sets[hash&uint64(len(t.sets)-1)] }
 
-// find returns the entry of that hash, nil if there is none.
-func (s *set) find(hash uint64) *entry {
+// find returns the entry of a key, nil if there is none. The hash says where to
+// look; the key itself says whether it is the one.
+func (t *Table) find(s *set, hash uint64, p *sampling.StartParameters) *entry {
 	for i := range s.hashes {
 		if s.hashes[i].Load() != hash {
 			continue
 		}
-		if e := s.entries[i].Load(); e != nil && e.hash == hash {
+		if e := s.entries[i].Load(); e != nil && t.isOf(e, hash, p) {
 			return e
-		} // else it is being replaced
+		} // else it is being replaced, or another key has that hash
 	}
 	return nil
 }
 
-// hash is that of the key, never 0.
-func (t *Table) hash(p *sampling.StartParameters) uint64 {
-	h := uint64(1)
+// isOf reports whether an entry is that of a key.
+func (t *Table) isOf(e *entry, hash uint64, p *sampling.StartParameters) bool {
+	if e.hash != hash || !t.spec.IgnoresName && e.key.Name != p.Name || !t.spec.IgnoresKind && e.key.Kind != p.Kind {
+		return false
+	}
+	stored := e.key.Attributes // in the order of the keys, without those that were missing
+	for _, k := range t.spec.Keys {
+		v := valueOf(p.Attributes, k)
+		has := len(stored) > 0 && stored[0].Key == k
+		if has != (v != nil) || has && stored[0].Value != *v {
+			return false
+		}
+		if has {
+			stored = stored[1:]
+		}
+	}
+	return len(stored) == 0
+}
+
+// hash is that of the key, never 0; not ok if the key is too long to be asked
+// about. All of it depends on the seed, numbers too, so that nobody outside can
+// choose keys that meet in one set.
+func (t *Table) hash(p *sampling.StartParameters) (h uint64, ok bool) {
+	var name, kind uint64
 	if !t.spec.IgnoresName {
-		h = mix(h, maphash.String(t.seed, p.Name))
+		if len(p.Name) > maxText {
+			return 0, false
+		}
+		name = maphash.String(t.seed, p.Name)
 	}
 	if !t.spec.IgnoresKind {
-		h = mix(h, uint64(p.Kind))
+		kind = uint64(p.Kind)
 	}
+	// Not by multiplication, where a number can make what stands before it count
+	// for nothing.
+	h = maphash.Comparable(t.seed, [2]uint64{name, kind})
 	for _, k := range t.spec.Keys {
-		v := find(p.Attributes, k)
-		if v == nil {
-			h = mix(h, 1)
-			continue
+		var kind, value uint64 // of one that is missing
+		if v := valueOf(p.Attributes, k); v != nil {
+			if len(v.AsString()) > maxText {
+				return 0, false
+			}
+			kind, value = 1+uint64(v.Type()), t.hashValue(v)
 		}
-		h = mix(mix(h, uint64(v.Type())+2), t.hashValue(v))
+		h = maphash.Comparable(t.seed, [3]uint64{h, kind, value})
 	}
-	return h | 1<<63
+	return h | 1<<63, true
 }
 
 func (t *Table) hashValue(v *attribute.Value) uint64 {
 	switch v.Type() {
-	case attribute.STRING:
+	case attribute.STRING, attribute.BYTESLICE:
 		return maphash.String(t.seed, v.AsString())
 	case attribute.INT64:
 		return uint64(v.AsInt64())
@@ -161,20 +205,13 @@ func (t *Table) hashValue(v *attribute.Value) uint64 {
 		return 0
 	case attribute.FLOAT64:
 		return math.Float64bits(v.AsFloat64())
-	default: // rare enough to be written out
-		return maphash.String(t.seed, v.String())
+	default: // lists and maps, which are rare
+		return maphash.Comparable(t.seed, *v)
 	}
 }
 
-// mix is the multiplication of wyhash: each bit of the result depends on all
-// of both.
-func mix(a, b uint64) uint64 {
-	hi, lo := bits.Mul64(a^0xa0761d6478bd642f, b^0xe7037ed1a0b428db)
-	return hi ^ lo
-}
-
-// find returns the value that the SDK would keep of a key: the last.
-func find(attrs []attribute.KeyValue, key attribute.Key) *attribute.Value {
+// valueOf returns the value that the SDK would keep of a key: the last.
+func valueOf(attrs []attribute.KeyValue, key attribute.Key) *attribute.Value {
 	for i := len(attrs) - 1; i >= 0; i-- {
 		if attrs[i].Key == key {
 			return &attrs[i].Value
@@ -194,7 +231,7 @@ func (t *Table) add(s *set, h uint64, p *sampling.StartParameters) bool {
 	place := -1
 	for i := range s.entries {
 		e := s.entries[i].Load()
-		if e != nil && e.hash == h {
+		if e != nil && t.isOf(e, h, p) {
 			return false
 		}
 		if e == nil {
@@ -273,7 +310,7 @@ func (t *Table) remove(s *set, place int) {
 	s.hashes[place].Store(0)
 	s.entries[place].Store(nil)
 	t.count.Add(-1)
-	t.retired.Add(e.starts.Load())
+	t.retired.Add(e.starts.Or(gone) &^ gone)
 }
 
 // enqueue has an entry asked about, unless it is on its way already.
@@ -334,18 +371,32 @@ func (t *Table) key(p *sampling.StartParameters) (k sampling.StartParameters, ok
 	k.Attributes = make([]attribute.KeyValue, 0, len(t.spec.Keys))
 	size := len(k.Name)
 	for _, name := range t.spec.Keys {
-		if v := find(p.Attributes, name); v != nil {
-			kv := attribute.KeyValue{Key: name, Value: *v}
-			if v.Type() == attribute.STRING {
-				size = max(size, len(v.AsString()))
-				if size <= maxText {
-					kv.Value = attribute.StringValue(strings.Clone(v.AsString()))
-				}
-			}
-			k.Attributes = append(k.Attributes, kv)
+		v := valueOf(p.Attributes, name)
+		if v == nil {
+			continue
 		}
+		if size = max(size, sizeOf(v)); size > maxText {
+			return k, false
+		}
+		kv := attribute.KeyValue{Key: name, Value: *v}
+		if v.Type() == attribute.STRING {
+			kv.Value = attribute.StringValue(strings.Clone(v.AsString()))
+		}
+		k.Attributes = append(k.Attributes, kv)
 	}
 	return k, size <= maxText
+}
+
+// sizeOf is the length of a text, or of what a list or a map is written as.
+func sizeOf(v *attribute.Value) int {
+	switch v.Type() {
+	case attribute.BOOL, attribute.INT64, attribute.FLOAT64:
+		return 0
+	case attribute.STRING, attribute.BYTESLICE:
+		return len(v.AsString())
+	default:
+		return len(v.String())
+	}
 }
 
 // each calls f for every entry.
@@ -373,7 +424,7 @@ type Stats struct {
 // Stats returns a snapshot.
 func (t *Table) Stats() Stats {
 	starts := t.retired.Load() + t.absent.Load()
-	t.each(func(_ *set, _ int, e *entry) { starts += e.starts.Load() })
+	t.each(func(_ *set, _ int, e *entry) { starts += e.started() })
 	misses := t.misses.Load()
 	return Stats{
 		Hits: max(starts, misses) - misses, Misses: misses, Skipped: t.skipped.Load(),

@@ -6,6 +6,7 @@ import (
 	"go.opentelemetry.io/otel/sdk/instrumentation"
 	"go.opentelemetry.io/otel/sdk/resource"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	"go.opentelemetry.io/otel/trace"
 )
 
 // Values are those of a span that hold text.
@@ -44,3 +45,16 @@ func (s *span) InstrumentationScope() instrumentation.Scope { return s.values.Sc
 func (s *span) InstrumentationLibrary() instrumentation.Library { //nolint:staticcheck // deprecated, but a part of the interface
 	return s.values.Scope
 }
+
+// WithContexts returns a span with other contexts than its own.
+func WithContexts(s sdktrace.ReadOnlySpan, own, parent trace.SpanContext) sdktrace.ReadOnlySpan {
+	return &contexts{s, own, parent}
+}
+
+type contexts struct {
+	sdktrace.ReadOnlySpan
+	own, parent trace.SpanContext
+}
+
+func (s *contexts) SpanContext() trace.SpanContext { return s.own }
+func (s *contexts) Parent() trace.SpanContext      { return s.parent }
