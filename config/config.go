@@ -147,6 +147,8 @@ type reader struct {
 	// unusable are the paths of entries, and of keys in them, that cannot be
 	// decoded at all.
 	unusable map[string]bool
+	// secrets are the values that may be some; nil until they are asked for.
+	secrets []string
 	// shared are the types with keys that sections set.
 	shared []sharedType
 }
@@ -197,7 +199,7 @@ func (r *reader) spec() (core.Spec, error) {
 	if len(r.errs) > 0 {
 		return core.Spec{}, r.mistakes()
 	}
-	r.warnings, r.loaded = r.quoted(r.warnings), true
+	r.warnings, r.loaded = r.finished(r.warnings), true
 	return spec, nil
 }
 
