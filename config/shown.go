@@ -2,6 +2,7 @@ package config
 
 import (
 	"maps"
+	"path/filepath"
 	"reflect"
 	"regexp"
 	"slices"
@@ -21,7 +22,8 @@ import (
 //   - a value that ${NAME} put in: never, but for four characters or fewer;
 //   - any other where it is the wrong one: as [component.Shown] says;
 //   - what components, plugins and parsers say of values: all but what is hidden by
-//     one of the rules above, or does not look like words and small numbers;
+//     one of the rules above, or looks neither like words and small numbers nor like
+//     the whole path of a file;
 //   - lines that are quoted, and keys: as far as they look like words and small
 //     numbers.
 
@@ -110,6 +112,12 @@ func holdsSecret(t reflect.Type, outer []reflect.Type) bool {
 var plainWord = regexp.MustCompile(`^(?:[\p{Lu}]?[\p{Ll}\p{Lo}]{1,20}(?:\p{Lu}\p{Ll}{1,20}){0,3}[0-9]{0,2}|\p{Lu}{1,16}[0-9]{0,2}|[0-9]{1,10}|[\p{L}0-9]{1,6})$`)
 
 var hasQuery = regexp.MustCompile(`[^\s]\?[^\s]`)
+
+// isPath reports whether a text is the whole path of a file. Where one is wanted, it
+// is the most useful thing to be told.
+func isPath(text string) bool {
+	return filepath.IsAbs(text) && strings.Count(filepath.ToSlash(text), "/") > 1 && !strings.ContainsAny(text, "@?=+") && filepath.Clean(text) == text
+}
 
 // isShown reports whether a text may be shown whatever it is about.
 func isShown(text string) bool { return strings.HasPrefix(component.Shown(text), `"`) }
@@ -213,6 +221,7 @@ func (r *reader) conceal(e *core.ConfigError) {
 		for _, n := range r.nodesAt(path) {
 			n.each(func(n *node) {
 				switch {
+				case !n.hidden && isPath(n.text):
 				case n.substituted && utf8.RuneCountInString(n.text) > 4:
 					own[n.text] = true
 				case n.hidden || !isPlain(n.text) || mixed.MatchString(n.text):
@@ -223,7 +232,7 @@ func (r *reader) conceal(e *core.ConfigError) {
 		}
 	}
 	for name, value := range r.env {
-		if r.speaksFor(name) && (name == e.Position || strings.Contains(text, name)) && !isPlain(value) {
+		if r.speaksFor(name) && (name == e.Position || strings.Contains(text, name)) && (!isPlain(value) || mixed.MatchString(value)) {
 			own[value] = true
 		}
 	}
@@ -320,7 +329,7 @@ func (r *reader) hiddenValues() []string {
 	}
 	all := map[string]bool{}
 	add := func(n *node) {
-		if n.kind == scalar && n.text != "" && (n.hidden || !isPlain(n.text)) {
+		if n.kind == scalar && n.text != "" && (n.hidden || !isPlain(n.text) && !isPath(n.text)) {
 			all[n.text] = true
 		}
 	}
@@ -332,6 +341,11 @@ func (r *reader) hiddenValues() []string {
 	for _, entries := range r.lists {
 		for _, n := range entries {
 			n.each(add)
+		}
+	}
+	for name, value := range r.env { // components read some themselves
+		if r.speaksFor(name) && (!isPlain(value) || mixed.MatchString(value)) {
+			all[value] = true
 		}
 	}
 	r.secrets = byLength(all)

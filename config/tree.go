@@ -25,10 +25,10 @@ const (
 
 // node is a value with the place it came from.
 type node struct {
-	kind    kind
-	pos     string // "fluxbase.yaml:12:9", or the name of a variable
-	text    string // of a scalar
-	quoted  bool   // a scalar that can be nothing but a string
+	kind   kind
+	pos    string // "fluxbase.yaml:12:9", or the name of a variable
+	text   string // of a scalar
+	quoted bool   // a scalar that can be nothing but a string
 	// substituted tells of a scalar that a variable stands in it, hidden that it
 	// may be a secret.
 	substituted, hidden bool
