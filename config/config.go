@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"slices"
+	"sync"
 
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 
@@ -147,7 +148,9 @@ type reader struct {
 	// unusable are the paths of entries, and of keys in them, that cannot be
 	// decoded at all.
 	unusable map[string]bool
-	// secrets are the values that may be some; nil until they are asked for.
+	// secrets are the values that may be some; nil until they are asked for, with
+	// mu held.
+	mu      sync.Mutex
 	secrets []string
 	// shared are the types with keys that sections set.
 	shared []sharedType

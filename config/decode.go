@@ -114,7 +114,7 @@ func textType(v any) string {
 
 func (d *decoder) mapping(n *node, v reflect.Value, path string) bool {
 	if n.kind != mapping {
-		if holdsSecret(v.Type(), nil) {
+		if path != "" && holdsSecret(v.Type(), nil) {
 			d.hide(n)
 		}
 		return d.wrong(n, path, "a mapping")

@@ -207,6 +207,8 @@ const (
 	// values that stand elsewhere.
 	leastOwn   = 5
 	leastOther = 8
+	// leastAtAll is for values that are shorter: these would be found in any word.
+	leastAtAll = 4
 )
 
 // conceal takes out of a mistake what may not be shown.
@@ -322,7 +324,8 @@ func (n *node) each(f func(*node)) {
 	}
 }
 
-// hiddenValues are the values anywhere that may be secret.
+// hiddenValues are the values anywhere that may be secret. They are known when the
+// sources are decoded.
 func (r *reader) hiddenValues() []string {
 	if r.secrets != nil {
 		return r.secrets
@@ -348,7 +351,7 @@ func (r *reader) hiddenValues() []string {
 			all[value] = true
 		}
 	}
-	r.secrets = byLength(all)
+	r.secrets = append([]string{}, byLength(all)...)
 	return r.secrets
 }
 
@@ -371,7 +374,9 @@ func without(text, value string, least int) string {
 	}
 	text = strings.ReplaceAll(text, strconv.Quote(value), component.Hidden(value))
 	_, value, _ = cutScheme(value)
-	least = min(least, len(value))
+	if least = min(least, len(value)); least < leastAtAll {
+		return text
+	}
 	var b strings.Builder
 	rest := text
 	for len(rest) > 0 {

@@ -52,7 +52,6 @@ func (r *reader) locate(path string) string {
 }
 
 func (r *reader) hide(n *node) {
-	r.secrets = nil
 	n.hide(func(n *node) {
 		if r.doc != nil {
 			r.doc.hide(n.pos)
@@ -88,6 +87,8 @@ func (r *reader) finished(errs core.ConfigErrors) core.ConfigErrors {
 }
 
 func (r *reader) finish(e *core.ConfigError) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	r.conceal(e)
 	e.Snippet = r.quote(e.Position)
 }
