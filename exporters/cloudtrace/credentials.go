@@ -19,6 +19,7 @@ import (
 	"golang.org/x/oauth2/google"
 
 	"github.com/riffletrace/riffle/core/component"
+	"github.com/riffletrace/riffle/exporters/internal/network"
 	"github.com/riffletrace/riffle/exporters/internal/token"
 )
 
@@ -123,7 +124,7 @@ func (c *credentials) open() {
 		TLSHandshakeTimeout: 5 * time.Second,
 		IdleConnTimeout:     time.Minute,
 	}
-	c.client = &http.Client{Transport: c.base}
+	c.client = &http.Client{Transport: network.Direct{Transport: c.base}}
 	c.tokens = token.NewSource(c.fetch)
 }
 
@@ -155,7 +156,7 @@ func (c *credentials) fetch(ctx context.Context) (token.Token, error) {
 	}
 	// A source keeps its token to itself, and so would give one again that was
 	// refused.
-	if err := c.load(ctx, &http.Client{Transport: contextTransport{ctx, c.base}}); err != nil {
+	if err := c.load(ctx, &http.Client{Transport: contextTransport{ctx, network.Direct{Transport: c.base}}}); err != nil {
 		return token.Token{}, err
 	}
 	t, err := c.source.Token()

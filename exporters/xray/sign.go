@@ -14,8 +14,10 @@ import (
 	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/credentials/endpointcreds"
 	"github.com/aws/smithy-go/logging"
 
+	"github.com/riffletrace/riffle/exporters/internal/network"
 	"github.com/riffletrace/riffle/exporters/internal/otlpclient"
 )
 
@@ -47,6 +49,7 @@ func newSigner(d *destination, logger *slog.Logger) *signer {
 	}).WithTransportOptions(func(d *http.Transport) {
 		d.ResponseHeaderTimeout = 5 * time.Second
 		d.DisableKeepAlives = true // nothing is left when the exporter has shut down
+		d.Proxy = network.RefuseRedirect(d.Proxy)
 	})
 	s.options = []func(*config.LoadOptions) error{
 		config.WithRegion(d.region),
@@ -58,6 +61,8 @@ func newSigner(d *destination, logger *slog.Logger) *signer {
 			}
 			logger.Log(s.ctx, level, "AWS SDK: "+fmt.Sprintf(format, args...))
 		})),
+		// For the credentials of a container it makes a client of its own.
+		config.WithEndpointCredentialOptions(func(o *endpointcreds.Options) { o.HTTPClient = s.direct() }),
 		config.WithCredentialsCacheOptions(func(o *aws.CredentialsCacheOptions) { o.ExpiryWindow = time.Minute }),
 	}
 	if d.profile != "" {
@@ -67,6 +72,14 @@ func newSigner(d *destination, logger *slog.Logger) *signer {
 }
 
 func (s *signer) close() { s.cancel() }
+
+// direct is a client for what is near, where no proxy belongs in between.
+func (s *signer) direct() *http.Client {
+	return &http.Client{Timeout: 5 * time.Second, Transport: network.Direct{Transport: &http.Transport{
+		DialContext:       (&net.Dialer{Cancel: s.ctx.Done()}).DialContext, //nolint:staticcheck // as above
+		DisableKeepAlives: true,
+	}}}
+}
 
 // sign adds the headers of a signature. The body is hashed as it is sent.
 func (s *signer) sign(r *http.Request, body []byte) error {
