@@ -35,6 +35,7 @@ var followers = []follower{
 	{name: "preset", entry: `{type: otlp, preset: honeycomb, endpoint: "%s", key: key-s3cret}`},
 	{name: "xray", entry: `{type: xray, region: eu-central-1, sign: true, endpoint: "%s"}`, prepare: func(t *testing.T, _ string) {
 		t.Setenv("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE")
+		t.Setenv("AWS_CA_BUNDLE", "")
 		t.Setenv("AWS_SECRET_ACCESS_KEY", "aws-s3cret-key")
 	}},
 	{name: "xray, credentials of a container", entry: `{type: xray, region: eu-central-1, sign: true, endpoint: "http://127.0.0.1:1"}`, prepare: func(t *testing.T, url string) {
@@ -42,6 +43,7 @@ var followers = []follower{
 			t.Setenv(name, "")
 		}
 		t.Setenv("AWS_CONFIG_FILE", "/dev/null")
+		t.Setenv("AWS_CA_BUNDLE", "")
 		t.Setenv("AWS_SHARED_CREDENTIALS_FILE", "/dev/null")
 		t.Setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", url)
 		t.Setenv("AWS_CONTAINER_AUTHORIZATION_TOKEN", "aws-s3cret-token")
