@@ -8,7 +8,7 @@ import (
 )
 
 var (
-	shownWord   = regexp.MustCompile(`^[a-z][a-z_-]{0,15}$`)
+	shownWord   = regexp.MustCompile(`^[a-z][a-z_/-]{0,15}$`)
 	shownNumber = regexp.MustCompile(`^[+-]?[0-9.]{1,8}(?:[eE][+-]?[0-9]{1,3})?(?: ?[a-zA-Zµ%]{1,3})?$`)
 )
 
