@@ -19,8 +19,12 @@ import (
 
 	"github.com/riffletrace/riffle/exporters/internal/network"
 	"github.com/riffletrace/riffle/exporters/internal/token"
+	"github.com/riffletrace/riffle/internal/trustedfile"
 	"github.com/riffletrace/riffle/internal/untrusted"
 )
+
+// maxCredentials bounds the files that Microsoft's library reads.
+const maxCredentials = 1 << 20
 
 const scope = "https://monitor.azure.com/.default"
 
@@ -64,6 +68,11 @@ func (d *destination) identify(clientID string) error {
 // workload identity, else a managed identity. No command line is asked: a
 // service runs no programs for its traces.
 func newCredential(clientID string, options azcore.ClientOptions) (azcore.TokenCredential, error) {
+	for _, name := range []string{"AZURE_CLIENT_CERTIFICATE_PATH", "AZURE_FEDERATED_TOKEN_FILE"} {
+		if err := trustedfile.CheckSetting(os.Getenv(name), maxCredentials); err != nil {
+			return nil, fmt.Errorf("%s: %w", name, err)
+		}
+	}
 	// An authority that is set is trusted, and one that is not Microsoft's is not
 	// looked up at Microsoft.
 	private := os.Getenv("AZURE_AUTHORITY_HOST") != ""

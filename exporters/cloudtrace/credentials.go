@@ -21,6 +21,7 @@ import (
 	"github.com/riffletrace/riffle/core/component"
 	"github.com/riffletrace/riffle/exporters/internal/network"
 	"github.com/riffletrace/riffle/exporters/internal/token"
+	"github.com/riffletrace/riffle/internal/trustedfile"
 )
 
 const scope = "https://www.googleapis.com/auth/trace.append"
@@ -61,10 +62,10 @@ func (c *Config) credentials() (*credentials, error) {
 	}
 	var err error
 	if file != "" {
-		creds.json, err = os.ReadFile(file)
+		creds.json, err = trustedfile.ReadSetting(file, maxCredentials)
 	} else if file = wellKnownFile(); file != "" {
 		said = "credentials_file"
-		creds.json, _ = os.ReadFile(file) // as Google's libraries do, which look further then
+		creds.json, _ = trustedfile.ReadSetting(file, maxCredentials) // as Google's libraries do, which look further then
 	}
 	if err != nil {
 		return fail(err)
@@ -91,6 +92,9 @@ func (c *Config) credentials() (*credentials, error) {
 	creds.known = cmp.Or(c.ProjectID, os.Getenv("GOOGLE_CLOUD_PROJECT"), f.ProjectID, f.QuotaProject)
 	return creds, nil
 }
+
+// maxCredentials bounds a file of credentials.
+const maxCredentials = 1 << 20
 
 // wellKnownFile is where gcloud puts what it was told with "gcloud auth
 // application-default login".

@@ -8,6 +8,8 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -19,6 +21,7 @@ import (
 
 	"github.com/riffletrace/riffle/exporters/internal/network"
 	"github.com/riffletrace/riffle/exporters/internal/otlpclient"
+	"github.com/riffletrace/riffle/internal/trustedfile"
 )
 
 const service = "xray"
@@ -113,12 +116,37 @@ func (s *signer) chain(ctx context.Context) (aws.CredentialsProvider, error) {
 	if s.credentials != nil {
 		return s.credentials, nil
 	}
+	if err := checkFiles(); err != nil {
+		return nil, err
+	}
 	cfg, err := config.LoadDefaultConfig(ctx, s.options...)
 	if err != nil {
 		return nil, err
 	}
 	s.credentials = cfg.Credentials
 	return s.credentials, nil
+}
+
+// maxFile bounds the files that the SDK reads.
+const maxFile = 4 << 20
+
+// checkFiles looks at them before the SDK does.
+func checkFiles() error {
+	for _, name := range []string{"AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE", "AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", "AWS_CA_BUNDLE"} {
+		if err := trustedfile.CheckSetting(os.Getenv(name), maxFile); err != nil {
+			return fmt.Errorf("%s: %w", name, err)
+		}
+	}
+	home, err := os.UserHomeDir()
+	if err != nil {
+		return nil //nolint:nilerr // then there are none
+	}
+	for _, name := range []string{"config", "credentials"} {
+		if err := trustedfile.CheckSetting(filepath.Join(home, ".aws", name), maxFile); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // forget makes the next request fetch new credentials.

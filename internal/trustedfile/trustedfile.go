@@ -80,6 +80,10 @@ func ReadSetting(name string, most int64) ([]byte, error) {
 	return ReadAll(f, name, most)
 }
 
+// World refuses what everybody can write, for files that belong to whomever a user
+// says.
+func World(info fs.FileInfo) error { return worldMode(info) }
+
 // CheckSetting is ReadSetting for files that a library reads itself. An empty name, and
 // what is not there, is for the library to judge.
 func CheckSetting(name string, most int64) error {

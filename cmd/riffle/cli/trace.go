@@ -40,7 +40,7 @@ func readTrace(cmd *cobra.Command, file string) ([]core.Case, error) {
 }
 
 // maxTrace bounds the file of a trace.
-const maxTrace = 256 << 20
+const maxTrace = 64 << 20
 
 // readBounded reads a file that somebody names: a pipe too, as shells make them.
 func readBounded(name string, most int64) ([]byte, error) {
