@@ -22,6 +22,7 @@ import (
 	"github.com/riffletrace/riffle/exporters/internal/network"
 	"github.com/riffletrace/riffle/exporters/internal/token"
 	"github.com/riffletrace/riffle/internal/trustedfile"
+	"github.com/riffletrace/riffle/internal/untrusted"
 )
 
 const scope = "https://www.googleapis.com/auth/trace.append"
@@ -70,27 +71,37 @@ func (c *Config) credentials() (*credentials, error) {
 	if err != nil {
 		return fail(err)
 	}
-	var f struct {
-		Type         google.CredentialsType `json:"type"`
-		ProjectID    string                 `json:"project_id"`
-		QuotaProject string                 `json:"quota_project_id"`
-	}
+	var f credentialsFile
 	if creds.json != nil {
-		// The errors of these show nothing of what is in the file.
-		if err := json.Unmarshal(creds.json, &f); err != nil {
-			return fail(fmt.Errorf("%s holds no JSON: %w", file, err))
-		}
-		if !kinds[f.Type] {
-			return fail(fmt.Errorf("%s holds no credentials that can be used: its type is %q, not service_account, authorized_user or external_account", file, f.Type))
-		}
-		creds.kind = f.Type
-		if err := creds.load(context.Background(), &http.Client{}); err != nil {
-			return fail(fmt.Errorf("%s holds no credentials that can be used: %w", file, err))
+		if f, err = creds.parse(); err != nil {
+			return fail(fmt.Errorf("%s holds %w", file, err))
 		}
 	}
 	creds.quota = cmp.Or(c.QuotaProject, os.Getenv("GOOGLE_CLOUD_QUOTA_PROJECT"), f.QuotaProject)
 	creds.known = cmp.Or(c.ProjectID, os.Getenv("GOOGLE_CLOUD_PROJECT"), f.ProjectID, f.QuotaProject)
 	return creds, nil
+}
+
+// credentialsFile is what is known of a file to everybody.
+type credentialsFile struct {
+	Type         google.CredentialsType `json:"type"`
+	ProjectID    string                 `json:"project_id"`
+	QuotaProject string                 `json:"quota_project_id"`
+}
+
+// parse reads the content of a file. Its errors show nothing that may be secret of it.
+func (c *credentials) parse() (f credentialsFile, err error) {
+	if err := json.Unmarshal(c.json, &f); err != nil {
+		return f, fmt.Errorf("no JSON: %w", err)
+	}
+	if !kinds[f.Type] {
+		return f, fmt.Errorf("no credentials that can be used: its type is %s, not service_account, authorized_user or external_account", component.Shown(string(f.Type)))
+	}
+	c.kind = f.Type
+	if err := c.load(context.Background(), &http.Client{}); err != nil {
+		return f, fmt.Errorf("no credentials that can be used: %s", untrusted.Text(err.Error(), untrusted.Line))
+	}
+	return f, nil
 }
 
 // maxCredentials bounds a file of credentials.
