@@ -22,6 +22,9 @@ func Owner(fs.FileInfo) error { return nil }
 // Mode does nothing here.
 func Mode(fs.FileInfo, Group) error { return nil }
 
+// InGroup does nothing here.
+func InGroup(fs.FileInfo) bool { return true }
+
 // Links does nothing here.
 func Links(fs.FileInfo) uint64 { return 1 }
 

@@ -38,7 +38,7 @@ func Owner(info fs.FileInfo) error {
 // Mode refuses what others can write.
 func Mode(info fs.FileInfo, g Group) error {
 	mode := info.Mode().Perm()
-	if mode&0o002 != 0 || mode&0o020 != 0 && !(bool(g) && inGroup(info)) {
+	if mode&0o002 != 0 || mode&0o020 != 0 && !(bool(g) && InGroup(info)) {
 		return fmt.Errorf("can be written by others (mode %04o): chmod go-w it", mode)
 	}
 	return nil
@@ -60,7 +60,7 @@ func sharedMode(info fs.FileInfo) error {
 	switch {
 	case mode&fs.ModeSticky != 0:
 		return nil
-	case mode&0o002 != 0, mode&0o020 != 0 && ok && stat.Uid != 0 && !inGroup(info):
+	case mode&0o002 != 0, mode&0o020 != 0 && ok && stat.Uid != 0 && !InGroup(info):
 		return fmt.Errorf("can be written by others (mode %04o): chmod go-w it, or set its sticky bit with chmod +t", mode.Perm())
 	default:
 		return nil
@@ -76,8 +76,8 @@ func Links(info fs.FileInfo) uint64 {
 	return uint64(stat.Nlink) //nolint:unconvert // it is not the same everywhere
 }
 
-// inGroup reports whether this process is in the group of a file.
-func inGroup(info fs.FileInfo) bool {
+// InGroup reports whether this process is in the group of a file.
+func InGroup(info fs.FileInfo) bool {
 	stat, ok := info.Sys().(*syscall.Stat_t)
 	return ok && slices.Contains(groups(), int(stat.Gid))
 }

@@ -34,7 +34,8 @@ func makePrivateDir(fsys FS, name string) error {
 	if err := trustedfile.Owner(info); err != nil {
 		return fmt.Errorf("%s %w", name, err)
 	}
-	if mode := info.Mode().Perm(); mode&0o077 != 0 && modes {
+	// Kubernetes opens a volume to the group of a pod each time that it is mounted.
+	if mode := info.Mode().Perm(); modes && mode&0o077 != 0 && (mode&0o007 != 0 || !trustedfile.InGroup(info)) {
 		return fmt.Errorf("%s has mode %04o: others may read the traces in it; want %04o", name, mode, dirMode)
 	}
 	return nil

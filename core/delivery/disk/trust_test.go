@@ -113,7 +113,16 @@ func TestWritableQueue(t *testing.T) {
 			t.Errorf("mode %04o: %v", mode, err)
 		}
 	}
-	dir, _ := filled(t)
+	dir, file := filled(t)
+	for name := filepath.Dir(file); name != dir; name = filepath.Dir(name) { // as Kubernetes does with fsGroup
+		if err := os.Chmod(name, 0o770|os.ModeSetgid); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := readable(dir); err != nil {
+		t.Errorf("a volume of the group: %v", err)
+	}
+	dir, _ = filled(t)
 	if err := os.Chmod(dir, 0o777); err != nil {
 		t.Fatal(err)
 	}
