@@ -3,6 +3,7 @@ package all_test
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -96,9 +97,7 @@ func places() []place {
 func entryPlaces(list, typ string, fields []component.Field) []place {
 	return walk(list+"."+typ, fields, func(v any) map[string]any {
 		entry := map[string]any{"type": typ}
-		for k, v := range v.(map[string]any) {
-			entry[k] = v
-		}
+		maps.Copy(entry, v.(map[string]any))
 		return map[string]any{list: []any{entry}}
 	})
 }
@@ -135,7 +134,7 @@ func loadCanary(t *testing.T, section map[string]any, p place, env []string, flo
 	t.Helper()
 	text := written(t, section, flow)
 	spec, err := config.Parse([]byte(text), config.App("fluxbase"), config.File("fluxbase.yaml"), config.Environ(env))
-	said := ""
+	var said string
 	if err != nil {
 		said = fmt.Sprintf("%v\n%+v\n%q", err, err, err)
 	} else {
@@ -150,7 +149,7 @@ func loadCanary(t *testing.T, section map[string]any, p place, env []string, flo
 			said += fmt.Sprintf("%v %+v %#v", spec, spec, spec)
 		}
 	}
-	if at := strings.Index(said, marker[:8]); at >= 0 && !(err == nil && strings.HasSuffix(p.path, ".name")) {
+	if at := strings.Index(said, marker[:8]); at >= 0 && (err != nil || !strings.HasSuffix(p.path, ".name")) {
 		t.Errorf("%s: it is told: ...%s...\nof\n%s", p.path, said[max(0, at-150):min(len(said), at+60)], text)
 	}
 	return err != nil

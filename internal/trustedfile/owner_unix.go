@@ -38,7 +38,7 @@ func Owner(info fs.FileInfo) error {
 // Mode refuses what others can write.
 func Mode(info fs.FileInfo, g Group) error {
 	mode := info.Mode().Perm()
-	if mode&0o002 != 0 || mode&0o020 != 0 && !(bool(g) && InGroup(info)) {
+	if mode&0o002 != 0 || mode&0o020 != 0 && (!bool(g) || !InGroup(info)) {
 		return fmt.Errorf("can be written by others (mode %04o): chmod go-w it", mode)
 	}
 	return nil

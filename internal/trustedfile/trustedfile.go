@@ -66,7 +66,7 @@ func open(name string, flags int) (*os.File, fs.FileInfo, error) {
 }
 
 // ReadSetting reads a file that a user names, such as credentials or a certificate,
-// of at most most bytes. It may be a link, and anybody's, as the secrets of containers
+// up to a number of bytes. It may be a link, and anybody's, as the secrets of containers
 // are; one that everybody can write is refused.
 func ReadSetting(name string, most int64) ([]byte, error) {
 	f, info, err := Open(name)
@@ -105,8 +105,7 @@ func CheckSetting(name string, most int64) error {
 	return nil
 }
 
-// ReadAll reads at most most bytes; more are an error. It takes no more memory than
-// that, whatever the size of the file is said to be.
+// ReadAll reads up to most bytes; more are an error. It takes no more memory than that, whatever the size of the file is said to be.
 func ReadAll(r io.Reader, name string, most int64) ([]byte, error) {
 	if f, ok := r.(*os.File); ok {
 		if info, err := f.Stat(); err == nil && info.Mode().IsRegular() && info.Size() > most {
@@ -151,11 +150,11 @@ func Parents(dir string) error {
 	if err != nil {
 		return err
 	}
-	real, err := filepath.EvalSymlinks(abs)
+	resolved, err := filepath.EvalSymlinks(abs)
 	if err != nil {
 		return err
 	}
-	for _, way := range []string{real, abs} {
+	for _, way := range []string{resolved, abs} {
 		for {
 			if err := parent(way); err != nil {
 				return fmt.Errorf("the directory %s %w", way, err)
@@ -166,7 +165,7 @@ func Parents(dir string) error {
 			}
 			way = up
 		}
-		if real == abs {
+		if resolved == abs {
 			break
 		}
 	}

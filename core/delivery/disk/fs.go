@@ -81,7 +81,7 @@ func (o OS) ReadFile(name string) ([]byte, error) {
 	}
 	defer f.Close()
 	if err := o.check(info); err != nil {
-		return nil, &fs.PathError{Op: "read", Path: name, Err: notOurs{err}}
+		return nil, &fs.PathError{Op: "read", Path: name, Err: notOursError{err}}
 	}
 	return trustedfile.ReadAll(f, name, maxFile)
 }
@@ -143,11 +143,11 @@ func (o OS) check(info fs.FileInfo) error {
 // maxFile bounds what is read of a file: the largest body of a batch, and its header.
 const maxFile = 256<<20 + headerSize
 
-// notOurs is about a file that somebody else has written, or could have: what is in it
+// notOursError is about a file that somebody else has written, or could have: what is in it
 // is none of ours.
-type notOurs struct{ error }
+type notOursError struct{ error }
 
-func (notOurs) Is(target error) bool { return target == ErrDamaged }
+func (notOursError) Is(target error) bool { return target == ErrDamaged }
 
 // makeDir makes a directory and its parents unless they are there. What it made
 // survives a power failure.

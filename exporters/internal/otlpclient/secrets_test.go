@@ -1,6 +1,7 @@
 package otlpclient_test
 
 import (
+	"fmt"
 	"net/url"
 	"strings"
 	"testing"
@@ -26,7 +27,7 @@ func TestVariablesAreNotShown(t *testing.T) {
 // net/http shows a proxy that it cannot read.
 func TestProxyIsNotShown(t *testing.T) {
 	const secret = "hunter2secretpa"
-	proxy := "http://user:" + secret + "@pro xy:1"
+	proxy := fmt.Sprintf("http://user:%s@pro xy:1", secret)
 	t.Setenv("HTTPS_PROXY", proxy)
 	r, err := otlpclient.Config{Protocol: otlpclient.HTTP, Endpoint: "https://example.com"}.Resolve()
 	if err != nil {
