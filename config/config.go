@@ -156,10 +156,9 @@ type reader struct {
 	// unusable are the paths of entries, and of keys in them, that cannot be
 	// decoded at all.
 	unusable map[string]bool
-	// secrets are the values that may be some; nil until they are asked for, with
-	// mu held.
+	// secrets are what may be some; nil until they are asked for, with mu held.
 	mu      sync.Mutex
-	secrets []string
+	secrets *parts
 	// shared are the types with keys that sections set.
 	shared []sharedType
 }

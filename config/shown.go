@@ -207,6 +207,9 @@ const (
 	// values that stand elsewhere.
 	leastOwn   = 5
 	leastOther = 8
+	// maxOwn bounds how many values a mistake is about, and maxOwnText how much of
+	// one; what else may be secret of them is found with that which stands elsewhere.
+	maxOwn, maxOwnText = 256, 4096
 	// leastAtAll is for values that are shorter: these would be found in any word.
 	leastAtAll = 4
 )
@@ -223,11 +226,11 @@ func (r *reader) conceal(e *core.ConfigError) {
 		for _, n := range r.nodesAt(path) {
 			n.each(func(n *node) {
 				switch {
-				case !n.hidden && isPath(n.text):
+				case len(own) > maxOwn || !n.hidden && isPath(n.text):
 				case n.substituted && utf8.RuneCountInString(n.text) > 4:
-					own[n.text] = true
+					own[n.text[:min(len(n.text), maxOwnText)]] = true
 				case n.hidden || !isPlain(n.text) || mixed.MatchString(n.text):
-					own[n.text] = true
+					own[n.text[:min(len(n.text), maxOwnText)]] = true
 					r.hide(n)
 				}
 			})
@@ -241,11 +244,7 @@ func (r *reader) conceal(e *core.ConfigError) {
 	for _, secret := range byLength(own) {
 		text = without(text, secret, leastOwn)
 	}
-	for _, secret := range r.hiddenValues() {
-		if !own[secret] {
-			text = without(text, secret, leastOther)
-		}
-	}
+	text = r.hiddenParts().without(text)
 	if text != said {
 		e.Err = &concealed{text, e.Err}
 	}
@@ -324,35 +323,75 @@ func (n *node) each(f func(*node)) {
 	}
 }
 
-// hiddenValues are the values anywhere that may be secret. They are known when the
-// sources are decoded.
-func (r *reader) hiddenValues() []string {
+// parts are what the values anywhere are made of that may be secret: whatever of a
+// message is none of them has no more than a few characters of one.
+type parts struct {
+	long  map[[leastOther]byte]bool
+	short []string // whole values
+}
+
+// hiddenParts are known when the sources are decoded.
+func (r *reader) hiddenParts() *parts {
 	if r.secrets != nil {
 		return r.secrets
 	}
-	all := map[string]bool{}
-	add := func(n *node) {
-		if n.kind == scalar && n.text != "" && (n.hidden || !isPlain(n.text) && !isPath(n.text)) {
-			all[n.text] = true
+	r.secrets = &parts{long: map[[leastOther]byte]bool{}}
+	short := map[string]bool{}
+	add := func(value string) {
+		_, value, _ = cutScheme(value)
+		switch n := len(value); {
+		case n < leastAtAll:
+		case n < leastOther:
+			short[value] = true
+		default:
+			for i := range n - leastOther + 1 {
+				r.secrets.long[[leastOther]byte([]byte(value[i:i+leastOther]))] = true
+			}
+		}
+	}
+	scalar := func(n *node) {
+		if n.hidden || !isPlain(n.text) && !isPath(n.text) {
+			add(n.text)
 		}
 	}
 	for _, tree := range []*node{r.otel, r.file, r.app} {
 		if tree != nil {
-			tree.each(add)
+			tree.each(scalar)
 		}
 	}
 	for _, entries := range r.lists {
 		for _, n := range entries {
-			n.each(add)
+			n.each(scalar)
 		}
 	}
 	for name, value := range r.env { // components read some themselves
 		if r.speaksFor(name) && (!isPlain(value) || mixed.MatchString(value)) {
-			all[value] = true
+			add(value)
 		}
 	}
-	r.secrets = append([]string{}, byLength(all)...)
+	r.secrets.short = byLength(short)
 	return r.secrets
+}
+
+// without takes the parts out of a text.
+func (p *parts) without(text string) string {
+	for _, value := range p.short {
+		text = strings.ReplaceAll(text, value, "***")
+	}
+	var b strings.Builder
+	shown := 0 // up to where it is shown, or hidden
+	for i := 0; i+leastOther <= len(text); i++ {
+		if !p.long[[leastOther]byte([]byte(text[i:i+leastOther]))] {
+			continue
+		}
+		if i > shown || b.Len() == 0 {
+			b.WriteString(text[shown:max(i, shown)])
+			b.WriteString("***")
+		}
+		shown = i + leastOther
+	}
+	b.WriteString(text[shown:])
+	return b.String()
 }
 
 // byLength sorts texts, the longest first, so that none is taken apart by one that
