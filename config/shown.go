@@ -338,7 +338,7 @@ func (r *reader) hiddenParts() *parts {
 	r.secrets = &parts{long: map[[leastOther]byte]bool{}}
 	short := map[string]bool{}
 	add := func(value string) {
-		_, value, _ = cutScheme(value)
+		value = withoutScheme(value)
 		switch n := len(value); {
 		case n < leastAtAll:
 		case n < leastOther:
@@ -412,7 +412,7 @@ func without(text, value string, least int) string {
 		return text
 	}
 	text = strings.ReplaceAll(text, strconv.Quote(value), component.Hidden(value))
-	_, value, _ = cutScheme(value)
+	value = withoutScheme(value)
 	if least = min(least, len(value)); least < leastAtAll {
 		return text
 	}
@@ -434,12 +434,12 @@ func without(text, value string, least int) string {
 	return b.String()
 }
 
-// cutScheme cuts off what every URL begins with.
-func cutScheme(value string) (scheme, rest string, ok bool) {
-	if scheme, rest, ok = strings.Cut(value, "://"); ok && rest != "" {
-		return scheme, rest, true
+// withoutScheme cuts off what every URL begins with.
+func withoutScheme(value string) string {
+	if _, rest, ok := strings.Cut(value, "://"); ok && rest != "" {
+		return rest
 	}
-	return "", value, false
+	return value
 }
 
 // common is the length of the longest beginning of text that is in value, if it is
