@@ -6,12 +6,14 @@ import (
 	"io"
 	"os"
 	"slices"
+	"sync"
 
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 
 	"github.com/riffletrace/riffle/core"
 	"github.com/riffletrace/riffle/core/component"
 	"github.com/riffletrace/riffle/core/sampling"
+	"github.com/riffletrace/riffle/internal/trustedfile"
 )
 
 // root is where the file, and every path in an error, has the section.
@@ -34,6 +36,7 @@ type options struct {
 	samplers  *component.Registry[sampling.Sampler]
 	exporters *component.Registry[sdktrace.SpanExporter]
 	environ   []string
+	doubt     error // about the file's mode
 }
 
 func newOptions(opts []Option) *options {
@@ -70,11 +73,11 @@ func Environ(env []string) Option { return func(o *options) { o.environ = env } 
 // is an error that wraps [io/fs.ErrNotExist]; mistakes in the file or the
 // variables are [core.ConfigErrors].
 func Load(path string, opts ...Option) (core.Spec, error) {
-	data, err := read(path)
+	data, doubt, err := read(path)
 	if err != nil {
 		return core.Spec{}, fmt.Errorf("reading the configuration: %w", err)
 	}
-	return Parse(data, append([]Option{File(path)}, opts...)...)
+	return Parse(data, append([]Option{File(path), func(o *options) { o.doubt = doubt }}, opts...)...)
 }
 
 // Parse reads a file's content and the environment, as [Load] does.
@@ -90,14 +93,20 @@ func FromEnv(opts ...Option) (core.Spec, error) {
 	return newReader(newOptions(opts)).spec()
 }
 
-// read returns at most one byte more than maxFile, which Parse refuses.
-func read(path string) ([]byte, error) {
+// read returns at most one byte more than maxFile, which Parse refuses. The file may be
+// a pipe, as shells make them, a link, and anybody's, as those of containers are; doubt
+// is what is wrong with its mode.
+func read(path string) (data []byte, doubt, err error) {
 	f, err := os.Open(path)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	defer f.Close()
-	return io.ReadAll(io.LimitReader(f, maxFile+1))
+	if info, err := f.Stat(); err == nil && info.Mode().IsRegular() {
+		doubt = trustedfile.World(info)
+	}
+	data, err = io.ReadAll(io.LimitReader(f, maxFile+1))
+	return data, doubt, err
 }
 
 // section is observability.tracing.
@@ -147,6 +156,9 @@ type reader struct {
 	// unusable are the paths of entries, and of keys in them, that cannot be
 	// decoded at all.
 	unusable map[string]bool
+	// secrets are what may be some; nil until they are asked for, with mu held.
+	mu      sync.Mutex
+	secrets *parts
 	// shared are the types with keys that sections set.
 	shared []sharedType
 }
@@ -164,6 +176,9 @@ func newReader(o *options) *reader {
 func (r *reader) readFile(data []byte) {
 	doc, errs := newDocument(r.options.file, data)
 	r.doc, r.errs = doc, append(r.errs, errs...)
+	if r.doubt != nil {
+		r.warn(r.options.file, "%w: who writes it decides where traces are sent, and which plugins run", r.doubt)
+	}
 	if len(errs) > 0 {
 		return
 	}
@@ -197,7 +212,7 @@ func (r *reader) spec() (core.Spec, error) {
 	if len(r.errs) > 0 {
 		return core.Spec{}, r.mistakes()
 	}
-	r.warnings, r.loaded = r.quoted(r.warnings), true
+	r.warnings, r.loaded = r.finished(r.warnings), true
 	return spec, nil
 }
 

@@ -201,6 +201,8 @@ func TestManyMistakes(t *testing.T) {
 		"no entries":     repeat(tracing("exporters:"), "    - x\n", ""),
 		"variables":      repeat(tracing("propagators:"), "    - ${X#}\n", ""),
 		"values":         repeat(tracing("resource:"), "      k#: []\n", ""),
+		"secrets":        repeat(tracing(""), "    k#: a1b2c3d4e5f6#\n", ""),
+		"long secrets":   repeat(tracing("")+strings.Repeat("    k: [a]\n    sample_rate: x1x2x3x4x5x6\n", 60), "    k#: "+strings.Repeat("a1B2c3", 1000)+"#\n", ""),
 		"long scalar":    repeat(tracing("endpoint: >"), "      a${b\n", ""),
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -54,6 +54,9 @@ func (d *decoder) value(n *node, v reflect.Value, path string) bool {
 	if n.kind == null || n.kind == broken {
 		return n.kind == null
 	}
+	if isSecret(v.Type()) {
+		d.hide(n)
+	}
 	if into, ok := reflect.TypeAssert[*component.JSON](v.Addr()); ok {
 		*into = component.JSON(n.appendJSON(nil))
 		return true
@@ -91,13 +94,11 @@ func (d *decoder) value(n *node, v reflect.Value, path string) bool {
 }
 
 func (d *decoder) text(n *node, into encoding.TextUnmarshaler, path string) bool {
-	if _, secret := into.(*component.Secret); secret {
-		d.hide(n)
-	}
 	if n.kind != scalar {
-		return d.fail(path, "want a %s, not %s", textType(into), n.what())
+		return d.wrong(n, path, "a "+textType(into))
 	}
 	if err := into.UnmarshalText([]byte(n.text)); err != nil {
+		d.hideWrong(n)
 		return d.fail(path, "%w", err)
 	}
 	return true
@@ -113,7 +114,10 @@ func textType(v any) string {
 
 func (d *decoder) mapping(n *node, v reflect.Value, path string) bool {
 	if n.kind != mapping {
-		return d.fail(path, "want a mapping, not %s", n.what())
+		if path != "" && holdsSecret(v.Type(), nil) {
+			d.hide(n)
+		}
+		return d.wrong(n, path, "a mapping")
 	}
 	all, fields := true, fieldsOf(v)
 	for _, m := range n.members {
@@ -125,7 +129,7 @@ func (d *decoder) mapping(n *node, v reflect.Value, path string) bool {
 		if d.full() {
 			return false
 		}
-		d.hideUnknown(m.value)
+		d.hideUnknown(m, fields)
 		if m.key == "plugins" && v.Type() == reflect.TypeFor[section]() {
 			all = d.fail(at, "%w", component.ErrNoPluginHost)
 			continue
@@ -139,17 +143,40 @@ func (d *decoder) mapping(n *node, v reflect.Value, path string) bool {
 	return all
 }
 
-// hideUnknown hides the value of an unknown key, which may be a misspelled one with
-// secrets inside.
-func (d *decoder) hideUnknown(n *node) {
-	if n.kind != scalar {
-		d.hide(n)
+// wrong says that another value is wanted, and returns false.
+func (d *decoder) wrong(n *node, path, want string) bool {
+	d.hideWrong(n)
+	return d.fail(path, "want %s, not %s", want, n.what())
+}
+
+// hideWrong hides a value where it is the wrong one, if it looks like a secret.
+func (d *decoder) hideWrong(n *node) {
+	n.each(func(n *node) {
+		switch {
+		case strings.HasPrefix(n.shown(), `"`):
+		case n.substituted: // it is not in the line
+			n.hidden = true
+		default:
+			d.hide(n)
+		}
+	})
+}
+
+// hideUnknown hides the value of an unknown key, which may be a misspelled one for a
+// secret, or with secrets inside.
+func (d *decoder) hideUnknown(m member, fields map[string]reflect.Value) {
+	meant, known := fields[component.Nearest(m.key, slices.Sorted(maps.Keys(fields)))]
+	switch {
+	case m.value.kind != scalar, known && holdsSecret(meant.Type(), nil), !isPlain(m.value.text):
+		d.hide(m.value)
+	case !known:
+		d.hideWrong(m.value)
 	}
 }
 
 func (d *decoder) mapOf(n *node, v reflect.Value, path string) bool {
 	if n.kind != mapping {
-		return d.fail(path, "want a mapping, not %s", n.what())
+		return d.wrong(n, path, "a mapping")
 	}
 	all, out := true, reflect.MakeMapWithSize(v.Type(), len(n.members))
 	for it := v.MapRange(); it.Next(); { // what is there already stays, key by key
@@ -177,7 +204,7 @@ func (d *decoder) mapOf(n *node, v reflect.Value, path string) bool {
 
 func (d *decoder) listOf(n *node, v reflect.Value, path string) bool {
 	if n.kind != list {
-		return d.fail(path, "want a list, not %s", n.what())
+		return d.wrong(n, path, "a list")
 	}
 	all, out := true, reflect.MakeSlice(v.Type(), len(n.items), len(n.items))
 	for i, item := range n.items {
@@ -235,11 +262,13 @@ func (d *decoder) scalar(n *node, v reflect.Value, path string) bool {
 	}
 	switch {
 	case n.isPlain() && errors.Is(err, strconv.ErrRange):
-		return d.fail(path, "%s is out of range", n.text)
+		d.hideWrong(n)
+		return d.fail(path, "%s is out of range", strings.Trim(n.shown(), `"`))
 	case n.kind == scalar && n.quoted:
+		d.hideWrong(n)
 		return d.fail(path, "want %s, not %s (no quotes)", want, n.what())
 	default:
-		return d.fail(path, "want %s, not %s", want, n.what())
+		return d.wrong(n, path, want)
 	}
 }
 

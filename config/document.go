@@ -110,6 +110,8 @@ func (d *document) locateError(err error) (line, col int, _ error) {
 		return line, col, fmt.Errorf("nested deeper than %d levels", maxDepth)
 	case strings.Contains(indent, "\t") || strings.Contains(load.Message, "tab character"):
 		return line, strings.IndexByte(text, '\t') + 1, errors.New("a tab: YAML is indented with spaces")
+	case hiddenAnchor(load.Message):
+		return line, col, errors.New("not YAML: unknown anchor (a value that begins with * needs quotes)")
 	case bareReference.MatchString(text):
 		return line, col, fmt.Errorf("not YAML: %s (inside { } and [ ], ${...} needs quotes)", load.Message)
 	case load.ContextMsg != "":
@@ -117,6 +119,12 @@ func (d *document) locateError(err error) (line, col int, _ error) {
 	default:
 		return line, col, fmt.Errorf("not YAML: %s", load.Message)
 	}
+}
+
+// hiddenAnchor reports whether the parser shows an anchor that may be a secret.
+func hiddenAnchor(message string) bool {
+	name, ok := strings.CutPrefix(message, "unknown anchor '")
+	return ok && !isShown(strings.TrimSuffix(name, "' referenced"))
 }
 
 func (d *document) at(y *yaml.Node) string { return d.position(y.Line, y.Column) }
@@ -179,6 +187,11 @@ func (d *document) quote(position string) string {
 	d.mu.Unlock()
 	if at := looksSecret.FindStringSubmatchIndex(whole); at != nil {
 		if n := utf8.RuneCountInString(whole[:max(at[2], at[4], at[6])]) + 1; !secret || n < from {
+			from, secret = n, true
+		}
+	}
+	if n := plainUntil(whole); n < len(whole) {
+		if n = utf8.RuneCountInString(whole[:n]) + 1; !secret || n < from {
 			from, secret = n, true
 		}
 	}

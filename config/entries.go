@@ -87,7 +87,7 @@ func (p *listEntry) open(n *node, fields func(typ string) []component.Field) (he
 	} else {
 		p.unusable[p.path()] = true
 		if n.kind != broken {
-			p.fail(n.pos, p.path(), fmt.Errorf("want a mapping that begins with \"- type:\", not %s", n.what()))
+			p.fail(n.pos, p.path(), fmt.Errorf("want a mapping that begins with \"- type:\", not %s", p.wrong(n)))
 		}
 	}
 	p.lists[p.list] = append(p.lists[p.list], p.node)

@@ -31,8 +31,8 @@ var reference = regexp.MustCompile(`\$\$|\$\{[^}]*\}?`)
 var variableName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
 
 // substitute replaces ${NAME}, ${NAME:-default} and $$ in a scalar. What a
-// variable holds is not looked at again.
-func (env environment) substitute(text string) (_ string, errs []error) {
+// variable holds is not looked at again; substituted tells that some stands in it.
+func (env environment) substitute(text string) (_ string, substituted bool, errs []error) {
 	out := reference.ReplaceAllStringFunc(text, func(ref string) string {
 		if ref == "$$" {
 			return "$"
@@ -40,7 +40,9 @@ func (env environment) substitute(text string) (_ string, errs []error) {
 		inner, closed := strings.CutSuffix(ref[len("${"):], "}")
 		name, fallback, hasDefault := strings.Cut(inner, ":-")
 		value, set := env[name]
-		ref = short(ref)
+		if ref != "${}" && (len(ref) > 16 || !isPlain(ref)) {
+			ref = "${"
+		}
 		switch {
 		case !closed:
 			errs = append(errs, fmt.Errorf("%s is not closed (a $ that is meant is written $$)", ref))
@@ -49,6 +51,7 @@ func (env environment) substitute(text string) (_ string, errs []error) {
 		case !variableName.MatchString(name):
 			errs = append(errs, fmt.Errorf("%s: want ${NAME} or ${NAME:-default} (a $ that is meant is written $$)", ref))
 		case set && (value != "" || !hasDefault):
+			substituted = substituted || value != ""
 			return value
 		case hasDefault:
 			return fallback
@@ -57,7 +60,7 @@ func (env environment) substitute(text string) (_ string, errs []error) {
 		}
 		return ""
 	})
-	return out, errs
+	return out, substituted, errs
 }
 
 // prefix leads the names of the application's variables.

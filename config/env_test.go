@@ -168,7 +168,7 @@ func TestWarnings(t *testing.T) {
 		{name: "exporters", env: "OTEL_TRACES_EXPORTER=zipkin", want: "OTEL_TRACES_EXPORTER: unknown exporters are ignored: zipkin (known are otlp, otlptracegrpc, stdout, console, none)"},
 		{name: "sampler", env: "OTEL_TRACES_SAMPLER=xray", want: `OTEL_TRACES_SAMPLER: "xray" is not one of always_on, always_off, traceidratio, parentbased_*: ignored`},
 		{name: "sampler's rate", env: "OTEL_TRACES_SAMPLER=traceidratio OTEL_TRACES_SAMPLER_ARG=2", want: `OTEL_TRACES_SAMPLER_ARG: "2" is not a number from 0 to 1: 1 is taken`},
-		{name: "attributes", env: "OTEL_RESOURCE_ATTRIBUTES=a", want: `OTEL_RESOURCE_ATTRIBUTES: "a" is not key=value, percent-encoded: ignored as a whole`},
+		{name: "attributes", env: "OTEL_RESOURCE_ATTRIBUTES=a", want: `OTEL_RESOURCE_ATTRIBUTES: entry 1 is not key=value, percent-encoded: ignored as a whole`},
 		{name: "limits", env: "OTEL_SPAN_LINK_COUNT_LIMIT=few", want: `OTEL_SPAN_LINK_COUNT_LIMIT: "few" is not a whole number: ignored`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

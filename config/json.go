@@ -30,7 +30,7 @@ func DecodeJSON(data []byte) (component.Decode, error) {
 		}
 	}
 	return func(into any) error {
-		d := decoder{hide: func(*node) {}}
+		d := decoder{hide: func(n *node) { n.hide(func(*node) {}) }}
 		d.decode(root, into)
 		return errors.Join(d.errs...)
 	}, nil
@@ -75,7 +75,7 @@ func readJSON(d *json.Decoder, depth int) (*node, error) {
 		case n.kind == list:
 			n.items = append(n.items, m.value)
 		case n.member(m.key).value != nil:
-			return nil, fmt.Errorf("the key %q is there twice", m.key)
+			return nil, fmt.Errorf("%s is there twice", shownQuoted(m.key))
 		default:
 			n.members = append(n.members, m)
 		}

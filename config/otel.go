@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/riffletrace/riffle/core"
+	"github.com/riffletrace/riffle/core/component"
 	"github.com/riffletrace/riffle/core/sampling"
 )
 
@@ -112,7 +113,7 @@ func readText(key string) func(*reader, *node, string, string) error {
 func readDisabled(_ *reader, tree *node, name, value string) error {
 	disabled, err := strconv.ParseBool(strings.ToLower(value))
 	if err != nil {
-		return fmt.Errorf("%q is neither true nor false: ignored", value)
+		return fmt.Errorf("%s is neither true nor false: ignored", component.Shown(value))
 	}
 	tree.setText("enabled", name, strconv.FormatBool(!disabled))
 	return nil
@@ -120,12 +121,12 @@ func readDisabled(_ *reader, tree *node, name, value string) error {
 
 func readAttributes(_ *reader, tree *node, name, value string) error {
 	resource := &node{kind: mapping, pos: name}
-	for pair := range strings.SplitSeq(value, ",") {
+	for i, pair := range strings.Split(value, ",") {
 		key, text, ok := strings.Cut(pair, "=")
 		key = strings.TrimSpace(key)
 		text, err := url.PathUnescape(strings.TrimSpace(text))
 		if !ok || key == "" || err != nil {
-			return fmt.Errorf("%q is not key=value, percent-encoded: ignored as a whole", pair)
+			return fmt.Errorf("entry %d is not key=value, percent-encoded: ignored as a whole", i+1)
 		}
 		resource.set(member{key: key, pos: name, value: &node{kind: scalar, text: text, quoted: true, pos: name}})
 	}
@@ -165,13 +166,13 @@ func readSampler(r *reader, tree *node, name, value string) error {
 		if text := strings.TrimSpace(r.env[arg]); text != "" {
 			p, err := strconv.ParseFloat(text, 64)
 			if _, bad := sampling.ThresholdFromProbability(p); err != nil || bad != nil {
-				r.warn(arg, "%q is not a number from 0 to 1: 1 is taken", text)
+				r.warn(arg, "%s is not a number from 0 to 1: 1 is taken", component.Shown(text))
 				break
 			}
 			name, rate = arg, text
 		}
 	default:
-		return fmt.Errorf("%q is not one of always_on, always_off, traceidratio, parentbased_*: ignored", value)
+		return fmt.Errorf("%s is not one of always_on, always_off, traceidratio, parentbased_*: ignored", component.Shown(value))
 	}
 	tree.setText("sample_rate", name, rate)
 	return nil
@@ -204,7 +205,7 @@ func readExporters(r *reader, tree *node, name, value string) error {
 func limitVariable(name, key string) otelVariable {
 	return otelVariable{name, "limits." + key, "", func(_ *reader, tree *node, name, value string) error {
 		if _, err := strconv.ParseInt(value, 10, 32); err != nil {
-			return fmt.Errorf("%q is not a whole number: ignored", value)
+			return fmt.Errorf("%s is not a whole number: ignored", component.Shown(value))
 		}
 		limits := &node{kind: mapping, pos: name}
 		if m := tree.member("limits"); m.value != nil {
@@ -248,5 +249,14 @@ func ignored(what string, unknown, known []string) error {
 	if len(unknown) == 0 {
 		return nil
 	}
-	return fmt.Errorf("unknown %s are ignored: %s (known are %s)", what, strings.Join(unknown, ", "), strings.Join(known, ", "))
+	return fmt.Errorf("unknown %s are ignored: %s (known are %s)", what, strings.Join(shownAll(unknown), ", "), strings.Join(known, ", "))
+}
+
+// shownAll are texts as they may be shown, words without quotes.
+func shownAll(texts []string) []string {
+	shown := make([]string, len(texts))
+	for i, s := range texts {
+		shown[i] = strings.Trim(component.Shown(s), `"`)
+	}
+	return shown
 }

@@ -89,13 +89,13 @@ func (r *reader) checkShared() {
 			continue
 		}
 		if m.value.kind != mapping {
-			r.fail(m.pos, name, fmt.Errorf("want a mapping, not %s", m.value.what()))
+			r.fail(m.pos, name, fmt.Errorf("want a mapping, not %s", r.wrong(m.value)))
 			continue
 		}
 		known := keysIn(sharedFields(r.shared, name))
 		for _, key := range m.value.members {
 			if !slices.Contains(known, key.key) {
-				(&decoder{hide: r.hide}).hideUnknown(key.value)
+				(&decoder{hide: r.hide}).hideUnknown(key, nil)
 				r.fail(key.pos, keyPath(name, key.key), unknownKey(key.key, known))
 			}
 		}

@@ -17,7 +17,7 @@ func (r *reader) Place(path string, err error) *core.ConfigError {
 	}
 	e := &core.ConfigError{Position: r.locate(path), Path: component.JoinPath(root, r.written(path)), Err: err}
 	if r.loaded {
-		e.Snippet = r.quote(e.Position)
+		r.finish(e)
 	}
 	return e
 }
@@ -52,9 +52,11 @@ func (r *reader) locate(path string) string {
 }
 
 func (r *reader) hide(n *node) {
-	if r.doc != nil {
-		r.doc.hide(n.pos)
-	}
+	n.hide(func(n *node) {
+		if r.doc != nil {
+			r.doc.hide(n.pos)
+		}
+	})
 }
 
 func (r *reader) quote(position string) string {
@@ -73,14 +75,22 @@ func (r *reader) mistakes() error {
 			Err:      errors.New("there are more mistakes from here on"),
 		})
 	}
-	return r.quoted(errs)
+	return r.finished(errs)
 }
 
-func (r *reader) quoted(errs core.ConfigErrors) core.ConfigErrors {
+// finished completes mistakes: nothing in them is a secret, and each has its line.
+func (r *reader) finished(errs core.ConfigErrors) core.ConfigErrors {
 	for _, e := range errs {
-		e.Snippet = r.quote(e.Position)
+		r.finish(e)
 	}
 	return errs
+}
+
+func (r *reader) finish(e *core.ConfigError) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.conceal(e)
+	e.Snippet = r.quote(e.Position)
 }
 
 // add takes over the mistakes that [core.Spec.Check] found.

@@ -25,10 +25,14 @@ const (
 
 // node is a value with the place it came from.
 type node struct {
-	kind    kind
-	pos     string // "fluxbase.yaml:12:9", or the name of a variable
-	text    string // of a scalar
-	quoted  bool   // a scalar that can be nothing but a string
+	kind   kind
+	pos    string // "fluxbase.yaml:12:9", or the name of a variable
+	text   string // of a scalar
+	quoted bool   // a scalar that can be nothing but a string
+	// substituted tells of a scalar that a variable stands in it, hidden that it
+	// may be a secret.
+	substituted, hidden bool
+
 	items   []*node
 	members []member
 }
@@ -38,30 +42,6 @@ type member struct {
 	from  string // the key it had in the short form, if it had another
 	pos   string // of the key
 	value *node
-}
-
-func (n *node) what() string {
-	switch n.kind {
-	case list:
-		return "a list"
-	case mapping:
-		return "a mapping"
-	case null:
-		return "an empty value"
-	default:
-		if n.quoted {
-			return "the string " + strconv.Quote(short(n.text))
-		}
-		return strconv.Quote(short(n.text))
-	}
-}
-
-// short cuts a text that goes into a message.
-func short(s string) string {
-	if r := []rune(s); len(r) > 60 {
-		return string(r[:60]) + "..."
-	}
-	return s
 }
 
 func (n *node) member(key string) member {
@@ -218,7 +198,7 @@ func (b *builder) section() *node {
 	for key := range strings.SplitSeq(root, ".") {
 		if y = target(y); y.Kind != yaml.MappingNode {
 			if y.Tag != "!!null" {
-				b.fail(y, path, "want a mapping, not %s", b.node(y, path).what())
+				b.fail(y, path, "want a mapping, not %s", b.wrong(b.node(y, path)))
 			}
 			return nil
 		}
@@ -236,7 +216,7 @@ func (b *builder) section() *node {
 		return n
 	case null, broken:
 	default:
-		b.fail(y, path, "want a mapping, not %s", n.what())
+		b.fail(y, path, "want a mapping, not %s", b.wrong(n))
 	}
 	return nil
 }
@@ -316,7 +296,7 @@ func (b *builder) node(y *yaml.Node, path string) *node {
 	case y.Kind == yaml.ScalarNode:
 		return b.scalar(n, y, path)
 	case y.Style&yaml.TaggedStyle != 0 && tag != "!!seq" && tag != "!!map":
-		return b.fail(y, path, "tag %s is not supported", y.Tag)
+		return b.fail(y, path, "%s is not supported", shownTag(y.Tag))
 	case y.Kind == yaml.MappingNode:
 		n.kind = mapping
 		b.mapping(n, y, path)
@@ -331,7 +311,7 @@ func (b *builder) node(y *yaml.Node, path string) *node {
 
 func (b *builder) alias(n *node, y *yaml.Node, path string) *node {
 	if b.open[y.Alias] {
-		return b.fail(y, path, "*%s stands inside of what it names", y.Value)
+		return b.fail(y, path, "%s stands inside of what it names", shownAlias(y.Value))
 	}
 	within := b.aliased <= maxAliased
 	b.inside++
@@ -361,7 +341,7 @@ func (b *builder) mapping(n *node, y *yaml.Node, path string) {
 			continue
 		}
 		key := target(k).Value
-		at := keyPath(path, key)
+		at := component.JoinPath(path, shownPath(keyPath("", key)))
 		if line, ok := lines[key]; ok {
 			b.fail(k, at, "duplicate key (it is in line %d already)", line)
 			continue
@@ -376,7 +356,7 @@ func (b *builder) mapping(n *node, y *yaml.Node, path string) {
 		}
 		for _, s := range sources {
 			if s.kind != mapping && s.kind != broken {
-				b.fail(v, path, "<< wants a mapping, not %s", s.what())
+				b.fail(v, path, "<< wants a mapping, not %s", b.wrong(s))
 			}
 			for _, m := range s.members {
 				if _, ok := lines[m.key]; !ok {
@@ -399,10 +379,10 @@ func (b *builder) scalar(n *node, y *yaml.Node, path string) *node {
 		case "!!bool", "!!int", "!!float", "!!null":
 			n.quoted = false
 		default:
-			return b.fail(y, path, "tag %s is not supported", y.Tag)
+			return b.fail(y, path, "%s is not supported", shownTag(y.Tag))
 		}
 	}
-	text, errs := b.env.substitute(y.Value)
+	text, substituted, errs := b.env.substitute(y.Value)
 	for _, err := range errs {
 		b.fail(y, path, "%w", err)
 	}
@@ -410,9 +390,24 @@ func (b *builder) scalar(n *node, y *yaml.Node, path string) *node {
 		n.kind = broken
 		return n
 	}
-	n.text = text
+	n.text, n.substituted = text, substituted
 	if !n.quoted && slices.Contains([]string{"", "~", "null", "Null", "NULL"}, n.text) {
 		n.kind = null
 	}
 	return n
+}
+
+func shownAlias(name string) string {
+	if isShown(name) {
+		return "*" + name
+	}
+	return "an alias"
+}
+
+// shownTag is a tag as it may be shown: an unquoted value that begins with ! is one.
+func shownTag(tag string) string {
+	if isShown(strings.TrimLeft(tag, "!")) {
+		return "tag " + tag
+	}
+	return "a tag (a value that begins with ! needs quotes)"
 }

@@ -17,7 +17,7 @@ type Duration time.Duration
 func (d *Duration) UnmarshalText(text []byte) error {
 	v, err := time.ParseDuration(string(text))
 	if err != nil {
-		return fmt.Errorf("%q is not a duration: want a number with a unit, such as 250ms, 1s or 5m", text)
+		return fmt.Errorf("%s is not a duration: want a number with a unit, such as 250ms, 1s or 5m", Shown(string(text)))
 	}
 	*d = Duration(v)
 	return nil
@@ -69,7 +69,7 @@ func (s *Size) UnmarshalText(text []byte) error {
 	}
 	v, err := strconv.ParseFloat(number, 64)
 	if err != nil || v < 0 || math.IsNaN(v) || v*float64(unit) >= math.MaxInt64 {
-		return fmt.Errorf("%q is not a size: want a number of bytes with a unit, such as 512KiB or 64MiB", text)
+		return fmt.Errorf("%s is not a size: want a number of bytes with a unit, such as 512KiB or 64MiB", Shown(string(text)))
 	}
 	*s = Size(v * float64(unit))
 	return nil

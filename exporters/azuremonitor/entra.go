@@ -17,8 +17,14 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/runtime"
 	"github.com/Azure/azure-sdk-for-go/sdk/azidentity"
 
+	"github.com/riffletrace/riffle/exporters/internal/network"
 	"github.com/riffletrace/riffle/exporters/internal/token"
+	"github.com/riffletrace/riffle/internal/trustedfile"
+	"github.com/riffletrace/riffle/internal/untrusted"
 )
+
+// maxCredentials bounds the files that Microsoft's library reads.
+const maxCredentials = 1 << 20
 
 const scope = "https://monitor.azure.com/.default"
 
@@ -31,7 +37,7 @@ func (d *destination) identify(clientID string) error {
 		IdleConnTimeout:     time.Minute,
 	}
 	options := azcore.ClientOptions{
-		Transport: &http.Client{Transport: base},
+		Transport: &http.Client{Transport: network.Direct{Transport: base}},
 		// The line retries; an attempt is to learn soon what is wrong.
 		Retry: policy.RetryOptions{MaxRetries: 1, RetryDelay: 200 * time.Millisecond, MaxRetryDelay: time.Second, TryTimeout: 5 * time.Second},
 	}
@@ -62,6 +68,11 @@ func (d *destination) identify(clientID string) error {
 // workload identity, else a managed identity. No command line is asked: a
 // service runs no programs for its traces.
 func newCredential(clientID string, options azcore.ClientOptions) (azcore.TokenCredential, error) {
+	for _, name := range []string{"AZURE_CLIENT_CERTIFICATE_PATH", "AZURE_FEDERATED_TOKEN_FILE"} {
+		if err := trustedfile.CheckSetting(os.Getenv(name), maxCredentials); err != nil {
+			return nil, fmt.Errorf("%s: %w", name, err)
+		}
+	}
 	// An authority that is set is trusted, and one that is not Microsoft's is not
 	// looked up at Microsoft.
 	private := os.Getenv("AZURE_AUTHORITY_HOST") != ""
@@ -95,8 +106,8 @@ const skewed = time.Minute
 func advise(err error) error {
 	failed := (*azidentity.AuthenticationFailedError)(nil)
 	if !errors.As(err, &failed) || failed.RawResponse == nil {
-		text, _, _ := strings.Cut(err.Error(), "\n")
-		text, _, _ = strings.Cut(text, ". To troubleshoot")
+		text, _, _ := strings.Cut(err.Error(), ". To troubleshoot")
+		text = untrusted.Text(text, untrusted.Line)
 		if os.Getenv("AZURE_CLIENT_SECRET")+os.Getenv("AZURE_CLIENT_CERTIFICATE_PATH")+os.Getenv("AZURE_FEDERATED_TOKEN_FILE") == "" {
 			return fmt.Errorf("no managed identity answers: give this machine one, or set AZURE_TENANT_ID, AZURE_CLIENT_ID and AZURE_CLIENT_SECRET (%s)", text)
 		}

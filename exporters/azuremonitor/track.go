@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"net/url"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -18,15 +17,11 @@ import (
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 
 	"github.com/riffletrace/riffle/core/delivery"
-	"github.com/riffletrace/riffle/exporters/internal/otlpclient"
 	"github.com/riffletrace/riffle/exporters/internal/otlpsend"
 	"github.com/riffletrace/riffle/internal/otlpstatus"
 )
 
-const (
-	trackPath    = "/v2.1/track"
-	maxRedirects = 5
-)
+const trackPath = "/v2.1/track"
 
 // maxItems is how many a request may have. Tests have a smaller one.
 var maxItems = 64_000
@@ -39,8 +34,7 @@ type tracker struct {
 	*destination
 	sender   *otlpsend.Exporter
 	logger   *slog.Logger
-	moved    atomic.Pointer[url.URL] // where a redirect leads
-	warnedAt atomic.Int64            // when items of spans that were taken were last spoken of
+	warnedAt atomic.Int64 // when items of spans that were taken were last spoken of
 }
 
 func newTracker(d *destination, logger *slog.Logger) *tracker {
@@ -48,7 +42,7 @@ func newTracker(d *destination, logger *slog.Logger) *tracker {
 	e.sender = otlpsend.New(d.resolved, otlpsend.Options{
 		Backend:     otlpstatus.AzureMonitor,
 		ContentType: "application/x-json-stream",
-		Authorize:   e.address,
+		Authorize:   d.authorize,
 		Classify:    e.classifyTrack,
 		Accepted:    accepted,
 		Close:       d.close,
@@ -101,17 +95,9 @@ func (e *tracker) ExportSpans(ctx context.Context, spans []sdktrace.ReadOnlySpan
 		body.WriteByte('\n')
 	}
 	r := delivery.Request{Body: e.sender.Traits().Compression.Compress(body.Bytes()), Spans: len(spans)}
-	var err error
-	for range maxRedirects {
-		if _, err = e.sender.ExportRequest(ctx, r); !errors.Is(err, errMoved) {
-			break
-		}
-	}
+	_, err := e.sender.ExportRequest(ctx, r)
 	if tr := (*trackError)(nil); errors.As(err, &tr) {
 		return e.partialSuccess(spans, items, tr)
-	}
-	if err != nil {
-		e.moved.Store(nil) // the next attempt asks the one that is configured
 	}
 	return err
 }
@@ -124,22 +110,13 @@ func (e *tracker) Traits() delivery.Traits {
 	return delivery.Traits{Endpoint: e.resolved.Endpoint(), Limits: limits}
 }
 
-// address sends a request to where the last redirect led.
-func (e *tracker) address(r *http.Request, body []byte) error {
-	if u := e.moved.Load(); u != nil {
-		r.URL, r.Host = u, u.Host
-	}
-	return e.authorize(r, body)
-}
-
-var errMoved = errors.New("it moved")
-
 // classifyTrack corrects what a refusal means.
 func (e *tracker) classifyTrack(resp *http.Response, message string, f *delivery.ExportError) {
 	switch resp.StatusCode {
 	case http.StatusTemporaryRedirect, http.StatusPermanentRedirect:
-		e.redirected(resp, f)
-		return
+		// Application Insights moves resources so. What waits is not lost until a
+		// person has set the endpoint.
+		f.Outcome = delivery.Retry
 	case http.StatusBadRequest:
 		switch tr := refusal(resp); {
 		case tr == nil: // it is about the request
@@ -151,32 +128,6 @@ func (e *tracker) classifyTrack(resp *http.Response, message string, f *delivery
 		}
 	}
 	e.classify(resp, message, f)
-}
-
-// redirected follows a redirect, for what Application Insights redirects: a
-// request that it wants as it is, at another of its endpoints.
-func (e *tracker) redirected(resp *http.Response, f *delivery.ExportError) {
-	to, err := resp.Location()
-	if err != nil || !e.trusts(to) {
-		return // what is said of it is said
-	}
-	e.moved.Store(to)
-	f.Outcome, f.Err = delivery.Retry, &otlpclient.Error{Message: e.resolved.Address + " sends from one address to another, again and again", Cause: errMoved}
-}
-
-// domains are those of ingestion endpoints.
-var domains = []string{
-	".applicationinsights.azure.com", ".applicationinsights.azure.cn", ".applicationinsights.azure.us", ".applicationinsights.us",
-	".services.visualstudio.com", ".monitor.azure.com",
-}
-
-// trusts reports whether the key, and a token, may be sent there.
-func (e *tracker) trusts(u *url.URL) bool {
-	host := strings.ToLower(u.Hostname())
-	if e.resolved.TLS == nil { // on this machine
-		return !(&otlpclient.Resolved{Address: u.Host}).Exposed()
-	}
-	return u.Scheme == "https" && (u.Host == e.resolved.Address || slices.ContainsFunc(domains, func(d string) bool { return strings.HasSuffix(host, d) }))
 }
 
 // trackError is a response that does not accept everything.

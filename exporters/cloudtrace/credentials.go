@@ -19,7 +19,10 @@ import (
 	"golang.org/x/oauth2/google"
 
 	"github.com/riffletrace/riffle/core/component"
+	"github.com/riffletrace/riffle/exporters/internal/network"
 	"github.com/riffletrace/riffle/exporters/internal/token"
+	"github.com/riffletrace/riffle/internal/trustedfile"
+	"github.com/riffletrace/riffle/internal/untrusted"
 )
 
 const scope = "https://www.googleapis.com/auth/trace.append"
@@ -60,36 +63,49 @@ func (c *Config) credentials() (*credentials, error) {
 	}
 	var err error
 	if file != "" {
-		creds.json, err = os.ReadFile(file)
+		creds.json, err = trustedfile.ReadSetting(file, maxCredentials)
 	} else if file = wellKnownFile(); file != "" {
 		said = "credentials_file"
-		creds.json, _ = os.ReadFile(file) // as Google's libraries do, which look further then
+		creds.json, _ = trustedfile.ReadSetting(file, maxCredentials) // as Google's libraries do, which look further then
 	}
 	if err != nil {
 		return fail(err)
 	}
-	var f struct {
-		Type         google.CredentialsType `json:"type"`
-		ProjectID    string                 `json:"project_id"`
-		QuotaProject string                 `json:"quota_project_id"`
-	}
+	var f credentialsFile
 	if creds.json != nil {
-		// The errors of these show nothing of what is in the file.
-		if err := json.Unmarshal(creds.json, &f); err != nil {
-			return fail(fmt.Errorf("%s holds no JSON: %w", file, err))
-		}
-		if !kinds[f.Type] {
-			return fail(fmt.Errorf("%s holds no credentials that can be used: its type is %q, not service_account, authorized_user or external_account", file, f.Type))
-		}
-		creds.kind = f.Type
-		if err := creds.load(context.Background(), &http.Client{}); err != nil {
-			return fail(fmt.Errorf("%s holds no credentials that can be used: %w", file, err))
+		if f, err = creds.parse(); err != nil {
+			return fail(fmt.Errorf("%s holds %w", file, err))
 		}
 	}
 	creds.quota = cmp.Or(c.QuotaProject, os.Getenv("GOOGLE_CLOUD_QUOTA_PROJECT"), f.QuotaProject)
 	creds.known = cmp.Or(c.ProjectID, os.Getenv("GOOGLE_CLOUD_PROJECT"), f.ProjectID, f.QuotaProject)
 	return creds, nil
 }
+
+// credentialsFile is what is known of a file to everybody.
+type credentialsFile struct {
+	Type         google.CredentialsType `json:"type"`
+	ProjectID    string                 `json:"project_id"`
+	QuotaProject string                 `json:"quota_project_id"`
+}
+
+// parse reads the content of a file. Its errors show nothing that may be secret of it.
+func (c *credentials) parse() (f credentialsFile, err error) {
+	if err := json.Unmarshal(c.json, &f); err != nil {
+		return f, fmt.Errorf("no JSON: %w", err)
+	}
+	if !kinds[f.Type] {
+		return f, fmt.Errorf("no credentials that can be used: its type is %s, not service_account, authorized_user or external_account", component.Shown(string(f.Type)))
+	}
+	c.kind = f.Type
+	if err := c.load(context.Background(), &http.Client{}); err != nil {
+		return f, fmt.Errorf("no credentials that can be used: %s", untrusted.Text(err.Error(), untrusted.Line))
+	}
+	return f, nil
+}
+
+// maxCredentials bounds a file of credentials.
+const maxCredentials = 1 << 20
 
 // wellKnownFile is where gcloud puts what it was told with "gcloud auth
 // application-default login".
@@ -123,7 +139,7 @@ func (c *credentials) open() {
 		TLSHandshakeTimeout: 5 * time.Second,
 		IdleConnTimeout:     time.Minute,
 	}
-	c.client = &http.Client{Transport: c.base}
+	c.client = &http.Client{Transport: network.Direct{Transport: c.base}}
 	c.tokens = token.NewSource(c.fetch)
 }
 
@@ -155,7 +171,7 @@ func (c *credentials) fetch(ctx context.Context) (token.Token, error) {
 	}
 	// A source keeps its token to itself, and so would give one again that was
 	// refused.
-	if err := c.load(ctx, &http.Client{Transport: contextTransport{ctx, c.base}}); err != nil {
+	if err := c.load(ctx, &http.Client{Transport: contextTransport{ctx, network.Direct{Transport: c.base}}}); err != nil {
 		return token.Token{}, err
 	}
 	t, err := c.source.Token()

@@ -17,6 +17,7 @@ import (
 	"github.com/riffletrace/riffle/core/component"
 	"github.com/riffletrace/riffle/core/delivery"
 	"github.com/riffletrace/riffle/exporters/internal/lines"
+	"github.com/riffletrace/riffle/internal/trustedfile"
 )
 
 // The values of format.
@@ -88,6 +89,21 @@ func checkRegular(path string) error {
 		return fmt.Errorf("%s is a symbolic link: name the file itself", path)
 	case !info.Mode().IsRegular():
 		return fmt.Errorf("%s is not a regular file", path)
+	}
+	if err := checkOurs(info); err != nil {
+		return fmt.Errorf("%s %w", path, err)
+	}
+	return nil
+}
+
+// checkOurs refuses a file that somebody else has laid out, or can write: what is in
+// spans would be theirs to read, and what they write would be taken for spans.
+func checkOurs(info os.FileInfo) error {
+	if err := trustedfile.Check(info, trustedfile.OwnGroup); err != nil {
+		return err
+	}
+	if n := trustedfile.Links(info); n > 1 {
+		return fmt.Errorf("has %d names (hard links): it may be another file than it seems", n)
 	}
 	return nil
 }

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/riffletrace/riffle/internal/trustedfile"
 )
 
 // stamp is in the names of files that were put aside.
@@ -35,7 +37,7 @@ func (r *rotated) open() error {
 	if err := checkRegular(r.path); err != nil {
 		return err
 	}
-	f, err := os.OpenFile(r.path, os.O_RDWR|os.O_APPEND|os.O_CREATE, 0o600)
+	f, err := os.OpenFile(r.path, os.O_RDWR|os.O_APPEND|os.O_CREATE|trustedfile.NoFollow|trustedfile.NonBlock, 0o600)
 	if err != nil {
 		return err
 	}
@@ -53,6 +55,9 @@ func (r *rotated) adopt(f *os.File) error {
 	}
 	if there, err := os.Lstat(r.path); err != nil || !os.SameFile(info, there) || !info.Mode().IsRegular() {
 		return fmt.Errorf("%s changed while it was opened", r.path)
+	}
+	if err := checkOurs(info); err != nil {
+		return fmt.Errorf("%s %w", r.path, err)
 	}
 	ended, err := endLine(f, info.Size())
 	if err != nil {

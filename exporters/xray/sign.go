@@ -8,15 +8,20 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/credentials/endpointcreds"
 	"github.com/aws/smithy-go/logging"
 
+	"github.com/riffletrace/riffle/exporters/internal/network"
 	"github.com/riffletrace/riffle/exporters/internal/otlpclient"
+	"github.com/riffletrace/riffle/internal/trustedfile"
 )
 
 const service = "xray"
@@ -47,6 +52,7 @@ func newSigner(d *destination, logger *slog.Logger) *signer {
 	}).WithTransportOptions(func(d *http.Transport) {
 		d.ResponseHeaderTimeout = 5 * time.Second
 		d.DisableKeepAlives = true // nothing is left when the exporter has shut down
+		d.Proxy = network.RefuseRedirect(d.Proxy)
 	})
 	s.options = []func(*config.LoadOptions) error{
 		config.WithRegion(d.region),
@@ -58,6 +64,8 @@ func newSigner(d *destination, logger *slog.Logger) *signer {
 			}
 			logger.Log(s.ctx, level, "AWS SDK: "+fmt.Sprintf(format, args...))
 		})),
+		// For the credentials of a container it makes a client of its own.
+		config.WithEndpointCredentialOptions(func(o *endpointcreds.Options) { o.HTTPClient = s.direct() }),
 		config.WithCredentialsCacheOptions(func(o *aws.CredentialsCacheOptions) { o.ExpiryWindow = time.Minute }),
 	}
 	if d.profile != "" {
@@ -67,6 +75,14 @@ func newSigner(d *destination, logger *slog.Logger) *signer {
 }
 
 func (s *signer) close() { s.cancel() }
+
+// direct is a client for what is near, where no proxy belongs in between.
+func (s *signer) direct() *http.Client {
+	return &http.Client{Timeout: 5 * time.Second, Transport: network.Direct{Transport: &http.Transport{
+		DialContext:       (&net.Dialer{Cancel: s.ctx.Done()}).DialContext, //nolint:staticcheck // as above
+		DisableKeepAlives: true,
+	}}}
+}
 
 // sign adds the headers of a signature. The body is hashed as it is sent.
 func (s *signer) sign(r *http.Request, body []byte) error {
@@ -100,12 +116,37 @@ func (s *signer) chain(ctx context.Context) (aws.CredentialsProvider, error) {
 	if s.credentials != nil {
 		return s.credentials, nil
 	}
+	if err := checkFiles(); err != nil {
+		return nil, err
+	}
 	cfg, err := config.LoadDefaultConfig(ctx, s.options...)
 	if err != nil {
 		return nil, err
 	}
 	s.credentials = cfg.Credentials
 	return s.credentials, nil
+}
+
+// maxFile bounds the files that the SDK reads.
+const maxFile = 4 << 20
+
+// checkFiles looks at them before the SDK does.
+func checkFiles() error {
+	for _, name := range []string{"AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE", "AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", "AWS_CA_BUNDLE"} {
+		if err := trustedfile.CheckSetting(os.Getenv(name), maxFile); err != nil {
+			return fmt.Errorf("%s: %w", name, err)
+		}
+	}
+	home, err := os.UserHomeDir()
+	if err != nil {
+		return nil //nolint:nilerr // then there are none
+	}
+	for _, name := range []string{"config", "credentials"} {
+		if err := trustedfile.CheckSetting(filepath.Join(home, ".aws", name), maxFile); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // forget makes the next request fetch new credentials.

@@ -14,6 +14,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/riffletrace/riffle/core/delivery"
+	"github.com/riffletrace/riffle/internal/untrusted"
 )
 
 // plainToTLS is what net/http's server answers to plain text where it wants TLS.
@@ -40,13 +41,16 @@ func (e *HTTPError) WantsTLS() bool {
 	return e.Code == http.StatusBadRequest && e.Message == plainToTLS
 }
 
+// maxLocation bounds what is shown of where a redirect leads.
+const maxLocation = 256
+
 // locationOf is where a redirect leads, without what may be secret in it.
 func locationOf(resp *http.Response) string {
 	u, err := url.Parse(resp.Header.Get("Location"))
 	if err != nil || u.String() == "" {
 		return "nowhere"
 	}
-	return (&url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path}).String()
+	return untrusted.Text((&url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path}).String(), maxLocation)
 }
 
 // RetryAfter is how long a response asks to be left alone, in seconds or as a date;

@@ -3,6 +3,7 @@ package pin
 import (
 	"cmp"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"os"
@@ -10,6 +11,7 @@ import (
 	"regexp"
 
 	"github.com/riffletrace/riffle/core/delivery/disk"
+	"github.com/riffletrace/riffle/internal/trustedfile"
 )
 
 // Each copy has a directory of its own, whose lock file is locked as long as the
@@ -24,6 +26,9 @@ var copyName = regexp.MustCompile(`^` + copyPrefix + `[0-9]+$`) // as [os.MkdirT
 // makeDir makes a directory for a copy and locks it. The lock is nil where there are
 // none.
 func makeDir(tmp string) (dir string, lock io.Closer, err error) {
+	if err := trustedfile.Parents(cmp.Or(tmp, os.TempDir())); err != nil {
+		return "", nil, fmt.Errorf("the private copy would not be private: %w", err)
+	}
 	const attempts = 100 // until it is locked, a process that starts may take it for a dead one's
 	for range attempts {
 		if dir, err = os.MkdirTemp(tmp, copyPrefix); err != nil { // 0700
@@ -53,7 +58,7 @@ func removeAbandoned(tmp string) {
 			continue
 		}
 		info, err := e.Info()
-		if err != nil || !own(info) {
+		if err != nil || !trustedfile.Own(info) {
 			continue
 		}
 		dir := filepath.Join(tmp, e.Name())

@@ -3,17 +3,17 @@ package pin
 import (
 	"bufio"
 	"bytes"
-	"cmp"
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/riffletrace/riffle/internal/trustedfile"
 )
 
 // LockFile is the name of the file that pins the programs of its directory.
@@ -77,27 +77,17 @@ func Read(dir string) (Lock, error) {
 
 func readLock(root *os.Root) (Lock, error) {
 	name := filepath.Join(root.Name(), LockFile)
-	f, err := root.Open(LockFile)
+	f, err := openFile(root, LockFile)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", name, outside(err))
-	}
-	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return nil, err
-	}
-	if err := cmp.Or(foreign(info), writable(info)); err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
-	data, err := io.ReadAll(io.LimitReader(f, maxLock+1))
+	defer f.Close()
+	data, err := trustedfile.ReadAll(f, name, maxLock)
 	if err != nil {
 		return nil, err
-	}
-	if len(data) > maxLock {
-		return nil, fmt.Errorf("%s is larger than 1 MiB", name)
 	}
 	lock, err := Parse(data)
 	if err != nil {

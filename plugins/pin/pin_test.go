@@ -78,11 +78,14 @@ func TestRefused(t *testing.T) {
 		{"missing", func(t *testing.T, dir string) { must(t, os.Remove(filepath.Join(dir, file))) }, true, "no such file"},
 		{"lock writable", func(t *testing.T, dir string) { must(t, os.Chmod(filepath.Join(dir, LockFile), 0o666)) }, true, "can be written by others"},
 		{"lock foreign", func(t *testing.T, dir string) {
-			if os.Geteuid() != 0 {
-				t.Skip("only root can give a file away; CI runs as root")
-			}
-			must(t, os.Chown(filepath.Join(dir, LockFile), 4711, -1))
+			giveAway(t, filepath.Join(dir, LockFile))
 		}, true, "belongs to user 4711, who is neither root nor the user of this process"},
+		{"program foreign", func(t *testing.T, dir string) { giveAway(t, filepath.Join(dir, file)) }, true, "belongs to user 4711, who is neither root nor the user of this process"},
+		{"directory foreign", func(t *testing.T, dir string) { giveAway(t, dir) }, true, "its directory: belongs to user 4711"},
+		{"parent foreign", func(t *testing.T, dir string) { giveAway(t, filepath.Dir(dir)) }, true, "belongs to user 4711"},
+		{"parent writable", func(t *testing.T, dir string) { must(t, os.Chmod(filepath.Dir(dir), 0o777)) }, true, "can be written by others (mode 0777): chmod go-w it, or set its sticky bit"},
+		{"huge", func(t *testing.T, dir string) { must(t, os.Truncate(filepath.Join(dir, file), 1<<40)) }, true, "is larger than 1 GiB"},
+		{"lock huge", func(t *testing.T, dir string) { must(t, os.Truncate(filepath.Join(dir, LockFile), 1<<40)) }, true, "is too large: want at most 1 MiB"},
 		{"lock broken", func(t *testing.T, dir string) {
 			must(t, os.WriteFile(filepath.Join(dir, LockFile), []byte("nonsense\n"), 0o600))
 		}, true, "line 1: want 64 hex digits"},
@@ -100,6 +103,28 @@ func TestRefused(t *testing.T) {
 			}
 		})
 	}
+}
+
+// giveAway makes a file another user's.
+func giveAway(t *testing.T, path string) {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		t.Skip("only root can give a file away; CI runs as root")
+	}
+	must(t, os.Chown(path, 4711, -1))
+}
+
+// A copy is not made where others could put another in its place.
+func TestCopyDirectory(t *testing.T) {
+	dir, tmp := pinned(t), t.TempDir()
+	must(t, os.Chmod(tmp, 0o777))
+	if _, err := Copy(dir, file, tmp, false); err == nil || !strings.Contains(err.Error(), "the private copy would not be private: the directory "+tmp+" can be written by others") {
+		t.Errorf("the error is %v", err)
+	}
+	must(t, os.Chmod(tmp, 0o777|os.ModeSticky))
+	p, err := Copy(dir, file, tmp, false)
+	must(t, err)
+	must(t, p.Remove())
 }
 
 func must(t *testing.T, err error) {

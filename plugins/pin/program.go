@@ -1,7 +1,6 @@
 package pin
 
 import (
-	"cmp"
 	"crypto/sha256"
 	"errors"
 	"fmt"
@@ -10,6 +9,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"github.com/riffletrace/riffle/internal/trustedfile"
 )
 
 // Program is a file that may run.
@@ -125,9 +126,35 @@ func open(root *os.Root, file string) (_ *os.File, err error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := writable(dir); err != nil {
+	if err := trustedfile.Check(dir, trustedfile.NoGroup); err != nil {
 		return nil, fmt.Errorf("its directory: %w", err)
 	}
+	if err := trustedfile.Parents(root.Name()); err != nil {
+		return nil, err
+	}
+	f, err := openFile(root, file)
+	if err != nil {
+		return nil, err
+	}
+	info, err := f.Stat()
+	switch {
+	case err != nil:
+	case info.Size() > maxProgram:
+		err = fmt.Errorf("is larger than %d GiB", maxProgram>>30)
+	default:
+		err = runnable(info)
+	}
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return f, nil
+}
+
+// maxProgram bounds what is copied.
+const maxProgram = 1 << 30
+
+// openFile opens a file of a directory that nobody else can write.
+func openFile(root *os.Root, file string) (*os.File, error) {
 	// Looked at first: opening a pipe would wait for somebody to write to it.
 	info, err := root.Stat(file)
 	if err != nil {
@@ -136,7 +163,7 @@ func open(root *os.Root, file string) (_ *os.File, err error) {
 	if !info.Mode().IsRegular() {
 		return nil, errors.New("is not a file")
 	}
-	f, err := root.Open(file)
+	f, err := root.OpenFile(file, os.O_RDONLY|trustedfile.NonBlock, 0)
 	if err != nil {
 		return nil, outside(err)
 	}
@@ -146,7 +173,7 @@ func open(root *os.Root, file string) (_ *os.File, err error) {
 	case !os.SameFile(info, opened):
 		err = errors.New("was replaced while it was opened")
 	default:
-		err = cmp.Or(writable(opened), runnable(opened))
+		err = trustedfile.Check(opened, trustedfile.NoGroup)
 	}
 	if err != nil {
 		return nil, errors.Join(err, f.Close())

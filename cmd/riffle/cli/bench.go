@@ -178,7 +178,7 @@ func (o *benchFlags) variants() ([]bench.Variant, error) {
 	if !spec.Enabled {
 		return nil, errors.New(o.config + ": " + tracingOff)
 	}
-	data, err := os.ReadFile(o.config)
+	data, err := readBounded(o.config, maxBench)
 	if err != nil {
 		return nil, err
 	}
@@ -259,8 +259,11 @@ func writeReport(file string, r *bench.Result, write func(io.Writer, *bench.Resu
 	return errors.Join(write(f, r), f.Close())
 }
 
+// maxBench bounds the files of a benchmark.
+const maxBench = 64 << 20
+
 func readResult(file string) (*bench.Result, error) {
-	data, err := os.ReadFile(file)
+	data, err := readBounded(file, maxBench)
 	if err != nil {
 		return nil, err
 	}

@@ -34,13 +34,17 @@ the service runs or not.`,
 	return cmd
 }
 
+// anyones is the file system for looking at queues of other users, as root does. What
+// is sent is read without it.
+var anyones = disk.OS{AnyOwner: true}
+
 func newQueueList() *cobra.Command {
 	return &cobra.Command{
 		Use:   "ls DIR",
 		Short: "list what waits, by exporter and process",
 		Args:  cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			lines, err := disk.Inspect(disk.OS{}, args[0])
+			lines, err := disk.Inspect(anyones, args[0])
 			if err != nil {
 				return err
 			}
@@ -102,7 +106,7 @@ oldest that waits in a directory of queues.`,
 			if err != nil {
 				return err
 			}
-			batch, err := disk.ReadFile(disk.OS{}, name)
+			batch, err := disk.ReadFile(anyones, name)
 			if err != nil {
 				return err
 			}
@@ -128,7 +132,7 @@ func batchFile(name string) (string, error) {
 	if err != nil || !info.IsDir() {
 		return name, err
 	}
-	lines, err := disk.Inspect(disk.OS{}, name)
+	lines, err := disk.Inspect(anyones, name)
 	if err != nil {
 		return "", err
 	}
@@ -175,7 +179,7 @@ func newQueuePurge() *cobra.Command {
 alone, and makes it fail.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			lines, err := disk.Inspect(disk.OS{}, args[0])
+			lines, err := disk.Inspect(anyones, args[0])
 			if err != nil {
 				return err
 			}
@@ -199,7 +203,7 @@ alone, and makes it fail.`,
 					if len(purged)+len(p.Damaged) == 0 {
 						continue
 					}
-					if err := p.Purge(disk.OS{}, purged, p.Damaged); err != nil {
+					if err := p.Purge(anyones, purged, p.Damaged); err != nil {
 						failures = append(failures, err)
 						continue
 					}

@@ -61,7 +61,7 @@ exporter "otlp".`,
 			if err := c.Validate(); err != nil {
 				return &usageError{fmt.Errorf("--to %s: %w", to, err)}
 			}
-			queues, err := disk.Inspect(disk.OS{}, args[0])
+			queues, err := disk.Inspect(anyones, args[0])
 			if err != nil {
 				return err
 			}
@@ -93,8 +93,8 @@ func headersOf(given, fromEnv []string) (map[string]component.Secret, error) {
 	all := make(map[string]component.Secret)
 	for _, text := range given {
 		name, value, ok := strings.Cut(text, "=")
-		if !ok {
-			return nil, fmt.Errorf("--header %s: want NAME=VALUE", text)
+		if !ok { // a value may be in it
+			return nil, fmt.Errorf("--header %s: want NAME=VALUE", strings.Trim(component.Shown(text), `"`))
 		}
 		all[name] = component.Secret(value)
 	}

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"strconv"
 	"strings"
@@ -21,6 +20,7 @@ import (
 	"github.com/riffletrace/riffle/core"
 	"github.com/riffletrace/riffle/core/component"
 	"github.com/riffletrace/riffle/core/sampling"
+	"github.com/riffletrace/riffle/internal/trustedfile"
 )
 
 // readTrace reads the spans of a trace from a file, "-" is standard input.
@@ -29,14 +29,27 @@ func readTrace(cmd *cobra.Command, file string) ([]core.Case, error) {
 	var err error
 	if file == "-" {
 		file = "stdin"
-		data, err = io.ReadAll(cmd.InOrStdin())
+		data, err = trustedfile.ReadAll(cmd.InOrStdin(), file, maxTrace)
 	} else {
-		data, err = os.ReadFile(file)
+		data, err = readBounded(file, maxTrace)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("reading the trace: %w", err)
 	}
 	return parseTrace(file, data)
+}
+
+// maxTrace bounds the file of a trace.
+const maxTrace = 64 << 20
+
+// readBounded reads a file that somebody names: a pipe too, as shells make them.
+func readBounded(name string, most int64) ([]byte, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return trustedfile.ReadAll(f, name, most)
 }
 
 // traceFile is a JSON list of spans that is being read.

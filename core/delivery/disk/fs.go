@@ -6,6 +6,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+
+	"github.com/riffletrace/riffle/internal/trustedfile"
 )
 
 // FS is what a [Store] needs of a file system. Names are paths. It is safe for
@@ -20,7 +22,8 @@ type FS interface {
 	Lstat(name string) (fs.FileInfo, error)
 	// Create makes a file that must not exist, for its owner only.
 	Create(name string) (File, error)
-	// ReadFile reads a regular file, and refuses a link.
+	// ReadFile reads a regular file, and refuses a link, one that somebody else has
+	// written, and one that is larger than any batch.
 	ReadFile(name string) ([]byte, error)
 	// Rename moves a file to a name that is free, at once.
 	Rename(from, to string) error
@@ -46,7 +49,10 @@ type File interface {
 var ErrLocked = errors.New("locked by another process")
 
 // OS is the file system of the operating system.
-type OS struct{}
+type OS struct {
+	// AnyOwner reads and locks what belongs to others too: for people who look at it.
+	AnyOwner bool
+}
 
 const (
 	dirMode  = 0o700
@@ -64,29 +70,20 @@ func (OS) Lstat(name string) (fs.FileInfo, error) { return os.Lstat(name) }
 
 // Create implements FS.
 func (OS) Create(name string) (File, error) {
-	return os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL|noFollow, fileMode)
+	return os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL|trustedfile.NoFollow, fileMode)
 }
 
 // ReadFile implements FS.
-func (OS) ReadFile(name string) ([]byte, error) {
-	// A pipe must not hold up whoever opens it.
-	f, err := os.OpenFile(name, os.O_RDONLY|noFollow|nonBlock, 0)
+func (o OS) ReadFile(name string) ([]byte, error) {
+	f, info, err := trustedfile.OpenOwn(name)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return nil, err
+	if err := o.check(info); err != nil {
+		return nil, &fs.PathError{Op: "read", Path: name, Err: notOursError{err}}
 	}
-	if !info.Mode().IsRegular() {
-		return nil, &fs.PathError{Op: "read", Path: name, Err: errors.New("not a regular file")}
-	}
-	b := make([]byte, info.Size())
-	if _, err := io.ReadFull(f, b); err != nil {
-		return nil, &fs.PathError{Op: "read", Path: name, Err: err}
-	}
-	return b, nil
+	return trustedfile.ReadAll(f, name, maxFile)
 }
 
 // Rename implements FS.
@@ -99,10 +96,13 @@ func (OS) Remove(name string) error { return os.Remove(name) }
 func (OS) Sync(name string) error { return syncName(name) }
 
 // Lock implements FS.
-func (OS) Lock(name string) (io.Closer, error) {
-	f, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE|noFollow, fileMode)
+func (o OS) Lock(name string) (io.Closer, error) {
+	f, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE|trustedfile.NoFollow|trustedfile.NonBlock, fileMode)
 	if err != nil {
 		return nil, err
+	}
+	if err := o.checkLock(f); err != nil {
+		return nil, errors.Join(err, f.Close())
 	}
 	if err := lock(f); err != nil {
 		return nil, errors.Join(err, f.Close())
@@ -117,6 +117,37 @@ func (OS) Lock(name string) (io.Closer, error) {
 	}
 	return f, nil
 }
+
+// checkLock refuses to lock what somebody else can keep locked.
+func (o OS) checkLock(f *os.File) error {
+	info, err := f.Stat()
+	if err == nil && !info.Mode().IsRegular() {
+		err = trustedfile.ErrNotRegular
+	}
+	if err == nil {
+		err = o.check(info)
+	}
+	if err != nil {
+		return &fs.PathError{Op: "lock", Path: f.Name(), Err: err}
+	}
+	return nil
+}
+
+func (o OS) check(info fs.FileInfo) error {
+	if o.AnyOwner {
+		return nil
+	}
+	return trustedfile.Check(info, trustedfile.OwnGroup)
+}
+
+// maxFile bounds what is read of a file: the largest body of a batch, and its header.
+const maxFile = 256<<20 + headerSize
+
+// notOursError is about a file that somebody else has written, or could have: what is in it
+// is none of ours.
+type notOursError struct{ error }
+
+func (notOursError) Is(target error) bool { return target == ErrDamaged }
 
 // makeDir makes a directory and its parents unless they are there. What it made
 // survives a power failure.

@@ -7,11 +7,6 @@ import (
 	"os"
 )
 
-const (
-	noFollow = 0
-	nonBlock = 0
-)
-
 func lock(*os.File) error { return errors.ErrUnsupported }
 
 func syncName(string) error { return errors.ErrUnsupported }

@@ -7,12 +7,6 @@ import (
 	"golang.org/x/sys/windows"
 )
 
-// Windows asks for a privilege before it makes a link.
-const (
-	noFollow = 0
-	nonBlock = 0
-)
-
 func lock(f *os.File) error {
 	err := windows.LockFileEx(windows.Handle(f.Fd()), windows.LOCKFILE_EXCLUSIVE_LOCK|windows.LOCKFILE_FAIL_IMMEDIATELY, 0, 1, 0, &windows.Overlapped{})
 	if errors.Is(err, windows.ERROR_LOCK_VIOLATION) {

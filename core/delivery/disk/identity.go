@@ -1,17 +1,21 @@
 package disk
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"net/url"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/riffletrace/riffle/internal/trustedfile"
 )
 
 // Identity is what an exporter is known by. Batches are sent by an exporter
@@ -143,9 +147,21 @@ func (id Identity) save(fsys FS, dir string) error {
 }
 
 func loadIdentity(fsys FS, dir string) (id Identity, err error) {
-	text, err := fsys.ReadFile(filepath.Join(dir, identityFile))
+	name := filepath.Join(dir, identityFile)
+	if info, err := fsys.Lstat(name); err != nil || info.Size() > maxIdentity {
+		return id, cmp.Or(err, error(&fs.PathError{Op: "read", Path: name, Err: trustedfile.ErrTooLarge}))
+	}
+	text, err := fsys.ReadFile(name)
 	if err != nil {
 		return id, err
 	}
-	return id, json.Unmarshal(text, &id)
+	return parseIdentity(text)
+}
+
+// maxIdentity bounds the file of an identity.
+const maxIdentity = 64 << 10
+
+func parseIdentity(text []byte) (id Identity, err error) {
+	err = json.Unmarshal(text, &id)
+	return id, err
 }

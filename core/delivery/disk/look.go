@@ -72,7 +72,7 @@ func Stranded(fsys FS, dir string, id Identity, known []Identity) ([]Queue, erro
 	known = append([]Identity{id}, known...)
 	var queues []Queue
 	for _, d := range files {
-		if !d.IsDir() || !id.mayOwn(d.Name()) {
+		if !d.IsDir() || !id.mayOwn(d.Name()) || checkOwner(fsys, filepath.Join(dir, d.Name())) != nil {
 			continue
 		}
 		q, ok, err := inspectQueue(fsys, filepath.Join(dir, d.Name()), func(have Identity) bool {
@@ -177,6 +177,11 @@ func (p *Part) lock(fsys FS) (unlock func() error, err error) {
 // It takes over no other part. The error is [ErrLocked] if a process has it.
 func (p *Part) Open(fsys FS) (*Store, []Entry, error) {
 	s := &Store{fs: fsys, exporterDir: filepath.Dir(p.Dir), part: p.Dir, epoch: newEpoch()}
+	for _, dir := range []string{s.exporterDir, p.Dir} {
+		if err := checkOwner(fsys, dir); err != nil {
+			return nil, nil, err
+		}
+	}
 	lock, err := fsys.Lock(filepath.Join(p.Dir, lockFile))
 	if err != nil {
 		return nil, nil, fmt.Errorf("%s: %w", p.Dir, err)

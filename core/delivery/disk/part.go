@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"github.com/riffletrace/riffle/internal/trustedfile"
 )
 
 const partPrefix = "part-"
@@ -19,7 +21,8 @@ func random() string {
 	return hex.EncodeToString(b[:])
 }
 
-// makePrivateDir makes a directory that nobody else may look into.
+// makePrivateDir makes a directory that nobody else may look into. One that is there
+// must be of this user, or root's: what another user's holds may be anything.
 func makePrivateDir(fsys FS, name string) error {
 	if err := makeDir(fsys, name); err != nil {
 		return err
@@ -28,8 +31,24 @@ func makePrivateDir(fsys FS, name string) error {
 	if err != nil {
 		return err
 	}
-	if mode := info.Mode().Perm(); mode&0o077 != 0 && modes {
+	if err := trustedfile.Owner(info); err != nil {
+		return fmt.Errorf("%s %w", name, err)
+	}
+	// Kubernetes opens a volume to the group of a pod each time that it is mounted.
+	if mode := info.Mode().Perm(); modes && mode&0o077 != 0 && (mode&0o007 != 0 || !trustedfile.InGroup(info)) {
 		return fmt.Errorf("%s has mode %04o: others may read the traces in it; want %04o", name, mode, dirMode)
+	}
+	return nil
+}
+
+// checkOwner refuses a directory of another user.
+func checkOwner(fsys FS, dir string) error {
+	info, err := fsys.Lstat(dir)
+	if err != nil {
+		return err
+	}
+	if err := trustedfile.Owner(info); err != nil {
+		return fmt.Errorf("%s %w", dir, err)
 	}
 	return nil
 }
@@ -93,6 +112,10 @@ func (s *Store) otherParts() (parts []string, err error) {
 	others, err := s.identity.otherDirs(s.fs, filepath.Dir(s.exporterDir))
 	errs := []error{err}
 	for _, dir := range append([]string{s.exporterDir}, others...) {
+		if err := checkOwner(s.fs, dir); err != nil {
+			errs = append(errs, err)
+			continue
+		}
 		names, err := partsOf(s.fs, dir)
 		errs = append(errs, err)
 		for _, name := range names {
@@ -153,7 +176,7 @@ func (s *Store) takeOverTmp(part string) ([]Entry, error) {
 	for _, e := range files {
 		name := filepath.Join(dir, e.name())
 		file, err := s.fs.ReadFile(name)
-		if err != nil {
+		if err != nil && !unfit(err) {
 			return takenOver, err
 		}
 		if b, err := Decode(file); err != nil || !e.describes(b) {

@@ -11,6 +11,8 @@ import (
 	"path/filepath"
 	"sync"
 	"time"
+
+	"github.com/riffletrace/riffle/internal/trustedfile"
 )
 
 // Store holds the batches of one exporter in one process. [Open] makes it. It
@@ -63,6 +65,10 @@ func newEpoch() uint32 {
 
 func (s *Store) open(dir string) ([]Entry, error) {
 	if err := makeDir(s.fs, dir); err != nil {
+		return nil, err
+	}
+	// Others may write in it, as in the volumes of containers: what is below is private.
+	if err := checkOwner(s.fs, dir); err != nil {
 		return nil, err
 	}
 	if err := makePrivateDir(s.fs, s.exporterDir); err != nil {
@@ -204,6 +210,8 @@ func (s *Store) Read(e Entry) (Batch, error) {
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return Batch{}, damaged("%s is gone", name)
+	case unfit(err):
+		return Batch{}, fmt.Errorf("%s: %w: %w", s.quarantine(e), ErrDamaged, err)
 	case err != nil:
 		return Batch{}, fmt.Errorf("reading from the queue: %w", err)
 	}
@@ -215,6 +223,11 @@ func (s *Store) Read(e Entry) (Batch, error) {
 		return Batch{}, fmt.Errorf("%s: %w", s.quarantine(e), err)
 	}
 	return b, nil
+}
+
+// unfit reports whether a file can be no batch of ours, whenever it is read.
+func unfit(err error) bool {
+	return errors.Is(err, ErrDamaged) || errors.Is(err, trustedfile.ErrTooLarge) || errors.Is(err, trustedfile.ErrNotRegular)
 }
 
 func (e *Entry) describes(b Batch) bool {

@@ -29,7 +29,7 @@ func (Protocol) ConfigSchema() component.Schema { return component.Enum(GRPC, HT
 
 func (p Protocol) check() error {
 	if p != GRPC && p != HTTP {
-		return fmt.Errorf("%q is not one of %s, %s", string(p), GRPC, HTTP)
+		return fmt.Errorf("%s is not one of %s, %s", component.Shown(string(p)), GRPC, HTTP)
 	}
 	return nil
 }
@@ -174,7 +174,7 @@ func (c Config) defaultCompression() delivery.Compression {
 
 func (c Config) checkCompression(v delivery.Compression) error {
 	if !c.Native && v != delivery.None && v != delivery.Gzip {
-		return fmt.Errorf("%q is not one of none, gzip", string(v))
+		return fmt.Errorf("%s is not one of none, gzip", component.Shown(string(v)))
 	}
 	return v.Valid()
 }

@@ -62,7 +62,7 @@ func (c Config) withEnv(getenv func(string) string) (Config, error) {
 	fill(c.Insecure == nil && !saysSecurity(c.Endpoint), "INSECURE", func(_, value string) error {
 		insecure, err := strconv.ParseBool(strings.ToLower(value))
 		if err != nil {
-			return fmt.Errorf("%q is neither true nor false", value)
+			return fmt.Errorf("%s is neither true nor false", component.Shown(value))
 		}
 		c.Insecure = &insecure
 		return nil
@@ -77,7 +77,7 @@ func (c Config) withEnv(getenv func(string) string) (Config, error) {
 	fill(c.Timeout == 0, "TIMEOUT", func(_, value string) error {
 		ms, err := strconv.ParseUint(value, 10, 31)
 		if err != nil {
-			return fmt.Errorf("%q is not a number of milliseconds", value)
+			return fmt.Errorf("%s is not a number of milliseconds", component.Shown(value))
 		}
 		c.Timeout = component.Duration(time.Duration(ms) * time.Millisecond)
 		return nil
@@ -128,9 +128,18 @@ func parseHeaders(s string, p Protocol) (map[string]component.Secret, error) {
 			err = errors.New("the value is not percent-encoded: a % is written %25")
 		}
 		if err != nil {
-			return nil, fmt.Errorf("header %q: %w", key, err)
+			return nil, fmt.Errorf("%s: %w", shownHeader(i+1, key), err)
 		}
 		headers[key] = component.Secret(decoded)
 	}
 	return headers, nil
+}
+
+// shownHeader names an entry of a list of headers. Where its name can be none, it may
+// be a part of a secret.
+func shownHeader(entry int, key string) string {
+	if shown := component.Shown(strings.ToLower(key)); strings.HasPrefix(shown, `"`) {
+		return fmt.Sprintf("header %q", key)
+	}
+	return fmt.Sprintf("entry %d", entry)
 }

@@ -2,7 +2,9 @@ package otlpclient
 
 import (
 	"net/textproto"
+	"os"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -45,7 +47,28 @@ func (r *Resolved) Mask(message string) string {
 	if r.Query != "" {
 		message = strings.ReplaceAll(message, "?"+r.Query, "")
 	}
-	return Mask(message, headers)
+	return Mask(withoutProxy(message), headers)
+}
+
+// withoutProxy takes out who a proxy is asked as: net/http shows the whole of one that
+// it cannot read.
+func withoutProxy(message string) string {
+	for _, name := range []string{"HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy"} {
+		value := os.Getenv(name)
+		if at := strings.LastIndex(value, "@"); at > 0 {
+			user := value[:at]
+			if i := strings.Index(user, "://"); i >= 0 {
+				user = user[i+len("://"):]
+			}
+			_, password, _ := strings.Cut(user, ":")
+			for _, secret := range []string{strings.Trim(strconv.Quote(value), `"`), value, user, password} {
+				if len(secret) >= minSecret {
+					message = strings.ReplaceAll(message, secret, "***")
+				}
+			}
+		}
+	}
+	return message
 }
 
 // masked returns the error without what was secret in its text.

@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -348,14 +349,27 @@ func TestUnreadableAuthority(t *testing.T) {
 }
 
 func FuzzEndpoint(f *testing.F) {
-	for _, s := range []string{"localhost:4317", "https://[::1]:1/a", "http://a?b", "unix:///x", ":", "[", "a@b"} {
+	const password = "hunter2"
+	for _, s := range []string{
+		"localhost:4317", "https://[::1]:1/a", "http://a?b", "unix:///x", ":", "[", "a@b", "https://u:" + password + "@h/%zz", "http://[::1%eth0]", "h:1?k=" + password,
+		"u:" + password + "@h:1", "dns://u:" + password + "@h/x",
+	} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
 		for _, p := range []otlpclient.Protocol{grpc, http} {
 			c, err := otlpclient.Config{Protocol: p, Endpoint: s}.Resolve()
-			if err == nil && (c.Address == "" || strings.ContainsAny(c.Address, " @?#")) {
+			if err != nil {
+				if i := strings.Index(s, password); i >= 0 && strings.ContainsAny(s[i:], "@") && strings.Contains(err.Error(), password) {
+					t.Errorf("%q: %v", s, err)
+				}
+				continue
+			}
+			if c.Address == "" || strings.ContainsAny(c.Address, " @?#") || strings.Contains(c.Endpoint(), "?") {
 				t.Errorf("%q gives %q", s, c.Address)
+			}
+			if u, err := url.Parse(c.URL()); p == http && (err != nil || u.User != nil || u.Port() == "" || u.Fragment != "") {
+				t.Errorf("%q leads to %q: %v", s, c.URL(), err)
 			}
 		}
 	})

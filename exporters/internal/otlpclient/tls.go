@@ -7,10 +7,10 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
-	"os"
 	"sync/atomic"
 
 	"github.com/riffletrace/riffle/core/component"
+	"github.com/riffletrace/riffle/internal/trustedfile"
 )
 
 // TLS is what users set under tls.
@@ -121,8 +121,12 @@ func verify(state tls.ConnectionState, roots *x509.CertPool, name string) error 
 	return nil
 }
 
+// maxPEM bounds a file with certificates or a key: the largest bundles of authorities
+// have a tenth of it.
+const maxPEM = 4 << 20
+
 func loadCAs(file string) (*x509.CertPool, error) {
-	bundle, err := os.ReadFile(file)
+	bundle, err := trustedfile.ReadSetting(file, maxPEM)
 	if err != nil {
 		return nil, err
 	}
@@ -136,14 +140,14 @@ func loadCAs(file string) (*x509.CertPool, error) {
 // loadPair reads the client's certificate. On an error, key is the one to
 // blame.
 func (t TLS) loadPair() (pair *tls.Certificate, key string, err error) {
-	certPEM, err := os.ReadFile(t.CertFile)
+	certPEM, err := trustedfile.ReadSetting(t.CertFile, maxPEM)
 	if err != nil {
 		return nil, "cert_file", err
 	}
 	if block, _ := pem.Decode(certPEM); block == nil {
 		return nil, "cert_file", fmt.Errorf("%s holds no PEM certificate", t.CertFile)
 	}
-	keyPEM, err := os.ReadFile(t.KeyFile)
+	keyPEM, err := trustedfile.ReadSetting(t.KeyFile, maxPEM)
 	if err != nil {
 		return nil, "key_file", err
 	}

@@ -62,9 +62,8 @@ func newHTTPTransport(r *otlpclient.Resolved, o Options) *httpTransport {
 		t.base.Protocols.SetHTTP1(true)
 	}
 	t.client = http.Client{
-		Transport: network.HTTP{Transport: t.base},
-		// Headers, which may be secret, are for the one they were given for.
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+		Transport:     network.HTTP{Transport: t.base},
+		CheckRedirect: network.NoRedirect,
 	}
 	t.header.Set("User-Agent", userAgent())
 	for key, value := range r.Headers {

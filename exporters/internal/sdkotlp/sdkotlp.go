@@ -84,6 +84,8 @@ func HTTP(ctx context.Context, logger *slog.Logger, r *otlpclient.Resolved, prox
 		otlptracehttp.WithHTTPClient(&http.Client{
 			Transport: &noted{network.HTTP{Transport: transport}, target, r},
 			Timeout:   r.Timeout,
+			// The SDK's own client would follow.
+			CheckRedirect: network.NoRedirect,
 		}),
 	}, more...)
 	e, err := otlptracehttp.New(ctx, opts...)

@@ -1,0 +1,155 @@
+package disk_test
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/riffletrace/riffle/core/delivery/disk"
+)
+
+var trusted = disk.Identity{Name: "otlp", Type: "otlp", Endpoint: "localhost:4317"}
+
+// filled makes a queue with a batch that a process has left.
+func filled(t *testing.T) (dir, file string) {
+	t.Helper()
+	dir = filepath.Join(t.TempDir(), "queue")
+	s, _, err := disk.Open(disk.OS{}, dir, trusted)
+	if err != nil {
+		t.Fatal(err)
+	}
+	entries, err := s.Write([]disk.Batch{{Meta: disk.Meta{Spans: 1, FirstEnd: time.Now()}, Payload: []byte("spans")}}, false)
+	if err != nil || len(entries) != 1 {
+		t.Fatal(entries, err)
+	}
+	ready := filepath.Join(s.Dir(), "ready")
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	files, err := os.ReadDir(ready)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return dir, filepath.Join(ready, files[0].Name())
+}
+
+// readable opens the queue and reads what waits.
+func readable(dir string) error {
+	s, entries, err := disk.Open(disk.OS{}, dir, trusted)
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	if _, err := s.TakeOver(); err != nil {
+		return err
+	}
+	if len(entries) == 0 {
+		return errors.New("nothing waits")
+	}
+	_, err = s.Read(entries[0])
+	return err
+}
+
+// What belongs to another user is not taken over: a batch in it may be a forged one.
+func TestAnotherUsersQueue(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("only root can give a file away; CI runs as root")
+	}
+	for name, path := range map[string]func(dir, file string) string{
+		"the directory":     func(dir, _ string) string { return dir },
+		"of the exporter":   func(_, file string) string { return filepath.Dir(filepath.Dir(filepath.Dir(file))) },
+		"a part":            func(_, file string) string { return filepath.Dir(filepath.Dir(file)) },
+		"ready":             func(_, file string) string { return filepath.Dir(file) },
+		"the lock":          func(_, file string) string { return filepath.Join(filepath.Dir(filepath.Dir(file)), "lock") },
+		"a batch":           func(_, file string) string { return file },
+		"a link to a batch": nil,
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir, file := filled(t)
+			if path != nil {
+				if err := os.Chown(path(dir, file), 4711, -1); err != nil {
+					t.Fatal(err)
+				}
+			} else {
+				elsewhere := filepath.Join(t.TempDir(), "forged")
+				if err := errors.Join(os.Rename(file, elsewhere), os.Symlink(elsewhere, file)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			err := readable(dir)
+			want := "belongs to user 4711, who is neither root nor the user of this process (0)"
+			if path == nil {
+				want = "nothing waits"
+			}
+			if err == nil || !strings.Contains(err.Error(), want) {
+				t.Errorf("the error is %v", err)
+			}
+			if _, err := disk.Inspect(disk.OS{AnyOwner: true}, dir); err != nil {
+				t.Errorf("it cannot be looked at: %v", err)
+			}
+			if name == "a batch" && !errors.Is(err, disk.ErrDamaged) {
+				t.Errorf("it would be read again and again: %v", err)
+			}
+		})
+	}
+}
+
+// What others can write is not trusted either; a group of this process may, as
+// volumes of containers are shared.
+func TestWritableQueue(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("there are no modes; CI runs it on Linux")
+	}
+	for mode, want := range map[os.FileMode]bool{0o600: true, 0o660: true, 0o644: true, 0o606: false, 0o666: false} {
+		dir, file := filled(t)
+		if err := os.Chmod(file, mode); err != nil {
+			t.Fatal(err)
+		}
+		if err := readable(dir); (err == nil) != want {
+			t.Errorf("mode %04o: %v", mode, err)
+		}
+	}
+	dir, file := filled(t)
+	for name := filepath.Dir(file); name != dir; name = filepath.Dir(name) { // as Kubernetes does with fsGroup
+		if err := os.Chmod(name, 0o770|os.ModeSetgid); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := readable(dir); err != nil {
+		t.Errorf("a volume of the group: %v", err)
+	}
+	dir, _ = filled(t)
+	if err := os.Chmod(dir, 0o777); err != nil {
+		t.Fatal(err)
+	}
+	if err := readable(dir); err != nil {
+		t.Errorf("a volume that all of a container can write: %v", err)
+	}
+}
+
+// A file takes no more memory than a batch can have, whatever it says its size is.
+func TestSparse(t *testing.T) {
+	dir, file := filled(t)
+	if err := os.Truncate(file, 1<<40); err != nil {
+		t.Skip("the file system knows no such file:", err)
+	}
+	if err := readable(dir); !errors.Is(err, disk.ErrDamaged) || !strings.Contains(err.Error(), "too large") {
+		t.Errorf("a batch of 1 TiB: %v", err)
+	}
+	dir, file = filled(t)
+	identity := filepath.Join(filepath.Dir(filepath.Dir(filepath.Dir(file))), "exporter.json")
+	if err := os.Truncate(identity, 1<<40); err != nil {
+		t.Fatal(err)
+	}
+	queues, err := disk.Inspect(disk.OS{AnyOwner: true}, dir)
+	if err != nil || len(queues) != 1 || queues[0].Identity != (disk.Identity{}) {
+		t.Errorf("an identity of 1 TiB: %+v, %v", queues, err)
+	}
+	if err := readable(dir); err != nil {
+		t.Errorf("an identity of 1 TiB: %v", err)
+	}
+}

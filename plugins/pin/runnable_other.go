@@ -1,0 +1,7 @@
+//go:build !unix
+
+package pin
+
+import "io/fs"
+
+func runnable(fs.FileInfo) error { return nil }
