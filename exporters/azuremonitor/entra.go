@@ -17,6 +17,7 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/runtime"
 	"github.com/Azure/azure-sdk-for-go/sdk/azidentity"
 
+	"github.com/riffletrace/riffle/exporters/internal/network"
 	"github.com/riffletrace/riffle/exporters/internal/token"
 )
 
@@ -31,7 +32,7 @@ func (d *destination) identify(clientID string) error {
 		IdleConnTimeout:     time.Minute,
 	}
 	options := azcore.ClientOptions{
-		Transport: &http.Client{Transport: base},
+		Transport: &http.Client{Transport: network.Limited{Transport: base}},
 		// The line retries; an attempt is to learn soon what is wrong.
 		Retry: policy.RetryOptions{MaxRetries: 1, RetryDelay: 200 * time.Millisecond, MaxRetryDelay: time.Second, TryTimeout: 5 * time.Second},
 	}

@@ -19,6 +19,7 @@ import (
 	"golang.org/x/oauth2/google"
 
 	"github.com/riffletrace/riffle/core/component"
+	"github.com/riffletrace/riffle/exporters/internal/network"
 	"github.com/riffletrace/riffle/exporters/internal/token"
 )
 
@@ -123,7 +124,7 @@ func (c *credentials) open() {
 		TLSHandshakeTimeout: 5 * time.Second,
 		IdleConnTimeout:     time.Minute,
 	}
-	c.client = &http.Client{Transport: c.base}
+	c.client = &http.Client{Transport: network.Limited{Transport: c.base}}
 	c.tokens = token.NewSource(c.fetch)
 }
 
@@ -155,7 +156,7 @@ func (c *credentials) fetch(ctx context.Context) (token.Token, error) {
 	}
 	// A source keeps its token to itself, and so would give one again that was
 	// refused.
-	if err := c.load(ctx, &http.Client{Transport: contextTransport{ctx, c.base}}); err != nil {
+	if err := c.load(ctx, &http.Client{Transport: contextTransport{ctx, c.client.Transport}}); err != nil {
 		return token.Token{}, err
 	}
 	t, err := c.source.Token()
@@ -202,7 +203,8 @@ func (c *credentials) fromMachine(ctx context.Context) (token.Token, error) {
 			c.asked.Store(&id)
 		}
 	}
-	return token.Token{Value: t.AccessToken, Expiry: time.Now().Add(time.Duration(t.ExpiresIn) * time.Second)}, nil
+	const longest = 24 * 60 * 60 // a longer life would be no number of nanoseconds, some time
+	return token.Token{Value: t.AccessToken, Expiry: time.Now().Add(time.Duration(min(t.ExpiresIn, longest)) * time.Second)}, nil
 }
 
 // skewed is by how much a clock is wrong without doubt.

@@ -14,6 +14,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/riffletrace/riffle/core/delivery"
+	"github.com/riffletrace/riffle/internal/untrusted"
 )
 
 // plainToTLS is what net/http's server answers to plain text where it wants TLS.
@@ -31,7 +32,7 @@ func (b Backend) Response(resp *http.Response, message string, now time.Time) *d
 	}
 	return &delivery.ExportError{
 		Outcome: m.Outcome, Throttled: m.Throttled, RetryAfter: RetryAfter(resp, now),
-		Err: &HTTPError{Code: resp.StatusCode, Status: resp.Status, Message: message},
+		Err: &HTTPError{Code: resp.StatusCode, Status: StatusText(resp), Message: message},
 	}
 }
 
@@ -46,8 +47,14 @@ func locationOf(resp *http.Response) string {
 	if err != nil || u.String() == "" {
 		return "nowhere"
 	}
-	return (&url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path}).String()
+	return untrusted.Text((&url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path}).String(), maxHeader)
 }
+
+// maxHeader is how much is shown of a status line, or of a header.
+const maxHeader = 200
+
+// StatusText is the status of a response for people.
+func StatusText(resp *http.Response) string { return untrusted.Text(resp.Status, maxHeader) }
 
 // RetryAfter is how long a response asks to be left alone, in seconds or as a date;
 // 0 if it does not.
@@ -62,12 +69,10 @@ func RetryAfter(resp *http.Response, now time.Time) time.Duration {
 	return 0
 }
 
-// maxMessage is how much of what a server says is shown.
-const maxMessage = 1 << 10
-
-// Message is what a response says that accepts nothing: the message of a Status, or
-// its text in one line; "" for a page.
-func Message(contentType string, body []byte) string {
+// Message is what a response says that accepts nothing, in one line: the message of a
+// Status, or its text; "" for a page. mask takes out what others must not see, before
+// anything is cut that it would know; it may be nil.
+func Message(contentType string, body []byte, mask func(string) string) string {
 	switch kindOf(contentType, body) {
 	case protobuf:
 		var s spb.Status
@@ -79,12 +84,15 @@ func Message(contentType string, body []byte) string {
 		return ""
 	default:
 	}
-	body = body[:min(len(body), maxMessage)]
-	text := strings.ToValidUTF8(string(body), "")
-	if len(body)-len(text) >= utf8.UTFMax { // less is a letter that was cut
+	shown := string(body[:min(len(body), untrusted.Line)])
+	if len(shown)-len(strings.ToValidUTF8(shown, "")) >= utf8.UTFMax { // less is a letter that was cut
 		return fmt.Sprintf("a response of %d bytes that is no text", len(body))
 	}
-	return strings.Join(strings.Fields(text), " ")
+	text := string(body)
+	if mask != nil {
+		text = mask(text)
+	}
+	return untrusted.Text(text, untrusted.Line)
 }
 
 // kind is what a body is.

@@ -226,10 +226,10 @@ var statusLine = regexp.MustCompile(`HTTP/[0-9.]+ ([0-9]{3}[A-Za-z -]*)`)
 func (r *Resolved) Fail(err error, worked bool) error {
 	if f, ok := err.(*delivery.ExportError); ok { //nolint:errorlint // it is not wrapped yet
 		advised := *f
-		advised.Err = r.masked(r.Advise(f.Err, worked))
+		advised.Err = r.fit(r.Advise(f.Err, worked))
 		return &advised
 	}
-	return r.masked(r.Advise(err, worked))
+	return r.fit(r.Advise(err, worked))
 }
 
 // Rejected is the error of a response that accepts a part of so many spans, which are
