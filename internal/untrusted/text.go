@@ -32,6 +32,25 @@ func Text(s string, most int) string {
 	return shown
 }
 
+// Lines is [Text] for what has several lines, which it keeps, with their indentation:
+// for commands, not for a log. It is of about most bytes.
+func Lines(s string, most int) string {
+	var b strings.Builder
+	for line := range strings.SplitSeq(s, "\n") {
+		if b.Len() > 0 {
+			b.WriteByte('\n')
+		}
+		if b.Len() >= most {
+			fmt.Fprintf(&b, "... (%d bytes)", len(s))
+			break
+		}
+		indented := strings.TrimLeft(line[:min(len(line), Line)], " ")
+		b.WriteString(line[:min(len(line), Line)-len(indented)])
+		b.WriteString(Text(line, min(Line, most-b.Len())))
+	}
+	return b.String()
+}
+
 // whole leaves out the beginning of a character at the end of s.
 func whole(s string) string {
 	for i := len(s) - 1; i >= 0 && i >= len(s)-utf8.UTFMax; i-- {

@@ -108,10 +108,10 @@ service would say when it refuses it. It runs none of them.`,
 			for _, file := range files {
 				if err := checkPin(dir, file); err != nil {
 					failed = errReported
-					fmt.Fprintf(cmd.ErrOrStderr(), "riffle: %v\n", err)
+					printError(cmd.ErrOrStderr(), err)
 					continue
 				}
-				fmt.Fprintf(cmd.OutOrStdout(), "%s: ok\n", file)
+				fmt.Fprintf(cmd.OutOrStdout(), "%s: ok\n", fit(file))
 			}
 			return failed
 		},
@@ -174,7 +174,7 @@ not pinned is listed and not run.`,
 			for _, file := range files {
 				if err := listPlugin(cmd.Context(), t, dir, file); err != nil {
 					failed = errReported
-					fmt.Fprintf(cmd.ErrOrStderr(), "riffle: %v\n", err)
+					printError(cmd.ErrOrStderr(), err)
 				}
 			}
 			return errors.Join(t.Flush(), failed)
@@ -192,7 +192,7 @@ func listPlugin(ctx context.Context, w io.Writer, dir, file string) error {
 	}
 	d := p.Describe()
 	for _, c := range d.Components {
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", p.Name(), orDash(d.Version), c.Kind, c.Name, orDash(c.Doc))
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", fit(p.Name()), fit(d.Version), c.Kind, c.Name, fit(c.Doc))
 	}
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()

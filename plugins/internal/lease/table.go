@@ -15,6 +15,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/riffletrace/riffle/core/sampling"
+	"github.com/riffletrace/riffle/plugins/internal/wire"
 )
 
 // KeySpec says what keys are made of.
@@ -27,7 +28,7 @@ type KeySpec struct {
 // their set.
 const ways = 16
 
-// maxText bounds the strings of a key. Longer ones are not asked about.
+// maxText bounds the texts and lists of a key. Longer ones are not asked about.
 const maxText = 1 << 10
 
 // Table holds leases. Make one with [New]; it is safe for concurrent use.
@@ -336,11 +337,9 @@ func (t *Table) key(p *sampling.StartParameters) (k sampling.StartParameters, ok
 	for _, name := range t.spec.Keys {
 		if v := find(p.Attributes, name); v != nil {
 			kv := attribute.KeyValue{Key: name, Value: *v}
-			if v.Type() == attribute.STRING {
-				size = max(size, len(v.AsString()))
-				if size <= maxText {
-					kv.Value = attribute.StringValue(strings.Clone(v.AsString()))
-				}
+			size = max(size, wire.Size(*v, maxText))
+			if v.Type() == attribute.STRING && size <= maxText {
+				kv.Value = attribute.StringValue(strings.Clone(v.AsString()))
 			}
 			k.Attributes = append(k.Attributes, kv)
 		}

@@ -18,6 +18,8 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/backoff"
 	"google.golang.org/grpc/credentials"
+
+	"github.com/riffletrace/riffle/internal/untrusted"
 )
 
 // Settings say what is run.
@@ -320,12 +322,12 @@ func (r *programRunner) startError(ctx context.Context, err error) error {
 		how := r.exitTextSoon() // then all that it wrote is there
 		return fmt.Errorf("it ended before the handshake (%s)%s", how, r.output.lastWords())
 	case len(fields) < 4:
-		return fmt.Errorf("no handshake on its standard output but %q", printable(line))
+		return fmt.Errorf("no handshake on its standard output but %q", untrusted.Text(line, untrusted.Line))
 	case fields[1] != fmt.Sprint(r.settings.Handshake.ProtocolVersion):
 		return fmt.Errorf("it speaks version %q of the protocol and this riffle version %d: build it with the same version of riffle",
-			printable(fields[1]), r.settings.Handshake.ProtocolVersion)
+			untrusted.Text(fields[1], untrusted.Line), r.settings.Handshake.ProtocolVersion)
 	default:
-		return fmt.Errorf("reading its handshake %q: %w", printable(line), err)
+		return fmt.Errorf("reading its handshake %q: %w", untrusted.Text(line, untrusted.Line), err)
 	}
 }
 
