@@ -79,6 +79,7 @@ func (l *Line) attempt(body []byte, spans []sdktrace.ReadOnlySpan, count int) (R
 	resp.Message = untrusted.Text(resp.Message, untrusted.Line)
 	if f != nil {
 		f.Err = untrusted.Error(f.Err, untrusted.Line)
+		f.RetryAfter = l.config.Send.retryAfter(f.RetryAfter)
 	}
 	return resp, f
 }

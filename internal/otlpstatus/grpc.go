@@ -61,7 +61,7 @@ func answered(err error) bool {
 func retryInfo(s *status.Status) (after time.Duration, ok bool) {
 	for _, d := range s.Details() {
 		if info, ok := d.(*errdetails.RetryInfo); ok {
-			return info.GetRetryDelay().AsDuration(), true
+			return max(info.GetRetryDelay().AsDuration(), 0), true
 		}
 	}
 	return 0, false

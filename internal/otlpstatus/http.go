@@ -5,7 +5,6 @@ import (
 	"mime"
 	"net/http"
 	"net/url"
-	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -55,19 +54,6 @@ const maxHeader = 200
 
 // StatusText is the status of a response for people.
 func StatusText(resp *http.Response) string { return untrusted.Text(resp.Status, maxHeader) }
-
-// RetryAfter is how long a response asks to be left alone, in seconds or as a date;
-// 0 if it does not.
-func RetryAfter(resp *http.Response, now time.Time) time.Duration {
-	s := strings.TrimSpace(resp.Header.Get("Retry-After"))
-	if seconds, err := strconv.ParseUint(s, 10, 31); err == nil {
-		return time.Duration(seconds) * time.Second
-	}
-	if date, err := http.ParseTime(s); err == nil {
-		return max(date.Sub(now), 0)
-	}
-	return 0
-}
 
 // Message is what a response says that accepts nothing, in one line: the message of a
 // Status, or its text; "" for a page. mask takes out what others must not see, before
