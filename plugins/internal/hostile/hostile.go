@@ -71,6 +71,14 @@ var Kinds = map[string]string{
 	"stubborn":  "lives on when it is told to end",
 }
 
+// Detached are more of them, for hosts: what is left behind is in no group of the
+// plugin's.
+var Detached = map[string]string{
+	"detaches": "leaves a process behind in a session of its own that lost its parent",
+	"strips":   "leaves a process behind in a session of its own, without its environment",
+	"daemon":   "leaves a process behind in a session of its own that lost its parent, without its environment",
+}
+
 // Main plays the plugin and exits, if this process was started as one.
 func Main() {
 	if kind := os.Getenv(variable); kind != "" {
@@ -82,7 +90,7 @@ func Main() {
 // [Main].
 func Script(tb testing.TB, kind string) (path string) {
 	tb.Helper()
-	if _, ok := Kinds[kind]; !ok && kind != Good {
+	if Kinds[kind]+Detached[kind] == "" && kind != Good {
 		tb.Fatalf("no hostile plugin %q", kind)
 	}
 	self, err := os.Executable()

@@ -114,6 +114,10 @@ func serve(kind string) error {
 		if err := exec.CommandContext(context.Background(), "/bin/sleep", "600").Start(); err != nil {
 			return err
 		}
+	case "detaches", "strips", "daemon":
+		if err := leave(kind); err != nil {
+			return err
+		}
 	}
 	fmt.Println(line)
 	if kind == "chatter" {

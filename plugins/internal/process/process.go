@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -20,6 +21,7 @@ import (
 	"google.golang.org/grpc/credentials"
 
 	"github.com/riffletrace/riffle/internal/untrusted"
+	"github.com/riffletrace/riffle/plugins/internal/descendants"
 )
 
 // Settings say what is run.
@@ -42,6 +44,9 @@ type Process struct {
 	runner *programRunner
 }
 
+// orphans are ended, and missing is said, once in the life of a host.
+var orphans, missing sync.Once
+
 // maxHeaders bounds what a plugin can send in the headers of a response.
 const maxHeaders = 64 << 10
 
@@ -53,13 +58,24 @@ const (
 )
 
 // Start starts the program and connects to it. On an error nothing is left.
-func Start(ctx context.Context, s Settings) (*Process, error) {
+func Start(ctx context.Context, s Settings) (_ *Process, err error) {
 	if n := len(s.Dir) + len(socketName); n > maxSocket {
 		return nil, fmt.Errorf("%s is too long for a directory with sockets, by %d bytes: set plugins.run_dir to a shorter one", s.Dir, n-maxSocket)
 	}
 	ctx, cancel := context.WithTimeout(ctx, s.Timeout)
 	defer cancel()
-	r := &programRunner{settings: s, exited: make(chan struct{})}
+	orphans.Do(descendants.EndOrphans)
+	r := &programRunner{settings: s, descendants: descendants.New(), exited: make(chan struct{})}
+	defer func() {
+		if err != nil && r.pid() == 0 { // else they are ended with it
+			r.descendants.End()
+		}
+	}()
+	if why := r.descendants.Missing(); why != "" {
+		missing.Do(func() {
+			s.Logger.Info("what a plugin starts in a session of its own may outlive it here: "+why, "plugin", s.Name)
+		})
+	}
 	config := &goplugin.ClientConfig{
 		HandshakeConfig:  s.Handshake,
 		VersionedPlugins: map[int]goplugin.PluginSet{int(s.Handshake.ProtocolVersion): {}},
@@ -162,6 +178,8 @@ type programRunner struct {
 	settings Settings
 	env      []string // the variables of the handshake
 
+	descendants *descendants.Group
+
 	mu    sync.Mutex
 	cmd   *exec.Cmd
 	stdin *os.File
@@ -173,13 +191,19 @@ type programRunner struct {
 	exited    chan struct{}
 }
 
+// errRefused is of a start that may work in another way.
+var errRefused = errors.New("the system refuses it")
+
 // Start starts the program. A program that was just copied may be held open
 // for a moment by a child of another goroutine that has not begun yet.
 func (r *programRunner) Start(ctx context.Context) error {
 	const again = 10 * time.Millisecond
 	for {
 		err := r.start()
-		if err == nil || !isBusy(err) {
+		switch {
+		case errors.Is(err, errRefused):
+			continue
+		case err == nil || !isBusy(err):
 			return err
 		}
 		select {
@@ -212,10 +236,11 @@ func (r *programRunner) start() (err error) {
 	}
 	defer errW.Close()
 	cmd := exec.Command(r.settings.Path) //nolint:noctx // it outlives the start
-	cmd.Env = append(append([]string{}, r.settings.Env...), r.env...)
+	cmd.Env = slices.Concat(r.settings.Env, r.descendants.Env(), r.env)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = stdinR, outW, errW
 	cmd.ExtraFiles = inherited()
 	cmd.SysProcAttr = ownGroup()
+	r.descendants.Join(cmd.SysProcAttr)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.gone {
@@ -224,6 +249,9 @@ func (r *programRunner) start() (err error) {
 		err = cmd.Start()
 	}
 	if err != nil {
+		if !isBusy(err) && r.descendants.Leave() {
+			err = errRefused
+		}
 		return errors.Join(err, outR.Close(), errR.Close())
 	}
 	r.cmd, r.stdin = cmd, stdinW
@@ -236,8 +264,11 @@ func (r *programRunner) start() (err error) {
 // its process ID can become another's.
 func (r *programRunner) reap(pipes ...*os.File) {
 	await(r.cmd)
-	r.mu.Lock()
 	killGroup(r.cmd.Process)
+	if left := r.descendants.End(); left > 0 {
+		r.settings.Logger.Warn("what the plugin has started does not end", "processes", left)
+	}
+	r.mu.Lock()
 	err := r.cmd.Wait()
 	r.gone = true
 	if r.state = fmt.Sprint(err); r.cmd.ProcessState != nil {
@@ -266,6 +297,7 @@ func (r *programRunner) Kill(context.Context) error {
 		return nil
 	}
 	if !r.gone {
+		r.descendants.Note(r.cmd.Process.Pid)
 		killGroup(r.cmd.Process)
 	}
 	return nil
@@ -276,6 +308,9 @@ func (r *programRunner) end(ctx context.Context) {
 	r.mu.Lock()
 	begun := r.cmd != nil
 	if begun {
+		if !r.gone {
+			r.descendants.Note(r.cmd.Process.Pid)
+		}
 		_ = r.stdin.Close()
 	}
 	r.mu.Unlock()
