@@ -7,11 +7,13 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"sync"
 	"syscall"
 	"testing"
 
 	"github.com/riffletrace/riffle/plugins/internal/descendants"
 	"github.com/riffletrace/riffle/plugins/internal/hostile"
+	"github.com/riffletrace/riffle/plugins/internal/wire"
 )
 
 // leftOf are the processes that a plugin of that process ID has left behind.
@@ -81,14 +83,15 @@ func TestDescendants(t *testing.T) {
 	}
 }
 
-// What a killed host leaves is ended by the next one.
-func TestDescendantsOfAKilledHost(t *testing.T) {
+// killedHost starts a host with a plugin, waits until that has left a process behind,
+// and returns what kills the host.
+func killedHost(t *testing.T, path string) (plugin int, kill func()) {
+	t.Helper()
 	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
-	path := hostile.Script(t, "detaches")
-	host := exec.CommandContext(t.Context(), self)
+	host := exec.CommandContext(context.Background(), self)
 	host.Env = append(os.Environ(), role+"=host", hostVariable+"="+path, "TMPDIR="+shortDir(t))
 	out, err := host.StdoutPipe()
 	if err != nil {
@@ -97,18 +100,27 @@ func TestDescendantsOfAKilledHost(t *testing.T) {
 	if err := host.Start(); err != nil {
 		t.Fatal(err)
 	}
-	var pid int
-	if _, err := fmt.Fscanf(out, "plugin is %d\n", &pid); err != nil {
+	kill = sync.OnceFunc(func() {
+		_ = host.Process.Kill()
+		_ = host.Wait()
+	})
+	t.Cleanup(kill)
+	if _, err := fmt.Fscanf(out, "plugin is %d\n", &plugin); err != nil {
 		t.Fatal(err)
 	}
+	eventually(t, "it has left a process behind", func() bool { return leftOf(t, plugin) == 1 })
+	return plugin, kill
+}
+
+// What a killed host leaves is ended by the next one.
+func TestDescendantsOfAKilledHost(t *testing.T) {
+	pid, kill := killedHost(t, hostile.Script(t, "detaches"))
 	own := stranger(t)
-	eventually(t, "it has left a process behind", func() bool { return leftOf(t, pid) == 1 })
 	descendants.EndOrphans()
 	if leftOf(t, pid) != 1 {
 		t.Error("it was ended while its host lives")
 	}
-	_ = host.Process.Kill()
-	_ = host.Wait()
+	kill()
 	descendants.EndOrphans()
 	if n := leftOf(t, pid); n != 0 {
 		t.Errorf("%d processes are left", n)
@@ -116,4 +128,20 @@ func TestDescendantsOfAKilledHost(t *testing.T) {
 	if !isAlive(own.Process.Pid) {
 		t.Error("a process of the application was killed")
 	}
+}
+
+// A plugin in Go ends what it has started when its host is gone.
+func TestDescendantsOfAGoPlugin(t *testing.T) {
+	path := filepath.Join(program(t, "leaves", "good"), wire.Prefix+"leaves")
+	script, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	leave := "\nsetsid sh -c '/bin/sleep 600.'$$' >/dev/null 2>&1 &'\nexec "
+	if err := os.WriteFile(path, bytes.Replace(script, []byte("\nexec "), []byte(leave), 1), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	pid, kill := killedHost(t, path)
+	kill()
+	eventually(t, "nothing is left", func() bool { return leftOf(t, pid) == 0 })
 }
