@@ -102,7 +102,7 @@ func isBroken(s *status.Status) bool {
 	}
 	for _, text := range []string{
 		"stream terminated by RST_STREAM", "closed the stream without sending trailers", "unexpected EOF", "connection reset",
-		"malformed header", "failed to decompress",
+		"malformed header", "failed to decompress", "peer header list size exceeded limit",
 	} {
 		if strings.Contains(s.Message(), text) {
 			return true

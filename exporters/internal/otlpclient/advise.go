@@ -15,6 +15,7 @@ import (
 
 	"github.com/riffletrace/riffle/core/delivery"
 	"github.com/riffletrace/riffle/internal/otlpstatus"
+	"github.com/riffletrace/riffle/internal/untrusted"
 )
 
 // Error is an error of sending, told so that the reader knows what to do.
@@ -238,7 +239,7 @@ func (r *Resolved) Rejected(resp delivery.Response, spans int) error {
 	rejected := int(min(resp.Rejected, int64(spans)))
 	return &delivery.ExportError{
 		PartialSuccess: &delivery.PartialSuccess{Rejected: rejected},
-		Err:            fmt.Errorf("%s rejected %d of %d spans: %s", r.Address, rejected, spans, resp.Message),
+		Err:            fmt.Errorf("%s rejected %d of %d spans: %s", r.Address, rejected, spans, untrusted.Text(resp.Message, untrusted.Line)),
 	}
 }
 

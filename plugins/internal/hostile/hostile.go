@@ -71,9 +71,11 @@ var Kinds = map[string]string{
 	"stubborn":  "lives on when it is told to end",
 }
 
-// Detached are more of them, for hosts: what is left behind is in no group of the
-// plugin's.
-var Detached = map[string]string{
+// ForHosts are flaws that break no rule that a plugin can be held to: what is left
+// behind is in no group of the plugin's, and nobody can tell what words are.
+var ForHosts = map[string]string{
+	"shouts":   "says the worst of itself, in its log, and about all that it is asked",
+	"misnamed": "has a component with the worst of names",
 	"detaches": "leaves a process behind in a session of its own that lost its parent",
 	"strips":   "leaves a process behind in a session of its own, without its environment",
 	"daemon":   "leaves a process behind in a session of its own that lost its parent, without its environment",
@@ -90,7 +92,7 @@ func Main() {
 // [Main].
 func Script(tb testing.TB, kind string) (path string) {
 	tb.Helper()
-	if Kinds[kind]+Detached[kind] == "" && kind != Good {
+	if Kinds[kind]+ForHosts[kind] == "" && kind != Good {
 		tb.Fatalf("no hostile plugin %q", kind)
 	}
 	self, err := os.Executable()
