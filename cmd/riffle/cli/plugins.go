@@ -17,6 +17,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/riffletrace/riffle/cmd/riffle/internal/scaffold"
+	"github.com/riffletrace/riffle/internal/untrusted"
 	"github.com/riffletrace/riffle/plugins"
 	"github.com/riffletrace/riffle/plugins/host"
 	"github.com/riffletrace/riffle/plugins/pin"
@@ -108,7 +109,7 @@ service would say when it refuses it. It runs none of them.`,
 			for _, file := range files {
 				if err := checkPin(dir, file); err != nil {
 					failed = errReported
-					printError(cmd.ErrOrStderr(), err)
+					printError(cmd.ErrOrStderr(), untrusted.Error(err, untrusted.Attribute))
 					continue
 				}
 				fmt.Fprintf(cmd.OutOrStdout(), "%s: ok\n", fit(file))
@@ -174,7 +175,7 @@ not pinned is listed and not run.`,
 			for _, file := range files {
 				if err := listPlugin(cmd.Context(), t, dir, file); err != nil {
 					failed = errReported
-					printError(cmd.ErrOrStderr(), err)
+					printError(cmd.ErrOrStderr(), untrusted.Error(err, untrusted.Attribute))
 				}
 			}
 			return errors.Join(t.Flush(), failed)
