@@ -76,26 +76,17 @@ func Start(ctx context.Context, s Settings) (_ *Process, err error) {
 			s.Logger.Info("what a plugin starts in a session of its own may outlive it here: "+why, "plugin", s.Name)
 		})
 	}
-	config := &goplugin.ClientConfig{
-		HandshakeConfig:  s.Handshake,
-		VersionedPlugins: map[int]goplugin.PluginSet{int(s.Handshake.ProtocolVersion): {}},
-		AllowedProtocols: []goplugin.Protocol{goplugin.ProtocolGRPC},
-		AutoMTLS:         true,
-		SkipHostEnv:      true,
-		StartTimeout:     s.Timeout,
-		Logger:           hclog.NewNullLogger(),
-		UnixSocketConfig: &goplugin.UnixSocketConfig{TempDir: s.Dir},
-		RunnerFunc: func(_ hclog.Logger, cmd *exec.Cmd, sockets string) (runner.Runner, error) {
-			// The private directory serves as well, and makes for shorter paths.
-			_ = os.Remove(sockets)
-			for _, v := range cmd.Env {
-				if strings.HasPrefix(v, goplugin.EnvUnixSocketDir+"=") {
-					v = goplugin.EnvUnixSocketDir + "=" + s.Dir
-				}
-				r.env = append(r.env, v)
+	config := s.client()
+	config.RunnerFunc = func(_ hclog.Logger, cmd *exec.Cmd, sockets string) (runner.Runner, error) {
+		// The private directory serves as well, and makes for shorter paths.
+		_ = os.Remove(sockets)
+		for _, v := range cmd.Env {
+			if strings.HasPrefix(v, goplugin.EnvUnixSocketDir+"=") {
+				v = goplugin.EnvUnixSocketDir + "=" + s.Dir
 			}
-			return r, nil
-		},
+			r.env = append(r.env, v)
+		}
+		return r, nil
 	}
 	client := goplugin.NewClient(config)
 	type started struct {
@@ -143,6 +134,20 @@ func Start(ctx context.Context, s Settings) (_ *Process, err error) {
 		return nil, err
 	}
 	return &Process{conn: conn, runner: r}, nil
+}
+
+// client is what go-plugin is told, but for how the program is run.
+func (s *Settings) client() *goplugin.ClientConfig {
+	return &goplugin.ClientConfig{
+		HandshakeConfig:  s.Handshake,
+		VersionedPlugins: map[int]goplugin.PluginSet{int(s.Handshake.ProtocolVersion): {}},
+		AllowedProtocols: []goplugin.Protocol{goplugin.ProtocolGRPC},
+		AutoMTLS:         true,
+		SkipHostEnv:      true,
+		StartTimeout:     s.Timeout,
+		Logger:           hclog.NewNullLogger(),
+		UnixSocketConfig: &goplugin.UnixSocketConfig{TempDir: s.Dir},
+	}
 }
 
 // Conn is the connection. Calls on it fail as soon as the process is gone.
@@ -362,7 +367,7 @@ func (r *programRunner) startError(ctx context.Context, err error) error {
 		return fmt.Errorf("it speaks version %q of the protocol and this riffle version %d: build it with the same version of riffle",
 			untrusted.Text(fields[1], untrusted.Line), r.settings.Handshake.ProtocolVersion)
 	default:
-		return fmt.Errorf("reading its handshake %q: %w", untrusted.Text(line, untrusted.Line), err)
+		return fmt.Errorf("reading its handshake %q: %w", untrusted.Text(line, untrusted.Line), untrusted.Error(err, untrusted.Line))
 	}
 }
 
