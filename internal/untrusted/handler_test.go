@@ -17,7 +17,7 @@ func TestError(t *testing.T) {
 	if untrusted.Error(nil, 10) != nil {
 		t.Error("nil is an error")
 	}
-	if fit := errors.New("fit"); untrusted.Error(fit, 10) != fit {
+	if fit := errors.New("fit"); untrusted.Error(fit, 10) != fit { //nolint:errorlint // the same one
 		t.Error("an error that is fit is another")
 	}
 	worst := fmt.Errorf("%w: %s", io.EOF, untrustedtest.Say(12<<20))
@@ -33,8 +33,8 @@ func TestError(t *testing.T) {
 
 type says string
 
-func (s says) String() string               { return string(s) }
-func (s says) MarshalJSON() ([]byte, error) { return nil, errors.New("no JSON") }
+func (s says) String() string             { return string(s) }
+func (says) MarshalJSON() ([]byte, error) { return nil, errors.New("no JSON") }
 
 type later string
 

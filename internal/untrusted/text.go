@@ -14,7 +14,7 @@ import (
 // Line is how many bytes of one text are shown where nothing else is said.
 const Line = 1 << 10
 
-// Text returns s as one line of at most most bytes of s: valid UTF-8 in which each
+// Text returns s as one line, of no more than most bytes of s: valid UTF-8 in which each
 // run of white space is one space, and every other character that is not printable,
 // those that change the direction of writing included, is "?". Where s is longer,
 // a note of how long it is follows. It looks at no more of s than it returns.

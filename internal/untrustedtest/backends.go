@@ -31,7 +31,7 @@ func HTTP(tb testing.TB, code int, reason, headers, body string) string {
 // serve calls f for each connection.
 func serve(tb testing.TB, f func(net.Conn)) string {
 	tb.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	l, err := (&net.ListenConfig{}).Listen(context.Background(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -79,7 +79,7 @@ func PartialGRPC(tb testing.TB, message string) string {
 
 func startGRPC(tb testing.TB, answer func() (*coltracepb.ExportTraceServiceResponse, error)) string {
 	tb.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	l, err := (&net.ListenConfig{}).Listen(context.Background(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		tb.Fatal(err)
 	}

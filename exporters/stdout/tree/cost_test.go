@@ -3,8 +3,6 @@ package tree_test
 import (
 	"encoding/binary"
 	"io"
-	"runtime"
-	"runtime/debug"
 	"strings"
 	"testing"
 	"time"
@@ -41,44 +39,42 @@ func numbered(n int, parent func(i int) int, change func(i int, s *tracetest.Spa
 	return all
 }
 
-// The time that a trace takes grows with its spans, whatever hangs below what.
+// A trace takes the time that as many spans of small ones take, whatever hangs below
+// what.
 func TestLinear(t *testing.T) {
-	const few, many = 2_000, 8_000
-	defer debug.SetGCPercent(debug.SetGCPercent(-1)) // which comes when it comes
+	const n = 32_000
 	above := func(i int) int { return i - 1 }
-	service := func(i int, s *tracetest.SpanStub) {
-		s.Resource = resource.NewSchemaless(attribute.String("service.name", "service "+s.SpanContext.SpanID().String()))
+	took := func(spans []sdktrace.ReadOnlySpan) time.Duration {
+		least := time.Hour
+		for range 2 {
+			began := time.Now()
+			if err := tree.Write(io.Discard, spans, tree.Options{}); err != nil {
+				t.Fatal(err)
+			}
+			least = min(least, time.Since(began))
+		}
+		return least
 	}
-	for name, make := range map[string]func(n int) []sdktrace.ReadOnlySpan{
-		"nested":   func(n int) []sdktrace.ReadOnlySpan { return numbered(n, above, nil) },
-		"wide":     func(n int) []sdktrace.ReadOnlySpan { return numbered(n, func(i int) int { return min(i-1, 1) }, nil) },
-		"services": func(n int) []sdktrace.ReadOnlySpan { return numbered(n, above, service) },
-		"orphans": func(n int) []sdktrace.ReadOnlySpan {
-			return numbered(n, func(i int) int { return i + n }, func(_ int, s *tracetest.SpanStub) {
-				s.Attributes = []attribute.KeyValue{attribute.String("sampling.sampler", "slow")}
-			})
-		},
-		"circle": func(n int) []sdktrace.ReadOnlySpan { return numbered(n, func(i int) int { return i%n + 1 }, nil) },
-		"one ID": func(n int) []sdktrace.ReadOnlySpan {
-			return numbered(n, func(int) int { return 1 }, func(_ int, s *tracetest.SpanStub) { s.SpanContext = s.Parent })
-		},
+	small := took(numbered(n, func(i int) int { return (i - 1) / 8 * 8 }, func(i int, s *tracetest.SpanStub) {
+		id := traceID
+		binary.BigEndian.PutUint64(id[:], uint64(i/8))
+		s.SpanContext = s.SpanContext.WithTraceID(id)
+	}))
+	for name, spans := range map[string][]sdktrace.ReadOnlySpan{
+		"nested": numbered(n, above, nil),
+		"wide":   numbered(n, func(i int) int { return min(i-1, 1) }, nil),
+		"services": numbered(n, above, func(_ int, s *tracetest.SpanStub) {
+			s.Resource = resource.NewSchemaless(attribute.String("service.name", "service "+s.SpanContext.SpanID().String()))
+		}),
+		"orphans": numbered(n, func(i int) int { return i + n }, func(_ int, s *tracetest.SpanStub) {
+			s.Attributes = []attribute.KeyValue{attribute.String("sampling.sampler", "slow")}
+		}),
+		"circle": numbered(n, func(i int) int { return i%n + 1 }, nil),
+		"one ID": numbered(n, func(int) int { return 1 }, func(_ int, s *tracetest.SpanStub) { s.SpanContext = s.Parent }),
 	} {
 		t.Run(name, func(t *testing.T) {
-			took := func(n int) time.Duration {
-				spans, least := make(n), time.Hour
-				runtime.GC()
-				for range 5 {
-					began := time.Now()
-					if err := tree.Write(io.Discard, spans, tree.Options{}); err != nil {
-						t.Fatal(err)
-					}
-					least = min(least, time.Since(began))
-				}
-				return least
-			}
-			a, b := took(few), took(many)
-			if b > 7*a { // 16 would be the square
-				t.Errorf("%d spans take %v, %d take %v", few, a, many, b)
+			if d := took(spans); d > 4*small {
+				t.Errorf("%d spans take %v, as many in small traces %v", n, d, small)
 			}
 		})
 	}

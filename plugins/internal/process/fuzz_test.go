@@ -83,7 +83,7 @@ func FuzzHandshake(f *testing.F) {
 	cookie := goplugin.HandshakeConfig{ProtocolVersion: 1, MagicCookieKey: "k", MagicCookieValue: "v"}
 	f.Fuzz(func(t *testing.T, said []byte) {
 		var log untrustedtest.Log
-		s := Settings{Name: "x", Handshake: cookie, Logger: log.Logger(), Timeout: 20 * time.Second, Dir: os.TempDir()}
+		s := Settings{Name: "x", Handshake: cookie, Logger: log.Logger(), Timeout: 20 * time.Second, Dir: t.TempDir()}
 		p := told{&programRunner{settings: s, exited: make(chan struct{})}, said}
 		config := s.client()
 		config.AutoMTLS = false // a key for each would take most of the time
