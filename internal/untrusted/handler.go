@@ -52,6 +52,20 @@ func each(attrs []slog.Attr) []slog.Attr {
 
 func attr(a slog.Attr) slog.Attr { return slog.Attr{Key: Text(a.Key, Line), Value: value(a.Value)} }
 
+// texts is a list of texts, as long as one may be.
+func texts(list []string) []string {
+	out := []string{}
+	for room, i := Attribute, 0; i < len(list); i++ {
+		if room <= 0 {
+			return append(out, fmt.Sprintf("... (%d more)", len(list)-i))
+		}
+		text := Text(list[i], min(room, Line))
+		room -= len(text) + 1
+		out = append(out, text)
+	}
+	return out
+}
+
 // value is what is shown of v. What is no text, number or error is shown as JSON,
 // or as fmt prints it: handlers differ in what they make of it.
 func value(v slog.Value) slog.Value {
@@ -70,6 +84,8 @@ func value(v slog.Value) slog.Value {
 		return v
 	case error:
 		return slog.AnyValue(Error(x, Attribute))
+	case []string:
+		return slog.AnyValue(texts(x))
 	case fmt.Stringer:
 		return slog.StringValue(Text(x.String(), Attribute))
 	default:

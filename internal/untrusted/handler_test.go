@@ -45,7 +45,7 @@ func TestLogger(t *testing.T) {
 	said := untrustedtest.Say(64 << 10)
 	values := map[string]any{
 		"text": said, "error": errors.New(said), "stringer": says(said), "valuer": later(said),
-		"list": []string{said}, "map": map[string]any{said: said}, "bytes": []byte(said), "function": func() {},
+		"list": []string{said}, "long list": make([]string, 1<<20), "lists": [][]string{{said}}, "map": map[string]any{said: said}, "bytes": []byte(said), "function": func() {},
 		"group": slog.GroupValue(slog.String(said, said)),
 	}
 	for name, v := range values {
