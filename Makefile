@@ -88,5 +88,8 @@ release: ## a commit whose modules require each other as VERSION, and a tag for 
 
 .PHONY: vulnerabilities
 vulnerabilities: ## known vulnerabilities in what riffle calls; asks the Go project's database
-	cd tools && GOWORK=off go build -o ../bin/ golang.org/x/vuln/cmd/govulncheck
-	bin/govulncheck work
+	.ci/vulnerabilities
+
+.PHONY: licences
+licences: ## licences of what riffle is built from
+	.ci/licences

@@ -26,6 +26,7 @@ import (
 	"github.com/riffletrace/riffle/core/component"
 	"github.com/riffletrace/riffle/core/sampling"
 	_ "github.com/riffletrace/riffle/exporters/standard"
+	"github.com/riffletrace/riffle/internal/untrusted"
 	_ "github.com/riffletrace/riffle/samplers/standard"
 )
 
@@ -79,6 +80,7 @@ func Start(ctx context.Context, file string, opts ...Option) (*Tracing, error) {
 	for _, opt := range opts {
 		opt(o)
 	}
+	o.logger = untrusted.Logger(o.logger)
 	spec, missing, err := load(file, o.config)
 	if err != nil {
 		return nil, err

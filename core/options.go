@@ -8,6 +8,7 @@ import (
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 
 	"github.com/riffletrace/riffle/core/component"
+	"github.com/riffletrace/riffle/internal/untrusted"
 )
 
 // Option changes how a [Provider] is made.
@@ -26,6 +27,7 @@ func newOptions(opts []Option) *options {
 	for _, opt := range opts {
 		opt(o)
 	}
+	o.logger = untrusted.Logger(o.logger)
 	return o
 }
 

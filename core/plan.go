@@ -9,6 +9,7 @@ import (
 	"github.com/riffletrace/riffle/core/component"
 	"github.com/riffletrace/riffle/core/delivery"
 	"github.com/riffletrace/riffle/core/match"
+	"github.com/riffletrace/riffle/internal/untrusted"
 )
 
 // plan is a spec without mistakes and with its defaults, and what was learnt while
@@ -94,10 +95,11 @@ func (m *mistakes) addAll(path string, err error) {
 // names no key of the entry is about the building itself.
 func (m *mistakes) addBuild(path, kind, id string, err error) {
 	for _, fe := range component.FieldErrors(err) {
+		err := untrusted.Error(fe.Err, untrusted.Line)
 		if fe.Path == "" {
-			m.add(path, fmt.Errorf("building %s %q: %w", kind, id, fe.Err))
+			m.add(path, fmt.Errorf("building %s %q: %w", kind, id, err))
 		} else {
-			m.add(component.JoinPath(path, fe.Path), fe.Err)
+			m.add(component.JoinPath(path, fe.Path), err)
 		}
 	}
 }

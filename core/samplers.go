@@ -9,6 +9,7 @@ import (
 	"github.com/riffletrace/riffle/core/match"
 	"github.com/riffletrace/riffle/core/record"
 	"github.com/riffletrace/riffle/core/sampling"
+	"github.com/riffletrace/riffle/internal/untrusted"
 )
 
 // samplerList are the built samplers of a spec.
@@ -89,7 +90,7 @@ func (l *samplerList) shutdown(ctx context.Context) error {
 	var errs []error
 	for _, s := range l.all {
 		if s, ok := s.(component.Shutdowner); ok {
-			errs = append(errs, s.Shutdown(ctx))
+			errs = append(errs, untrusted.Error(s.Shutdown(ctx), untrusted.Line))
 		}
 	}
 	return errors.Join(errs...)

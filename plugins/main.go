@@ -19,6 +19,7 @@ import (
 	goplugin "github.com/hashicorp/go-plugin"
 	"google.golang.org/grpc"
 
+	"github.com/riffletrace/riffle/plugins/internal/descendants"
 	"github.com/riffletrace/riffle/plugins/internal/wire"
 	pluginpb "github.com/riffletrace/riffle/plugins/proto"
 )
@@ -109,6 +110,7 @@ func serve(s *server) {
 	if err := s.shutdown(ctx); err != nil {
 		s.logger.Warn("shutting down", "error", err)
 	}
+	descendants.EndMine()
 }
 
 // takeOutput logs what the program writes to standard output from now on, and

@@ -7,6 +7,7 @@ import (
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 
 	"github.com/riffletrace/riffle/core/delivery/disk"
+	"github.com/riffletrace/riffle/internal/untrusted"
 )
 
 // batch is what one attempt sends. doc.go draws its states.
@@ -101,5 +102,6 @@ func describe(spans []sdktrace.ReadOnlySpan) string {
 		return "unknown"
 	}
 	s := spans[0]
-	return fmt.Sprintf("%q of trace %s", s.Name(), s.SpanContext().TraceID())
+	const most = 200
+	return fmt.Sprintf("%q of trace %s", untrusted.Text(s.Name(), most), s.SpanContext().TraceID())
 }

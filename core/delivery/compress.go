@@ -3,6 +3,7 @@ package delivery
 import (
 	"bytes"
 	"cmp"
+	"errors"
 	"fmt"
 	"io"
 	"sync"
@@ -128,6 +129,11 @@ const maxBody = 256 << 20
 
 var errTooLarge = fmt.Errorf("more than %d bytes", maxBody)
 
+// snappyRatio is more than any body of snappy grows by: a copy of 64 bytes takes two.
+const snappyRatio = 64
+
+var errClaim = errors.New("it claims to be larger than it can be")
+
 // Decompress undoes Compress. Bodies of more than 256 MiB are errors.
 func (c Compression) Decompress(body []byte) ([]byte, error) {
 	switch c {
@@ -146,6 +152,8 @@ func (c Compression) Decompress(body []byte) ([]byte, error) {
 	case Snappy:
 		if n, err := s2.DecodedLen(body); err != nil || n > maxBody {
 			return nil, cmp.Or(err, errTooLarge)
+		} else if n > snappyRatio*len(body) {
+			return nil, errClaim // before there is memory for it
 		}
 		return s2.Decode(nil, body)
 	default:

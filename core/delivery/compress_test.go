@@ -47,4 +47,35 @@ func TestTooLargeToDecompress(t *testing.T) {
 	if _, err := delivery.Snappy.Decompress(append(claim, 0)); err == nil || err.Error() != want {
 		t.Errorf("got %v, want %s", err, want)
 	}
+	claim = binary.AppendUvarint(nil, 200<<20)
+	if n := testing.AllocsPerRun(1, func() { _, _ = delivery.Snappy.Decompress(append(claim, 0)) }); n > 2 {
+		t.Errorf("%v allocations for a body that cannot be", n)
+	}
+	if _, err := delivery.Snappy.Decompress(append(claim, 0)); err == nil || err.Error() != "it claims to be larger than it can be" {
+		t.Errorf("got %v", err)
+	}
+}
+
+// A body is not larger than it can be, and the same when it went there and back.
+func FuzzDecompress(f *testing.F) {
+	all := []delivery.Compression{delivery.None, delivery.Gzip, delivery.Zstd, delivery.Snappy}
+	for i, c := range all {
+		f.Add(i, c.Compress(bytes.Repeat([]byte("spans "), 1000)))
+		f.Add(i, []byte{0xff, 0xff, 0xff, 0x7f, 0})
+		f.Add(i, []byte{})
+	}
+	f.Fuzz(func(t *testing.T, i int, body []byte) {
+		c := all[min(uint(i), uint(len(all)-1))]
+		got, err := c.Decompress(body)
+		if len(got) > 256<<20+1 || c == delivery.Snappy && len(got) > 64*len(body) {
+			t.Fatalf("%s: %d bytes of %d", c, len(got), len(body))
+		}
+		if err != nil || len(got) > 1<<20 { // which would take the fuzzer long
+			return
+		}
+		again, err := c.Decompress(c.Compress(got))
+		if err != nil || !bytes.Equal(again, got) {
+			t.Errorf("%s: %d bytes became %d: %v", c, len(got), len(again), err)
+		}
+	})
 }

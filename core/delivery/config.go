@@ -73,6 +73,17 @@ type SendConfig struct {
 	Timeout    component.Duration `yaml:"timeout" doc:"longest time for one attempt"`
 	Backoff    Backoff            `yaml:"backoff" doc:"waits between attempts, each a random part of what is given here"`
 	MaxElapsed component.Duration `yaml:"max_elapsed" doc:"drop a batch that failed for this long; 0 is never"`
+
+	MaxRetryAfter component.Duration `yaml:"max_retry_after" doc:"longest wait that a backend can ask for, by Retry-After or the like; max_elapsed bounds it too"`
+}
+
+// retryAfter is how long a backend that asks for so much is left alone.
+func (c *SendConfig) retryAfter(asked time.Duration) time.Duration {
+	most := time.Duration(c.MaxRetryAfter)
+	if c.MaxElapsed > 0 {
+		most = min(most, time.Duration(c.MaxElapsed))
+	}
+	return min(max(asked, 0), most)
 }
 
 // Backoff grows from Initial to Max, twice as long after each failure.
@@ -90,6 +101,8 @@ func Defaults() Config {
 			Workers: 4,
 			Timeout: component.Duration(30 * time.Second),
 			Backoff: Backoff{Initial: component.Duration(500 * time.Millisecond), Max: component.Duration(30 * time.Second)},
+
+			MaxRetryAfter: component.Duration(15 * time.Minute),
 		},
 	}
 }
@@ -170,5 +183,6 @@ func (c *Config) Validate() error {
 	check("send.backoff.initial", s.Backoff.Initial > 0, "%s is not positive", s.Backoff.Initial)
 	check("send.backoff.max", s.Backoff.Max >= s.Backoff.Initial, "%s is less than initial (%s)", s.Backoff.Max, s.Backoff.Initial)
 	check("send.max_elapsed", s.MaxElapsed >= 0, "%s is negative", s.MaxElapsed)
+	check("send.max_retry_after", s.MaxRetryAfter >= 0, "%s is negative", s.MaxRetryAfter)
 	return errors.Join(errs...)
 }

@@ -3,6 +3,7 @@ package delivery
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -93,9 +94,19 @@ func (w *diskWriter) lookForStranded() {
 		batches, spans := q.Waiting()
 		w.line.reporter.logger.Warn("spans wait in the disk queue for an endpoint that is not this exporter's any more: send them, or delete them",
 			"endpoint", q.Endpoint, "batches", batches, "spans", spans,
-			"send", fmt.Sprintf("riffle queue send %s --exporter %s --endpoint %s --to ENDPOINT", w.dir, w.identity.Name, q.Endpoint),
-			"delete", fmt.Sprintf("riffle queue purge --exporter %s --endpoint %s %s", w.identity.Name, q.Endpoint, w.dir))
+			"send", fmt.Sprintf("riffle queue send %s --exporter %s --endpoint %s --to ENDPOINT", quoted(w.dir), quoted(w.identity.Name), quoted(q.Endpoint)),
+			"delete", fmt.Sprintf("riffle queue purge --exporter %s --endpoint %s %s", quoted(w.identity.Name), quoted(q.Endpoint), quoted(w.dir)))
 	}
+}
+
+// quoted is an argument as a shell takes it: people copy what the log tells them to
+// run, and an endpoint comes from a file.
+func quoted(s string) string {
+	const plain = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-./:@%+="
+	if s != "" && strings.Trim(s, plain) == "" {
+		return s
+	}
+	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
 }
 
 // failed logs once, until the disk works again.

@@ -117,15 +117,12 @@ func (f *ExportError) isBusy() bool { return f.Throttled || f.RetryAfter > 0 }
 func (f *ExportError) Error() string { return f.Err.Error() }
 func (f *ExportError) Unwrap() error { return f.Err }
 
-// maxRetryAfter is how long a backend can silence a line.
-const maxRetryAfter = 15 * time.Minute
-
 // Classify tells what an error means. One that no exporter has made an ExportError
 // is retryable if it is the network's or the deadline's.
 func Classify(err error) *ExportError {
 	if f := (*ExportError)(nil); errors.As(err, &f) {
 		c := *f
-		c.RetryAfter = min(max(c.RetryAfter, 0), maxRetryAfter)
+		c.RetryAfter = max(c.RetryAfter, 0)
 		if f.Err == nil {
 			f.Err = errors.New("the exporter does not say why")
 		}

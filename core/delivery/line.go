@@ -10,6 +10,8 @@ import (
 	"time"
 
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+
+	"github.com/riffletrace/riffle/internal/untrusted"
 )
 
 // ErrGaveUp is the cause of the contexts of exports that a shutdown had no time
@@ -101,6 +103,7 @@ func newLine(exporter sdktrace.SpanExporter, c Config, s Settings) *Line {
 	workers := 1
 	if e, ok := exporter.(Exporter); ok {
 		l.traits = e.Traits()
+		l.traits.Endpoint = untrusted.Text(l.traits.Endpoint, untrusted.Line)
 		l.config.Batch = l.traits.Limits.narrow(l.config.Batch)
 	}
 	if r, ok := exporter.(RequestExporter); ok {
@@ -269,7 +272,7 @@ func (l *Line) shutdown(ctx context.Context) error {
 		ctx, cancel = context.WithTimeout(context.WithoutCancel(ctx), exitGrace)
 		defer cancel()
 	}
-	return errors.Join(append(errs, l.exporter.Shutdown(ctx))...)
+	return errors.Join(append(errs, untrusted.Error(l.exporter.Shutdown(ctx), untrusted.Line))...)
 }
 
 func (l *Line) newWaiter(ctx context.Context) *waiter {

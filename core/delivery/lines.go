@@ -8,6 +8,7 @@ import (
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 
 	"github.com/riffletrace/riffle/core/delivery/disk"
+	"github.com/riffletrace/riffle/internal/untrusted"
 )
 
 // Lines are the ways of spans to all exporters. The zero value has none.
@@ -33,6 +34,7 @@ func (f *Lines) Add(exporter sdktrace.SpanExporter, c Config, s Settings) *Line 
 	if s.Logger == nil {
 		s.Logger = slog.New(slog.DiscardHandler)
 	}
+	s.Logger = untrusted.Logger(s.Logger)
 	if s.fs == nil {
 		s.fs = disk.OS{}
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"net"
 	"os"
 	"strings"
@@ -56,9 +57,18 @@ func TestOutcomes(t *testing.T) {
 func waits(s delivery.Stats) bool { return s.Waiting == 3 && s.Retried > 0 }
 
 func TestRetryAfter(t *testing.T) {
-	for _, tt := range []struct{ asked, want time.Duration }{
-		{5 * time.Minute, 5 * time.Minute},
-		{24 * time.Hour, 15 * time.Minute}, // no backend silences a line for a day
+	none := func(*delivery.Config) {}
+	for _, tt := range []struct {
+		asked, want time.Duration
+		change      func(*delivery.Config)
+	}{
+		{5 * time.Minute, 5 * time.Minute, none},
+		{24 * time.Hour, 15 * time.Minute, none}, // no backend silences a line for a day
+		{math.MaxInt64, 15 * time.Minute, none},
+		{math.MinInt64, 0, none},
+		{math.MaxInt64, time.Hour, func(c *delivery.Config) { c.Send.MaxRetryAfter = component.Duration(time.Hour) }},
+		{time.Hour, 0, func(c *delivery.Config) { c.Send.MaxRetryAfter = 0 }},
+		{5 * time.Minute, 3 * time.Minute, func(c *delivery.Config) { c.Send.MaxElapsed = component.Duration(3 * time.Minute) }},
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			var times []time.Time
@@ -71,7 +81,7 @@ func TestRetryAfter(t *testing.T) {
 				}
 				return delivery.Response{}, nil
 			}
-			f, _ := one(t, b, &journal{}, nil)
+			f, _ := one(t, b, &journal{}, tt.change)
 			f.HandOver(span("0", 0))
 			time.Sleep(2 * time.Second)
 			f.HandOver(span("1", 0)) // it waits too

@@ -11,6 +11,7 @@ import (
 
 	"github.com/riffletrace/riffle/core/delivery/valid"
 	"github.com/riffletrace/riffle/core/otlp"
+	"github.com/riffletrace/riffle/internal/untrusted"
 )
 
 // work sends batches until the line ends.
@@ -71,8 +72,19 @@ func (l *Line) send(b *batch) outcome {
 	return o
 }
 
-// attempt makes one request.
-func (l *Line) attempt(body []byte, spans []sdktrace.ReadOnlySpan, count int) (resp Response, f *ExportError) {
+// attempt makes one request. What the exporter and the backend say of it is fit to be
+// shown from here on.
+func (l *Line) attempt(body []byte, spans []sdktrace.ReadOnlySpan, count int) (Response, *ExportError) {
+	resp, f := l.request(body, spans, count)
+	resp.Message = untrusted.Text(resp.Message, untrusted.Line)
+	if f != nil {
+		f.Err = untrusted.Error(f.Err, untrusted.Line)
+		f.RetryAfter = l.config.Send.retryAfter(f.RetryAfter)
+	}
+	return resp, f
+}
+
+func (l *Line) request(body []byte, spans []sdktrace.ReadOnlySpan, count int) (resp Response, f *ExportError) {
 	ctx, cancel := context.WithTimeout(l.ctx, time.Duration(l.config.Send.Timeout))
 	defer cancel()
 	began := time.Now()

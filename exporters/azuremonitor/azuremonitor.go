@@ -174,7 +174,7 @@ func (d *destination) classify(resp *http.Response, message string, f *delivery.
 	if answer := (*otlpstatus.HTTPError)(nil); errors.As(f.Err, &answer) {
 		answer.Message = d.public(answer.Message)
 	}
-	about := resp.Status
+	about := otlpstatus.StatusText(resp)
 	if message != "" {
 		about += ": " + message
 	}

@@ -37,7 +37,7 @@ func (d *destination) identify(clientID string) error {
 		IdleConnTimeout:     time.Minute,
 	}
 	options := azcore.ClientOptions{
-		Transport: &http.Client{Transport: network.Direct{Transport: base}},
+		Transport: &http.Client{Transport: network.Limited{Transport: network.Direct{Transport: base}}},
 		// The line retries; an attempt is to learn soon what is wrong.
 		Retry: policy.RetryOptions{MaxRetries: 1, RetryDelay: 200 * time.Millisecond, MaxRetryDelay: time.Second, TryTimeout: 5 * time.Second},
 	}

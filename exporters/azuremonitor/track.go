@@ -2,7 +2,6 @@ package azuremonitor
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -10,7 +9,6 @@ import (
 	"log/slog"
 	"net/http"
 	"slices"
-	"strings"
 	"sync/atomic"
 	"time"
 
@@ -19,6 +17,7 @@ import (
 	"github.com/riffletrace/riffle/core/delivery"
 	"github.com/riffletrace/riffle/exporters/internal/otlpsend"
 	"github.com/riffletrace/riffle/internal/otlpstatus"
+	"github.com/riffletrace/riffle/internal/untrusted"
 )
 
 const trackPath = "/v2.1/track"
@@ -182,8 +181,8 @@ func (e *tracker) partialSuccess(spans []sdktrace.ReadOnlySpan, items []item, tr
 		return &delivery.ExportError{Outcome: delivery.Retry, RetryAfter: tr.after, Err: e.advised("took a part of a request, and did not say which")}
 	}
 	f := &delivery.ExportError{Outcome: delivery.Retry, RetryAfter: tr.after, PartialSuccess: &delivery.PartialSuccess{}}
-	retry := make(map[int][]int)    // parts to send again, by span
-	refused := make(map[int]string) // spans that are, and why
+	retry := make(map[int][]int) // parts to send again, by span
+	refused := make(map[int]bool)
 	var events int
 	var why string
 	for _, r := range tr.Errors {
@@ -191,22 +190,25 @@ func (e *tracker) partialSuccess(spans []sdktrace.ReadOnlySpan, items []item, tr
 			continue
 		}
 		i := items[r.Index]
-		said := fmt.Sprintf("%d: %s", r.StatusCode, e.public(strings.Join(strings.Fields(cut(r.Message, maxText)), " ")))
-		why = cmp.Or(why, said)
+		if why == "" {
+			why = e.said(r)
+		}
 		switch {
 		case retryable(r.StatusCode):
 			retry[i.span] = append(retry[i.span], i.part)
 			f.Throttled = f.Throttled || otlpstatus.AzureMonitor.HTTP(r.StatusCode).Throttled
 		case i.part == 0:
-			refused[i.span] = said
-			why = said // it costs most
+			if len(refused) == 0 {
+				why = e.said(r) // it costs most
+			}
+			refused[i.span] = true
 		default:
 			events++
 		}
 	}
 	for i, s := range spans {
 		switch {
-		case refused[i] != "":
+		case refused[i]:
 			f.PartialSuccess.Rejected++
 		case retry[i] != nil:
 			of := s
@@ -225,6 +227,11 @@ func (e *tracker) partialSuccess(spans []sdktrace.ReadOnlySpan, items []item, tr
 	}
 	f.Err = e.advised("did not accept %d of %d items (%s)", len(tr.Errors), len(items), why)
 	return f
+}
+
+// said is why an item is not accepted, for people.
+func (e *tracker) said(r itemError) string {
+	return untrusted.Text(fmt.Sprintf("%d: %s", r.StatusCode, e.public(r.Message)), maxText)
 }
 
 // warnEvents speaks, at most once a minute, of events that were refused while

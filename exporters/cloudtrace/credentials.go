@@ -139,7 +139,7 @@ func (c *credentials) open() {
 		TLSHandshakeTimeout: 5 * time.Second,
 		IdleConnTimeout:     time.Minute,
 	}
-	c.client = &http.Client{Transport: network.Direct{Transport: c.base}}
+	c.client = &http.Client{Transport: network.Limited{Transport: network.Direct{Transport: c.base}}}
 	c.tokens = token.NewSource(c.fetch)
 }
 
@@ -171,7 +171,7 @@ func (c *credentials) fetch(ctx context.Context) (token.Token, error) {
 	}
 	// A source keeps its token to itself, and so would give one again that was
 	// refused.
-	if err := c.load(ctx, &http.Client{Transport: contextTransport{ctx, network.Direct{Transport: c.base}}}); err != nil {
+	if err := c.load(ctx, &http.Client{Transport: contextTransport{ctx, c.client.Transport}}); err != nil {
 		return token.Token{}, err
 	}
 	t, err := c.source.Token()
@@ -218,7 +218,8 @@ func (c *credentials) fromMachine(ctx context.Context) (token.Token, error) {
 			c.asked.Store(&id)
 		}
 	}
-	return token.Token{Value: t.AccessToken, Expiry: time.Now().Add(time.Duration(t.ExpiresIn) * time.Second)}, nil
+	const longest = 24 * 60 * 60 // a longer life would be no number of nanoseconds, some time
+	return token.Token{Value: t.AccessToken, Expiry: time.Now().Add(time.Duration(min(t.ExpiresIn, longest)) * time.Second)}, nil
 }
 
 // skewed is by how much a clock is wrong without doubt.

@@ -5,13 +5,13 @@ import (
 	"cmp"
 	"encoding/json"
 	"fmt"
-	"strings"
 
 	coltracepb "go.opentelemetry.io/proto/otlp/collector/trace/v1"
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
 
 	"github.com/riffletrace/riffle/core/delivery"
+	"github.com/riffletrace/riffle/internal/untrusted"
 )
 
 // MaxResponse is how much of a response is worth reading. One that says something
@@ -80,6 +80,6 @@ func readJSON(body []byte, msg *coltracepb.ExportTraceServiceResponse) bool {
 
 func foreignAnswer(contentType string, body []byte) string {
 	const shown = 200
-	text := strings.Join(strings.Fields(strings.ToValidUTF8(string(body[:min(len(body), shown)]), "?")), " ")
-	return fmt.Sprintf("the response is no OTLP (%s: %q): check that the endpoint is a receiver of OTLP", cmp.Or(contentType, "no content type"), text)
+	kind := cmp.Or(untrusted.Text(contentType, maxHeader), "no content type")
+	return fmt.Sprintf("the response is no OTLP (%s: %q): check that the endpoint is a receiver of OTLP", kind, untrusted.Text(string(body[:min(len(body), shown)]), shown))
 }

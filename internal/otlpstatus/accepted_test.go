@@ -3,6 +3,7 @@ package otlpstatus_test
 import (
 	"strings"
 	"testing"
+	"unicode"
 
 	coltracepb "go.opentelemetry.io/proto/otlp/collector/trace/v1"
 	spb "google.golang.org/genproto/googleapis/rpc/status"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/riffletrace/riffle/core/delivery"
 	"github.com/riffletrace/riffle/internal/otlpstatus"
+	"github.com/riffletrace/riffle/internal/untrusted"
 )
 
 func TestAccepted(t *testing.T) {
@@ -50,7 +52,7 @@ func TestAccepted(t *testing.T) {
 		{"protobuf, all of them", pb, marshal(10, ""), of(10, ""), false},
 		{"hint", pb, marshal(0, "hm"), of(0, "hm"), false},
 		{"fewer than none", pb, marshal(-1, "hm"), of(0, "hm"), false},
-		{"garbage", pb, "\xff\xff", of(0, no(pb, "?")), false},
+		{"garbage", pb, "\xff\xff", of(0, no(pb, "??")), false},
 
 		{"JSON", json, `{}`, of(0, ""), false},
 		{"JSON, strings", json, `{"partialSuccess":{"rejectedSpans":"3","errorMessage":"bad"}}`, of(3, "bad"), false},
@@ -88,6 +90,7 @@ func TestMessage(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	mask := func(s string) string { return strings.ReplaceAll(s, "hidden", "***") }
 	for _, tt := range []struct{ contentType, body, want string }{
 		{"application/x-protobuf", string(pb), "no room"},
 		{"application/x-protobuf", "\xff", ""},
@@ -95,11 +98,13 @@ func TestMessage(t *testing.T) {
 		{"", "<html>", ""},
 		{"text/plain", "a\n b", "a b"},
 		{"application/json", `{"error": "no"}`, `{"error": "no"}`},
-		{"text/plain", strings.Repeat("ü", 1000), strings.Repeat("ü", 512)},
-		{"text/plain", "a" + strings.Repeat("ü", 1000), "a" + strings.Repeat("ü", 511)},
+		{"text/plain", strings.Repeat("ü", 1000), strings.Repeat("ü", 512) + "... (2000 bytes)"},
+		{"text/plain", "a" + strings.Repeat("ü", 1000), "a" + strings.Repeat("ü", 511) + "... (2001 bytes)"},
+		{"text/plain", strings.Repeat("x", 1020) + "hidden", strings.Repeat("x", 1020) + "***"},
+		{"text/plain", "no\nlevel=ERROR \x1b[2J\u202e", "no level=ERROR ?[2J?"},
 		{"text/plain", "\xff\xfe\xfd\xfc", "a response of 4 bytes that is no text"},
 	} {
-		if got := otlpstatus.Message(tt.contentType, []byte(tt.body)); got != tt.want {
+		if got := otlpstatus.Message(tt.contentType, []byte(tt.body), mask); got != tt.want {
 			t.Errorf("%q: got %q, want %q", tt.body, got, tt.want)
 		}
 	}
@@ -114,6 +119,9 @@ func FuzzAccepted(f *testing.F) {
 		if r.Rejected < 0 || !ok && r != (delivery.Response{}) {
 			t.Errorf("%+v, %t", r, ok)
 		}
-		otlpstatus.Message(contentType, body)
+		said := otlpstatus.Message(contentType, body, nil)
+		if len(said) > untrusted.Line+100 || strings.ContainsFunc(said, func(r rune) bool { return !unicode.IsPrint(r) }) {
+			t.Errorf("%q", said)
+		}
 	})
 }

@@ -61,7 +61,7 @@ func answered(err error) bool {
 func retryInfo(s *status.Status) (after time.Duration, ok bool) {
 	for _, d := range s.Details() {
 		if info, ok := d.(*errdetails.RetryInfo); ok {
-			return info.GetRetryDelay().AsDuration(), true
+			return max(info.GetRetryDelay().AsDuration(), 0), true
 		}
 	}
 	return 0, false
@@ -102,7 +102,7 @@ func isBroken(s *status.Status) bool {
 	}
 	for _, text := range []string{
 		"stream terminated by RST_STREAM", "closed the stream without sending trailers", "unexpected EOF", "connection reset",
-		"malformed header", "failed to decompress",
+		"malformed header", "failed to decompress", "peer header list size exceeded limit",
 	} {
 		if strings.Contains(s.Message(), text) {
 			return true

@@ -5,7 +5,6 @@ import (
 	"mime"
 	"net/http"
 	"net/url"
-	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -32,7 +31,7 @@ func (b Backend) Response(resp *http.Response, message string, now time.Time) *d
 	}
 	return &delivery.ExportError{
 		Outcome: m.Outcome, Throttled: m.Throttled, RetryAfter: RetryAfter(resp, now),
-		Err: &HTTPError{Code: resp.StatusCode, Status: resp.Status, Message: message},
+		Err: &HTTPError{Code: resp.StatusCode, Status: StatusText(resp), Message: message},
 	}
 }
 
@@ -41,37 +40,25 @@ func (e *HTTPError) WantsTLS() bool {
 	return e.Code == http.StatusBadRequest && e.Message == plainToTLS
 }
 
-// maxLocation bounds what is shown of where a redirect leads.
-const maxLocation = 256
-
 // locationOf is where a redirect leads, without what may be secret in it.
 func locationOf(resp *http.Response) string {
 	u, err := url.Parse(resp.Header.Get("Location"))
 	if err != nil || u.String() == "" {
 		return "nowhere"
 	}
-	return untrusted.Text((&url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path}).String(), maxLocation)
+	return untrusted.Text((&url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path}).String(), maxHeader)
 }
 
-// RetryAfter is how long a response asks to be left alone, in seconds or as a date;
-// 0 if it does not.
-func RetryAfter(resp *http.Response, now time.Time) time.Duration {
-	s := strings.TrimSpace(resp.Header.Get("Retry-After"))
-	if seconds, err := strconv.ParseUint(s, 10, 31); err == nil {
-		return time.Duration(seconds) * time.Second
-	}
-	if date, err := http.ParseTime(s); err == nil {
-		return max(date.Sub(now), 0)
-	}
-	return 0
-}
+// maxHeader is how much is shown of a status line, or of a header.
+const maxHeader = 200
 
-// maxMessage is how much of what a server says is shown.
-const maxMessage = 1 << 10
+// StatusText is the status of a response for people.
+func StatusText(resp *http.Response) string { return untrusted.Text(resp.Status, maxHeader) }
 
-// Message is what a response says that accepts nothing: the message of a Status, or
-// its text in one line; "" for a page.
-func Message(contentType string, body []byte) string {
+// Message is what a response says that accepts nothing, in one line: the message of a
+// Status, or its text; "" for a page. mask takes out what others must not see, before
+// anything is cut that it would know; it may be nil.
+func Message(contentType string, body []byte, mask func(string) string) string {
 	switch kindOf(contentType, body) {
 	case protobuf:
 		var s spb.Status
@@ -83,12 +70,15 @@ func Message(contentType string, body []byte) string {
 		return ""
 	default:
 	}
-	body = body[:min(len(body), maxMessage)]
-	text := strings.ToValidUTF8(string(body), "")
-	if len(body)-len(text) >= utf8.UTFMax { // less is a letter that was cut
+	shown := string(body[:min(len(body), untrusted.Line)])
+	if len(shown)-len(strings.ToValidUTF8(shown, "")) >= utf8.UTFMax { // less is a letter that was cut
 		return fmt.Sprintf("a response of %d bytes that is no text", len(body))
 	}
-	return strings.Join(strings.Fields(text), " ")
+	text := string(body)
+	if mask != nil {
+		text = mask(text)
+	}
+	return untrusted.Text(text, untrusted.Line)
 }
 
 // kind is what a body is.

@@ -14,7 +14,7 @@ import (
 // Line is how many bytes of one text are shown where nothing else is said.
 const Line = 1 << 10
 
-// Text returns s as one line of at most most bytes of s: valid UTF-8 in which each
+// Text returns s as one line, of no more than most bytes of s: valid UTF-8 in which each
 // run of white space is one space, and every other character that is not printable,
 // those that change the direction of writing included, is "?". Where s is longer,
 // a note of how long it is follows. It looks at no more of s than it returns.
@@ -30,6 +30,25 @@ func Text(s string, most int) string {
 		return fmt.Sprintf("%s... (%d bytes)", shown, len(s))
 	}
 	return shown
+}
+
+// Lines is [Text] for what has several lines, which it keeps, with their indentation:
+// for commands, not for a log. It is of about most bytes.
+func Lines(s string, most int) string {
+	var b strings.Builder
+	for line := range strings.SplitSeq(s, "\n") {
+		if b.Len() > 0 {
+			b.WriteByte('\n')
+		}
+		if b.Len() >= most {
+			fmt.Fprintf(&b, "... (%d bytes)", len(s))
+			break
+		}
+		indented := strings.TrimLeft(line[:min(len(line), Line)], " ")
+		b.WriteString(line[:min(len(line), Line)-len(indented)])
+		b.WriteString(Text(line, min(Line, most-b.Len())))
+	}
+	return b.String()
 }
 
 // whole leaves out the beginning of a character at the end of s.

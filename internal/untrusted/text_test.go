@@ -37,6 +37,18 @@ func TestText(t *testing.T) {
 	}
 }
 
+func TestLines(t *testing.T) {
+	for _, tt := range []struct{ in, want string }{
+		{"a\n  b \x1b[2J\r\n\nc", "a\n  b ?[2J\n\nc"},
+		{strings.Repeat("x\n", 50), strings.Repeat("x\n", 16) + "... (100 bytes)"},
+		{"a\n" + strings.Repeat("x", 50), "a\n" + strings.Repeat("x", 30) + "... (50 bytes)"},
+	} {
+		if got := untrusted.Lines(tt.in, 32); got != tt.want {
+			t.Errorf("Lines(%q) = %q, want %q", tt.in, got, tt.want)
+		}
+	}
+}
+
 func TestCost(t *testing.T) {
 	huge := strings.Repeat("\x1b", 64<<20)
 	if n := testing.AllocsPerRun(10, func() { untrusted.Text("nothing to clean", untrusted.Line) }); n != 0 {

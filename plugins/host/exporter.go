@@ -16,6 +16,7 @@ import (
 	"github.com/riffletrace/riffle/core/delivery"
 	"github.com/riffletrace/riffle/core/otlp"
 	"github.com/riffletrace/riffle/internal/otlpstatus"
+	"github.com/riffletrace/riffle/internal/untrusted"
 	"github.com/riffletrace/riffle/plugins/internal/wire"
 	pluginpb "github.com/riffletrace/riffle/plugins/proto"
 )
@@ -75,7 +76,7 @@ func (e *exporterClient) ExportRequest(ctx context.Context, r delivery.Request) 
 		return delivery.Response{}, nil // it accepted, whatever it says
 	}
 	partial := m.GetPartialSuccess()
-	return delivery.Response{Rejected: partial.GetRejectedSpans(), Message: partial.GetErrorMessage()}, nil
+	return delivery.Response{Rejected: partial.GetRejectedSpans(), Message: untrusted.Text(partial.GetErrorMessage(), untrusted.Line)}, nil
 }
 
 // ExportSpans makes one attempt with spans that are not encoded yet.
@@ -101,7 +102,7 @@ func (e *exporterClient) compression() delivery.Compression {
 
 // Traits tell where the plugin says that it sends to, and what it takes.
 func (e *exporterClient) Traits() delivery.Traits {
-	return delivery.Traits{Endpoint: e.about.GetExporter().GetEndpoint(), Compression: e.compression()}
+	return delivery.Traits{Endpoint: untrusted.Text(e.about.GetExporter().GetEndpoint(), untrusted.Line), Compression: e.compression()}
 }
 
 // Shutdown has the plugin deliver what it holds, and releases it.

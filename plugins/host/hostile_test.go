@@ -48,7 +48,7 @@ func TestHostileStart(t *testing.T) {
 	tests := []struct{ kind, want string }{
 		{"silent", `starting plugin "silent": no handshake within 700ms`},
 		{"exits", `starting plugin "exits": it ended before the handshake (exit status 3); it wrote: no license found`},
-		{"garbage", `starting plugin "garbage": no handshake on its standard output but "Hello, I am a plugin!` + "\ufffd" + `[31m"`},
+		{"garbage", `starting plugin "garbage": no handshake on its standard output but "Hello, I am a plugin!?[31m"`},
 		{"endless", `starting plugin "endless": no handshake on its standard output but a line of more than 16384 bytes`},
 		{"version", `starting plugin "version": it speaks version "99" of the protocol and this riffle version 1`},
 		{"plaintext", `starting plugin "plaintext": it sent no certificate with its handshake`},

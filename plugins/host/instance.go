@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/riffletrace/riffle/core/component"
+	"github.com/riffletrace/riffle/internal/untrusted"
 	"github.com/riffletrace/riffle/plugins/internal/wire"
 	pluginpb "github.com/riffletrace/riffle/plugins/proto"
 )
@@ -91,11 +92,7 @@ func (in *instanceClient) configure(ctx context.Context, c *connection) (id stri
 	if err != nil {
 		return "", fmt.Errorf("configuring plugin %q: %w", in.plugin.name, wire.Plain(err))
 	}
-	const most = 100
-	var errs []error
-	for _, e := range r.GetErrors()[:min(len(r.GetErrors()), most)] {
-		errs = append(errs, &component.FieldError{Path: component.JoinPath("config", e.GetPath()), Err: errors.New(cmpText(e.GetMessage(), "is wrong, the plugin does not say why"))})
-	}
+	errs := mistakesOf(r.GetErrors())
 	switch {
 	case len(errs) > 0:
 		return "", errors.Join(errs...)
@@ -106,6 +103,22 @@ func (in *instanceClient) configure(ctx context.Context, c *connection) (id stri
 		in.about = r
 	}
 	return r.GetInstance(), nil
+}
+
+// mistakesOf are the mistakes that a plugin finds in a configuration, as many as
+// somebody reads.
+func mistakesOf(found []*pluginpb.FieldError) []error {
+	const mistakes, text = 20, 300
+	var errs []error
+	for _, e := range found[:min(len(found), mistakes)] {
+		path := component.JoinPath("config", untrusted.Text(e.GetPath(), text))
+		message := untrusted.Text(cmpText(e.GetMessage(), "is wrong, the plugin does not say why"), text)
+		errs = append(errs, &component.FieldError{Path: path, Err: errors.New(message)})
+	}
+	if more := len(found) - mistakes; more > 0 {
+		errs = append(errs, &component.FieldError{Path: "config", Err: fmt.Errorf("the plugin finds %d more mistakes", more)})
+	}
+	return errs
 }
 
 func cmpText(s, otherwise string) string {

@@ -15,6 +15,7 @@ import (
 
 	"github.com/riffletrace/riffle/core/component"
 	"github.com/riffletrace/riffle/core/sampling"
+	"github.com/riffletrace/riffle/internal/untrusted"
 	"github.com/riffletrace/riffle/plugins/internal/process"
 	"github.com/riffletrace/riffle/plugins/internal/wire"
 	"github.com/riffletrace/riffle/plugins/pin"
@@ -79,7 +80,7 @@ type OpenOptions struct {
 }
 
 func (s *OpenOptions) logger(name string) *slog.Logger {
-	return cmp.Or(s.Logger, slog.New(slog.DiscardHandler)).With("plugin", name)
+	return untrusted.Logger(cmp.Or(s.Logger, slog.New(slog.DiscardHandler))).With("plugin", name)
 }
 
 // Open starts a copy of the program at path, whether it is pinned or not unless

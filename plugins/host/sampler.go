@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -13,6 +14,7 @@ import (
 
 	"github.com/riffletrace/riffle/core/component"
 	"github.com/riffletrace/riffle/core/sampling"
+	"github.com/riffletrace/riffle/internal/untrusted"
 	"github.com/riffletrace/riffle/plugins/internal/lease"
 	"github.com/riffletrace/riffle/plugins/internal/wire"
 	pluginpb "github.com/riffletrace/riffle/plugins/proto"
@@ -40,7 +42,7 @@ func newSamplerClient(ctx context.Context, p *Plugin, s component.Settings, c Sa
 		return nil, err
 	}
 	about := in.about.GetSampler()
-	base := &samplerClient{instanceClient: in, description: fmt.Sprintf("plugin %s: %s", p.name, cmpText(about.GetDescription(), in.request.GetComponent()))}
+	base := &samplerClient{instanceClient: in, description: fmt.Sprintf("plugin %s: %s", p.name, untrusted.Text(cmpText(about.GetDescription(), in.request.GetComponent()), untrusted.Line))}
 	var life context.Context
 	life, base.stop = context.WithCancel(context.Background())
 	if about.GetStart() == nil && about.GetSegments() == nil {
@@ -161,15 +163,11 @@ const (
 
 // limitAnswer cuts what a plugin would put on every root.
 func limitAnswer(a sampling.Answer) sampling.Answer {
-	if len(a.Reason) > maxAnswerText {
-		a.Reason = wire.ValidText(a.Reason[:maxAnswerText])
-	}
-	attrs := a.Attributes()
+	a.Reason = untrusted.Text(a.Reason, maxAnswerText)
+	attrs := slices.DeleteFunc(a.Attributes(), func(kv attribute.KeyValue) bool { return len(kv.Key) > maxAnswerText })
 	attrs = attrs[:min(len(attrs), maxAnswerAttributes)]
-	for i, kv := range attrs {
-		if text := kv.Value.AsString(); kv.Value.Type() == attribute.STRING && len(text) > maxAnswerText {
-			attrs[i].Value = attribute.StringValue(wire.ValidText(text[:maxAnswerText]))
-		}
+	for i := range attrs {
+		attrs[i].Value = wire.Cut(attrs[i].Value, maxAnswerText)
 	}
 	return a.WithAttributes(attrs...)
 }

@@ -5,6 +5,7 @@ package host
 import (
 	"context"
 	"fmt"
+	"os"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -33,6 +34,16 @@ func TestShutdownWithAStoppedPlugin(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = syscall.Kill(pid, syscall.SIGCONT) })
+	eventually(t, "each of its threads is stopped", func() bool {
+		threads, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", pid))
+		for _, name := range threads {
+			text, err := os.ReadFile(name)
+			if err != nil || !strings.Contains(string(text), ") T ") {
+				return false
+			}
+		}
+		return err == nil
+	})
 	lines.HandOver(spans(0, 20)...)
 	ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
 	defer cancel()

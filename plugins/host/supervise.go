@@ -7,11 +7,15 @@ import (
 	"maps"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"time"
+	"unicode"
+	"unicode/utf16"
 
 	"google.golang.org/grpc/health/grpc_health_v1"
 
+	"github.com/riffletrace/riffle/internal/untrusted"
 	"github.com/riffletrace/riffle/plugins/internal/schema"
 	"github.com/riffletrace/riffle/plugins/internal/wire"
 	pluginpb "github.com/riffletrace/riffle/plugins/proto"
@@ -243,10 +247,45 @@ func (p *Plugin) connect(ctx context.Context) (*connection, error) {
 		return nil, fmt.Errorf("asking plugin %q what it has: %w", p.name, wire.Plain(err))
 	}
 	if p.about == nil {
-		p.about = about
+		p.about = shown(about)
 	}
 	return c, nil
 }
+
+// shown is what a plugin says of itself as people may see it.
+func shown(d *pluginpb.DescribeResponse) *pluginpb.DescribeResponse {
+	fit := func(s *string) { *s = untrusted.Text(*s, untrusted.Line) }
+	fit(&d.Name)
+	fit(&d.Version)
+	for _, c := range d.GetComponents() {
+		fit(&c.Version)
+		fit(&c.Doc)
+		c.ConfigSchema = plainJSON(c.GetConfigSchema())
+	}
+	return d
+}
+
+// plainJSON is JSON with escapes in place of what cannot be printed, which stands in
+// strings alone.
+func plainJSON(text string) string {
+	var b strings.Builder
+	for _, r := range text {
+		if unicode.IsPrint(r) || r < ' ' { // white space between
+			b.WriteRune(r)
+			continue
+		}
+		for _, unit := range utf16.Encode([]rune{r}) {
+			fmt.Fprintf(&b, `\u%04x`, unit)
+		}
+	}
+	return b.String()
+}
+
+// What no plugin needs more of.
+const (
+	maxComponentName = 100
+	maxSchema        = 256 << 10
+)
 
 // checkDescription refuses what no plugin says of itself.
 func checkDescription(d *pluginpb.DescribeResponse) error {
@@ -265,8 +304,13 @@ func checkDescription(d *pluginpb.DescribeResponse) error {
 		if c.GetName() == "" || seen[what] {
 			return fmt.Errorf("%s has no name or is there twice", what)
 		}
+		if untrusted.Text(c.GetName(), maxComponentName) != c.GetName() {
+			return fmt.Errorf("the name of %s cannot be shown, or is longer than %d bytes", what, maxComponentName)
+		}
 		seen[what] = true
-		if text := c.GetConfigSchema(); text != "" {
+		if text := c.GetConfigSchema(); len(text) > maxSchema {
+			return fmt.Errorf("the schema of the configuration of %s is of %d bytes, more than %d", what, len(text), maxSchema)
+		} else if text != "" {
 			if err := schema.Check([]byte(text)); err != nil {
 				return fmt.Errorf("the schema of the configuration of %s is not a JSON Schema: %w", what, err)
 			}

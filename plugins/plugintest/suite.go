@@ -14,6 +14,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/status"
 
+	"github.com/riffletrace/riffle/internal/untrusted"
 	"github.com/riffletrace/riffle/plugins"
 	"github.com/riffletrace/riffle/plugins/internal/wire"
 	pluginpb "github.com/riffletrace/riffle/plugins/proto"
@@ -156,7 +157,7 @@ func must[Q, A any](s *suite, what string, method func(context.Context, *Q, ...g
 // oneLine makes one line of an error of a call.
 func oneLine(err error) string {
 	st := status.Convert(err)
-	return fmt.Sprintf("%v: %.300s", st.Code(), st.Message())
+	return fmt.Sprintf("%v: %s", st.Code(), untrusted.Text(st.Message(), 300))
 }
 
 func (p *process) components() pluginpb.ComponentsClient { return pluginpb.NewComponentsClient(p.conn) }
@@ -204,7 +205,7 @@ func (s *suite) close(i instance) {
 func fieldErrors(errs []*pluginpb.FieldError) string {
 	lines := make([]string, len(errs))
 	for i, e := range errs {
-		lines[i] = "  " + cmp.Or(e.GetPath(), "(all of it)") + ": " + e.GetMessage()
+		lines[i] = "  " + untrusted.Text(cmp.Or(e.GetPath(), "(all of it)")+": "+e.GetMessage(), untrusted.Line)
 	}
 	return strings.Join(lines, "\n")
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/riffletrace/riffle/bench"
 	"github.com/riffletrace/riffle/core"
 	_ "github.com/riffletrace/riffle/exporters/standard"
+	"github.com/riffletrace/riffle/internal/untrusted"
 	_ "github.com/riffletrace/riffle/plugins/host"
 	_ "github.com/riffletrace/riffle/samplers/standard"
 )
@@ -77,6 +78,9 @@ type usageError struct{ error }
 // errReported is returned by a command that has printed its errors.
 var errReported = errors.New("reported")
 
+// mostSaid is how much is printed of what others may have said.
+const mostSaid = 16 << 10
+
 // printError prints an error; mistakes in a configuration lead with their
 // position, so that editors find them.
 func printError(w io.Writer, err error) {
@@ -87,5 +91,5 @@ func printError(w io.Writer, err error) {
 		fmt.Fprintln(w, mistakes)
 		return
 	}
-	fmt.Fprintf(w, "riffle: %v\n", err)
+	fmt.Fprintf(w, "riffle: %s\n", untrusted.Lines(err.Error(), mostSaid))
 }

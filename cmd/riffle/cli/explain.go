@@ -13,6 +13,7 @@ import (
 	"github.com/riffletrace/riffle/config"
 	"github.com/riffletrace/riffle/core"
 	"github.com/riffletrace/riffle/core/sampling"
+	"github.com/riffletrace/riffle/internal/untrusted"
 )
 
 func newExplain() *cobra.Command {
@@ -169,8 +170,9 @@ func printExplanation(w io.Writer, x *core.Explanation) error {
 		if s.LimitPerSecond > 0 {
 			answer += fmt.Sprintf("; limit: %v per second", s.LimitPerSecond)
 		}
+		answer = untrusted.Text(answer, untrusted.Line)
 		if s.Span != "" {
-			fmt.Fprintf(t, "%s\t%s\t%s\t%s\n", s.Stage, s.Span, s.Sampler, answer)
+			fmt.Fprintf(t, "%s\t%s\t%s\t%s\n", s.Stage, untrusted.Text(s.Span, untrusted.Line), s.Sampler, answer)
 		} else {
 			fmt.Fprintf(t, "%s\t%s\t%s\n", s.Stage, s.Sampler, answer)
 		}
@@ -183,13 +185,13 @@ func printExplanation(w io.Writer, x *core.Explanation) error {
 		if s.ID != "" {
 			label = s.ID
 		}
-		fmt.Fprintf(t, "%s\t%s\n", label, summarize(&s.Outcome))
+		fmt.Fprintf(t, "%s\t%s\n", untrusted.Text(label, untrusted.Line), summarize(&s.Outcome))
 	}
 	if len(x.Spans) == 0 {
 		fmt.Fprintln(t, summarize(&x.Outcome))
 	}
 	for _, note := range x.Notes {
-		fmt.Fprintln(t, "note: "+note)
+		fmt.Fprintln(t, "note: "+untrusted.Text(note, untrusted.Line))
 	}
 	return t.Flush()
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/riffletrace/riffle/cmd/riffle/internal/scaffold"
+	"github.com/riffletrace/riffle/internal/untrusted"
 	"github.com/riffletrace/riffle/plugins"
 	"github.com/riffletrace/riffle/plugins/host"
 	"github.com/riffletrace/riffle/plugins/pin"
@@ -108,10 +109,10 @@ service would say when it refuses it. It runs none of them.`,
 			for _, file := range files {
 				if err := checkPin(dir, file); err != nil {
 					failed = errReported
-					fmt.Fprintf(cmd.ErrOrStderr(), "riffle: %v\n", err)
+					printError(cmd.ErrOrStderr(), untrusted.Error(err, untrusted.Attribute))
 					continue
 				}
-				fmt.Fprintf(cmd.OutOrStdout(), "%s: ok\n", file)
+				fmt.Fprintf(cmd.OutOrStdout(), "%s: ok\n", fit(file))
 			}
 			return failed
 		},
@@ -174,7 +175,7 @@ not pinned is listed and not run.`,
 			for _, file := range files {
 				if err := listPlugin(cmd.Context(), t, dir, file); err != nil {
 					failed = errReported
-					fmt.Fprintf(cmd.ErrOrStderr(), "riffle: %v\n", err)
+					printError(cmd.ErrOrStderr(), untrusted.Error(err, untrusted.Attribute))
 				}
 			}
 			return errors.Join(t.Flush(), failed)
@@ -192,7 +193,7 @@ func listPlugin(ctx context.Context, w io.Writer, dir, file string) error {
 	}
 	d := p.Describe()
 	for _, c := range d.Components {
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", p.Name(), orDash(d.Version), c.Kind, c.Name, orDash(c.Doc))
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", fit(p.Name()), fit(d.Version), c.Kind, c.Name, fit(c.Doc))
 	}
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()

@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/riffletrace/riffle/internal/untrusted"
 	"github.com/riffletrace/riffle/plugins/plugintest"
 )
 
@@ -58,7 +59,7 @@ there for tests, or none.`,
 				broken++
 				fmt.Fprintf(w, "BROKEN  %s\n", r.Name)
 				for _, f := range r.Failures {
-					fmt.Fprintf(w, "        %s\n", strings.ReplaceAll(f, "\n", "\n        "))
+					fmt.Fprintf(w, "        %s\n", strings.ReplaceAll(untrusted.Lines(f, mostSaid), "\n", "\n        "))
 				}
 			}
 			if err := cmd.Context().Err(); err != nil {

@@ -17,6 +17,7 @@ import (
 	"github.com/riffletrace/riffle/core/delivery/disk"
 	"github.com/riffletrace/riffle/core/otlp"
 	"github.com/riffletrace/riffle/exporters/stdout/tree"
+	"github.com/riffletrace/riffle/internal/untrusted"
 )
 
 func newQueue() *cobra.Command {
@@ -31,6 +32,12 @@ the service runs or not.`,
 		},
 	}
 	cmd.AddCommand(newQueueList(), newQueueInspect(), newQueueSend(), newQueuePurge())
+	for _, c := range cmd.Commands() {
+		run := c.RunE
+		c.RunE = func(cmd *cobra.Command, args []string) error { // an error names files, which others may have named
+			return untrusted.Error(run(cmd, args), untrusted.Attribute)
+		}
+	}
 	return cmd
 }
 
@@ -75,8 +82,8 @@ func listQueue(w io.Writer, lines []disk.Queue) error {
 			if !first.IsZero() {
 				oldest = first.UTC().Format(time.RFC3339)
 			}
-			fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%d\t%d\t%s\t%s\t%d\n", orDash(l.Name), orDash(l.Type), orDash(l.Endpoint),
-				filepath.Base(p.Dir), use, len(p.Ready), spans, component.Size(size), oldest, len(p.Damaged))
+			fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%d\t%d\t%s\t%s\t%d\n", fit(l.Name), fit(l.Type), fit(l.Endpoint),
+				fit(filepath.Base(p.Dir)), use, len(p.Ready), spans, component.Size(size), oldest, len(p.Damaged))
 		}
 	}
 	if err := table.Flush(); err != nil {
@@ -85,14 +92,15 @@ func listQueue(w io.Writer, lines []disk.Queue) error {
 	for _, l := range lines {
 		for _, p := range l.Parts {
 			for _, name := range p.Damaged {
-				fmt.Fprintf(w, "damaged: %s\n", name)
+				fmt.Fprintf(w, "damaged: %s\n", fit(name))
 			}
 		}
 	}
 	return nil
 }
 
-func orDash(s string) string { return cmp.Or(s, "-") }
+// fit is a name that others may have given, or a dash.
+func fit(s string) string { return cmp.Or(untrusted.Text(s, untrusted.Line), "-") }
 
 func newQueueInspect() *cobra.Command {
 	return &cobra.Command{
@@ -119,7 +127,7 @@ oldest that waits in a directory of queues.`,
 				return fmt.Errorf("%s: %w", name, err)
 			}
 			w := cmd.OutOrStdout()
-			fmt.Fprintf(w, "%s\n%d spans, %s compressed, %s not, oldest of %s\n\n", name, batch.Spans,
+			fmt.Fprintf(w, "%s\n%d spans, %s compressed, %s not, oldest of %s\n\n", fit(name), batch.Spans,
 				component.Size(len(batch.Payload)), component.Size(len(body)), batch.FirstEnd.UTC().Format(time.RFC3339Nano))
 			return tree.Write(w, spans, treeOptions(w))
 		},

@@ -174,7 +174,7 @@ func (s *sender) sendPart(ctx context.Context, q disk.Queue, p *disk.Part) {
 			s.left.add(e)
 		}
 		if errors.Is(err, disk.ErrLocked) {
-			fmt.Fprintf(s.stderr, "skipped: %s of exporter %q (%s) is in use: the process that has it sends what is there\n", filepath.Base(p.Dir), q.Name, orDash(q.Endpoint))
+			fmt.Fprintf(s.stderr, "skipped: %s of exporter %q (%s) is in use: the process that has it sends what is there\n", fit(filepath.Base(p.Dir)), fit(q.Name), fit(q.Endpoint))
 			for _, e := range p.Ready {
 				s.skipped.add(e)
 			}
@@ -201,7 +201,7 @@ func (s *sender) sendBatch(ctx context.Context, store *disk.Store, p *disk.Part,
 	switch {
 	case errors.Is(err, disk.ErrDamaged):
 		s.damaged++
-		fmt.Fprintln(s.stderr, err)
+		fmt.Fprintln(s.stderr, fit(err.Error()))
 		return false
 	case err != nil:
 		s.failed(err)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync/atomic"
 
@@ -11,6 +12,8 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/stats"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/anypb"
 
 	"github.com/riffletrace/riffle/internal/otlpstatus"
 )
@@ -65,7 +68,7 @@ func (c *calls) call(ctx context.Context, method string, req, reply any, cc *grp
 			c.worked.Store(a.conn.Load())
 			var of interface{ GRPCStatus() *status.Status }
 			if errors.As(err, &of) {
-				return &otlpstatus.GRPCError{Status: of.GRPCStatus()}
+				return &otlpstatus.GRPCError{Status: clip(of.GRPCStatus())}
 			}
 			return err
 		case first && ctx.Err() == nil && c.isBroken(a, err):
@@ -74,6 +77,22 @@ func (c *calls) call(ctx context.Context, method string, req, reply any, cc *grp
 			return err
 		}
 	}
+}
+
+// clip keeps of a status as much as of a response: gRPC takes up to 16 MiB of it, and an
+// error is held until the next one.
+func clip(s *status.Status) *status.Status {
+	p := s.Proto()
+	if proto.Size(p) <= MaxResponse {
+		return s
+	}
+	p.Message = strings.ToValidUTF8(p.GetMessage()[:min(len(p.GetMessage()), MaxResponse)], "")
+	room := MaxResponse
+	p.Details = slices.DeleteFunc(p.GetDetails(), func(d *anypb.Any) bool {
+		room -= proto.Size(d)
+		return room < 0
+	})
+	return status.FromProto(p)
 }
 
 // isBroken reports whether a connection broke that had worked before.

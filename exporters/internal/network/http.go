@@ -1,6 +1,7 @@
 package network
 
 import (
+	"io"
 	"net/http"
 	"net/http/httptrace"
 	"sync/atomic"
@@ -24,4 +25,25 @@ func (t HTTP) RoundTrip(r *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	return t.Transport.RoundTrip(again)
+}
+
+// MaxToken is how much is read of a response about credentials.
+const MaxToken = 1 << 20
+
+// Limited makes requests whose responses end after [MaxToken] bytes. It is for
+// libraries of clouds that read a response whole.
+type Limited struct{ Transport http.RoundTripper }
+
+// RoundTrip makes a request.
+func (t Limited) RoundTrip(r *http.Request) (*http.Response, error) {
+	resp, err := t.Transport.RoundTrip(r)
+	if err == nil {
+		resp.Body = limitedBody{io.LimitReader(resp.Body, MaxToken), resp.Body}
+	}
+	return resp, err
+}
+
+type limitedBody struct {
+	io.Reader
+	io.Closer
 }

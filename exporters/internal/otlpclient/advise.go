@@ -15,6 +15,7 @@ import (
 
 	"github.com/riffletrace/riffle/core/delivery"
 	"github.com/riffletrace/riffle/internal/otlpstatus"
+	"github.com/riffletrace/riffle/internal/untrusted"
 )
 
 // Error is an error of sending, told so that the reader knows what to do.
@@ -226,10 +227,10 @@ var statusLine = regexp.MustCompile(`HTTP/[0-9.]+ ([0-9]{3}[A-Za-z -]*)`)
 func (r *Resolved) Fail(err error, worked bool) error {
 	if f, ok := err.(*delivery.ExportError); ok { //nolint:errorlint // it is not wrapped yet
 		advised := *f
-		advised.Err = r.masked(r.Advise(f.Err, worked))
+		advised.Err = r.fit(r.Advise(f.Err, worked))
 		return &advised
 	}
-	return r.masked(r.Advise(err, worked))
+	return r.fit(r.Advise(err, worked))
 }
 
 // Rejected is the error of a response that accepts a part of so many spans, which are
@@ -238,7 +239,7 @@ func (r *Resolved) Rejected(resp delivery.Response, spans int) error {
 	rejected := int(min(resp.Rejected, int64(spans)))
 	return &delivery.ExportError{
 		PartialSuccess: &delivery.PartialSuccess{Rejected: rejected},
-		Err:            fmt.Errorf("%s rejected %d of %d spans: %s", r.Address, rejected, spans, resp.Message),
+		Err:            fmt.Errorf("%s rejected %d of %d spans: %s", r.Address, rejected, spans, untrusted.Text(resp.Message, untrusted.Line)),
 	}
 }
 

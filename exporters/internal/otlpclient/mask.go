@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/riffletrace/riffle/internal/untrusted"
 )
 
 // public are the headers that have no secret in them. Any other may: users and
@@ -71,9 +73,10 @@ func withoutProxy(message string) string {
 	return message
 }
 
-// masked returns the error without what was secret in its text.
-func (r *Resolved) masked(err error) error {
-	if text := r.Mask(err.Error()); text != err.Error() {
+// fit returns the error without what was secret in its text, and fit to be shown.
+func (r *Resolved) fit(err error) error {
+	was := err.Error()
+	if text := untrusted.Text(r.Mask(was), untrusted.Line); text != was {
 		return &Error{Message: text, Cause: err}
 	}
 	return err

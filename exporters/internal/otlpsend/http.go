@@ -106,7 +106,7 @@ func (t *httpTransport) send(ctx context.Context, body []byte) (delivery.Respons
 	resp.Body = io.NopCloser(bytes.NewReader(read))
 	kind := resp.Header.Get("Content-Type")
 	if resp.StatusCode/100 != 2 {
-		message := otlpclient.Mask(otlpstatus.Message(kind, read), req.Header)
+		message := otlpstatus.Message(kind, read, func(s string) string { return otlpclient.Mask(s, req.Header) })
 		f := t.backend.Response(resp, message, time.Now())
 		if t.classify != nil {
 			t.classify(resp, message, f)
@@ -116,7 +116,7 @@ func (t *httpTransport) send(ctx context.Context, body []byte) (delivery.Respons
 	accepted, ok := otlpstatus.Accepted(kind, read)
 	switch {
 	case !ok:
-		return delivery.Response{}, &delivery.ExportError{Outcome: delivery.Refused, Err: &otlpstatus.WebPageError{Status: resp.Status}}
+		return delivery.Response{}, &delivery.ExportError{Outcome: delivery.Refused, Err: &otlpstatus.WebPageError{Status: otlpstatus.StatusText(resp)}}
 	case t.accepted != nil:
 		return t.accepted(resp, read)
 	default:

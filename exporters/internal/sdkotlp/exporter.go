@@ -145,13 +145,13 @@ func (t *noted) RoundTrip(r *http.Request) (*http.Response, error) {
 	_ = resp.Body.Close()
 	kind := resp.Header.Get("Content-Type")
 	if resp.StatusCode/100 != 2 {
-		note(r.Context(), delivery.Response{}, otlpstatus.OTLP.Response(resp, t.resolved.Mask(otlpstatus.Message(kind, body)), time.Now()))
+		note(r.Context(), delivery.Response{}, otlpstatus.OTLP.Response(resp, otlpstatus.Message(kind, body, t.resolved.Mask), time.Now()))
 		resp.Body = io.NopCloser(bytes.NewReader(body))
 		return resp, nil
 	}
 	accepted, ok := otlpstatus.Accepted(kind, body)
 	if !ok {
-		page := &otlpstatus.WebPageError{Status: resp.Status}
+		page := &otlpstatus.WebPageError{Status: otlpstatus.StatusText(resp)}
 		note(r.Context(), delivery.Response{}, &delivery.ExportError{Outcome: delivery.Refused, Err: page})
 		return nil, page
 	}

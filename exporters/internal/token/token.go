@@ -9,6 +9,8 @@ import (
 	"fmt"
 	"sync"
 	"time"
+
+	"github.com/riffletrace/riffle/internal/untrusted"
 )
 
 // Token is an access token.
@@ -103,7 +105,7 @@ func (s *Source) start() (done <-chan struct{}) {
 		token, err := s.fetch(ctx)
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		if s.err = err; err == nil {
+		if s.err = untrusted.Error(err, untrusted.Line); err == nil {
 			s.token = token
 		}
 		s.fetching, s.renewed = nil, time.Now()

@@ -9,6 +9,7 @@ import (
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 
 	"github.com/riffletrace/riffle/core/sampling"
+	"github.com/riffletrace/riffle/internal/untrusted"
 )
 
 // maxErrors is how many errors of one span are told.
@@ -34,20 +35,20 @@ func find(attrs []attribute.KeyValue, keys ...attribute.Key) (string, bool) {
 // none worth telling.
 func statusText(s sdktrace.ReadOnlySpan) string {
 	if code, ok := attr(s, "http.response.status_code", "http.status_code"); ok {
-		return escape(code)
+		return untrusted.Text(code, maxText)
 	}
 	if code, ok := attr(s, "rpc.response.status_code", "rpc.grpc.status_code"); ok && code != "0" && code != "OK" {
-		return escape(code)
+		return untrusted.Text(code, maxText)
 	}
 	return ""
 }
 
 // facts are the attributes that matter, in the order of reading, without what
-// the name has said already. Each is escaped.
+// the name has said already. Each is fit to be shown.
 func facts(s sdktrace.ReadOnlySpan) []string {
 	var all []string
 	add := func(fact string, ok bool) {
-		fact = escape(strings.Join(strings.Fields(fact), " "))
+		fact = untrusted.Text(fact, maxText)
 		if ok && fact != "" && !strings.Contains(s.Name(), fact) && !slices.Contains(all, fact) {
 			all = append(all, fact)
 		}
@@ -93,11 +94,11 @@ func facts(s sdktrace.ReadOnlySpan) []string {
 	return all
 }
 
-// errorsOf tells what went wrong, escaped.
+// errorsOf tells what went wrong, fit to be shown.
 func errorsOf(s sdktrace.ReadOnlySpan) []string {
 	var all []string
 	add := func(text string) {
-		text = escape(text)
+		text = untrusted.Text(text, maxText)
 		said := slices.ContainsFunc(all, func(other string) bool { return strings.Contains(other, text) })
 		if text != "" && !said && len(all) < maxErrors {
 			all = append(all, text)
@@ -123,5 +124,5 @@ func errorsOf(s sdktrace.ReadOnlySpan) []string {
 // samplerOf is the sampler that kept the trace, if this span says so.
 func samplerOf(s sdktrace.ReadOnlySpan) string {
 	name, _ := attr(s, sampling.SamplerKey)
-	return escape(name)
+	return untrusted.Text(name, maxText)
 }

@@ -8,6 +8,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/riffletrace/riffle/core/sampling"
+	"github.com/riffletrace/riffle/internal/untrusted"
 )
 
 const (
@@ -32,7 +33,8 @@ const (
 type drawing struct {
 	*strings.Builder
 	Options
-	trace *traceTree
+	trace   *traceTree
+	sampler string // of the trace
 
 	rows []row
 	// Widths of the columns; kind is 0 if no span has one worth telling.
@@ -49,6 +51,7 @@ type row struct {
 	offset        string
 	duration      string
 	facts, errors []string
+	deeper        string // about what is below, if it is not drawn
 }
 
 func (d *drawing) draw() {
@@ -59,6 +62,7 @@ func (d *drawing) draw() {
 	d.style(dim, strings.Join(second, separator))
 	d.WriteString("\n\n")
 
+	d.sampler = samplerOf(d.trace.localRoot().span)
 	for _, root := range d.trace.roots {
 		d.add(root, 0, "", "", service(root.span))
 	}
@@ -77,7 +81,7 @@ func (d *drawing) add(n *node, depth int, guides, below, caller string) {
 		depth:    depth,
 		guides:   guides,
 		below:    below,
-		name:     escape(s.Name()),
+		name:     untrusted.Text(s.Name(), maxText),
 		status:   statusText(s),
 		duration: duration(endOf(s).Sub(s.StartTime())),
 		facts:    facts(s),
@@ -101,7 +105,7 @@ func (d *drawing) add(n *node, depth int, guides, below, caller string) {
 	if _, ok := attr(s, sampling.ParentMissingKey); ok && depth == 0 {
 		r.facts = append(r.facts, "the caller did not keep its part")
 	}
-	if name := samplerOf(s); name != "" && name != samplerOf(d.trace.localRoot().span) {
+	if name := samplerOf(s); name != "" && name != d.sampler {
 		r.facts = append(r.facts, "kept by "+name)
 	}
 	if len(n.children) > 0 {
@@ -109,7 +113,13 @@ func (d *drawing) add(n *node, depth int, guides, below, caller string) {
 	} else {
 		r.below += "   "
 	}
+	if depth == maxDepth-1 {
+		r.deeper = deeper(n)
+	}
 	d.rows = append(d.rows, r)
+	if r.deeper != "" {
+		return
+	}
 	for i, c := range n.children {
 		if i < len(n.children)-1 {
 			d.add(c, depth+1, below+"├─ ", below+"│  ", service(s))
@@ -117,6 +127,32 @@ func (d *drawing) add(n *node, depth int, guides, below, caller string) {
 			d.add(c, depth+1, below+"└─ ", below+"   ", service(s))
 		}
 	}
+}
+
+// maxDepth is how many levels are drawn.
+const maxDepth = 128
+
+// deeper counts what is below n; "" if nothing is.
+func deeper(n *node) string {
+	spans, errors := -1, 0
+	n.each(func(below *node) {
+		if spans++; below != n && failed(below.span) {
+			errors++
+		}
+	})
+	if spans == 0 {
+		return ""
+	}
+	return "… " + counted(spans, errors) + " deeper"
+}
+
+// counted is so many spans, and how many of them failed.
+func counted(spans, errors int) string {
+	text := strconv.Itoa(spans) + " span" + plural(spans)
+	if errors > 0 {
+		text += ", " + strconv.Itoa(errors) + " error" + plural(errors)
+	}
+	return text
 }
 
 // measure sets the widths of the columns. The bar takes what is left.
@@ -199,6 +235,7 @@ func (d *drawing) span(r row) {
 	for _, e := range r.errors {
 		d.under(r, red, e)
 	}
+	d.under(r, plain, r.deeper)
 }
 
 // under writes a line below the span.

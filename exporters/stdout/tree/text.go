@@ -1,51 +1,18 @@
 package tree
 
 import (
-	"strconv"
 	"strings"
 	"unicode"
-	"unicode/utf8"
 
 	"golang.org/x/text/width"
+
+	"github.com/riffletrace/riffle/internal/untrusted"
 )
 
-// escape makes s safe for a terminal and one line high: what is not printable
-// (control characters, changes of direction, bytes that are not UTF-8) is
-// written as in a Go string.
-func escape(s string) string {
-	if isSafe(s) {
-		return s
-	}
-	var b strings.Builder
-	for s != "" {
-		r, n := utf8.DecodeRuneInString(s)
-		switch {
-		case r == utf8.RuneError && n == 1:
-			const hex = "0123456789abcdef"
-			b.WriteString(`\x`)
-			b.WriteByte(hex[s[0]>>4])
-			b.WriteByte(hex[s[0]&15])
-		case strconv.IsPrint(r):
-			b.WriteRune(r)
-		default:
-			quoted := strconv.QuoteRuneToASCII(r)
-			b.WriteString(quoted[1 : len(quoted)-1])
-		}
-		s = s[n:]
-	}
-	return b.String()
-}
+// maxText is how much of a text is looked at: more than a terminal is wide.
+const maxText = untrusted.Line
 
-func isSafe(s string) bool {
-	for _, r := range s {
-		if r == utf8.RuneError || !strconv.IsPrint(r) {
-			return false
-		}
-	}
-	return true
-}
-
-// cells is how many columns an escaped string takes.
+// cells is how many columns a text takes.
 func cells(s string) int {
 	n := 0
 	for _, r := range s {
@@ -69,7 +36,7 @@ func runeCells(r rune) int {
 	}
 }
 
-// cut shortens an escaped string to n columns, with an ellipsis.
+// cut shortens a text to n columns, with an ellipsis.
 func cut(s string, n int) string {
 	if cells(s) <= n {
 		return s

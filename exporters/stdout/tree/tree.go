@@ -8,8 +8,8 @@
 //	✗ └─ POST /charge 502      client    +20ms  390ms    █████████████████████████████████████▉
 //	       http://payments.local/charge
 //
-// What spans carry comes from users: control characters and the like are
-// escaped before they reach a terminal.
+// What spans carry comes from users: [untrusted.Text] makes it fit for a terminal. Of a
+// trace that is deeper than people read, the rest is counted.
 package tree
 
 import (
@@ -25,6 +25,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/riffletrace/riffle/core/sampling"
+	"github.com/riffletrace/riffle/internal/untrusted"
 )
 
 // Options say how to draw.
@@ -144,9 +145,22 @@ func (t *traceTree) link() {
 // place marks n and all below it; a child that stands elsewhere is let go.
 func (n *node) place() {
 	n.placed = true
-	n.children = slices.DeleteFunc(n.children, func(c *node) bool { return c.placed })
-	for _, c := range n.children {
-		c.place()
+	n.each(func(n *node) {
+		n.children = slices.DeleteFunc(n.children, func(c *node) bool { return c.placed })
+		for _, c := range n.children {
+			c.placed = true
+		}
+	})
+}
+
+// each calls f for n and all below it, however deep that is.
+func (n *node) each(f func(*node)) {
+	left := []*node{n}
+	for len(left) > 0 {
+		n := left[len(left)-1]
+		left = left[:len(left)-1]
+		f(n)
+		left = append(left, n.children...)
 	}
 }
 
@@ -178,11 +192,7 @@ func (t *traceTree) summary() (first, second []string) {
 	if services := t.services(); services != "" {
 		first = append(first, services)
 	}
-	count := strconv.Itoa(len(t.spans)) + " span" + plural(len(t.spans))
-	if t.errors > 0 {
-		count += ", " + strconv.Itoa(t.errors) + " error" + plural(t.errors)
-	}
-	first = append(first, duration(t.end.Sub(t.start)), count)
+	first = append(first, duration(t.end.Sub(t.start)), counted(len(t.spans), t.errors))
 	second = []string{t.start.UTC().Format("2006-01-02T15:04:05.000Z")}
 
 	if name := samplerOf(root); name != "" {
@@ -197,11 +207,20 @@ func (t *traceTree) summary() (first, second []string) {
 
 // services are the names of all services in the trace.
 func (t *traceTree) services() string {
+	const most = 10
 	var names []string
+	seen := map[string]bool{}
 	for _, s := range t.spans {
-		if name := service(s); name != "" && !slices.Contains(names, name) {
+		name := service(s)
+		if name == "" || seen[name] {
+			continue
+		}
+		if seen[name] = true; len(seen) <= most {
 			names = append(names, name)
 		}
+	}
+	if more := len(seen) - len(names); more > 0 {
+		names = append(names, strconv.Itoa(more)+" more")
 	}
 	return strings.Join(names, ", ")
 }
@@ -211,7 +230,7 @@ func service(s sdktrace.ReadOnlySpan) string {
 		return ""
 	}
 	v, _ := s.Resource().Set().Value("service.name")
-	return escape(v.AsString())
+	return untrusted.Text(v.AsString(), maxText)
 }
 
 func plural(n int) string {

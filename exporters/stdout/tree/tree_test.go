@@ -263,7 +263,7 @@ func FuzzWrite(f *testing.F) {
 			t.Fatal(err)
 		}
 		for _, r := range b.String() {
-			if r != '\n' && (r == utf8.RuneError || !unicode.IsPrint(r)) {
+			if r != '\n' && !unicode.IsPrint(r) || !utf8.ValidString(b.String()) {
 				t.Fatalf("%q in %q", r, b.String())
 			}
 		}

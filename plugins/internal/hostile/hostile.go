@@ -71,6 +71,16 @@ var Kinds = map[string]string{
 	"stubborn":  "lives on when it is told to end",
 }
 
+// ForHosts are flaws that break no rule that a plugin can be held to: what is left
+// behind is in no group of the plugin's, and nobody can tell what words are.
+var ForHosts = map[string]string{
+	"shouts":   "says the worst of itself, in its log, and about all that it is asked",
+	"misnamed": "has a component with the worst of names",
+	"detaches": "leaves a process behind in a session of its own that lost its parent",
+	"strips":   "leaves a process behind in a session of its own, without its environment",
+	"daemon":   "leaves a process behind in a session of its own that lost its parent, without its environment",
+}
+
 // Main plays the plugin and exits, if this process was started as one.
 func Main() {
 	if kind := os.Getenv(variable); kind != "" {
@@ -82,7 +92,7 @@ func Main() {
 // [Main].
 func Script(tb testing.TB, kind string) (path string) {
 	tb.Helper()
-	if _, ok := Kinds[kind]; !ok && kind != Good {
+	if Kinds[kind]+ForHosts[kind] == "" && kind != Good {
 		tb.Fatalf("no hostile plugin %q", kind)
 	}
 	self, err := os.Executable()

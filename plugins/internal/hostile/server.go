@@ -9,6 +9,7 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/base64"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -27,6 +28,7 @@ import (
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/protobuf/types/known/emptypb"
 
+	"github.com/riffletrace/riffle/internal/untrustedtest"
 	pluginpb "github.com/riffletrace/riffle/plugins/proto"
 )
 
@@ -112,6 +114,19 @@ func serve(kind string) error {
 		fmt.Fprintln(os.Stderr, strings.Repeat("y", 1<<20))
 	case "forks":
 		if err := exec.CommandContext(context.Background(), "/bin/sleep", "600").Start(); err != nil {
+			return err
+		}
+	case "shouts":
+		said := untrustedtest.Say(12 << 20)
+		text, err := json.Marshal(map[string]any{"@level": "warn", "@message": said[:2<<10], said[:500]: said[:1<<10], "list": []string{said[:500]}})
+		if err != nil {
+			return err
+		}
+		fmt.Fprintln(os.Stderr, string(text)) // before there are too many
+		fmt.Fprintln(os.Stderr, strings.ReplaceAll(said, "\n", " "))
+		fmt.Fprintln(os.Stderr, said)
+	case "detaches", "strips", "daemon":
+		if err := leave(kind); err != nil {
 			return err
 		}
 	}

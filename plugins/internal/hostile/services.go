@@ -10,12 +10,17 @@ import (
 	"sync"
 	"time"
 
+	"go.opentelemetry.io/otel/attribute"
+
+	"github.com/riffletrace/riffle/core/otlp"
+
 	coltracepb "go.opentelemetry.io/proto/otlp/collector/trace/v1"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 
+	"github.com/riffletrace/riffle/internal/untrustedtest"
 	"github.com/riffletrace/riffle/plugins/internal/wire"
 	pluginpb "github.com/riffletrace/riffle/plugins/proto"
 )
@@ -76,6 +81,16 @@ func (p *plugin) Describe(context.Context, *pluginpb.DescribeRequest) (*pluginpb
 		r.Components = append(r.Components, out)
 	case "schema":
 		out.ConfigSchema = `{"type": "a table of keys", "properties": ["n"]}`
+	case "shouts":
+		said := strings.ToValidUTF8(untrustedtest.Say(1<<20), "")
+		r.Name, r.Version, out.Version, out.Doc = said, said, said, said
+		text, err := json.Marshal(map[string]any{"type": "object", "description": said[:100<<10]})
+		if err != nil {
+			return nil, err
+		}
+		out.ConfigSchema = string(text)
+	case "misnamed":
+		out.Name = strings.ToValidUTF8(untrustedtest.Say(1<<20), "")
 	case "huge":
 		out.Doc = strings.Repeat("x", wire.MaxResponse+1) // more would take a slow machine too long to send
 	}
@@ -89,7 +104,14 @@ func (p *plugin) Configure(ctx context.Context, r *pluginpb.ConfigureRequest) (*
 		if !exporter && !sampler {
 			return nil, status.Errorf(codes.NotFound, "no component %q", r.GetComponent())
 		}
-		if mistake := check(r.GetConfig()); mistake != nil {
+		if mistake := check(r.GetConfig()); mistake != nil && p.kind == "shouts" {
+			said := strings.ToValidUTF8(untrustedtest.Say(10<<10), "")
+			many := make([]*pluginpb.FieldError, 200)
+			for i := range many {
+				many[i] = &pluginpb.FieldError{Path: said, Message: said}
+			}
+			return &pluginpb.ConfigureResponse{Errors: many}, nil
+		} else if mistake != nil {
 			return &pluginpb.ConfigureResponse{Errors: []*pluginpb.FieldError{mistake}}, nil
 		}
 	}
@@ -107,11 +129,16 @@ func (p *plugin) Configure(ctx context.Context, r *pluginpb.ConfigureRequest) (*
 	}
 	instance := strconv.Itoa(p.number)
 	p.instances[instance] = true
+	description, endpoint := "all", "nowhere"
+	if p.kind == "shouts" {
+		description = strings.ToValidUTF8(untrustedtest.Say(1<<20), "")
+		endpoint = description
+	}
 	if exporter {
-		return &pluginpb.ConfigureResponse{Instance: instance, Exporter: &pluginpb.ExporterInstance{Endpoint: "nowhere"}}, nil
+		return &pluginpb.ConfigureResponse{Instance: instance, Exporter: &pluginpb.ExporterInstance{Endpoint: endpoint}}, nil
 	}
 	return &pluginpb.ConfigureResponse{Instance: instance, Sampler: &pluginpb.SamplerInstance{
-		Description: "all",
+		Description: description,
 		Start:       &pluginpb.StartSampling{Keys: []string{"tenant.id", "http.route"}},
 		Segments:    &pluginpb.SegmentSampling{NeverRaises: true},
 	}}, nil
@@ -162,6 +189,9 @@ func (p *plugin) Export(ctx context.Context, _ *coltracepb.ExportTraceServiceReq
 		return nil, err
 	}
 	p.beLate()
+	if p.kind == "shouts" {
+		return nil, status.Error(codes.InvalidArgument, untrustedtest.Say(10<<10)) // more than headers may hold does not arrive
+	}
 	return new(coltracepb.ExportTraceServiceResponse), nil
 }
 
@@ -176,6 +206,15 @@ func (p *plugin) Ask(_ context.Context, r *pluginpb.AskRequest) (*pluginpb.AskRe
 	p.beLate()
 	answer := &pluginpb.Answer{Verdict: pluginpb.Verdict_VERDICT_THRESHOLD}
 	switch p.kind {
+	case "shouts":
+		answer.Reason = strings.ToValidUTF8(untrustedtest.Say(10<<10), "")
+		numbers := make([]int64, 10_000)
+		answer.Attributes = otlp.KeyValues([]attribute.KeyValue{
+			attribute.String("text", answer.GetReason()),
+			attribute.StringSlice("texts", []string{answer.GetReason(), answer.GetReason()}),
+			attribute.Int64Slice("numbers", numbers),
+			attribute.String(answer.GetReason(), "x"),
+		})
 	case "never":
 		answer.Threshold = 1 << 60
 	case "drops":

@@ -475,3 +475,23 @@ func BenchmarkDecide(b *testing.B) {
 		table.Decide(&p)
 	}
 }
+
+// A key is too long by its lists as by its texts.
+func TestLongLists(t *testing.T) {
+	table := New(KeySpec{Keys: []attribute.Key{"k"}}, ways)
+	for name, v := range map[string]attribute.Value{
+		"text":    attribute.StringValue(string(make([]byte, maxText+1))),
+		"texts":   attribute.StringSliceValue([]string{string(make([]byte, maxText/2)), string(make([]byte, maxText/2))}),
+		"numbers": attribute.Int64SliceValue(make([]int64, maxText)),
+		"bytes":   attribute.ByteSliceValue(make([]byte, maxText+1)),
+	} {
+		p := sampling.StartParameters{Attributes: []attribute.KeyValue{{Key: "k", Value: v}}}
+		if _, ok := table.key(&p); ok {
+			t.Errorf("%s: it is asked about", name)
+		}
+	}
+	short := sampling.StartParameters{Attributes: []attribute.KeyValue{attribute.Int64Slice("k", []int64{1, 2})}}
+	if _, ok := table.key(&short); !ok {
+		t.Error("a short list is not asked about")
+	}
+}

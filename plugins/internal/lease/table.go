@@ -15,6 +15,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/riffletrace/riffle/core/sampling"
+	"github.com/riffletrace/riffle/plugins/internal/wire"
 )
 
 // KeySpec says what keys are made of.
@@ -375,7 +376,7 @@ func (t *Table) key(p *sampling.StartParameters) (k sampling.StartParameters, ok
 		if v == nil {
 			continue
 		}
-		if size = max(size, sizeOf(v)); size > maxText {
+		if size = max(size, wire.Size(*v, maxText)); size > maxText {
 			return k, false
 		}
 		kv := attribute.KeyValue{Key: name, Value: *v}
@@ -385,18 +386,6 @@ func (t *Table) key(p *sampling.StartParameters) (k sampling.StartParameters, ok
 		k.Attributes = append(k.Attributes, kv)
 	}
 	return k, size <= maxText
-}
-
-// sizeOf is the length of a text, or of what a list or a map is written as.
-func sizeOf(v *attribute.Value) int {
-	switch v.Type() {
-	case attribute.BOOL, attribute.INT64, attribute.FLOAT64:
-		return 0
-	case attribute.STRING, attribute.BYTESLICE:
-		return len(v.AsString())
-	default:
-		return len(v.String())
-	}
 }
 
 // each calls f for every entry.

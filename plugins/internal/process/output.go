@@ -13,7 +13,8 @@ import (
 	"strings"
 	"sync"
 	"time"
-	"unicode"
+
+	"github.com/riffletrace/riffle/internal/untrusted"
 )
 
 const (
@@ -24,8 +25,9 @@ const (
 	maxLine = 16 << 10
 	// maxLines is how many lines of a plugin are logged per second.
 	maxLines = 200
-	// maxAttrs bounds the attributes of a line.
+	// maxAttrs bounds the attributes of a line, maxShown what they say together.
 	maxAttrs = 32
+	maxShown = 4 << 10
 )
 
 // output reads what a program writes: the handshake on standard output, and all
@@ -104,24 +106,31 @@ func (o *output) admit(logger *slog.Logger, text string) bool {
 
 // logLine logs one line: an object with @level and @message, or plain text.
 func logLine(logger *slog.Logger, text []byte) {
-	level, message, attrs := slog.LevelInfo, printable(string(text)), []any(nil)
+	level, message, attrs := slog.LevelInfo, "", []any(nil)
 	var fields map[string]any
+	room := maxShown
 	if text[0] == '{' && json.Unmarshal(text, &fields) == nil {
-		if s, ok := fields["@message"].(string); ok {
-			message = printable(s)
-			delete(fields, "@message")
-		}
+		message, _ = fields["@message"].(string)
 		if s, ok := fields["@level"].(string); ok {
 			level = levelOf(s)
 		}
 		for _, k := range slices.Sorted(maps.Keys(fields)) {
-			if k[:min(len(k), 1)] != "@" && len(attrs) < 2*maxAttrs {
-				attrs = append(attrs, printable(k), fields[k])
+			if k[:min(len(k), 1)] != "@" && len(attrs) < 2*maxAttrs && room > 0 {
+				name, value := untrusted.Text(k, min(room, untrusted.Line)), shown(fields[k], min(room, untrusted.Line))
+				room -= len(name)
+				if text, ok := value.(string); ok {
+					room -= len(text)
+				}
+				attrs = append(attrs, name, value)
 			}
 		}
-	} else if strings.HasPrefix(message, "panic: ") || strings.HasPrefix(message, "fatal error: ") {
+	} else if strings.HasPrefix(string(text), "panic: ") || strings.HasPrefix(string(text), "fatal error: ") {
 		level = slog.LevelError
 	}
+	if message == "" {
+		message = string(text)
+	}
+	message = untrusted.Text(message, untrusted.Line)
 	logger.Log(context.Background(), level, message, attrs...)
 }
 
@@ -151,19 +160,20 @@ func (o *output) lastWords() string {
 	if len(o.words) == 0 {
 		return ""
 	}
-	return "; it wrote: " + printable(strings.Join(o.words, " / "))
+	return "; it wrote: " + untrusted.Text(strings.Join(o.words, " / "), untrusted.Line)
 }
 
-// printable is what can stand in a message: no control characters, not long.
-func printable(s string) string {
-	const most = 4 << 10
-	if len(s) > most {
-		s = s[:most] + "..."
+// shown is the value of an attribute, which came from JSON.
+func shown(v any, most int) any {
+	switch v := v.(type) {
+	case nil, bool, float64:
+		return v
+	case string:
+		return untrusted.Text(v, most)
 	}
-	return strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) && r != '\t' {
-			return unicode.ReplacementChar
-		}
-		return r
-	}, strings.ToValidUTF8(s, string(unicode.ReplacementChar)))
+	text, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	return untrusted.Text(string(text), most)
 }

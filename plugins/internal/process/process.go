@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -18,6 +19,9 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/backoff"
 	"google.golang.org/grpc/credentials"
+
+	"github.com/riffletrace/riffle/internal/untrusted"
+	"github.com/riffletrace/riffle/plugins/internal/descendants"
 )
 
 // Settings say what is run.
@@ -40,6 +44,9 @@ type Process struct {
 	runner *programRunner
 }
 
+// orphans are ended, and missing is said, once in the life of a host.
+var orphans, missing sync.Once
+
 // maxHeaders bounds what a plugin can send in the headers of a response.
 const maxHeaders = 64 << 10
 
@@ -51,33 +58,35 @@ const (
 )
 
 // Start starts the program and connects to it. On an error nothing is left.
-func Start(ctx context.Context, s Settings) (*Process, error) {
+func Start(ctx context.Context, s Settings) (_ *Process, err error) {
 	if n := len(s.Dir) + len(socketName); n > maxSocket {
 		return nil, fmt.Errorf("%s is too long for a directory with sockets, by %d bytes: set plugins.run_dir to a shorter one", s.Dir, n-maxSocket)
 	}
 	ctx, cancel := context.WithTimeout(ctx, s.Timeout)
 	defer cancel()
-	r := &programRunner{settings: s, exited: make(chan struct{})}
-	config := &goplugin.ClientConfig{
-		HandshakeConfig:  s.Handshake,
-		VersionedPlugins: map[int]goplugin.PluginSet{int(s.Handshake.ProtocolVersion): {}},
-		AllowedProtocols: []goplugin.Protocol{goplugin.ProtocolGRPC},
-		AutoMTLS:         true,
-		SkipHostEnv:      true,
-		StartTimeout:     s.Timeout,
-		Logger:           hclog.NewNullLogger(),
-		UnixSocketConfig: &goplugin.UnixSocketConfig{TempDir: s.Dir},
-		RunnerFunc: func(_ hclog.Logger, cmd *exec.Cmd, sockets string) (runner.Runner, error) {
-			// The private directory serves as well, and makes for shorter paths.
-			_ = os.Remove(sockets)
-			for _, v := range cmd.Env {
-				if strings.HasPrefix(v, goplugin.EnvUnixSocketDir+"=") {
-					v = goplugin.EnvUnixSocketDir + "=" + s.Dir
-				}
-				r.env = append(r.env, v)
+	orphans.Do(descendants.EndOrphans)
+	r := &programRunner{settings: s, descendants: descendants.New(), exited: make(chan struct{})}
+	defer func() {
+		if err != nil && r.pid() == 0 { // else they are ended with it
+			r.descendants.End()
+		}
+	}()
+	if why := r.descendants.Missing(); why != "" {
+		missing.Do(func() {
+			s.Logger.Info("what a plugin starts in a session of its own may outlive it here: "+why, "plugin", s.Name)
+		})
+	}
+	config := s.client()
+	config.RunnerFunc = func(_ hclog.Logger, cmd *exec.Cmd, sockets string) (runner.Runner, error) {
+		// The private directory serves as well, and makes for shorter paths.
+		_ = os.Remove(sockets)
+		for _, v := range cmd.Env {
+			if strings.HasPrefix(v, goplugin.EnvUnixSocketDir+"=") {
+				v = goplugin.EnvUnixSocketDir + "=" + s.Dir
 			}
-			return r, nil
-		},
+			r.env = append(r.env, v)
+		}
+		return r, nil
 	}
 	client := goplugin.NewClient(config)
 	type started struct {
@@ -127,6 +136,20 @@ func Start(ctx context.Context, s Settings) (*Process, error) {
 	return &Process{conn: conn, runner: r}, nil
 }
 
+// client is what go-plugin is told, but for how the program is run.
+func (s *Settings) client() *goplugin.ClientConfig {
+	return &goplugin.ClientConfig{
+		HandshakeConfig:  s.Handshake,
+		VersionedPlugins: map[int]goplugin.PluginSet{int(s.Handshake.ProtocolVersion): {}},
+		AllowedProtocols: []goplugin.Protocol{goplugin.ProtocolGRPC},
+		AutoMTLS:         true,
+		SkipHostEnv:      true,
+		StartTimeout:     s.Timeout,
+		Logger:           hclog.NewNullLogger(),
+		UnixSocketConfig: &goplugin.UnixSocketConfig{TempDir: s.Dir},
+	}
+}
+
 // Conn is the connection. Calls on it fail as soon as the process is gone.
 func (p *Process) Conn() *grpc.ClientConn { return p.conn }
 
@@ -160,6 +183,8 @@ type programRunner struct {
 	settings Settings
 	env      []string // the variables of the handshake
 
+	descendants *descendants.Group
+
 	mu    sync.Mutex
 	cmd   *exec.Cmd
 	stdin *os.File
@@ -171,13 +196,19 @@ type programRunner struct {
 	exited    chan struct{}
 }
 
+// errRefused is of a start that may work in another way.
+var errRefused = errors.New("the system refuses it")
+
 // Start starts the program. A program that was just copied may be held open
 // for a moment by a child of another goroutine that has not begun yet.
 func (r *programRunner) Start(ctx context.Context) error {
 	const again = 10 * time.Millisecond
 	for {
 		err := r.start()
-		if err == nil || !isBusy(err) {
+		switch {
+		case errors.Is(err, errRefused):
+			continue
+		case err == nil || !isBusy(err):
 			return err
 		}
 		select {
@@ -210,10 +241,11 @@ func (r *programRunner) start() (err error) {
 	}
 	defer errW.Close()
 	cmd := exec.Command(r.settings.Path) //nolint:noctx // it outlives the start
-	cmd.Env = append(append([]string{}, r.settings.Env...), r.env...)
+	cmd.Env = slices.Concat(r.settings.Env, r.descendants.Env(), r.env)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = stdinR, outW, errW
 	cmd.ExtraFiles = inherited()
 	cmd.SysProcAttr = ownGroup()
+	r.descendants.Join(cmd.SysProcAttr)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.gone {
@@ -222,6 +254,9 @@ func (r *programRunner) start() (err error) {
 		err = cmd.Start()
 	}
 	if err != nil {
+		if !isBusy(err) && r.descendants.Leave() {
+			err = errRefused
+		}
 		return errors.Join(err, outR.Close(), errR.Close())
 	}
 	r.cmd, r.stdin = cmd, stdinW
@@ -234,8 +269,11 @@ func (r *programRunner) start() (err error) {
 // its process ID can become another's.
 func (r *programRunner) reap(pipes ...*os.File) {
 	await(r.cmd)
-	r.mu.Lock()
 	killGroup(r.cmd.Process)
+	if left := r.descendants.End(); left > 0 {
+		r.settings.Logger.Warn("what the plugin has started does not end", "processes", left)
+	}
+	r.mu.Lock()
 	err := r.cmd.Wait()
 	r.gone = true
 	if r.state = fmt.Sprint(err); r.cmd.ProcessState != nil {
@@ -264,6 +302,7 @@ func (r *programRunner) Kill(context.Context) error {
 		return nil
 	}
 	if !r.gone {
+		r.descendants.Note(r.cmd.Process.Pid)
 		killGroup(r.cmd.Process)
 	}
 	return nil
@@ -274,6 +313,9 @@ func (r *programRunner) end(ctx context.Context) {
 	r.mu.Lock()
 	begun := r.cmd != nil
 	if begun {
+		if !r.gone {
+			r.descendants.Note(r.cmd.Process.Pid)
+		}
 		_ = r.stdin.Close()
 	}
 	r.mu.Unlock()
@@ -320,12 +362,12 @@ func (r *programRunner) startError(ctx context.Context, err error) error {
 		how := r.exitTextSoon() // then all that it wrote is there
 		return fmt.Errorf("it ended before the handshake (%s)%s", how, r.output.lastWords())
 	case len(fields) < 4:
-		return fmt.Errorf("no handshake on its standard output but %q", printable(line))
+		return fmt.Errorf("no handshake on its standard output but %q", untrusted.Text(line, untrusted.Line))
 	case fields[1] != fmt.Sprint(r.settings.Handshake.ProtocolVersion):
 		return fmt.Errorf("it speaks version %q of the protocol and this riffle version %d: build it with the same version of riffle",
-			printable(fields[1]), r.settings.Handshake.ProtocolVersion)
+			untrusted.Text(fields[1], untrusted.Line), r.settings.Handshake.ProtocolVersion)
 	default:
-		return fmt.Errorf("reading its handshake %q: %w", printable(line), err)
+		return fmt.Errorf("reading its handshake %q: %w", untrusted.Text(line, untrusted.Line), untrusted.Error(err, untrusted.Line))
 	}
 }
 

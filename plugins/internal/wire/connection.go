@@ -9,6 +9,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	"github.com/riffletrace/riffle/internal/untrusted"
 	pluginpb "github.com/riffletrace/riffle/plugins/proto"
 )
 
@@ -54,9 +55,9 @@ func Plain(err error) error {
 		if s.Message() == "" {
 			return errors.New(s.Code().String())
 		}
-		return errors.New(s.Message())
+		return errors.New(untrusted.Text(s.Message(), untrusted.Line))
 	}
-	return err
+	return untrusted.Error(err, untrusted.Line)
 }
 
 // HealthService is go-plugin's name for what a plugin serves.

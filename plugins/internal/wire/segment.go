@@ -36,12 +36,18 @@ func EncodeSegment(s *sampling.Segment, wants *pluginpb.SegmentSampling, room *i
 	return m
 }
 
+// maxRoot bounds what the attributes of a local root hold that a plugin gets.
+const maxRoot = 64 << 10
+
 func encodeRoot(root sdktrace.ReadOnlySpan, keys []string) *pluginpb.LocalRoot {
 	id := root.SpanContext().SpanID()
 	var attrs []attribute.KeyValue
+	room := maxRoot
 	for _, key := range keys {
 		for _, kv := range root.Attributes() {
 			if string(kv.Key) == key {
+				kv.Value = Cut(kv.Value, max(room, 0))
+				room -= Size(kv.Value, room)
 				attrs = append(attrs, kv)
 			}
 		}

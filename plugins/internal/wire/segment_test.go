@@ -3,6 +3,7 @@ package wire_test
 import (
 	"math"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -11,6 +12,7 @@ import (
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 	"go.opentelemetry.io/otel/trace"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/riffletrace/riffle/core/sampling"
 	"github.com/riffletrace/riffle/plugins/internal/wire"
@@ -74,5 +76,24 @@ func TestSegments(t *testing.T) {
 	}
 	if _, err := wire.DecodeSegment(&pluginpb.Segment{Otlp: []byte{0xff}}); err == nil {
 		t.Error("spans that are none are no error")
+	}
+}
+
+// What a plugin is told of a root is bounded, lists too.
+func TestLongRoot(t *testing.T) {
+	root := tracetest.SpanStub{Name: "a", Attributes: []attribute.KeyValue{
+		attribute.StringSlice("texts", []string{strings.Repeat("x", 1<<20), "y"}),
+		attribute.Int64Slice("numbers", make([]int64, 1<<20)),
+		attribute.String("text", strings.Repeat("é", 1<<20)),
+		attribute.Int("n", 7),
+	}}.Snapshot()
+	room := 1 << 30
+	m := wire.EncodeSegment(&sampling.Segment{Root: root, Complete: true}, &pluginpb.SegmentSampling{Attributes: []string{"n", "texts", "numbers", "text"}}, &room)
+	if n := proto.Size(m); n < 60<<10 || n > 100<<10 {
+		t.Errorf("%d bytes", n)
+	}
+	back, err := wire.DecodeSegment(m)
+	if err != nil || len(back.Root.Attributes()) != 4 || back.Root.Attributes()[0].Value.AsInt64() != 7 {
+		t.Errorf("%v, %v", back.Root.Attributes(), err)
 	}
 }

@@ -1,0 +1,106 @@
+package descendants
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// plugin starts a shell that belongs to a group, and waits for what it has started in
+// the background.
+func plugin(t *testing.T, g *Group, script string) (cmd *exec.Cmd, child int) {
+	t.Helper()
+	cmd = exec.Command("/bin/sh", "-c", script)
+	cmd.Env = g.Env()
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	g.Join(cmd.SysProcAttr)
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := fmt.Fscan(out, &child); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = syscall.Kill(child, syscall.SIGKILL) })
+	return cmd, child
+}
+
+func lives(pid int) bool {
+	fields := stat(pid)
+	return fields != nil && fields[0] != "Z"
+}
+
+func gone(t *testing.T, pid int) {
+	t.Helper()
+	for end := time.Now().Add(20 * time.Second); lives(pid); time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("process %d is alive", pid)
+		}
+	}
+}
+
+// Without a control group, what has the mark is found, and what had its parent when it
+// was looked at last.
+func TestMark(t *testing.T) {
+	for name, tt := range map[string]struct {
+		script string
+		note   bool
+	}{
+		"marked":       {`setsid sh -c 'sleep 600 >/dev/null & echo $!'; exec sleep 600`, false},
+		"without mark": {`env -i setsid sh -c 'echo $$; exec sleep 600 >/dev/null' & exec sleep 600`, true},
+		"forks on":     {`setsid sh -c 'echo $$; while :; do sleep 600 >/dev/null & sleep 0.01; done' & exec sleep 600`, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			g := New()
+			g.Leave()
+			cmd, child := plugin(t, g, tt.script)
+			others := New()
+			other, bystander := plugin(t, others, `echo $$; exec sleep 600`)
+			if tt.note {
+				g.Note(cmd.Process.Pid)
+			}
+			_ = cmd.Process.Kill()
+			_ = cmd.Wait()
+			if left := g.End(); left != 0 {
+				t.Errorf("%d are left", left)
+			}
+			gone(t, child)
+			if !lives(bystander) {
+				t.Error("another plugin's was killed")
+			}
+			_ = other.Process.Kill()
+			_ = other.Wait()
+			others.End()
+		})
+	}
+}
+
+func TestIsOrphan(t *testing.T) {
+	own := strings.Split(owner(), "-")
+	dead := exec.Command("/bin/true")
+	if err := dead.Run(); err != nil {
+		t.Fatal(err)
+	}
+	for mark, want := range map[string]bool{
+		"":             false,
+		owner() + "-X": false, // this process lives
+		fmt.Sprintf("%s-%d-%s-X", own[0], os.Getpid(), own[2]+"0"):   true, // another had its number
+		fmt.Sprintf("%s-%d-%s-X", own[0], dead.Process.Pid, own[2]):  true,
+		fmt.Sprintf("1%s-%d-%s-X", own[0], dead.Process.Pid, own[2]): false, // it may live in that namespace
+		fmt.Sprintf("%s-x-%s-X", own[0], own[2]):                     false,
+		fmt.Sprintf("%s-%d--X", own[0], dead.Process.Pid):            false,
+		fmt.Sprintf("-%d-%s-X", dead.Process.Pid, own[2]):            false,
+		fmt.Sprintf("%s-%d-%s", own[0], dead.Process.Pid, own[2]):    false,
+	} {
+		if got := isOrphan(mark); got != want {
+			t.Errorf("%q: %t", mark, got)
+		}
+	}
+}
