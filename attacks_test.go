@@ -106,7 +106,7 @@ func (v *victim) do(path string, header ...string) (rest func()) {
 	for i := 0; i < len(header); i += 2 {
 		r.Header.Add(header[i], header[i+1])
 	}
-	answer, err := v.client.Do(r)
+	answer, err := v.client.Do(r) //nolint:bodyclose // rest closes it
 	if err != nil {
 		v.t.Fatal(err)
 	}

@@ -5,8 +5,8 @@ import (
 
 	"go.opentelemetry.io/otel/trace"
 
-	"github.com/riffletrace/riffle/core/internal/bound"
 	"github.com/riffletrace/riffle/core/observability/internal/db"
+	"github.com/riffletrace/riffle/internal/bound"
 )
 
 // StartDBSpan starts the span of an operation on a table of PostgreSQL; table

@@ -7,9 +7,9 @@ import (
 	"go.opentelemetry.io/otel/attribute"
 
 	"github.com/riffletrace/riffle/core/delivery/redact"
-	"github.com/riffletrace/riffle/core/internal/bound"
 	"github.com/riffletrace/riffle/core/observability"
 	"github.com/riffletrace/riffle/core/observability/internal/spantest"
+	"github.com/riffletrace/riffle/internal/bound"
 )
 
 // What a helper has cut is redacted as if it went on.

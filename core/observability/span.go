@@ -10,7 +10,7 @@ import (
 	"go.opentelemetry.io/otel/codes"
 	"go.opentelemetry.io/otel/trace"
 
-	"github.com/riffletrace/riffle/core/internal/bound"
+	"github.com/riffletrace/riffle/internal/bound"
 )
 
 // MaxValueLength is how many bytes the helpers keep of a string, and of a list

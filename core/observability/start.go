@@ -11,7 +11,7 @@ import (
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/trace"
 
-	"github.com/riffletrace/riffle/core/internal/bound"
+	"github.com/riffletrace/riffle/internal/bound"
 )
 
 // ScopeName is the instrumentation scope of the helpers' spans.

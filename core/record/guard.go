@@ -74,7 +74,7 @@ func (g *guard) took(d time.Duration) {
 	}
 }
 
-// counts counts a timed answer and reports whether it is one slow one too many.
+// counts takes a timed answer and reports whether it is one slow one too many.
 func (g *guard) counts(second int64, slow bool) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()

@@ -19,8 +19,8 @@ import (
 	"go.opentelemetry.io/otel/trace"
 	"go.opentelemetry.io/otel/trace/noop"
 
-	"github.com/riffletrace/riffle/core/internal/bound"
 	"github.com/riffletrace/riffle/core/sampling"
+	"github.com/riffletrace/riffle/internal/bound"
 )
 
 // Config is what a [TracerProvider] is made of. The zero value records everything

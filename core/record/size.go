@@ -7,7 +7,7 @@ import (
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/trace"
 
-	"github.com/riffletrace/riffle/core/internal/bound"
+	"github.com/riffletrace/riffle/internal/bound"
 )
 
 // What things take. Strings count with their bytes, also where others share them: a

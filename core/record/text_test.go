@@ -11,8 +11,8 @@ import (
 	"go.opentelemetry.io/otel/codes"
 	"go.opentelemetry.io/otel/trace"
 
-	"github.com/riffletrace/riffle/core/internal/bound"
 	"github.com/riffletrace/riffle/core/sampling"
+	"github.com/riffletrace/riffle/internal/bound"
 )
 
 // Whatever the application passes on of a client, no name and no value holds more than

@@ -14,6 +14,7 @@ import (
 
 	"github.com/riffletrace/riffle/core/component"
 	"github.com/riffletrace/riffle/core/sampling"
+	"github.com/riffletrace/riffle/internal/bound"
 	"github.com/riffletrace/riffle/internal/untrusted"
 	"github.com/riffletrace/riffle/plugins/internal/lease"
 	"github.com/riffletrace/riffle/plugins/internal/wire"
@@ -167,7 +168,7 @@ func limitAnswer(a sampling.Answer) sampling.Answer {
 	attrs := slices.DeleteFunc(a.Attributes(), func(kv attribute.KeyValue) bool { return len(kv.Key) > maxAnswerText })
 	attrs = attrs[:min(len(attrs), maxAnswerAttributes)]
 	for i := range attrs {
-		attrs[i].Value = wire.Cut(attrs[i].Value, maxAnswerText)
+		attrs[i].Value = bound.Limit(maxAnswerText).Value(attrs[i].Value)
 	}
 	return a.WithAttributes(attrs...)
 }

@@ -15,7 +15,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/riffletrace/riffle/core/sampling"
-	"github.com/riffletrace/riffle/plugins/internal/wire"
+	"github.com/riffletrace/riffle/internal/bound"
 )
 
 // KeySpec says what keys are made of.
@@ -376,7 +376,7 @@ func (t *Table) key(p *sampling.StartParameters) (k sampling.StartParameters, ok
 		if v == nil {
 			continue
 		}
-		if size = max(size, wire.Size(*v, maxText)); size > maxText {
+		if size = max(size, int(bound.ValueBytes(*v))); size > maxText {
 			return k, false
 		}
 		kv := attribute.KeyValue{Key: name, Value: *v}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/riffletrace/riffle/core/otlp"
 	"github.com/riffletrace/riffle/core/sampling"
+	"github.com/riffletrace/riffle/internal/bound"
 	pluginpb "github.com/riffletrace/riffle/plugins/proto"
 )
 
@@ -46,8 +47,8 @@ func encodeRoot(root sdktrace.ReadOnlySpan, keys []string) *pluginpb.LocalRoot {
 	for _, key := range keys {
 		for _, kv := range root.Attributes() {
 			if string(kv.Key) == key {
-				kv.Value = Cut(kv.Value, max(room, 0))
-				room -= Size(kv.Value, room)
+				kv.Value = bound.Limit(max(room, 1)).Value(kv.Value)
+				room -= int(bound.ValueBytes(kv.Value))
 				attrs = append(attrs, kv)
 			}
 		}

@@ -11,7 +11,7 @@ import (
 
 	"go.opentelemetry.io/otel/attribute"
 
-	"github.com/riffletrace/riffle/core/internal/bound"
+	"github.com/riffletrace/riffle/internal/bound"
 )
 
 // System is what the attributes call PostgreSQL.

@@ -10,7 +10,7 @@ import (
 	"go.opentelemetry.io/otel/codes"
 	"go.opentelemetry.io/otel/trace"
 
-	"github.com/riffletrace/riffle/core/internal/bound"
+	"github.com/riffletrace/riffle/internal/bound"
 )
 
 // RecordError makes err part of the span of a database operation, unless it

@@ -55,7 +55,7 @@ func (l Limit) Attribute(kv attribute.KeyValue) attribute.KeyValue {
 	if l.fits(&kv) {
 		return kv
 	}
-	return attribute.KeyValue{Key: attribute.Key(l.Text(string(kv.Key))), Value: l.value(kv.Value)}
+	return attribute.KeyValue{Key: attribute.Key(l.Text(string(kv.Key))), Value: l.Value(kv.Value)}
 }
 
 // Attributes returns attributes within the limit: kvs, if all are. It never writes to
@@ -74,9 +74,9 @@ func (l Limit) Attributes(kvs []attribute.KeyValue) []attribute.KeyValue {
 	return kvs
 }
 
-// value returns a value that takes no more than the limit, or little more where it has
+// Value returns a value that takes no more than the limit, or little more where it has
 // many parts: the first of them, and the marker.
-func (l Limit) value(v attribute.Value) attribute.Value {
+func (l Limit) Value(v attribute.Value) attribute.Value {
 	if ValueBytes(v) <= int64(l) {
 		return v
 	}
@@ -99,7 +99,7 @@ func (l Limit) value(v attribute.Value) attribute.Value {
 	case attribute.SLICE:
 		list := v.AsSlice()
 		n, left := fitting(l, list, func(v attribute.Value) int64 { return valueBytes + ValueBytes(v) })
-		return attribute.SliceValue(append(list[:n:n], left.less(valueBytes).value(list[n]))...)
+		return attribute.SliceValue(append(list[:n:n], left.less(valueBytes).Value(list[n]))...)
 	case attribute.MAP:
 		list := v.AsMap()
 		n, left := fitting(l, list, func(kv attribute.KeyValue) int64 {
