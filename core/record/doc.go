@@ -49,7 +49,7 @@
 // # Locks
 //
 // In this order: segment.mu, then any one of span.mu, shard.mu, memoryShard.mu,
-// asker.mu and a limiter's. A span that starts is locked from when its segment lists
+// asker.mu and a limiter's, the last also within a memoryShard's. A span that starts is locked from when its segment lists
 // it until it has its content. Samplers, span processors, ID generators, what
 // delivers, and methods of what the application hands in are called with no lock
 // held.

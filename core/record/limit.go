@@ -18,9 +18,11 @@ type limit struct {
 	cap     *rate.Cap
 	cut     atomic.Uint64
 
-	logger   *slog.Logger
-	sampler  string
-	reported atomic.Int64 // when it was last said that it cuts, in Unix seconds
+	logger  *slog.Logger
+	sampler string
+	// When it was last said that it cuts, and how many. Only who says it uses them.
+	reported time.Time
+	said     uint64
 }
 
 func newLimit(e *Entry) *limit {
@@ -47,29 +49,28 @@ func (g *segment) limited(l *limit, a *answer) {
 // capped counts what an answer selects from a threshold on, of its own segment or of
 // another that hears of it. While the cap acts the answer is unknown.
 func (g *segment) capped(l *limit, a *answer, from sampling.Threshold) {
-	now := time.Now()
-	acts, cut := l.cap.Add(now, from.Selects(g.randomness))
+	acts, cut := l.cap.Add(time.Now(), from.Selects(g.randomness))
 	if !acts {
 		return
 	}
 	if cut {
 		from = sampling.Never
 		if !g.has(isCapped) {
-			l.count(now)
+			l.cut.Add(1)
 		}
 	}
 	g.bits |= isCapped
 	a.threshold, a.from = sampling.Unknown, from
 }
 
-// count counts a segment that the cap keeps from being kept, and says so once a
-// minute.
-func (l *limit) count(now time.Time) {
-	n := l.cut.Add(1)
-	last := l.reported.Load()
-	if now.Unix()-last < 60 || !l.reported.CompareAndSwap(last, now.Unix()) {
+// report logs, once a minute, that the cap keeps segments from being kept. Segments are
+// locked where it does.
+func (l *limit) report() {
+	n := l.cut.Load()
+	if n == l.said || !l.reported.IsZero() && time.Since(l.reported) < time.Minute {
 		return
 	}
+	l.reported, l.said = time.Now(), n
 	l.logger.Warn("more segments than chance explains pass the limit of a sampler: clients choose their randomness; "+
 		"no weight stands for what is kept meanwhile (remote_parent: ignore takes the choice from them)",
 		"sampler", l.sampler, "cut", n)

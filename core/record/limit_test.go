@@ -2,6 +2,7 @@ package record
 
 import (
 	"context"
+	"log/slog"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -49,4 +50,40 @@ func TestLimitOfChosenRandomness(t *testing.T) {
 			t.Errorf("a later error has threshold %v", th)
 		}
 	})
+}
+
+// A logger may use the tracer, and may block: nothing is logged where spans start or end.
+func TestLoggerOfALimit(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		parent := withParent(remoteParent(t, 0, "ot=rv:ffffffffffffff"))
+		c := Config{Limits: unlimited}
+		var r *recorder
+		logged := 0
+		c.Samplers.Add(onError, Entry{Name: "error", Limit: 1, Logger: slog.New(handlerFunc{slog.DiscardHandler, func() {
+			logged++
+			r.start(parent, "of the logger").End()
+		}})})
+		r = newRecorder(t, c, selectNone)
+		fail(r.start(parent, "attack")).End()
+		for range 1000 { // which hear of the first
+			r.start(parent, "attack").End()
+		}
+		time.Sleep(time.Second)
+		synctest.Wait()
+		if logged != 1 {
+			t.Errorf("the logger was called %d times, want once", logged)
+		}
+	})
+}
+
+type handlerFunc struct {
+	slog.Handler
+	called func()
+}
+
+func (h handlerFunc) Enabled(context.Context, slog.Level) bool { return true }
+
+func (h handlerFunc) Handle(context.Context, slog.Record) error {
+	h.called()
+	return nil
 }
