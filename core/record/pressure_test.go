@@ -134,3 +134,20 @@ func TestTooManySmallSegments(t *testing.T) {
 		}
 	})
 }
+
+// What has ended of a small segment is not decided early where open spans of large ones
+// hold the memory: it would be missed when the request fails.
+func TestSmallSegmentsAreDecidedLast(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRecorder(t, Config{Bounds: Bounds{MaxBytes: 16 << 20}}, onError, selectNone)
+		ctx, root := r.tracer.Start(context.Background(), "honest")
+		r.start(ctx, "query").End()
+		large := trace.WithAttributes(attribute.String("user_agent.original", strings.Repeat("x", 1<<20)))
+		for range 100 {
+			r.start(withParent(remoteParent(t, 0, "ot=rv:ffffffffffffff")), "POST", large)
+			synctest.Wait()
+		}
+		fail(root).End()
+		r.checkDelivered(t, "query", "honest")
+	})
+}
