@@ -18,7 +18,7 @@ const (
 	// leastFreed is which part of what a level halves it must free for another to be
 	// tried. A half is to be expected.
 	leastFreed = 4
-	// calmTicks is how long memory must be half empty before the pressure falls by a
+	// calmTicks is how long memory must not be short before the pressure falls by a
 	// level.
 	calmTicks = 10
 )
@@ -220,18 +220,25 @@ func (g *segment) decideNow(out *handOver) {
 	g.rest()
 }
 
-// ease lowers the pressure as room returns.
+// ease lowers the pressure while there is room, also where much of it is taken: else
+// clients could fill it step by step, with a randomness for each, until none but their
+// own passed the pressure, and hold it there with what they have. A level that is
+// needed comes back at the next shortage, and nobody has lost by it.
 func (l *live) ease() {
 	held := l.held.Load()
 	switch {
 	case held > l.high():
 		l.relieve()
-	case l.level.Load() == 0 && !l.futile || held > l.rules.bounds.MaxBytes/2:
+	case l.level.Load() == 0 && !l.futile:
 		l.calm = 0
 	default:
-		if l.calm++; l.calm >= calmTicks {
-			l.calm, l.futile = 0, false
-			l.level.Store(max(0, l.level.Load()-1))
+		if l.calm++; l.calm < calmTicks {
+			return
+		}
+		l.calm = 0
+		l.level.Store(max(0, l.level.Load()-1))
+		if held <= l.rules.bounds.MaxBytes/2 {
+			l.futile = false
 		}
 	}
 }
