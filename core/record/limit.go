@@ -15,8 +15,11 @@ const limitWindow = time.Second
 // limit bounds what an end sampler keeps a second.
 type limit struct {
 	limiter *rate.Limiter
-	cap     *rate.Cap
-	cut     atomic.Uint64
+	cap     *rate.Cap // on its own answers
+	// heard is one on segments that hear of an answer about another of their trace: those
+	// are more than the limiter expects, also by chance, and must cost no answer.
+	heard *rate.Cap
+	cut   atomic.Uint64
 
 	logger  *slog.Logger
 	sampler string
@@ -27,7 +30,8 @@ type limit struct {
 
 func newLimit(e *Entry) *limit {
 	return &limit{
-		limiter: rate.NewLimiter(e.Limit, limitWindow), cap: rate.NewCap(e.Limit, limitWindow),
+		limiter: rate.NewLimiter(e.Limit, limitWindow),
+		cap:     rate.NewCap(e.Limit, limitWindow), heard: rate.NewCap(e.Limit, limitWindow),
 		logger: e.Logger, sampler: e.Name,
 	}
 }
@@ -43,23 +47,31 @@ func (g *segment) limited(l *limit, a *answer) {
 	if err == nil {
 		a.from = from
 	}
-	g.capped(l, a, max(known, a.from))
+	switch {
+	case g.isCapped(a.place): // which the answers about others of its trace were
+		a.threshold, a.from = sampling.Unknown, sampling.Never
+	case g.improves(a): // else it is of no effect here: another of its trace said so
+		g.capped(l, l.cap, a, max(known, a.from))
+	}
+}
+
+// isCapped tells that the cap of a limit has spoken about answers of that sampler.
+func (g *segment) isCapped(place int16) bool {
+	return g.more != nil && g.more.capped&(1<<(place&63)) != 0
 }
 
 // capped counts what an answer selects from a threshold on, of its own segment or of
 // another that hears of it. While the cap acts the answer is unknown.
-func (g *segment) capped(l *limit, a *answer, from sampling.Threshold) {
-	acts, cut := l.cap.Add(time.Now(), from.Selects(g.randomness))
+func (g *segment) capped(l *limit, c *rate.Cap, a *answer, from sampling.Threshold) {
+	acts, cut := c.Add(time.Now(), from.Selects(g.randomness))
 	if !acts {
 		return
 	}
 	if cut {
 		from = sampling.Never
-		if !g.has(isCapped) {
-			l.cut.Add(1)
-		}
+		l.cut.Add(1)
 	}
-	g.bits |= isCapped
+	g.rarely().capped |= 1 << (a.place & 63)
 	a.threshold, a.from = sampling.Unknown, from
 }
 
