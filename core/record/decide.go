@@ -26,11 +26,11 @@ func (g *segment) answer(by int, a sampling.Answer) (sure bool) {
 	e := g.rules.end[by]
 	t, _ := a.Threshold()
 	said := answer{threshold: t, place: e.place, by: e.number}
+	var out handOver
+	g.absorb(g.live()) // before, so that it does not matter when the memory was swept
 	if e.limit != nil {
 		g.limited(e.limit, &said)
 	}
-	var out handOver
-	g.absorb(g.live()) // before, so that it does not matter when the memory was swept
 	g.file(said)
 	g.share(said)
 	g.makeSure(&out)

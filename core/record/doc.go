@@ -49,8 +49,8 @@
 // # Locks
 //
 // In this order: segment.mu, then any one of span.mu, shard.mu, memoryShard.mu,
-// asker.mu and a limiter's. A span that starts is locked from when its segment lists
-// it until it has its content. Samplers, span processors, ID generators, what
-// delivers, and methods of what the application hands in are called with no lock
-// held.
+// asker.mu and a limiter's, the last also within a memoryShard's. A span that starts
+// is locked from when its segment lists it until it has its content. Samplers, span
+// processors, ID generators, what delivers, loggers, and methods of what the
+// application hands in are called with no lock held.
 package record

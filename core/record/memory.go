@@ -23,7 +23,12 @@ type memory struct {
 	swept  int32        // when it was last swept
 }
 
-const memoryShards = 16
+const (
+	memoryShards = 16
+	// freelyHeard is how many segments may hear an answer of a limited sampler without
+	// being counted: most traces have no more here.
+	freelyHeard = 32
+)
 
 type memoryShard struct {
 	mu      sync.Mutex
@@ -38,6 +43,7 @@ type told struct {
 	randomness uint64       // of the segment that it was given for
 	giver      trace.SpanID // its local root; invalid if it was given for the whole trace
 	at         int32        // tick
+	heard      int32        // how many segments it has made the answer of
 }
 
 // rank is the greater, the sooner the answer is forgotten where there are too many.
@@ -122,13 +128,14 @@ func (sh *memoryShard) isOver(most int) bool {
 
 // find calls f with the answers for a trace that are not too old for a segment that
 // is listed since that tick.
-func (m *memory) find(id trace.TraceID, since int32, f func(told)) {
+func (m *memory) find(id trace.TraceID, since int32, f func(*told)) {
 	sh := m.shard(id)
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
-	for _, t := range sh.byTrace[id] {
-		if t.at+m.age >= since {
-			f(t)
+	list := sh.byTrace[id]
+	for i := range list {
+		if list[i].at+m.age >= since {
+			f(&list[i])
 		}
 	}
 }
@@ -209,17 +216,19 @@ func (g *segment) absorb(l *live) {
 	if l.memory.traces.Load() == 0 || g.has(isGone) {
 		return
 	}
-	l.memory.find(g.traceID, g.since, func(t told) {
+	l.memory.find(g.traceID, g.since, func(t *told) {
 		whole := !t.giver.IsValid()
 		if !whole && (t.giver == g.root.id || g.has(isPrivate) || t.randomness != g.randomness) {
 			return
 		}
 		a := t.answer
 		if limit := g.rules.limits[a.place]; limit != nil {
-			if g.has(isCapped) || !g.improves(&a) { // it was heard already
+			if g.isCapped(a.place) || !g.improves(&a) { // it was heard already
 				return
 			}
-			g.capped(limit, &a, a.keepsFrom())
+			if t.heard++; t.heard > freelyHeard {
+				g.capped(limit, limit.heard, &a, a.keepsFrom())
+			}
 		}
 		g.file(a)
 		if t.from.Selects(g.randomness) && (t.threshold == sampling.Unknown || t.threshold.Selects(g.randomness)) {

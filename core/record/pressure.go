@@ -18,7 +18,7 @@ const (
 	// leastFreed is which part of what a level halves it must free for another to be
 	// tried. A half is to be expected.
 	leastFreed = 4
-	// calmTicks is how long memory must be half empty before the pressure falls by a
+	// calmTicks is how long memory must not be short before the pressure falls by a
 	// level.
 	calmTicks = 10
 )
@@ -123,50 +123,88 @@ func (g *segment) size() int64 {
 
 // decideLargest decides what has ended of the largest segments, whatever their
 // randomness is. Where that is not enough, open spans hold the memory, and the largest
-// segments are let go: no weight stands for those.
+// segments are let go: no weight stands for those. Segments that hold less than an
+// equal share come last: what is decided of them early would be missed.
 func (l *live) decideLargest() {
-	for _, s := range l.largest() {
+	list := l.measured()
+	var held int64
+	for i := range list {
+		held += list[i].size
+	}
+	few, _ := slices.BinarySearchFunc(list, held/int64(max(1, len(list))), func(s sized, share int64) int {
+		if s.size >= share {
+			return -1
+		}
+		return 1
+	})
+	for _, part := range [][]sized{list[:few], list[few:]} {
+		l.each(part, (*segment).decideCrowded)
+		if !l.isShort() {
+			return
+		}
+		measure(part)
+		l.each(part, (*segment).abandonLarge)
+		if !l.isShort() {
+			return
+		}
+	}
+}
+
+// each calls f for segments in turn, until there is room.
+func (l *live) each(list []sized, f func(*segment, *handOver)) {
+	for i := range list {
 		if l.exactly() <= l.low() {
 			return
 		}
 		var out handOver
-		g := s.segment
+		g := list[i].segment
 		g.mu.Lock()
-		if g.slot != unlisted && (!g.waiting.isEmpty() || g.more != nil && g.more.requests != nil) {
-			g.counts().crowded.Add(1)
-			g.decideNow(&out)
+		if g.slot != unlisted {
+			f(g, &out)
 		}
 		g.mu.Unlock()
 		out.deliver()
 	}
-	if !l.isShort() {
-		return
-	}
-	for _, s := range l.largest() {
-		if l.exactly() <= l.low() {
-			return
-		}
-		g := s.segment
-		g.mu.Lock()
-		if g.slot != unlisted {
-			g.counts().tooLarge.Add(1)
-			g.abandon()
-		}
-		g.mu.Unlock()
+}
+
+func (g *segment) decideCrowded(out *handOver) {
+	if !g.waiting.isEmpty() || g.more != nil && g.more.requests != nil {
+		g.counts().crowded.Add(1)
+		g.decideNow(out)
 	}
 }
 
-// largest returns the live segments, the largest first, and of equal ones the oldest.
-func (l *live) largest() []slot {
-	list := l.oldest(all)
-	size := make(map[*segment]int64, len(list))
-	for _, s := range list {
-		s.segment.mu.Lock()
-		size[s.segment] = s.segment.size()
-		s.segment.mu.Unlock()
+func (g *segment) abandonLarge(*handOver) {
+	g.counts().tooLarge.Add(1)
+	g.abandon()
+}
+
+// sized is a segment with what it holds.
+type sized struct {
+	*segment
+	size int64
+}
+
+// measured returns the live segments, the largest first, and of equal ones the oldest.
+func (l *live) measured() []sized {
+	slots := l.oldest(all)
+	list := make([]sized, len(slots))
+	for i := range slots {
+		list[i].segment = slots[i].segment
 	}
-	slices.SortStableFunc(list, func(a, b slot) int { return cmp.Compare(size[b.segment], size[a.segment]) })
+	measure(list)
 	return list
+}
+
+// measure measures segments, and puts the largest first.
+func measure(list []sized) {
+	for i := range list {
+		s := &list[i]
+		s.mu.Lock()
+		s.size = s.segment.size()
+		s.mu.Unlock()
+	}
+	slices.SortStableFunc(list, func(a, b sized) int { return cmp.Compare(b.size, a.size) })
 }
 
 // decideNow decides what has ended, also what segment samplers have not answered
@@ -182,18 +220,25 @@ func (g *segment) decideNow(out *handOver) {
 	g.rest()
 }
 
-// ease lowers the pressure as room returns.
+// ease lowers the pressure while there is room, also where much of it is taken: else
+// clients could fill it step by step, with a randomness for each, until none but their
+// own passed the pressure, and hold it there with what they have. A level that is
+// needed comes back at the next shortage, and nobody has lost by it.
 func (l *live) ease() {
 	held := l.held.Load()
 	switch {
 	case held > l.high():
 		l.relieve()
-	case l.level.Load() == 0 && !l.futile || held > l.rules.bounds.MaxBytes/2:
+	case l.level.Load() == 0 && !l.futile:
 		l.calm = 0
 	default:
-		if l.calm++; l.calm >= calmTicks {
-			l.calm, l.futile = 0, false
-			l.level.Store(max(0, l.level.Load()-1))
+		if l.calm++; l.calm < calmTicks {
+			return
+		}
+		l.calm = 0
+		l.level.Store(max(0, l.level.Load()-1))
+		if held <= l.rules.bounds.MaxBytes/2 {
+			l.futile = false
 		}
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/trace"
@@ -131,6 +132,65 @@ func TestTooManySmallSegments(t *testing.T) {
 		}
 		if weight < roots*0.9 || weight > roots*1.1 {
 			t.Errorf("what was kept stands for %.0f, want %d", weight, roots)
+		}
+	})
+}
+
+// What has ended of a small segment is not decided early where open spans of large ones
+// hold the memory: it would be missed when the request fails.
+func TestSmallSegmentsAreDecidedLast(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRecorder(t, Config{Bounds: Bounds{MaxBytes: 16 << 20}}, onError, selectNone)
+		ctx, root := r.tracer.Start(context.Background(), "honest")
+		r.start(ctx, "query").End()
+		large := trace.WithAttributes(attribute.String("user_agent.original", strings.Repeat("x", 1<<20)))
+		for range 100 {
+			r.start(withParent(remoteParent(t, 0, "ot=rv:ffffffffffffff")), "POST", large)
+			synctest.Wait()
+		}
+		fail(root).End()
+		r.checkDelivered(t, "query", "honest")
+	})
+}
+
+// Clients who raise the pressure step by step, with what the next level lets go, do not
+// hold it there: it falls while there is room.
+func TestPressureThatClientsRaise(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const maxBytes, levels, honest = 16 << 20, 12, 500
+		r := newRecorder(t, Config{Bounds: Bounds{MaxBytes: maxBytes}}, onError, selectNone)
+		text := trace.WithAttributes(attribute.String("user_agent.original", strings.Repeat("x", 16<<10)))
+		hold := func(randomness uint64) {
+			r.start(withParent(remoteParent(t, 0, fmt.Sprintf("ot=rv:%014x", randomness))), "POST", text)
+			synctest.Wait()
+		}
+		for r.live.exactly() < maxBytes/8*5 { // whatever the pressure is, and more than half
+			hold(1<<56 - 1)
+		}
+		for level := range uint(levels) {
+			for before := r.live.level.Load(); r.live.level.Load() <= before && !r.live.futile; {
+				hold(1<<56 - 1<<(55-level) - 1)
+			}
+		}
+		if r.live.futile || r.live.level.Load() < levels {
+			t.Fatalf("the pressure has level %d: the test does not raise it", r.live.level.Load())
+		}
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		if held := r.live.exactly(); held < maxBytes/2 {
+			t.Errorf("%d bytes are held: the test does not hold them", held)
+		}
+		for range honest {
+			fail(r.start(context.Background(), "honest")).End()
+		}
+		kept := 0
+		for _, s := range r.spans() {
+			if s.Name() == "honest" {
+				kept++
+			}
+		}
+		if kept != honest {
+			t.Errorf("of %d failing requests %d were kept", honest, kept)
 		}
 	})
 }

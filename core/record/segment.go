@@ -59,6 +59,7 @@ type segmentMore struct {
 	unknownPlace int16
 	requests     *request // to segment samplers, not yet concluded
 	thinAgain    int64    // from how many bytes on it is looked at again
+	capped       uint64   // samplers whose limit's cap has spoken, as bits by their place
 }
 
 type segmentBits uint16
@@ -74,7 +75,6 @@ const (
 	isMarked                              // a span that was handed over says so
 	isCounted                             // among the kept ones
 	isCountedLost                         // among those that were let go
-	isCapped                              // the cap of a limit has spoken
 	wasTold                               // by another segment, or Keep, that the trace is kept
 )
 

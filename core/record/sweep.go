@@ -25,6 +25,11 @@ func (l *live) run() {
 			l.clock.Store(int32(now.Sub(start) / l.tick))
 			l.sweep()
 			l.ease()
+			for _, e := range l.rules.end {
+				if e.limit != nil {
+					e.limit.report()
+				}
+			}
 		}
 	}
 }
