@@ -15,6 +15,9 @@ func (s *span) SetAttributes(kvs ...attribute.KeyValue) {
 	defer s.mu.Unlock()
 	if !s.state.hasEnded() {
 		s.addAttributes(s.provider.text.Attributes(kvs))
+		if len(s.late) > 0 && sizeOfAttributes(kvs)-int64(cap(kvs))*attributeBytes >= lateGrain {
+			s.order() // which counts them, before the span has ended
+		}
 	}
 }
 
@@ -113,11 +116,11 @@ func (s *recorded) orderWith(more []attribute.KeyValue) []attribute.KeyValue {
 		}
 		return appendMore(slices.Grow(slices.Clip(s.attrs), len(more)), more)
 	}
-	if !s.state.hasEnded() { // else they are counted
-		s.countMore(sizeOfAttributes(s.late))
-	}
 	all := make([]attribute.KeyValue, 0, len(s.attrs)+len(s.late)+len(more))
 	all = appendOnce(appendOnce(all, s.attrs), s.late)
+	if !s.state.hasEnded() { // else they are counted
+		s.countMore(sizeOfAttributes(all) - sizeOfAttributes(s.attrs))
+	}
 	s.attrs, s.late = slices.Clip(all), nil
 	s.state.And(^uint32(unordered))
 	return appendMore(all, more)

@@ -322,3 +322,67 @@ func randomHistory(t *testing.T, seed uint64) {
 		t.Fatalf("seed %d", seed)
 	}
 }
+
+// What open spans are given late is bounded like what they start with.
+func TestWhatOpenSpansHoldIsMeasured(t *testing.T) {
+	for name, add := range map[string]func(trace.Span){
+		"attribute": func(s trace.Span) { s.SetAttributes(attribute.String("a", largeText())) },
+		"list":      func(s trace.Span) { s.SetAttributes(attribute.StringSlice("a", []string{largeText()})) },
+		"event":     func(s trace.Span) { s.AddEvent("a", trace.WithAttributes(attribute.String("a", largeText()))) },
+		"link": func(s trace.Span) {
+			s.AddLink(trace.Link{Attributes: []attribute.KeyValue{attribute.String("a", largeText())}})
+		},
+		"error": func(s trace.Span) { s.SetStatus(codes.Error, largeText()) },
+		"small events": func(s trace.Span) {
+			for range 200 {
+				s.AddEvent("a")
+			}
+		},
+		"small attributes": func(s trace.Span) {
+			for i := range 60 {
+				s.SetAttributes(attribute.String(fmt.Sprint(i), strings.Repeat("x", 600)))
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				const maxBytes, requests = 8 << 20, 3_000
+				before := heapAfterGC()
+				r := newRecorder(t, Config{Limits: sdktrace.NewSpanLimits(), Bounds: Bounds{MaxBytes: maxBytes}}, onError, selectNone)
+				open := make([]trace.Span, requests) // which the application has: they hold nothing
+				for i := range open {
+					open[i] = r.start(t.Context(), "root")
+					add(open[i])
+					if i%50 == 0 {
+						synctest.Wait()
+					}
+				}
+				synctest.Wait()
+				most := int64(maxBytes/4*5) + requests*spanBytes
+				if heap := int64(heapAfterGC() - before); heap > most {
+					t.Errorf("%d MiB are reachable, want at most %d; held are %d", heap>>20, most>>20, r.live.exactly()>>20)
+				}
+				runtime.KeepAlive(open)
+			})
+		})
+	}
+}
+
+// What is replaced in an open span again and again is counted as what is there.
+func TestWhatIsReplacedIsMeasured(t *testing.T) {
+	limits := sdktrace.NewSpanLimits()
+	limits.EventCountLimit, limits.LinkCountLimit = 3, 3
+	r := newRecorder(t, Config{Limits: limits}, onError, selectNone)
+	s := r.start(t.Context(), "root")
+	for i := range 1000 {
+		text := attribute.String("a", strings.Repeat("x", large*(i%2)))
+		s.SetAttributes(text)
+		s.AddEvent("a", trace.WithAttributes(text))
+		s.AddLink(trace.Link{Attributes: []attribute.KeyValue{text}})
+		s.SetStatus(codes.Error, text.Value.AsString())
+	}
+	if n := r.live.exactly(); n > 12*large {
+		t.Errorf("%d bytes are held", n)
+	}
+	s.End()
+}

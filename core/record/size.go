@@ -72,24 +72,41 @@ func (s *recorded) sizeOfStart() int64 {
 	if s.fixed&hasParent != 0 && !s.isRoot() {
 		n += sizeOfState(s.rare.parent.TraceState())
 	}
+	if r := s.rare; r != nil {
+		n += r.late
+		r.counted = r.late
+	}
 	return n
 }
 
 // sizeOfLate is what came to a span after its start and is not yet counted.
 func (s *recorded) sizeOfLate() int64 {
 	n := sizeOfAttributes(s.late)
-	r := s.rare
-	if r == nil {
-		return n
-	}
-	n += rareBytes + int64(len(r.status.Description))
-	for i := range r.events {
-		n += eventBytes + int64(len(r.events[i].Name)) + sizeOfAttributes(r.events[i].Attributes)
-	}
-	for i := range r.links {
-		n += linkBytes + sizeOfState(r.links[i].SpanContext.TraceState()) + sizeOfAttributes(r.links[i].Attributes)
+	if r := s.rare; r != nil {
+		n += rareBytes + r.late - r.counted
 	}
 	return n
+}
+
+// lateGrain is how much may come to a span that is open before it is counted.
+const lateGrain = 1 << 9
+
+// changed tells that events, links or the description hold so much more than before.
+func (s *recorded) changed(n int64) {
+	r := s.rare
+	r.late += n
+	if n = r.late - r.counted; n >= lateGrain && s.units > 0 {
+		r.counted = r.late
+		s.count(n)
+	}
+}
+
+func sizeOfEvent(e *sdktrace.Event) int64 {
+	return eventBytes + int64(len(e.Name)) + sizeOfAttributes(e.Attributes)
+}
+
+func sizeOfLink(l *sdktrace.Link) int64 {
+	return linkBytes + sizeOfState(l.SpanContext.TraceState()) + sizeOfAttributes(l.Attributes)
 }
 
 // sizeOfState leaves out the entry of OpenTelemetry. What that says depends on whether

@@ -94,6 +94,8 @@ type rare struct {
 	droppedAttrs, droppedEvents, droppedLinks int
 
 	size    int64             // that it counts with besides its units
+	late    int64             // what its events, links and description hold
+	counted int64             // how much of that is counted, before the span has ended
 	parent  trace.SpanContext // of a span whose parent is none of ours
 	state   trace.TraceState  // of its context
 	end     time.Time         // if start and duration cannot express it
@@ -219,7 +221,12 @@ func (s *span) AddEvent(name string, options ...trace.EventOption) {
 		return
 	}
 	r := s.rarely()
-	r.events, r.droppedEvents = addLimited(r.events, e, limits.EventCountLimit, r.droppedEvents)
+	size := sizeOfEvent(&e)
+	var out *sdktrace.Event
+	if r.events, out, r.droppedEvents = addLimited(r.events, e, limits.EventCountLimit, r.droppedEvents); out != nil {
+		size -= sizeOfEvent(out)
+	}
+	s.changed(size)
 }
 
 // AddLink adds a link. Over the limit the oldest goes.
@@ -237,7 +244,12 @@ func (s *span) AddLink(link trace.Link) {
 
 func (s *recorded) addLink(l sdktrace.Link) {
 	r := s.rarely()
-	r.links, r.droppedLinks = addLimited(r.links, l, s.provider.limits.LinkCountLimit, r.droppedLinks)
+	size := sizeOfLink(&l)
+	var out *sdktrace.Link
+	if r.links, out, r.droppedLinks = addLimited(r.links, l, s.provider.limits.LinkCountLimit, r.droppedLinks); out != nil {
+		size -= sizeOfLink(out)
+	}
+	s.changed(size)
 }
 
 // link returns what is recorded of a link, and false if that is nothing.
@@ -263,18 +275,19 @@ func limitCount(attrs []attribute.KeyValue, limit int) (_ []attribute.KeyValue, 
 	}
 }
 
-// addLimited adds an element in place of the oldest if there are too many. Readers
-// are given copies, so that what is moved is nobody's.
-func addLimited[T any](list []T, e T, limit, dropped int) ([]T, int) {
+// addLimited adds an element in place of the oldest if there are too many, and returns
+// also what does not stay. Readers are given copies, so that what is moved is nobody's.
+func addLimited[T any](list []T, e T, limit, dropped int) (_ []T, out *T, _ int) {
 	switch {
 	case limit == 0:
-		return list, dropped + 1
+		return list, &e, dropped + 1
 	case limit > 0 && len(list) >= limit:
+		oldest := list[0]
 		copy(list, list[1:])
 		list[len(list)-1] = e
-		return list, dropped + 1
+		return list, &oldest, dropped + 1
 	default:
-		return append(list, e), dropped
+		return append(list, e), nil, dropped
 	}
 }
 
@@ -291,7 +304,9 @@ func (s *span) SetStatus(code codes.Code, description string) {
 	}
 	short := min(uint32(code), otherStatus)
 	if s.rare != nil || description != "" || short == otherStatus {
-		s.rarely().status = sdktrace.Status{Code: code, Description: description}
+		r := s.rarely()
+		s.changed(int64(len(description) - len(r.status.Description)))
+		r.status = sdktrace.Status{Code: code, Description: description}
 	}
 	s.state.Add(short<<statusShift - s.state.Load()&statusBits) // at once: others read it
 }
