@@ -82,7 +82,7 @@ type handlerFunc struct {
 	called func()
 }
 
-func (h handlerFunc) Enabled(context.Context, slog.Level) bool { return true }
+func (handlerFunc) Enabled(context.Context, slog.Level) bool { return true }
 
 func (h handlerFunc) Handle(context.Context, slog.Record) error {
 	h.called()
