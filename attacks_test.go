@@ -152,20 +152,30 @@ func TestAttacksFromOutside(t *testing.T) {
 				v.held("/hold", "Traceparent", parent(0, 0), "Tracestate", chosen, "User-Agent", large)
 			}
 		},
-		"paths that are long and encoded": func(v *victim, _ int) { v.do(encoded)() },
-		"paths encoded twice":             func(v *victim, _ int) { v.do("/%2573tatic/orders")() },
-		"text that a glob matches slowly": func(v *victim, _ int) {
+		"paths that are long and encoded": func(v *victim, i int) {
+			if i%6 == 0 {
+				v.do(encoded)()
+			}
+		},
+		"paths encoded twice": func(v *victim, _ int) { v.do("/%2573tatic/orders")() },
+		"text that a glob matches slowly": func(v *victim, i int) {
+			if i%3 > 0 {
+				return
+			}
 			v.do("/", "User-Agent", strings.Repeat("botabcdef", 50_000))()
 		},
-		"text that is redacted slowly": func(v *victim, _ int) {
+		"text that is redacted slowly": func(v *victim, i int) {
+			if i%3 > 0 {
+				return
+			}
 			v.do("/orders/1?q="+strings.Repeat("a@", 50_000), "Traceparent", parent(0, 1), "User-Agent", strings.Repeat("4111 ", 50_000))()
 		},
 		"tracestate and baggage": func(v *victim, i int) {
 			v.do("/", "Traceparent", parent(i, i%2), "Tracestate", strings.Repeat("ot=th:0;rv:ffffffffffffff;x:y,", 1000), "Baggage", strings.Repeat("a=b,", 10_000))()
 		},
 		"errors of chosen randomness": func(v *victim, i int) {
-			for j := range 20 {
-				v.do("/hold/../fails?", "Traceparent", parent(20*i+j, 0), "Tracestate", "ot=rv:ffffffffffffff")()
+			for j := range 5 {
+				v.do("/hold/../fails?", "Traceparent", parent(5*i+j, 0), "Tracestate", "ot=rv:ffffffffffffff")()
 			}
 		},
 	} {
