@@ -119,9 +119,6 @@ func isPath(text string) bool {
 	return filepath.IsAbs(text) && strings.Count(filepath.ToSlash(text), "/") > 1 && !strings.ContainsAny(text, "@?=+") && filepath.Clean(text) == text
 }
 
-// isShown reports whether a text may be shown whatever it is about.
-func isShown(text string) bool { return strings.HasPrefix(component.Shown(text), `"`) }
-
 // isPlain reports whether a text looks like words and small numbers, and so like no
 // secret: names, paths, host:port.
 func isPlain(text string) bool {
