@@ -57,3 +57,34 @@ func TestHiddenSection(t *testing.T) {
 		}
 	}
 }
+
+// What is no word and no number is not shown where one of a few words, or a number,
+// is wanted.
+func TestSecretsAmongChoices(t *testing.T) {
+	const secret = "S3cr3t!"
+	for _, text := range []string{
+		tracing("remote_parent: " + secret),
+		tracing("redact: {rules: [{presets: [" + secret + "]}]}"),
+		tracing("redact: {rules: [{action: " + secret + ", presets: [emails]}]}"),
+		tracing("exporters: [{type: otlp, compression: " + secret + "}]"),
+		tracing("exporters: [{type: otlp, queue: {storage: " + secret + "}}]"),
+		tracing("exporters: [{type: otlp, queue: {when_full: " + secret + "}}]"),
+		tracing("exporters: [{type: otlp, queue: {fsync: " + secret + "}}]"),
+		tracing("exporters: [{type: otlp, filter: {of: " + secret + "}}]"),
+		tracing("exporters: [{type: stdout, output: " + secret + "}]"),
+	} {
+		if _, err := parse(t, text); err == nil || strings.Contains(err.Error(), secret) {
+			t.Errorf("%v", err)
+		}
+	}
+	for _, name := range []string{"OTEL_BSP_SCHEDULE_DELAY", "OTEL_BSP_MAX_QUEUE_SIZE", "OTEL_ATTRIBUTE_COUNT_LIMIT", "FLUXBASE_OBSERVABILITY_TRACING_REMOTE_PARENT"} {
+		t.Setenv(name, secret)
+		spec, err := parse(t, tracing("enabled: true"), name+"="+secret)
+		if err == nil {
+			err = warnings(spec)
+		}
+		if strings.Contains(err.Error(), secret) || !strings.Contains(err.Error(), name) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}

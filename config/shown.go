@@ -229,6 +229,8 @@ func (r *reader) conceal(e *core.ConfigError) {
 				case n.hidden || !isPlain(n.text) || mixed.MatchString(n.text):
 					own[n.text[:min(len(n.text), maxOwnText)]] = true
 					r.hide(n)
+				case strings.Contains(said, component.Hidden(n.text)): // nor does the line show it
+					r.hide(n)
 				}
 			})
 		}
