@@ -25,7 +25,8 @@ import (
 //     one of the rules above, or looks neither like words and small numbers nor like
 //     the whole path of a file;
 //   - lines that are quoted, and keys: as far as they look like words and small
-//     numbers.
+//     numbers; of a line no comment, and nothing that stands behind or below a key
+//     that looks like one for secrets.
 
 // what tells the value, for a message that wants another.
 func (n *node) what() string {
