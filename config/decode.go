@@ -51,11 +51,11 @@ func (d *decoder) value(n *node, v reflect.Value, path string) bool {
 		*into = n
 		return true
 	}
+	if isSecret(v.Type()) {
+		d.hide(n) // also of a mistake that is known already, as an unset variable
+	}
 	if n.kind == null || n.kind == broken {
 		return n.kind == null
-	}
-	if isSecret(v.Type()) {
-		d.hide(n)
 	}
 	if into, ok := reflect.TypeAssert[*component.JSON](v.Addr()); ok {
 		*into = component.JSON(n.appendJSON(nil))
@@ -114,8 +114,8 @@ func textType(v any) string {
 
 func (d *decoder) mapping(n *node, v reflect.Value, path string) bool {
 	if n.kind != mapping {
-		if path != "" && holdsSecret(v.Type(), nil) {
-			d.hide(n)
+		if path != "" {
+			d.hideHolder(n, v.Type())
 		}
 		return d.wrong(n, path, "a mapping")
 	}
@@ -162,20 +162,38 @@ func (d *decoder) hideWrong(n *node) {
 	})
 }
 
+// hideHolder hides a value where the right one may have secrets in it.
+func (d *decoder) hideHolder(n *node, t reflect.Type) {
+	if holdsSecret(t, nil) {
+		d.hide(n)
+	}
+}
+
 // hideUnknown hides the value of an unknown key, which may be a misspelled one for a
-// secret, or with secrets inside.
+// secret, another name for one, or with secrets inside.
 func (d *decoder) hideUnknown(m member, fields map[string]reflect.Value) {
 	meant, known := fields[component.Nearest(m.key, slices.Sorted(maps.Keys(fields)))]
 	switch {
-	case m.value.kind != scalar, known && holdsSecret(meant.Type(), nil), !isPlain(m.value.text):
+	case m.value.kind != scalar, known && holdsSecret(meant.Type(), nil), !known && haveSecret(fields), !isPlain(m.value.text):
 		d.hide(m.value)
 	case !known:
 		d.hideWrong(m.value)
 	}
 }
 
+// haveSecret reports whether one of the fields is a secret.
+func haveSecret(fields map[string]reflect.Value) bool {
+	for _, f := range fields {
+		if isSecret(f.Type()) {
+			return true
+		}
+	}
+	return false
+}
+
 func (d *decoder) mapOf(n *node, v reflect.Value, path string) bool {
 	if n.kind != mapping {
+		d.hideHolder(n, v.Type())
 		return d.wrong(n, path, "a mapping")
 	}
 	all, out := true, reflect.MakeMapWithSize(v.Type(), len(n.members))
@@ -204,6 +222,7 @@ func (d *decoder) mapOf(n *node, v reflect.Value, path string) bool {
 
 func (d *decoder) listOf(n *node, v reflect.Value, path string) bool {
 	if n.kind != list {
+		d.hideHolder(n, v.Type())
 		return d.wrong(n, path, "a list")
 	}
 	all, out := true, reflect.MakeSlice(v.Type(), len(n.items), len(n.items))

@@ -110,7 +110,7 @@ func (d *document) locateError(err error) (line, col int, _ error) {
 		return line, col, fmt.Errorf("nested deeper than %d levels", maxDepth)
 	case strings.Contains(indent, "\t") || strings.Contains(load.Message, "tab character"):
 		return line, strings.IndexByte(text, '\t') + 1, errors.New("a tab: YAML is indented with spaces")
-	case hiddenAnchor(load.Message):
+	case strings.HasPrefix(load.Message, "unknown anchor "): // and its name, which may be a secret
 		return line, col, errors.New("not YAML: unknown anchor (a value that begins with * needs quotes)")
 	case bareReference.MatchString(text):
 		return line, col, fmt.Errorf("not YAML: %s (inside { } and [ ], ${...} needs quotes)", load.Message)
@@ -119,12 +119,6 @@ func (d *document) locateError(err error) (line, col int, _ error) {
 	default:
 		return line, col, fmt.Errorf("not YAML: %s", load.Message)
 	}
-}
-
-// hiddenAnchor reports whether the parser shows an anchor that may be a secret.
-func hiddenAnchor(message string) bool {
-	name, ok := strings.CutPrefix(message, "unknown anchor '")
-	return ok && !isShown(strings.TrimSuffix(name, "' referenced"))
 }
 
 func (d *document) at(y *yaml.Node) string { return d.position(y.Line, y.Column) }
@@ -161,8 +155,37 @@ func (d *document) hide(position string) {
 }
 
 // looksSecret finds a key that may have a secret as its value, on a line that
-// is quoted without anybody knowing what its keys mean.
-var looksSecret = regexp.MustCompile(`(?i)(?:secret|token|passw|credential|auth|api[-_]?key|private|header|cookie|connection)[^:=]*[:=]\s*()|://()[^/\s@]+@|(?:^|[\s{,])key:\s*()[^\[\s]`)
+// is quoted without anybody knowing what its keys mean. A comment may hold anything.
+var looksSecret = regexp.MustCompile(`(?i)(?:` + secretKeys + `)[^:=]*[:=]\s*()|://()[^/\s@]+@|(?:^|[\s{,])key["']?:\s*()[^\[\s]|(?:^|\s)#()`)
+
+const secretKeys = `secret|token|passw|passphrase|pwd|salt|credential|auth|api[-_.]?key|access[-_.]?key|private|header|cookie|connection|\benv\b`
+
+var (
+	holdsSecrets = regexp.MustCompile(`(?i)(?:` + secretKeys + `)[^:=]*:`)
+	lineValue    = regexp.MustCompile(`^\s*(?:-\s+)?(?:[^:]*:(?:\s+|$))?`)
+)
+
+// belowSecrets reports whether a line belongs to a key above it that looks like one
+// with secrets.
+func (d *document) belowSecrets(n int) bool {
+	lines := d.lines()
+	inside, item := indentOf(lines[n-1]), bytes.HasPrefix(bytes.TrimSpace(lines[n-1]), []byte("-"))
+	for i := n - 2; i >= 0 && (inside > 0 || item); i-- {
+		by := indentOf(lines[i])
+		text := bytes.TrimSpace(lines[i])
+		// The items of a list may stand right below its key.
+		if len(text) == 0 || by > inside || by == inside && (!item || text[0] == '-') {
+			continue
+		}
+		if holdsSecrets.Match(lines[i]) {
+			return true
+		}
+		inside, item = by, text[0] == '-'
+	}
+	return false
+}
+
+func indentOf(line []byte) int { return len(line) - len(bytes.TrimLeft(line, " \t")) }
 
 const (
 	// maxQuote is how many characters of a line are quoted.
@@ -186,7 +209,12 @@ func (d *document) quote(position string) string {
 	from, secret := d.hidden[line]
 	d.mu.Unlock()
 	if at := looksSecret.FindStringSubmatchIndex(whole); at != nil {
-		if n := utf8.RuneCountInString(whole[:max(at[2], at[4], at[6])]) + 1; !secret || n < from {
+		if n := utf8.RuneCountInString(whole[:max(at[2], at[4], at[6], at[8])]) + 1; !secret || n < from {
+			from, secret = n, true
+		}
+	}
+	if d.belowSecrets(line) {
+		if n := utf8.RuneCountInString(lineValue.FindString(whole)) + 1; !secret || n < from {
 			from, secret = n, true
 		}
 	}

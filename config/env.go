@@ -40,8 +40,8 @@ func (env environment) substitute(text string) (_ string, substituted bool, errs
 		inner, closed := strings.CutSuffix(ref[len("${"):], "}")
 		name, fallback, hasDefault := strings.Cut(inner, ":-")
 		value, set := env[name]
-		if ref != "${}" && (len(ref) > 16 || !isPlain(ref)) {
-			ref = "${"
+		if ref = "${"; variableName.MatchString(name) && closed {
+			ref += name
 		}
 		switch {
 		case !closed:

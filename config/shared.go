@@ -89,12 +89,18 @@ func (r *reader) checkShared() {
 			continue
 		}
 		if m.value.kind != mapping {
+			if m.value.kind == list { // of plugins, with what is theirs
+				r.hide(m.value)
+			}
 			r.fail(m.pos, name, fmt.Errorf("want a mapping, not %s", r.wrong(m.value)))
 			continue
 		}
 		known := keysIn(sharedFields(r.shared, name))
 		for _, key := range m.value.members {
 			if !slices.Contains(known, key.key) {
+				if component.Nearest(key.key, known) == "" { // it may be meant for an entry
+					r.hide(key.value)
+				}
 				(&decoder{hide: r.hide}).hideUnknown(key, nil)
 				r.fail(key.pos, keyPath(name, key.key), unknownKey(key.key, known))
 			}

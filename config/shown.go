@@ -25,7 +25,8 @@ import (
 //     one of the rules above, or looks neither like words and small numbers nor like
 //     the whole path of a file;
 //   - lines that are quoted, and keys: as far as they look like words and small
-//     numbers.
+//     numbers; of a line no comment, and nothing that stands behind or below a key
+//     that looks like one for secrets.
 
 // what tells the value, for a message that wants another.
 func (n *node) what() string {
@@ -118,9 +119,6 @@ var hasQuery = regexp.MustCompile(`[^\s]\?[^\s]`)
 func isPath(text string) bool {
 	return filepath.IsAbs(text) && strings.Count(filepath.ToSlash(text), "/") > 1 && !strings.ContainsAny(text, "@?=+") && filepath.Clean(text) == text
 }
-
-// isShown reports whether a text may be shown whatever it is about.
-func isShown(text string) bool { return strings.HasPrefix(component.Shown(text), `"`) }
 
 // isPlain reports whether a text looks like words and small numbers, and so like no
 // secret: names, paths, host:port.
@@ -231,6 +229,8 @@ func (r *reader) conceal(e *core.ConfigError) {
 					own[n.text[:min(len(n.text), maxOwnText)]] = true
 				case n.hidden || !isPlain(n.text) || mixed.MatchString(n.text):
 					own[n.text[:min(len(n.text), maxOwnText)]] = true
+					r.hide(n)
+				case strings.Contains(said, component.Hidden(n.text)): // nor does the line show it
 					r.hide(n)
 				}
 			})

@@ -83,6 +83,9 @@ func (r *reader) finished(errs core.ConfigErrors) core.ConfigErrors {
 	for _, e := range errs {
 		r.finish(e)
 	}
+	for _, e := range errs { // what one has hidden may be in the line of another
+		e.Snippet = r.quote(e.Position)
+	}
 	return errs
 }
 

@@ -232,6 +232,7 @@ func (b *builder) child(y *yaml.Node, key, path string) *yaml.Node {
 		case k.Value != key:
 		case first != nil:
 			b.fail(k, path, "duplicate key (it is in line %d already)", first.Line)
+			b.doc.hide(b.doc.at(y.Content[i+1]))
 		default:
 			first, value = k, y.Content[i+1]
 		}
@@ -266,6 +267,9 @@ func (b *builder) hint(y *yaml.Node, key, path string) {
 
 const mergeTag = "!!merge"
 
+// unsupportedTag does not name the tag: an unquoted secret that begins with ! is one.
+const unsupportedTag = "the tag is not supported (a value that begins with ! needs quotes)"
+
 // target follows aliases; the parser makes no cycles of them alone.
 func target(y *yaml.Node) *yaml.Node {
 	if y.Kind == yaml.AliasNode {
@@ -296,7 +300,7 @@ func (b *builder) node(y *yaml.Node, path string) *node {
 	case y.Kind == yaml.ScalarNode:
 		return b.scalar(n, y, path)
 	case y.Style&yaml.TaggedStyle != 0 && tag != "!!seq" && tag != "!!map":
-		return b.fail(y, path, "%s is not supported", shownTag(y.Tag))
+		return b.fail(y, path, unsupportedTag)
 	case y.Kind == yaml.MappingNode:
 		n.kind = mapping
 		b.mapping(n, y, path)
@@ -311,7 +315,7 @@ func (b *builder) node(y *yaml.Node, path string) *node {
 
 func (b *builder) alias(n *node, y *yaml.Node, path string) *node {
 	if b.open[y.Alias] {
-		return b.fail(y, path, "%s stands inside of what it names", shownAlias(y.Value))
+		return b.fail(y, path, "the alias stands inside of what it names")
 	}
 	within := b.aliased <= maxAliased
 	b.inside++
@@ -344,6 +348,7 @@ func (b *builder) mapping(n *node, y *yaml.Node, path string) {
 		at := component.JoinPath(path, shownPath(keyPath("", key)))
 		if line, ok := lines[key]; ok {
 			b.fail(k, at, "duplicate key (it is in line %d already)", line)
+			b.doc.hide(b.doc.at(v)) // nobody asks whether it is a secret
 			continue
 		}
 		lines[key] = k.Line
@@ -356,7 +361,8 @@ func (b *builder) mapping(n *node, y *yaml.Node, path string) {
 		}
 		for _, s := range sources {
 			if s.kind != mapping && s.kind != broken {
-				b.fail(v, path, "<< wants a mapping, not %s", b.wrong(s))
+				s.hide(func(n *node) { b.doc.hide(n.pos) }) // the mapping around it may be one of secrets
+				b.fail(v, path, "<< wants a mapping, not %s", s.what())
 			}
 			for _, m := range s.members {
 				if _, ok := lines[m.key]; !ok {
@@ -379,7 +385,7 @@ func (b *builder) scalar(n *node, y *yaml.Node, path string) *node {
 		case "!!bool", "!!int", "!!float", "!!null":
 			n.quoted = false
 		default:
-			return b.fail(y, path, "%s is not supported", shownTag(y.Tag))
+			return b.fail(y, path, unsupportedTag)
 		}
 	}
 	text, substituted, errs := b.env.substitute(y.Value)
@@ -395,19 +401,4 @@ func (b *builder) scalar(n *node, y *yaml.Node, path string) *node {
 		n.kind = null
 	}
 	return n
-}
-
-func shownAlias(name string) string {
-	if isShown(name) {
-		return "*" + name
-	}
-	return "an alias"
-}
-
-// shownTag is a tag as it may be shown: an unquoted value that begins with ! is one.
-func shownTag(tag string) string {
-	if isShown(strings.TrimLeft(tag, "!")) {
-		return "tag " + tag
-	}
-	return "a tag (a value that begins with ! needs quotes)"
 }

@@ -100,7 +100,7 @@ func (s *Spec) checkScalars(add func(path string, err error)) {
 	switch s.RemoteParent {
 	case "", record.Watch, record.Follow, record.Ignore, record.Restart:
 	default:
-		add("remote_parent", fmt.Errorf("%q is not one of watch, follow, ignore, restart", string(s.RemoteParent)))
+		add("remote_parent", fmt.Errorf("%s is not one of watch, follow, ignore, restart", component.Shown(string(s.RemoteParent))))
 	}
 	for i, name := range s.Propagators {
 		path := fmt.Sprintf("propagators[%d]", i)

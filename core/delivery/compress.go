@@ -168,6 +168,6 @@ func (c Compression) Valid() error {
 	case None, Gzip, Zstd:
 		return nil
 	default:
-		return fmt.Errorf("%q is not one of %s, %s, %s", string(c), None, Gzip, Zstd)
+		return fmt.Errorf("%s is not one of %s, %s, %s", component.Shown(string(c)), None, Gzip, Zstd)
 	}
 }

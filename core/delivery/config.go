@@ -132,7 +132,7 @@ func (c Config) WithEnv(getenv func(string) string) (Config, error) {
 		}
 		n, err := strconv.ParseInt(text, 10, 32)
 		if err != nil || n <= 0 {
-			errs = append(errs, &component.FieldError{Path: v.name, Err: fmt.Errorf("%q is not a positive number", text)})
+			errs = append(errs, &component.FieldError{Path: v.name, Err: fmt.Errorf("%s is not a positive number", component.Shown(text))})
 			continue
 		}
 		v.set(n)
@@ -177,7 +177,7 @@ func (c *Config) Validate() error {
 	check("batch.max_bytes", b.MaxBytes >= 0, "%s is negative", b.MaxBytes)
 	check("batch.max_bytes", b.MaxBytes <= q.MaxBytes || q.MaxBytes < minQueue, "%s is more than what may wait: queue.max_bytes is %s", b.MaxBytes, q.MaxBytes)
 	check("queue.max_bytes", q.MaxBytes >= minQueue, "%s is too little: want %s or more", q.MaxBytes, minQueue)
-	check("queue.when_full", q.WhenFull == DropNewest || q.WhenFull == DropOldest, "%q is not one of %s, %s", string(q.WhenFull), DropNewest, DropOldest)
+	check("queue.when_full", q.WhenFull == DropNewest || q.WhenFull == DropOldest, "%s is not one of %s, %s", component.Shown(string(q.WhenFull)), DropNewest, DropOldest)
 	check("send.workers", s.Workers >= 1 && s.Workers <= maxWorkers, "%d is not from 1 to %d", s.Workers, maxWorkers)
 	check("send.timeout", s.Timeout > 0, "%s is not positive", s.Timeout)
 	check("send.backoff.initial", s.Backoff.Initial > 0, "%s is not positive", s.Backoff.Initial)

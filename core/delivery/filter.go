@@ -34,7 +34,7 @@ func (FilterOf) ConfigSchema() component.Schema { return component.Enum(FilterSp
 
 func (f *Filter) check(add func(path string, err error)) {
 	if f.Of != "" && f.Of != FilterSpans && f.Of != FilterTraces {
-		add("filter.of", fmt.Errorf("%q is not one of %s, %s", string(f.Of), FilterSpans, FilterTraces))
+		add("filter.of", fmt.Errorf("%s is not one of %s, %s", component.Shown(string(f.Of)), FilterSpans, FilterTraces))
 	}
 	if f.Match == nil {
 		add("filter.match", errors.New("missing: want what spans must match"))

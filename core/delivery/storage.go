@@ -41,7 +41,7 @@ func (f Fsync) interval() (time.Duration, error) {
 	}
 	d, err := time.ParseDuration(strings.TrimSpace(string(f)))
 	if err != nil {
-		return 0, fmt.Errorf("%q is not %s, %s or a duration, such as 1s", string(f), FsyncAlways, FsyncNever)
+		return 0, fmt.Errorf("%s is not %s, %s or a duration, such as 1s", component.Shown(string(f)), FsyncAlways, FsyncNever)
 	}
 	if d < minFsync || d > maxFsync {
 		return 0, fmt.Errorf("%s is not from %s to %s; for less, there is %s", string(f), minFsync, maxFsync, FsyncAlways)
@@ -92,7 +92,7 @@ func (q *QueueConfig) check(add func(path string, err error)) {
 			add("queue.dir", errors.New("missing: storage: disk needs a directory"))
 		}
 	default:
-		add("queue.storage", fmt.Errorf("%q is not one of %s, %s", string(q.Storage), StorageMemory, StorageDisk))
+		add("queue.storage", fmt.Errorf("%s is not one of %s, %s", component.Shown(string(q.Storage)), StorageMemory, StorageDisk))
 	}
 	if _, err := q.Fsync.interval(); err != nil {
 		add("queue.fsync", err)

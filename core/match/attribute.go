@@ -142,10 +142,10 @@ func index(b bool) int {
 type number struct {
 	integer bool
 	i       int64
-	f       float64 // the nearest to i if it is an integer
+	f       float64
 }
 
-func integer(i int64) number { return number{integer: true, i: i, f: float64(i)} }
+func integer(i int64) number { return number{integer: true, i: i} }
 
 func numberOf(v attribute.Value) (n number, ok bool) {
 	switch v.Type() {
@@ -160,8 +160,26 @@ func numberOf(v attribute.Value) (n number, ok bool) {
 }
 
 func (n number) compare(m number) int {
-	if n.integer && m.integer {
+	switch {
+	case n.integer && m.integer:
 		return cmp.Compare(n.i, m.i)
+	case n.integer:
+		return compareWith(n.i, m.f)
+	case m.integer:
+		return -compareWith(m.i, n.f)
+	default:
+		return cmp.Compare(n.f, m.f)
 	}
-	return cmp.Compare(n.f, m.f)
+}
+
+// compareWith compares exactly: most integers above 2^53 are no float.
+func compareWith(i int64, f float64) int {
+	switch {
+	case f >= 1<<63:
+		return -1
+	case f < -1<<63:
+		return 1
+	}
+	whole := math.Trunc(f)
+	return cmp.Or(cmp.Compare(i, int64(whole)), cmp.Compare(0, f-whole))
 }

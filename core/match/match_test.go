@@ -82,7 +82,10 @@ func TestAttributes(t *testing.T) {
 			[]attribute.Value{attribute.Float64Value(0.5), attribute.Float64SliceValue([]float64{1, 0.5})},
 			[]attribute.Value{attribute.IntValue(0), attribute.IntValue(1), attribute.Float64Value(math.NaN())},
 		},
-		{huge, []attribute.Value{attribute.Int64Value(huge)}, []attribute.Value{attribute.Int64Value(huge - 1)}},
+		{huge, []attribute.Value{attribute.Int64Value(huge)}, []attribute.Value{attribute.Int64Value(huge - 1), attribute.Float64Value(huge - 1)}},
+		{float64(1 << 53), []attribute.Value{attribute.Int64Value(1 << 53)}, []attribute.Value{attribute.Int64Value(huge)}},
+		{float64(1 << 63), []attribute.Value{attribute.Float64Value(1 << 63)}, []attribute.Value{attribute.Int64Value(1<<63 - 1)}},
+		{0.5, []attribute.Value{attribute.Float64Value(0.5)}, []attribute.Value{attribute.IntValue(0), attribute.IntValue(1)}},
 		{uint64(math.MaxUint64), []attribute.Value{attribute.Float64Value(math.MaxUint64)}, []attribute.Value{attribute.Int64Value(-1)}},
 		{
 			list{"eu", 7, true},

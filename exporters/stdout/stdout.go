@@ -44,7 +44,7 @@ func (c *Config) Validate() error {
 		return &component.FieldError{Path: "format", Err: err}
 	}
 	if c.Output != Stdout && c.Output != Stderr {
-		return &component.FieldError{Path: "output", Err: fmt.Errorf("%q is not one of %s, %s", c.Output, Stdout, Stderr)}
+		return &component.FieldError{Path: "output", Err: fmt.Errorf("%s is not one of %s, %s", component.Shown(c.Output), Stdout, Stderr)}
 	}
 	return nil
 }

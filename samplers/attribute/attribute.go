@@ -46,7 +46,7 @@ func (c *Config) Validate() error {
 			errs = append(errs, &component.FieldError{Path: "sample", Err: errors.New(`a span that ends is recorded already: to discard its trace, use "type: discard"`)})
 		}
 	default:
-		errs = append(errs, &component.FieldError{Path: "at", Err: fmt.Errorf("%q is not one of %s, %s", string(c.At), Start, End)})
+		errs = append(errs, &component.FieldError{Path: "at", Err: fmt.Errorf("%s is not one of %s, %s", component.Shown(string(c.At)), Start, End)})
 	}
 	return errors.Join(errs...)
 }

@@ -47,7 +47,7 @@ func (c *Config) Validate() error {
 		errs = append(errs, &component.FieldError{Path: "threshold", Err: err})
 	}
 	if c.Spans != LocalRoot && c.Spans != Any {
-		errs = append(errs, &component.FieldError{Path: "spans", Err: fmt.Errorf("%q is not one of %s, %s", string(c.Spans), LocalRoot, Any)})
+		errs = append(errs, &component.FieldError{Path: "spans", Err: fmt.Errorf("%s is not one of %s, %s", component.Shown(string(c.Spans)), LocalRoot, Any)})
 	}
 	_, routeErrs := c.table()
 	return errors.Join(append(errs, routeErrs...)...)

@@ -97,7 +97,7 @@ func (c *Config) compile() (rules []compiled, err error) {
 		case SHA256:
 			hashes = true
 		default:
-			fail(at("action"), "%q is not one of %s, %s, %s", string(rule.Action), Mask, SHA256, Drop)
+			fail(at("action"), "%s is not one of %s, %s, %s", component.Shown(string(rule.Action)), Mask, SHA256, Drop)
 		}
 		if len(rule.Keys) == 0 && rule.Value == "" && len(rule.Presets) == 0 {
 			fail(fmt.Sprintf("rules[%d]", i), "want one or more of keys, value, presets")
@@ -113,7 +113,7 @@ func (c *Config) compile() (rules []compiled, err error) {
 		for j, name := range rule.Presets {
 			f, ok := presets[name]
 			if !ok {
-				fail(fmt.Sprintf("rules[%d].presets[%d]", i, j), "%q is not one of %s", name, strings.Join(presetNames, ", "))
+				fail(fmt.Sprintf("rules[%d].presets[%d]", i, j), "%s is not one of %s", component.Shown(name), strings.Join(presetNames, ", "))
 				continue
 			}
 			finders = append(finders, f)

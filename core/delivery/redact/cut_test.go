@@ -191,3 +191,22 @@ func FuzzCut(f *testing.F) {
 		}
 	})
 }
+
+// No number is cut, however many digits it has.
+func TestNumbersAreWhole(t *testing.T) {
+	r := compileCut(t, redact.Cut{Length: 5}, cutRules...)
+	got := value(r, attribute.SliceValue(attribute.StringValue("a@b.example"), attribute.IntValue(41111))).AsSlice()
+	if len(got) != 2 || got[1].Type() != attribute.INT64 || got[1].AsInt64() != 41111 {
+		t.Errorf("%v", got)
+	}
+}
+
+// An escape that was cut is no end of what stands before it.
+func TestCutEscapes(t *testing.T) {
+	r := compileCut(t, redact.Cut{Marker: marker}, redact.Rule{Presets: []string{"credit_cards"}})
+	for _, escape := range []string{"%", "%2", "%25", "%252"} {
+		if got := name(r, "card 4111-1111-1111"+escape+marker); got != "card ***"+marker {
+			t.Errorf("%q was cut: %q", escape, got)
+		}
+	}
+}

@@ -39,6 +39,10 @@ func TestEncoded(t *testing.T) {
 		{"bob+tag@example.com", "***"},
 		{"100% of alice%40example.com, 50%", "100% of ***, 50%"},
 		{"%zz alice%40example.com %4", "%zz *** %4"},
+		{"email=alice%%34%30example.com", "email=***"}, // escapes of which parts are encoded
+		{"email=alice%2%35%34%30example.com", "email=***"},
+		{"next=authorization%3DBearer%2BeyJh", "next=authorization%3DBearer%2B***"}, // + for a space, and then encoded
+		{"next=card%253D4111%252B1111%252B1111%252B1111", "next=card%253D***"},
 		// Nothing to find.
 		{"/a%20b?c=%C3%A9+x%2By", "/a%20b?c=%C3%A9+x%2By"},
 		{"100%", "100%"},

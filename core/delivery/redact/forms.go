@@ -17,48 +17,47 @@ type form struct {
 const maxDecoded = 3
 
 // formsOf returns the forms of a text, itself first: percent-decoded once and
-// again, and the same with + for a space, as in a query. Of one that is cut, an
-// escape that is not whole is no part of any form but the first.
+// again, and the same with + for a space at one of these steps, as in a query. Of one
+// that is cut, an escape that is not whole is no part of any form but the first.
 func formsOf(s string, cut bool) []form {
-	self := form{text: s}
-	forms := []form{self}
-	spaced := self
-	if strings.IndexByte(s, '+') >= 0 {
-		spaced.text = strings.ReplaceAll(s, "+", " ")
-		forms = append(forms, spaced)
-	}
-	if strings.IndexByte(s, '%') < 0 {
-		return forms
-	}
-	for _, f := range slices.Clone(forms) {
-		for range maxDecoded {
-			decoded, ok := f.decoded(cut)
-			if !ok {
-				break
-			}
-			forms = append(forms, decoded)
-			f = decoded
+	forms := form{text: s}.decodings(maxDecoded, cut)
+	for i, f := range forms {
+		if strings.IndexByte(f.text, '+') >= 0 {
+			f.text = strings.ReplaceAll(f.text, "+", " ")
+			forms = append(forms, f.decodings(maxDecoded-i, cut)...)
 		}
 	}
 	return forms
 }
 
+// decodings returns a form and what it is decoded up to n times.
+func (f form) decodings(n int, cut bool) []form {
+	all := []form{f}
+	for ok := strings.IndexByte(f.text, '%') >= 0; ok && n > 0; n-- {
+		if f, ok = f.decoded(cut); ok {
+			all = append(all, f)
+		}
+	}
+	return all
+}
+
 // decoded undoes percent-encoding once; not ok, if there is none.
 func (f form) decoded(cut bool) (d form, ok bool) {
-	for i := 0; i < len(f.text) && !ok; i++ {
+	end := len(f.text)
+	if i := strings.LastIndexByte(f.text, '%'); cut && i >= 0 && len(f.text)-i < len("%XX") {
+		end, ok = i, true
+	}
+	for i := 0; i < end && !ok; i++ {
 		_, ok = escaped(f.text, i)
 	}
 	if !ok {
 		return form{}, false
 	}
-	text, at := make([]byte, 0, len(f.text)), make([]int, 0, len(f.text)+1)
-	for i := 0; i < len(f.text); i++ {
+	text, at := make([]byte, 0, end), make([]int, 0, end+1)
+	for i := 0; i < end; i++ {
 		b, escape := escaped(f.text, i)
 		if !escape {
 			b = f.text[i]
-			if cut && b == '%' && len(f.text)-i < len("%XX") {
-				break
-			}
 		}
 		text, at = append(text, b), append(at, f.origin(i))
 		if escape {

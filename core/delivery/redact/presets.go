@@ -156,7 +156,7 @@ func hasDigits(s string, n int) bool {
 		others := (x&^high + (0x80-10)*each | x) & high
 		n -= 8 - bits.OnesCount64(others)
 	}
-	for i := range len(s) {
+	for i := 0; i < len(s) && n > 0; i++ {
 		if isDigit(s[i]) {
 			n--
 		}

@@ -160,6 +160,7 @@ func (r *Redactor) inEncoded(s string, features uint64, rules ruleSet) bool {
 // widened returns the features that any form of a text can have.
 func (r *Redactor) widened(s string, features uint64) uint64 {
 	features |= r.features[' '] // for +
+	whole, left := false, false
 	for i := range len(s) {
 		b, ok := escaped(s, i)
 		switch {
@@ -167,7 +168,13 @@ func (r *Redactor) widened(s string, features uint64) uint64 {
 			return math.MaxUint64
 		case ok:
 			features |= r.features[b]
+			whole = true
+		case s[i] == '%':
+			left = true
 		}
+	}
+	if whole && left { // it may be the first of an escape when the others are decoded
+		return math.MaxUint64
 	}
 	return features
 }

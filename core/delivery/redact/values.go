@@ -31,9 +31,10 @@ func (r *Redactor) partOf(s string) part {
 	return p
 }
 
-// numberOf returns the part of a number, at which only rules about numbers look.
-func (r *Redactor) numberOf(s string) part {
-	p := r.partOf(s)
+// numberOf returns the part of a number, at which only rules about numbers look. No
+// number is cut.
+func (r *Redactor) numberOf(s string) (p part) {
+	r.set(&p, s)
 	p.possible &= r.cards
 	return p
 }
@@ -199,7 +200,9 @@ func (r *Redactor) entries(attrs []attribute.KeyValue, outer ruleSet) []attribut
 	for _, kv := range attrs {
 		k := r.about(kv.Key)
 		var ok bool
-		if rules := outer | k.rules; r.inValue(&kv.Value, rules) {
+		// What is nested is looked at once, when it is taken apart.
+		nested := kv.Value.Type() == attribute.MAP || kv.Value.Type() == attribute.SLICE
+		if rules := outer | k.rules; nested || r.inValue(&kv.Value, rules) {
 			if kv.Value, ok = r.value(kv.Value, rules); !ok {
 				continue
 			}
