@@ -88,7 +88,13 @@ func printError(w io.Writer, err error) {
 		return
 	}
 	if mistakes, ok := errors.AsType[core.ConfigErrors](err); ok {
-		fmt.Fprintln(w, mistakes)
+		for _, m := range mistakes {
+			fit := core.ConfigError{
+				Position: untrusted.Text(m.Position, untrusted.Line), Path: untrusted.Text(m.Path, untrusted.Line),
+				Err: untrusted.Error(m.Err, untrusted.Attribute), Snippet: untrusted.Lines(m.Snippet, untrusted.Attribute),
+			}
+			fmt.Fprintln(w, &fit)
+		}
 		return
 	}
 	fmt.Fprintf(w, "riffle: %s\n", untrusted.Lines(err.Error(), mostSaid))
