@@ -2,8 +2,11 @@ package descendants
 
 import (
 	"bytes"
+	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -80,6 +83,28 @@ func (c *cgroup) kill() {
 			return
 		}
 	}
+}
+
+// dead are those that have ended in the group and are children of this process, but
+// for one.
+func (c *cgroup) dead(but int) (all []ended) {
+	self, name := strconv.Itoa(os.Getpid()), filepath.Base(c.dir.Name())
+	for _, pid := range pids() {
+		fields := stat(pid)
+		if pid == but || fields == nil || fields[0] != zombie || fields[1] != self {
+			continue
+		}
+		text, err := os.ReadFile(fmt.Sprintf("/proc/%d/cgroup", pid))
+		if err != nil {
+			continue
+		}
+		for line := range strings.Lines(string(text)) {
+			if path, ok := strings.CutPrefix(strings.TrimSpace(line), "0::"); ok && slices.Contains(strings.Split(path, "/"), name) {
+				all = append(all, ended{pid, fields[starttime]})
+			}
+		}
+	}
+	return all
 }
 
 // remove removes an empty group.
