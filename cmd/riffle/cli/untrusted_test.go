@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -52,6 +53,28 @@ func TestMistakesOfOthers(t *testing.T) {
 		}
 		if lines := strings.Count(stderr, "\n"); lines == 0 || lines > 5 && what != "many" || lines > mostMistakes+1 {
 			t.Errorf("%s: %d lines", what, lines)
+		}
+	}
+}
+
+// Names of components in a configuration that somebody sent.
+func TestNamesOfOthers(t *testing.T) {
+	name := strconv.QuoteToASCII(strings.ToValidUTF8(untrustedtest.Say(1<<10), "?")) // YAML takes it
+	config := filepath.Join(t.TempDir(), "fluxbase.yaml")
+	text := `{"observability": {"tracing": {"enabled": true, "service_name": NAME, "samplers": [{"type": "ratio", "rate": 0.5, "name": NAME}], "exporters": [{"type": "stdout", "name": NAME}]}}}`
+	if err := os.WriteFile(config, []byte(strings.ReplaceAll(text, "NAME", name)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, args := range [][]string{{"validate", config}, {"explain", "--config", config, "--span", "GET /x"}} {
+		code, stdout, stderr := command(args...)
+		if code != exitFine {
+			t.Errorf("%s: exit code %d\n%s", args[0], code, stderr)
+		}
+		for line := range strings.Lines(stdout + stderr) {
+			untrustedtest.Check(t, args[0], strings.TrimSuffix(line, "\n"))
+			if strings.HasPrefix(line, untrustedtest.Forged) {
+				t.Errorf("%s: a forged line: %s", args[0], line)
+			}
 		}
 	}
 }
