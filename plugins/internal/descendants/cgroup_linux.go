@@ -107,10 +107,20 @@ func (c *cgroup) dead(but int) (all []ended) {
 	return all
 }
 
-// remove removes an empty group.
+// remove removes an empty group, and those that were made in it.
 func (c *cgroup) remove() {
 	_ = c.dir.Close()
-	_ = os.Remove(c.dir.Name()) // what is left there is told by its mark
+	removeGroups(c.dir.Name()) // what is left there is told by its mark
+}
+
+func removeGroups(name string) {
+	entries, _ := os.ReadDir(name)
+	for _, e := range entries {
+		if e.IsDir() {
+			removeGroups(filepath.Join(name, e.Name()))
+		}
+	}
+	_ = os.Remove(name)
 }
 
 // endCgroups ends what is in groups that others have left.

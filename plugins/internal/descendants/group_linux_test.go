@@ -166,3 +166,30 @@ func TestKnownIsBounded(t *testing.T) {
 		t.Errorf("%d are left", left)
 	}
 }
+
+// A plugin that makes control groups in its own leaves none of them.
+func TestGroupsInAGroup(t *testing.T) {
+	g := New()
+	if !g.Knows() {
+		t.Skip("no control group can be made here; CI has one")
+	}
+	name := g.cgroup.dir.Name()
+	cmd, child := plugin(t, g, fmt.Sprintf(`mkdir -p %[1]s/a/b && (echo 0 >%[1]s/a/b/cgroup.procs; exec sleep 600 >/dev/null) & echo $!; exec sleep 600`, name))
+	for end := time.Now().Add(20 * time.Second); ; time.Sleep(time.Millisecond) {
+		if text, err := os.ReadFile(name + "/a/b/cgroup.procs"); err == nil && len(text) > 0 {
+			break
+		}
+		if time.Now().After(end) {
+			t.Skip("no group can be made in one")
+		}
+	}
+	_ = cmd.Process.Kill()
+	_ = cmd.Wait()
+	if left := g.End(cmd.Process.Pid); left != 0 {
+		t.Errorf("%d are left", left)
+	}
+	gone(t, child)
+	if _, err := os.Stat(name); err == nil {
+		t.Errorf("%s is left", name)
+	}
+}
