@@ -196,3 +196,36 @@ func TestLinksInAQueue(t *testing.T) {
 		})
 	}
 }
+
+// Where others can rename the queue of one exporter to that of another, its batches do
+// not go to that one's backend.
+func TestRenamedQueue(t *testing.T) {
+	dir, file := filled(t)
+	other := disk.Identity{Name: "other\xff", Type: "otlp", Endpoint: "elsewhere:4317"}
+	open := func() error {
+		s, entries, err := disk.Open(disk.OS{}, dir, other)
+		if err == nil {
+			err = s.Close()
+		}
+		if len(entries) > 0 {
+			t.Errorf("it has taken %d batches", len(entries))
+		}
+		return err
+	}
+	for range 2 {
+		if err := open(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	theirs, err := filepath.Glob(filepath.Join(dir, "other*"))
+	if err != nil || len(theirs) != 1 {
+		t.Fatal(theirs, err)
+	}
+	first := filepath.Dir(filepath.Dir(filepath.Dir(file)))
+	if err := errors.Join(os.RemoveAll(theirs[0]), os.Rename(first, theirs[0])); err != nil {
+		t.Fatal(err)
+	}
+	if err := open(); err == nil || !strings.Contains(err.Error(), "is the queue of another exporter") {
+		t.Errorf("the error is %v", err)
+	}
+}
