@@ -205,6 +205,7 @@ func (t *Trace) Check() error {
 		mistake("", "there is no span")
 	}
 	parents := t.parents(mistake)
+	circular := inCircles(parents)
 	for i := range t.Spans {
 		c, path := &t.Spans[i], func(key string) string { return fmt.Sprintf("[%d].%s", i, key) }
 		if c.Name == "" {
@@ -217,7 +218,7 @@ func (t *Trace) Check() error {
 			mistake(path("duration"), "%s is negative", c.Duration)
 		}
 		switch up := parents[i]; {
-		case isAbove(parents, i):
+		case circular[i]:
 			mistake(path("parent"), "%q is below this span itself", c.Parent)
 		case up >= 0 && c.Start < t.Spans[up].Start:
 			mistake(path("start"), "%s is before the parent %q starts, at %s", c.Start, c.Parent, t.Spans[up].Start)
@@ -254,16 +255,23 @@ func (t *Trace) parents(mistake func(path, format string, args ...any)) []int {
 	return parents
 }
 
-// isAbove reports whether a span is its own ancestor.
-func isAbove(parents []int, span int) bool {
-	at := span
-	for range parents {
-		if at = parents[at]; at < 0 {
-			return false
+// inCircles tells which spans are their own ancestors.
+func inCircles(parents []int) []bool {
+	circular := make([]bool, len(parents))
+	seenFrom := make([]int, len(parents)) // by which walk up it was first met, from 1
+	for i := range parents {
+		at := i
+		for at >= 0 && seenFrom[at] == 0 {
+			seenFrom[at] = i + 1
+			at = parents[at]
 		}
-		if at == span {
-			return true
+		if at < 0 || seenFrom[at] != i+1 {
+			continue
+		}
+		for !circular[at] { // the walk has met itself
+			circular[at] = true
+			at = parents[at]
 		}
 	}
-	return false
+	return circular
 }

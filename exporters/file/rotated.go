@@ -126,7 +126,9 @@ func (r *rotated) asideName(t time.Time) string {
 	return strings.TrimSuffix(r.path, ext) + "-" + t.UTC().Format(stamp) + ext
 }
 
-// aside returns when the files were put aside that are still there, in order.
+// aside returns when the files were put aside that are still there, in order. What
+// others have laid out there is none of them: it would have others deleted in its
+// place, or be deleted itself.
 func (r *rotated) aside() ([]time.Time, error) {
 	entries, err := os.ReadDir(filepath.Dir(r.path))
 	if err != nil {
@@ -139,7 +141,9 @@ func (r *rotated) aside() ([]time.Time, error) {
 	for _, e := range entries {
 		middle, ok := strings.CutPrefix(strings.TrimSuffix(e.Name(), ext), prefix)
 		if t, err := time.Parse(stamp, middle); ok && err == nil && e.Name() == filepath.Base(r.asideName(t)) {
-			all = append(all, t)
+			if info, err := e.Info(); err == nil && info.Mode().IsRegular() && trustedfile.Owner(info) == nil {
+				all = append(all, t)
+			}
 		}
 	}
 	slices.SortFunc(all, time.Time.Compare)

@@ -3,6 +3,8 @@
 package file_test
 
 import (
+	"errors"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -11,6 +13,7 @@ import (
 
 	"github.com/riffletrace/riffle/core/component"
 	"github.com/riffletrace/riffle/exporters/file"
+	"github.com/riffletrace/riffle/internal/otlptest"
 )
 
 // A file that somebody else has laid out, or can write, is not appended to.
@@ -54,4 +57,46 @@ func replace(path string, with func() error) error {
 		return err
 	}
 	return with()
+}
+
+// Another user lays out files with the names of those that were put aside: none of ours
+// is deleted or written over for it, and none of theirs deleted.
+func TestRotatedFilesOfOthers(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("only root can give a file away; CI runs as root")
+	}
+	dir := t.TempDir()
+	if err := os.Chmod(dir, 0o777|os.ModeSticky); err != nil {
+		t.Fatal(err)
+	}
+	var theirs []string
+	for _, at := range []string{"20010101T000000.000Z", "99991231T235959.998Z", "99991231T235959.999Z"} {
+		name := filepath.Join(dir, "traces-"+at+".jsonl")
+		if err := errors.Join(os.WriteFile(name, []byte("theirs"), 0o600), os.Chown(name, 4711, 4711)); err != nil {
+			t.Fatal(err)
+		}
+		theirs = append(theirs, name)
+	}
+	c := file.Config{Path: filepath.Join(dir, "traces.jsonl"), Format: file.JSON, MaxSize: 1, MaxFiles: 3}
+	e, err := file.New(t.Context(), component.Settings{Logger: slog.New(slog.DiscardHandler)}, c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 4 {
+		if err := e.ExportSpans(t.Context(), otlptest.Spans("a")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := e.Shutdown(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range theirs {
+		if text, err := os.ReadFile(name); err != nil || string(text) != "theirs" {
+			t.Errorf("%s: %q, %v", name, text, err)
+		}
+	}
+	all, err := filepath.Glob(filepath.Join(dir, "*.jsonl"))
+	if err != nil || len(all) != len(theirs)+4 {
+		t.Errorf("there are %q, %v", all, err)
+	}
 }

@@ -12,19 +12,23 @@ import (
 const Longest time.Duration = math.MaxInt64
 
 // RetryAfter is how long a response asks to be left alone, 0 if it does not. It asks in
-// seconds or with a date, or, as Azure does, in milliseconds.
+// seconds or with a date, or, as Azure does, in milliseconds. Of several headers, as
+// proxies make them, the first counts that can be read.
 func RetryAfter(resp *http.Response, now time.Time) time.Duration {
 	for _, name := range []string{"Retry-After-Ms", "X-Ms-Retry-After-Ms"} {
-		if d, ok := times(resp.Header.Get(name), time.Millisecond); ok {
-			return d
+		for _, text := range resp.Header.Values(name) {
+			if d, ok := times(text, time.Millisecond); ok {
+				return d
+			}
 		}
 	}
-	text := resp.Header.Get("Retry-After")
-	if d, ok := times(text, time.Second); ok {
-		return d
-	}
-	if date, err := http.ParseTime(strings.TrimSpace(text)); err == nil {
-		return max(date.Sub(now), 0)
+	for _, text := range resp.Header.Values("Retry-After") {
+		if d, ok := times(text, time.Second); ok {
+			return d
+		}
+		if date, err := http.ParseTime(strings.TrimSpace(text)); err == nil {
+			return max(date.Sub(now), 0)
+		}
 	}
 	return 0
 }

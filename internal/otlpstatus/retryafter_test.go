@@ -60,6 +60,10 @@ func TestRetryAfter(t *testing.T) {
 			t.Errorf("%.50q: %v, want %v", tt.text, got, tt.want)
 		}
 	}
+	several := &http.Response{Header: http.Header{"Retry-After": {"soon", "", "7", "9"}, "Retry-After-Ms": {"later"}}}
+	if got := otlpstatus.RetryAfter(several, noon); got != 7*time.Second {
+		t.Errorf("several: %v", got)
+	}
 	for _, name := range []string{"Retry-After-Ms", "X-Ms-Retry-After-Ms"} {
 		resp := &http.Response{Header: http.Header{name: {"1500"}, "Retry-After": {"7"}}}
 		if got := otlpstatus.RetryAfter(resp, noon); got != 1500*time.Millisecond {

@@ -17,6 +17,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 )
 
 // Group says what a group may do.
@@ -138,10 +139,10 @@ func size(n int64) string {
 	return fmt.Sprintf("%d bytes", n)
 }
 
-// Parents checks the directory that is named, and each that it is in up to the root:
-// who can write one of them can put another in the place of what is inside, but for
-// those with the sticky bit, such as /tmp. Where names are links, both ways are
-// checked.
+// Parents checks the directory that is named, and each that is passed on the way to it
+// from the root: who can write one of them can put another in the place of what is
+// inside, but for those with the sticky bit, such as /tmp. The way through each link is
+// checked, and whose the link is.
 func Parents(dir string) error {
 	if !Checked {
 		return nil
@@ -150,26 +151,44 @@ func Parents(dir string) error {
 	if err != nil {
 		return err
 	}
-	resolved, err := filepath.EvalSymlinks(abs)
-	if err != nil {
-		return err
-	}
-	for _, way := range []string{resolved, abs} {
-		for {
-			if err := parent(way); err != nil {
-				return fmt.Errorf("the directory %s %w", way, err)
-			}
-			up := filepath.Dir(way)
-			if up == way {
-				break
-			}
-			way = up
+	const most = 255 // links, as many as filepath.EvalSymlinks follows
+	links := 0
+	at, left := string(filepath.Separator), strings.Split(abs, string(filepath.Separator))
+	for {
+		if err := parent(at); err != nil {
+			return fmt.Errorf("the directory %s %w", at, err)
 		}
-		if resolved == abs {
-			break
+		for len(left) > 0 && (left[0] == "" || left[0] == ".") {
+			left = left[1:]
 		}
+		if len(left) == 0 {
+			return nil
+		}
+		next := filepath.Join(at, left[0])
+		left = left[1:]
+		info, err := os.Lstat(next)
+		if err != nil {
+			return err
+		}
+		if info.Mode()&fs.ModeSymlink == 0 {
+			at = next
+			continue
+		}
+		if links++; links > most {
+			return &fs.PathError{Op: "open", Path: dir, Err: errors.New("too many links")}
+		}
+		if err := Owner(info); err != nil {
+			return fmt.Errorf("the link %s %w", next, err)
+		}
+		to, err := os.Readlink(next)
+		if err != nil {
+			return err
+		}
+		if filepath.IsAbs(to) {
+			at = string(filepath.Separator)
+		}
+		left = append(strings.Split(to, string(filepath.Separator)), left...)
 	}
-	return nil
 }
 
 func parent(dir string) error {

@@ -113,10 +113,35 @@ func TestParents(t *testing.T) {
 		}
 	}
 	must(t, os.Chmod(filepath.Join(outer, "a"), 0o700))
+	between := filepath.Join(t.TempDir(), "between")
+	must(t, os.Symlink(link, between))
+	relative := filepath.Join(outer, "relative")
+	must(t, os.Symlink(filepath.Join("a", ".", "b", "..", "b"), relative))
+	round := filepath.Join(outer, "round")
+	must(t, os.Symlink(round, round))
+	for name, want := range map[string]bool{between: true, relative: true, round: false, filepath.Join(outer, "none"): false} {
+		if err := trustedfile.Parents(name); (err == nil) != want {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
 	must(t, os.Chmod(filepath.Dir(link), 0o777))
+	if err := trustedfile.Parents(between); err == nil {
+		t.Error("a link between the name and the directory can be replaced")
+	}
 	if err := trustedfile.Parents(link); err == nil {
 		t.Error("the link can be replaced")
 	}
+	t.Run("another user's link", func(t *testing.T) {
+		must(t, os.Chmod(filepath.Dir(link), 0o777|os.ModeSticky))
+		must(t, trustedfile.Parents(link))
+		if os.Geteuid() != 0 {
+			t.Skip("only root can give a file away; CI runs as root")
+		}
+		must(t, os.Lchown(link, 4711, -1))
+		if err := trustedfile.Parents(link); err == nil || !strings.Contains(err.Error(), "the link "+link+" belongs to user 4711") {
+			t.Errorf("its owner can replace it: %v", err)
+		}
+	})
 }
 
 // What is read is bounded, and does not hold up.

@@ -52,7 +52,7 @@ func stranger(t *testing.T) *exec.Cmd {
 func TestDescendants(t *testing.T) {
 	own := descendants.New()
 	grouped := own.Knows()
-	own.End()
+	own.End(0)
 	for _, kind := range []string{"detaches", "strips", "daemon"} {
 		for _, end := range []string{"Close", "kill"} {
 			if !grouped && (kind == "daemon" || kind == "strips" && end == "kill") {

@@ -29,6 +29,7 @@ func makeDir(tmp string) (dir string, lock io.Closer, err error) {
 	if err := trustedfile.Parents(cmp.Or(tmp, os.TempDir())); err != nil {
 		return "", nil, fmt.Errorf("the private copy would not be private: %w", err)
 	}
+	removeAbandoned(tmp) // only here: elsewhere others may have put something in their place
 	const attempts = 100 // until it is locked, a process that starts may take it for a dead one's
 	for range attempts {
 		if dir, err = os.MkdirTemp(tmp, copyPrefix); err != nil { // 0700

@@ -74,7 +74,6 @@ func Copy(dir, file, tmp string, allowUnpinned bool) (_ *Program, err error) {
 		return nil, fmt.Errorf("%s is not pinned in %s: run riffle plugins pin --dir %s %s after checking where it comes from, or set plugins.allow_unpinned for development",
 			path, LockFile, dir, file)
 	}
-	removeAbandoned(tmp)
 	private, locked, err := makeDir(tmp)
 	if err != nil {
 		return nil, err

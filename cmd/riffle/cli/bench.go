@@ -18,6 +18,7 @@ import (
 	"github.com/riffletrace/riffle/bench"
 	"github.com/riffletrace/riffle/bench/report"
 	"github.com/riffletrace/riffle/config"
+	"github.com/riffletrace/riffle/internal/untrusted"
 )
 
 // The bounds of what is asked for.
@@ -271,7 +272,36 @@ func readResult(file string) (*bench.Result, error) {
 	if err := json.Unmarshal(data, r); err != nil {
 		return nil, fmt.Errorf("%s: %w; want a file that riffle bench --json has written", file, err)
 	}
+	fitResult(r)
 	return r, r.Check(file)
+}
+
+// fitResult makes fit to be shown what reports show of a file that others may have
+// written.
+func fitResult(r *bench.Result) {
+	texts := []*string{&r.Target, &r.Machine.CPU, &r.Machine.OS, &r.Machine.Go}
+	for i := range r.Notes {
+		texts = append(texts, &r.Notes[i])
+	}
+	for i := range r.Variants {
+		texts = append(texts, &r.Variants[i].Name, &r.Variants[i].App, (*string)(&r.Variants[i].Kind), (*string)(&r.Variants[i].Protocol))
+		r.Variants[i].Parts = fitKeys(r.Variants[i].Parts, func(n int64) int64 { return n })
+	}
+	for i := range r.Scaling {
+		texts = append(texts, &r.Scaling[i].Variant, (*string)(&r.Scaling[i].Dimension))
+	}
+	for _, s := range texts {
+		*s = untrusted.Text(*s, untrusted.Line)
+	}
+	r.Versions = fitKeys(r.Versions, func(s string) string { return untrusted.Text(s, untrusted.Line) })
+}
+
+func fitKeys[V any](m map[string]V, fit func(V) V) map[string]V {
+	out := make(map[string]V, len(m))
+	for k, v := range m {
+		out[untrusted.Text(k, untrusted.Line)] = fit(v)
+	}
+	return out
 }
 
 // errWorse is what --compare ends with.

@@ -81,6 +81,9 @@ var errReported = errors.New("reported")
 // mostSaid is how much is printed of what others may have said.
 const mostSaid = 16 << 10
 
+// mostMistakes is how many are printed: a file that somebody made may have millions.
+const mostMistakes = 1000
+
 // printError prints an error; mistakes in a configuration lead with their
 // position, so that editors find them.
 func printError(w io.Writer, err error) {
@@ -88,7 +91,17 @@ func printError(w io.Writer, err error) {
 		return
 	}
 	if mistakes, ok := errors.AsType[core.ConfigErrors](err); ok {
-		fmt.Fprintln(w, mistakes)
+		for i, m := range mistakes {
+			if i == mostMistakes {
+				fmt.Fprintf(w, "... and %d more\n", len(mistakes)-i)
+				break
+			}
+			fit := core.ConfigError{
+				Position: untrusted.Text(m.Position, untrusted.Line), Path: untrusted.Text(m.Path, untrusted.Line),
+				Err: untrusted.Error(m.Err, untrusted.Attribute), Snippet: untrusted.Lines(m.Snippet, untrusted.Attribute),
+			}
+			fmt.Fprintln(w, &fit)
+		}
 		return
 	}
 	fmt.Fprintf(w, "riffle: %s\n", untrusted.Lines(err.Error(), mostSaid))

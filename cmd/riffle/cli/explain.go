@@ -172,9 +172,9 @@ func printExplanation(w io.Writer, x *core.Explanation) error {
 		}
 		answer = untrusted.Text(answer, untrusted.Line)
 		if s.Span != "" {
-			fmt.Fprintf(t, "%s\t%s\t%s\t%s\n", s.Stage, untrusted.Text(s.Span, untrusted.Line), s.Sampler, answer)
+			fmt.Fprintf(t, "%s\t%s\t%s\t%s\n", s.Stage, untrusted.Text(s.Span, untrusted.Line), untrusted.Text(s.Sampler, untrusted.Line), answer)
 		} else {
-			fmt.Fprintf(t, "%s\t%s\t%s\n", s.Stage, s.Sampler, answer)
+			fmt.Fprintf(t, "%s\t%s\t%s\n", s.Stage, untrusted.Text(s.Sampler, untrusted.Line), answer)
 		}
 	}
 	if len(x.Steps) > 0 {

@@ -52,10 +52,10 @@ func newQueueList() *cobra.Command {
 		Args:  cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			lines, err := disk.Inspect(anyones, args[0])
-			if err != nil {
+			if err != nil && len(lines) == 0 {
 				return err
 			}
-			return listQueue(cmd.OutOrStdout(), lines)
+			return errors.Join(listQueue(cmd.OutOrStdout(), lines), err)
 		},
 	}
 }
@@ -140,10 +140,7 @@ func batchFile(name string) (string, error) {
 	if err != nil || !info.IsDir() {
 		return name, err
 	}
-	lines, err := disk.Inspect(anyones, name)
-	if err != nil {
-		return "", err
-	}
+	lines, unread := disk.Inspect(anyones, name)
 	var first disk.Entry
 	file := ""
 	for _, l := range lines {
@@ -156,7 +153,7 @@ func batchFile(name string) (string, error) {
 		}
 	}
 	if file == "" {
-		return "", errors.New(name + ": nothing waits there")
+		return "", cmp.Or(unread, errors.New(name+": nothing waits there"))
 	}
 	return file, nil
 }
@@ -187,12 +184,12 @@ func newQueuePurge() *cobra.Command {
 alone, and makes it fail.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			lines, err := disk.Inspect(anyones, args[0])
-			if err != nil {
-				return err
+			lines, unread := disk.Inspect(anyones, args[0])
+			if unread != nil && len(lines) == 0 {
+				return unread
 			}
 			var batches, spans, damaged int
-			var failures []error
+			failures := []error{unread}
 			for _, l := range lines {
 				if !chosen.has(l) {
 					continue

@@ -61,9 +61,9 @@ exporter "otlp".`,
 			if err := c.Validate(); err != nil {
 				return &usageError{fmt.Errorf("--to %s: %w", to, err)}
 			}
-			queues, err := disk.Inspect(anyones, args[0])
-			if err != nil {
-				return err
+			queues, unread := disk.Inspect(anyones, args[0])
+			if unread != nil && len(queues) == 0 {
+				return unread
 			}
 			s, err := newSender(c, timeout, cmd.ErrOrStderr())
 			if err != nil {
@@ -75,7 +75,7 @@ exporter "otlp".`,
 				}
 			}
 			s.close()
-			return s.report(cmd.OutOrStdout())
+			return errors.Join(s.report(cmd.OutOrStdout()), unread)
 		},
 	}
 	cmd.Flags().StringVar(&to, "to", "", "the `ENDPOINT`: host:port or a URL, as in the configuration of an exporter")

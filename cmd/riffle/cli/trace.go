@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"sort"
 	"strconv"
 	"strings"
 	"time"
@@ -55,14 +56,19 @@ func readBounded(name string, most int64) ([]byte, error) {
 // traceFile is a JSON list of spans that is being read.
 type traceFile struct {
 	name     string
-	data     []byte
+	lines    []int             // where each line but the first begins
 	places   map[string]string // of spans and their keys, by path: "[1]", "[1].parent"
 	mistakes core.ConfigErrors
 }
 
 // parseTrace reads the spans of a trace. It finds every mistake, with its place.
 func parseTrace(name string, data []byte) ([]core.Case, error) {
-	f := traceFile{name: name, data: data, places: map[string]string{}}
+	f := traceFile{name: name, places: map[string]string{}}
+	for i, c := range data {
+		if c == '\n' {
+			f.lines = append(f.lines, i+1)
+		}
+	}
 	var all []json.RawMessage
 	if err := json.Unmarshal(data, &all); err != nil {
 		place := f.place(0)
@@ -96,8 +102,12 @@ func parseTrace(name string, data []byte) ([]core.Case, error) {
 
 // place is that of an offset, for people.
 func (f *traceFile) place(offset int64) string {
-	before := f.data[:min(max(offset, 0), int64(len(f.data)))]
-	return fmt.Sprintf("%s:%d:%d", f.name, bytes.Count(before, []byte("\n"))+1, len(before)-bytes.LastIndexByte(before, '\n'))
+	at := int(max(offset, 0))
+	line, begins := sort.SearchInts(f.lines, at+1), 0
+	if line > 0 {
+		begins = f.lines[line-1]
+	}
+	return fmt.Sprintf("%s:%d:%d", f.name, line+1, at-begins+1)
 }
 
 // mistake takes an error about a path. If that has no place, what it is in has one.

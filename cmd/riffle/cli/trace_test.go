@@ -2,6 +2,8 @@ package cli
 
 import (
 	"errors"
+	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -37,6 +39,33 @@ func TestParseTrace(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, got, cmp.Comparer(func(a, b attribute.KeyValue) bool { return a == b })); diff != "" {
 		t.Error(diff)
+	}
+}
+
+// Spans that are nested in each other, each on a line of its own: the time goes by their
+// number.
+func TestParseTraceIsLinear(t *testing.T) {
+	parse := func(spans int) time.Duration {
+		var b strings.Builder
+		fmt.Fprint(&b, `[{"id": "0", "name": "GET /x"}`)
+		for i := range spans {
+			fmt.Fprintf(&b, ",\n"+`{"id": "%d", "parent": "%d", "name": "b"}`, i+1, i)
+		}
+		fmt.Fprint(&b, "]")
+		least := time.Hour
+		for range 3 {
+			began := time.Now()
+			if _, err := parseTrace("t.json", []byte(b.String())); err != nil {
+				t.Fatal(err)
+			}
+			least = min(least, time.Since(began))
+		}
+		return least
+	}
+	const few, times = 1000, 16
+	small, large := parse(few), parse(times*few)
+	if large > 4*times*small {
+		t.Errorf("%d spans take %s, %d take %s", few, small, times*few, large)
 	}
 }
 

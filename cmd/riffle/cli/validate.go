@@ -18,6 +18,7 @@ import (
 	"github.com/riffletrace/riffle/core"
 	"github.com/riffletrace/riffle/core/component"
 	"github.com/riffletrace/riffle/core/delivery"
+	"github.com/riffletrace/riffle/internal/untrusted"
 	"github.com/riffletrace/riffle/plugins/host"
 )
 
@@ -40,7 +41,7 @@ configurations; it neither starts tracing nor connects to anything.`,
 					printError(cmd.ErrOrStderr(), err)
 					continue
 				}
-				fmt.Fprintf(cmd.OutOrStdout(), "%s: ok: %s\n", file, summary)
+				fmt.Fprintf(cmd.OutOrStdout(), "%s: ok: %s\n", file, untrusted.Text(summary, untrusted.Attribute))
 			}
 			return failed
 		},

@@ -35,6 +35,14 @@ func (id Identity) normalized() Identity {
 	return id
 }
 
+// written is an identity as its file tells it, which is UTF-8.
+func (id Identity) written() Identity {
+	for _, s := range []*string{&id.Name, &id.Type, &id.Endpoint} {
+		*s = string([]rune(*s))
+	}
+	return id
+}
+
 // Equal reports whether both are the same exporter's.
 func (id Identity) Equal(other Identity) bool { return id.normalized() == other.normalized() }
 
@@ -96,7 +104,10 @@ func slug(name string) string {
 // identity that its file tells, zero if it cannot be read.
 func isOf(ids []Identity, dir string, have Identity) bool {
 	return slices.ContainsFunc(ids, func(id Identity) bool {
-		return dir == id.dir() || dir == id.normalized().dir() || have != (Identity{}) && have.Equal(id)
+		if have != (Identity{}) {
+			return have.Equal(id.written())
+		}
+		return dir == id.dir() || dir == id.normalized().dir()
 	})
 }
 

@@ -34,26 +34,28 @@ func (p *Part) Path(e Entry) string { return filepath.Join(p.Dir, readyDir, e.na
 
 // Inspect tells what is in a directory of queues. It changes nothing, and takes
 // nothing from the processes that work with it; what they do meanwhile may or
-// may not show.
+// may not show. The error is about what cannot be looked at; the others are told.
 func Inspect(fsys FS, dir string) ([]Queue, error) {
 	files, err := fsys.ReadDir(dir)
 	if err != nil {
 		return nil, err
 	}
 	var queues []Queue
+	var errs []error
 	for _, d := range files {
 		if !d.IsDir() {
 			continue
 		}
 		q, ok, err := inspectQueue(fsys, filepath.Join(dir, d.Name()), func(Identity) bool { return true })
 		if err != nil {
-			return nil, err
+			errs = append(errs, err)
+			continue
 		}
 		if ok {
 			queues = append(queues, q)
 		}
 	}
-	return queues, nil
+	return queues, errors.Join(errs...)
 }
 
 // Stranded returns what waits in a directory of queues for an exporter of the name of
@@ -134,6 +136,9 @@ func (q *Queue) InUse() bool {
 
 func inspect(fsys FS, dir string) (p Part, err error) {
 	p.Dir = dir
+	if err := noLinks(fsys, dir); err != nil {
+		return p, err
+	}
 	if p.Ready, err = listOf(fsys, filepath.Join(dir, readyDir)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return p, err
 	}
@@ -158,6 +163,25 @@ func inspect(fsys FS, dir string) (p Part, err error) {
 		return p, err
 	}
 	return p, unlock()
+}
+
+// noLinks refuses a part whose directories are links: what is behind them is no queue's,
+// and would be deleted with it.
+func noLinks(fsys FS, part string) error {
+	for _, d := range []string{"", readyDir, tmpDir, badDir} {
+		name := filepath.Join(part, d)
+		info, err := fsys.Lstat(name)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		if !info.IsDir() {
+			return fmt.Errorf("%s is not a directory", name)
+		}
+	}
+	return nil
 }
 
 // lock locks the part, unless nobody ever has.
@@ -205,6 +229,9 @@ func (p *Part) Purge(fsys FS, batches []Entry, damaged []string) (err error) {
 		return fmt.Errorf("%s: %w", p.Dir, err)
 	}
 	defer func() { err = errors.Join(err, unlock()) }()
+	if err := noLinks(fsys, p.Dir); err != nil {
+		return err
+	}
 	names := slices.Clone(damaged)
 	for _, e := range batches {
 		names = append(names, p.Path(e))

@@ -74,6 +74,10 @@ func (s *Store) open(dir string) ([]Entry, error) {
 	if err := makePrivateDir(s.fs, s.exporterDir); err != nil {
 		return nil, err
 	}
+	// Where others can write the directory, they can rename what is in it.
+	if have, err := loadIdentity(s.fs, s.exporterDir); err == nil && have != (Identity{}) && !have.Equal(s.identity.written()) {
+		return nil, fmt.Errorf("%s is the queue of another exporter: somebody has renamed it, or changed its %s", s.exporterDir, identityFile)
+	}
 	if err := s.identity.normalized().save(s.fs, s.exporterDir); err != nil {
 		return nil, err
 	}

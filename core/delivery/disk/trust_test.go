@@ -153,3 +153,79 @@ func TestSparse(t *testing.T) {
 		t.Errorf("an identity of 1 TiB: %v", err)
 	}
 }
+
+// What a queue of others has in the place of its directories leads nowhere, and hides
+// no other queue.
+func TestLinksInAQueue(t *testing.T) {
+	for _, name := range []string{"bad", "ready", "lock"} {
+		t.Run(name, func(t *testing.T) {
+			dir, file := filled(t)
+			kept := filepath.Join(t.TempDir(), filepath.Base(file))
+			if err := os.WriteFile(kept, nil, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			queues, err := disk.Inspect(disk.OS{AnyOwner: true}, dir)
+			if err != nil || len(queues) != 1 {
+				t.Fatal(queues, err)
+			}
+			part := queues[0].Parts[0]
+			path := filepath.Join(part.Dir, name)
+			if err := errors.Join(os.RemoveAll(path), os.Symlink(filepath.Dir(kept), path)); err != nil {
+				t.Skip("no links:", err)
+			}
+			if _, err := os.Lstat(filepath.Join(part.Dir, "ready")); err != nil {
+				t.Fatal(err)
+			}
+			other := disk.Identity{Name: "other", Type: "otlp", Endpoint: "localhost:4317"}
+			s, _, err := disk.Open(disk.OS{}, dir, other)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer s.Close()
+			left, err := disk.Inspect(disk.OS{AnyOwner: true}, dir)
+			if err == nil || !strings.Contains(err.Error(), path) || len(left) != 1 || left[0].Identity != other {
+				t.Errorf("it finds %+v, %v", left, err)
+			}
+			// It was put there after somebody had looked.
+			if err := part.Purge(disk.OS{AnyOwner: true}, part.Ready, []string{filepath.Join(path, filepath.Base(kept))}); err == nil {
+				t.Error("what is behind a link is purged")
+			}
+			if _, err := os.Stat(kept); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+// Where others can rename the queue of one exporter to that of another, its batches do
+// not go to that one's backend.
+func TestRenamedQueue(t *testing.T) {
+	dir, file := filled(t)
+	other := disk.Identity{Name: "other\xff", Type: "otlp", Endpoint: "elsewhere:4317"}
+	open := func() error {
+		s, entries, err := disk.Open(disk.OS{}, dir, other)
+		if err == nil {
+			err = s.Close()
+		}
+		if len(entries) > 0 {
+			t.Errorf("it has taken %d batches", len(entries))
+		}
+		return err
+	}
+	for range 2 {
+		if err := open(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	theirs, err := filepath.Glob(filepath.Join(dir, "other*"))
+	if err != nil || len(theirs) != 1 {
+		t.Fatal(theirs, err)
+	}
+	first := filepath.Dir(filepath.Dir(filepath.Dir(file)))
+	if err := errors.Join(os.RemoveAll(theirs[0]), os.Rename(first, theirs[0])); err != nil {
+		t.Fatal(err)
+	}
+	if err := open(); err == nil || !strings.Contains(err.Error(), "is the queue of another exporter") {
+		t.Errorf("the error is %v", err)
+	}
+}

@@ -2,8 +2,11 @@ package descendants
 
 import (
 	"bytes"
+	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -82,10 +85,42 @@ func (c *cgroup) kill() {
 	}
 }
 
-// remove removes an empty group.
+// dead are those that have ended in the group and are children of this process, but
+// for one.
+func (c *cgroup) dead(but int) (all []ended) {
+	self, name := strconv.Itoa(os.Getpid()), filepath.Base(c.dir.Name())
+	for _, pid := range pids() {
+		fields := stat(pid)
+		if pid == but || fields == nil || fields[0] != zombie || fields[1] != self {
+			continue
+		}
+		text, err := os.ReadFile(fmt.Sprintf("/proc/%d/cgroup", pid))
+		if err != nil {
+			continue
+		}
+		for line := range strings.Lines(string(text)) {
+			if path, ok := strings.CutPrefix(strings.TrimSpace(line), "0::"); ok && slices.Contains(strings.Split(path, "/"), name) {
+				all = append(all, ended{pid, fields[starttime]})
+			}
+		}
+	}
+	return all
+}
+
+// remove removes an empty group, and those that were made in it.
 func (c *cgroup) remove() {
 	_ = c.dir.Close()
-	_ = os.Remove(c.dir.Name()) // what is left there is told by its mark
+	removeGroups(c.dir.Name()) // what is left there is told by its mark
+}
+
+func removeGroups(name string) {
+	entries, _ := os.ReadDir(name)
+	for _, e := range entries {
+		if e.IsDir() {
+			removeGroups(filepath.Join(name, e.Name()))
+		}
+	}
+	_ = os.Remove(name)
 }
 
 // endCgroups ends what is in groups that others have left.

@@ -3,6 +3,7 @@ package descendants
 import (
 	"crypto/rand"
 	"fmt"
+	"math"
 	"os"
 	"strconv"
 	"strings"
@@ -71,34 +72,41 @@ func (g *Group) Leave() bool {
 // Note remembers what the process has started so far, before it ends: who has another
 // environment and loses its parent cannot be found later.
 func (g *Group) Note(pid int) {
-	found := below(pid)
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.known = append(g.known, found...)
+	g.known = append(g.known, below(pid, maxKnown-len(g.known))...)
 }
 
 const (
+	// maxKnown bounds the descriptors that a plugin can have this process open.
+	maxKnown = 256
 	// endWithin is how long all of them may take to end, again how often it is looked.
 	endWithin = 2 * time.Second
 	again     = 5 * time.Millisecond
 )
 
-// End ends all of them, and returns how many it could not. The process itself has
-// ended.
-func (g *Group) End() int {
+// End ends all of them, and returns how many it could not. The process itself, 0 if
+// there was none, has ended, and is left to who waits for it.
+func (g *Group) End(pid int) int {
 	g.mu.Lock()
 	known := g.known
 	g.known = nil
 	g.mu.Unlock()
+	var killed []ended
 	for _, p := range known {
+		if fields := stat(p.pid); fields != nil && fields[starttime] == p.began {
+			killed = append(killed, p.ended)
+		}
 		p.kill()
 		p.close()
 	}
 	if g.cgroup != nil {
 		g.cgroup.kill()
 	}
-	left := endMarked(func(_ int, mark string) bool { return mark == g.mark })
+	left, marked := endMarked(func(_ int, mark string) bool { return mark == g.mark })
+	reap(append(killed, marked...))
 	if g.cgroup != nil {
+		reap(g.cgroup.dead(pid))
 		g.cgroup.remove()
 	}
 	return left
@@ -114,7 +122,7 @@ func EndOrphans() {
 // EndMine ends what this process has started, a plugin at its end: its host may be
 // gone, and nobody else does it.
 func EndMine() {
-	for _, p := range below(os.Getpid()) {
+	for _, p := range below(os.Getpid(), math.MaxInt) {
 		p.kill()
 		p.close()
 	}
@@ -133,7 +141,7 @@ func EndMine() {
 }
 
 // endMarked kills until it finds nobody any more: they may start others meanwhile.
-func endMarked(ours func(pid int, mark string) bool) (left int) {
+func endMarked(ours func(pid int, mark string) bool) (left int, killed []ended) {
 	for end := time.Now().Add(endWithin); ; time.Sleep(again) {
 		left = 0
 		for _, pid := range pids() {
@@ -146,12 +154,13 @@ func endMarked(ours func(pid int, mark string) bool) (left int) {
 			}
 			if ours(pid, markOf(pid)) {
 				left++
+				killed = append(killed, p.ended)
 				p.kill()
 			}
 			p.close()
 		}
 		if left == 0 || time.Now().After(end) {
-			return left
+			return left, killed
 		}
 	}
 }

@@ -26,7 +26,7 @@ func (*Group) Leave() bool { return false }
 func (*Group) Note(int) {}
 
 // End ends all of them, and returns how many it could not.
-func (*Group) End() int { return 0 }
+func (*Group) End(int) int { return 0 }
 
 // EndMine ends what this process has started, a plugin at its end.
 func EndMine() {}

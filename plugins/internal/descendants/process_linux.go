@@ -4,25 +4,27 @@ import (
 	"bytes"
 	"fmt"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
 
 // process is one that is held by a descriptor.
-type process struct{ pid, fd int }
+type process struct {
+	ended
+	fd int
+}
 
 func open(pid int) (process, error) {
 	fd, err := unix.PidfdOpen(pid, 0)
-	return process{pid, fd}, err
+	return process{ended{pid, startOf(pid)}, fd}, err
 }
 
-// kill ends it, and reaps it where it has become a child of this process, which is
-// so where that is the first one of a container.
 func (p process) kill() {
 	_ = unix.PidfdSendSignal(p.fd, unix.SIGKILL, nil, 0) // it may have ended
-	_, _ = unix.Wait4(p.pid, nil, unix.WNOHANG, nil)     // or not be a child
 }
 
 func (p process) close() { _ = unix.Close(p.fd) }
@@ -58,8 +60,8 @@ func markOf(pid int) string {
 	return ""
 }
 
-// below are the children of a process, and theirs.
-func below(pid int) []process {
+// below are the children of a process, and theirs, as many as may be.
+func below(pid, most int) []process {
 	children := map[int][]int{}
 	for _, p := range pids() {
 		if fields := stat(p); fields != nil {
@@ -68,7 +70,7 @@ func below(pid int) []process {
 		}
 	}
 	var all []process
-	for left := children[pid]; len(left) > 0; {
+	for left := children[pid]; len(left) > 0 && len(all) < most; {
 		child := left[0]
 		left = append(left[1:], children[child]...)
 		began := startOf(child)
@@ -76,7 +78,7 @@ func below(pid int) []process {
 		if err != nil {
 			continue
 		}
-		if began == "" || startOf(child) != began { // another has its number
+		if began == "" || p.began != began { // another has its number
 			p.close()
 			continue
 		}
@@ -84,6 +86,45 @@ func below(pid int) []process {
 	}
 	return all
 }
+
+// ended is a process that was killed, without a descriptor: there may be many.
+type ended struct {
+	pid   int
+	began string
+}
+
+// reap waits until they have ended, and takes what is left of those that have become
+// children of this process, as where that is the first one of a container: nobody else
+// does it.
+func reap(killed []ended) {
+	self := strconv.Itoa(os.Getpid())
+	for end := time.Now().Add(endWithin); len(killed) > 0 && time.Now().Before(end); time.Sleep(again) {
+		parents := map[string]bool{self: true}
+		for _, p := range killed {
+			parents[strconv.Itoa(p.pid)] = true
+		}
+		killed = slices.DeleteFunc(killed, func(p ended) bool {
+			fields := stat(p.pid)
+			switch {
+			case fields == nil || fields[starttime] != p.began:
+				return true
+			case fields[0] != zombie:
+				return false
+			case fields[1] == self:
+				_, _ = unix.Wait4(p.pid, nil, unix.WNOHANG, nil) // somebody else may have been first
+				return true
+			default:
+				return !parents[fields[1]] // its parent may end, and leave it to this process
+			}
+		})
+	}
+}
+
+// The fields of stat that have a name here, counted from the state, which is the third.
+const (
+	zombie    = "Z"
+	starttime = 22 - 3
+)
 
 // stat are the fields of /proc/PID/stat from the state on; nil if there is no such
 // process.
@@ -108,6 +149,5 @@ func startOf(pid int) string {
 	if fields == nil {
 		return ""
 	}
-	const starttime = 22 - 3 // the state is the third
 	return fields[starttime]
 }

@@ -104,6 +104,9 @@ func (o *output) admit(logger *slog.Logger, text string) bool {
 	return true
 }
 
+// hosts are the keys that the host has in a line: of two, readers take the last.
+var hosts = []string{slog.TimeKey, slog.LevelKey, slog.MessageKey, slog.SourceKey, "plugin"}
+
 // logLine logs one line: an object with @level and @message, or plain text.
 func logLine(logger *slog.Logger, text []byte) {
 	level, message, attrs := slog.LevelInfo, "", []any(nil)
@@ -117,6 +120,9 @@ func logLine(logger *slog.Logger, text []byte) {
 		for _, k := range slices.Sorted(maps.Keys(fields)) {
 			if k[:min(len(k), 1)] != "@" && len(attrs) < 2*maxAttrs && room > 0 {
 				name, value := untrusted.Text(k, min(room, untrusted.Line)), shown(fields[k], min(room, untrusted.Line))
+				if slices.Contains(hosts, name) {
+					name = "fields." + name
+				}
 				room -= len(name)
 				if text, ok := value.(string); ok {
 					room -= len(text)

@@ -68,7 +68,7 @@ func Start(ctx context.Context, s Settings) (_ *Process, err error) {
 	r := &programRunner{settings: s, descendants: descendants.New(), exited: make(chan struct{})}
 	defer func() {
 		if err != nil && r.pid() == 0 { // else they are ended with it
-			r.descendants.End()
+			r.descendants.End(0)
 		}
 	}()
 	if why := r.descendants.Missing(); why != "" {
@@ -269,10 +269,10 @@ func (r *programRunner) start() (err error) {
 // its process ID can become another's.
 func (r *programRunner) reap(pipes ...*os.File) {
 	await(r.cmd)
-	killGroup(r.cmd.Process)
-	if left := r.descendants.End(); left > 0 {
+	if left := r.descendants.End(r.cmd.Process.Pid); left > 0 {
 		r.settings.Logger.Warn("what the plugin has started does not end", "processes", left)
 	}
+	killGroup(r.cmd.Process) // those of it that are not known as descendants
 	r.mu.Lock()
 	err := r.cmd.Wait()
 	r.gone = true
