@@ -158,7 +158,9 @@ func copyCore(t *testing.T, dir string) {
 			t.Fatal(err)
 		}
 	}
-	if err := os.CopyFS(filepath.Join(dir, "core"), os.DirFS("..")); err != nil {
-		t.Fatal(err)
+	for name, from := range map[string]string{"core": "..", "internal": "../../internal"} {
+		if err := os.CopyFS(filepath.Join(dir, name), os.DirFS(from)); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
