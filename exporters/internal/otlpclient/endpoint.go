@@ -56,10 +56,11 @@ func parseEndpoint(s string, p Protocol) (endpoint, error) {
 		s = "localhost:" + p.defaultPort()
 	}
 	shown, query, hasQuery := strings.Cut(s, "?") // there may be a key in a query
-	for _, r := range s {
-		if r <= ' ' || r == 0x7f {
-			return endpoint{}, fmt.Errorf("%q has a space or a control character in it", shown)
+	if strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r == 0x7f }) {
+		if strings.Contains(s, "@") {
+			return endpoint{}, errors.New("it has a space or a control character in it")
 		}
+		return endpoint{}, fmt.Errorf("%q has a space or a control character in it", shown)
 	}
 	if strings.Contains(s, "#") {
 		return endpoint{}, errors.New("a fragment (#) does not belong here")
@@ -68,7 +69,7 @@ func parseEndpoint(s string, p Protocol) (endpoint, error) {
 		return endpoint{}, errors.New("gRPC has no use for a query (?): choose OTLP over HTTP, or leave it out")
 	}
 	e, err := parseURL(shown, p)
-	if strings.Contains(shown, "@") && (err != nil || strings.Contains(e.address, "@")) {
+	if strings.Contains(s, "@") && (err != nil || strings.Contains(e.address, "@")) {
 		// Not shown: there may be a password in it.
 		return endpoint{}, errors.New("user and password do not belong here: put them into headers")
 	}

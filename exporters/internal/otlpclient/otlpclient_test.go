@@ -352,7 +352,7 @@ func FuzzEndpoint(f *testing.F) {
 	const password = "hunter2"
 	for _, s := range []string{
 		"localhost:4317", "https://[::1]:1/a", "http://a?b", "unix:///x", ":", "[", "a@b", "https://u:" + password + "@h/%zz", "http://[::1%eth0]", "h:1?k=" + password,
-		"u:" + password + "@h:1", "dns://u:" + password + "@h/x",
+		"u:" + password + "@h:1", "dns://u:" + password + "@h/x", " " + password + "@", "https://u:" + password + "?@h:1", "h:" + password + "?a@",
 	} {
 		f.Add(s)
 	}
