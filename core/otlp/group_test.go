@@ -22,7 +22,7 @@ func TestOneHashOfTwoSets(t *testing.T) {
 	theirs := attribute.NewSet(attribute.String("tenant", "initech"))
 	withHash(&theirs, mine)
 	if mine.Equivalent() != theirs.Equivalent() || mine == theirs {
-		t.Skip("sets are not what they were: the hash is not their first field")
+		t.Fatal("sets are not what they were: the hash is not their first field, and this tests nothing")
 	}
 	one, two := resource.NewSchemaless(mine.ToSlice()...), resource.NewSchemaless(attribute.String("tenant", "initech"))
 	withHash(two.Set(), *one.Set())

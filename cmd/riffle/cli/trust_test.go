@@ -58,7 +58,7 @@ func TestSparseFiles(t *testing.T) {
 	}
 	for _, name := range []string{identities[0], spans} {
 		if err := os.Truncate(name, 1<<40); err != nil {
-			t.Skip("the file system knows no such file:", err)
+			t.Fatal(err)
 		}
 	}
 	if code, stdout, stderr := command("queue", "ls", dir); code != 0 || !strings.Contains(stdout, "EXPORTER") {

@@ -135,7 +135,7 @@ func TestWritableQueue(t *testing.T) {
 func TestSparse(t *testing.T) {
 	dir, file := filled(t)
 	if err := os.Truncate(file, 1<<40); err != nil {
-		t.Skip("the file system knows no such file:", err)
+		t.Fatal(err)
 	}
 	if err := readable(dir); !errors.Is(err, disk.ErrDamaged) || !strings.Contains(err.Error(), "too large") {
 		t.Errorf("a batch of 1 TiB: %v", err)
@@ -171,7 +171,7 @@ func TestLinksInAQueue(t *testing.T) {
 			part := queues[0].Parts[0]
 			path := filepath.Join(part.Dir, name)
 			if err := errors.Join(os.RemoveAll(path), os.Symlink(filepath.Dir(kept), path)); err != nil {
-				t.Skip("no links:", err)
+				t.Fatal(err)
 			}
 			if _, err := os.Lstat(filepath.Join(part.Dir, "ready")); err != nil {
 				t.Fatal(err)
