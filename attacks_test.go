@@ -1,11 +1,9 @@
 package riffle_test
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"io"
-	"log/slog"
 	"net"
 	"net/http"
 	"slices"
@@ -21,6 +19,7 @@ import (
 	"github.com/riffletrace/riffle"
 	"github.com/riffletrace/riffle/config"
 	"github.com/riffletrace/riffle/core/observability"
+	"github.com/riffletrace/riffle/internal/untrustedtest"
 )
 
 // victim is a service on a real socket, traced as its configuration says.
@@ -28,7 +27,7 @@ type victim struct {
 	t       *testing.T
 	tracing *riffle.Tracing
 	spans   *tracetest.InMemoryExporter
-	logs    *syncBuffer
+	logs    untrustedtest.Log
 	client  *http.Client
 	url     string
 	release chan struct{} // for requests to /hold
@@ -54,9 +53,9 @@ observability:
 func newVictim(t *testing.T, remoteParent string) *victim {
 	t.Helper()
 	spans, exporters := memoryRegistry()
-	v := &victim{t: t, spans: spans, logs: &syncBuffer{}, release: make(chan struct{})}
+	v := &victim{t: t, spans: spans, release: make(chan struct{})}
 	tracing, err := riffle.Start(t.Context(), configFile(t, fmt.Sprintf(victimConfig, remoteParent)),
-		riffle.Logger(slog.New(slog.NewTextHandler(v.logs, nil))), riffle.Exporters(exporters), riffle.Config(config.Environ(nil)))
+		riffle.Logger(v.logs.Logger()), riffle.Exporters(exporters), riffle.Config(config.Environ(nil)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -212,8 +211,11 @@ func TestAttacksFromOutside(t *testing.T) {
 				if a, b := took[len(took)/2], calm[len(calm)/2]; a > 5*b+5*time.Millisecond {
 					t.Errorf("half of the answers took more than %v, and %v before the attack", a, b)
 				}
-				if n := v.logs.longestLine(); n > 4<<10 {
-					t.Errorf("a log line has %d bytes", n)
+				for _, line := range v.logs.Lines() {
+					untrustedtest.Check(t, "the log", line)
+					if n := len(line); n > 4<<10 {
+						t.Errorf("a log line has %d bytes", n)
+					}
 				}
 			})
 		}
@@ -235,27 +237,6 @@ func honest(spans tracetest.SpanStubs) (kept, queries int) {
 		}
 	}
 	return kept, queries
-}
-
-// syncBuffer is a buffer that loggers of several goroutines write to.
-type syncBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (b *syncBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.Write(p)
-}
-
-func (b *syncBuffer) longestLine() (n int) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	for line := range bytes.Lines(b.b.Bytes()) {
-		n = max(n, len(line))
-	}
-	return n
 }
 
 // Interface guard.
