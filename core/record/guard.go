@@ -17,7 +17,8 @@ import (
 const (
 	slowAnswer = time.Millisecond // an answer that takes longer is slow
 	slowLeast  = 3                // fewer slow ones within two seconds do not suspend
-	slowShare  = 4                // nor does less than this part of those that were timed
+	slowShare  = 4                // nor does less than this part of those that were timed,
+	slowDoubt  = 9                // of which so many more are taken to have been fast: few prove little
 	suspension = 30 * time.Second
 	timedShare = 64 // one call in so many is timed
 )
@@ -92,7 +93,7 @@ func (g *guard) counts(second int64, slow bool) bool {
 	}
 	now.slow++
 	sum := answered{now.all + before.all, now.slow + before.slow}
-	if sum.slow < slowLeast || sum.slow*slowShare < sum.all {
+	if sum.slow < slowLeast || sum.slow*slowShare < sum.all+slowDoubt {
 		return false
 	}
 	g.answers = [2]answered{} // it begins anew after the suspension
