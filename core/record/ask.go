@@ -20,10 +20,9 @@ const (
 )
 
 // asker asks segment samplers about segments, on a goroutine of its own. What it
-// asks about stays the segment's, inside the memory bound.
+// asks about stays the segment's, inside the memory bound. There is one for all rules,
+// so that a sampler that is in two lists is called from one goroutine.
 type asker struct {
-	rules *rules
-
 	mu       sync.Mutex
 	queue    []*request
 	closed   bool
@@ -31,6 +30,7 @@ type asker struct {
 	answered uint64        // all up to that number
 	progress chan struct{} // closed, and replaced, after every batch
 
+	runs   bool // guarded by who calls start
 	signal chan struct{}
 	life   context.Context //nolint:containedctx // ends with the asker
 	stop   context.CancelFunc
@@ -64,21 +64,26 @@ type question struct {
 	said    []answer
 }
 
-func newAsker(r *rules) *asker {
-	a := &asker{rules: r, progress: make(chan struct{}), signal: make(chan struct{}, 1)}
+func (a *asker) init() {
+	a.progress, a.signal = make(chan struct{}), make(chan struct{}, 1)
 	a.life, a.stop = context.WithCancel(context.Background())
-	return a
 }
 
-func (a *asker) start() { a.done.Go(func() { a.run(a.life) }) }
+// start starts the goroutine, once.
+func (a *asker) start() {
+	if !a.runs {
+		a.runs = true
+		a.done.Go(func() { a.run(a.life) })
+	}
+}
 
 // ask lets segment samplers be asked about what has ended of a segment, and reports
 // whether they are: what is settled need not be, and after Shutdown nobody is.
 func (g *segment) ask(complete bool) bool {
-	a := g.rules.asker
-	if a == nil || g.isSettled() {
+	if len(g.rules().segment) == 0 || g.isSettled() {
 		return false
 	}
+	a := &g.live().asker
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.closed {
@@ -112,47 +117,70 @@ func (a *asker) run(ctx context.Context) {
 			return
 		case <-a.signal:
 		}
-		for ctx.Err() == nil && a.next(ctx, a.rules.segment) {
+		for ctx.Err() == nil && a.next(ctx, true) {
 		}
 	}
 }
 
-// next asks samplers about one batch, and tells whether there was one.
-func (a *asker) next(ctx context.Context, samplers []*SegmentEntry) bool {
-	a.mu.Lock()
-	n := min(len(a.queue), askBatch)
-	requests := slices.Clone(a.queue[:n])
-	a.queue = slices.Delete(a.queue, 0, n)
-	a.mu.Unlock()
-	if n == 0 {
+// next asks samplers about one batch, or only decides about it, and tells whether there
+// was one.
+func (a *asker) next(ctx context.Context, ask bool) bool {
+	batch, last := a.take()
+	if last == 0 {
 		return false
 	}
-	batch := make([]question, 0, n)
-	for _, r := range requests {
-		if q := (question{request: r, segment: r.segment.Load()}); q.open() {
-			batch = append(batch, q)
+	batch = opened(batch)
+	if ask && len(batch) > 0 {
+		for _, e := range batch[0].segment.rules().segment {
+			e.askBatch(ctx, batch)
 		}
-	}
-	for _, e := range samplers {
-		e.askBatch(ctx, batch)
 	}
 	for i := range batch {
 		batch[i].conclude()
 	}
 	a.mu.Lock()
-	a.answered = requests[n-1].number
+	a.answered = last
 	close(a.progress)
 	a.progress = make(chan struct{})
 	a.mu.Unlock()
 	return true
 }
 
+// take takes a batch off the queue, about segments under the same rules. last is the
+// number of its last request, 0 if the queue is empty.
+func (a *asker) take() (batch []question, last uint64) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	n := 0
+	for _, r := range a.queue[:min(len(a.queue), askBatch)] {
+		g := r.segment.Load()
+		if g != nil && len(batch) > 0 && g.rules() != batch[0].segment.rules() {
+			break
+		}
+		if g != nil {
+			batch = append(batch, question{request: r, segment: g})
+		}
+		last = r.number
+		n++
+	}
+	a.queue = slices.Delete(a.queue, 0, n)
+	return batch, last
+}
+
+// opened opens those that are still to be asked.
+func opened(batch []question) []question {
+	still := batch[:0]
+	for i := range batch {
+		if q := &batch[i]; q.open() {
+			still = append(still, *q)
+		}
+	}
+	return still
+}
+
 // open fills in what samplers are told, and reports whether they are to be asked.
 func (q *question) open() bool {
 	g := q.segment
-	if g == nil {
-		return false
-	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if q.isWithdrawn() {
@@ -315,13 +343,6 @@ func (a *asker) shutdown(ctx context.Context) {
 	a.mu.Lock()
 	a.closed = true
 	a.mu.Unlock()
-	samplers := a.rules.segment
-	for {
-		if ctx.Err() != nil {
-			samplers = nil
-		}
-		if !a.next(ctx, samplers) {
-			return
-		}
+	for a.next(ctx, ctx.Err() == nil) {
 	}
 }

@@ -14,7 +14,7 @@ func (s *span) SetAttributes(kvs ...attribute.KeyValue) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if !s.state.hasEnded() {
-		s.addAttributes(s.provider.text.Attributes(kvs))
+		s.addAttributes(s.segment.rules().text.Attributes(kvs))
 		if len(s.late) > 0 && sizeOfAttributes(kvs)-int64(cap(kvs))*attributeBytes >= lateGrain {
 			s.order() // which counts them, before the span has ended
 		}
@@ -23,7 +23,7 @@ func (s *span) SetAttributes(kvs ...attribute.KeyValue) {
 
 // startWith takes the attributes of Start, which nobody else has.
 func (s *recorded) startWith(kvs []attribute.KeyValue) {
-	limits := &s.provider.limits
+	limits := &s.segment.rules().limits
 	if n := limits.AttributeCountLimit; n == 0 || n > 0 && len(kvs) > n {
 		s.addAttributes(kvs)
 		return
@@ -53,7 +53,7 @@ func needsNormalizing(kv *attribute.KeyValue, length int) bool {
 }
 
 func (s *recorded) addAttributes(kvs []attribute.KeyValue) {
-	limits := &s.provider.limits
+	limits := &s.segment.rules().limits
 	limit := limits.AttributeCountLimit
 	switch {
 	case limit == 0:
@@ -76,7 +76,7 @@ func (s *recorded) addAttributes(kvs []attribute.KeyValue) {
 // addUpTo adds attributes where there is no room for all of them, unless some have
 // the same key.
 func (s *recorded) addUpTo(limit int, kvs []attribute.KeyValue) {
-	limits := &s.provider.limits
+	limits := &s.segment.rules().limits
 	s.order()
 	all := make([]attribute.KeyValue, len(s.attrs), min(limit, len(s.attrs)+len(kvs)))
 	copy(all, s.attrs)

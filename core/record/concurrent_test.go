@@ -104,9 +104,9 @@ func TestDeliveringWhileASegmentIsDecided(t *testing.T) {
 	})
 	silent := segmentFunc(func(context.Context, []sampling.Segment, []sampling.Answer) {})
 	r := newRecorder(t, Config{}, answers, unknown, raising{silent}, selectNone)
-	r.rules.asker.mu.Lock()
-	r.rules.asker.closed = true // as in Shutdown, so that nobody is asked
-	r.rules.asker.mu.Unlock()
+	r.live.asker.mu.Lock()
+	r.live.asker.closed = true // as in Shutdown, so that nobody is asked
+	r.live.asker.mu.Unlock()
 	for range 200 {
 		ctx, root := r.tracer.Start(context.Background(), "root")
 		r.start(ctx, "known").End()

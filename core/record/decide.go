@@ -6,7 +6,7 @@ import "github.com/riffletrace/riffle/core/sampling"
 // they answer.
 func (g *segment) askEnd(mask uint64, p *sampling.EndParameters) {
 	for mask != 0 {
-		by, a, rest := firstAnswer(g.rules.end, mask, p)
+		by, a, rest := firstAnswer(g.rules().end, mask, p)
 		if mask = rest; by >= 0 && g.answer(by, a) {
 			return
 		}
@@ -23,7 +23,7 @@ func (g *segment) answer(by int, a sampling.Answer) (sure bool) {
 		g.mu.Unlock()
 		return sure
 	}
-	e := g.rules.end[by]
+	e := g.rules().end[by]
 	t, _ := a.Threshold()
 	said := answer{threshold: t, place: e.place, by: e.number}
 	var out handOver
@@ -87,12 +87,12 @@ func (g *segment) improves(a *answer) bool {
 // isSettled reports whether nothing that is said can change a decision any more, so
 // that spans need not wait.
 func (g *segment) isSettled() bool {
-	return g.has(isSure) || !g.rules.WaitForEnd() || g.has(isFollowing) && !g.rules.mayRaise
+	return g.has(isSure) || !g.rules().WaitForEnd() || g.has(isFollowing) && !g.rules().mayRaise
 }
 
 // makeSure makes T = 0 sure if it is, for what waits and for what comes.
 func (g *segment) makeSure(out *handOver) {
-	if g.has(isSure) || g.rules.mayRaise || min(g.start, max(g.pressure, g.least)) != sampling.Always {
+	if g.has(isSure) || g.rules().mayRaise || min(g.start, max(g.pressure, g.least)) != sampling.Always {
 		return
 	}
 	g.bits |= isSure

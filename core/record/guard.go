@@ -26,7 +26,7 @@ const (
 // timed picks the calls that are timed, by nothing that a client can choose.
 func timed() bool { return rand.Uint32()%timedShare == 0 }
 
-// guard suspends a sampler that panics or is slow.
+// guard suspends a sampler that panics or is slow. Lists that have the sampler share it.
 type guard struct {
 	sampler string
 	logger  *slog.Logger
@@ -34,7 +34,7 @@ type guard struct {
 	// until is when the sampler may be asked again, in Unix nanoseconds; 0 if it
 	// is not suspended, so that a sampler that behaves costs one load.
 	until     atomic.Int64
-	suspended atomic.Uint64
+	suspended *atomic.Uint64
 
 	mu      sync.Mutex // of the few that are timed
 	second  int64      // the one that is counted now
@@ -43,6 +43,13 @@ type guard struct {
 
 // answered counts timed answers, in this second and the one before.
 type answered struct{ all, slow int }
+
+// countIn makes a guard that is new count its suspensions in n.
+func (g *guard) countIn(n *atomic.Uint64) {
+	if g.suspended == nil {
+		g.suspended = n
+	}
+}
 
 func (g *guard) isSuspended() bool { return g.until.Load() != 0 && g.staysSuspended() }
 

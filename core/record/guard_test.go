@@ -61,7 +61,7 @@ func TestSlowSamplerIsSuspendedByItsShare(t *testing.T) {
 					s.End(trace.WithTimestamp(start.Add(time.Millisecond + 63)))
 					time.Sleep(100 * time.Microsecond)
 				}
-				if n := r.rules.Suspensions()["sampler"]; (n > 0) != tt.suspended {
+				if n := r.Stats().Suspensions["sampler"]; (n > 0) != tt.suspended {
 					t.Errorf("it was suspended %d times, want that it was: %v", n, tt.suspended)
 				}
 			})

@@ -28,8 +28,9 @@ type part struct {
 // take gives spans away.
 func (h *handOver) take(g *segment, l spans, size int64, t sampling.Threshold, by int16) {
 	p := part{spans: l, size: size, decision: &decision{
-		threshold: t, state: g.stateWith(t), sampler: g.rules.names.name(by),
-		lost: g.lost, partial: g.has(isEarly) || g.lost > 0, missing: g.isParentMissing(),
+		threshold: t, state: g.stateWith(t), sampler: g.live().names.name(by),
+		resource: g.rules().resource,
+		lost:     g.lost, partial: g.has(isEarly) || g.lost > 0, missing: g.isParentMissing(),
 	}}
 	if p.decision.partial && !g.has(isMarked) {
 		p.mark = true
@@ -80,8 +81,8 @@ func (g *segment) deliver(p *part) {
 		*list = append(*list, (*view)(&s.recorded))
 		s = next
 	}
-	if g.rules.deliver != nil {
-		g.rules.deliver(Kept{Spans: *list, Threshold: d.threshold, Sampler: d.sampler, Partial: d.partial})
+	if deliver := g.live().deliver; deliver != nil {
+		deliver(Kept{Spans: *list, Threshold: d.threshold, Sampler: d.sampler, Partial: d.partial})
 	}
 	g.live().account(g.shard, -p.size)
 	if cap(*list) <= maxSpareSpans {

@@ -46,6 +46,7 @@ const (
 	lawRoom                    // ref's segment is decided to make room
 	lawOverdue                 // ref's segment is decided as overdue
 	lawFlush
+	lawReconfigure // other rules
 	lawKinds
 )
 
@@ -113,7 +114,7 @@ func (d *lawDice) threshold() sampling.Threshold { return lawThresholds[d.intN(l
 var lawWeights = func() (kinds []lawKind) {
 	for kind, n := range [lawKinds]int{
 		lawRoot: 3, lawRemote: 5, lawCall: 5, lawBare: 2, lawChild: 16, lawWrapped: 2, lawCopied: 2, lawCrossed: 1, lawNewRoot: 1,
-		lawEnd: 32, lawFail: 2, lawGrow: 4, lawAdvance: 12, lawKeep: 2, lawPressure: 5, lawRoom: 2, lawOverdue: 2, lawFlush: 1,
+		lawEnd: 32, lawFail: 2, lawGrow: 4, lawAdvance: 12, lawKeep: 2, lawPressure: 5, lawRoom: 2, lawOverdue: 2, lawFlush: 1, lawReconfigure: 2,
 	} {
 		for range n {
 			kinds = append(kinds, lawKind(kind))
@@ -211,6 +212,8 @@ func (m *lawMaker) event() (e lawEvent) {
 		e.threshold = m.threshold()
 	case lawPressure:
 		e.n = m.intN(4)
+	case lawReconfigure:
+		e.n = m.intN(64)
 	default:
 	}
 	if e.kind == lawRemote || e.kind == lawCall {
@@ -331,6 +334,8 @@ func (e lawEvent) String() string {
 		return fmt.Sprintf("     the segment of %d is decided as overdue", e.ref)
 	case lawFlush:
 		return "     ForceFlush"
+	case lawReconfigure:
+		return fmt.Sprintf("     other rules %d", e.n)
 	default:
 	}
 	where := map[lawKind]string{

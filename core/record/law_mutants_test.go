@@ -51,7 +51,7 @@ var lawMutants = []lawMutant{
 		{"segment.go", "if g.has(isGone|isFinished) ||", "if g.has(isGone|isFinished) || g.has(isCountedLost) && g.slot == unlisted ||"},
 	}},
 	{"late spans of a segment that was kept are handed over at once", "law", []lawEdit{
-		{"decide.go", "return g.has(isSure) || !g.rules.WaitForEnd()", "return g.has(isSure|isCounted) || !g.rules.WaitForEnd()"},
+		{"decide.go", "return g.has(isSure) || !g.rules().WaitForEnd()", "return g.has(isSure|isCounted) || !g.rules().WaitForEnd()"},
 	}},
 	{"the threshold has the pressure of today", "law", []lawEdit{
 		{"pressure.go", "\tif pressure <= g.pressure {\n\t\treturn 0, 0\n\t}\n", ""},
@@ -66,7 +66,7 @@ var lawMutants = []lawMutant{
 		{"pressure.go", "\tcase g.isSelected():\n\t\tg.unanswered.Store(0) // the start's threshold is the least\n", ""},
 	}},
 	{"only what the start did not select is thinned", "law", []lawEdit{
-		{"segment.go", "case g.bytes > g.rules.bounds.MaxSegmentBytes && g.opens > 0", "case !g.isSelected() && g.bytes > g.rules.bounds.MaxSegmentBytes && g.opens > 0"},
+		{"segment.go", "case g.bytes > g.rules().bounds.MaxSegmentBytes && g.opens > 0", "case !g.isSelected() && g.bytes > g.rules().bounds.MaxSegmentBytes && g.opens > 0"},
 	}},
 	{"a segment holds more if it has a threshold", "traceless", []lawEdit{
 		{"size.go", "if key != otKey {", "if true {"},
@@ -78,7 +78,7 @@ var lawMutants = []lawMutant{
 		{"decide.go", "return t, by, t.Selects(g.randomness)", "return t, by, true"},
 	}},
 	{"segment samplers are asked only about what the start did not select", "law", []lawEdit{
-		{"ask.go", "if a == nil || g.isSettled() {", "if a == nil || g.isSettled() || g.isSelected() {"},
+		{"ask.go", "if len(g.rules().segment) == 0 || g.isSettled() {", "if len(g.rules().segment) == 0 || g.isSettled() || g.isSelected() {"},
 	}},
 	{"segment samplers are told the threshold only where it selects", "law", []lawEdit{
 		{"decide.go", "\tt := min(g.start, max(g.pressure, g.least))\n\tif t == sampling.Never", "\tt := min(g.start, max(g.pressure, g.least))\n\tif !t.Selects(g.randomness) {\n\t\treturn sampling.Unknown\n\t}\n\tif t == sampling.Never"},

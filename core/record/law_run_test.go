@@ -30,6 +30,8 @@ type lawRun struct {
 	randomness uint64
 	logger     *slog.Logger
 	p          *TracerProvider
+	config     Config // of the rules in force
+	settled    bool   // nobody waited for the end of spans, at some time
 	current    *lawEvent
 	began      time.Time
 	ticks      int // since then
@@ -110,6 +112,7 @@ func (r *lawRun) run() {
 	for _, l := range s.samplers {
 		l.add(&c.Samplers, r)
 	}
+	r.config, r.settled = c, !c.Samplers.WaitForEnd()
 	r.began, r.current = time.Now(), &lawEvent{number: -1}
 	r.p = NewTracerProvider(c)
 	if r.p.live.tick != lawTick {
@@ -219,7 +222,7 @@ type lawForeign struct{ trace.Span }
 // step does what an event says. What it refers to may have been left out.
 func (r *lawRun) step(e *lawEvent) {
 	ref, known := r.spans[e.ref]
-	if !known && e.kind != lawRoot && e.kind != lawRemote && e.kind != lawAdvance && e.kind != lawKeep && e.kind != lawPressure && e.kind != lawFlush {
+	if !known && e.kind != lawRoot && e.kind != lawRemote && e.kind != lawAdvance && e.kind != lawKeep && e.kind != lawPressure && e.kind != lawFlush && e.kind != lawReconfigure {
 		return
 	}
 	l := r.p.live
@@ -256,9 +259,29 @@ func (r *lawRun) step(e *lawEvent) {
 		if err := r.p.ForceFlush(context.Background()); err != nil {
 			r.complain("ForceFlush: %v", err)
 		}
+	case lawReconfigure:
+		r.reconfigure(e.n)
 	default:
 		r.start(e, ref)
 	}
+}
+
+// reconfigure puts the samplers into another order, some of them as they are and some made
+// anew, and leaves one out.
+func (r *lawRun) reconfigure(n int) {
+	all, last := r.h.setup.samplers, r.config.Samplers
+	r.config.Samplers = Samplers{}
+	for i := range all {
+		switch l := &all[(i+n)%len(all)]; {
+		case l.number == n/8:
+		case (l.number^n)&1 == 0 && slices.ContainsFunc(last.entries, func(e *entry) bool { return e.name == l.name() }):
+			r.config.Samplers.AddSame(&last, l.name())
+		default:
+			l.add(&r.config.Samplers, r)
+		}
+	}
+	r.settled = r.settled || !r.config.Samplers.WaitForEnd()
+	r.p.Reconfigure(r.config, func(context.Context) {})
 }
 
 // levelOf is the level of pressure at which segments of a few spans are halved n times,
@@ -267,7 +290,7 @@ func (l *live) levelOf(n int) int32 {
 	if n == 0 {
 		return 0
 	}
-	return int32(n + bits.Len64(uint64(l.rules.bounds.MaxBytes/largestShare)) - bits.Len64(4*uint64(segmentBytes)))
+	return int32(n + bits.Len64(uint64(l.bounds().MaxBytes/largestShare)) - bits.Len64(4*uint64(segmentBytes)))
 }
 
 // makeRoom decides a segment as the engine does where memory is short.
@@ -321,7 +344,7 @@ func (r *lawRun) start(e *lawEvent, ref lawSpan) {
 	var s lawSpan
 	s.ctx, s.span = r.p.Tracer("").Start(ctx, e.name, options...)
 	r.spans[e.number] = s
-	if own, ok := s.span.(*span); ok && own.segment.startBy == r.p.rules.forced && e.trace == r.h.varied {
+	if own, ok := s.span.(*span); ok && own.segment.startBy == r.p.live.rules().forced && e.trace == r.h.varied {
 		r.forced[int64(e.number)] = true
 	} else if e.forced && own == nil {
 		r.complain("%d is forced, and not recorded", e.number)

@@ -248,9 +248,11 @@ func (s lawSegmentSampler) SampleSegments(_ context.Context, segments []sampling
 }
 
 // add adds the sampler to a list.
+func (l *lawSampler) name() string { return fmt.Sprint(lawAskNames[l.ask], " ", l.number) }
+
 func (l lawSampler) add(to *Samplers, run *lawRun) {
 	s := &lawAsked{lawSampler: l, run: run}
-	e := Entry{Name: fmt.Sprint(lawAskNames[l.ask], " ", l.number), Logger: run.logger}
+	e := Entry{Name: l.name(), Logger: run.logger}
 	switch {
 	case l.ask <= lawFollows:
 		s.target = rate.NewTarget(3, time.Second)

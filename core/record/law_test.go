@@ -162,7 +162,7 @@ func (c *lawCheck) others(r *lawRun) *lawFailure {
 // waits, is remembered and counted. It may where pressure lets go of segments, where
 // the parent's decision is followed, and where nothing waits.
 func (c *lawCheck) traceless(r *lawRun) *lawFailure {
-	if len(c.runs) == 0 || c.h.setup.pressed || c.h.setup.mode == Follow || !r.p.rules.WaitForEnd() {
+	if len(c.runs) == 0 || c.h.setup.pressed || c.h.setup.mode == Follow || r.settled {
 		return nil
 	}
 	first := c.runs[0]

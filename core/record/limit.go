@@ -12,14 +12,14 @@ import (
 // limitWindow is over how long a limit shares out its budget.
 const limitWindow = time.Second
 
-// limit bounds what an end sampler keeps a second.
+// limit bounds what an end sampler keeps a second. Lists that have the sampler share it.
 type limit struct {
 	limiter *rate.Limiter
 	cap     *rate.Cap // on its own answers
 	// heard is one on segments that hear of an answer about another of their trace: those
 	// are more than the limiter expects, also by chance, and must cost no answer.
 	heard *rate.Cap
-	cut   atomic.Uint64
+	cut   *atomic.Uint64
 
 	logger  *slog.Logger
 	sampler string
@@ -33,6 +33,14 @@ func newLimit(e *Entry) *limit {
 		limiter: rate.NewLimiter(e.Limit, limitWindow),
 		cap:     rate.NewCap(e.Limit, limitWindow), heard: rate.NewCap(e.Limit, limitWindow),
 		logger: e.Logger, sampler: e.Name,
+	}
+}
+
+// countIn makes a limit that is new count in n what its cap cuts.
+func (l *limit) countIn(n *atomic.Uint64) {
+	if l.cut == nil {
+		l.cut = n
+		l.said = n.Load()
 	}
 }
 

@@ -16,11 +16,17 @@ import (
 // live knows the segments of which a span is open or waits, and what they hold. It
 // decides those that stay open for too long, and makes room.
 type live struct {
-	rules  *rules
-	logger *slog.Logger
-	shards []shard
-	memory memory
-	kept   [maxNames]atomic.Uint64 // segments, by the number of the name
+	current atomic.Pointer[rules] // under which segments begin
+	names   names                 // of all rules
+	asker   asker
+	deliver func(Kept)
+	logger  *slog.Logger
+	shards  []shard
+	memory  memory
+	started [countParts]startCounts
+	// By the number of the name: segments that were kept, or cut, and how often a sampler
+	// was suspended.
+	kept, cut, suspended [maxNames]atomic.Uint64
 
 	held  atomic.Int64 // by all shards, but for less than a grain each
 	level atomic.Int32 // of pressure
@@ -28,8 +34,10 @@ type live struct {
 
 	tick     time.Duration
 	signal   chan struct{} // memory is short
+	sweeps   bool          // the goroutine runs; guarded by former.mu when there is one
 	stop     chan struct{}
 	sweeper  sync.WaitGroup
+	former   former
 	calm     int       // ticks since the pressure changed, or memory was half full
 	futile   bool      // more pressure does not free what it should
 	reported time.Time // when pressure was last logged
@@ -66,28 +74,45 @@ type counts struct {
 	notKept, abandoned, discarded, overdue, thinned, crowded, tooLarge, spansKept, spansLost atomic.Uint64
 }
 
-func newLive(r *rules, logger *slog.Logger) *live {
-	l := &live{rules: r, logger: logger, signal: make(chan struct{}, 1), stop: make(chan struct{})}
+// newLive makes one and starts what runs in the background, if anything waits.
+func newLive(c *Config, logger *slog.Logger) *live {
+	l := &live{deliver: c.Deliver, logger: logger, signal: make(chan struct{}, 1), stop: make(chan struct{})}
 	const least, most, perProcessor = 16, 256, 8
 	l.shards = make([]shard, min(max(1<<bits.Len(uint(perProcessor*runtime.GOMAXPROCS(0)-1)), least), most))
+	l.names.init()
+	l.asker.init()
+	r := l.newRules(c)
+	l.current.Store(r)
 	l.tick = min(maxTick, r.bounds.DecisionWait/10+1)
-	l.memory.init(r.bounds.MemoryTraces, l.ticks(r.bounds.MemoryAge))
+	l.memory.init()
+	l.bound(&r.bounds)
+	l.startFor(r)
 	return l
 }
+
+// rules are those under which segments begin now.
+func (l *live) rules() *rules { return l.current.Load() }
+
+// bounds are those in force.
+func (l *live) bounds() *Bounds { return &l.rules().bounds }
+
+// bound puts bounds into force.
+func (l *live) bound(b *Bounds) { l.memory.bound(b.MemoryTraces, l.ticks(b.MemoryAge)) }
 
 func (l *live) ticks(d time.Duration) int32 { return int32((d + l.tick - 1) / l.tick) }
 
 // shardOf is where a segment is listed with the local root of that ID.
 func (l *live) shardOf(root trace.SpanID) uint8 { return root[7] & uint8(len(l.shards)-1) }
 
-// add lists a segment. It reports whether there is a list: after Shutdown there is
-// none. The segment is locked, or nobody else has it.
+// add lists a segment. It reports whether there is a list for it: after Shutdown there
+// is none, nor under rules that are closing. The segment is locked, or nobody else has
+// it.
 func (l *live) add(g *segment) bool {
 	sh := &l.shards[g.shard]
 	now := l.clock.Load()
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
-	if sh.closed {
+	if sh.closed || g.rules().closing.Load() {
 		return false
 	}
 	if n := len(sh.free); n > 0 {
@@ -135,8 +160,8 @@ func (l *live) account(shard uint8, n int64) {
 }
 
 // high is from where on room is made, up to low.
-func (l *live) high() int64 { return l.rules.bounds.MaxBytes / 8 * 7 }
-func (l *live) low() int64  { return l.rules.bounds.MaxBytes / 4 * 3 }
+func (l *live) high() int64 { return l.bounds().MaxBytes / 8 * 7 }
+func (l *live) low() int64  { return l.bounds().MaxBytes / 4 * 3 }
 
 // exactly is what is held now.
 func (l *live) exactly() (n int64) {
@@ -175,13 +200,20 @@ func (l *live) open() (n int) {
 	return n
 }
 
-// start starts what runs in the background, if anything waits.
-func (l *live) start() {
-	if l.rules.WaitForEnd() {
-		l.sweeper.Go(l.run)
+// startFor starts what rules need in the background and does not run yet.
+func (l *live) startFor(r *rules) {
+	if r.WaitForEnd() {
+		l.startSweeper()
 	}
-	if a := l.rules.asker; a != nil {
-		a.start()
+	if len(r.segment) > 0 {
+		l.asker.start()
+	}
+}
+
+func (l *live) startSweeper() {
+	if !l.sweeps {
+		l.sweeps = true
+		l.sweeper.Go(l.run)
 	}
 }
 
@@ -194,15 +226,15 @@ func (l *live) shutdown(ctx context.Context) {
 		sh.closed = true
 		sh.mu.Unlock()
 	}
+	l.former.close() // no rules come any more
 	close(l.stop)
 	l.sweeper.Wait()
 	for _, s := range l.oldest(all) {
 		s.segment.finish()
 	}
-	if a := l.rules.asker; a != nil {
-		a.shutdown(ctx)
-	}
+	l.asker.shutdown(ctx)
 	l.drain(ctx)
+	l.former.release(ctx)
 }
 
 // drain waits for spans that other goroutines are just ending: until nothing is held,

@@ -18,8 +18,8 @@ type memory struct {
 	shards [memoryShards]memoryShard
 	traces atomic.Int64 // how many are remembered
 	told   atomic.Int64 // answers
-	most   int          // traces in a shard
-	age    int32        // in ticks
+	most   atomic.Int64 // traces in a shard
+	age    atomic.Int32 // in ticks
 	swept  int32        // when it was last swept
 }
 
@@ -40,6 +40,7 @@ type memoryShard struct {
 // told is an answer that somebody gave.
 type told struct {
 	answer
+	rules      *rules       // under which it was given; nil if it was given for the whole trace
 	randomness uint64       // of the segment that it was given for
 	giver      trace.SpanID // its local root; invalid if it was given for the whole trace
 	at         int32        // tick
@@ -66,11 +67,16 @@ const (
 	answerBytes = int64(unsafe.Sizeof(told{}))
 )
 
-func (m *memory) init(traces int, age int32) {
-	m.age, m.most = age, (traces+memoryShards-1)/memoryShards
+func (m *memory) init() {
 	for i := range m.shards {
 		m.shards[i].byTrace = map[trace.TraceID][]told{}
 	}
+}
+
+// bound bounds what is remembered.
+func (m *memory) bound(traces int, age int32) {
+	m.age.Store(age)
+	m.most.Store(int64(traces+memoryShards-1) / memoryShards)
 }
 
 func (m *memory) shard(id trace.TraceID) *memoryShard {
@@ -106,7 +112,8 @@ func (m *memory) put(id trace.TraceID, t told) {
 	}
 	sh.byTrace[id] = kept
 	m.count(sh, len(kept)-len(list))
-	for sh.isOver(m.most + m.most/4 + 1) { // a sweep is late
+	most := int(m.most.Load())
+	for sh.isOver(most + most/4 + 1) { // a sweep is late
 		m.forgetOldest(sh)
 	}
 }
@@ -132,9 +139,9 @@ func (m *memory) find(id trace.TraceID, since int32, f func(*told)) {
 	sh := m.shard(id)
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
-	list := sh.byTrace[id]
+	list, age := sh.byTrace[id], m.age.Load()
 	for i := range list {
-		if list[i].at+m.age >= since {
+		if list[i].at+age >= since {
 			f(&list[i])
 		}
 	}
@@ -144,15 +151,15 @@ func (m *memory) find(id trace.TraceID, since int32, f func(*told)) {
 // has not heard, it could not any more.
 func (m *memory) sweep(now int32, hear func()) {
 	const partOfAge = 8
-	if m.traces.Load() == 0 || now-m.swept < m.age/partOfAge && !m.isFull() {
+	if m.traces.Load() == 0 || now-m.swept < m.age.Load()/partOfAge && !m.isFull() {
 		return
 	}
 	m.swept = now
-	heard := false
+	heard, age, most := false, m.age.Load(), int(m.most.Load())
 	for i := range m.shards {
 		sh := &m.shards[i]
 		sh.mu.Lock()
-		for len(sh.order) > 0 && (sh.order[0].at+m.age < now || sh.isOver(m.most)) {
+		for len(sh.order) > 0 && (sh.order[0].at+age < now || sh.isOver(most)) {
 			if !heard {
 				sh.mu.Unlock()
 				hear()
@@ -168,7 +175,8 @@ func (m *memory) sweep(now int32, hear func()) {
 }
 
 func (m *memory) isFull() bool {
-	return m.traces.Load() > int64(m.most)*memoryShards || m.told.Load() > int64(mostTold(m.most))*memoryShards
+	most := m.most.Load()
+	return m.traces.Load() > most*memoryShards || m.told.Load() > int64(mostTold(int(most)))*memoryShards
 }
 
 // drop forgets the answers for the first trace in order that are old, but for the last
@@ -176,8 +184,8 @@ func (m *memory) isFull() bool {
 func (m *memory) drop(sh *memoryShard, now int32) {
 	id := sh.order[0].trace
 	list := sh.byTrace[id]
-	last := len(list) - 1
-	kept := slices.DeleteFunc(list[:last], func(t told) bool { return t.at+m.age < now })
+	last, age := len(list)-1, m.age.Load()
+	kept := slices.DeleteFunc(list[:last], func(t told) bool { return t.at+age < now })
 	kept = append(kept, list[last])
 	m.count(sh, len(kept)-len(list))
 	sh.byTrace[id] = kept
@@ -208,12 +216,13 @@ func (g *segment) share(a answer) {
 	}
 	l := g.live()
 	a.from = max(a.from, g.pressure)
-	l.memory.put(g.traceID, told{answer: a, randomness: g.randomness, giver: g.root.id, at: l.clock.Load()})
+	l.memory.put(g.traceID, told{answer: a, rules: g.rules(), randomness: g.randomness, giver: g.root.id, at: l.clock.Load()})
 }
 
-// absorb takes what others have said of the trace.
+// absorb takes what others have said of the trace. Under rules by which what the start
+// does not select is not recorded, nothing is heard: only those that it selects could.
 func (g *segment) absorb(l *live) {
-	if l.memory.traces.Load() == 0 || g.has(isGone) {
+	if l.memory.traces.Load() == 0 || g.has(isGone) || !g.rules().WaitForEnd() {
 		return
 	}
 	l.memory.find(g.traceID, g.since, func(t *told) {
@@ -222,7 +231,10 @@ func (g *segment) absorb(l *live) {
 			return
 		}
 		a := t.answer
-		if limit := g.rules.limits[a.place]; limit != nil {
+		if !whole && t.rules != g.rules() {
+			a.place = g.rules().placeOf(a.by)
+		}
+		if limit := g.rules().limited[a.place]; limit != nil {
 			if g.isCapped(a.place) || !g.improves(&a) { // it was heard already
 				return
 			}
@@ -241,11 +253,11 @@ func (g *segment) absorb(l *live) {
 // decision memory, is kept if its randomness reaches t, for the reason given. It
 // reports whether a span of it is open or waits.
 func (p *TracerProvider) Keep(id trace.TraceID, t sampling.Threshold, reason string) bool {
-	if !p.rules.WaitForEnd() {
+	l := p.live
+	if !l.rules().WaitForEnd() && l.former.n.Load() == 0 {
 		return false
 	}
-	l := p.live
-	a := answer{threshold: t, place: afterAll, by: p.rules.names.number(reason)}
+	a := answer{threshold: t, place: afterAll, by: l.names.number(reason)}
 	l.memory.put(id, told{answer: a, at: l.clock.Load()})
 	var here bool
 	for _, s := range l.list(func(s slot) bool { return s.segment.traceID == id }) {

@@ -14,18 +14,20 @@ type names struct {
 	list    atomic.Pointer[[]string] // copied on write
 }
 
-// maxNames bounds the reasons that [TracerProvider.Keep] is given.
+// maxNames bounds the reasons that [TracerProvider.Keep] is given, and the samplers that
+// lists have had.
 const maxNames = 1024
 
 const otherName = "other"
 
+func (n *names) init() {
+	n.numbers = map[string]int16{"": 0, otherName: 1}
+	n.list.Store(&[]string{"", otherName})
+}
+
 func (n *names) number(name string) int16 {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if n.numbers == nil {
-		n.numbers = map[string]int16{"": 0, otherName: 1}
-		n.list.Store(&[]string{"", otherName})
-	}
 	list := *n.list.Load()
 	i, ok := n.numbers[name]
 	switch {

@@ -33,7 +33,7 @@ func (l *live) pressureOn(size int64) sampling.Threshold {
 	if level == 0 {
 		return sampling.Always
 	}
-	n := level + bits.Len64(uint64(size)) - bits.Len64(uint64(l.rules.bounds.MaxBytes/largestShare))
+	n := level + bits.Len64(uint64(size)) - bits.Len64(uint64(l.bounds().MaxBytes/largestShare))
 	if n <= 0 {
 		return sampling.Always
 	}
@@ -237,7 +237,7 @@ func (l *live) ease() {
 		}
 		l.calm = 0
 		l.level.Store(max(0, l.level.Load()-1))
-		if held <= l.rules.bounds.MaxBytes/2 {
+		if held <= l.bounds().MaxBytes/2 {
 			l.futile = false
 		}
 	}
@@ -252,6 +252,6 @@ func (l *live) report() {
 	l.reported = now
 	s := l.stats()
 	l.logger.Warn("memory for segments is short: raise max_bytes, or lower the load; weights stay right, but for what is too large",
-		"max_bytes", l.rules.bounds.MaxBytes, "probability", s.Probability,
+		"max_bytes", l.bounds().MaxBytes, "probability", s.Probability,
 		"not_recorded", s.NotRecorded, "let_go", s.UnderPressure, "decided_early", s.Crowded, "too_large", s.TooLarge)
 }

@@ -20,7 +20,6 @@ import (
 	"go.opentelemetry.io/otel/trace/noop"
 
 	"github.com/riffletrace/riffle/core/sampling"
-	"github.com/riffletrace/riffle/internal/bound"
 )
 
 // Config is what a [TracerProvider] is made of. The zero value records everything
@@ -101,15 +100,11 @@ type TracerProvider struct {
 	noop.TracerProvider // what a newer API asks for besides
 
 	unrecordedBy unrecordedBy
-	resource     *resource.Resource
-	limits       sdktrace.SpanLimits
-	text         bound.Limit
 	ids          sdktrace.IDGenerator
 	randomIDs    bool // they are our own
 	logger       *slog.Logger
 	flush        func(context.Context) error
 	close        func(context.Context) error
-	rules        *rules
 	live         *live
 	processors   atomic.Pointer[[]sdktrace.SpanProcessor]
 
@@ -118,21 +113,6 @@ type TracerProvider struct {
 	stopped atomic.Bool
 	done    chan struct{}
 	err     error
-}
-
-// rules are those under which segments begin, and end.
-type rules struct {
-	Samplers
-	startRules *startRules
-	bounds     Bounds
-	deliver    func(Kept)
-	names      names
-	asker      *asker // nil without segment samplers
-	allEnd     uint64 // bits of all end samplers
-	// mayRaise tells that a segment sampler may raise a threshold, so that no
-	// segment is sure to be kept before it is asked.
-	mayRaise bool
-	forced   int16 // the number of [sampling.ForceSampler]
 }
 
 // scope is what the spans of a tracer have in common. The SDK's interface is sealed:
@@ -149,12 +129,8 @@ var emptySpan = tracetest.SpanStub{}.Snapshot()
 // background, until Shutdown.
 func NewTracerProvider(c Config) *TracerProvider {
 	p := &TracerProvider{
-		resource: c.Resource, limits: c.Limits, text: bound.Limit(max(0, c.MaxText)), ids: c.IDGenerator, logger: c.Logger,
-		flush: c.Flush, close: c.Close,
+		ids: c.IDGenerator, logger: c.Logger, flush: c.Flush, close: c.Close,
 		tracers: map[instrumentation.Scope]*tracer{}, done: make(chan struct{}),
-	}
-	if p.resource == nil {
-		p.resource = resource.Default()
 	}
 	if p.ids == nil {
 		p.ids, p.randomIDs = randomIDs{}, true
@@ -162,34 +138,11 @@ func NewTracerProvider(c Config) *TracerProvider {
 	if p.logger == nil {
 		p.logger = slog.New(slog.DiscardHandler)
 	}
-	p.limits.AttributeValueDepthLimit = cmp.Or(p.limits.AttributeValueDepthLimit, sdktrace.DefaultAttributeValueDepthLimit)
 	processors := slices.Clone(c.SpanProcessors)
 	p.processors.Store(&processors)
 	p.unrecordedBy.provider = p
-	p.rules = newRules(&c)
-	p.live = newLive(p.rules, p.logger)
-	p.live.start()
+	p.live = newLive(&c, p.logger)
 	return p
-}
-
-func newRules(c *Config) *rules {
-	r := &rules{
-		Samplers: c.Samplers, bounds: c.Bounds.withDefaults(), deliver: c.Deliver,
-		startRules: newStartRules(c.Samplers.start, cmp.Or(c.RemoteParent, Watch), c.Randomness),
-		allEnd:     1<<len(c.Samplers.end) - 1,
-	}
-	r.names.number("")
-	for _, e := range r.entries {
-		e.number = r.names.number(e.name)
-	}
-	r.forced = r.names.number(sampling.ForceSampler)
-	for _, e := range r.segment {
-		r.mayRaise = r.mayRaise || !e.sampler.Traits().NeverRaises
-	}
-	if len(r.segment) > 0 {
-		r.asker = newAsker(r)
-	}
-	return r
 }
 
 const defaultTracerName = "go.opentelemetry.io/otel/sdk/tracer" // the SDK's
@@ -205,7 +158,7 @@ func (p *TracerProvider) Tracer(name string, options ...trace.TracerOption) trac
 		Name:       cmp.Or(name, defaultTracerName),
 		Version:    c.InstrumentationVersion(),
 		SchemaURL:  c.SchemaURL(),
-		Attributes: normalizeSet(c.InstrumentationAttributes(), p.limits.AttributeValueDepthLimit),
+		Attributes: normalizeSet(c.InstrumentationAttributes(), p.live.rules().limits.AttributeValueDepthLimit),
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -246,17 +199,15 @@ func (p *TracerProvider) UnregisterSpanProcessor(sp sdktrace.SpanProcessor) {
 	}
 }
 
-// Resource is what the spans' resource is.
-func (p *TracerProvider) Resource() *resource.Resource { return p.resource }
+// Resource is what the resource of spans is whose segments begin now.
+func (p *TracerProvider) Resource() *resource.Resource { return p.live.rules().resource }
 
 // ForceFlush asks segment samplers about what is complete, delivers what is kept of
 // it, and flushes the span processors and what [Config.Flush] stands for. It does not
 // decide open segments.
 func (p *TracerProvider) ForceFlush(ctx context.Context) error {
-	if a := p.rules.asker; a != nil {
-		if err := a.flush(ctx); err != nil {
-			return fmt.Errorf("asking segment samplers: %w", err)
-		}
+	if err := p.live.asker.flush(ctx); err != nil {
+		return fmt.Errorf("asking segment samplers: %w", err)
 	}
 	var errs []error
 	for _, sp := range p.spanProcessors() {

@@ -135,7 +135,7 @@ func (s *recorded) InstrumentationLibrary() instrumentation.Library {
 }
 
 // Resource returns the provider's resource.
-func (s *recorded) Resource() *resource.Resource { return s.provider.resource }
+func (s *recorded) Resource() *resource.Resource { return s.segment.rules().resource }
 
 // DroppedAttributes counts attributes that were invalid or over the limit.
 func (s *recorded) DroppedAttributes() int {
@@ -175,6 +175,7 @@ type decision struct {
 	threshold sampling.Threshold
 	state     trace.TraceState // of the segment, with the threshold
 	sampler   string
+	resource  *resource.Resource
 	lost      int32
 	partial   bool // the segment was not complete, or spans of it were lost
 	missing   bool // the local root's parent is nowhere
@@ -267,7 +268,7 @@ func (v *view) EndTime() time.Time                              { return v.recor
 func (v *view) Status() sdktrace.Status                         { return v.recorded().Status() }
 func (v *view) InstrumentationScope() instrumentation.Scope     { return v.instrumentation }
 func (v *view) InstrumentationLibrary() instrumentation.Library { return v.instrumentation } //nolint:staticcheck // the SDK's interface has it
-func (v *view) Resource() *resource.Resource                    { return v.provider.resource }
+func (v *view) Resource() *resource.Resource                    { return v.kept.resource }
 func (v *view) DroppedAttributes() int                          { return v.recorded().DroppedAttributes() }
 
 func (v *view) DroppedLinks() int { return v.recorded().DroppedLinks() }

@@ -17,7 +17,7 @@ func (g *segment) thin(out *handOver) {
 			}
 		}
 	}
-	target := g.rules.bounds.MaxSegmentBytes - g.rules.bounds.MaxSegmentBytes/4
+	target := g.rules().bounds.MaxSegmentBytes - g.rules().bounds.MaxSegmentBytes/4
 	var thinned spans
 	left := g.bytes
 	for s := g.waiting.first; s != nil && left > target; {
@@ -30,7 +30,7 @@ func (g *segment) thin(out *handOver) {
 		s = next
 	}
 	// What is spared may be all there is: to look again at each end would cost too much.
-	g.rarely().thinAgain = left + g.rules.bounds.MaxSegmentBytes/4
+	g.rarely().thinAgain = left + g.rules().bounds.MaxSegmentBytes/4
 	if thinned.isEmpty() {
 		return
 	}

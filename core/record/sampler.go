@@ -20,7 +20,7 @@ type entry struct {
 	number int16 // of the name
 	place  int16 // in the list
 	match  *match.Matcher
-	guard
+	*guard
 	// observe is told what was answered, or that the match does not hold. nil
 	// outside of explanations.
 	observe func(a sampling.Answer, matched bool)
@@ -51,7 +51,7 @@ type EndEntry struct {
 type SegmentEntry struct {
 	entry
 	sampler sampling.SegmentSampler
-	asking  atomic.Bool
+	asking  *atomic.Bool
 }
 
 // Samplers is the list, by what each implements. An entry may be in several.
@@ -60,7 +60,7 @@ type Samplers struct {
 	end     []*EndEntry
 	segment []*SegmentEntry
 	entries []*entry         // all of them
-	limits  map[int16]*limit // of end samplers, by their place
+	limited map[int16]*limit // of end samplers, by their place
 }
 
 // MaxEndSamplers is how many bits a segment has to remember who has answered.
@@ -87,7 +87,7 @@ func (l *Samplers) Add(s sampling.Sampler, e Entry) bool {
 		}
 		return entry{
 			name: e.Name, place: int16(len(l.entries)), match: e.Match, observe: observe,
-			guard: guard{sampler: e.Name, logger: e.Logger},
+			guard: &guard{sampler: e.Name, logger: e.Logger},
 		}
 	}
 	if e.Logger == nil {
@@ -102,18 +102,51 @@ func (l *Samplers) Add(s sampling.Sampler, e Entry) bool {
 		added := &EndEntry{entry: common("end"), sampler: s}
 		if e.Limit > 0 {
 			added.limit = newLimit(&e)
-			if l.limits == nil {
-				l.limits = map[int16]*limit{}
-			}
-			l.limits[added.place] = added.limit
 		}
-		l.end, l.entries = append(l.end, added), append(l.entries, &added.entry)
+		l.addEnd(added)
 	}
 	if s, ok := s.(sampling.SegmentSampler); ok {
-		added := &SegmentEntry{entry: common("segment"), sampler: s}
+		added := &SegmentEntry{entry: common("segment"), sampler: s, asking: new(atomic.Bool)}
 		l.segment, l.entries = append(l.segment, added), append(l.entries, &added.entry)
 	}
 	return len(l.entries) > before
+}
+
+// AddSame adds the next sampler of the list as it is in another list, under a name that
+// is there: with its limit, and its suspension.
+func (l *Samplers) AddSame(from *Samplers, name string) {
+	place := func(e *entry) entry {
+		same := *e
+		same.place = int16(len(l.entries))
+		return same
+	}
+	for _, e := range from.start {
+		if e.name == name {
+			added := &StartEntry{entry: place(&e.entry), sampler: e.sampler}
+			l.start, l.entries = append(l.start, added), append(l.entries, &added.entry)
+		}
+	}
+	for _, e := range from.end {
+		if e.name == name {
+			l.addEnd(&EndEntry{entry: place(&e.entry), sampler: e.sampler, limit: e.limit})
+		}
+	}
+	for _, e := range from.segment {
+		if e.name == name {
+			added := &SegmentEntry{entry: place(&e.entry), sampler: e.sampler, asking: e.asking}
+			l.segment, l.entries = append(l.segment, added), append(l.entries, &added.entry)
+		}
+	}
+}
+
+func (l *Samplers) addEnd(added *EndEntry) {
+	if added.limit != nil {
+		if l.limited == nil {
+			l.limited = map[int16]*limit{}
+		}
+		l.limited[added.place] = added.limit
+	}
+	l.end, l.entries = append(l.end, added), append(l.entries, &added.entry)
 }
 
 // Start returns the start samplers.
@@ -125,15 +158,6 @@ func (l *Samplers) EndSamplers() int { return len(l.end) }
 // WaitForEnd reports whether segments that the start did not select must be
 // recorded.
 func (l *Samplers) WaitForEnd() bool { return len(l.end) > 0 || len(l.segment) > 0 }
-
-// Suspensions counts how often each sampler was suspended, by name.
-func (l *Samplers) Suspensions() map[string]uint64 {
-	n := make(map[string]uint64, len(l.entries))
-	for _, e := range l.entries {
-		n[e.name] += e.suspended.Load()
-	}
-	return n
-}
 
 // matches reports whether the sampler is to be asked about such a span.
 func (e *entry) matches(name string, kind trace.SpanKind, attrs []attribute.KeyValue) bool {

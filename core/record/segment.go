@@ -16,7 +16,7 @@ import (
 // start a span below any more is collected with its spans.
 type segment struct {
 	mu      sync.Mutex
-	rules   *rules
+	under   atomic.Pointer[rules] // others only while the segment is not listed
 	traceID trace.TraceID
 	state   trace.TraceState // of its spans' contexts, as the root started
 	more    *segmentMore     // nil if the segment has nothing of it
@@ -115,7 +115,12 @@ func (l *spans) take() spans {
 	return all
 }
 
-func (g *segment) live() *live { return g.root.provider.live }
+func (g *segment) provider() *TracerProvider { return g.root.provider }
+
+func (g *segment) live() *live { return g.provider().live }
+
+// rules are those that the segment began under, or was last opened again.
+func (g *segment) rules() *rules { return g.under.Load() }
 
 func (g *segment) counts() *counts { return &g.live().shards[g.shard].counts }
 
@@ -130,8 +135,7 @@ func (g *segment) rarely() *segmentMore {
 
 // begin makes the segment of a local root, with the root open and locked until
 // started. It is nil if the root is not to be recorded.
-func (l *live) begin(d *startDecision, q *rootRequest) *segment {
-	r := l.rules
+func (l *live) begin(r *rules, d *startDecision, q *rootRequest) *segment {
 	if d.dropped || !d.selected && !r.WaitForEnd() {
 		return nil
 	}
@@ -141,9 +145,10 @@ func (l *live) begin(d *startDecision, q *rootRequest) *segment {
 		return nil
 	}
 	g := &segment{
-		rules: r, traceID: q.TraceID, state: d.state, randomness: d.randomness,
+		traceID: q.TraceID, state: d.state, randomness: d.randomness,
 		start: d.threshold, least: sampling.Never, pressure: pressure, slot: unlisted, opens: 1,
 	}
+	g.under.Store(r)
 	g.open = &g.root
 	g.root.segment = g
 	g.root.mu.Lock()
@@ -206,7 +211,8 @@ func (g *segment) newSpan() (s *span, promoted bool) {
 // tracestate.
 func (g *segment) isPromoted() bool { return g.has(isSure) && g.start != sampling.Always }
 
-// reopen lists a segment again, of which no span was open or waited.
+// reopen lists a segment again, of which no span was open or waited, under the rules in
+// force.
 func (g *segment) reopen() bool {
 	l := g.live()
 	if !g.has(isSure) {
@@ -216,8 +222,16 @@ func (g *segment) reopen() bool {
 			return false
 		}
 	}
-	if !l.add(g) {
-		return false
+	for {
+		if r := l.rules(); r != g.rules() {
+			g.goOnUnder(r)
+		}
+		if l.add(g) {
+			break
+		}
+		if g.provider().stopped.Load() {
+			return false
+		}
 	}
 	g.account(segmentBytes)
 	return true
@@ -278,7 +292,7 @@ func (g *segment) spanEnded(s *span) {
 	if mask := g.unanswered.Load(); mask != 0 {
 		g.askEnd(mask, &sampling.EndParameters{
 			Span: &s.recorded, LocalRoot: s == &g.root, Duration: s.endTime().Sub(s.start), Spans: n,
-			Root: &g.root.recorded, Resource: s.provider.resource,
+			Root: &g.root.recorded, Resource: g.rules().resource,
 		})
 	}
 	var out handOver
@@ -294,7 +308,7 @@ func (g *segment) spanEnded(s *span) {
 	switch {
 	case g.isSettled():
 		g.decide(&out, g.waiting.take(), sampling.Always)
-	case g.bytes > g.rules.bounds.MaxSegmentBytes && g.opens > 0 && (g.more == nil || g.bytes > g.more.thinAgain):
+	case g.bytes > g.rules().bounds.MaxSegmentBytes && g.opens > 0 && (g.more == nil || g.bytes > g.more.thinAgain):
 		g.thin(&out)
 	}
 	if g.opens == 0 {

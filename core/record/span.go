@@ -210,8 +210,8 @@ func (s *span) AddEvent(name string, options ...trace.EventOption) {
 		return
 	}
 	c := trace.NewEventConfig(options...)
-	limits := &s.provider.limits
-	text := s.provider.text
+	limits := &s.segment.rules().limits
+	text := s.segment.rules().text
 	e := sdktrace.Event{Name: text.Text(name), Attributes: normalizeAttributes(c.Attributes(), limits.AttributeValueDepthLimit), Time: c.Timestamp()}
 	e.Attributes, e.DroppedAttributeCount = limitCount(e.Attributes, limits.AttributePerEventCountLimit)
 	e.Attributes = text.Attributes(e.Attributes)
@@ -231,7 +231,7 @@ func (s *span) AddEvent(name string, options ...trace.EventOption) {
 
 // AddLink adds a link. Over the limit the oldest goes.
 func (s *span) AddLink(link trace.Link) {
-	l, ok := s.provider.link(link)
+	l, ok := s.segment.rules().link(link)
 	if !ok {
 		return
 	}
@@ -246,20 +246,20 @@ func (s *recorded) addLink(l sdktrace.Link) {
 	r := s.rarely()
 	size := sizeOfLink(&l)
 	var out *sdktrace.Link
-	if r.links, out, r.droppedLinks = addLimited(r.links, l, s.provider.limits.LinkCountLimit, r.droppedLinks); out != nil {
+	if r.links, out, r.droppedLinks = addLimited(r.links, l, s.segment.rules().limits.LinkCountLimit, r.droppedLinks); out != nil {
 		size -= sizeOfLink(out)
 	}
 	s.changed(size)
 }
 
 // link returns what is recorded of a link, and false if that is nothing.
-func (p *TracerProvider) link(link trace.Link) (l sdktrace.Link, ok bool) {
+func (r *rules) link(link trace.Link) (l sdktrace.Link, ok bool) {
 	if !link.SpanContext.IsValid() && len(link.Attributes) == 0 && link.SpanContext.TraceState().Len() == 0 {
 		return l, false
 	}
-	l = sdktrace.Link{SpanContext: link.SpanContext, Attributes: normalizeAttributes(link.Attributes, p.limits.AttributeValueDepthLimit)}
-	l.Attributes, l.DroppedAttributeCount = limitCount(l.Attributes, p.limits.AttributePerLinkCountLimit)
-	l.Attributes = p.text.Attributes(l.Attributes)
+	l = sdktrace.Link{SpanContext: link.SpanContext, Attributes: normalizeAttributes(link.Attributes, r.limits.AttributeValueDepthLimit)}
+	l.Attributes, l.DroppedAttributeCount = limitCount(l.Attributes, r.limits.AttributePerLinkCountLimit)
+	l.Attributes = r.text.Attributes(l.Attributes)
 	return l, true
 }
 
@@ -293,7 +293,7 @@ func addLimited[T any](list []T, e T, limit, dropped int) (_ []T, out *T, _ int)
 
 // SetStatus sets the status: Ok stands before Error, and that before Unset.
 func (s *span) SetStatus(code codes.Code, description string) {
-	description = s.provider.text.Text(description)
+	description = s.segment.rules().text.Text(description)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.state.hasEnded() || s.code() > code {
@@ -321,7 +321,7 @@ func (s *recorded) code() codes.Code {
 
 // SetName renames the span.
 func (s *span) SetName(name string) {
-	name = s.provider.text.Text(name)
+	name = s.segment.rules().text.Text(name)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if !s.state.hasEnded() {

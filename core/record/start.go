@@ -43,7 +43,7 @@ type startRules struct {
 	droppers []*StartEntry // those of samplers that have drop rules
 	remote   RemoteParent
 	random   func() uint64
-	counts   [countParts]startCounts
+	counts   *[countParts]startCounts
 }
 
 // startCounts count local roots, in parts, so that goroutines seldom meet.
@@ -253,11 +253,14 @@ type startSampler struct{ rules *startRules }
 // TracerProvider of the SDK's own. Restart is not possible there: a sampler cannot
 // begin a new trace.
 func NewSDKSampler(samplers []*StartEntry, remote RemoteParent) sdktrace.Sampler {
-	return startSampler{newStartRules(samplers, remote, nil)}
+	for _, e := range samplers {
+		e.countIn(new(atomic.Uint64))
+	}
+	return startSampler{newStartRules(samplers, remote, nil, new([countParts]startCounts))}
 }
 
-func newStartRules(samplers []*StartEntry, remote RemoteParent, random func() uint64) *startRules {
-	r := &startRules{samplers: samplers, remote: remote, random: random}
+func newStartRules(samplers []*StartEntry, remote RemoteParent, random func() uint64, counts *[countParts]startCounts) *startRules {
+	r := &startRules{samplers: samplers, remote: remote, random: random, counts: counts}
 	if random == nil {
 		r.random = rand.Uint64
 	}

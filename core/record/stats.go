@@ -1,5 +1,7 @@
 package record
 
+import "sync/atomic"
+
 // Stats is what a [TracerProvider] knows about its spans. Counters only grow.
 type Stats struct {
 	// Started counts local roots that no rule dropped, Dropped those that one did, or
@@ -25,6 +27,9 @@ type Stats struct {
 	// Cut counts segments that a limit kept from being kept, by the name of its end
 	// sampler, because clients chose their randomness.
 	Cut map[string]uint64
+	// Suspensions counts how often a sampler was suspended because it panicked or was
+	// slow, by its name.
+	Suspensions map[string]uint64
 	// SpansKept and SpansNotKept count spans that ended.
 	SpansKept, SpansNotKept uint64
 
@@ -43,13 +48,14 @@ func (l *live) stats() Stats {
 	s := Stats{
 		Kept:        map[string]uint64{},
 		Cut:         map[string]uint64{},
+		Suspensions: map[string]uint64{},
 		Open:        l.open(),
 		Remembered:  int(l.memory.traces.Load()),
 		HeldBytes:   l.exactly() + l.memory.bytes(),
 		Probability: l.pressure().Probability(),
 	}
-	for i := range l.rules.startRules.counts {
-		c := &l.rules.startRules.counts[i]
+	for i := range l.started {
+		c := &l.started[i]
 		s.Started += c.started.Load()
 		s.Dropped += c.dropped.Load()
 		s.NotRecorded += c.noRoom.Load()
@@ -66,14 +72,20 @@ func (l *live) stats() Stats {
 		s.SpansKept += c.spansKept.Load()
 		s.SpansNotKept += c.spansLost.Load()
 	}
-	for _, e := range l.rules.end {
+	r := l.rules()
+	for _, e := range r.entries {
+		s.Suspensions[e.name] = 0
+	}
+	for _, e := range r.end {
 		if e.limit != nil {
-			s.Cut[e.name] = e.limit.cut.Load()
+			s.Cut[e.name] = 0
 		}
 	}
-	for i, name := range *l.rules.names.list.Load() {
-		if n := l.kept[i].Load(); n > 0 {
-			s.Kept[name] = n
+	for i, name := range *l.names.list.Load() {
+		for of, counts := range map[*map[string]uint64]*[maxNames]atomic.Uint64{&s.Kept: &l.kept, &s.Cut: &l.cut, &s.Suspensions: &l.suspended} {
+			if n := counts[i].Load(); n > 0 {
+				(*of)[name] = n
+			}
 		}
 	}
 	return s

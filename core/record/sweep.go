@@ -25,7 +25,8 @@ func (l *live) run() {
 			l.clock.Store(int32(now.Sub(start) / l.tick))
 			l.sweep()
 			l.ease()
-			for _, e := range l.rules.end {
+			l.sweepFormer()
+			for _, e := range l.rules().end {
 				if e.limit != nil {
 					e.limit.report()
 				}
@@ -43,22 +44,30 @@ func (l *live) sweep() {
 		}
 	})
 	// Not at the tick itself: a younger one could still turn out slow.
-	overdue := now - l.ticks(l.rules.bounds.MaxWait)
-	for _, s := range l.oldest(func(s slot) bool { return s.since < overdue }) {
+	for _, s := range l.oldest(l.waitsLonger(now, func(b *Bounds) time.Duration { return b.MaxWait })) {
 		l.decideOverdue(s.segment)
 	}
 
-	half := l.rules.bounds.MaxBytes / 2
+	half := l.bounds().MaxBytes / 2
 	if l.held.Load() <= half {
 		return
 	}
-	waited := now - l.ticks(l.rules.bounds.DecisionWait)
-	for _, s := range l.oldest(func(s slot) bool { return s.since < waited }) {
+	for _, s := range l.oldest(l.waitsLonger(now, func(b *Bounds) time.Duration { return b.DecisionWait })) {
 		if l.exactly() <= half-half/4 {
 			return
 		}
 		l.decideOverdue(s.segment)
 	}
+}
+
+// waitsLonger picks segments that are listed for longer than the rules allow under which
+// they began.
+func (l *live) waitsLonger(now int32, than func(*Bounds) time.Duration) func(slot) bool {
+	if l.former.n.Load() == 0 { // no need to look into segments
+		since := now - l.ticks(than(l.bounds()))
+		return func(s slot) bool { return s.since < since }
+	}
+	return func(s slot) bool { return s.since < now-l.ticks(than(&s.segment.rules().bounds)) }
 }
 
 // hear takes what others have said of the trace, before it is forgotten.
@@ -85,7 +94,7 @@ func (*live) decideOverdue(g *segment) {
 	if mask := g.unanswered.Load(); mask != 0 && g.root.IsRecording() {
 		g.askEnd(mask, &sampling.EndParameters{
 			Span: &g.root.recorded, LocalRoot: true, Open: true, Duration: time.Since(g.root.start), Spans: int(g.ended.Load()),
-			Root: &g.root.recorded, Resource: g.root.provider.resource,
+			Root: &g.root.recorded, Resource: g.rules().resource,
 		})
 	}
 	var out handOver

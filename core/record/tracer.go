@@ -72,22 +72,23 @@ func (t *tracer) Start(ctx context.Context, name string, options ...trace.SpanSt
 	return t.root(ctx, trace.ContextWithSpanContext(ctx, trace.SpanContext{}), trace.SpanContext{}, name, &config)
 }
 
-// root starts a local root, which begins a segment. parentCtx is ctx without a span
-// if that is not the parent.
-func (t *tracer) root(ctx, parentCtx context.Context, parent trace.SpanContext, name string, config *trace.SpanConfig) (context.Context, trace.Span) {
+// root starts a local root, which begins a segment. given is ctx without a span if that
+// is not the parent.
+func (t *tracer) root(ctx, given context.Context, parent trace.SpanContext, name string, config *trace.SpanConfig) (context.Context, trace.Span) {
 	p := t.scope.provider
+	parentCtx, sc := given, parent
 	links := config.Links()
-	rules := p.rules
-	if rules.startRules.remote == Restart && parent.IsRemote() {
+	rules := p.live.rules()
+	remote := rules.startRules.remote
+	if remote == Restart && parent.IsRemote() {
 		if parent.IsValid() {
 			links = append(slices.Clip(links), trace.Link{SpanContext: parent.WithTraceState(trace.TraceState{})})
 		}
 		parent, parentCtx = trace.SpanContext{}, trace.ContextWithSpanContext(ctx, trace.SpanContext{})
 	}
 	q := rootRequest{parent: parent, forced: sampling.Forced(ctx), dropped: sampling.Dropped(ctx)}
-	name = p.text.Text(name)
-	q.ParentContext, q.TraceID, q.Name, q.Kind = parentCtx, parent.TraceID(), name, config.SpanKind()
-	q.Attributes, q.Links = p.text.Attributes(config.Attributes()), links
+	q.ParentContext, q.TraceID, q.Name, q.Kind = parentCtx, parent.TraceID(), rules.text.Text(name), config.SpanKind()
+	q.Attributes, q.Links = rules.text.Attributes(config.Attributes()), links
 	var id trace.SpanID
 	ownID := !q.TraceID.IsValid()
 	if ownID {
@@ -96,7 +97,7 @@ func (t *tracer) root(ctx, parentCtx context.Context, parent trace.SpanContext, 
 		id = p.ids.NewSpanID(parentCtx, q.TraceID)
 	}
 	flags := parent.TraceFlags()
-	if rules.startRules.remote == Ignore && parent.IsRemote() {
+	if remote == Ignore && parent.IsRemote() {
 		flags = 0
 	}
 	if ownID && p.randomIDs {
@@ -107,21 +108,25 @@ func (t *tracer) root(ctx, parentCtx context.Context, parent trace.SpanContext, 
 	}
 	var d startDecision
 	rules.startRules.decide(&d, &q)
-	g := p.live.begin(&d, &q)
+	g := p.live.begin(rules, &d, &q)
 	if g == nil {
 		return p.unrecorded(ctx, q.TraceID, id, flags, d.state)
 	}
 	g.shard = p.live.shardOf(id)
 	s := &g.root
-	s.place(&t.scope, g, id, name, flags.WithSampled(d.selected))
+	s.place(&t.scope, g, id, q.Name, flags.WithSampled(d.selected))
 	if g.isPromoted() {
 		s.fixed |= saysAlways
 		s.flags = s.flags.WithSampled(true)
 	}
 	s.set(config, q.Attributes, links, d.attrs)
 	size := s.sizeOfStart()
-	if !p.live.add(g) { // Shutdown came first
-		return p.unrecorded(ctx, q.TraceID, id, flags, d.state)
+	if !p.live.add(g) {
+		if p.stopped.Load() {
+			return p.unrecorded(ctx, q.TraceID, id, flags, d.state)
+		}
+		rules.startRules.count(&q).started.Add(^uint64(0)) // it begins anew under the rules in force
+		return t.root(ctx, given, sc, name, config)
 	}
 	g.started(s, segmentBytes+sizeOfState(d.state)+sizeOfState(parent.TraceState())+size)
 	return t.started(ctx, s)
@@ -140,7 +145,7 @@ func (t *tracer) child(ctx context.Context, parent *span, sc trace.SpanContext, 
 		}
 		return p.unrecordedBelow(ctx, sc)
 	}
-	s.place(&t.scope, g, id, p.text.Text(name), parent.flags)
+	s.place(&t.scope, g, id, g.rules().text.Text(name), parent.flags)
 	if sure {
 		s.fixed |= saysAlways
 		s.flags = s.flags.WithSampled(true)
@@ -152,7 +157,7 @@ func (t *tracer) child(ctx context.Context, parent *span, sc trace.SpanContext, 
 	case parent.fixed&hasState != 0:
 		s.setState(parent.rare.state)
 	}
-	s.set(config, p.text.Attributes(config.Attributes()), config.Links(), nil)
+	s.set(config, g.rules().text.Attributes(config.Attributes()), config.Links(), nil)
 	g.started(s, s.sizeOfStart())
 	return t.started(ctx, s)
 }
@@ -189,7 +194,7 @@ func (s *span) set(config *trace.SpanConfig, attrs []attribute.KeyValue, links [
 		s.start = s.segment.now()
 	}
 	for i := range links {
-		if l, ok := s.provider.link(links[i]); ok {
+		if l, ok := s.segment.rules().link(links[i]); ok {
 			s.addLink(l)
 		}
 	}

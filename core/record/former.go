@@ -1,0 +1,150 @@
+package record
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"sync/atomic"
+
+	"github.com/riffletrace/riffle/core/sampling"
+)
+
+// former are rules that others have taken the place of, while segments are open that
+// began under them.
+//
+//	in force --others come--> former --a sweep finds no segment listed--> closing
+//	closing --the next one finds none either--> released
+//
+// A segment that begins while its rules close, since its goroutine was slow, begins anew
+// under those in force. One that was complete and is opened again goes on under those.
+type former struct {
+	mu     sync.Mutex
+	list   []formerRules
+	closed bool
+	n      atomic.Int32 // len(list)
+	wait   sync.WaitGroup
+}
+
+type formerRules struct {
+	*rules
+	release func(context.Context)
+}
+
+// Reconfigure puts other rules into force: what of c are rules. IDs, span processors,
+// randomness, Deliver, Flush and Close stay. Segments end under the rules that they
+// began with; when none is open any more, or the provider shuts down, release is called,
+// once, on a goroutine of its own. Samplers that are in the former list too are taken
+// from it with [Samplers.AddSame].
+//
+// It reports whether it did so: after Shutdown it does not.
+func (p *TracerProvider) Reconfigure(c Config, release func(context.Context)) bool {
+	l := p.live
+	l.former.mu.Lock()
+	defer l.former.mu.Unlock()
+	if l.former.closed {
+		return false
+	}
+	c.Randomness = l.rules().startRules.random
+	next := l.newRules(&c)
+	l.startFor(next)
+	l.startSweeper()
+	l.bound(&next.bounds)
+	last := l.current.Swap(next)
+	l.former.list = append(l.former.list, formerRules{last, release})
+	l.former.n.Add(1)
+	return true
+}
+
+// sweepFormer releases what no segment needs.
+func (l *live) sweepFormer() {
+	f := &l.former
+	if f.n.Load() == 0 {
+		return
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	closing := map[*rules]bool{} // before it was looked for segments
+	for _, r := range f.list {
+		closing[r.rules] = r.closing.Load()
+	}
+	used := map[*rules]bool{}
+	l.list(func(s slot) bool {
+		used[s.segment.rules()] = true
+		return false
+	})
+	f.list = slices.DeleteFunc(f.list, func(r formerRules) bool {
+		if used[r.rules] {
+			return false
+		}
+		if !closing[r.rules] {
+			r.closing.Store(true)
+			return false
+		}
+		f.wait.Go(func() { r.release(context.Background()) })
+		return true
+	})
+	f.n.Store(int32(len(f.list)))
+}
+
+// goOnUnder puts a segment under rules that it did not begin with: it was complete, and is
+// opened again. What was said of it stands, and samplers that have answered are not asked
+// again.
+func (g *segment) goOnUnder(r *rules) {
+	last, unanswered := g.rules(), r.allEnd
+	for i, e := range last.end {
+		if g.unanswered.Load()&(1<<i) == 0 {
+			unanswered &^= r.same(e)
+		}
+	}
+	if g.has(isSure|isFollowing) || g.isSelected() && !g.pressure.Selects(g.randomness) {
+		unanswered = 0
+	}
+	g.unanswered.Store(unanswered)
+	if g.least != sampling.Never {
+		g.place = r.placeOf(g.leastBy)
+	}
+	if m := g.more; m != nil {
+		if m.unknown != sampling.Never {
+			m.unknownPlace = r.placeOf(m.unknownBy)
+		}
+		capped := m.capped
+		m.capped = 0
+		for place, limit := range last.limited {
+			if capped&(1<<(place&63)) == 0 {
+				continue
+			}
+			for now, same := range r.limited {
+				if same == limit {
+					m.capped |= 1 << (now & 63)
+				}
+			}
+		}
+	}
+	g.under.Store(r)
+}
+
+// same is the bit of the end sampler of another list.
+func (r *rules) same(e *EndEntry) uint64 {
+	for i, own := range r.end {
+		if own.guard == e.guard {
+			return 1 << i
+		}
+	}
+	return 0
+}
+
+// close ends it: no rules come any more.
+func (f *former) close() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.closed = true
+}
+
+// release releases what is left, when no segment is open any more.
+func (f *former) release(ctx context.Context) {
+	for _, r := range f.list {
+		f.wait.Go(func() { r.release(ctx) })
+	}
+	f.list = nil
+	f.wait.Wait()
+}
