@@ -46,9 +46,21 @@
 // remembered, counted or cut is the same for segments that are kept and for those
 // that are not. Otherwise weights would lie.
 //
+// # Rules
+//
+// What a configuration says is a value, the rules, and [TracerProvider.Reconfigure] puts
+// others into force. A segment ends under the rules that it began with. One that was
+// complete and is opened again goes on under those in force.
+//
+//	in force --others come--> former --a sweep finds no segment listed--> closing
+//	closing --the next sweep finds none either--> released
+//
+// A segment that is to be listed under rules that are closing, since its goroutine was
+// slow, begins anew under those in force.
+//
 // # Locks
 //
-// In this order: segment.mu, then any one of span.mu, shard.mu, memoryShard.mu,
+// In this order: former.mu, segment.mu, then any one of span.mu, shard.mu, memoryShard.mu,
 // asker.mu and a limiter's, the last also within a memoryShard's. A span that starts
 // is locked from when its segment lists it until it has its content. Samplers, span
 // processors, ID generators, what delivers, loggers, and methods of what the

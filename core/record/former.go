@@ -10,13 +10,7 @@ import (
 )
 
 // former are rules that others have taken the place of, while segments are open that
-// began under them.
-//
-//	in force --others come--> former --a sweep finds no segment listed--> closing
-//	closing --the next one finds none either--> released
-//
-// A segment that begins while its rules close, since its goroutine was slow, begins anew
-// under those in force. One that was complete and is opened again goes on under those.
+// began under them. doc.go draws what becomes of them.
 type former struct {
 	mu     sync.Mutex
 	list   []formerRules
