@@ -77,6 +77,12 @@ func (b *batcher) leave(l *Line) (mark <-chan struct{}) {
 	return m
 }
 
+func (b *batcher) isClosed() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.closed
+}
+
 // flush makes batches of what was handed over. They are in the queues when the
 // mark closes.
 func (b *batcher) flush() (mark <-chan struct{}) {

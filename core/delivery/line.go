@@ -81,6 +81,8 @@ type Line struct {
 	newUntil           time.Time // until then new ones go first
 	doubtUntil         time.Time // until then a batch is blamed first
 
+	leave   sync.Once
+	left    <-chan struct{} // the line has everything that was handed over
 	stop    sync.Once
 	stopped chan struct{}
 	stage   atomic.Pointer[string] // what a shutdown waits for
@@ -120,9 +122,8 @@ func newLine(exporter sdktrace.SpanExporter, c Config, s Settings) *Line {
 	return l
 }
 
-// begin starts a line that has its batcher.
-func (l *Line) begin(s Settings) {
-	l.metrics = newMetrics(l, s)
+// begin starts a line that has its batcher and its metrics.
+func (l *Line) begin() {
 	// Everything is in its place before anybody works with it.
 	for range l.workerCount {
 		l.workers.Go(l.work)
@@ -207,6 +208,13 @@ func waitWithGrace(ctx context.Context, done <-chan struct{}) bool {
 	}
 }
 
+// leaveBatcher takes the line off: nothing more is handed over to it. When the mark
+// closes, it has everything that was.
+func (l *Line) leaveBatcher() (mark <-chan struct{}) {
+	l.leave.Do(func() { l.left = l.batcher.leave(l) })
+	return l.left
+}
+
 func (l *Line) stageIs(s string) { l.stage.Store(&s) }
 
 func (l *Line) shutdown(ctx context.Context) error {
@@ -219,7 +227,7 @@ func (l *Line) shutdown(ctx context.Context) error {
 	}
 	l.waiters = append(l.waiters, w)
 	l.mu.Unlock()
-	waitWithGrace(ctx, l.batcher.leave(l))
+	waitWithGrace(ctx, l.leaveBatcher())
 	failure := l.wait(ctx, w)
 
 	l.mu.Lock()

@@ -35,6 +35,34 @@ type Stats struct {
 	Failing bool
 }
 
+// Add adds what another line counts.
+func (s *Stats) Add(o Stats) {
+	s.HandedOver += o.HandedOver
+	s.Sent += o.Sent
+	s.Lost += o.Lost
+	s.TakenOver += o.TakenOver
+	s.Stored += o.Stored
+	s.Filtered += o.Filtered
+	s.Rejected += o.Rejected
+	s.Dropped.add(o.Dropped)
+	s.Attempts += o.Attempts
+	s.Retried += o.Retried
+	s.Split += o.Split
+	s.Waiting += o.Waiting
+	s.Sending += o.Sending
+	s.Bytes += o.Bytes
+	s.Oldest = max(s.Oldest, o.Oldest)
+	s.Failing = s.Failing || o.Failing
+}
+
+// ended returns what a line has counted that has ended. What waits on the disk belongs to
+// who takes it over.
+func (s Stats) ended() Stats {
+	s.HandedOver -= s.Waiting
+	s.Waiting, s.Sending, s.Bytes, s.Oldest, s.Failing = 0, 0, 0, 0, false
+	return s
+}
+
 // Dropped counts lost spans by cause.
 type Dropped struct {
 	// QueueFull is for want of room, TooLarge a span that the backend finds too
@@ -45,6 +73,18 @@ type Dropped struct {
 	// queue's max_age, and Damaged one whose file is. TooLarge, TooOld and TooNew
 	// are also spans past the [Limits] of the exporter.
 	QueueFull, TooLarge, Refused, Poisoned, Expired, LeftBehind, TooOld, Damaged, TooNew uint64
+}
+
+func (d *Dropped) add(o Dropped) {
+	d.QueueFull += o.QueueFull
+	d.TooLarge += o.TooLarge
+	d.Refused += o.Refused
+	d.Poisoned += o.Poisoned
+	d.Expired += o.Expired
+	d.LeftBehind += o.LeftBehind
+	d.TooOld += o.TooOld
+	d.Damaged += o.Damaged
+	d.TooNew += o.TooNew
 }
 
 // Total is the sum.
