@@ -94,7 +94,7 @@ func (e explaining) play(ctx context.Context, randomness uint64) (*playback, err
 	p.parents = p.trace.parents(func(string, string, ...any) {}) // it was checked
 	p.order, p.spans = p.moments(), make([]playedSpan, len(p.trace.Spans))
 	var err error
-	if p.samplers, err = p.plan.buildSamplers(ctx, p.options, p.hear); err != nil {
+	if p.samplers, err = p.plan.buildSamplers(ctx, p.options, nil, p.hear); err != nil {
 		return nil, err
 	}
 	bounds := p.plan.bounds()
@@ -149,7 +149,7 @@ func (p *playback) run(ctx context.Context) error {
 	base := time.Now().Add(-p.order[len(p.order)-1].at)
 	for _, m := range p.order {
 		p.forget()
-		p.suspended = p.samplers.record.Suspensions()
+		p.suspended = p.recorder.Stats().Suspensions
 		switch c := &p.trace.Spans[m.span]; {
 		case m.end:
 			// Segment samplers are asked about one segment at a time, so that it is known
@@ -183,8 +183,8 @@ func (p *playback) prepare(ctx context.Context) map[[2]int]error {
 			continue
 		}
 		for i, s := range p.samplers.all {
-			preparer, ok := s.(sampling.Preparer)
-			if !ok || p.parentDecides(s) || !p.plan.matchers[i].Match(match.Subject{Name: c.Name, Kind: c.Kind, Attributes: c.Attributes}) {
+			preparer, ok := s.Sampler.(sampling.Preparer)
+			if !ok || p.parentDecides(s.Sampler) || !p.plan.matchers[i].Match(match.Subject{Name: c.Name, Kind: c.Kind, Attributes: c.Attributes}) {
 				continue
 			}
 			all.Go(func() {
@@ -239,12 +239,12 @@ func (p *playback) startRoot(root int, base time.Time, failed map[[2]int]error) 
 	p.start(p.above(), root, g, base)
 	g.recorded, g.dropped = p.spans[root].IsRecording(), p.recorder.Stats().Dropped > dropped
 	for i, s := range p.samplers.all {
-		if _, ok := s.(sampling.StartSampler); !ok {
+		if _, ok := s.Sampler.(sampling.StartSampler); !ok {
 			continue
 		}
 		step, a := p.step("start", i, g, func() string {
 			switch {
-			case p.parentDecides(s):
+			case p.parentDecides(s.Sampler):
 				return "the remote parent has decided"
 			case g.by != "":
 				return g.by + " has decided"
@@ -260,7 +260,7 @@ func (p *playback) startRoot(root int, base time.Time, failed map[[2]int]error) 
 		case p.isBound() && !a.IsDrop():
 			step.Answer += "; only a drop counts, the remote parent has decided"
 		default:
-			g.by, g.start = p.samplers.names[i], a
+			g.by, g.start = p.samplers.all[i].entry.ID(), a
 		}
 		p.steps = append(p.steps, step)
 	}
@@ -301,7 +301,7 @@ func (p *playback) end(ctx context.Context, span int, base time.Time) error {
 // ended takes what end samplers said about a span.
 func (p *playback) ended(span int, g *playedSegment) {
 	for i, s := range p.samplers.all {
-		if _, ok := s.(sampling.EndSampler); !ok {
+		if _, ok := s.Sampler.(sampling.EndSampler); !ok {
 			continue
 		}
 		step, a := p.step("end", i, g, func() string {
@@ -329,7 +329,7 @@ func (p *playback) ended(span int, g *playedSegment) {
 func (p *playback) completed(g *playedSegment) {
 	g.discarded = false
 	for i, s := range p.samplers.all {
-		if _, ok := s.(sampling.SegmentSampler); !ok {
+		if _, ok := s.Sampler.(sampling.SegmentSampler); !ok {
 			continue
 		}
 		step, a := p.step("segment", i, g, func() string {

@@ -10,13 +10,13 @@ import (
 // step is what the recorder had of a sampler at this moment. why tells why it was not
 // asked.
 func (p *playback) step(stage string, i int, g *playedSegment, why func() string) (Step, sampling.Answer) {
-	name := p.samplers.names[i]
+	name := p.samplers.all[i].entry.ID()
 	step := Step{Stage: stage, Span: p.label(g.root), Sampler: name, Description: p.samplers.all[i].Traits().Description}
 	p.mu.Lock()
 	h, heard := p.heard[question{i, stage}]
 	p.mu.Unlock()
 	const failed = "it panicked, or took too long"
-	suspended := p.samplers.record.Suspensions()[name] > p.suspended[name]
+	suspended := p.recorder.Stats().Suspensions[name] > p.suspended[name]
 	switch {
 	case heard && !h.matched:
 		step.Answer = "not asked: its match does not hold"

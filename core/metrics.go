@@ -26,27 +26,27 @@ func ExemplarFilter(ctx context.Context) bool {
 // measured is what the metrics of a provider tell: what its recorder counts and, when
 // that has shut down, what it had counted at the end.
 type measured struct {
-	mu          sync.Mutex
-	provider    *Provider // nil when it has shut down
-	stats       record.Stats
-	suspensions map[string]uint64
+	mu       sync.Mutex
+	provider *Provider // nil when it has shut down
+	stats    record.Stats
+	reloads  ReloadStats
 }
 
-func (m *measured) read() (s record.Stats, suspensions map[string]uint64, live bool) {
+func (m *measured) read() (s record.Stats, r ReloadStats, live bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.provider == nil {
-		return m.stats, m.suspensions, false
+		return m.stats, m.reloads, false
 	}
-	return m.provider.recorder.Stats(), m.provider.pipeline.samplers.record.Suspensions(), true
+	return m.provider.recorder.Stats(), m.provider.reloads.now(), true
 }
 
 // end keeps what was counted, for whoever collects later.
 func (m *measured) end() {
-	s, suspensions, _ := m.read()
+	s, r, _ := m.read()
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.stats, m.suspensions, m.provider = s, suspensions, nil
+	m.stats, m.reloads, m.provider = s, r, nil
 }
 
 // registerMetrics registers the metrics of segments and of the samplers. They are
@@ -72,6 +72,7 @@ func (p *Provider) registerMetrics(provider metric.MeterProvider) (*measured, er
 	spans := counter("riffle.spans.ended", "{span}", "Recorded spans that were decided, by what became of them.")
 	suspensions := counter("riffle.samplers.suspensions", "{event}", "Times a sampler was suspended because it panicked or was slow.")
 	cut := counter("riffle.samplers.cut", "{segment}", "Segments that a sampler's limit kept from being kept, because clients chose their randomness.")
+	reloads := counter("riffle.reloads", "{event}", "Reloads of the configuration, by what came of them.")
 	held := gauge("riffle.segments.size", "By", "What segments, and what is remembered between them, hold.")
 	open := gauge("riffle.segments.open", "{segment}", "Segments of which a span is open or waits.")
 	remembered := gauge("riffle.traces.remembered", "{trace}", "Traces for which a sampler's answer is remembered.")
@@ -87,11 +88,13 @@ func (p *Provider) registerMetrics(provider metric.MeterProvider) (*measured, er
 	source := &measured{provider: p}
 	// It stays registered, so that what Shutdown counts is exported too.
 	_, err = m.RegisterCallback(func(_ context.Context, o metric.Observer) error {
-		s, suspended, live := source.read()
+		s, r, live := source.read()
 		o.ObserveInt64(started, int64(s.Dropped), by(outcome, "dropped"))
 		o.ObserveInt64(started, int64(s.Started-s.NotRecorded), by(outcome, "recorded"))
 		o.ObserveInt64(started, int64(s.NotRecorded), by(outcome, "no_room"))
-		for name, n := range suspended {
+		o.ObserveInt64(reloads, int64(r.Succeeded), by(outcome, "succeeded"))
+		o.ObserveInt64(reloads, int64(r.Failed), by(outcome, "failed"))
+		for name, n := range s.Suspensions {
 			o.ObserveInt64(suspensions, int64(n), by(sampler, name))
 		}
 		for name, n := range s.Cut {

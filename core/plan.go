@@ -113,6 +113,21 @@ func (m *mistakes) addTwice(list string, ids []string) {
 	}
 }
 
+// joinMistakes joins mistakes of two sources.
+func joinMistakes(a, b error) error {
+	var x, y ConfigErrors
+	switch {
+	case a == nil:
+		return b
+	case b == nil:
+		return a
+	case errors.As(a, &x) && errors.As(b, &y):
+		return slices.Concat(x, y).Sorted()
+	default:
+		return errors.Join(a, b)
+	}
+}
+
 // sorted returns the mistakes, nil if there are none.
 func (m *mistakes) sorted() error {
 	if len(m.all) == 0 {

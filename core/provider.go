@@ -4,50 +4,42 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
-	"math"
+	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
-	"unicode/utf8"
 
 	"go.opentelemetry.io/contrib/propagators/autoprop"
 	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/propagation"
-	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 	"go.opentelemetry.io/otel/trace"
 	"go.opentelemetry.io/otel/trace/noop"
 
 	"github.com/riffletrace/riffle/core/delivery"
-	"github.com/riffletrace/riffle/core/delivery/redact"
 	"github.com/riffletrace/riffle/core/internal/outside"
 	"github.com/riffletrace/riffle/core/record"
 	"github.com/riffletrace/riffle/core/sampling"
-	"github.com/riffletrace/riffle/internal/bound"
 )
 
 // Provider makes spans, decides which traces to keep, and hands those to the
 // exporters. Make one with [New]; it is safe for concurrent use.
 type Provider struct {
+	options    *options
 	tracers    trace.TracerProvider
 	recorder   *record.TracerProvider // tracers, unless tracing is off
-	pipeline   *pipeline              // nil if tracing is off
-	propagator propagation.TextMapPropagator
-	logger     *slog.Logger
+	propagator reloadable
+	lines      delivery.Lines
+	// deliver takes what is kept: it hands it to every line.
+	deliver  func(record.Kept)
+	measured *measured // nil if tracing is off
+
+	pipeline atomic.Pointer[pipeline] // the one in force; nil if tracing is off
+	reloads  reloads
 
 	life     context.Context //nolint:containedctx // until Shutdown
 	end      context.CancelFunc
 	watching sync.WaitGroup // the global provider
-}
-
-// pipeline is what stands before and behind the recorder.
-type pipeline struct {
-	samplers  samplerList
-	lines     delivery.Lines
-	exporters []line
-	// deliver takes what is kept: it hands it to every line.
-	deliver  func(record.Kept)
-	measured *measured // nil until metrics are registered
 }
 
 // New builds a provider from a spec. It finds every mistake before anything
@@ -55,73 +47,73 @@ type pipeline struct {
 // behind. ctx bounds the start only. A spec that is not enabled makes a
 // provider that records nothing.
 func New(ctx context.Context, spec Spec, opts ...Option) (*Provider, error) {
-	o := newOptions(opts)
-	plan, err := spec.check()
+	p := &Provider{options: newOptions(opts)}
+	next, err := p.prepare(ctx, &spec)
 	if err != nil {
 		return nil, err
 	}
-	propagator, err := autoprop.TextMapPropagator(plan.Propagators...)
-	if err != nil {
-		return nil, fmt.Errorf("building propagators: %w", err)
-	}
-	if plan.RemoteParent == record.Ignore || plan.RemoteParent == record.Restart {
-		propagator = outside.Propagator(propagator)
-	}
-	p := &Provider{propagator: propagator, logger: o.logger}
+	p.propagator.set(next.propagator)
 	p.life, p.end = context.WithCancel(context.Background())
+	p.reloads.init()
 	if !spec.Enabled {
 		p.tracers = noop.NewTracerProvider() // passes the parents of other services on
 		return p, nil
 	}
-	res, err := newResource(ctx, &spec)
-	if err != nil {
-		return nil, fmt.Errorf("building the resource: %w", err)
-	}
-	pl, err := plan.newPipeline(ctx, o)
-	if err != nil {
-		return nil, err
-	}
-	p.pipeline = pl
-	p.recorder = record.NewTracerProvider(record.Config{
-		Resource:       res,
-		Limits:         spec.Limits.sdk(),
-		MaxText:        spec.Limits.maxText(),
-		IDGenerator:    o.ids,
-		SpanProcessors: o.processors,
-		Samplers:       pl.samplers.record,
-		RemoteParent:   plan.RemoteParent,
-		Bounds:         plan.bounds(),
-		Deliver:        func(k record.Kept) { pl.deliver(k) },
-		Flush:          pl.flush,
-		Close:          pl.close,
-		Logger:         o.logger,
-	})
+	p.deliver = func(k record.Kept) { p.lines.HandOver(k.Spans...) }
+	next.pipeline.start(&p.lines, nil)
+	p.pipeline.Store(next.pipeline)
+	c := next.record
+	c.IDGenerator, c.SpanProcessors = p.options.ids, p.options.processors
+	c.Deliver = func(k record.Kept) { p.deliver(k) }
+	c.Flush, c.Close, c.Logger = p.flush, p.close, p.options.logger
+	p.recorder = record.NewTracerProvider(c)
 	p.tracers = p.recorder
-	if pl.measured, err = p.registerMetrics(o.meters); err != nil {
+	if p.measured, err = p.registerMetrics(p.options.meters); err != nil {
 		return nil, errors.Join(fmt.Errorf("registering metrics: %w", err), p.Shutdown(ctx))
 	}
 	return p, nil
 }
 
-// newPipeline builds samplers and lines. On an error, nothing is left.
-func (p *plan) newPipeline(ctx context.Context, o *options) (*pipeline, error) {
-	samplers, err := p.buildSamplers(ctx, o, nil)
+// prepared is what a spec was made into, and that has not begun.
+type prepared struct {
+	propagator propagation.TextMapPropagator
+	record     record.Config // the rules
+	pipeline   *pipeline     // nil if tracing is off
+}
+
+// prepare finds the mistakes of a spec and builds what it says, with what stays of the
+// pipeline in force. On an error, nothing is left.
+func (p *Provider) prepare(ctx context.Context, spec *Spec) (*prepared, error) {
+	plan, err := spec.check()
 	if err != nil {
 		return nil, err
 	}
-	pl := &pipeline{samplers: *samplers}
-	pl.deliver = func(k record.Kept) { pl.lines.HandOver(k.Spans...) }
-	errs := mistakes{source: p.Source}
-	for i := range p.Exporters {
-		e := &p.Exporters[i]
-		if err := pl.addLine(ctx, e, p.lines[i], o); err != nil {
-			errs.addBuild(entryPath("exporters", i), "exporter", e.ID(), err)
-		}
+	next := &prepared{}
+	if next.propagator, err = autoprop.TextMapPropagator(plan.Propagators...); err != nil {
+		return nil, fmt.Errorf("building propagators: %w", err)
 	}
-	if err := errs.sorted(); err != nil {
-		return nil, errors.Join(err, pl.close(ctx))
+	if plan.RemoteParent == record.Ignore || plan.RemoteParent == record.Restart {
+		next.propagator = outside.Propagator(next.propagator)
 	}
-	return pl, nil
+	if !spec.Enabled {
+		return next, nil
+	}
+	res, err := newResource(ctx, spec)
+	if err != nil {
+		return nil, fmt.Errorf("building the resource: %w", err)
+	}
+	if next.pipeline, err = plan.newPipeline(ctx, p.options, p.pipeline.Load()); err != nil {
+		return nil, err
+	}
+	next.record = record.Config{
+		Resource:     res,
+		Limits:       spec.Limits.sdk(),
+		MaxText:      spec.Limits.maxText(),
+		Samplers:     next.pipeline.samplers.record,
+		RemoteParent: plan.RemoteParent,
+		Bounds:       plan.bounds(),
+	}
+	return next, nil
 }
 
 // TracerProvider is what instrumentation takes.
@@ -137,8 +129,8 @@ func (p *Provider) ServiceName() string {
 	return name.AsString()
 }
 
-// Propagator reads and writes trace context as the spec says.
-func (p *Provider) Propagator() propagation.TextMapPropagator { return p.propagator }
+// Propagator reads and writes trace context as the spec says, also when that changes.
+func (p *Provider) Propagator() propagation.TextMapPropagator { return &p.propagator }
 
 // Install makes the provider and its propagators the global ones, the propagators
 // alone if tracing is off, and returns a function that puts back what was there. If
@@ -151,7 +143,7 @@ func (p *Provider) Install() (undo func()) {
 		otel.SetTracerProvider(p.tracers)
 		p.watching.Go(func() { p.watchGlobal(ctx) })
 	}
-	otel.SetTextMapPropagator(p.propagator)
+	otel.SetTextMapPropagator(&p.propagator)
 	return func() {
 		unwatch()
 		if p.recorder != nil {
@@ -177,7 +169,7 @@ func (p *Provider) watchGlobal(ctx context.Context) {
 			return // before the other one came
 		}
 		if now != p.tracers {
-			p.logger.Warn("the global tracer provider is not riffle's any more: spans that are started through it are not recorded here",
+			p.options.logger.Warn("the global tracer provider is not riffle's any more: spans that are started through it are not recorded here",
 				"provider", fmt.Sprintf("%T", now))
 			return
 		}
@@ -205,6 +197,7 @@ func (p *Provider) ForceFlush(ctx context.Context) error {
 // already. A second call waits for the first.
 func (p *Provider) Shutdown(ctx context.Context) error {
 	p.end()
+	p.reloads.close()
 	p.watching.Wait()
 	if p.recorder == nil {
 		return nil
@@ -212,71 +205,28 @@ func (p *Provider) Shutdown(ctx context.Context) error {
 	return p.recorder.Shutdown(ctx)
 }
 
-func (pl *pipeline) flush(ctx context.Context) error {
-	return pl.each(func(l line) error { return l.ForceFlush(ctx) })
+func (p *Provider) flush(ctx context.Context) error {
+	return p.each(func(l line) error { return l.ForceFlush(ctx) })
 }
 
-func (pl *pipeline) close(ctx context.Context) error {
-	if pl.measured != nil {
-		pl.measured.end()
+// each runs f for all lines, those too that have left and send what they have.
+func (p *Provider) each(f func(line) error) error {
+	return each(append(slices.Clone(p.pipeline.Load().exporters), p.reloads.leaving()...), f)
+}
+
+func (p *Provider) close(ctx context.Context) error {
+	if p.measured != nil {
+		p.measured.end()
 	}
+	pl := p.pipeline.Load()
+	defer context.AfterFunc(ctx, p.reloads.cancel)()
 	// At once, so that none takes time from the others.
 	var samplers error
 	var wg sync.WaitGroup
 	wg.Go(func() { samplers = pl.samplers.shutdown(ctx) })
-	lines := pl.each(func(l line) error { return l.Shutdown(ctx) })
+	lines := p.each(func(l line) error { return l.Shutdown(ctx) })
 	wg.Wait()
+	p.reloads.cancel()
+	p.reloads.drains.Wait()
 	return errors.Join(samplers, lines)
-}
-
-// each runs f for all lines at once, so that one that is slow takes no time
-// from the others.
-func (pl *pipeline) each(f func(line) error) error {
-	errs := make([]error, len(pl.exporters))
-	var wg sync.WaitGroup
-	for i, l := range pl.exporters {
-		wg.Go(func() {
-			if err := f(l); err != nil {
-				errs[i] = fmt.Errorf("exporter %q: %w", l.name, err)
-			}
-		})
-	}
-	wg.Wait()
-	return errors.Join(errs...)
-}
-
-// sdk returns the limits with the SDK's defaults, which read OTEL_SPAN_* and
-// its like, where none is set.
-func (l SpanLimits) sdk() sdktrace.SpanLimits {
-	limits := sdktrace.NewSpanLimits()
-	for _, f := range []struct {
-		from *int
-		to   *int
-	}{
-		{l.AttributeCount, &limits.AttributeCountLimit},
-		{l.AttributeValueLength, &limits.AttributeValueLengthLimit},
-		{l.EventCount, &limits.EventCountLimit},
-		{l.LinkCount, &limits.LinkCountLimit},
-		{l.EventAttributeCount, &limits.AttributePerEventCountLimit},
-		{l.LinkAttributeCount, &limits.AttributePerLinkCountLimit},
-	} {
-		if f.from != nil {
-			*f.to = *f.from
-		}
-	}
-	return limits
-}
-
-// maxText bounds names and values, in bytes: to 16 KiB, unless attribute_value_length
-// allows more characters, or is no limit.
-func (l SpanLimits) maxText() int {
-	if n := l.AttributeValueLength; n != nil && *n < 0 {
-		return 0
-	}
-	return max(int(bound.Default), utf8.UTFMax*min(l.sdk().AttributeValueLengthLimit, math.MaxInt/utf8.UTFMax))
-}
-
-// cut is what redaction must know of the limits.
-func (l SpanLimits) cut() redact.Cut {
-	return redact.Cut{Length: l.sdk().AttributeValueLengthLimit, Marker: bound.Marker}
 }

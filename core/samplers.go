@@ -4,6 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
+	"slices"
+	"sync/atomic"
 
 	"github.com/riffletrace/riffle/core/component"
 	"github.com/riffletrace/riffle/core/match"
@@ -14,28 +17,41 @@ import (
 
 // samplerList are the built samplers of a spec.
 type samplerList struct {
-	all    []sampling.Sampler
-	names  []string
+	all    []*sampler
 	record record.Samplers
 }
 
-// buildSamplers builds the samplers of a plan. On an error, nothing is left. observe
+// sampler is a built one, and what it was made from.
+type sampler struct {
+	sampling.Sampler
+	entry SamplerEntry
+	lists atomic.Int32 // that have it
+}
+
+// buildSamplers builds the samplers of a plan; those of entries that are in the former
+// list too are taken from it, unless that is nil. On an error, nothing is left. observe
 // is told what they answer; it may be nil.
-func (p *plan) buildSamplers(ctx context.Context, o *options, observe observer) (*samplerList, error) {
+func (p *plan) buildSamplers(ctx context.Context, o *options, former *samplerList, observe observer) (*samplerList, error) {
 	l := &samplerList{}
 	errs := mistakes{source: p.Source}
 	var baseline bool
 	waiting := -1
 	for i, e := range p.Samplers {
 		path := entryPath("samplers", i)
-		s, err := e.Build(ctx, o.settings("sampler", e.ID()))
-		if err != nil {
-			errs.addBuild(path, "sampler", e.ID(), err)
-			continue
+		s := former.like(&e)
+		if s == nil {
+			built, err := e.Build(ctx, o.settings("sampler", e.ID()))
+			if err != nil {
+				errs.addBuild(path, "sampler", e.ID(), err)
+				continue
+			}
+			s = &sampler{Sampler: built, entry: e}
 		}
-		l.all, l.names = append(l.all, s), append(l.names, e.ID())
+		l.all = append(l.all, s)
 		traits := s.Traits()
-		if err := l.add(s, traits, &e, p.matchers[i], o, observe); err != nil {
+		if s.lists.Add(1) > 1 {
+			l.record.AddSame(&former.record, e.ID())
+		} else if err := l.add(s.Sampler, traits, &e, p.matchers[i], o, observe); err != nil {
 			errs.addAll(path, err)
 			continue
 		}
@@ -52,9 +68,23 @@ func (p *plan) buildSamplers(ctx context.Context, o *options, observe observer) 
 		errs.addAboutList("samplers", waiting, errors.New(`no baseline: add "- type: ratio" (rate: 0 keeps only what error and slow keep)`))
 	}
 	if err := errs.sorted(); err != nil {
-		return nil, errors.Join(err, l.shutdown(ctx))
+		return nil, joinMistakes(err, l.shutdown(ctx))
 	}
 	return l, nil
+}
+
+// like is the sampler of an entry like that; nil if there is none.
+func (l *samplerList) like(e *SamplerEntry) *sampler {
+	if l == nil {
+		return nil
+	}
+	i := slices.IndexFunc(l.all, func(s *sampler) bool {
+		return s.entry.Same(e.Plan) && reflect.DeepEqual(s.entry.SamplerKeys, e.SamplerKeys)
+	})
+	if i < 0 {
+		return nil
+	}
+	return l.all[i]
 }
 
 // observer is told what the i-th sampler of a list answers at a stage, or that its
@@ -85,11 +115,14 @@ func (l *samplerList) add(s sampling.Sampler, traits sampling.Traits, c *Sampler
 	return nil
 }
 
-// shutdown releases the samplers.
+// shutdown releases the samplers that no other list has.
 func (l *samplerList) shutdown(ctx context.Context) error {
 	var errs []error
 	for _, s := range l.all {
-		if s, ok := s.(component.Shutdowner); ok {
+		if s.lists.Add(-1) > 0 {
+			continue
+		}
+		if s, ok := s.Sampler.(component.Shutdowner); ok {
 			errs = append(errs, untrusted.Error(s.Shutdown(ctx), untrusted.Line))
 		}
 	}

@@ -24,7 +24,7 @@ func NewSDKSampler(ctx context.Context, spec Spec, opts ...Option) (sdktrace.Sam
 	if plan.RemoteParent == record.Restart {
 		return nil, nil, errors.New("building an SDK sampler: remote_parent: restart needs a core.Provider")
 	}
-	built, err := plan.buildSamplers(ctx, o, nil)
+	built, err := plan.buildSamplers(ctx, o, nil, nil)
 	if err != nil {
 		return nil, nil, err
 	}

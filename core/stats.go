@@ -1,6 +1,8 @@
 package core
 
 import (
+	"slices"
+
 	"github.com/riffletrace/riffle/core/delivery"
 	"github.com/riffletrace/riffle/core/record"
 )
@@ -8,8 +10,12 @@ import (
 // Stats is what a [Provider] knows about itself. Counters only grow.
 type Stats struct {
 	record.Stats
-	Samplers  []SamplerStats
+	Samplers []SamplerStats
+	// Exporters are those of the configuration in force, and behind them those that it
+	// does not have any more, in the order in which they ended. What an exporter counted
+	// that a reload has replaced by another of its name is part of that one's counts.
 	Exporters []ExporterStats
+	Reloads   ReloadStats
 }
 
 // SamplerStats is about one entry of the samplers list.
@@ -30,18 +36,68 @@ type ExporterStats struct {
 // Stats returns a snapshot.
 func (p *Provider) Stats() Stats {
 	var s Stats
-	pl := p.pipeline
-	if pl == nil {
+	s.Reloads = p.reloads.now()
+	if p.recorder == nil {
 		return s
 	}
 	s.Stats = p.recorder.Stats()
-	suspensions := pl.samplers.record.Suspensions()
-	for i, sampler := range pl.samplers.all {
-		name := pl.samplers.names[i]
-		s.Samplers = append(s.Samplers, SamplerStats{Name: name, Description: sampler.Traits().Description, Suspensions: suspensions[name]})
+	pl, exporters := p.exporterStats()
+	for _, sampler := range pl.samplers.all {
+		name := sampler.entry.ID()
+		s.Samplers = append(s.Samplers, SamplerStats{Name: name, Description: sampler.Traits().Description, Suspensions: s.Suspensions[name]})
 	}
-	for _, l := range pl.exporters {
-		s.Exporters = append(s.Exporters, ExporterStats{Name: l.name, Type: l.kind, Endpoint: l.Endpoint(), Stats: l.Stats()})
-	}
+	s.Exporters = exporters
 	return s
+}
+
+// exporterStats is about the exporters of the pipeline in force, and of those before.
+func (p *Provider) exporterStats() (*pipeline, []ExporterStats) {
+	r := &p.reloads
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	pl := p.pipeline.Load()
+	var all []ExporterStats
+	for _, l := range pl.exporters {
+		all = append(all, l.stats())
+	}
+	for _, l := range r.lines {
+		all = addStats(all, l.stats())
+	}
+	for _, e := range r.ended {
+		all = addStats(all, e)
+	}
+	return pl, all
+}
+
+func (l *line) stats() ExporterStats {
+	return ExporterStats{Name: l.entry.ID(), Type: l.entry.Type(), Endpoint: l.Endpoint(), Stats: l.Stats()}
+}
+
+// addStats adds what another exporter of a name counts.
+func addStats(all []ExporterStats, e ExporterStats) []ExporterStats {
+	i := slices.IndexFunc(all, func(o ExporterStats) bool { return o.Name == e.Name })
+	if i < 0 {
+		return append(all, e)
+	}
+	all[i].Add(e.Stats)
+	return all
+}
+
+// maxEnded bounds of how many names there are counts when no exporter has them any more.
+const maxEnded = 1000
+
+// left keeps what a line has counted that has ended.
+func (r *reloads) left(l line) {
+	s := l.stats()
+	s.Stats = s.Ended()
+	if r.ended = addStats(r.ended, s); len(r.ended) > maxEnded {
+		r.ended = r.ended[1:]
+	}
+}
+
+// now returns what is known of the reloads.
+func (r *reloads) now() ReloadStats {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.stats
 }

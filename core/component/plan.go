@@ -32,6 +32,12 @@ func (p Plan[T]) String() string { return fmt.Sprintf("%s %q", p.typ, p.ID()) }
 // GoString is String, for %#v.
 func (p Plan[T]) GoString() string { return p.String() }
 
+// Same reports whether the other plan builds the same: it has the same type, name and
+// configuration. Plans with an error are the same as none.
+func (p Plan[T]) Same(other Plan[T]) bool {
+	return p.Err() == nil && other.Err() == nil && p.typ == other.typ && p.ID() == other.ID() && reflect.DeepEqual(p.config, other.config)
+}
+
 // Config is the decoded configuration struct, nil if there is an error. Its slices
 // and maps must not be changed.
 func (p Plan[T]) Config() any { return p.config }

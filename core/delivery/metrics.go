@@ -214,7 +214,7 @@ func (m *metrics) end() {
 	all.mu.Lock()
 	defer all.mu.Unlock()
 	all.lines = slices.DeleteFunc(all.lines, func(o *metrics) bool { return o == m })
-	s := m.line.Stats().ended()
+	s := m.line.Stats().Ended()
 	m.line = nil
 	if f := all.ended[m.key]; f != nil {
 		f.Add(s)

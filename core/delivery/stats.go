@@ -55,9 +55,9 @@ func (s *Stats) Add(o Stats) {
 	s.Failing = s.Failing || o.Failing
 }
 
-// ended returns what a line has counted that has ended. What waits on the disk belongs to
+// Ended returns the counts of a line that has ended, for a sum with others. What waits on the disk belongs to
 // who takes it over.
-func (s Stats) ended() Stats {
+func (s Stats) Ended() Stats {
 	s.HandedOver -= s.Waiting
 	s.Waiting, s.Sending, s.Bytes, s.Oldest, s.Failing = 0, 0, 0, 0, false
 	return s
