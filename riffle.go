@@ -18,6 +18,7 @@ import (
 	"errors"
 	"io/fs"
 	"log/slog"
+	"os"
 
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 
@@ -34,9 +35,10 @@ import (
 type Option func(*options)
 
 type options struct {
-	logger *slog.Logger
-	config []config.Option
-	core   []core.Option
+	logger  *slog.Logger
+	config  []config.Option
+	core    []core.Option
+	signals []os.Signal
 }
 
 // App names the application. The variables of one called fluxbase are
@@ -55,6 +57,15 @@ func Samplers(r *component.Registry[sampling.Sampler]) Option { return Config(co
 // Exporters takes exporter types from r instead of [component.Exporters].
 func Exporters(r *component.Registry[sdktrace.SpanExporter]) Option {
 	return Config(config.Exporters(r))
+}
+
+// ReloadOn reads the configuration again when the process gets one of the signals:
+//
+//	riffle.ReloadOn(syscall.SIGHUP)
+//
+// See [Tracing.Reload]. What it comes to is logged.
+func ReloadOn(signals ...os.Signal) Option {
+	return func(o *options) { o.signals = append(o.signals, signals...) }
 }
 
 // Config passes options on to package config.
@@ -85,9 +96,7 @@ func Start(ctx context.Context, file string, opts ...Option) (*Tracing, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, w := range spec.Source.Warnings() {
-		o.logger.WarnContext(ctx, "OpenTelemetry tracing: "+w.Err.Error(), "position", w.Position)
-	}
+	o.warn(ctx, spec)
 	provider, err := core.New(ctx, spec, append([]core.Option{core.Logger(o.logger)}, o.core...)...)
 	if err != nil {
 		return nil, err
@@ -104,7 +113,16 @@ func Start(ctx context.Context, file string, opts ...Option) (*Tracing, error) {
 		}
 		o.logger.InfoContext(ctx, "OpenTelemetry tracing initialized", append(attrs, describe(provider, spec.Environment)...)...)
 	}
-	return &Tracing{provider: provider, undo: provider.Install()}, nil
+	t := &Tracing{provider: provider, undo: provider.Install(), options: o, file: file, missing: missing}
+	t.reloads.start(t, spec.Reload)
+	return t, nil
+}
+
+// warn logs what is worth telling about a configuration.
+func (o *options) warn(ctx context.Context, spec core.Spec) {
+	for _, w := range spec.Source.Warnings() {
+		o.logger.WarnContext(ctx, "OpenTelemetry tracing: "+w.Err.Error(), "position", w.Position)
+	}
 }
 
 // load reads the file and the environment, or the environment alone if there

@@ -25,6 +25,12 @@ type Tracing struct {
 	provider *core.Provider
 	undo     func()
 	once     sync.Once
+	options  *options
+	file     string
+	reloads  reloads
+
+	mu      sync.Mutex
+	missing bool // there was no file the last time
 }
 
 // Provider is the provider behind it; nil if there is none.
@@ -69,13 +75,16 @@ func (t *Tracing) Shutdown(ctx context.Context) error {
 		return nil
 	}
 	t.once.Do(t.undo)
+	t.reloads.end()
 	bound := time.NewTimer(maxShutdown)
 	defer bound.Stop()
 	done := make(chan error, 1)
 	go func() {
 		ctx, cancel := context.WithTimeout(ctx, shutdownTimeout)
 		defer cancel()
-		done <- t.provider.Shutdown(ctx)
+		err := t.provider.Shutdown(ctx)
+		t.reloads.running.Wait()
+		done <- err
 	}()
 	select {
 	case err := <-done:

@@ -34,8 +34,10 @@ var errTurned = errors.New("a reload does not turn tracing on or off: restart th
 // that are open end under the rules that they began with. On an error, which for mistakes
 // is [ConfigErrors], everything stays as it was.
 //
-// ctx bounds the building. Reload is safe for concurrent use, also with Shutdown.
-func (p *Provider) Reload(ctx context.Context, spec Spec) error {
+// load is called when it is the turn of this reload, so that of several at once the last
+// one has what was read last; its error is returned as it is. ctx bounds the building.
+// Reload is safe for concurrent use, also with Shutdown.
+func (p *Provider) Reload(ctx context.Context, load func() (Spec, error)) error {
 	r := &p.reloads
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -46,7 +48,11 @@ func (p *Provider) Reload(ctx context.Context, spec Spec) error {
 	case <-ctx.Done():
 		return r.done(p.because(ctx.Err()))
 	}
-	return r.done(p.because(p.reload(ctx, &spec)))
+	spec, err := load()
+	if err == nil {
+		err = p.reload(ctx, &spec)
+	}
+	return r.done(p.because(err))
 }
 
 // because says why a reload did not happen, where its context was ended by Shutdown.

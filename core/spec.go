@@ -32,13 +32,28 @@ type Spec struct {
 	MaxBytes         component.Size      `yaml:"max_bytes" doc:"what segments that wait for their decision may take; near it, fewer are recorded, and their weights say so"`
 	MaxTraceBytes    component.Size      `yaml:"max_trace_bytes" doc:"what one segment may take of it; of a larger one, the oldest spans that are no errors are decided early"`
 	// Redact comes before the rules of each exporter.
-	Redact    *redact.Config  `yaml:"redact" doc:"what to take out of the spans of all exporters; exporters can have rules of their own besides"`
+	Redact *redact.Config `yaml:"redact" doc:"what to take out of the spans of all exporters; exporters can have rules of their own besides"`
+	// Reload is for who reads the spec from a file; a [Provider] does not look at it.
+	Reload    ReloadMode      `yaml:"reload" doc:"watch: when the file changes it is read again, and put into force if it has no mistakes; off: only when the application says so"`
 	Samplers  []SamplerEntry  `yaml:"-"`
 	Exporters []ExporterEntry `yaml:"-"`
 
 	// Source is where the spec was read from; nil if it was made in Go.
 	Source Source `yaml:"-"`
 }
+
+// ReloadMode says when a file is read again.
+type ReloadMode string
+
+const (
+	// ReloadOff leaves it to the application.
+	ReloadOff ReloadMode = "off"
+	// ReloadWatch reads the file again when it changes.
+	ReloadWatch ReloadMode = "watch"
+)
+
+// ConfigSchema lists the values.
+func (ReloadMode) ConfigSchema() component.Schema { return component.Enum(ReloadOff, ReloadWatch) }
 
 // Source is where a [Spec] was read from.
 type Source interface {
@@ -54,6 +69,7 @@ type Source interface {
 func DefaultSpec() Spec {
 	return Spec{
 		RemoteParent:   record.Watch,
+		Reload:         ReloadOff,
 		Propagators:    []string{"tracecontext", "baggage"},
 		MaxWait:        component.Duration(2 * time.Minute),
 		DecisionMemory: DecisionMemory{Traces: 100_000, Age: component.Duration(time.Minute)},
@@ -101,6 +117,11 @@ func (s *Spec) checkScalars(add func(path string, err error)) {
 	case "", record.Watch, record.Follow, record.Ignore, record.Restart:
 	default:
 		add("remote_parent", fmt.Errorf("%s is not one of watch, follow, ignore, restart", component.Shown(string(s.RemoteParent))))
+	}
+	switch s.Reload {
+	case "", ReloadOff, ReloadWatch:
+	default:
+		add("reload", fmt.Errorf("%s is not one of off, watch", component.Shown(string(s.Reload))))
 	}
 	for i, name := range s.Propagators {
 		path := fmt.Sprintf("propagators[%d]", i)

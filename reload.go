@@ -1,0 +1,169 @@
+package riffle
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/signal"
+	"sync"
+	"time"
+
+	"github.com/riffletrace/riffle/core"
+)
+
+const (
+	// reloadTimeout bounds what building may take, where nobody gives a context.
+	reloadTimeout = time.Minute
+	// watchInterval is how often a file is looked at. It is read again when it has
+	// changed and then not changed for as long, so that it is not read half written.
+	watchInterval = time.Second
+)
+
+// Reload reads the file and the environment again, as [Start] does, and puts what they
+// say into force: it builds what has changed, swaps, and then lets exporters that are gone
+// send what they have, for up to a minute, in the background. Samplers and exporters whose
+// entries did not change go on as they are, with their queues and plugins. Segments that
+// are open end under the rules that they began with. On an error, which for mistakes is
+// [core.ConfigErrors] with all of them, everything stays as it was; [core.Stats] tells it
+// too. A file that was there and is gone is an error. Tracing is not turned on or off by
+// a reload.
+//
+// ctx bounds the building. Reload is safe for concurrent use.
+func (t *Tracing) Reload(ctx context.Context) error {
+	if t == nil {
+		return nil
+	}
+	var spec core.Spec
+	err := t.provider.Reload(ctx, func() (_ core.Spec, err error) {
+		spec, err = t.load()
+		return spec, err
+	})
+	switch mistakes := core.ConfigErrors(nil); {
+	case errors.As(err, &mistakes): // which lead with their positions
+		return err
+	case err != nil:
+		return fmt.Errorf("reloading the configuration: %w", err)
+	}
+	t.options.warn(ctx, spec)
+	t.reloads.watch(t, spec.Reload)
+	t.options.logger.InfoContext(ctx, "OpenTelemetry tracing: the configuration is reloaded", describe(t.provider, spec.Environment)...)
+	return nil
+}
+
+// load reads the configuration again.
+func (t *Tracing) load() (core.Spec, error) {
+	spec, missing, err := load(t.file, t.options.config)
+	if err != nil {
+		return spec, err
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if missing && !t.missing {
+		return spec, &fs.PathError{Op: "open", Path: t.file, Err: fs.ErrNotExist}
+	}
+	t.missing = missing
+	return spec, nil
+}
+
+// reloads are those that nobody calls: on signals, and when the file changes.
+type reloads struct {
+	mu      sync.Mutex
+	ended   bool
+	life    context.Context //nolint:containedctx // until Shutdown
+	cancel  context.CancelFunc
+	running sync.WaitGroup
+	unwatch context.CancelFunc // nil if the file is not watched
+}
+
+func (r *reloads) start(t *Tracing, mode core.ReloadMode) {
+	r.life, r.cancel = context.WithCancel(context.Background())
+	if signals := t.options.signals; len(signals) > 0 {
+		c := make(chan os.Signal, 1)
+		signal.Notify(c, signals...)
+		r.running.Go(func() {
+			defer signal.Stop(c)
+			for {
+				select {
+				case <-c:
+					t.reloadNow()
+				case <-r.life.Done():
+					return
+				}
+			}
+		})
+	}
+	r.watch(t, mode)
+}
+
+// watch watches the file, or does not any more.
+func (r *reloads) watch(t *Tracing, mode core.ReloadMode) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	switch {
+	case r.ended || (mode == core.ReloadWatch) == (r.unwatch != nil):
+	case r.unwatch != nil:
+		r.unwatch()
+		r.unwatch = nil
+	case t.file != "":
+		var ctx context.Context
+		ctx, r.unwatch = context.WithCancel(r.life)
+		last := content(t.file)
+		r.running.Go(func() { t.watchFile(ctx, last) })
+	}
+}
+
+// end ends them, and one that is under way.
+func (r *reloads) end() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.ended = true
+	r.cancel()
+}
+
+// watchFile reloads when the content of the file is another than last.
+func (t *Tracing) watchFile(ctx context.Context, last []byte) {
+	ticker := time.NewTicker(watchInterval)
+	defer ticker.Stop()
+	seen := last
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+		now := content(t.file)
+		if settled := bytes.Equal(now, seen); settled && !bytes.Equal(now, last) && now != nil {
+			last = now
+			t.reloadNow()
+		}
+		seen = now
+	}
+}
+
+// maxWatched is how much of a file is compared.
+const maxWatched = 1 << 20
+
+// content is what a file holds; nil if it cannot be read.
+func content(file string) []byte {
+	info, err := os.Stat(file)
+	if err != nil || !info.Mode().IsRegular() || info.Size() > maxWatched {
+		return nil
+	}
+	data, err := os.ReadFile(file)
+	if err != nil {
+		return nil
+	}
+	return data
+}
+
+// reloadNow reloads, and logs why it cannot.
+func (t *Tracing) reloadNow() {
+	ctx, cancel := context.WithTimeout(t.reloads.life, reloadTimeout)
+	defer cancel()
+	if err := t.Reload(ctx); err != nil && !errors.Is(err, core.ErrShutDown) {
+		t.options.logger.ErrorContext(ctx, "OpenTelemetry tracing: the configuration before stays in force", "error", err)
+	}
+}
