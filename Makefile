@@ -66,6 +66,7 @@ soak: ## the demo with many requests under the race detector, the recorder over 
 	go test -count 1 -timeout 90m -run '^TestLaw$$' ./core/record -seeds 500000
 	go test -count 1 -timeout 60m -run '^TestDifferential$$' ./core/record -histories 2000000
 	go test -count 1 -timeout 30m -run '^TestUnbiased$$' ./core -seeds 1000
+	go test -count 1 -timeout 30m -run '^TestReloadUnderLoad$$' . -reloads 10000
 	go test -count 1 -timeout 60m ./core/delivery/disk -histories 10000 -rounds 200 -files 100000
 	go test -count 1 -timeout 60m -run '^TestKill$$' ./core/delivery -rounds 200
 	go test -count 1 -timeout 60m -run '^TestChaos$$' ./core/delivery -days 30

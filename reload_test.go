@@ -3,6 +3,7 @@ package riffle_test
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -258,15 +259,40 @@ func TestReloadWatch(t *testing.T) {
 	}
 }
 
+var reloadsUnderLoad = flag.Int("reloads", 200, "how often TestReloadUnderLoad reloads; many of them are compared with a quiet time")
+
+// latency remembers how long ends of spans take.
+type latency struct {
+	mu  sync.Mutex
+	all []time.Duration
+}
+
+func (l *latency) add(d time.Duration) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.all = append(l.all, d)
+}
+
+// p99 returns the 99th percentile, and begins anew.
+func (l *latency) p99() time.Duration {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	slices.Sort(l.all)
+	p := l.all[len(l.all)*99/100]
+	l.all = nil
+	return p
+}
+
 // Files change under load, half of them broken: every error arrives once with all of its
 // segment, nothing is left over.
 func TestReloadUnderLoad(t *testing.T) {
-	const reloads = 200
+	reloads := *reloadsUnderLoad
 	before := runtime.NumGoroutine()
 	r := serve(t, "samplers:\n- type: error\n- type: ratio\n  rate: 0\nexporters:\n- type: counting\n")
 	stop := make(chan struct{})
 	var load sync.WaitGroup
 	var errs atomic.Int64
+	var ends latency
 	for range 3 {
 		load.Go(func() {
 			for {
@@ -279,11 +305,18 @@ func TestReloadUnderLoad(t *testing.T) {
 				ctx, root := r.tracer.Start(context.Background(), fmt.Sprint("root ", n))
 				_, child := r.tracer.Start(ctx, fmt.Sprint("child ", n))
 				child.SetStatus(codes.Error, "failed")
+				began := time.Now()
 				child.End()
 				root.End()
+				ends.add(time.Since(began))
 				time.Sleep(50 * time.Microsecond)
 			}
 		})
+	}
+	var quiet time.Duration
+	if reloads >= 5000 { // else it says nothing
+		time.Sleep(10 * time.Second)
+		quiet = ends.p99()
 	}
 	random := rand.New(rand.NewPCG(1, 2))
 	for i := range reloads {
@@ -297,6 +330,13 @@ func TestReloadUnderLoad(t *testing.T) {
 		r.write(fmt.Sprintf("samplers:\n- type: error\n- type: ratio\n  name: n%d\n  rate: 0\nexporters:\n- type: counting\n  label: l%d\n", random.IntN(3), random.IntN(3)))
 		if err := r.Reload(t.Context()); err != nil {
 			t.Fatal(err)
+		}
+	}
+	if quiet > 0 {
+		p := ends.p99()
+		t.Logf("99 %% of the ends of two spans take %v at most in quiet, and %v while files change", quiet, p)
+		if p > 2*quiet {
+			t.Errorf("ends of spans take %.1f times as long while files change", p.Seconds()/quiet.Seconds())
 		}
 	}
 	close(stop)
