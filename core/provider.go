@@ -111,6 +111,7 @@ func (p *Provider) prepare(ctx context.Context, spec *Spec) (*prepared, error) {
 		MaxText:      spec.Limits.maxText(),
 		Samplers:     next.pipeline.samplers.record,
 		RemoteParent: plan.RemoteParent,
+		AlwaysRecord: plan.AlwaysRecord,
 		Bounds:       plan.bounds(),
 	}
 	return next, nil

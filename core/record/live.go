@@ -202,7 +202,7 @@ func (l *live) open() (n int) {
 
 // startFor starts what rules need in the background and does not run yet.
 func (l *live) startFor(r *rules) {
-	if r.WaitForEnd() {
+	if r.WaitForEnd() || r.alwaysRecord {
 		l.startSweeper()
 	}
 	if len(r.segment) > 0 {

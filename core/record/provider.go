@@ -41,6 +41,9 @@ type Config struct {
 
 	Samplers     Samplers
 	RemoteParent RemoteParent // "" is Watch
+	// AlwaysRecord records also what the start did not select and nobody waits for, so
+	// that span processors see it; it is let go as it ends.
+	AlwaysRecord bool
 	// Randomness is the randomness of segments under [Ignore], 56 bits; nil makes it at
 	// random. It is for tests and explanations.
 	Randomness func() uint64

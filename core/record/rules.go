@@ -24,8 +24,10 @@ type rules struct {
 	// mayRaise tells that a segment sampler may raise a threshold, so that no
 	// segment is sure to be kept before it is asked.
 	mayRaise bool
-	places   []int16 // of samplers in the list, by the number of the name; afterAll if they are not in it
-	forced   int16   // the number of [sampling.ForceSampler]
+	// alwaysRecord tells that what the start did not select is recorded all the same.
+	alwaysRecord bool
+	places       []int16 // of samplers in the list, by the number of the name; afterAll if they are not in it
+	forced       int16   // the number of [sampling.ForceSampler]
 
 	// closing tells that others are in force, and no segment is listed under these any more.
 	closing atomic.Bool
@@ -37,7 +39,7 @@ func (l *live) newRules(c *Config) *rules {
 		Samplers: c.Samplers, resource: c.Resource, limits: c.Limits, text: bound.Limit(max(0, c.MaxText)),
 		bounds:     c.Bounds.withDefaults(),
 		startRules: newStartRules(c.Samplers.start, cmp.Or(c.RemoteParent, Watch), c.Randomness, &l.started),
-		allEnd:     1<<len(c.Samplers.end) - 1,
+		allEnd:     1<<len(c.Samplers.end) - 1, alwaysRecord: c.AlwaysRecord,
 	}
 	if r.resource == nil {
 		r.resource = resource.Default()
