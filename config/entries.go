@@ -62,7 +62,8 @@ func (p *listEntry) fitQueue(line *delivery.Config) {
 	if line.Queue.MaxBytes == 0 || line.Batch.MaxBytes <= line.Queue.MaxBytes || p.node.at("queue.max_bytes") != nil {
 		return
 	}
-	p.warn(otelenv.MaxQueueSize, "%s is less than batch.max_bytes (%s): ignored", line.Queue.MaxBytes, line.Batch.MaxBytes)
+	err := fmt.Errorf("%s is less than batch.max_bytes (%s)", line.Queue.MaxBytes, line.Batch.MaxBytes)
+	p.warnAll([]*component.FieldError{{Path: otelenv.MaxQueueSize, Err: otelenv.Ignored(err)}})
 	line.Queue.MaxBytes = 0
 }
 

@@ -40,7 +40,7 @@ var otelVariables = slices.Concat(
 		{"OTEL_PROPAGATORS", "propagators", "a list with commas of `" + strings.Join(core.PropagatorNames(), "`, `") + "`; the last stands alone", readPropagators},
 		{"OTEL_TRACES_SAMPLER", "sample_rate", "`always_on`, `always_off`, `traceidratio`, and these with `parentbased_` before; what a parent means is up to `remote_parent`", readSampler},
 		{samplerArg, "sample_rate", "the rate of `traceidratio`, from 0 to 1; 1 if it is none", nil},
-		{tracesExporter, "exporters", "a list with commas of `otlp`, `console` (`stdout`) and other types that need no key, or `none` alone", readExporters},
+		{"OTEL_TRACES_EXPORTER", "exporters", "a list with commas of `otlp`, `console` (`stdout`) and other types that need no key, or `none` alone", readExporters},
 	},
 	// https://opentelemetry.io/docs/specs/otel/protocol/exporter/
 	otlpVariables("ENDPOINT", "`endpoint` of OTLP exporters"),
@@ -63,10 +63,7 @@ var otelVariables = slices.Concat(
 	limitVariables(),
 )
 
-const (
-	samplerArg     = "OTEL_TRACES_SAMPLER_ARG"
-	tracesExporter = "OTEL_TRACES_EXPORTER"
-)
+const samplerArg = "OTEL_TRACES_SAMPLER_ARG"
 
 // otlpVariables are read by the exporters that speak OTLP, for the keys that
 // their entry leaves out.

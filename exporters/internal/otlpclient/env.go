@@ -61,7 +61,7 @@ func (c Config) withEnv(getenv func(string) string) (Config, []*component.FieldE
 	v := &variables{otelenv.Reader{Getenv: getenv}}
 	filled := v.fillProtocol(c)
 	if c.Endpoint != "" {
-		if theirs := v.fillEndpoint(Config{Protocol: filled.Protocol}); theirs.Endpoint == "" || !filled.sameEndpoint(theirs) {
+		if theirs := v.fillEndpoint(Config{Protocol: filled.Protocol}); !filled.sameEndpoint(theirs) {
 			v.Warnings = nil // nothing of them is used
 			if theirs.Endpoint == "" {
 				v.warnUnused(c)
@@ -104,13 +104,15 @@ func (v *variables) warnUnused(c Config) {
 	}
 }
 
-// sameEndpoint reports whether two configurations of one protocol send to one place.
+// sameEndpoint reports whether two configurations of one protocol send to one place. An
+// empty endpoint is the default.
 func (c Config) sameEndpoint(other Config) bool {
 	a, errA := parseEndpoint(c.Endpoint, c.Protocol)
 	b, errB := parseEndpoint(other.Endpoint, other.Protocol)
 	pathA, queryA, badA := c.path(a)
 	pathB, queryB, badB := other.path(b)
-	return errors.Join(errA, errB, badA, badB) == nil && strings.EqualFold(a.address, b.address) &&
+	address := a.address == b.address || a.host != "" && strings.EqualFold(a.address, b.address) // a socket is a file
+	return errors.Join(errA, errB, badA, badB) == nil && address &&
 		pathA == pathB && queryA == queryB && (a.scheme == b.scheme || a.scheme == "" || b.scheme == "")
 }
 

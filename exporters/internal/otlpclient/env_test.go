@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -169,9 +170,11 @@ func TestOneSource(t *testing.T) {
 		{"another scheme", map[string]string{"ENDPOINT": "https://a:4318"}, otlpclient.Config{Protocol: http, Endpoint: "http://a:4318"}, noneSecure},
 		{"one that is none", map[string]string{"ENDPOINT": "a:b"}, otlpclient.Config{Endpoint: "a:4317"}, none},
 		{"none", nil, otlpclient.Config{Endpoint: "a:4317"}, none},
-		{"the default's, elsewhere", map[string]string{"ENDPOINT": ""}, otlpclient.Config{Endpoint: "a:4317"}, none},
 		{"a preset", map[string]string{"ENDPOINT": "a:4317"}, otlpclient.Config{Endpoint: "a:4317", NoEnv: true}, none},
 
+		{"another socket", map[string]string{"PROTOCOL": "grpc", "ENDPOINT": "unix:/A"}, otlpclient.Config{Endpoint: "unix:/a"}, "unix:/a"},
+
+		{"the default", nil, otlpclient.Config{Endpoint: "localhost:4318"}, "http://localhost:4318/v1/traces key=s3cret gzip 5s"},
 		{"nowhere", nil, otlpclient.Config{}, "http://localhost:4318/v1/traces key=s3cret gzip 5s"},
 		{"theirs", map[string]string{"ENDPOINT": "a:4318"}, otlpclient.Config{}, every},
 		{"the same", map[string]string{"ENDPOINT": "A:4318"}, otlpclient.Config{Endpoint: "a:4318"}, every},
@@ -209,5 +212,19 @@ func TestUnused(t *testing.T) {
 				t.Errorf("got  %s\nwant %s", warnings, tt.want)
 			}
 		})
+	}
+}
+
+// Where nothing bounds an export, connecting is bounded.
+func TestConnectTimeout(t *testing.T) {
+	for value, want := range map[string]time.Duration{"0": 10 * time.Second, "20000": 20 * time.Second, "": 10 * time.Second} {
+		t.Setenv(variables+"TIMEOUT", value)
+		r, err := otlpclient.Config{}.Resolve()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := r.ConnectTimeout(); got != want {
+			t.Errorf("%q: %v, want %v", value, got, want)
+		}
 	}
 }
