@@ -146,7 +146,7 @@ func TestOTelValues(t *testing.T) {
 			"a:-1": `localhost:4317 none|port "-1" is not a number from 1 to 65535: ignored`,
 		}},
 		{[]string{"OTEL_EXPORTER_OTLP_INSECURE", "OTEL_EXPORTER_OTLP_TRACES_INSECURE"}, "exporters: [{type: otlp, protocol: http/protobuf}]", "", send, values{
-			"true": "http://localhost:4318/v1/traces gzip", "TRUE": "http://localhost:4318/v1/traces gzip", " False ": "https://localhost:4318/v1/traces gzip", "": "http://localhost:4318/v1/traces gzip",
+			"true": "http://localhost:4318/v1/traces gzip", "TRUE": "http://localhost:4318/v1/traces gzip", "False": "https://localhost:4318/v1/traces gzip", "": "http://localhost:4318/v1/traces gzip",
 			"0":    `https://localhost:4318/v1/traces gzip|"0" is neither true nor false: false is taken`,
 			"1":    `https://localhost:4318/v1/traces gzip|"1" is neither true nor false: false is taken`,
 			"what": `https://localhost:4318/v1/traces gzip|"what" is neither true nor false: false is taken`,

@@ -28,13 +28,12 @@ const (
 )
 
 // read reads the variable of a key: that for traces, or else the one for everything.
-func (v *variables) read(key string, read func(name, value string) error) bool {
+func (v *variables) read(key string, read func(name, value string) error) {
 	for _, name := range []string{forTraces + key, forAll + key} {
 		if v.Read(func(value string) error { return read(name, value) }, name) {
-			return true
+			return
 		}
 	}
-	return false
 }
 
 // first returns the name of the first variable of a key that is set; "" if none is.
@@ -119,13 +118,10 @@ func (c Config) sameEndpoint(other Config) bool {
 // fit returns an error if a value of a variable makes a mistake of a configuration that
 // has none.
 func (c Config) fit(next Config) error {
-	_, err := next.resolve()
-	if err == nil {
-		return nil
-	}
 	if _, before := c.resolve(); before != nil {
-		return nil // it is told
+		return nil //nolint:nilerr // it is told, as a mistake of the configuration
 	}
+	_, err := next.resolve()
 	var errs []error
 	for _, e := range component.FieldErrors(err) {
 		if e.Path == "endpoint" || strings.HasPrefix(e.Path, "tls.") {
@@ -261,7 +257,8 @@ func (v *variables) fillTLS(c *Config) {
 		}
 		c.TLS.fromEnv = !own
 		pair := TLS{CertFile: v.Get(cert), KeyFile: v.Get(key)}
-		wrong, err := cmp.Or(cert, key), error(nil)
+		wrong := cmp.Or(cert, key)
+		var err error
 		switch {
 		case cert == "":
 			err = fmt.Errorf("%sCLIENT_CERTIFICATE is not set, which it needs", forAll)
