@@ -9,6 +9,7 @@ import (
 	"github.com/riffletrace/riffle/core"
 	"github.com/riffletrace/riffle/core/component"
 	"github.com/riffletrace/riffle/core/delivery"
+	"github.com/riffletrace/riffle/internal/otelenv"
 )
 
 // entry are the keys of a list entry that are neither the component's nor its
@@ -38,7 +39,7 @@ func (r *reader) samplerPlans() []core.SamplerEntry {
 // exporterPlans decodes the entries of exporters. What an entry leaves out of its
 // line is taken from OTEL_BSP_* before it is a default.
 func (r *reader) exporterPlans() []core.ExporterEntry {
-	base, envErr := delivery.Defaults().WithEnv(func(name string) string { return r.env[name] })
+	base, warnings := delivery.Defaults().WithEnv(func(name string) string { return r.env[name] })
 	var all []core.ExporterEntry
 	for i, n := range r.exporterEntries(r.section.Enabled) {
 		p := listEntry{reader: r, list: "exporters", i: i, hostKeys: r.exporters.HostKeys()}
@@ -47,15 +48,23 @@ func (r *reader) exporterPlans() []core.ExporterEntry {
 		if !p.host(&line) {
 			line = delivery.Defaults()
 		}
+		p.fitQueue(&line)
 		e := core.ExporterEntry{Plan: r.exporters.Plan(head.Type, head.Name, p.component)}
 		all = append(all, e.WithDelivery(line))
-	}
-	if len(all) > 0 {
-		for _, e := range component.FieldErrors(envErr) {
-			r.errs = append(r.errs, &core.ConfigError{Position: e.Path, Err: e.Err})
-		}
+		r.warnAll(append(warnings, e.Warnings()...))
 	}
 	return all
+}
+
+// fitQueue leaves the default where OTEL_BSP_MAX_QUEUE_SIZE bounds a queue below one
+// batch of the file.
+func (p *listEntry) fitQueue(line *delivery.Config) {
+	if line.Queue.MaxBytes == 0 || line.Batch.MaxBytes <= line.Queue.MaxBytes || p.node.at("queue.max_bytes") != nil {
+		return
+	}
+	err := fmt.Errorf("%s is less than batch.max_bytes (%s)", line.Queue.MaxBytes, line.Batch.MaxBytes)
+	p.warnAll([]*component.FieldError{{Path: otelenv.MaxQueueSize, Err: otelenv.Ignored(err)}})
+	line.Queue.MaxBytes = 0
 }
 
 func fieldsOfType[T any](r *component.Registry[T], typ string) []component.Field {

@@ -10,7 +10,6 @@ import (
 	"github.com/riffletrace/riffle/config"
 	"github.com/riffletrace/riffle/core"
 	"github.com/riffletrace/riffle/core/component"
-	"github.com/riffletrace/riffle/core/delivery"
 	"github.com/riffletrace/riffle/core/record"
 	"github.com/riffletrace/riffle/exporters/otlp"
 )
@@ -161,15 +160,15 @@ func TestWarnings(t *testing.T) {
 		{name: "nothing near", env: lead + "QUUX=x", want: lead + "QUUX: unknown variable"},
 		{name: "a list", env: lead + "EXPORTERS=stdout", want: lead + "EXPORTERS: not read: exporters is set in the file, where ${NAME} stands for a variable"},
 		{name: "another application", env: "FLUX_OBSERVABILITY_TRACING_QUUX=x FLUXBASE_OBSERVABILITY_METRICS_X=1"},
-		{name: "ignored in one", env: "OTEL_METRICS_EXPORTER=x OTEL_LOG_LEVEL=debug OTEL_GO_X_RESOURCE=true OTEL_EMPTY=", want: "variables that riffle does not read: OTEL_LOG_LEVEL, OTEL_METRICS_EXPORTER"},
+		{name: "ignored in one", env: "OTEL_METRICS_EXPORTER=x OTEL_LOG_LEVEL=debug OTEL_GO_X_RESOURCE=true OTEL_EMPTY= OTEL_TRACE_ID=1 OTEL_SPAN_ID=1 OTEL_SEMCONV_STABILITY_OPT_IN=database", want: "variables that riffle does not read: OTEL_LOG_LEVEL, OTEL_METRICS_EXPORTER"},
 		{name: "disabled in vain", env: "OTEL_SDK_DISABLED=true", want: "OTEL_SDK_DISABLED: overridden by fluxbase.yaml:3:5"},
 		{name: "disabled badly", env: "OTEL_SDK_DISABLED=off", want: `OTEL_SDK_DISABLED: "off" is neither true nor false: ignored`},
 		{name: "propagators", env: "OTEL_PROPAGATORS=b3,b4", want: "OTEL_PROPAGATORS: unknown propagators are ignored: b4 (known are tracecontext, baggage, b3, b3multi, jaeger, xray, ottrace, none)"},
 		{name: "exporters", env: "OTEL_TRACES_EXPORTER=zipkin", want: "OTEL_TRACES_EXPORTER: unknown exporters are ignored: zipkin (known are otlp, otlptracegrpc, stdout, console, none)"},
-		{name: "sampler", env: "OTEL_TRACES_SAMPLER=xray", want: `OTEL_TRACES_SAMPLER: "xray" is not one of always_on, always_off, traceidratio, parentbased_*: ignored`},
+		{name: "sampler", env: "OTEL_TRACES_SAMPLER=xray", want: `OTEL_TRACES_SAMPLER: "xray" is not supported by this variable (supported are always_on, always_off, traceidratio, parentbased_always_on, parentbased_always_off, parentbased_traceidratio): ignored`},
 		{name: "sampler's rate", env: "OTEL_TRACES_SAMPLER=traceidratio OTEL_TRACES_SAMPLER_ARG=2", want: `OTEL_TRACES_SAMPLER_ARG: "2" is not a number from 0 to 1: 1 is taken`},
-		{name: "attributes", env: "OTEL_RESOURCE_ATTRIBUTES=a", want: `OTEL_RESOURCE_ATTRIBUTES: entry 1 is not key=value, percent-encoded: ignored as a whole`},
-		{name: "limits", env: "OTEL_SPAN_LINK_COUNT_LIMIT=few", want: `OTEL_SPAN_LINK_COUNT_LIMIT: "few" is not a whole number: ignored`},
+		{name: "attributes", env: "OTEL_RESOURCE_ATTRIBUTES=a", want: `OTEL_RESOURCE_ATTRIBUTES: entry 1 is not key=value: ignored`},
+		{name: "limits", env: "OTEL_SPAN_LINK_COUNT_LIMIT=few", want: `OTEL_SPAN_LINK_COUNT_LIMIT: "few" is not a whole number from 0 to 2147483647: ignored`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			spec := mustParse(t, tracing("enabled: true"), strings.Fields(tt.env)...)
@@ -187,115 +186,4 @@ func withoutSnippets(errs core.ConfigErrors) string {
 		lines = append(lines, line)
 	}
 	return strings.Join(lines, "\n")
-}
-
-// TestOTelVariables shows what each of OpenTelemetry's variables sets.
-func TestOTelVariables(t *testing.T) {
-	limit := func(f func(*core.SpanLimits) **int) func(core.Spec) string {
-		return func(s core.Spec) string {
-			if p := *f(&s.Limits); p != nil {
-				return formatFloat(float64(*p))
-			}
-			return "none"
-		}
-	}
-	name := func(s core.Spec) string { return s.ServiceName }
-	rate := func(s core.Spec) string { return formatFloat(rateOf(t, s.Samplers[0])) }
-	propagators := func(s core.Spec) string { return strings.Join(s.Propagators, ",") }
-	exporters := func(s core.Spec) string {
-		var ids []string
-		for _, e := range s.Exporters {
-			ids = append(ids, e.ID())
-		}
-		return strings.Join(ids, ",")
-	}
-	attributeCount := limit(func(l *core.SpanLimits) **int { return &l.AttributeCount })
-	valueLength := limit(func(l *core.SpanLimits) **int { return &l.AttributeValueLength })
-
-	tested := map[string]bool{}
-	for _, tt := range []struct {
-		env  string
-		get  func(core.Spec) string
-		want string
-	}{
-		{"OTEL_SDK_DISABLED=FALSE", func(s core.Spec) string { return map[bool]string{true: "on"}[s.Enabled] }, "on"},
-		{"OTEL_SERVICE_NAME=x", name, "x"},
-		{"OTEL_SERVICE_NAME=x OTEL_RESOURCE_ATTRIBUTES=service.name=y", name, "x"},
-		{"OTEL_RESOURCE_ATTRIBUTES=service.name=y%20z", name, "y z"},
-		{"OTEL_RESOURCE_ATTRIBUTES=deployment.environment=e", func(s core.Spec) string { return s.Environment }, "e"},
-		{"OTEL_RESOURCE_ATTRIBUTES=team=a%2Cb", func(s core.Spec) string { return s.Resource["team"] }, "a,b"},
-		{"OTEL_PROPAGATORS=b3,jaeger,b3", propagators, "b3,jaeger"},
-		{"OTEL_PROPAGATORS=b3,none", propagators, "none"},
-		{"OTEL_PROPAGATORS=what", propagators, "tracecontext,baggage"},
-		{"OTEL_TRACES_SAMPLER=always_on", rate, "1"},
-		{"OTEL_TRACES_SAMPLER=always_off", rate, "0"},
-		{"OTEL_TRACES_SAMPLER=traceidratio", rate, "1"},
-		{"OTEL_TRACES_SAMPLER=parentbased_always_off", rate, "0"},
-		{"OTEL_TRACES_SAMPLER=parentbased_traceidratio OTEL_TRACES_SAMPLER_ARG=0.5", rate, "0.5"},
-		{"OTEL_TRACES_EXPORTER=console OTEL_SDK_DISABLED=false", exporters, "stdout"},
-		{"OTEL_TRACES_EXPORTER=what OTEL_SDK_DISABLED=false", exporters, "otlp"},
-		{"OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT=1 OTEL_ATTRIBUTE_COUNT_LIMIT=2", attributeCount, "1"},
-		{"OTEL_ATTRIBUTE_COUNT_LIMIT=2", attributeCount, "2"},
-		{"OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT=3 OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT=4", valueLength, "3"},
-		{"OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT=4", valueLength, "4"},
-		{"OTEL_SPAN_EVENT_COUNT_LIMIT=5", limit(func(l *core.SpanLimits) **int { return &l.EventCount }), "5"},
-		{"OTEL_SPAN_LINK_COUNT_LIMIT=6", limit(func(l *core.SpanLimits) **int { return &l.LinkCount }), "6"},
-		{"OTEL_EVENT_ATTRIBUTE_COUNT_LIMIT=7", limit(func(l *core.SpanLimits) **int { return &l.EventAttributeCount }), "7"},
-		{"OTEL_LINK_ATTRIBUTE_COUNT_LIMIT=-1", limit(func(l *core.SpanLimits) **int { return &l.LinkAttributeCount }), "-1"},
-	} {
-		t.Run(tt.env, func(t *testing.T) {
-			env := strings.Fields(tt.env)
-			for _, kv := range env {
-				variable, _, _ := strings.Cut(kv, "=")
-				tested[variable] = true
-			}
-			if got := tt.get(mustParse(t, tracing(""), env...)); got != tt.want {
-				t.Errorf("got %q, want %q", got, tt.want)
-			}
-		})
-	}
-	for _, v := range config.Describe().OTelVariables {
-		if v.Key != "" && !tested[v.Name] {
-			t.Errorf("%s is not tested", v.Name)
-		}
-		// None is among the ignored ones.
-		spec := mustParse(t, tracing("enabled: true"), v.Name+"=1")
-		if w := warnings(spec).Error(); strings.Contains(w, "does not read") {
-			t.Error(w)
-		}
-	}
-}
-
-// A mistake in OTEL_BSP_* is told once, not for each exporter.
-func TestBSPVariables(t *testing.T) {
-	_, err := parse(t, tracing("enabled: true", "exporters: [{type: otlp, name: a}, {type: otlp, name: b}]"), "OTEL_BSP_SCHEDULE_DELAY=1s", "OTEL_BSP_EXPORT_TIMEOUT=-1")
-	want := `OTEL_BSP_EXPORT_TIMEOUT: "-1" is not a positive number
-OTEL_BSP_SCHEDULE_DELAY: "1s" is not a positive number`
-	if err == nil || err.Error() != want {
-		t.Errorf("got  %v\nwant %s", err, want)
-	}
-}
-
-// TestOTLPVariables: the exporters read them, for what an entry leaves out.
-func TestOTLPVariables(t *testing.T) {
-	t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "otel:1")
-	t.Setenv("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf")
-	for _, tt := range []struct{ file, want string }{
-		{"sample_rate: 1", "https://otel:1/v1/traces"},
-		{"endpoint: file:2", "https://file:2/v1/traces"},
-		{"exporters: [{type: otlp, endpoint: 'file:2', protocol: grpc}]", "file:2"},
-	} {
-		spec, err := config.Parse([]byte(tracing("enabled: true", tt.file)), registries(t)...)
-		if err != nil {
-			t.Fatal(err)
-		}
-		e, err := spec.Exporters[0].Build(t.Context(), component.Settings{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer e.Shutdown(t.Context())
-		if got := e.(delivery.Exporter).Traits().Endpoint; got != tt.want {
-			t.Errorf("%s: sends to %s, want %s", tt.file, got, tt.want)
-		}
-	}
 }

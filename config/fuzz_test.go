@@ -55,3 +55,40 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+// FuzzOTelVariables: no value of any of OpenTelemetry's variables is a mistake.
+func FuzzOTelVariables(f *testing.F) {
+	variables := config.Describe().OTelVariables
+	for i, v := range variables {
+		for _, value := range []string{"", "0", "-1", "10s", "true", "a=b,c", "a=%zz", "traceidratio", "file,none", "https://u:p@h:1/x?y#z", "unix:", "~", "null", "{", "\xff"} {
+			f.Add(uint8(i), value, "0x1p-2")
+			if v.Name == "OTEL_TRACES_SAMPLER_ARG" {
+				f.Add(uint8(i-1), "traceidratio", value)
+			}
+		}
+	}
+	opts := otelRegistries(f)
+	f.Fuzz(func(t *testing.T, i uint8, value, next string) {
+		first := int(i) % len(variables)
+		var env []string
+		for j, value := range []string{value, next} {
+			if strings.ContainsRune(value, 0) {
+				return // no variable has it
+			}
+			name := variables[(first+j)%len(variables)].Name
+			t.Setenv(name, value)
+			env = append(env, name+"="+value)
+		}
+		for _, enabled := range []string{"FLUXBASE_OBSERVABILITY_TRACING_ENABLED=true", ""} {
+			spec, err := config.FromEnv(append(opts, config.App("fluxbase"), config.Environ(append(env, enabled)))...)
+			if err != nil {
+				t.Fatalf("%q: %v", env, err)
+			}
+			for _, w := range spec.Source.Warnings() {
+				if w.Position == "" || w.Err.Error() == "" {
+					t.Errorf("%q: a warning about nothing: %v", env, w)
+				}
+			}
+		}
+	})
+}

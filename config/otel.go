@@ -1,9 +1,9 @@
 package config
 
 import (
+	"errors"
 	"fmt"
 	"maps"
-	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -11,9 +11,12 @@ import (
 	"github.com/riffletrace/riffle/core"
 	"github.com/riffletrace/riffle/core/component"
 	"github.com/riffletrace/riffle/core/sampling"
+	"github.com/riffletrace/riffle/internal/otelenv"
 )
 
-// otelVariable is one of OpenTelemetry's own variables.
+// otelVariable is one of OpenTelemetry's own variables. They are read as its
+// specification says: enums and booleans by no case, an empty value as none at all, and
+// one that makes no sense with a warning as none too.
 // Source: https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/
 type otelVariable struct {
 	name string
@@ -26,41 +29,41 @@ type otelVariable struct {
 	read func(r *reader, tree *node, name, value string) error
 }
 
-// otelVariables is the table; of two that set the same, the first wins.
+// otelVariables is the table; of two that set the same, the first wins. What is not of
+// the source above has its own.
 var otelVariables = slices.Concat(
 	[]otelVariable{
 		{"OTEL_SDK_DISABLED", "enabled", "its opposite: `true` turns tracing off, `false` on", readDisabled},
-		{"OTEL_SERVICE_NAME", "service_name", "", readText("service_name")},
-		{"OTEL_RESOURCE_ATTRIBUTES", "resource", "`key=value,key=value`, percent-encoded; those with a key of their own, such as `service.version`, set that", readAttributes},
-		{"OTEL_PROPAGATORS", "propagators", "a list with commas", readPropagators},
+		{otelenv.ServiceName, "service_name", "wins over `service.name` in `OTEL_RESOURCE_ATTRIBUTES`", readText("service_name")},
+		// https://opentelemetry.io/docs/specs/otel/resource/sdk/#specifying-resource-information-via-an-environment-variable
+		{otelenv.ResourceAttributes, "resource", "`key=value,key=value`, percent-encoded; those with a key of their own, such as `service.version`, set that; of several entries, those that can be read are taken", readAttributes},
+		{"OTEL_PROPAGATORS", "propagators", "a list with commas of `" + strings.Join(core.PropagatorNames(), "`, `") + "`; the last stands alone", readPropagators},
 		{"OTEL_TRACES_SAMPLER", "sample_rate", "`always_on`, `always_off`, `traceidratio`, and these with `parentbased_` before; what a parent means is up to `remote_parent`", readSampler},
-		{"OTEL_TRACES_SAMPLER_ARG", "sample_rate", "the rate of `traceidratio`", nil},
-		{"OTEL_TRACES_EXPORTER", "exporters", "a list with commas of `otlp`, `console` (`stdout`), or `none`", readExporters},
+		{samplerArg, "sample_rate", "the rate of `traceidratio`, from 0 to 1; 1 if it is none", nil},
+		{"OTEL_TRACES_EXPORTER", "exporters", "a list with commas of `otlp`, `console` (`stdout`) and other types that need no key, or `none` alone", readExporters},
 	},
+	// https://opentelemetry.io/docs/specs/otel/protocol/exporter/
 	otlpVariables("ENDPOINT", "`endpoint` of OTLP exporters"),
-	otlpVariables("INSECURE", "`insecure` of OTLP exporters"),
-	otlpVariables("PROTOCOL", "`protocol` of OTLP exporters"),
-	otlpVariables("HEADERS", "`headers` of OTLP exporters: `key=value,key=value`, percent-encoded"),
-	otlpVariables("COMPRESSION", "`compression` of OTLP exporters"),
-	otlpVariables("TIMEOUT", "`timeout` of OTLP exporters, in milliseconds"),
+	otlpVariables("INSECURE", "`insecure` of OTLP exporters, for an endpoint without a scheme: `true`, or `false`, which anything else is too"),
+	otlpVariables("PROTOCOL", "`protocol` of OTLP exporters: `grpc` or `http/protobuf`, which `http/json` is taken for"),
+	otlpVariables("HEADERS", "`headers` of OTLP exporters: `key=value,key=value`, percent-encoded; those that can be read are taken"),
+	otlpVariables("COMPRESSION", "`compression` of OTLP exporters: `none`, `gzip`, and for `type: otlp` `zstd`"),
+	// https://opentelemetry.io/docs/specs/otel/configuration/common/#timeout
+	otlpVariables("TIMEOUT", "`timeout` of OTLP exporters, in milliseconds; 0 is no limit besides `send.timeout`"),
 	otlpVariables("CERTIFICATE", "`tls.ca_file` of OTLP exporters"),
 	otlpVariables("CLIENT_CERTIFICATE", "`tls.cert_file` of OTLP exporters"),
 	otlpVariables("CLIENT_KEY", "`tls.key_file` of OTLP exporters"),
 	[]otelVariable{
-		{"OTEL_BSP_SCHEDULE_DELAY", "", "`batch.max_age` of each exporter, in milliseconds", nil},
-		{"OTEL_BSP_EXPORT_TIMEOUT", "", "`send.timeout` of each exporter, in milliseconds", nil},
-		{"OTEL_BSP_MAX_QUEUE_SIZE", "", "`queue.max_bytes` of each exporter, in spans of 1 KiB", nil},
-		{"OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "", "`batch.max_spans` of each exporter", nil},
-		limitVariable("OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", "attribute_count"),
-		limitVariable("OTEL_ATTRIBUTE_COUNT_LIMIT", "attribute_count"),
-		limitVariable("OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT", "attribute_value_length"),
-		limitVariable("OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT", "attribute_value_length"),
-		limitVariable("OTEL_SPAN_EVENT_COUNT_LIMIT", "event_count"),
-		limitVariable("OTEL_SPAN_LINK_COUNT_LIMIT", "link_count"),
-		limitVariable("OTEL_EVENT_ATTRIBUTE_COUNT_LIMIT", "event_attribute_count"),
-		limitVariable("OTEL_LINK_ATTRIBUTE_COUNT_LIMIT", "link_attribute_count"),
+		// https://opentelemetry.io/docs/specs/otel/configuration/common/#duration
+		{"OTEL_BSP_SCHEDULE_DELAY", "", "`batch.max_age` of each exporter, in milliseconds; 0 sends at once", nil},
+		{"OTEL_BSP_EXPORT_TIMEOUT", "", "`send.timeout` of each exporter, in milliseconds; 0 is no limit", nil},
+		{otelenv.MaxQueueSize, "", "`queue.max_bytes` of each exporter, in spans of 1 KiB; 1 or more", nil},
+		{"OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "", "`batch.max_spans` of each exporter; 1 to 65536, and no more than `OTEL_BSP_MAX_QUEUE_SIZE`", nil},
 	},
+	limitVariables(),
 )
+
+const samplerArg = "OTEL_TRACES_SAMPLER_ARG"
 
 // otlpVariables are read by the exporters that speak OTLP, for the keys that
 // their entry leaves out.
@@ -69,6 +72,17 @@ func otlpVariables(name, doc string) []otelVariable {
 		{"OTEL_EXPORTER_OTLP_TRACES_" + name, "", doc, nil},
 		{"OTEL_EXPORTER_OTLP_" + name, "", doc, nil},
 	}
+}
+
+// limitVariables set what a span can hold. A negative number is none, and so no limit
+// cannot be asked for: what is not negative is valid, says the specification.
+func limitVariables() (all []otelVariable) {
+	for _, l := range otelenv.Limits {
+		for _, name := range l.Variables {
+			all = append(all, otelVariable{name, "limits." + l.Key, "0 or more", readLimit(l.Key)})
+		}
+	}
+	return all
 }
 
 // otelTree reads OpenTelemetry's variables.
@@ -87,11 +101,13 @@ func (r *reader) otelTree() *node {
 }
 
 // warnIgnored names OpenTelemetry's variables that riffle does not read, in
-// one warning. The SDK reads those of its experiments itself.
+// one warning. The SDK reads those of its experiments itself, and riffle's helpers for
+// instrumentation have to do with the others.
 func (r *reader) warnIgnored() {
+	others := []string{"OTEL_SEMCONV_STABILITY_OPT_IN", "OTEL_TRACE_ID", "OTEL_SPAN_ID"}
 	var ignored []string
 	for _, name := range slices.Sorted(maps.Keys(r.env)) {
-		if !strings.HasPrefix(name, "OTEL_") || strings.HasPrefix(name, "OTEL_GO_X_") || r.env[name] == "" {
+		if !strings.HasPrefix(name, "OTEL_") || strings.HasPrefix(name, "OTEL_GO_X_") || slices.Contains(others, name) || strings.TrimSpace(r.env[name]) == "" {
 			continue
 		}
 		if !slices.ContainsFunc(otelVariables, func(v otelVariable) bool { return v.name == name }) {
@@ -103,6 +119,17 @@ func (r *reader) warnIgnored() {
 	}
 }
 
+// warnAll adds warnings of components and lines about variables that they read, each
+// once, however many of them read it.
+func (r *reader) warnAll(warnings []*component.FieldError) {
+	for _, w := range warnings {
+		said := func(e *core.ConfigError) bool { return e.Position == w.Path && e.Err.Error() == w.Err.Error() }
+		if !slices.ContainsFunc(r.warnings, said) {
+			r.warn(w.Path, "%w", w.Err)
+		}
+	}
+}
+
 func readText(key string) func(*reader, *node, string, string) error {
 	return func(_ *reader, tree *node, name, value string) error {
 		tree.setText(key, name, value)
@@ -110,35 +137,35 @@ func readText(key string) func(*reader, *node, string, string) error {
 	}
 }
 
+// readDisabled takes nothing but true and false: what is false by being neither must
+// not turn tracing on.
 func readDisabled(_ *reader, tree *node, name, value string) error {
-	disabled, err := strconv.ParseBool(strings.ToLower(value))
+	disabled, err := otelenv.Bool(value)
 	if err != nil {
-		return fmt.Errorf("%s is neither true nor false: ignored", component.Shown(value))
+		return otelenv.Ignored(err)
 	}
 	tree.setText("enabled", name, strconv.FormatBool(!disabled))
 	return nil
 }
 
 func readAttributes(_ *reader, tree *node, name, value string) error {
+	attributes, err := otelenv.Attributes(value)
 	resource := &node{kind: mapping, pos: name}
-	for i, pair := range strings.Split(value, ",") {
-		key, text, ok := strings.Cut(pair, "=")
-		key = strings.TrimSpace(key)
-		text, err := url.PathUnescape(strings.TrimSpace(text))
-		if !ok || key == "" || err != nil {
-			return fmt.Errorf("entry %d is not key=value, percent-encoded: ignored as a whole", i+1)
-		}
-		resource.set(member{key: key, pos: name, value: &node{kind: scalar, text: text, quoted: true, pos: name}})
+	for _, key := range slices.Sorted(maps.Keys(attributes)) {
+		resource.set(member{key: key, pos: name, value: &node{kind: scalar, text: attributes[key], quoted: true, pos: name}})
 	}
 	for _, a := range attributeKeys {
 		if m := resource.member(a.attribute); m.value != nil {
 			if !tree.has(a.key) {
 				tree.setText(a.key, name, m.value.text)
 			}
-			resource.members = slices.DeleteFunc(resource.members, func(m member) bool { return m.key == a.attribute })
+			resource = resource.without(a.attribute)
 		}
 	}
 	tree.set(member{key: "resource", pos: name, value: resource})
+	if err != nil {
+		return otelenv.Ignored(err)
+	}
 	return nil
 }
 
@@ -146,86 +173,106 @@ func readPropagators(_ *reader, tree *node, name, value string) error {
 	items, unknown := pick(value, name, func(s string) (string, bool) {
 		return s, slices.Contains(core.PropagatorNames(), s)
 	})
-	if slices.ContainsFunc(items, func(n *node) bool { return n.text == "none" }) {
-		items = []*node{{kind: scalar, text: "none", pos: name}}
-	}
+	items, alone := noneAlone(items)
 	tree.setList("propagators", name, items)
-	return ignored("propagators", unknown, core.PropagatorNames())
+	return errorsOf(alone, ignored("propagators", unknown, core.PropagatorNames()))
 }
 
 func readSampler(r *reader, tree *node, name, value string) error {
-	var rate string
-	switch strings.TrimPrefix(strings.ToLower(value), "parentbased_") {
-	case "always_on":
-		rate = "1"
-	case "always_off":
-		rate = "0"
-	case "traceidratio":
-		rate = "1"
-		const arg = "OTEL_TRACES_SAMPLER_ARG"
-		if text := strings.TrimSpace(r.env[arg]); text != "" {
+	known := []string{"always_on", "always_off", "traceidratio"}
+	for _, s := range known {
+		known = append(known, "parentbased_"+s)
+	}
+	sampler, rate := strings.ToLower(value), 1.0
+	switch {
+	case slices.Contains([]string{"jaeger_remote", "parentbased_jaeger_remote", "xray"}, sampler):
+		return otelenv.Ignored(fmt.Errorf("%s is not supported by this variable (supported are %s)", component.Shown(sampler), strings.Join(known, ", ")))
+	case !slices.Contains(known, sampler):
+		return otelenv.Ignored(fmt.Errorf("%s is not one of %s", component.Shown(value), strings.Join(known, ", ")))
+	case strings.HasSuffix(sampler, "always_off"):
+		rate = 0
+	case strings.HasSuffix(sampler, "traceidratio"):
+		if text := strings.TrimSpace(r.env[samplerArg]); text != "" {
 			p, err := strconv.ParseFloat(text, 64)
 			if _, bad := sampling.ThresholdFromProbability(p); err != nil || bad != nil {
-				r.warn(arg, "%s is not a number from 0 to 1: 1 is taken", component.Shown(text))
+				r.warn(samplerArg, "%s is not a number from 0 to 1: 1 is taken", component.Shown(text))
 				break
 			}
-			name, rate = arg, text
+			name, rate = samplerArg, p
 		}
-	default:
-		return fmt.Errorf("%s is not one of always_on, always_off, traceidratio, parentbased_*: ignored", component.Shown(value))
 	}
-	tree.setText("sample_rate", name, rate)
+	tree.setText("sample_rate", name, strconv.FormatFloat(rate, 'g', -1, 64))
 	return nil
 }
 
 func readExporters(r *reader, tree *node, name, value string) error {
 	types := r.exporters.Names()
+	var bad []error
 	names, unknown := pick(value, name, func(s string) (string, bool) {
 		if s == "console" {
 			s = "stdout"
 		}
 		return s, s == "none" || s == "otlp" || slices.Contains(types, s)
 	})
+	names, alone := noneAlone(names)
 	entries := []*node{}
 	for _, n := range names {
 		if n.text == "none" {
-			entries = entries[:0]
-			break
+			continue
+		}
+		if _, ok := r.exporters.Lookup(n.text); ok && r.exporters.Plan(n.text, "", nil).Err() != nil {
+			bad = append(bad, otelenv.Ignored(fmt.Errorf("exporter %s needs an entry in the file", n.text)))
+			continue
 		}
 		entry := &node{kind: mapping, pos: name}
 		entry.set(member{key: "type", pos: name, value: n})
 		entries = append(entries, entry)
 	}
-	if len(names) > 0 {
+	if len(names) > len(bad) {
 		tree.setList("exporters", name, entries)
 	}
-	return ignored("exporters", unknown, append(types, "console", "none"))
+	return errorsOf(append(bad, alone, ignored("exporters", unknown, append(types, "console", "none")))...)
 }
 
-func limitVariable(name, key string) otelVariable {
-	return otelVariable{name, "limits." + key, "", func(_ *reader, tree *node, name, value string) error {
-		if _, err := strconv.ParseInt(value, 10, 32); err != nil {
-			return fmt.Errorf("%s is not a whole number: ignored", component.Shown(value))
+// noneAlone leaves none alone where it is in a list, with an error if it was not.
+func noneAlone(items []*node) ([]*node, error) {
+	i := slices.IndexFunc(items, func(n *node) bool { return n.text == "none" })
+	if i < 0 || len(items) == 1 {
+		return items, nil
+	}
+	return items[i : i+1], errors.New("none stands alone: the others are ignored")
+}
+
+// errorsOf makes one error of those that are some.
+func errorsOf(errs ...error) error {
+	return otelenv.Join(slices.DeleteFunc(errs, func(err error) bool { return err == nil }))
+}
+
+func readLimit(key string) func(*reader, *node, string, string) error {
+	return func(_ *reader, tree *node, name, value string) error {
+		n, err := otelenv.Integer(value, 0)
+		if err != nil {
+			return otelenv.Ignored(err)
 		}
 		limits := &node{kind: mapping, pos: name}
 		if m := tree.member("limits"); m.value != nil {
 			limits = m.value
 		}
 		if !limits.has(key) {
-			limits.setText(key, name, value)
+			limits.setText(key, name, strconv.Itoa(n))
 		}
 		tree.set(member{key: "limits", pos: name, value: limits})
 		return nil
-	}}
+	}
 }
 
-// pick takes a list with commas apart, into what translate knows and the
+// pick takes a list with commas apart, into what translate knows by no case and the
 // rest, without repetitions.
 func pick(value, name string, translate func(string) (string, bool)) (items []*node, unknown []string) {
 	seen := map[string]bool{}
 	for s := range strings.SplitSeq(value, ",") {
 		s = strings.TrimSpace(s)
-		text, ok := translate(s)
+		text, ok := translate(strings.ToLower(s))
 		switch {
 		case s == "" || seen[text]:
 		case ok:

@@ -72,14 +72,12 @@ func (k *SamplerKeys) check() (matcher *match.Matcher, err error) {
 	return matcher, errors.Join(errs...)
 }
 
-// check returns the configuration of the line.
-func (e *ExporterEntry) check() (delivery.Config, error) {
+// check returns the configuration of the line, with the warnings about what it takes
+// from the environment.
+func (e *ExporterEntry) check() (delivery.Config, []*component.FieldError, error) {
 	if e.Delivery != nil {
-		return *e.Delivery, e.Delivery.Validate()
+		return *e.Delivery, nil, e.Delivery.Validate()
 	}
-	c, err := delivery.Defaults().WithEnv(os.Getenv)
-	if err != nil {
-		return c, fmt.Errorf("%w", err) // the paths are variables, not keys
-	}
-	return c, c.Validate()
+	c, warnings := delivery.Defaults().WithEnv(os.Getenv)
+	return c, warnings, c.Validate()
 }

@@ -135,7 +135,7 @@ func Explain(ctx context.Context, spec Spec, t Trace, opts ...Option) (*Explanat
 	if err != nil {
 		return nil, err
 	}
-	res, err := newResource(ctx, &spec)
+	res, err := newResource(ctx, plan)
 	if err != nil {
 		return nil, fmt.Errorf("building the resource: %w", err)
 	}

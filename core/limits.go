@@ -10,10 +10,18 @@ import (
 	"github.com/riffletrace/riffle/internal/bound"
 )
 
-// sdk returns the limits with the SDK's defaults, which read OTEL_SPAN_* and
-// its like, where none is set.
+// sdk returns the limits with the SDK's defaults where none is set. The SDK's own way to
+// them reads the environment.
 func (l SpanLimits) sdk() sdktrace.SpanLimits {
-	limits := sdktrace.NewSpanLimits()
+	limits := sdktrace.SpanLimits{
+		AttributeValueLengthLimit:   sdktrace.DefaultAttributeValueLengthLimit,
+		AttributeValueDepthLimit:    sdktrace.DefaultAttributeValueDepthLimit,
+		AttributeCountLimit:         sdktrace.DefaultAttributeCountLimit,
+		EventCountLimit:             sdktrace.DefaultEventCountLimit,
+		LinkCountLimit:              sdktrace.DefaultLinkCountLimit,
+		AttributePerEventCountLimit: sdktrace.DefaultAttributePerEventCountLimit,
+		AttributePerLinkCountLimit:  sdktrace.DefaultAttributePerLinkCountLimit,
+	}
 	for _, f := range []struct {
 		from *int
 		to   *int

@@ -18,6 +18,11 @@ type plan struct {
 	*Spec
 	matchers []*match.Matcher  // by sampler; nil where it has no match
 	lines    []delivery.Config // by exporter
+
+	// attributes of the resource that come from the environment, and warnings about
+	// it, of a spec that was made in Go.
+	attributes map[string]string
+	warnings   []*component.FieldError
 }
 
 // check finds every mistake of the spec that can be found without building
@@ -31,8 +36,9 @@ func (s *Spec) check() (*plan, error) {
 		errs.addAll("redact", redactErr)
 	}
 	full := s.withDefaults()
-	cut := full.Limits.cut()
 	p := &plan{Spec: &full}
+	p.readEnv()
+	cut := full.Limits.cut()
 	var ids []string
 	for i := range s.Samplers {
 		e := &s.Samplers[i]
@@ -45,7 +51,8 @@ func (s *Spec) check() (*plan, error) {
 	ids = nil
 	for i := range s.Exporters {
 		e := &s.Exporters[i]
-		line, err := e.check()
+		line, warnings, err := e.check()
+		p.warn(warnings)
 		line.RedactAll, line.Cut = s.Redact, cut
 		if err == nil && redactErr == nil {
 			err = line.Validate() // with the rules for all
@@ -55,6 +62,7 @@ func (s *Spec) check() (*plan, error) {
 		ids = append(ids, e.ID())
 		errs.addTwice("exporters", ids)
 	}
+	p.warnComponents()
 	return p, errs.sorted()
 }
 

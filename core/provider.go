@@ -98,7 +98,8 @@ func (p *Provider) prepare(ctx context.Context, spec *Spec) (*prepared, error) {
 	if !spec.Enabled {
 		return next, nil
 	}
-	res, err := newResource(ctx, spec)
+	plan.logWarnings(ctx, p.options.logger)
+	res, err := newResource(ctx, plan)
 	if err != nil {
 		return nil, fmt.Errorf("building the resource: %w", err)
 	}
@@ -107,8 +108,8 @@ func (p *Provider) prepare(ctx context.Context, spec *Spec) (*prepared, error) {
 	}
 	next.record = record.Config{
 		Resource:     res,
-		Limits:       spec.Limits.sdk(),
-		MaxText:      spec.Limits.maxText(),
+		Limits:       plan.Limits.sdk(),
+		MaxText:      plan.Limits.maxText(),
 		Samplers:     next.pipeline.samplers.record,
 		RemoteParent: plan.RemoteParent,
 		AlwaysRecord: plan.AlwaysRecord,

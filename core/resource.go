@@ -21,11 +21,8 @@ const deploymentEnvironment = attribute.Key("deployment.environment")
 // newResource describes the service. What the spec says wins over
 // OTEL_RESOURCE_ATTRIBUTES, and that over what is detected. The process's
 // arguments are left out: they may hold secrets.
-func newResource(ctx context.Context, spec *Spec) (*resource.Resource, error) {
-	var attrs []attribute.KeyValue
-	for _, k := range slices.Sorted(maps.Keys(spec.Resource)) {
-		attrs = append(attrs, attribute.String(k, spec.Resource[k]))
-	}
+func newResource(ctx context.Context, spec *plan) (*resource.Resource, error) {
+	attrs := attributesOf(spec.Resource)
 	add := func(value string, keys ...attribute.Key) {
 		if value == "" {
 			return
@@ -34,8 +31,8 @@ func newResource(ctx context.Context, spec *Spec) (*resource.Resource, error) {
 			attrs = append(attrs, k.String(value))
 		}
 	}
-	version := spec.ServiceVersion
-	if version == "" && spec.Resource[string(semconv.ServiceVersionKey)] == "" {
+	version, key := spec.ServiceVersion, string(semconv.ServiceVersionKey)
+	if version == "" && spec.Resource[key] == "" && spec.attributes[key] == "" {
 		version = buildVersion()
 	}
 	add(spec.ServiceName, semconv.ServiceNameKey)
@@ -53,13 +50,21 @@ func newResource(ctx context.Context, spec *Spec) (*resource.Resource, error) {
 		resource.WithProcessRuntimeVersion(),
 		resource.WithTelemetrySDK(),
 		resource.WithAttributes(semconv.ServiceName(unknownService())),
-		resource.WithFromEnv(),
+		resource.WithAttributes(attributesOf(spec.attributes)...),
 		resource.WithAttributes(attrs...),
 	)
 	if errors.Is(err, resource.ErrPartialResource) || errors.Is(err, resource.ErrSchemaURLConflict) {
 		err = nil // what could be detected is better than no tracing
 	}
 	return r, err
+}
+
+func attributesOf(texts map[string]string) []attribute.KeyValue {
+	attrs := make([]attribute.KeyValue, 0, len(texts))
+	for _, k := range slices.Sorted(maps.Keys(texts)) {
+		attrs = append(attrs, attribute.String(k, texts[k]))
+	}
+	return attrs
 }
 
 // unknownService is the name of a service that nobody named, as OpenTelemetry

@@ -81,7 +81,8 @@ func DefaultSpec() Spec {
 }
 
 // SpanLimits bound what a span can hold. nil leaves the SDK's default, which is
-// OpenTelemetry's; a negative number is no limit.
+// OpenTelemetry's, or in a spec made in Go what its variables say; a negative number is
+// no limit.
 type SpanLimits struct {
 	_                    struct{} `doc:"what one span can hold; -1 is no limit"`
 	AttributeCount       *int     `yaml:"attribute_count" doc:"attributes of a span (OpenTelemetry's default: 128)"`

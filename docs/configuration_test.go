@@ -101,7 +101,8 @@ func reference(r config.Reference) string {
 		describe(&b, f.Name(), f.Doc(), f.Fields())
 	}
 	b.WriteString("\n## OpenTelemetry's variables\n\n" +
-		"They fill only what nothing else sets: those of exporters, the keys that an entry leaves out. A value that makes no sense is ignored with a warning, or an error if it is an exporter that reads it. All other `OTEL_*` variables are ignored, with one warning that names them.\n\n" +
+		"They fill only what nothing else sets: those of exporters, the keys that an entry leaves out. Those of `OTEL_EXPORTER_OTLP_*` are about one endpoint, and [count for no other](exporters.md#variables).\n\n" +
+		"They are read as OpenTelemetry's specification says: upper and lower case are the same in names of values, the space around a value is left out, and an empty value is none. A value that makes no sense, or is out of range, is ignored with one warning that names the variable; it is never an error. Of two variables for one thing, such as `OTEL_EXPORTER_OTLP_TRACES_TIMEOUT` and `OTEL_EXPORTER_OTLP_TIMEOUT`, the first in this table wins, and the second counts where the first makes no sense. Departing from the specification, a list of attributes or headers with a mistake in it is not left out as a whole. All other `OTEL_*` variables are ignored, with one warning that names them. Where a limit is no number, OpenTelemetry's own API prints another warning when the program starts, before riffle can say anything.\n\n" +
 		"| variable | sets | |\n|---|---|---|\n")
 	for _, v := range r.OTelVariables {
 		sets := ""

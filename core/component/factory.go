@@ -31,7 +31,7 @@ type Factory[T any] struct {
 	name   string
 	fields []Field
 	doc    string
-	plan   func(decode Decode) (config any, build builder[T], err error)
+	plan   func(decode Decode) (Plan[T], error)
 }
 
 // Decode reads the keys of an entry into a pointer to a configuration struct that
@@ -47,23 +47,30 @@ type builder[T any] func(context.Context, Settings) (T, error)
 // line about it; the doc tag of a blank field (_ struct{}) is a line about the type.
 // defaults are the values of keys that an entry leaves out. If *C has a method
 // Validate() error, it is called before build; it may return [FieldError]s, joined,
-// and must have no side effects.
+// and must have no side effects. A method Warnings() []*FieldError tells what of
+// OpenTelemetry's variables is ignored, see [Plan.Warnings]; it is called if there are
+// no mistakes.
 func NewFactory[T, C any](name string, defaults C, build func(context.Context, Settings, C) (T, error)) Factory[T] {
 	f := Factory[T]{name: name}
 	f.fields, f.doc = FieldsOf(defaults)
-	f.plan = func(decode Decode) (any, builder[T], error) {
+	f.plan = func(decode Decode) (p Plan[T], _ error) {
 		c := clone(defaults)
 		if decode != nil {
 			if err := decode(&c); err != nil {
-				return nil, nil, err
+				return p, err
 			}
 		}
 		if v, ok := any(&c).(interface{ Validate() error }); ok {
 			if err := v.Validate(); err != nil {
-				return nil, nil, err
+				return p, err
 			}
 		}
-		return c, func(ctx context.Context, s Settings) (T, error) { return build(ctx, s, clone(c)) }, nil
+		if w, ok := any(&c).(interface{ Warnings() []*FieldError }); ok {
+			p.warnings = w.Warnings()
+		}
+		p.config = c
+		p.build = func(ctx context.Context, s Settings) (T, error) { return build(ctx, s, clone(c)) }
+		return p, nil
 	}
 	return f
 }
@@ -83,11 +90,10 @@ var errNoFactory = errors.New("a factory without a name: make it with NewFactory
 // Plan decodes and checks an entry of this type. An empty name means the
 // factory's.
 func (f Factory[T]) Plan(name string, decode Decode) Plan[T] {
-	p := Plan[T]{typ: f.name, name: name}
 	if f.plan == nil {
-		p.err = &FieldError{Path: "type", Err: errNoFactory}
-		return p
+		return Plan[T]{typ: f.name, name: name, err: &FieldError{Path: "type", Err: errNoFactory}}
 	}
-	p.config, p.build, p.err = f.plan(decode)
+	p, err := f.plan(decode)
+	p.typ, p.name, p.err = f.name, name, err
 	return p
 }

@@ -17,6 +17,7 @@ type Plan[T any] struct {
 	config    any
 	build     builder[T]
 	err       error
+	warnings  []*FieldError
 }
 
 // Type is the name of the factory.
@@ -50,6 +51,10 @@ func (p Plan[T]) Err() error {
 	}
 	return p.err
 }
+
+// Warnings tell what its component has ignored of OpenTelemetry's variables, each with
+// the name of one for a path.
+func (p Plan[T]) Warnings() []*FieldError { return p.warnings }
 
 var errNoType = &FieldError{Path: "type", Err: fmt.Errorf("missing")}
 

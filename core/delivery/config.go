@@ -3,8 +3,6 @@ package delivery
 import (
 	"errors"
 	"fmt"
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/riffletrace/riffle/core/component"
@@ -31,7 +29,7 @@ type Config struct {
 type BatchConfig struct {
 	MaxSpans int                `yaml:"max_spans" doc:"spans in a batch"`
 	MaxBytes component.Size     `yaml:"max_bytes" doc:"about the size of a batch, before compression; default 2MiB, or an eighth of queue.max_bytes if that is less"`
-	MaxAge   component.Duration `yaml:"max_age" doc:"longest wait of a span for its batch to fill"`
+	MaxAge   component.Duration `yaml:"max_age" doc:"longest wait of a span for its batch to fill; 0 is none: what is there is sent at once"`
 }
 
 // QueueConfig says where batches wait, and bounds them.
@@ -107,43 +105,6 @@ func Defaults() Config {
 	}
 }
 
-// bytesPerSpan is what a span is taken to need where only their number is
-// known: it is larger than most.
-const bytesPerSpan = 1 << 10
-
-// WithEnv returns the configuration with what the OTEL_BSP_* variables set.
-// OTEL_BSP_MAX_QUEUE_SIZE is in spans; they are taken to be of 1 KiB. Its errors
-// are [component.FieldError]s, joined, with the variable's name for a path.
-// Source: https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/
-func (c Config) WithEnv(getenv func(string) string) (Config, error) {
-	var errs []error
-	for _, v := range []struct {
-		name string
-		set  func(n int64)
-	}{
-		{"OTEL_BSP_SCHEDULE_DELAY", func(n int64) { c.Batch.MaxAge = milliseconds(n) }},
-		{"OTEL_BSP_EXPORT_TIMEOUT", func(n int64) { c.Send.Timeout = milliseconds(n) }},
-		{"OTEL_BSP_MAX_QUEUE_SIZE", func(n int64) { c.Queue.MaxBytes = max(minQueue, component.Size(n)*bytesPerSpan) }},
-		{"OTEL_BSP_MAX_EXPORT_BATCH_SIZE", func(n int64) { c.Batch.MaxSpans = int(n) }},
-	} {
-		text := strings.TrimSpace(getenv(v.name))
-		if text == "" {
-			continue
-		}
-		n, err := strconv.ParseInt(text, 10, 32)
-		if err != nil || n <= 0 {
-			errs = append(errs, &component.FieldError{Path: v.name, Err: fmt.Errorf("%s is not a positive number", component.Shown(text))})
-			continue
-		}
-		v.set(n)
-	}
-	return c, errors.Join(errs...)
-}
-
-func milliseconds(n int64) component.Duration {
-	return component.Duration(n) * component.Duration(time.Millisecond)
-}
-
 const (
 	minQueue   component.Size = 64 << 10
 	maxSpans                  = 1 << 16
@@ -173,7 +134,7 @@ func (c *Config) Validate() error {
 	}
 	q.check(add)
 	check("batch.max_spans", b.MaxSpans >= 1 && b.MaxSpans <= maxSpans, "%d is not from 1 to %d", b.MaxSpans, maxSpans)
-	check("batch.max_age", b.MaxAge > 0, "%s is not positive", b.MaxAge)
+	check("batch.max_age", b.MaxAge >= 0, "%s is negative", b.MaxAge)
 	check("batch.max_bytes", b.MaxBytes >= 0, "%s is negative", b.MaxBytes)
 	check("batch.max_bytes", b.MaxBytes <= q.MaxBytes || q.MaxBytes < minQueue, "%s is more than what may wait: queue.max_bytes is %s", b.MaxBytes, q.MaxBytes)
 	check("queue.max_bytes", q.MaxBytes >= minQueue, "%s is too little: want %s or more", q.MaxBytes, minQueue)

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"math/rand/v2"
 	"runtime"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -315,7 +314,6 @@ func TestConfig(t *testing.T) {
 	}
 	bad := delivery.Config{Queue: delivery.QueueConfig{MaxBytes: 1}, Send: delivery.SendConfig{MaxElapsed: -1}}
 	want := `batch.max_spans: 0 is not from 1 to 65536
-batch.max_age: 0s is not positive
 queue.max_bytes: 1B is too little: want 64KiB or more
 queue.when_full: "" is not one of drop_newest, drop_oldest
 send.workers: 0 is not from 1 to 64
@@ -324,19 +322,6 @@ send.backoff.initial: 0s is not positive
 send.max_elapsed: -1ns is negative`
 	if got := message(bad.Validate()); got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
-	}
-	env := map[string]string{
-		"OTEL_BSP_SCHEDULE_DELAY": "200", "OTEL_BSP_EXPORT_TIMEOUT": "3000",
-		"OTEL_BSP_MAX_QUEUE_SIZE": "1024", "OTEL_BSP_MAX_EXPORT_BATCH_SIZE": "10",
-	}
-	c, err := good.WithEnv(func(key string) string { return env[key] })
-	if err != nil || time.Duration(c.Batch.MaxAge) != 200*time.Millisecond || time.Duration(c.Send.Timeout) != 3*time.Second ||
-		c.Queue.MaxBytes != 1<<20 || c.Batch.MaxSpans != 10 || c.Validate() != nil {
-		t.Errorf("from the environment: %+v, %v", c, err)
-	}
-	env["OTEL_BSP_SCHEDULE_DELAY"] = "1s"
-	if _, err := good.WithEnv(func(key string) string { return env[key] }); err == nil || !strings.Contains(err.Error(), `OTEL_BSP_SCHEDULE_DELAY: "1s"`) {
-		t.Errorf("got %v", err)
 	}
 }
 

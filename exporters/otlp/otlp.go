@@ -50,16 +50,31 @@ func (c *Config) Validate() error {
 	return err
 }
 
+// Warnings tell what is ignored of OTEL_EXPORTER_OTLP_*.
+func (c *Config) Warnings() []*component.FieldError {
+	applied, _, err := c.applied()
+	if err != nil {
+		return nil
+	}
+	return applied.client().Warnings()
+}
+
 func (c Config) resolve() (*otlpclient.Resolved, delivery.Limits, error) {
 	c, limits, err := c.applied()
 	if err != nil {
 		return nil, limits, err
 	}
+	resolved, err := c.client().Resolve()
+	return resolved, limits, err
+}
+
+// client is what the configuration says of the connection, with what its preset knows.
+func (c Config) client() otlpclient.Config {
 	var keyAt string
 	if c.Preset != "" {
 		keyAt = "key"
 	}
-	resolved, err := otlpclient.Config{
+	return otlpclient.Config{
 		Protocol:    c.Protocol,
 		Endpoint:    c.Endpoint,
 		Insecure:    c.Insecure,
@@ -70,8 +85,7 @@ func (c Config) resolve() (*otlpclient.Resolved, delivery.Limits, error) {
 		Native:      true,
 		NoEnv:       c.Preset != "",
 		KeyAt:       keyAt,
-	}.Resolve()
-	return resolved, limits, err
+	}
 }
 
 // Factory makes the exporter; it is registered as "otlp".

@@ -44,6 +44,7 @@ func TestSend(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Setenv("OTEL_EXPORTER_OTLP_PROTOCOL", tt.env)
 			r := tt.start(t)
+			t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://"+r.Address)
 			e := build(t, otlp.Config{Endpoint: r.Address, Protocol: tt.protocol})
 			if err := e.ExportSpans(t.Context(), otlptest.Spans("a")); err != nil {
 				t.Fatal(err)

@@ -34,7 +34,7 @@ type GRPCConfig struct {
 
 // Validate checks everything short of connecting, the TLS files too.
 func (c *GRPCConfig) Validate() error {
-	_, err := c.resolve()
+	_, err := c.client().Resolve()
 	errs := []error{err, c.Retry.validate()}
 	if c.ReconnectionPeriod < 0 {
 		errs = append(errs, &component.FieldError{Path: "reconnection_period", Err: fmt.Errorf("%v is negative", c.ReconnectionPeriod)})
@@ -45,7 +45,10 @@ func (c *GRPCConfig) Validate() error {
 	return errors.Join(errs...)
 }
 
-func (c *GRPCConfig) resolve() (*otlpclient.Resolved, error) {
+// Warnings tell what is ignored of OTEL_EXPORTER_OTLP_*.
+func (c *GRPCConfig) Warnings() []*component.FieldError { return c.client().Warnings() }
+
+func (c *GRPCConfig) client() otlpclient.Config {
 	return otlpclient.Config{
 		Protocol:    otlpclient.GRPC,
 		Endpoint:    c.Endpoint,
@@ -54,7 +57,7 @@ func (c *GRPCConfig) resolve() (*otlpclient.Resolved, error) {
 		Compression: delivery.Compression(c.Compression),
 		Timeout:     c.Timeout,
 		TLS:         c.TLS,
-	}.Resolve()
+	}
 }
 
 // GRPC makes the exporter; it is registered as "otlptracegrpc".
@@ -62,7 +65,7 @@ var GRPC = component.NewFactory("otlptracegrpc", GRPCConfig{Retry: defaultRetry,
 
 // NewGRPC builds the exporter. It connects when there is something to send.
 func NewGRPC(ctx context.Context, s component.Settings, c GRPCConfig) (sdktrace.SpanExporter, error) {
-	client, err := c.resolve()
+	client, err := c.client().Resolve()
 	if err != nil {
 		return nil, err
 	}

@@ -41,7 +41,7 @@ type HTTPConfig struct {
 
 // Validate checks everything short of connecting, the TLS files too.
 func (c *HTTPConfig) Validate() error {
-	_, err := c.resolve()
+	_, err := c.client().Resolve()
 	_, proxyErr := c.proxy()
 	errs := []error{err, proxyErr, c.Retry.validate()}
 	if c.Encoding != "" && c.Encoding != Protobuf && c.Encoding != JSON {
@@ -50,7 +50,10 @@ func (c *HTTPConfig) Validate() error {
 	return errors.Join(errs...)
 }
 
-func (c *HTTPConfig) resolve() (*otlpclient.Resolved, error) {
+// Warnings tell what is ignored of OTEL_EXPORTER_OTLP_*.
+func (c *HTTPConfig) Warnings() []*component.FieldError { return c.client().Warnings() }
+
+func (c *HTTPConfig) client() otlpclient.Config {
 	return otlpclient.Config{
 		Protocol:    otlpclient.HTTP,
 		Endpoint:    c.Endpoint,
@@ -60,7 +63,7 @@ func (c *HTTPConfig) resolve() (*otlpclient.Resolved, error) {
 		Compression: delivery.Compression(c.Compression),
 		Timeout:     c.Timeout,
 		TLS:         c.TLS,
-	}.Resolve()
+	}
 }
 
 func (c *HTTPConfig) proxy() (*url.URL, error) {
@@ -85,7 +88,7 @@ var HTTP = component.NewFactory("otlptracehttp", HTTPConfig{
 
 // NewHTTP builds the exporter. It connects when there is something to send.
 func NewHTTP(ctx context.Context, s component.Settings, c HTTPConfig) (sdktrace.SpanExporter, error) {
-	client, err := c.resolve()
+	client, err := c.client().Resolve()
 	if err != nil {
 		return nil, err
 	}

@@ -61,6 +61,9 @@ exporter "otlp".`,
 			if err := c.Validate(); err != nil {
 				return &usageError{fmt.Errorf("--to %s: %w", to, err)}
 			}
+			for _, w := range c.Warnings() {
+				fmt.Fprintf(cmd.ErrOrStderr(), "warning: %v\n", w)
+			}
 			queues, unread := disk.Inspect(anyones, args[0])
 			if unread != nil && len(queues) == 0 {
 				return unread

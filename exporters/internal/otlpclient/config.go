@@ -13,6 +13,7 @@ import (
 
 	"github.com/riffletrace/riffle/core/component"
 	"github.com/riffletrace/riffle/core/delivery"
+	"github.com/riffletrace/riffle/internal/otelenv"
 )
 
 // Protocol is how OTLP travels.
@@ -85,19 +86,16 @@ type Resolved struct {
 
 // Resolve completes the configuration and finds every mistake in it. It reads
 // the environment and the TLS files. Its errors are [component.FieldError]s, joined.
+// What is wrong in the environment is ignored: [Config.Warnings] tells it.
 func (c Config) Resolve() (*Resolved, error) {
 	if c.Protocol != "" {
 		if err := c.Protocol.check(); err != nil {
 			return nil, &component.FieldError{Path: "protocol", Err: err}
 		}
 	}
-	getenv := os.Getenv
-	if c.NoEnv {
-		getenv = func(string) string { return "" }
-	}
-	c, envErr := c.withEnv(getenv)
+	c, _ = c.withEnv(os.Getenv)
 	resolved, err := c.resolve()
-	if err := errors.Join(envErr, err); err != nil {
+	if err != nil {
 		return nil, err
 	}
 	return resolved, nil
@@ -202,6 +200,15 @@ func (c Config) path(e endpoint) (path, query string, _ error) {
 		return "", "", fmt.Errorf("%q is not a path: want one such as %s", path, tracesPath)
 	}
 	return path, query, nil
+}
+
+// ConnectTimeout bounds what connecting takes, also where nothing bounds an export: a
+// server that answers no more is left for another attempt.
+func (r *Resolved) ConnectTimeout() time.Duration {
+	if r.Timeout == otelenv.NoLimit {
+		return defaultTimeout
+	}
+	return r.Timeout
 }
 
 func isSpace(r rune) bool { return r <= ' ' || r == 0x7f }

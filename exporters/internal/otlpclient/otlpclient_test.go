@@ -225,67 +225,6 @@ tls.key_file: missing: cert_file needs its key`,
 	}
 }
 
-func TestEnvironment(t *testing.T) {
-	ca := otlptest.NewAuthority(t)
-	tests := []struct {
-		name   string
-		env    map[string]string
-		config otlpclient.Config
-		want   string
-	}{
-		{"base", map[string]string{"ENDPOINT": "http://a:1/base"}, otlpclient.Config{Protocol: http}, "http://a:1/base/v1/traces"},
-		{"whole", map[string]string{"ENDPOINT": "http://a:1", "TRACES_ENDPOINT": "http://b:2/c"}, otlpclient.Config{Protocol: http}, "http://b:2/c"},
-		{"whole without a path", map[string]string{"TRACES_ENDPOINT": "http://b:2"}, otlpclient.Config{Protocol: http}, "http://b:2/"},
-		{"whole with a query", map[string]string{"TRACES_ENDPOINT": "http://b:2/c%2Fd/?key=a%20b&x"}, otlpclient.Config{Protocol: http}, "http://b:2/c%2Fd/?key=a%20b&x"},
-		{"whole with a query alone", map[string]string{"TRACES_ENDPOINT": "http://b:2?x"}, otlpclient.Config{Protocol: http}, "http://b:2/?x"},
-		{"base with a query", map[string]string{"ENDPOINT": "http://b:2/c?x=1"}, otlpclient.Config{Protocol: http}, "http://b:2/c/v1/traces?x=1"},
-		{"path of the config with a query", nil, otlpclient.Config{Protocol: http, Endpoint: "http://b:2", URLPath: "/c%20d?x=1"}, "http://b:2/c%20d?x=1"},
-		{"gRPC", map[string]string{"TRACES_ENDPOINT": "http://b:2"}, otlpclient.Config{}, "b:2"},
-		{"insecure and a target", map[string]string{"INSECURE": "true"}, otlpclient.Config{Endpoint: "dns:///b:2"}, "dns:///b:2"},
-		{"bad header for gRPC", map[string]string{"HEADERS": "x-team=Z%C3%BCrich"}, otlpclient.Config{}, `error: OTEL_EXPORTER_OTLP_HEADERS: header "x-team": the value is not of printable ASCII, which is all that gRPC takes unless the name ends in -bin`},
-		{"header for HTTP", map[string]string{"HEADERS": "x!team=Z%C3%BCrich"}, otlpclient.Config{Protocol: http}, "http://localhost:4318/v1/traces"},
-		{"protocol", map[string]string{"PROTOCOL": "http/protobuf"}, otlpclient.Config{}, "http://localhost:4318/v1/traces"},
-		{
-			"config wins",
-			map[string]string{"ENDPOINT": "http://a:1/base", "PROTOCOL": "grpc"},
-			otlpclient.Config{Protocol: http, Endpoint: "https://b:2"},
-			"https://b:2/v1/traces",
-		},
-		{"insecure", map[string]string{"INSECURE": "TRUE"}, otlpclient.Config{Protocol: http, Endpoint: "b:2"}, "http://b:2/v1/traces"},
-		{"insecure for traces", map[string]string{"INSECURE": "true", "TRACES_INSECURE": "false"}, otlpclient.Config{Protocol: http}, "https://localhost:4318/v1/traces"},
-		{"insecure with a scheme", map[string]string{"INSECURE": "true"}, otlpclient.Config{Protocol: http, Endpoint: "https://b:2"}, "https://b:2/v1/traces"},
-		{"certificate and loopback", map[string]string{"CERTIFICATE": ca.File}, otlpclient.Config{Protocol: http}, "https://localhost:4318/v1/traces"},
-		{"certificate and http", map[string]string{"CERTIFICATE": ca.File}, otlpclient.Config{Protocol: http, Endpoint: "http://b:2"}, "http://b:2/v1/traces"},
-
-		{"bad endpoint", map[string]string{"ENDPOINT": "a:b"}, otlpclient.Config{}, `error: OTEL_EXPORTER_OTLP_ENDPOINT: port "b" is not a number from 1 to 65535`},
-		{"bad protocol", map[string]string{"TRACES_PROTOCOL": "http/json"}, otlpclient.Config{}, `error: OTEL_EXPORTER_OTLP_TRACES_PROTOCOL: "http/json" is not one of grpc, http/protobuf`},
-		{"bad insecure", map[string]string{"INSECURE": "yes"}, otlpclient.Config{}, `error: OTEL_EXPORTER_OTLP_INSECURE: "yes" is neither true nor false`},
-		{"bad timeout", map[string]string{"TIMEOUT": "10s"}, otlpclient.Config{}, `error: OTEL_EXPORTER_OTLP_TIMEOUT: "10s" is not a number of milliseconds`},
-		{"bad compression", map[string]string{"COMPRESSION": "zstd"}, otlpclient.Config{}, `error: OTEL_EXPORTER_OTLP_COMPRESSION: "zstd" is not one of none, gzip`},
-		{"bad headers", map[string]string{"HEADERS": "a=1,b=s3cret%"}, otlpclient.Config{}, `error: OTEL_EXPORTER_OTLP_HEADERS: header "b": the value is not percent-encoded: a % is written %25`},
-		{"no headers", map[string]string{"HEADERS": "a=1,s3cret"}, otlpclient.Config{}, `error: OTEL_EXPORTER_OTLP_HEADERS: entry 2 is not key=value`},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			for k, v := range tt.env {
-				t.Setenv("OTEL_EXPORTER_OTLP_"+k, v)
-			}
-			var got string
-			if c, err := tt.config.Resolve(); err != nil {
-				got = "error: " + err.Error()
-			} else {
-				got = c.Address
-				if c.Protocol == http {
-					got = c.URL()
-				}
-			}
-			if got != tt.want {
-				t.Errorf("got  %s\nwant %s", got, tt.want)
-			}
-		})
-	}
-}
-
 // The certificate of a client is renewed while it runs.
 func TestRenewedCertificate(t *testing.T) {
 	ca := otlptest.NewAuthority(t)

@@ -58,7 +58,7 @@ func newGRPCTransport(r *otlpclient.Resolved, o Options) *grpcTransport {
 			grpc.WithUserAgent(userAgent()),
 			grpc.WithDisableServiceConfig(),
 			grpc.WithDisableRetry(), // the line does it
-			grpc.WithConnectParams(grpc.ConnectParams{Backoff: backoff.DefaultConfig, MinConnectTimeout: r.Timeout}),
+			grpc.WithConnectParams(grpc.ConnectParams{Backoff: backoff.DefaultConfig, MinConnectTimeout: r.ConnectTimeout()}),
 			grpc.WithDefaultCallOptions(grpc.ForceCodecV2(rawCodec{})),
 		},
 	}

@@ -46,7 +46,7 @@ func newHTTPTransport(r *otlpclient.Resolved, o Options) *httpTransport {
 
 		base: &http.Transport{
 			Proxy:               http.ProxyFromEnvironment,
-			DialContext:         (&network.Dialer{Timeout: r.Timeout}).DialContext,
+			DialContext:         (&network.Dialer{Timeout: r.ConnectTimeout()}).DialContext,
 			TLSClientConfig:     r.TLS,
 			TLSHandshakeTimeout: 10 * time.Second,
 			IdleConnTimeout:     90 * time.Second,

@@ -57,7 +57,7 @@ func HTTP(ctx context.Context, logger *slog.Logger, r *otlpclient.Resolved, prox
 	// after Shutdown.
 	transport := &http.Transport{
 		Proxy:               http.ProxyFromEnvironment,
-		DialContext:         (&network.Dialer{Timeout: r.Timeout}).DialContext,
+		DialContext:         (&network.Dialer{Timeout: r.ConnectTimeout()}).DialContext,
 		TLSClientConfig:     r.TLS,
 		TLSHandshakeTimeout: 10 * time.Second,
 		IdleConnTimeout:     90 * time.Second,
