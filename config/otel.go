@@ -29,6 +29,7 @@ type otelVariable struct {
 // otelVariables is the table; of two that set the same, the first wins.
 var otelVariables = slices.Concat(
 	[]otelVariable{
+		{otelConfigFile, "", "a file of [OpenTelemetry's own schema](opentelemetry-configuration.md); while it is set, no other of these variables counts", nil},
 		{"OTEL_SDK_DISABLED", "enabled", "its opposite: `true` turns tracing off, `false` on", readDisabled},
 		{"OTEL_SERVICE_NAME", "service_name", "", readText("service_name")},
 		{"OTEL_RESOURCE_ATTRIBUTES", "resource", "`key=value,key=value`, percent-encoded; those with a key of their own, such as `service.version`, set that", readAttributes},

@@ -22,27 +22,15 @@ const deploymentEnvironment = attribute.Key("deployment.environment")
 // OTEL_RESOURCE_ATTRIBUTES, and that over what is detected. The process's
 // arguments are left out: they may hold secrets.
 func newResource(ctx context.Context, spec *Spec) (*resource.Resource, error) {
-	var attrs []attribute.KeyValue
-	for _, k := range slices.Sorted(maps.Keys(spec.Resource)) {
-		attrs = append(attrs, attribute.String(k, spec.Resource[k]))
+	if spec.ExactResource != nil {
+		return spec.ExactResource.build(ctx, spec)
 	}
-	add := func(value string, keys ...attribute.Key) {
-		if value == "" {
-			return
-		}
-		for _, k := range keys {
-			attrs = append(attrs, k.String(value))
+	attrs := spec.attributes()
+	if spec.ServiceVersion == "" && spec.Resource[string(semconv.ServiceVersionKey)] == "" {
+		if version := buildVersion(); version != "" {
+			attrs = append(attrs, semconv.ServiceVersion(version))
 		}
 	}
-	version := spec.ServiceVersion
-	if version == "" && spec.Resource[string(semconv.ServiceVersionKey)] == "" {
-		version = buildVersion()
-	}
-	add(spec.ServiceName, semconv.ServiceNameKey)
-	add(version, semconv.ServiceVersionKey)
-	add(spec.ServiceNamespace, semconv.ServiceNamespaceKey)
-	add(spec.Environment, deploymentEnvironment, semconv.DeploymentEnvironmentNameKey)
-
 	r, err := resource.New(ctx,
 		resource.WithSchemaURL(semconv.SchemaURL),
 		resource.WithHost(),
@@ -60,6 +48,27 @@ func newResource(ctx context.Context, spec *Spec) (*resource.Resource, error) {
 		err = nil // what could be detected is better than no tracing
 	}
 	return r, err
+}
+
+// attributes are those of the resource that the spec says.
+func (s *Spec) attributes() []attribute.KeyValue {
+	var attrs []attribute.KeyValue
+	for _, k := range slices.Sorted(maps.Keys(s.Resource)) {
+		attrs = append(attrs, attribute.String(k, s.Resource[k]))
+	}
+	add := func(value string, keys ...attribute.Key) {
+		if value == "" {
+			return
+		}
+		for _, k := range keys {
+			attrs = append(attrs, k.String(value))
+		}
+	}
+	add(s.ServiceName, semconv.ServiceNameKey)
+	add(s.ServiceVersion, semconv.ServiceVersionKey)
+	add(s.ServiceNamespace, semconv.ServiceNamespaceKey)
+	add(s.Environment, deploymentEnvironment, semconv.DeploymentEnvironmentNameKey)
+	return attrs
 }
 
 // unknownService is the name of a service that nobody named, as OpenTelemetry
