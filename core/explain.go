@@ -160,23 +160,33 @@ func Explain(ctx context.Context, spec Spec, t Trace, opts ...Option) (*Explanat
 }
 
 // findUnweighted finds what is also kept below its threshold: just below it, only what
-// is unknown can keep a span.
+// is unknown can keep a span. Where samplers look at the parent, that may be so only
+// below the parent's threshold, where it is not sampled.
 func (e explaining) findUnweighted(ctx context.Context, outcomes []Outcome) error {
+	parent, err := sampling.ParseThreshold(e.trace.ParentThreshold)
+	if err != nil {
+		parent = sampling.Never
+	}
 	below := map[sampling.Threshold][]Outcome{}
 	for i := range outcomes {
 		out := &outcomes[i]
-		t, err := sampling.ParseThreshold(out.Threshold)
-		if err != nil || t == sampling.Always { // never, unknown, or nothing is below
+		own, err := sampling.ParseThreshold(out.Threshold)
+		if err != nil { // never, or unknown
 			continue
 		}
-		if below[t] == nil {
-			p, err := e.play(ctx, uint64(t)-1)
-			if err != nil {
-				return err
+		for _, t := range []sampling.Threshold{own, min(own, parent)} {
+			if t == sampling.Always { // nothing is below
+				continue
 			}
-			below[t] = p.outcomes()
+			if below[t] == nil {
+				p, err := e.play(ctx, uint64(t)-1)
+				if err != nil {
+					return err
+				}
+				below[t] = p.outcomes()
+			}
+			out.Unweighted = out.Unweighted || below[t][i].Threshold == sampling.Unknown.String()
 		}
-		out.Unweighted = out.Unweighted || below[t][i].Threshold == sampling.Unknown.String()
 	}
 	return nil
 }

@@ -131,7 +131,9 @@ func (d done) differs(x core.Outcome, explanation *core.Explanation, c core.Case
 	const all = uint64(sampling.Never) - 1
 	// A sampler that selects some with a probability that nobody knows does not select
 	// this one: it is not told which.
-	unselected := slices.ContainsFunc(explanation.Steps, func(s core.Step) bool { return strings.HasPrefix(s.Answer, "not selected") })
+	unselected := slices.ContainsFunc(explanation.Steps, func(s core.Step) bool {
+		return strings.HasPrefix(s.Answer, "not selected") || strings.Contains(s.Answer, "below a sampled parent")
+	})
 	th, err := sampling.ParseThreshold(x.Threshold)
 	switch {
 	case x.Threshold == "never":
@@ -323,7 +325,7 @@ func randomTrace(d *rand.Rand) core.Trace {
 }
 
 func randomSpec(d *rand.Rand, seed uint64, asked *asked) core.Spec {
-	spec := core.Spec{ServiceName: fmt.Sprint("service", seed%2), RemoteParent: []record.RemoteParent{record.Watch, record.Watch, record.Follow, record.Ignore, record.Restart}[d.IntN(5)]}
+	spec := core.Spec{ServiceName: fmt.Sprint("service", seed%2), RemoteParent: []record.RemoteParent{record.Watch, record.Watch, record.Follow, record.Ignore, record.Restart, record.Ask}[d.IntN(6)]}
 	for i := range d.IntN(6) {
 		f := random{seed: seed, asked: asked, name: fmt.Sprint("sampler", i), flag: d.IntN(2) == 0}
 		var s sampling.Sampler
@@ -369,7 +371,13 @@ type (
 
 func (f randomStart) SampleStart(p sampling.StartParameters) (a sampling.Answer) {
 	defer func() { f.asked.add("start", f.name, p.Name, a) }()
-	switch d := dice(f.seed, "start", f.name, p.Name); d.IntN(8) {
+	switch d := dice(f.seed, "start", f.name, p.Name); d.IntN(10) {
+	case 8:
+		return sampling.FollowParent()
+	case 9:
+		// Not Never: what a sampled parent leaves out is explained as such, also where the
+		// parent would not be sampled with another randomness.
+		return sampling.ByParent(thresholds[d.IntN(len(thresholds)-1)], thresholds[d.IntN(len(thresholds))])
 	case 0:
 		return sampling.Selected()
 	case 1:

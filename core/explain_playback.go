@@ -107,6 +107,7 @@ func (e explaining) play(ctx context.Context, randomness uint64) (*playback, err
 		IDGenerator:  p.ids,
 		Samplers:     p.samplers.record,
 		RemoteParent: p.plan.RemoteParent,
+		AlwaysRecord: p.plan.AlwaysRecord,
 		Randomness:   func() uint64 { return randomness },
 		Bounds:       bounds,
 		Deliver:      p.keep,
@@ -121,7 +122,7 @@ func (p *playback) hear(sampler int, stage string, a sampling.Answer, matched bo
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.heard[question{sampler, stage}] = hearing{a, matched}
-	if t, ok := a.Threshold(); ok && t == sampling.Unknown {
+	if t, ok := a.Threshold(); ok && t == sampling.Unknown || a.IsByParent() {
 		p.unknown = true
 	}
 }
@@ -188,7 +189,10 @@ func (p *playback) prepare(ctx context.Context) map[[2]int]error {
 				continue
 			}
 			all.Go(func() {
-				params := sampling.StartParameters{ParentContext: context.Background(), Name: c.Name, Kind: c.Kind, Attributes: c.Attributes}
+				params := sampling.StartParameters{
+					ParentContext: context.Background(), Name: c.Name, Kind: c.Kind, Attributes: c.Attributes,
+					RemoteParent: p.isAsked(),
+				}
 				if err := preparer.Prepare(ctx, params); err != nil {
 					mu.Lock()
 					defer mu.Unlock()
@@ -204,6 +208,11 @@ func (p *playback) prepare(ctx context.Context) map[[2]int]error {
 // isBound reports whether a remote parent's decision counts for the local roots.
 func (p *playback) isBound() bool {
 	return p.trace.isCalled() && (p.plan.RemoteParent == record.Watch || p.plan.RemoteParent == record.Follow)
+}
+
+// isAsked reports whether start samplers are told of a remote parent.
+func (p *playback) isAsked() bool {
+	return p.trace.isCalled() && p.plan.RemoteParent == record.Ask
 }
 
 func (p *playback) follows() bool { return p.isBound() && p.plan.RemoteParent == record.Follow }
@@ -257,6 +266,8 @@ func (p *playback) startRoot(root int, base time.Time, failed map[[2]int]error) 
 		}
 		switch {
 		case a.IsAbstain() || a.IsAtMost():
+		case a.IsByParent() && !p.isAsked():
+			step.Answer += "; it abstains: there is no remote parent that it could leave it to"
 		case p.isBound() && !a.IsDrop():
 			step.Answer += "; only a drop counts, the remote parent has decided"
 		default:

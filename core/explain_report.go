@@ -105,7 +105,7 @@ func (p *playback) notes() (notes []string) {
 				p.trace.Spans[g.root].label(), s.to-s.from, p.plan.MaxWait))
 		}
 	}
-	shared := !p.trace.isCalled() || p.isBound()
+	shared := !p.trace.isCalled() || p.isBound() || p.isAsked()
 	for i, g := range all[1:] {
 		if before := all[i]; shared && p.trace.Spans[g.root].Start-segments[before].to > memory {
 			notes = append(notes, fmt.Sprintf("%q starts over decision_memory.age (%s) after %q has ended: what was said of that is forgotten by then",

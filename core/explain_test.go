@@ -223,6 +223,33 @@ end error: abstain
 = kept by "ratio" at 8 for 2`,
 		},
 		{
+			name:  "samplers are asked below a parent, and leave it to that",
+			rules: record.Ask,
+			list:  []core.SamplerEntry{starting("rules", sampling.Abstain()), starting("parent", sampling.FollowParent()), baseline(0.5)},
+			trace: core.Trace{Parent: core.SampledParent, ParentThreshold: "c", Spans: []core.Case{{Name: "a"}}},
+			want: `start rules: abstain
+start parent: as the parent decided
+start ratio: not asked: parent has decided
+= kept by "parent" at c for 4`,
+		},
+		{
+			name:  "what a parent does not sample can be kept all the same",
+			rules: record.Ask,
+			list:  []core.SamplerEntry{starting("parent", sampling.ByParent(12<<52, half))},
+			trace: core.Trace{Parent: core.SampledParent, ParentThreshold: "a", Spans: []core.Case{{Name: "a"}}},
+			want: `start parent: threshold c below a sampled parent, 8 below another
+= kept by "parent" at c for 4, unweighted too`,
+		},
+		{
+			name:  "a sampler that leaves it to a parent that there is not abstains",
+			rules: record.Ask,
+			list:  []core.SamplerEntry{starting("parent", sampling.FollowParent()), baseline(0.5)},
+			trace: core.Trace{Spans: []core.Case{{Name: "a"}}},
+			want: `start parent: as the parent decided; it abstains: there is no remote parent that it could leave it to
+start ratio: threshold 8
+= kept by "ratio" at 8 for 2`,
+		},
+		{
 			name:  "nobody knows with which probability a parent was sampled",
 			list:  []core.SamplerEntry{onSlow, baseline(0.5)},
 			trace: core.Trace{Parent: core.SampledParent, Spans: []core.Case{{Name: "a"}}},

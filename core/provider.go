@@ -90,6 +90,7 @@ func New(ctx context.Context, spec Spec, opts ...Option) (*Provider, error) {
 		SpanProcessors: o.processors,
 		Samplers:       pl.samplers.record,
 		RemoteParent:   plan.RemoteParent,
+		AlwaysRecord:   plan.AlwaysRecord,
 		Bounds:         plan.bounds(),
 		Deliver:        func(k record.Kept) { pl.deliver(k) },
 		Flush:          pl.flush,

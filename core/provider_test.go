@@ -20,6 +20,7 @@ import (
 
 	"github.com/riffletrace/riffle/core"
 	"github.com/riffletrace/riffle/core/component"
+	"github.com/riffletrace/riffle/core/record"
 	"github.com/riffletrace/riffle/core/sampling"
 )
 
@@ -74,7 +75,7 @@ func TestSpecErrorsComeTogether(t *testing.T) {
 		Samplers:     []core.SamplerEntry{use("s", &answering{}), use("s", &answering{}), {Plan: sampling.NewSamplers().Plan("nix", "", nil)}},
 	})
 	want := strings.Join([]string{
-		`remote_parent: "trust" is not one of watch, follow, ignore, restart`,
+		`remote_parent: "trust" is not one of watch, follow, ask, ignore, restart`,
 		`propagators[1]: unknown propagator "b33" (did you mean "b3"?): known are tracecontext, baggage, b3, b3multi, jaeger, xray, ottrace, none`,
 		`propagators[2]: "tracecontext" is listed twice`,
 		`samplers[1].name: samplers[0] is called "s" too: give one of them another name`,
@@ -82,6 +83,14 @@ func TestSpecErrorsComeTogether(t *testing.T) {
 	}, "\n")
 	if err == nil || err.Error() != want {
 		t.Errorf("got:\n%v\nwant:\n%s", err, want)
+	}
+}
+
+func TestAlwaysRecordNeedsMoreThanFollow(t *testing.T) {
+	spec := core.Spec{AlwaysRecord: true, RemoteParent: record.Follow}
+	want := "always_record: remote_parent: follow records nothing below a parent that is not sampled: use watch, which records it and follows the parent too"
+	if err := spec.Check(); err == nil || err.Error() != want {
+		t.Errorf("error = %v, want %s", err, want)
 	}
 }
 

@@ -31,5 +31,9 @@ func NewSDKSampler(ctx context.Context, spec Spec, opts ...Option) (sdktrace.Sam
 	if built.record.WaitForEnd() {
 		return nil, nil, errors.Join(errors.New("building an SDK sampler: end and segment samplers need a core.Provider"), built.shutdown(ctx))
 	}
-	return record.NewSDKSampler(built.record.Start(), plan.RemoteParent), built.shutdown, nil
+	sampler := record.NewSDKSampler(built.record.Start(), plan.RemoteParent)
+	if plan.AlwaysRecord {
+		sampler = sdktrace.AlwaysRecord(sampler)
+	}
+	return sampler, built.shutdown, nil
 }

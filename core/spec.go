@@ -22,7 +22,8 @@ type Spec struct {
 	ServiceVersion   string              `yaml:"service_version" doc:"resource attribute service.version; by default that of the build info"`
 	ServiceNamespace string              `yaml:"service_namespace" doc:"resource attribute service.namespace; by default the application's name"`
 	Environment      string              `yaml:"environment" doc:"resource attributes deployment.environment.name and deployment.environment"`
-	RemoteParent     record.RemoteParent `yaml:"remote_parent" doc:"what a remote parent means: watch follows its decision, but lets end samplers keep the local part of a trace that it left out; follow follows it and nothing else; ignore keeps its trace ID and decides anew; restart begins a new trace with a link to it; the last two are for endpoints that anybody can call"`
+	RemoteParent     record.RemoteParent `yaml:"remote_parent" doc:"what a remote parent means: watch follows its decision, but lets end samplers keep the local part of a trace that it left out; follow follows it and nothing else; ask asks the start samplers, with the trace's own randomness, and follows it where they say so; ignore keeps its trace ID and decides anew; restart begins a new trace with a link to it; the last two are for endpoints that anybody can call"`
+	AlwaysRecord     bool                `yaml:"always_record" doc:"records also what no sampler selects or waits for, so that span processors see every span; it is not exported"`
 	Propagators      []string            `yaml:"propagators" doc:"formats of the trace context in headers: tracecontext, baggage, b3, b3multi, jaeger, xray, ottrace, or none alone"`
 	Resource         map[string]string   `yaml:"resource" doc:"further attributes of the resource"`
 	Limits           SpanLimits          `yaml:"limits" doc:"what one span can hold; -1 is no limit"`
@@ -101,10 +102,11 @@ func (s *Spec) Check() error {
 
 // checkScalars finds the mistakes in what is no list of components.
 func (s *Spec) checkScalars(add func(path string, err error)) {
-	switch s.RemoteParent {
-	case "", record.Watch, record.Follow, record.Ignore, record.Restart:
-	default:
-		add("remote_parent", fmt.Errorf("%s is not one of watch, follow, ignore, restart", component.Shown(string(s.RemoteParent))))
+	if known := s.RemoteParent.ConfigSchema().Enum; s.RemoteParent != "" && !slices.Contains(known, string(s.RemoteParent)) {
+		add("remote_parent", fmt.Errorf("%s is not one of %s", component.Shown(string(s.RemoteParent)), strings.Join(known, ", ")))
+	}
+	if s.AlwaysRecord && s.RemoteParent == record.Follow {
+		add("always_record", errors.New("remote_parent: follow records nothing below a parent that is not sampled: use watch, which records it and follows the parent too"))
 	}
 	for i, name := range s.Propagators {
 		path := fmt.Sprintf("propagators[%d]", i)

@@ -164,6 +164,25 @@ func TestRemoteParent(t *testing.T) {
 		{"ignore, unsampled", record.Ignore, false, low, "ot=th:8;rv:" + low + ",v=1", sampling.At(sampling.Always), false, true, "ot=th:0;rv:*,v=1"},
 		{"ignore, sampled", record.Ignore, true, high, "ot=th:8", sampling.At(sampling.Never), false, false, "ot=rv:*"},
 		{"ignore, drop rule", record.Ignore, true, high, "", sampling.Drop(), true, false, "ot=rv:*"},
+		{"ask, sampled", record.Ask, true, high, "ot=th:8;a:1,v=1", sampling.At(4 << 52), false, true, "ot=th:4;a:1,v=1"},
+		{"ask, sampled, and R decides", record.Ask, true, low, "ot=th:0", sampling.At(4 << 52), false, false, ""},
+		{"ask, rv decides", record.Ask, false, low, "ot=rv:" + high, sampling.At(4 << 52), false, true, "ot=th:4;rv:" + high},
+		{"ask, drop", record.Ask, true, high, "ot=th:0", sampling.Drop(), true, false, ""},
+		{"ask, nobody answers", record.Ask, false, low, "v=1", sampling.Abstain(), false, true, "ot=th:0,v=1"},
+		{"ask, followed", record.Ask, true, high, "v=1,ot=th:8;a:1", sampling.FollowParent(), false, true, "v=1,ot=th:8;a:1"},
+		{"ask, followed without th", record.Ask, true, low, "v=1", sampling.FollowParent(), false, true, "v=1"},
+		{"ask, followed against R", record.Ask, true, low, "ot=th:8;a:1", sampling.FollowParent(), false, true, "ot=a:1"},
+		{"ask, followed, unsampled", record.Ask, false, high, "ot=th:8;a:1", sampling.FollowParent(), false, false, "ot=a:1"},
+		{"ask, sampled, the parent's is greater", record.Ask, true, high, "ot=th:8", sampling.ByParent(4<<52, 0), false, true, "ot=th:8"},
+		{"ask, sampled, its own is greater", record.Ask, true, high, "ot=th:8", sampling.ByParent(12<<52, 0), false, true, "ot=th:c"},
+		{"ask, sampled, its own leaves it out", record.Ask, true, low, "ot=th:0", sampling.ByParent(12<<52, 0), false, false, ""},
+		{"ask, sampled without th", record.Ask, true, high, "", sampling.ByParent(12<<52, 0), false, true, ""},
+		{"ask, sampled without th, left out", record.Ask, true, low, "", sampling.ByParent(12<<52, 0), false, false, ""},
+		{"ask, sampled with one in two million", record.Ask, true, high, "ot=th:fffff8", sampling.FollowParent(), false, true, ""},
+		{"ask, unsampled, kept", record.Ask, false, high, "ot=th:8", sampling.ByParent(0, 4<<52), false, true, ""},
+		{"ask, unsampled, left out", record.Ask, false, low, "", sampling.ByParent(0, 4<<52), false, false, ""},
+		{"ask, unsampled, kept in any case", record.Ask, false, low, "", sampling.ByParent(0, sampling.Unknown), false, true, ""},
+		{"ignore, no answer by the parent", record.Ignore, false, high, "", sampling.ByParent(sampling.Never, sampling.Never), false, true, "ot=th:0;rv:*"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -269,6 +288,24 @@ func TestChainInAStockProvider(t *testing.T) {
 	}
 	if got, want := sampler.Description(), "riffle{s: always threshold 8}"; got != want {
 		t.Errorf("Description() = %q, want %q", got, want)
+	}
+}
+
+// What is not sampled is recorded all the same if that is asked for.
+func TestAlwaysRecord(t *testing.T) {
+	spec := core.Spec{AlwaysRecord: true, Samplers: []core.SamplerEntry{use("s", &answering{answer: sampling.At(sampling.Never)})}}
+	sampler, shutdown, err := core.NewSDKSampler(t.Context(), spec)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer shutdown(t.Context())
+	for what, tp := range map[string]trace.TracerProvider{
+		"riffle":  newProvider(t, spec).TracerProvider(),
+		"the SDK": sdktrace.NewTracerProvider(sdktrace.WithSampler(sampler)),
+	} {
+		if _, s := tp.Tracer("").Start(t.Context(), "root"); !s.IsRecording() || s.SpanContext().IsSampled() {
+			t.Errorf("%s: recording %v, sampled %v", what, s.IsRecording(), s.SpanContext().IsSampled())
+		}
 	}
 }
 

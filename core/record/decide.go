@@ -133,7 +133,7 @@ func (g *segment) threshold(raise sampling.Threshold) (t sampling.Threshold, by 
 // segment: who is told it, and acts by it, must not learn the randomness.
 func (g *segment) said() sampling.Threshold {
 	t := min(g.start, max(g.pressure, g.least))
-	if t == sampling.Never && (g.has(startUnknown) || g.more != nil && g.more.unknown != sampling.Never) {
+	if t == sampling.Never && (g.has(startSpeaks) || g.more != nil && g.more.unknown != sampling.Never) {
 		return sampling.Unknown
 	}
 	return t

@@ -10,7 +10,7 @@
 //
 //	          root starts
 //	               |
-//	          decide at start --drop, or nothing to wait for--> not recorded
+//	          decide at start --drop, or nothing to record it for--> not recorded
 //	               |
 //	   +------> open <-----------------------------+
 //	   |           |  a span ends: it waits,       |

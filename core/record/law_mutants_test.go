@@ -92,6 +92,15 @@ var lawMutants = []lawMutant{
 	{"what a client says is the randomness", "law", []lawEdit{
 		{"start.go", "d.randomness = r.random() & (uint64(sampling.Never) - 1)", "d.randomness = sampling.Randomness(q.parent)"},
 	}},
+	{"only what the parent sampled is asked about", "law", []lawEdit{
+		{"start.go", "!(remote && r.remote == Ask)", "!(remote && r.remote == Ask && q.parent.IsSampled())"},
+	}},
+	{"what the parent leaves of a trace has the sampler's threshold", "law", []lawEdit{
+		{"parent.go", "d.threshold = max(t, own)", "d.threshold = own"},
+	}},
+	{"what the parent did not sample has the sampler's threshold", "law", []lawEdit{
+		{"parent.go", "d.threshold = sampling.Never\n", "d.threshold = own\n"},
+	}},
 	{"a forced segment is like one that is kept", "forced", []lawEdit{
 		{"segment.go", "if d.forced || !r.mayRaise && d.threshold == sampling.Always {", "if !r.mayRaise && d.threshold == sampling.Always {"},
 	}},

@@ -58,7 +58,7 @@ type lawSampler struct {
 }
 
 func newLawSetup(d *lawDice) lawSetup {
-	modes := []RemoteParent{Watch, Watch, Watch, Watch, Follow, Ignore, Restart}
+	modes := []RemoteParent{Watch, Watch, Watch, Watch, Follow, Ignore, Restart, Ask, Ask}
 	s := lawSetup{
 		mode: modes[d.intN(len(modes))], pressed: d.oneIn(3), salt: d.uint64(),
 		maxSegment: []int64{4 << 20, 4 << 20, 4000, 2500}[d.intN(4)], wait: 10 + d.intN(40), age: 10 + d.intN(60),
@@ -111,6 +111,10 @@ func (s *lawSetup) says(l *lawSampler, name string) sampling.Answer {
 			return sampling.Selected()
 		case n == 11:
 			return sampling.Unselected()
+		case n < 15 && s.mode == Ask:
+			return sampling.ByParent(t, d.threshold())
+		case n == 15 && s.mode == Ask:
+			return sampling.FollowParent()
 		}
 	case lawSegment:
 		switch {

@@ -87,6 +87,42 @@ func TestProcessorsOnStart(t *testing.T) {
 	}
 }
 
+// What nobody selects and nobody waits for is recorded if that is asked for, until it
+// ends.
+func TestAlwaysRecord(t *testing.T) {
+	for _, always := range []bool{true, false} {
+		var log []string
+		r := newRecorder(t, Config{AlwaysRecord: always, SpanProcessors: []sdktrace.SpanProcessor{&watcher{log: &log}}}, selectNone)
+		ctx, root := r.tracer.Start(context.Background(), "root")
+		late, child := r.tracer.Start(ctx, "child")
+		for _, s := range []trace.Span{child, root, r.start(late, "late"), r.start(withParent(remoteParent(t, 0, "")), "called")} {
+			if s.IsRecording() != always || s.SpanContext().IsSampled() {
+				t.Errorf("always %v: recording %v, sampled %v", always, s.IsRecording(), s.SpanContext().IsSampled())
+			}
+			before := r.live.exactly()
+			s.End()
+			if after := r.live.exactly(); always && after >= before {
+				t.Errorf("%d bytes are held after an end, %d before it", after, before)
+			}
+		}
+		r.start(sampling.ContextWithDrop(ctx), "below it").End()
+		r.start(sampling.ContextWithDrop(context.Background()), "dropped").End()
+		want := []string{}
+		if always {
+			want = []string{
+				"start root", "start child", "start late", "start called", "end child", "end root", "end late", "end called",
+				"start below it", "end below it",
+			}
+		}
+		for i := range want {
+			want[i] = " " + want[i]
+		}
+		checkLog(t, log, want...)
+		r.checkDelivered(t)
+		r.checkEmpty(t)
+	}
+}
+
 // What processors see of a span that ended is what was known then, whatever is
 // decided later.
 func TestProcessorsOnEnd(t *testing.T) {

@@ -42,6 +42,9 @@ type Config struct {
 
 	Samplers     Samplers
 	RemoteParent RemoteParent // "" is Watch
+	// AlwaysRecord records also what the start did not select and nobody waits for, so
+	// that span processors see it; it is let go as it ends.
+	AlwaysRecord bool
 	// Randomness is the randomness of segments under [Ignore], 56 bits; nil makes it at
 	// random. It is for tests and explanations.
 	Randomness func() uint64
@@ -132,7 +135,9 @@ type rules struct {
 	// mayRaise tells that a segment sampler may raise a threshold, so that no
 	// segment is sure to be kept before it is asked.
 	mayRaise bool
-	forced   int16 // the number of [sampling.ForceSampler]
+	// alwaysRecord tells that what the start did not select is recorded all the same.
+	alwaysRecord bool
+	forced       int16 // the number of [sampling.ForceSampler]
 }
 
 // scope is what the spans of a tracer have in common. The SDK's interface is sealed:
@@ -176,7 +181,7 @@ func newRules(c *Config) *rules {
 	r := &rules{
 		Samplers: c.Samplers, bounds: c.Bounds.withDefaults(), deliver: c.Deliver,
 		startRules: newStartRules(c.Samplers.start, cmp.Or(c.RemoteParent, Watch), c.Randomness),
-		allEnd:     1<<len(c.Samplers.end) - 1,
+		allEnd:     1<<len(c.Samplers.end) - 1, alwaysRecord: c.AlwaysRecord,
 	}
 	r.names.number("")
 	for _, e := range r.entries {

@@ -158,16 +158,18 @@ func (e *entry) observed(a sampling.Answer) sampling.Answer {
 	return a
 }
 
-func (e *StartEntry) ask(p *sdktrace.SamplingParameters, timed bool) (a sampling.Answer) {
-	if e.isSuspended() || e.match != nil && !e.matches(p.Name, p.Kind, p.Attributes) {
+func (e *StartEntry) ask(q *rootRequest, timed bool) (a sampling.Answer) {
+	if e.isSuspended() || e.match != nil && !e.matches(q.Name, q.Kind, q.Attributes) {
 		return sampling.Answer{}
 	}
 	defer e.rescue(&a)
+	p := sampling.NewStartParameters(&q.SamplingParameters)
+	p.RemoteParent = q.remote
 	if !timed {
-		return e.observed(e.sampler.SampleStart(sampling.NewStartParameters(p)))
+		return e.observed(e.sampler.SampleStart(p))
 	}
 	start := time.Now()
-	a = e.observed(e.sampler.SampleStart(sampling.NewStartParameters(p)))
+	a = e.observed(e.sampler.SampleStart(p))
 	e.took(time.Since(start))
 	return a
 }

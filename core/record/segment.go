@@ -71,6 +71,7 @@ const (
 	isGone                                // let go for lack of room: nothing more is recorded
 	isFinished                            // by Shutdown: no span starts any more
 	startUnknown                          // the start keeps it with an unknown threshold
+	startSpeaks                           // the start spoke of one, whether or not that keeps it
 	isEarly                               // a part was decided before it was complete
 	isMarked                              // a span that was handed over says so
 	isCounted                             // among the kept ones
@@ -132,7 +133,7 @@ func (g *segment) rarely() *segmentMore {
 // started. It is nil if the root is not to be recorded.
 func (l *live) begin(d *startDecision, q *rootRequest) *segment {
 	r := l.rules
-	if d.dropped || !d.selected && !r.WaitForEnd() {
+	if d.dropped || !d.selected && !r.WaitForEnd() && !r.alwaysRecord {
 		return nil
 	}
 	pressure := l.pressure()
@@ -167,6 +168,9 @@ func (l *live) begin(d *startDecision, q *rootRequest) *segment {
 	}
 	if d.unknown {
 		g.bits |= startUnknown
+	}
+	if d.speaks {
+		g.bits |= startSpeaks
 	}
 	if d.forced || !r.mayRaise && d.threshold == sampling.Always {
 		g.bits |= isSure

@@ -28,13 +28,16 @@ const (
 	// decide, with a randomness that is the segment's own. For endpoints that anybody
 	// can call.
 	Ignore RemoteParent = "ignore"
+	// Ask asks the start samplers, with the randomness of the trace. What the parent
+	// decided counts where they say so. For callers that one trusts.
+	Ask RemoteParent = "ask"
 	// Restart begins a new trace, with a link to what the client sent.
 	Restart RemoteParent = "restart"
 )
 
 // ConfigSchema lists the values.
 func (RemoteParent) ConfigSchema() component.Schema {
-	return component.Enum(Watch, Follow, Ignore, Restart)
+	return component.Enum(Watch, Follow, Ask, Ignore, Restart)
 }
 
 // startRules decide about local roots.
@@ -65,6 +68,8 @@ type startDecision struct {
 	selected bool
 	// unknown tells that it does so with a probability that nobody knows.
 	unknown bool
+	// speaks tells that it speaks of such a probability, whether or not that selects.
+	speaks  bool
 	forced  bool
 	follow  bool // the parent decided for good: end samplers are not asked
 	private bool // the randomness is this segment's own
@@ -82,6 +87,8 @@ type rootRequest struct {
 	parent trace.SpanContext
 	// What the context of the application asks for.
 	forced, dropped bool
+	// remote tells samplers that there is a remote parent whose decision counts.
+	remote bool
 }
 
 // decide decides about a local root. What the parent means depends on where it
@@ -101,9 +108,10 @@ func (r *startRules) decide(d *startDecision, q *rootRequest) {
 	case remote && r.remote == Ignore:
 		r.ownRandomness(d, q)
 		r.ask(d, q)
-	case q.parent.IsValid():
+	case q.parent.IsValid() && !(remote && r.remote == Ask):
 		r.watch(d, q, remote && r.remote == Follow)
 	default:
+		q.remote = q.parent.IsValid()
 		d.state = q.parent.TraceState()
 		d.randomness = randomnessOf(q.TraceID, d.state)
 		r.ask(d, q)
@@ -136,8 +144,8 @@ func (r *startRules) ownRandomness(d *startDecision, q *rootRequest) {
 func (r *startRules) ask(d *startDecision, q *rootRequest) {
 	timed := timed()
 	for _, e := range r.samplers {
-		a := e.ask(&q.SamplingParameters, timed)
-		if a.IsAbstain() || a.IsAtMost() {
+		a := e.ask(q, timed)
+		if a.IsAbstain() || a.IsAtMost() || a.IsByParent() && !q.remote {
 			continue
 		}
 		d.by, d.attrs = e, a.Attributes()
@@ -145,9 +153,14 @@ func (r *startRules) ask(d *startDecision, q *rootRequest) {
 			d.dropped = true
 			return
 		}
+		if a.IsByParent() {
+			d.byParent(a, q.parent)
+			return
+		}
 		t, _ := a.Threshold()
 		d.selected = a.Selects(d.randomness)
 		d.unknown = d.selected && t == sampling.Unknown
+		d.speaks = d.unknown
 		if d.threshold = t; t == sampling.Unknown {
 			d.threshold = sampling.Never
 		}
@@ -158,11 +171,6 @@ func (r *startRules) ask(d *startDecision, q *rootRequest) {
 	d.state = always(d.state)
 }
 
-// mostTrusted is the greatest threshold that a remote parent can have, a probability
-// of 2^-20. With a greater one, a request that anybody can send would stand for more
-// than all that a service has.
-const mostTrusted = sampling.Never - sampling.Never>>20
-
 // watch follows the decision of a parent, unless a drop rule speaks.
 func (r *startRules) watch(d *startDecision, q *rootRequest, follow bool) {
 	d.randomness, d.threshold, d.follow = sampling.Randomness(q.parent), sampling.Never, follow
@@ -170,18 +178,18 @@ func (r *startRules) watch(d *startDecision, q *rootRequest, follow bool) {
 	d.selected = q.parent.IsSampled()
 	d.dropped = follow && !d.selected || !follow && r.drops(q)
 	if d.selected && !d.dropped {
-		if t := sampling.ThresholdOf(q.parent); t <= mostTrusted {
+		if t := trusted(q.parent); t != sampling.Unknown {
 			d.threshold = t
 			return
 		}
-		d.unknown = true
+		d.unknown, d.speaks = true, true
 	}
 	d.state = sampling.WithThreshold(d.state, sampling.Unknown)
 }
 
 func (r *startRules) drops(q *rootRequest) bool {
 	for _, e := range r.droppers {
-		if e.ask(&q.SamplingParameters, timed()).IsDrop() {
+		if e.ask(q, timed()).IsDrop() {
 			return true
 		}
 	}

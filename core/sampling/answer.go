@@ -11,6 +11,7 @@ const (
 	selectedUnknown
 	unselectedUnknown
 	atMost
+	byParent
 )
 
 // Answer is what a sampler says about a trace. The zero value abstains.
@@ -25,7 +26,13 @@ type Answer struct {
 	// should be a string made when the sampler was built, not per span.
 	Reason string
 
-	attributes *[]attribute.KeyValue
+	more *answerMore // nil if the answer has nothing of it
+}
+
+// answerMore is what most answers do not have.
+type answerMore struct {
+	attributes []attribute.KeyValue
+	unsampled  Threshold // of byParent; the threshold of the answer is for the others
 }
 
 const (
@@ -76,6 +83,26 @@ func AtMost(t Threshold) Answer {
 	return say(atMost, t)
 }
 
+// ByParent leaves the decision to the remote parent of the local root. Below one that
+// is sampled, a trace is selected if its randomness reaches the parent's threshold and
+// sampled, the greater of which is its threshold then; below one that is not, if it
+// reaches unsampled, with a probability that nobody knows. [Unknown] selects all.
+//
+// Only for a [StartSampler] that is told of a remote parent
+// ([StartParameters.RemoteParent]); from any other it counts as [Abstain], as it does
+// from one in a plugin. It allocates: make such answers when the sampler is built.
+func ByParent(sampled, unsampled Threshold) Answer {
+	a := say(byParent, sampled)
+	a.more = &answerMore{unsampled: unsampled}
+	return a
+}
+
+// FollowParent is what the remote parent decided, and nothing else: [ByParent] with
+// [Always] and [Never].
+func FollowParent() Answer { return followParent }
+
+var followParent = ByParent(Always, Never)
+
 // Because returns the answer with a reason.
 func (a Answer) Because(reason string) Answer {
 	a.Reason = reason
@@ -86,20 +113,23 @@ func (a Answer) Because(reason string) Answer {
 // [StartSampler]'s are used. It allocates if there are any: make such answers when
 // the sampler is built.
 func (a Answer) WithAttributes(attrs ...attribute.KeyValue) Answer {
-	a.attributes = nil
-	if len(attrs) > 0 {
-		kept := attrs // else the parameter would be allocated in any case
-		a.attributes = &kept
+	switch {
+	case a.IsByParent():
+		a.more = &answerMore{attributes: attrs, unsampled: a.more.unsampled}
+	case len(attrs) == 0:
+		a.more = nil
+	default:
+		a.more = &answerMore{attributes: attrs}
 	}
 	return a
 }
 
 // Attributes are those for the local root.
 func (a Answer) Attributes() []attribute.KeyValue {
-	if a.attributes == nil {
+	if a.more == nil {
 		return nil
 	}
-	return *a.attributes
+	return a.more.attributes
 }
 
 // IsAbstain reports whether the answer leaves the decision to others.
@@ -114,8 +144,20 @@ func (a Answer) IsThreshold() bool { return a.verdict() == threshold }
 // IsAtMost reports whether the answer is [AtMost].
 func (a Answer) IsAtMost() bool { return a.verdict() == atMost }
 
+// IsByParent reports whether the answer is [ByParent].
+func (a Answer) IsByParent() bool { return a.verdict() == byParent }
+
+// BelowParent is the threshold of [ByParent] below a parent with that decision.
+func (a Answer) BelowParent(sampled bool) Threshold {
+	if !sampled && a.more != nil {
+		return a.more.unsampled
+	}
+	return a.threshold()
+}
+
 // Threshold returns the threshold of the answer, [Unknown] if it was given
-// without one, and false if it abstains or drops. That of [AtMost] is a bound.
+// without one, and false if it abstains, drops or is [ByParent]. That of [AtMost] is a
+// bound.
 func (a Answer) Threshold() (t Threshold, ok bool) {
 	switch a.verdict() {
 	case threshold, selectedUnknown, unselectedUnknown, atMost:
@@ -126,7 +168,8 @@ func (a Answer) Threshold() (t Threshold, ok bool) {
 }
 
 // Selects reports whether a trace with this randomness is selected. [AtMost]
-// selects none: it only bounds what others select.
+// selects none: it only bounds what others select. Nor does [ByParent]: that is up to
+// the parent too.
 func (a Answer) Selects(randomness uint64) bool {
 	switch a.verdict() {
 	case threshold:
@@ -153,6 +196,11 @@ func (a Answer) String() string {
 	case atMost:
 		if s = "discard"; a.threshold() != Never {
 			s = "at most threshold " + a.threshold().String()
+		}
+	case byParent:
+		sampled, unsampled := a.BelowParent(true), a.BelowParent(false)
+		if s = "as the parent decided"; sampled != Always || unsampled != Never {
+			s = "threshold " + sampled.String() + " below a sampled parent, " + unsampled.String() + " below another"
 		}
 	default:
 		s = "abstain"

@@ -43,16 +43,16 @@ type Traits struct {
 	NeedsMatch bool
 
 	// Keyed tells that the answer of a [StartSampler] depends on nothing but the
-	// attributes in Keys, the span's name and its kind. Only such a sampler can be
-	// served by a plugin. Where the answer does not depend on the name, or the
+	// attributes in Keys, the span's name and its kind: not on whether there is a
+	// remote parent. Only such a sampler can be served by a plugin. Where the answer does not depend on the name, or the
 	// kind, IgnoresName or IgnoresKind makes for fewer leases.
 	Keyed       bool
 	Keys        []attribute.Key
 	IgnoresName bool
 	IgnoresKind bool
-	// MayDrop tells that a [StartSampler] has drop rules: it can answer [Drop].
-	// Only such a sampler is asked about a local root below a remote parent, and
-	// only a drop counts.
+	// MayDrop tells that a [StartSampler] has drop rules: it can answer [Drop]. Under
+	// remote_parent: watch, only such a sampler is asked about a local root below a
+	// remote parent, and only a drop counts.
 	MayDrop bool
 	// AlwaysAnswers tells that a [StartSampler] never abstains, so that a list that
 	// ends in it leaves no trace undecided.
@@ -85,7 +85,8 @@ type StartSampler interface {
 	//
 	// The host times a sample of the calls. A sampler that panics, or of which three
 	// timed calls within two seconds, and a quarter of them, take over 1 ms, abstains
-	// for 30 s without being asked; that is logged and counted. [AtMost] counts as [Abstain].
+	// for 30 s without being asked; that is logged and counted. [AtMost] counts as
+	// [Abstain], and so does [ByParent] where the parameters tell of no remote parent.
 	SampleStart(p StartParameters) Answer
 }
 
@@ -143,6 +144,10 @@ type StartParameters struct {
 	Kind          trace.SpanKind
 	Attributes    []attribute.KeyValue
 	Links         []trace.Link
+	// RemoteParent tells that the local root is below a remote parent whose decision
+	// counts, so that [ByParent] is an answer. It is so only under remote_parent: ask.
+	// What that decision is depends on the randomness of the trace: it is not told.
+	RemoteParent bool
 
 	// traceID is for SDK samplers that stand in the list: their answers are
 	// taken as of unknown probability.

@@ -40,7 +40,7 @@ var cases = []testCase{
 	},
 	{
 		"legal answers",
-		"a StartSampler answers anything but AtMost, an EndSampler Abstain or At, a SegmentSampler Abstain, At or AtMost, with a threshold up to sampling.Never or sampling.Unknown, and keeps what its Traits say (MayDrop, AlwaysAnswers, NeverRaises); the host relies on that and takes anything else for Abstain",
+		"a StartSampler answers anything but AtMost, and ByParent only where it is told of a remote parent, an EndSampler Abstain or At, a SegmentSampler Abstain, At or AtMost, with a threshold up to sampling.Never or sampling.Unknown, and keeps what its Traits say (MayDrop, AlwaysAnswers, NeverRaises); the host relies on that and takes anything else for Abstain",
 		legalAnswers,
 	},
 	{
@@ -135,7 +135,7 @@ func legalAnswers(s *suite) {
 			s.violated("%v: the threshold of the answer is %#x, above sampling.Never", q, uint64(t))
 		}
 		kind := kind(r.answer)
-		_, isStart := q.(startQuestion)
+		start, isStart := q.(startQuestion)
 		_, isEnd := q.(endQuestion)
 		_, isSegment := q.(segmentQuestion)
 		switch {
@@ -145,10 +145,12 @@ func legalAnswers(s *suite) {
 			s.violated("%v: drops, although its Traits do not say MayDrop", q)
 		case isSegment && traits.NeverRaises && r.answer.IsAtMost():
 			s.violated("%v: the answer is %v, although its Traits say NeverRaises", q, r.answer)
+		case isStart && r.answer.IsByParent() && !start.RemoteParent:
+			s.violated("%v: the answer is %v, although it is told of no remote parent", q, r.answer)
 		case !isStart && len(r.answer.Attributes()) > 0:
 			s.violated("%v: the answer has attributes, which only a StartSampler's can have", q)
 		case (isStart || isEnd) && r.answer.IsAtMost(),
-			!isStart && r.answer.IsDrop(),
+			!isStart && (r.answer.IsDrop() || r.answer.IsByParent()),
 			!isStart && (kind == sampling.Selected().String() || kind == sampling.Unselected().String()):
 			s.violated("%v: the answer is %v", q, r.answer)
 		}

@@ -93,6 +93,10 @@ func starts(sampler sampling.Sampler) []sampling.StartParameters {
 			attribute.String("http.request.method", "POST"),
 			attribute.String("url.path", "/checkout/7"),
 		}},
+		{Name: "POST", Kind: trace.SpanKindServer, RemoteParent: true, Attributes: []attribute.KeyValue{
+			attribute.String("http.request.method", "POST"),
+			attribute.String("url.path", "/checkout/7"),
+		}},
 		{Name: "process orders", Kind: trace.SpanKindConsumer, Attributes: []attribute.KeyValue{
 			attribute.String("messaging.system", "kafka"),
 			attribute.String("messaging.destination.name", "orders"),
@@ -115,7 +119,11 @@ func starts(sampler sampling.Sampler) []sampling.StartParameters {
 }
 
 func (q startQuestion) String() string {
-	return fmt.Sprintf("SampleStart of %q, %v, %v", q.Name, q.Kind, q.Attributes)
+	below := ""
+	if q.RemoteParent {
+		below = ", below a remote parent"
+	}
+	return fmt.Sprintf("SampleStart of %q, %v, %v%s", q.Name, q.Kind, q.Attributes, below)
 }
 
 type contextKey struct{}
@@ -176,6 +184,7 @@ func noisy(ctx context.Context, s sampling.Sampler, p sampling.StartParameters, 
 			ctx = baggage.ContextWithBaggage(ctx, b)
 		}
 	}
+	p.RemoteParent = n%4 < 2
 	traits := s.Traits()
 	if traits.IgnoresName {
 		p.Name += text

@@ -182,6 +182,20 @@ var broken = []struct {
 	{"start sampler discards", "legal answers", "the answer is discard", func() sampling.Sampler {
 		return startFunc(func(sampling.StartParameters) sampling.Answer { return sampling.AtMost(sampling.Never) })
 	}},
+	{"follows a parent that there is not", "legal answers", "told of no remote parent", func() sampling.Sampler {
+		return startFunc(func(sampling.StartParameters) sampling.Answer { return sampling.FollowParent() })
+	}},
+	{"end sampler follows the parent", "legal answers", "the answer is as the parent decided", func() sampling.Sampler {
+		return endFunc(func(sampling.EndParameters) sampling.Answer { return sampling.FollowParent() })
+	}},
+	{"keys and a parent", "keys", "none of its keys", func() sampling.Sampler {
+		return keyedFunc{func(p sampling.StartParameters) sampling.Answer {
+			if p.RemoteParent {
+				return sampling.FollowParent()
+			}
+			return sampling.Abstain()
+		}, func() []attribute.Key { return nil }}
+	}},
 	{"end sampler raises", "legal answers", "the answer is at most threshold 8", func() sampling.Sampler {
 		return endFunc(func(sampling.EndParameters) sampling.Answer { return sampling.AtMost(8 << 52) })
 	}},

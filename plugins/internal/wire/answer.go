@@ -11,7 +11,8 @@ import (
 	pluginpb "github.com/riffletrace/riffle/plugins/proto"
 )
 
-// EncodeAnswer turns an answer into a message.
+// EncodeAnswer turns an answer into a message. [sampling.ByParent] abstains: a plugin is
+// not told of a remote parent.
 func EncodeAnswer(a sampling.Answer) *pluginpb.Answer {
 	m := &pluginpb.Answer{Reason: ValidText(a.Reason), Attributes: otlp.KeyValues(a.Attributes())}
 	t, ok := a.Threshold()

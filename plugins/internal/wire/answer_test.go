@@ -27,6 +27,8 @@ func TestAnswers(t *testing.T) {
 		{sampling.At(sampling.Unknown), "selected, threshold unknown", "threshold unknown"},
 		{sampling.Selected(), "selected, threshold unknown", "threshold unknown"},
 		{sampling.Unselected(), "not selected, threshold unknown", "abstain"},
+		{sampling.FollowParent(), "abstain", "abstain"},
+		{sampling.ByParent(half, half), "abstain", "abstain"},
 		{sampling.AtMost(sampling.Always), "abstain", "at most threshold 0"},
 		{sampling.AtMost(half), "abstain", "at most threshold 8"},
 		{sampling.AtMost(sampling.Never), "abstain", "discard"},
