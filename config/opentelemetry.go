@@ -30,8 +30,8 @@ type otelFile struct {
 	wrong map[*node]bool
 	// passed are the keys that are not read.
 	passed []string
-	// watch tells that samplers of riffle's own are in the list, which may be end
-	// samplers.
+	// watch tells that spans must be recorded below parents that are not sampled:
+	// samplers of riffle's own are in the list, which may be end samplers.
 	watch bool
 }
 

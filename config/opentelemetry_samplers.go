@@ -49,7 +49,7 @@ func (f *otelFile) sampler(n *node, into *[]*node) record.RemoteParent {
 	}
 	if rate := f.rate(m); rate != nil {
 		*into = append(*into, f.ratio(m.value, rate))
-		return ask
+		return record.Ask
 	}
 	e := &node{kind: mapping, pos: m.pos, path: m.value.path}
 	switch m.key {
@@ -57,6 +57,7 @@ func (f *otelFile) sampler(n *node, into *[]*node) record.RemoteParent {
 		return f.parentBased(m, into)
 	case "always_record":
 		f.tree.put("always_record", e.as("true"))
+		f.watch = true // under follow, nothing is recorded below a parent that is not sampled
 		if root := f.get(m.value, "root"); root != nil {
 			return f.sampler(root, into)
 		}
@@ -74,7 +75,7 @@ func (f *otelFile) sampler(n *node, into *[]*node) record.RemoteParent {
 		return record.Watch
 	}
 	*into = append(*into, e)
-	return ask
+	return record.Ask
 }
 
 // rate returns the share that a sampler keeps of which that is all; nil for others.
@@ -107,7 +108,7 @@ func (f *otelFile) parentBased(m member, into *[]*node) record.RemoteParent {
 	e.put("type", e.as("composite"))
 	e.put("parent_based", f.parents(m.value))
 	*into = append(*into, e)
-	return ask
+	return record.Ask
 }
 
 // says reports whether a sampler is the one that it is by default.
@@ -219,5 +220,3 @@ func (f *otelFile) jaegerRemote(e, n *node) {
 	}
 	e.put("initial_rate", rate)
 }
-
-const ask record.RemoteParent = "ask"
