@@ -210,7 +210,7 @@ func (f *otelFile) distribution() {
 		for _, key := range d.value.members {
 			switch place, elsewhere := otelPlaces[key.key]; {
 			case elsewhere:
-				f.hide(key.value)
+				(&decoder{hide: f.hide}).hideUnknown(key, nil)
 				f.fail(key.value, key.pos, "is said by %s in this file", place)
 			case (key.key == "samplers" || key.key == "exporters") && key.value.kind == list:
 				own := f.tree.entries(key.key)
@@ -219,6 +219,9 @@ func (f *otelFile) distribution() {
 					all = slices.Concat(own, key.value.items)
 				} else if len(key.value.items) > 0 {
 					f.watch = true
+				}
+				for i, e := range own {
+					f.name(append(slices.Clone(key.value.items), own[:i]...), e, e.member("type").value.text)
 				}
 				n := *key.value
 				n.items = all

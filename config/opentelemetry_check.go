@@ -38,7 +38,11 @@ func (f *otelFile) check(n *node, m member, typ string) {
 	case isType:
 		f.checkMapping(n, m, t)
 	default:
-		if want := wantScalar(n, name); want != "" {
+		switch want := wantScalar(n, name); {
+		case want == "":
+		case n.kind == scalar && n.quoted:
+			f.fail(n, m.pos, "want %s, not %s (no quotes)", want, f.reader.wrong(n))
+		default:
 			f.wantNot(n, m, want)
 		}
 	}
@@ -102,7 +106,6 @@ func (f *otelFile) checkMapping(n *node, m member, t otelType) {
 		case !ok:
 			f.checkOpen(m, t)
 		case p.fate == refused:
-			f.hide(m.value)
 			f.fail(m.value, m.pos, "not supported: %s", p.what)
 		default:
 			if p.fate == passed {
@@ -135,8 +138,18 @@ func (f *otelFile) checkOpen(m member, t otelType) {
 		}
 		return
 	}
-	f.hide(m.value)
+	f.hideUnknown(m, t)
 	f.fail(m.value, m.pos, "%w", f.unknownIn(m.key, t, known))
+}
+
+// hideUnknown hides the value of an unknown key, which may be a misspelled one for
+// secrets, or hold some.
+func (f *otelFile) hideUnknown(m member, t otelType) {
+	if p, _ := t.property(component.Nearest(m.key, t.keys())); strings.HasPrefix(p.key, "headers") {
+		f.hide(m.value)
+		return
+	}
+	(&decoder{hide: f.hide}).hideUnknown(m, nil)
 }
 
 // known are the keys that a type can have.

@@ -33,7 +33,7 @@ func (f *otelFile) traces() {
 		exporters.pos, exporters.path = m.value.member("processors").pos, list.path
 		for _, p := range list.items {
 			if e := f.processor(p); e != nil {
-				f.name(exporters.items, e)
+				f.name(exporters.items, e, f.exporterKey(e))
 				exporters.items = append(exporters.items, e)
 			}
 		}
@@ -42,26 +42,36 @@ func (f *otelFile) traces() {
 	f.readSamplers(m)
 }
 
-// name gives an exporter a name that no other has.
-func (f *otelFile) name(others []*node, e *node) {
+// name gives an entry a name that no other has, unless the file does.
+func (f *otelFile) name(others []*node, e *node, base string) {
 	if e.has("name") {
 		return
 	}
-	base, _, _ := strings.Cut(f.exporterKey(e), "/")
 	name := base
-	for i := 2; slices.ContainsFunc(others, func(o *node) bool { return o.member("name").value.text == name }); i++ {
+	for i := 2; slices.ContainsFunc(others, func(o *node) bool { return idOf(o) == name }); i++ {
 		name = base + "_" + strconv.Itoa(i)
 	}
 	e.put("name", e.as(name))
 }
 
-// exporterKey is what the file calls an exporter.
+// idOf is the name of an entry, or its type.
+func idOf(e *node) string {
+	for _, key := range []string{"name", "type"} {
+		if m := e.member(key); m.value != nil && m.value.kind == scalar {
+			return m.value.text
+		}
+	}
+	return ""
+}
+
+// exporterKey is what the file calls an exporter, without what says that it is
+// experimental.
 func (f *otelFile) exporterKey(e *node) string {
-	key := e.path
+	var key string
 	for rest := e.path; rest != ""; {
 		key, _, rest = cutPath(rest)
 	}
-	return key
+	return strings.TrimSuffix(key, "/development")
 }
 
 // processor returns the entry of a span processor; nil if it cannot be read.
@@ -166,7 +176,7 @@ func (f *otelFile) component(e *node, m member) {
 	e.put("type", e.as(m.key))
 	for _, k := range m.value.members {
 		if k.key == "type" {
-			f.hide(k.value)
+			(&decoder{hide: f.hide}).hideUnknown(k, nil)
 			f.fail(k.value, k.pos, "unknown key: the type is said by %q already", m.key)
 			continue
 		}
