@@ -63,9 +63,7 @@ func (f *otelFile) sampler(n *node, into *[]*node) record.RemoteParent {
 		}
 	case "composite/development":
 		e.put("type", e.as("composite"))
-		for _, c := range f.composable(m.value).members {
-			e.set(c)
-		}
+		e.put("sampler", f.composable(m.value))
 	case "jaeger_remote/development":
 		f.jaegerRemote(e, m.value)
 	default:
@@ -106,7 +104,9 @@ func (f *otelFile) parentBased(m member, into *[]*node) record.RemoteParent {
 	}
 	e := &node{kind: mapping, pos: m.pos, path: m.value.path}
 	e.put("type", e.as("composite"))
-	e.put("parent_based", f.parents(m.value))
+	tree := e.section()
+	tree.set(member{key: m.key, pos: m.pos, value: f.parents(m.value)})
+	e.put("sampler", tree)
 	*into = append(*into, e)
 	return record.Ask
 }
