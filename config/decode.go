@@ -123,6 +123,9 @@ func (d *decoder) mapping(n *node, v reflect.Value, path string) bool {
 	for _, m := range n.members {
 		at := keyPath(path, m.key)
 		if f, ok := fields[m.key]; ok {
+			if m.value.kind == null && isChoice(v) && f.Kind() == reflect.Pointer {
+				f.Set(reflect.New(f.Type().Elem()))
+			}
 			all = d.value(m.value, f, at) && all
 			continue
 		}
@@ -141,6 +144,12 @@ func (d *decoder) mapping(n *node, v reflect.Value, path string) bool {
 		all = d.fail(at, "%w", unknownKey(m.key, known))
 	}
 	return all
+}
+
+// isChoice reports whether a key of the struct without a value is set.
+func isChoice(v reflect.Value) bool {
+	_, ok := reflect.TypeAssert[component.Choice](v.Addr())
+	return ok
 }
 
 // wrong says that another value is wanted, and returns false.

@@ -18,6 +18,7 @@ import (
 	"github.com/riffletrace/riffle/core/sampling"
 	"github.com/riffletrace/riffle/samplers/adaptive"
 	fixed "github.com/riffletrace/riffle/samplers/attribute"
+	"github.com/riffletrace/riffle/samplers/composite"
 	"github.com/riffletrace/riffle/samplers/discard"
 	errored "github.com/riffletrace/riffle/samplers/error"
 	"github.com/riffletrace/riffle/samplers/ratio"
@@ -61,6 +62,17 @@ var plans = map[string]func(context.Context, component.Settings) (sampling.Sampl
 	},
 	"discard": func(ctx context.Context, s component.Settings) (sampling.Sampler, error) {
 		return discard.New(ctx, s, discard.Config{})
+	},
+	"composite": func(ctx context.Context, s component.Settings) (sampling.Sampler, error) {
+		rules := &composite.RuleBased{}
+		on := &composite.Sampler{AlwaysOn: &composite.AlwaysOn{}}
+		for _, key := range []string{"url.path", "user_agent.original", "http.request.header.x"} {
+			rules.Rules = append(rules.Rules,
+				composite.Rule{AttributeValues: &composite.Values{Key: key, Values: []string{"a", "b"}}, Sampler: on},
+				composite.Rule{AttributePatterns: &composite.Patterns{Key: key, Included: []string{"*bot*", "*a?a?a?b*"}, Excluded: []string{"*c?d*"}}, Sampler: on},
+			)
+		}
+		return composite.New(ctx, s, composite.Config{Sampler: composite.Sampler{RuleBased: rules}})
 	},
 	"match": func(context.Context, component.Settings) (sampling.Sampler, error) { return newMatching() },
 }

@@ -4,6 +4,7 @@ package standard
 import (
 	_ "github.com/riffletrace/riffle/samplers/adaptive"  // type: adaptive
 	_ "github.com/riffletrace/riffle/samplers/attribute" // type: attribute
+	_ "github.com/riffletrace/riffle/samplers/composite" // type: composite
 	_ "github.com/riffletrace/riffle/samplers/discard"   // type: discard
 	_ "github.com/riffletrace/riffle/samplers/error"     // type: error
 	_ "github.com/riffletrace/riffle/samplers/ratio"     // type: ratio
