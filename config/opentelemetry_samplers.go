@@ -218,5 +218,5 @@ func (f *otelFile) jaegerRemote(e, n *node) {
 		f.fail(initial.value, initial.pos, "%s", fmt.Sprintf("only a ratio can be the initial sampler, not %q", initial.key))
 		return
 	}
-	e.put("initial_rate", rate)
+	e.put("initial", rate)
 }

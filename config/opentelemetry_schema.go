@@ -167,7 +167,7 @@ var otelTypes = map[string]otelType{
 	"BatchSpanProcessor": {properties: []otelProperty{
 		{"schedule_delay", "natural?", done, "`batch.max_age`, in milliseconds, 1 at least; 5000"},
 		{"export_timeout", "natural?", done, "`send.timeout`, in milliseconds; 30000; 0 is a day"},
-		{"max_queue_size", "positive?", done, "`queue.max_bytes`, in spans of 1 KiB, 64 KiB at least; 2048"},
+		{"max_queue_size", "positive?", done, "`queue.max_bytes`, in spans of 1 KiB, 64 KiB at least; without it 32 MiB, which is more than the schema's 2048 spans"},
 		{"max_export_batch_size", "positive?", done, "`batch.max_spans`, 65536 at most; 512"},
 		{"exporter", "SpanExporter!", done, "the entry's `type` and what belongs to it"},
 	}},
@@ -218,7 +218,7 @@ var otelTypes = map[string]otelType{
 	"ExperimentalJaegerRemoteSampler": {null: true, properties: []otelProperty{
 		{"endpoint", "string!", done, "`endpoint`"},
 		{"interval", "natural?", done, "`interval`, in milliseconds; 60000"},
-		{"initial_sampler", "Sampler!", done, "`initial_rate`: one of `always_on`, `always_off`, `trace_id_ratio_based` and `probability/development`, also as the root of a `parent_based`"},
+		{"initial_sampler", "Sampler!", done, "`initial`: one of `always_on`, `always_off`, `trace_id_ratio_based` and `probability/development`, also as the root of a `parent_based`"},
 	}},
 	"ParentBasedSampler": {null: true, properties: []otelProperty{
 		{"root", "Sampler", done, "the samplers; `always_on`"},
