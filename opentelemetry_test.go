@@ -3,7 +3,6 @@ package riffle_test
 import (
 	"context"
 	"fmt"
-	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -53,7 +52,7 @@ distribution:
 	t.Setenv("OTEL_EXPORTER_OTLP_HEADERS", "x-other=2")
 	t.Setenv("OTEL_EXPORTER_OTLP_COMPRESSION", "gzip")
 	t.Setenv("OTEL_SDK_DISABLED", "true")
-	tracing, err := riffle.Start(t.Context(), "", riffle.Logger(slog.New(slog.NewTextHandler(io.Discard, nil))))
+	tracing, err := riffle.Start(t.Context(), "", riffle.Logger(slog.New(slog.DiscardHandler)))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -52,7 +52,7 @@ func TestOpenTelemetryPlaces(t *testing.T) {
 				*n = before
 				loads++
 				spec, err := config.Parse(text.Bytes(), config.File("otel.yaml"), config.Environ(env))
-				said := ""
+				var said string
 				if err != nil {
 					mistakes++
 					said = err.Error()

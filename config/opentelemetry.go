@@ -129,17 +129,16 @@ func (f *otelFile) checkVersion() bool {
 }
 
 // fail reports a mistake in a node of the file. at is where it is shown.
-func (f *otelFile) fail(n *node, at, format string, args ...any) bool {
+func (f *otelFile) fail(n *node, at, format string, args ...any) {
 	f.wrong[n] = true
-	return f.failKey(at, n.path, format, args...)
+	f.failKey(at, n.path, format, args...)
 }
 
-// failKey reports a mistake about the key at a path. It returns false.
-func (f *otelFile) failKey(at, path, format string, args ...any) bool {
+// failKey reports a mistake about the key at a path.
+func (f *otelFile) failKey(at, path, format string, args ...any) {
 	if len(f.errs) <= maxMistakes {
 		f.errs = append(f.errs, &core.ConfigError{Position: at, Path: path, Err: fmt.Errorf(format, args...)})
 	}
-	return false
 }
 
 // get returns the value of a key that can be read; nil if there is none.
@@ -221,7 +220,7 @@ func (f *otelFile) distribution() {
 					f.watch = true
 				}
 				for i, e := range own {
-					f.name(append(slices.Clone(key.value.items), own[:i]...), e, e.member("type").value.text)
+					setName(append(slices.Clone(key.value.items), own[:i]...), e, e.member("type").value.text)
 				}
 				n := *key.value
 				n.items = all

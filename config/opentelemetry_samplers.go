@@ -2,7 +2,6 @@ package config
 
 import (
 	"cmp"
-	"fmt"
 
 	"github.com/riffletrace/riffle/core/record"
 )
@@ -13,7 +12,7 @@ func (f *otelFile) readSamplers(provider member) {
 	samplers := &node{kind: list, pos: provider.pos, path: provider.value.path}
 	parents := record.Follow
 	if n == nil { // the default, or there is a mistake in it
-		samplers.items = []*node{f.ratio(provider.value, provider.value.as("1"))}
+		samplers.items = []*node{ratioAt(provider.value, provider.value.as("1"))}
 	} else {
 		samplers.pos, samplers.path = provider.value.member("sampler").pos, n.path
 		parents = f.sampler(n, &samplers.items)
@@ -32,8 +31,8 @@ func (f *otelFile) watchParents() {
 	}
 }
 
-// ratio returns an entry that keeps a share, and stands where n does.
-func (f *otelFile) ratio(n, rate *node) *node {
+// ratioAt returns an entry that keeps a share, and stands where n does.
+func ratioAt(n, rate *node) *node {
 	e := n.section()
 	e.put("type", e.as("ratio"))
 	e.put("rate", rate)
@@ -48,7 +47,7 @@ func (f *otelFile) sampler(n *node, into *[]*node) record.RemoteParent {
 		return record.Follow // there is a mistake in it
 	}
 	if rate := f.rate(m); rate != nil {
-		*into = append(*into, f.ratio(m.value, rate))
+		*into = append(*into, ratioAt(m.value, rate))
 		return record.Ask
 	}
 	e := &node{kind: mapping, pos: m.pos, path: m.value.path}
@@ -98,7 +97,7 @@ func (f *otelFile) parentBased(m member, into *[]*node) record.RemoteParent {
 		if root := f.get(m.value, "root"); root != nil {
 			f.sampler(root, into)
 		} else {
-			*into = append(*into, f.ratio(m.value, m.value.as("1")))
+			*into = append(*into, ratioAt(m.value, m.value.as("1")))
 		}
 		return record.Follow
 	}
@@ -215,7 +214,7 @@ func (f *otelFile) jaegerRemote(e, n *node) {
 	}
 	rate := f.rate(initial)
 	if rate == nil {
-		f.fail(initial.value, initial.pos, "%s", fmt.Sprintf("only a ratio can be the initial sampler, not %q", initial.key))
+		f.fail(initial.value, initial.pos, "only a ratio can be the initial sampler, not %q", initial.key)
 		return
 	}
 	e.put("initial", rate)

@@ -12,7 +12,6 @@ import (
 	"github.com/riffletrace/riffle/config"
 	"github.com/riffletrace/riffle/core"
 	"github.com/riffletrace/riffle/core/component"
-	"github.com/riffletrace/riffle/core/delivery"
 	"github.com/riffletrace/riffle/exporters/file"
 	"github.com/riffletrace/riffle/exporters/otlp"
 	"github.com/riffletrace/riffle/exporters/sdk"
@@ -132,7 +131,7 @@ func describeExporter(e core.ExporterEntry) string {
 	case file.Config:
 		said += c.Path + " " + c.Format + " " + c.MaxSize.String()
 	}
-	var d delivery.Config = *e.Delivery
+	d := *e.Delivery
 	return said + fmt.Sprintf("; %d spans, %s, %s, %s", d.Batch.MaxSpans, d.Batch.MaxAge, d.Send.Timeout, d.Queue.MaxBytes)
 }
 

@@ -33,7 +33,7 @@ func (f *otelFile) traces() {
 		exporters.pos, exporters.path = m.value.member("processors").pos, list.path
 		for _, p := range list.items {
 			if e := f.processor(p); e != nil {
-				f.name(exporters.items, e, f.exporterKey(e))
+				setName(exporters.items, e, exporterKey(e))
 				exporters.items = append(exporters.items, e)
 			}
 		}
@@ -42,8 +42,8 @@ func (f *otelFile) traces() {
 	f.readSamplers(m)
 }
 
-// name gives an entry a name that no other has, unless the file does.
-func (f *otelFile) name(others []*node, e *node, base string) {
+// setName gives an entry a name that no other has, unless the file does.
+func setName(others []*node, e *node, base string) {
 	if e.has("name") {
 		return
 	}
@@ -66,7 +66,7 @@ func idOf(e *node) string {
 
 // exporterKey is what the file calls an exporter, without what says that it is
 // experimental.
-func (f *otelFile) exporterKey(e *node) string {
+func exporterKey(e *node) string {
 	var key string
 	for rest := e.path; rest != ""; {
 		key, _, rest = cutPath(rest)

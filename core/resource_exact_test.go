@@ -2,7 +2,6 @@ package core_test
 
 import (
 	"context"
-	"io"
 	"log/slog"
 	"strings"
 	"testing"
@@ -19,7 +18,7 @@ import (
 func resourceOf(t *testing.T, spec core.Spec) (attrs map[string]string, schemaURL string) {
 	t.Helper()
 	spec.Enabled = true
-	p, err := core.New(t.Context(), spec, core.Logger(slog.New(slog.NewTextHandler(io.Discard, nil))))
+	p, err := core.New(t.Context(), spec, core.Logger(slog.New(slog.DiscardHandler)))
 	if err != nil {
 		t.Fatal(err)
 	}
