@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"slices"
+	"strings"
 	"sync"
 
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
@@ -83,14 +84,16 @@ func Load(path string, opts ...Option) (core.Spec, error) {
 // Parse reads a file's content and the environment, as [Load] does.
 func Parse(data []byte, opts ...Option) (core.Spec, error) {
 	r := newReader(newOptions(opts))
-	r.readFile(data)
+	r.read(data)
 	return r.spec()
 }
 
 // FromEnv reads the environment alone. Without any variable, the spec is one
 // of tracing that is off.
 func FromEnv(opts ...Option) (core.Spec, error) {
-	return newReader(newOptions(opts)).spec()
+	r := newReader(newOptions(opts))
+	r.readVariables()
+	return r.spec()
 }
 
 // read returns at most one byte more than maxFile, which Parse refuses. The file may be
@@ -143,13 +146,16 @@ var attributeKeys = []struct{ attribute, key string }{
 type reader struct {
 	*options
 	env             environment
-	doc             *document // nil without a file
-	otel, file, app *node     // mappings; nil if the source says nothing
-	section         section
-	lists           map[string][]*node // the entries of samplers and exporters
-	errs            core.ConfigErrors
-	warnings        core.ConfigErrors
-	loaded          bool // mistakes that are found from now on are few
+	docs            []*document // the files
+	otel, file, app *node       // mappings; nil if the source says nothing
+	// otelFile is an OpenTelemetry file as it was written, whose tree is otel; nil
+	// without one. No OTEL_* variable counts besides it.
+	otelFile *node
+	section  section
+	lists    map[string][]*node // the entries of samplers and exporters
+	errs     core.ConfigErrors
+	warnings core.ConfigErrors
+	loaded   bool // mistakes that are found from now on are few
 	// standsFor leads from the path of what the short form was turned into to
 	// the path of the short form.
 	standsFor map[string]string
@@ -168,24 +174,47 @@ func newReader(o *options) *reader {
 		options: o, env: newEnvironment(o.environ), section: defaults(o.app),
 		lists: map[string][]*node{}, standsFor: map[string]string{}, unusable: map[string]bool{}, shared: sharedTypes(o),
 	}
-	r.otel, r.app = r.otelTree(), r.appTree()
+	r.app = r.appTree()
 	return r
 }
 
-// readFile adds the file.
-func (r *reader) readFile(data []byte) {
-	doc, errs := newDocument(r.options.file, data)
-	r.doc, r.errs = doc, append(r.errs, errs...)
-	if r.doubt != nil {
-		r.warn(r.options.file, "%w: who writes it decides where traces are sent, and which plugins run", r.doubt)
-	}
-	if len(errs) > 0 {
+// readVariables reads OpenTelemetry's variables, or the file that one of them names.
+func (r *reader) readVariables() {
+	if path := strings.TrimSpace(r.env[otelConfigFile]); path != "" {
+		r.readOTelFile(path)
 		return
 	}
-	b := &builder{doc: doc, env: r.env}
+	r.otel = r.otelTree()
+}
+
+// read reads the file, and OpenTelemetry's variables unless it is a file of
+// OpenTelemetry's own.
+func (r *reader) read(data []byte) {
+	doc, errs := newDocument(r.options.file, data)
+	isOTel := len(errs) == 0 && isOpenTelemetry(doc.root)
+	if !isOTel {
+		r.readVariables()
+	}
+	r.docs, r.errs = append(r.docs, doc), append(r.errs, errs...)
+	r.doubtful(r.options.file, r.doubt)
+	switch {
+	case len(errs) > 0:
+		return
+	case isOTel:
+		r.openTelemetry(doc)
+		return
+	}
+	b := &builder{doc: doc, substitute: r.env.substitute}
 	r.file = b.section()
 	r.errs = append(r.errs, b.errs...)
 	r.warnings = append(r.warnings, b.warnings...)
+}
+
+// doubtful warns about the mode of a file.
+func (r *reader) doubtful(file string, doubt error) {
+	if doubt != nil {
+		r.warn(file, "%w: who writes it decides where traces are sent, and which plugins run", doubt)
+	}
 }
 
 // spec reads the sources in their order, so that a later one overrides an earlier
@@ -201,9 +230,11 @@ func (r *reader) spec() (core.Spec, error) {
 	r.checkShared()
 	r.checkVariables()
 	if spec.Enabled {
-		r.warnIgnored()
+		if r.otelFile == nil {
+			r.warnIgnored()
+		}
 		if m := r.otel.member("enabled"); m.value != nil && m.value.text == "false" {
-			r.warn("OTEL_SDK_DISABLED", "overridden by %s", r.locate("enabled"))
+			r.warn(m.pos, "overridden by %s", r.locate("enabled"))
 		}
 	}
 	if err := spec.Check(); err != nil {
@@ -224,9 +255,13 @@ func (r *reader) decode(tree *node) *node {
 	}
 	rest := tree
 	d := decoder{hide: r.hide, skip: sharedSections(r.shared)}
-	d.decode(r.withoutAttributes(tree), &r.section)
+	if r.otelFile == nil || tree != r.otel {
+		tree = r.withoutAttributes(tree)
+	}
+	d.decode(tree, &r.section)
+	tree = rest
 	for _, e := range component.FieldErrors(errors.Join(d.errs...)) {
-		r.fail(tree.locate(e.Path), e.Path, e.Err)
+		r.errs = append(r.errs, &core.ConfigError{Position: tree.locate(e.Path), Path: fullPath(tree, e.Path), Err: e.Err})
 		if slices.Contains(shortForm, e.Path) {
 			rest = rest.without(e.Path)
 		}
@@ -257,7 +292,7 @@ func (r *reader) withoutAttributes(tree *node) *node {
 }
 
 func (r *reader) fail(position, path string, err error) {
-	r.errs = append(r.errs, &core.ConfigError{Position: position, Path: component.JoinPath(root, path), Err: err})
+	r.errs = append(r.errs, &core.ConfigError{Position: position, Path: r.fullPath(path), Err: err})
 }
 
 func (r *reader) warn(position string, format string, args ...any) {

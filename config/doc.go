@@ -5,6 +5,10 @@
 // and the application's variables, FLUXBASE_OBSERVABILITY_TRACING_* for one
 // called fluxbase. Nothing is built, started or logged.
 //
+// A file of OpenTelemetry's declarative configuration is read as well. It is checked by
+// a table of its schema, and becomes a tree of riffle's section, which takes the place
+// of the OTEL_* variables, also where OTEL_CONFIG_FILE names it.
+//
 // Every mistake is found in one run. Each is a [core.ConfigError] with its
 // position, path and the quoted line; together they are [core.ConfigErrors].
 //

@@ -39,7 +39,12 @@ func (r *reader) samplerPlans() []core.SamplerEntry {
 // exporterPlans decodes the entries of exporters. What an entry leaves out of its
 // line is taken from OTEL_BSP_* before it is a default.
 func (r *reader) exporterPlans() []core.ExporterEntry {
-	base, warnings := delivery.Defaults().WithEnv(func(name string) string { return r.env[name] })
+	base, warnings := delivery.Defaults().WithEnv(func(name string) string {
+		if r.otelFile != nil {
+			return ""
+		}
+		return r.env[name]
+	})
 	var all []core.ExporterEntry
 	for i, n := range r.exporterEntries(r.section.Enabled) {
 		p := listEntry{reader: r, list: "exporters", i: i, hostKeys: r.exporters.HostKeys()}
@@ -105,6 +110,9 @@ func (p *listEntry) open(n *node, fields func(typ string) []component.Field) (he
 
 // component reads the keys of the component.
 func (p *listEntry) component(into any) error {
+	if c, ok := into.(component.EnvironmentIgnorer); ok && p.otelFile != nil {
+		c.IgnoreEnvironment()
+	}
 	return p.read(decoder{skip: slices.Concat(entryKeys, p.hostKeys)}, into)
 }
 

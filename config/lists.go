@@ -15,7 +15,9 @@ import (
 func (r *reader) samplerEntries() []*node {
 	list := r.file.entries("samplers")
 	ratios := ofType(list, "ratio")
-	if r.file.has("sample_rate") && len(ratios) > 0 {
+	if list == nil {
+		list = r.otel.entries("samplers")
+	} else if r.file.has("sample_rate") && len(ratios) > 0 {
 		r.fail(r.file.locate("sample_rate"), "sample_rate",
 			fmt.Errorf("%s is a ratio sampler already: keep one of them", listed("samplers", list, ratios[:1])))
 		return list
@@ -31,6 +33,7 @@ func (r *reader) samplerEntries() []*node {
 	default:
 		return list
 	}
+	ratios = ofType(list, "ratio")
 	rate.key, rate.from = "rate", rate.key
 	switch len(ratios) {
 	case 0:

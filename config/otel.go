@@ -33,6 +33,7 @@ type otelVariable struct {
 // the source above has its own.
 var otelVariables = slices.Concat(
 	[]otelVariable{
+		{otelConfigFile, "", "a file of [OpenTelemetry's own schema](opentelemetry-configuration.md); while it is set, no other of these variables counts", nil},
 		{"OTEL_SDK_DISABLED", "enabled", "its opposite: `true` turns tracing off, `false` on", readDisabled},
 		{otelenv.ServiceName, "service_name", "wins over `service.name` in `OTEL_RESOURCE_ATTRIBUTES`", readText("service_name")},
 		// https://opentelemetry.io/docs/specs/otel/resource/sdk/#specifying-resource-information-via-an-environment-variable

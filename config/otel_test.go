@@ -244,7 +244,7 @@ func TestOTelValues(t *testing.T) {
 		}
 	}
 	for _, v := range config.Describe().OTelVariables {
-		if !tested[v.Name] {
+		if !tested[v.Name] && v.Name != "OTEL_CONFIG_FILE" { // which has tests of its own
 			t.Errorf("%s is not tested", v.Name)
 		}
 	}

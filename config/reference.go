@@ -25,6 +25,31 @@ type Reference struct {
 	Variables []Variable
 	// OTelVariables are OpenTelemetry's own.
 	OTelVariables []Variable
+	// OpenTelemetry are the types of OpenTelemetry's own configuration files, from the
+	// top, as far as they are about traces.
+	OpenTelemetry []OpenTelemetryType
+}
+
+// OpenTelemetryType is a type of OpenTelemetry's configuration schema.
+type OpenTelemetryType struct {
+	Name string
+	// Kind is mapping, "one key", or the values of a text. With ? behind it, there may
+	// be none.
+	Kind string
+	// Open tells that it can have other keys: names of components.
+	Open       bool
+	Properties []OpenTelemetryProperty
+}
+
+// OpenTelemetryProperty is a property of such a type, with what is done with it.
+type OpenTelemetryProperty struct {
+	Key string
+	// Type is the name of a type, or boolean, natural, positive, ratio, string, value or
+	// any. [] before it is a list; behind it stand ? where it can be null, and ! where it
+	// is required.
+	Type string
+	Fate string // done, refused or passed over
+	Doc  string // what is done, the error, or why it is not read
 }
 
 // Variable is one of the environment.
@@ -60,7 +85,44 @@ func Describe(opts ...Option) Reference {
 	for _, v := range otelVariables {
 		r.OTelVariables = append(r.OTelVariables, Variable{Name: v.name, Key: v.sets, Doc: v.doc})
 	}
+	r.OpenTelemetry = describeOTel()
 	return r
+}
+
+// describeOTel lists the types as they are met from the top.
+func describeOTel() []OpenTelemetryType {
+	var all []OpenTelemetryType
+	seen := map[string]bool{}
+	var add func(name string)
+	add = func(name string) {
+		t, ok := otelTypes[name]
+		if !ok || seen[name] {
+			return
+		}
+		seen[name] = true
+		described := OpenTelemetryType{Name: name, Kind: "mapping", Open: t.open != closed}
+		switch {
+		case len(t.enum) > 0:
+			described.Kind = strings.Join(t.enum, "|")
+		case t.one:
+			described.Kind = "one key"
+		}
+		if t.null {
+			described.Kind += "?"
+		}
+		for _, p := range t.properties {
+			described.Properties = append(described.Properties, OpenTelemetryProperty{
+				Key: p.key, Type: strings.Replace(p.typ, "secret", "string", 1), Fate: string(p.fate), Doc: p.what,
+			})
+		}
+		all = append(all, described)
+		for _, p := range t.properties {
+			typ, _ := p.value()
+			add(strings.TrimPrefix(typ, "[]"))
+		}
+	}
+	add(otelRoot)
+	return all
 }
 
 func fields(c any) []component.Field {

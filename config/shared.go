@@ -72,7 +72,7 @@ func (r *reader) withShared(n *node, path string, fields []component.Field) *nod
 		if f.Shared == "" || n.has(f.Key) {
 			continue
 		}
-		if section := r.file.member(f.Shared).value; section.has(f.Key) {
+		if section := r.sharedSection(f.Shared).value; section.has(f.Key) {
 			n = n.with(section.member(f.Key))
 			r.standsFor[component.JoinPath(path, f.Key)] = component.JoinPath(f.Shared, f.Key)
 		}
@@ -80,11 +80,20 @@ func (r *reader) withShared(n *node, path string, fields []component.Field) *nod
 	return n
 }
 
+// sharedSection returns a section of the file, or of the one that OTEL_CONFIG_FILE
+// names.
+func (r *reader) sharedSection(name string) member {
+	if m := r.file.member(name); m.value != nil {
+		return m
+	}
+	return r.otel.member(name)
+}
+
 // checkShared finds the mistakes in the sections, whether or not there are entries
 // that take keys from them.
 func (r *reader) checkShared() {
 	for _, name := range sharedSections(r.shared) {
-		m := r.file.member(name)
+		m := r.sharedSection(name)
 		if m.value == nil || m.value.kind == null || m.value.kind == broken {
 			continue
 		}

@@ -275,7 +275,7 @@ func (r *reader) speaksFor(name string) bool {
 
 // nodesAt returns what stands at a path, in any source.
 func (r *reader) nodesAt(path string) []*node {
-	trees := []*node{r.app, r.file, r.otel}
+	trees := []*node{r.app, r.file, r.otel, r.otelFile}
 	var found []*node
 	if key, _, rest := cutPath(path); rest != "" {
 		if _, i, inside := cutPath(rest); i >= 0 && i < len(r.lists[key]) {
@@ -354,7 +354,7 @@ func (r *reader) hiddenParts() *parts {
 			add(n.text)
 		}
 	}
-	for _, tree := range []*node{r.otel, r.file, r.app} {
+	for _, tree := range []*node{r.otelFile, r.otel, r.file, r.app} {
 		if tree != nil {
 			tree.each(scalar)
 		}

@@ -15,7 +15,7 @@ func (r *reader) Place(path string, err error) *core.ConfigError {
 	if entry, _, _ := strings.Cut(path, "]"); r.unusable[entry+"]"] || r.unusable[path] {
 		return nil
 	}
-	e := &core.ConfigError{Position: r.locate(path), Path: component.JoinPath(root, r.written(path)), Err: err}
+	e := &core.ConfigError{Position: r.locate(path), Path: r.fullPath(path), Err: err}
 	if r.loaded {
 		r.finish(e)
 	}
@@ -38,32 +38,86 @@ func (r *reader) written(path string) string {
 // locate asks the entry that the path leads into, or else the sources, the one that
 // wins first.
 func (r *reader) locate(path string) string {
+	tree, path := r.tree(path)
+	return tree.locate(path)
+}
+
+// tree returns what a path leads into, and the path in there: the entry of a list, or
+// else the source that wins.
+func (r *reader) tree(path string) (*node, string) {
 	if key, _, rest := cutPath(path); rest != "" {
 		if _, i, inside := cutPath(rest); i >= 0 && i < len(r.lists[key]) {
-			return r.lists[key][i].locate(inside)
+			return r.lists[key][i], inside
 		}
 	}
 	for _, tree := range []*node{r.app, r.file, r.otel} {
-		if pos, ok := tree.find(path); ok {
-			return pos
+		if _, ok := tree.find(path); ok && path != "" {
+			return tree, path
 		}
 	}
-	return r.file.locate(path)
+	if r.file == nil {
+		return r.otel, path
+	}
+	return r.file, path
+}
+
+// fullPath is the path that people wrote, from the top of their file, for what stands
+// at another.
+func (r *reader) fullPath(path string) string {
+	if tree, inside := r.tree(path); tree != nil {
+		if written, ok := tree.written(inside); ok {
+			return written
+		}
+	}
+	return component.JoinPath(root, r.written(path))
+}
+
+// fullPath is that of what a tree has at a path.
+func fullPath(tree *node, path string) string {
+	if written, ok := tree.written(path); ok {
+		return written
+	}
+	return component.JoinPath(root, path)
+}
+
+// written is the path in an OpenTelemetry file of what stands at another; not ok if
+// it is from elsewhere.
+func (n *node) written(path string) (written string, ok bool) {
+	base, rest := n.path, path
+	for n != nil && path != "" {
+		var key string
+		var index int
+		key, index, path = cutPath(path)
+		switch {
+		case n.kind == list && index >= 0 && index < len(n.items):
+			n = n.items[index]
+		case n.kind == mapping && index < 0:
+			n = n.member(key).value
+		default:
+			n = nil
+		}
+		if n != nil {
+			base, rest = n.path, path
+		}
+	}
+	return component.JoinPath(base, rest), base != ""
 }
 
 func (r *reader) hide(n *node) {
 	n.hide(func(n *node) {
-		if r.doc != nil {
-			r.doc.hide(n.pos)
+		for _, doc := range r.docs {
+			doc.hide(n.pos)
 		}
 	})
 }
 
 func (r *reader) quote(position string) string {
-	if r.doc == nil {
-		return ""
+	for _, doc := range r.docs {
+		if quoted := doc.quote(position); quoted != "" {
+			return quoted
+		}
 	}
-	return r.doc.quote(position)
+	return ""
 }
 
 // mistakes returns the first of them by line, each with the line it is in.

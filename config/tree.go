@@ -32,6 +32,8 @@ type node struct {
 	// substituted tells of a scalar that a variable stands in it, hidden that it
 	// may be a secret.
 	substituted, hidden bool
+	// path is where it stands in an OpenTelemetry file; "" elsewhere.
+	path string
 
 	items   []*node
 	members []member
@@ -159,7 +161,8 @@ func cutPath(path string) (key string, index int, rest string) {
 
 // keyPath adds a key to a path; one that is no identifier in brackets.
 func keyPath(base, key string) string {
-	plain := key != "" && strings.IndexFunc(key, func(r rune) bool {
+	name := strings.TrimSuffix(key, "/development") // as in OpenTelemetry files
+	plain := name != "" && strings.IndexFunc(name, func(r rune) bool {
 		return r != '_' && r != '-' && (r < '0' || r > '9') && (r < 'a' || r > 'z') && (r < 'A' || r > 'Z')
 	}) < 0
 	if plain {
@@ -177,7 +180,8 @@ const maxAliased = 10_000
 // variables substituted, duplicate keys found.
 type builder struct {
 	doc            *document
-	env            environment
+	substitute     func(text string) (_ string, substituted bool, errs []error)
+	otel           bool // the file is OpenTelemetry's: its nodes know their paths
 	errs, warnings core.ConfigErrors
 
 	open    map[*yaml.Node]bool // anchors around the node that is being built
@@ -189,7 +193,11 @@ func (b *builder) fail(y *yaml.Node, path, format string, args ...any) *node {
 	if len(b.errs) <= maxMistakes {
 		b.errs = append(b.errs, &core.ConfigError{Position: b.doc.at(y), Path: path, Err: fmt.Errorf(format, args...)})
 	}
-	return &node{kind: broken, pos: b.doc.at(y)}
+	n := &node{kind: broken, pos: b.doc.at(y)}
+	if b.otel {
+		n.path = path
+	}
+	return n
 }
 
 // section returns the tree of the section, nil if the file has none.
@@ -281,6 +289,9 @@ func target(y *yaml.Node) *yaml.Node {
 // node builds the tree of y, which stands at path.
 func (b *builder) node(y *yaml.Node, path string) *node {
 	n := &node{kind: broken, pos: b.doc.at(y)}
+	if b.otel {
+		n.path = path
+	}
 	if b.inside > 0 {
 		if b.aliased++; b.aliased > maxAliased {
 			return n
@@ -388,7 +399,7 @@ func (b *builder) scalar(n *node, y *yaml.Node, path string) *node {
 			return b.fail(y, path, unsupportedTag)
 		}
 	}
-	text, substituted, errs := b.env.substitute(y.Value)
+	text, substituted, errs := b.substitute(y.Value)
 	for _, err := range errs {
 		b.fail(y, path, "%w", err)
 	}

@@ -22,24 +22,13 @@ const deploymentEnvironment = attribute.Key("deployment.environment")
 // OTEL_RESOURCE_ATTRIBUTES, and that over what is detected. The process's
 // arguments are left out: they may hold secrets.
 func newResource(ctx context.Context, spec *plan) (*resource.Resource, error) {
-	attrs := attributesOf(spec.Resource)
-	add := func(value string, keys ...attribute.Key) {
-		if value == "" {
-			return
-		}
-		for _, k := range keys {
-			attrs = append(attrs, k.String(value))
-		}
+	if spec.ExactResource != nil {
+		return spec.ExactResource.build(ctx, spec.Spec)
 	}
-	version, key := spec.ServiceVersion, string(semconv.ServiceVersionKey)
-	if version == "" && spec.Resource[key] == "" && spec.attributes[key] == "" {
-		version = buildVersion()
+	attrs, key := spec.resourceAttributes(), string(semconv.ServiceVersionKey)
+	if version := buildVersion(); version != "" && spec.ServiceVersion == "" && spec.Resource[key] == "" && spec.attributes[key] == "" {
+		attrs = append(attrs, semconv.ServiceVersion(version))
 	}
-	add(spec.ServiceName, semconv.ServiceNameKey)
-	add(version, semconv.ServiceVersionKey)
-	add(spec.ServiceNamespace, semconv.ServiceNamespaceKey)
-	add(spec.Environment, deploymentEnvironment, semconv.DeploymentEnvironmentNameKey)
-
 	r, err := resource.New(ctx,
 		resource.WithSchemaURL(semconv.SchemaURL),
 		resource.WithHost(),
@@ -64,6 +53,24 @@ func attributesOf(texts map[string]string) []attribute.KeyValue {
 	for _, k := range slices.Sorted(maps.Keys(texts)) {
 		attrs = append(attrs, attribute.String(k, texts[k]))
 	}
+	return attrs
+}
+
+// resourceAttributes are those of the resource that the spec says.
+func (s *Spec) resourceAttributes() []attribute.KeyValue {
+	attrs := attributesOf(s.Resource)
+	add := func(value string, keys ...attribute.Key) {
+		if value == "" {
+			return
+		}
+		for _, k := range keys {
+			attrs = append(attrs, k.String(value))
+		}
+	}
+	add(s.ServiceName, semconv.ServiceNameKey)
+	add(s.ServiceVersion, semconv.ServiceVersionKey)
+	add(s.ServiceNamespace, semconv.ServiceNamespaceKey)
+	add(s.Environment, deploymentEnvironment, semconv.DeploymentEnvironmentNameKey)
 	return attrs
 }
 

@@ -39,6 +39,10 @@ type Spec struct {
 	Samplers  []SamplerEntry  `yaml:"-"`
 	Exporters []ExporterEntry `yaml:"-"`
 
+	// ExactResource is what the resource is made of besides; nil finds out by itself what
+	// can be known of the host, the process and the build.
+	ExactResource *ExactResource `yaml:"-"`
+
 	// Source is where the spec was read from; nil if it was made in Go.
 	Source Source `yaml:"-"`
 }

@@ -30,6 +30,7 @@ type TLS = otlpclient.TLS
 type Config struct {
 	_           struct{}                    `doc:"sends to anything that takes OTLP: a Collector, Jaeger, Tempo, a vendor"`
 	Endpoint    string                      `yaml:"endpoint" doc:"host:port, or a URL, whose path is a base that /v1/traces is added to; default localhost:4317, for HTTP localhost:4318"`
+	URLPath     string                      `yaml:"url_path" doc:"over HTTP, the path to post to, to the letter, if not /v1/traces"`
 	Insecure    *bool                       `yaml:"insecure" doc:"true for plaintext, false for TLS; default: what the URL says, else plaintext on loopback and TLS anywhere else"`
 	Protocol    Protocol                    `yaml:"protocol" doc:"grpc or http/protobuf; default grpc"`
 	Headers     map[string]component.Secret `yaml:"headers" doc:"headers of each request, such as an API key"`
@@ -42,7 +43,13 @@ type Config struct {
 	Account string           `yaml:"account" doc:"of a preset: dynatrace's environment ID, grafana_cloud's instance ID"`
 	Dataset string           `yaml:"dataset" doc:"of a preset: axiom's, for traces"`
 	Key     component.Secret `yaml:"key" doc:"of a preset: the API key or token; for uptrace the DSN"`
+
+	// NoEnvironment takes nothing from OTEL_EXPORTER_OTLP_*.
+	NoEnvironment bool `yaml:"-"`
 }
+
+// IgnoreEnvironment implements [component.EnvironmentIgnorer].
+func (c *Config) IgnoreEnvironment() { c.NoEnvironment = true }
 
 // Validate checks everything short of connecting, the TLS files too.
 func (c *Config) Validate() error {
@@ -77,13 +84,14 @@ func (c Config) client() otlpclient.Config {
 	return otlpclient.Config{
 		Protocol:    c.Protocol,
 		Endpoint:    c.Endpoint,
+		URLPath:     c.URLPath,
 		Insecure:    c.Insecure,
 		Headers:     c.Headers,
 		Compression: c.Compression,
 		Timeout:     c.Timeout,
 		TLS:         c.TLS,
 		Native:      true,
-		NoEnv:       c.Preset != "",
+		NoEnv:       c.Preset != "" || c.NoEnvironment,
 		KeyAt:       keyAt,
 	}
 }

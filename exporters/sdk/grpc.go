@@ -30,7 +30,13 @@ type GRPCConfig struct {
 	MaxRequestSize     component.Size              `yaml:"max_request_size" doc:"an export that is larger before compression is refused; 0 is no limit"`
 	ReconnectionPeriod component.Duration          `yaml:"reconnection_period" doc:"least time for one attempt to connect; 0 is gRPC's default"`
 	ServiceConfig      string                      `yaml:"service_config" doc:"gRPC service config, as JSON"`
+
+	// NoEnvironment takes nothing from OTEL_EXPORTER_OTLP_*.
+	NoEnvironment bool `yaml:"-"`
 }
+
+// IgnoreEnvironment implements [component.EnvironmentIgnorer].
+func (c *GRPCConfig) IgnoreEnvironment() { c.NoEnvironment = true }
 
 // Validate checks everything short of connecting, the TLS files too.
 func (c *GRPCConfig) Validate() error {
@@ -57,6 +63,7 @@ func (c *GRPCConfig) client() otlpclient.Config {
 		Compression: delivery.Compression(c.Compression),
 		Timeout:     c.Timeout,
 		TLS:         c.TLS,
+		NoEnv:       c.NoEnvironment,
 	}
 }
 

@@ -37,7 +37,13 @@ type HTTPConfig struct {
 	Retry           Retry                       `yaml:"retry" doc:"how the SDK repeats an export that failed"`
 	MaxRequestSize  component.Size              `yaml:"max_request_size" doc:"an export that is larger before compression is refused; 0 is no limit"`
 	MaxResponseSize component.Size              `yaml:"max_response_size" doc:"largest response that refuses a batch; one that accepts does so whatever its size"`
+
+	// NoEnvironment takes nothing from OTEL_EXPORTER_OTLP_*.
+	NoEnvironment bool `yaml:"-"`
 }
+
+// IgnoreEnvironment implements [component.EnvironmentIgnorer].
+func (c *HTTPConfig) IgnoreEnvironment() { c.NoEnvironment = true }
 
 // Validate checks everything short of connecting, the TLS files too.
 func (c *HTTPConfig) Validate() error {
@@ -63,6 +69,7 @@ func (c *HTTPConfig) client() otlpclient.Config {
 		Compression: delivery.Compression(c.Compression),
 		Timeout:     c.Timeout,
 		TLS:         c.TLS,
+		NoEnv:       c.NoEnvironment,
 	}
 }
 
