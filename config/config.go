@@ -292,7 +292,11 @@ func (r *reader) withoutAttributes(tree *node) *node {
 }
 
 func (r *reader) fail(position, path string, err error) {
-	r.errs = append(r.errs, &core.ConfigError{Position: position, Path: r.fullPath(path), Err: err})
+	full := component.JoinPath(root, path)
+	if r.otelFile != nil {
+		full = r.fullPath(path)
+	}
+	r.errs = append(r.errs, &core.ConfigError{Position: position, Path: full, Err: err})
 }
 
 func (r *reader) warn(position string, format string, args ...any) {
