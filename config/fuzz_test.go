@@ -59,7 +59,7 @@ func FuzzParse(f *testing.F) {
 
 // FuzzOTelVariables: no value of any of OpenTelemetry's variables is a mistake.
 func FuzzOTelVariables(f *testing.F) {
-	variables := slices.DeleteFunc(config.Describe().OTelVariables, func(v config.OTelVariable) bool {
+	variables := slices.DeleteFunc(config.Describe().OTelVariables, func(v config.Variable) bool {
 		return v.Name == "OTEL_CONFIG_FILE" // that it names no file is a mistake
 	})
 	for i, v := range variables {
