@@ -20,7 +20,7 @@ type TLS struct {
 	KeyFile            string `yaml:"key_file" doc:"PEM file with the key of cert_file"`
 	ServerName         string `yaml:"server_name" doc:"name that the server's certificate must carry, if not the endpoint's host"`
 	InsecureSkipVerify bool   `yaml:"insecure_skip_verify" doc:"accept any certificate; for tests only"`
-	MinVersion         string `yaml:"min_version" doc:"lowest TLS version, 1.2 or 1.3; default 1.2"`
+	MinVersion         string `yaml:"min_version" enum:"1.2,1.3" doc:"lowest TLS version, 1.2 or 1.3; default 1.2"`
 
 	// fromEnv tells that the files are the environment's, which says less
 	// about what a configuration wants.
