@@ -3,6 +3,7 @@ package core
 import (
 	"context"
 	"errors"
+	"fmt"
 	"maps"
 	"os"
 	"path/filepath"
@@ -65,6 +66,16 @@ func attributesOf(texts map[string]string) []attribute.KeyValue {
 		attrs = append(attrs, attribute.String(k, texts[k]))
 	}
 	return attrs
+}
+
+// serviceName is that of the resource.
+func serviceName(ctx context.Context, p *plan) (string, error) {
+	r, err := newResource(ctx, p)
+	if err != nil {
+		return "", fmt.Errorf("building the resource: %w", err)
+	}
+	name, _ := r.Set().Value(semconv.ServiceNameKey)
+	return name.AsString(), nil
 }
 
 // unknownService is the name of a service that nobody named, as OpenTelemetry

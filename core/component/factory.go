@@ -17,6 +17,9 @@ type Settings struct {
 	Logger *slog.Logger
 	// MeterProvider is for what the component measures of itself; never nil.
 	MeterProvider metric.MeterProvider
+	// ServiceName is the service that a sampler decides for: service.name of the
+	// resource. Exporters see the resource of each span.
+	ServiceName string
 }
 
 // Shutdowner is what a component implements to release what it holds.
