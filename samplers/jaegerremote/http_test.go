@@ -189,7 +189,7 @@ func TestValidate(t *testing.T) {
 		{func(c *jaegerremote.Config) { c.Endpoint = "http:///x" }, "endpoint: it names no host"},
 		{func(c *jaegerremote.Config) { c.Endpoint = "http://h/%zz" }, "endpoint: it is no URL"},
 		{func(c *jaegerremote.Config) { c.Endpoint = "http://h/#x" }, "endpoint: a fragment (#) does not belong here"},
-		{func(c *jaegerremote.Config) { c.Interval = 1 }, "interval: 1ns is too short: want 1s or more"},
+		{func(c *jaegerremote.Config) { c.Interval = 1 }, "interval: 1ns is too short: want 100ms or more"},
 		{func(c *jaegerremote.Config) { c.Initial = 2 }, "initial: 2 is not a rate: want a number from 0 to 1"},
 		{func(c *jaegerremote.Config) { c.Timeout = 0 }, "timeout: 0s is not positive"},
 		{func(c *jaegerremote.Config) { c.Headers = map[string]component.Secret{"a b": "x"} }, "headers.a b: the name is not one that HTTP can carry"},

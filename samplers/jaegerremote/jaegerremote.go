@@ -53,7 +53,7 @@ var defaults = Config{
 }
 
 // minInterval keeps a mistake from being an attack.
-const minInterval = component.Duration(time.Second)
+const minInterval = component.Duration(100 * time.Millisecond)
 
 // Validate finds every mistake.
 func (c *Config) Validate() error {
