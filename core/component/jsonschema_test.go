@@ -118,7 +118,7 @@ func TestPatterns(t *testing.T) {
 		random := rand.New(rand.NewPCG(1, 2))
 		runes := []rune(tt.alphabet)
 		both := 0
-		for range 300_000 {
+		for range 40_000 {
 			var b strings.Builder
 			for range 1 + random.IntN(7) {
 				if random.IntN(4) == 0 {
@@ -141,7 +141,7 @@ func TestPatterns(t *testing.T) {
 				t.Fatalf("%s: the pattern matches %q, which cannot be read", tt.key, s)
 			}
 		}
-		if both < 1000 {
+		if both < 200 {
 			t.Errorf("%s: only %d texts were right", tt.key, both)
 		}
 	}
