@@ -21,8 +21,8 @@ import (
 
 const schemaURL = "file:///riffle.schema.json"
 
-// compiled is the schema of all components; part is a JSON pointer into it.
-func compiled(tb testing.TB, path, part string) *jsonschema.Schema {
+// compiled is the schema of all components.
+func compiled(tb testing.TB, path string) *jsonschema.Schema {
 	tb.Helper()
 	text, err := config.Schema(path)
 	if err != nil {
@@ -36,7 +36,7 @@ func compiled(tb testing.TB, path, part string) *jsonschema.Schema {
 	if err := c.AddResource(schemaURL, value); err != nil {
 		tb.Fatal(err)
 	}
-	s, err := c.Compile(schemaURL + part)
+	s, err := c.Compile(schemaURL)
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -84,7 +84,7 @@ func configurations(tb testing.TB) map[string]string {
 
 // The schema takes every configuration that is shown.
 func TestSchemaTakesPages(t *testing.T) {
-	s := compiled(t, "", "")
+	s := compiled(t, "")
 	for name, text := range configurations(t) {
 		value, ok := valueOf(t, text)
 		if !ok {
@@ -114,7 +114,7 @@ var unseen = map[string][]string{
 
 // The schema refuses the mistakes that the messages of package config are tested with.
 func TestSchemaRefusesMistakes(t *testing.T) {
-	s := compiled(t, "", "")
+	s := compiled(t, "")
 	files, err := filepath.Glob("config/testdata/broken/*.yaml")
 	if err != nil || len(files) < 40 {
 		t.Fatal(len(files), err)
@@ -214,7 +214,7 @@ func TestSchemaSection(t *testing.T) {
 		{"a.b.c", "a:", true},
 	} {
 		value, _ := valueOf(t, tt.text)
-		if err := compiled(t, tt.path, "").Validate(value); (err == nil) != tt.taken {
+		if err := compiled(t, tt.path).Validate(value); (err == nil) != tt.taken {
 			t.Errorf("%q, %s: %v", tt.path, tt.text, err)
 		}
 	}
@@ -227,7 +227,7 @@ var schemaMutations = flag.Int("schema-mutations", 5_000, "how many configuratio
 
 // What the schema refuses, package config refuses too.
 func TestSchemaIsNotStricter(t *testing.T) {
-	s := compiled(t, "", "")
+	s := compiled(t, "")
 	random := rand.New(rand.NewPCG(1, 2))
 	shown := configurations(t)
 	var seeds []string
@@ -317,16 +317,16 @@ func TestSchemaEnums(t *testing.T) {
 		t.Fatal(err)
 	}
 	for key, lead := range map[string]string{
-		"propagators: [nope]":                                         "known are ",
-		"exporters: [{type: otlp, preset: nope}]":                     "known are ",
-		"exporters: [{type: stdout, format: nope}]":                   "known are ",
-		"exporters: [{type: stdout, output: nope}]":                   "is not one of ",
-		"exporters: [{type: file, path: x, format: nope}]":            "known are ",
-		"exporters: [{type: otlptracehttp, encoding: nope}]":          "is not one of ",
-		"exporters: [{type: otlptracehttp, compression: nope}]":       "is not one of ",
-		"exporters: [{type: otlptracegrpc, compression: nope}]":       "is not one of ",
-		"exporters: [{type: otlp, tls: {min_version: nope}}]":         "is not one of ",
-		"redact: {rules: [{presets: [nope]}]}":                        "is not one of ",
+		"propagators: [nope]":                                                "known are ",
+		"exporters: [{type: otlp, preset: nope}]":                            "known are ",
+		"exporters: [{type: stdout, format: nope}]":                          "known are ",
+		"exporters: [{type: stdout, output: nope}]":                          "is not one of ",
+		"exporters: [{type: file, path: x, format: nope}]":                   "known are ",
+		"exporters: [{type: otlptracehttp, encoding: nope}]":                 "is not one of ",
+		"exporters: [{type: otlptracehttp, compression: nope}]":              "is not one of ",
+		"exporters: [{type: otlptracegrpc, compression: nope}]":              "is not one of ",
+		"exporters: [{type: otlp, tls: {min_version: nope}}]":                "is not one of ",
+		"redact: {rules: [{presets: [nope]}]}":                               "is not one of ",
 		"exporters: [{type: xray, region: eu-central-1, compression: zstd}]": "is not one of ",
 	} {
 		_, err := config.Parse([]byte("observability: {tracing: {enabled: true, "+key+"}}"), config.Environ(nil))
