@@ -165,7 +165,7 @@ func TestWarnings(t *testing.T) {
 		{name: "disabled badly", env: "OTEL_SDK_DISABLED=off", want: `OTEL_SDK_DISABLED: "off" is neither true nor false: ignored`},
 		{name: "propagators", env: "OTEL_PROPAGATORS=b3,b4", want: "OTEL_PROPAGATORS: unknown propagators are ignored: b4 (known are tracecontext, baggage, b3, b3multi, jaeger, xray, ottrace, none)"},
 		{name: "exporters", env: "OTEL_TRACES_EXPORTER=zipkin", want: "OTEL_TRACES_EXPORTER: unknown exporters are ignored: zipkin (known are otlp, otlptracegrpc, stdout, console, none)"},
-		{name: "sampler", env: "OTEL_TRACES_SAMPLER=xray", want: `OTEL_TRACES_SAMPLER: "xray" is not supported by this variable (supported are always_on, always_off, traceidratio, parentbased_always_on, parentbased_always_off, parentbased_traceidratio): ignored`},
+		{name: "sampler", env: "OTEL_TRACES_SAMPLER=xray", want: `OTEL_TRACES_SAMPLER: "xray" is not supported by this variable (supported are always_on, always_off, traceidratio, jaeger_remote, parentbased_always_on, parentbased_always_off, parentbased_traceidratio, parentbased_jaeger_remote): ignored`},
 		{name: "sampler's rate", env: "OTEL_TRACES_SAMPLER=traceidratio OTEL_TRACES_SAMPLER_ARG=2", want: `OTEL_TRACES_SAMPLER_ARG: "2" is not a number from 0 to 1: 1 is taken`},
 		{name: "attributes", env: "OTEL_RESOURCE_ATTRIBUTES=a", want: `OTEL_RESOURCE_ATTRIBUTES: entry 1 is not key=value: ignored`},
 		{name: "limits", env: "OTEL_SPAN_LINK_COUNT_LIMIT=few", want: `OTEL_SPAN_LINK_COUNT_LIMIT: "few" is not a whole number from 0 to 2147483647: ignored`},

@@ -14,6 +14,9 @@ import (
 // stands for.
 func (r *reader) samplerEntries() []*node {
 	list := r.file.entries("samplers")
+	if list == nil && !r.file.has("sample_rate") && !r.app.has("sample_rate") {
+		list = r.otel.entries("samplers")
+	}
 	ratios := ofType(list, "ratio")
 	if list == nil {
 		list = r.otel.entries("samplers")

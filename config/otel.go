@@ -39,8 +39,8 @@ var otelVariables = slices.Concat(
 		// https://opentelemetry.io/docs/specs/otel/resource/sdk/#specifying-resource-information-via-an-environment-variable
 		{otelenv.ResourceAttributes, "resource", "`key=value,key=value`, percent-encoded; those with a key of their own, such as `service.version`, set that; of several entries, those that can be read are taken", readAttributes},
 		{"OTEL_PROPAGATORS", "propagators", "a list with commas of `" + strings.Join(core.PropagatorNames(), "`, `") + "`; the last stands alone", readPropagators},
-		{"OTEL_TRACES_SAMPLER", "sample_rate", "`always_on`, `always_off`, `traceidratio`, and these with `parentbased_` before; what a parent means is up to `remote_parent`", readSampler},
-		{samplerArg, "sample_rate", "the rate of `traceidratio`, from 0 to 1; 1 if it is none", nil},
+		{"OTEL_TRACES_SAMPLER", "sample_rate", "`always_on`, `always_off`, `traceidratio`, `jaeger_remote` (which is an entry of `samplers`), and these with `parentbased_` before; what a parent means is up to `remote_parent`", readSampler},
+		{samplerArg, "sample_rate", "the rate of `traceidratio`, from 0 to 1; 1 if it is none; of `jaeger_remote`, `endpoint=URL,pollingIntervalMs=N,initialSamplingRate=P`", nil},
 		{"OTEL_TRACES_EXPORTER", "exporters", "a list with commas of `otlp`, `console` (`stdout`) and other types that need no key, or `none` alone", readExporters},
 	},
 	// https://opentelemetry.io/docs/specs/otel/protocol/exporter/
@@ -180,16 +180,18 @@ func readPropagators(_ *reader, tree *node, name, value string) error {
 }
 
 func readSampler(r *reader, tree *node, name, value string) error {
-	known := []string{"always_on", "always_off", "traceidratio"}
+	known := []string{"always_on", "always_off", "traceidratio", jaegerRemote}
 	for _, s := range known {
 		known = append(known, "parentbased_"+s)
 	}
 	sampler, rate := strings.ToLower(value), 1.0
 	switch {
-	case slices.Contains([]string{"jaeger_remote", "parentbased_jaeger_remote", "xray"}, sampler):
+	case sampler == "xray":
 		return otelenv.Ignored(fmt.Errorf("%s is not supported by this variable (supported are %s)", component.Shown(sampler), strings.Join(known, ", ")))
 	case !slices.Contains(known, sampler):
 		return otelenv.Ignored(fmt.Errorf("%s is not one of %s", component.Shown(value), strings.Join(known, ", ")))
+	case strings.HasSuffix(sampler, jaegerRemote):
+		return readJaegerRemote(r, tree, name)
 	case strings.HasSuffix(sampler, "always_off"):
 		rate = 0
 	case strings.HasSuffix(sampler, "traceidratio"):

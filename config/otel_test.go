@@ -66,7 +66,7 @@ func TestOTelValues(t *testing.T) {
 		return strings.Join(ids, ",")
 	}
 	const (
-		samplers     = "always_on, always_off, traceidratio, parentbased_always_on, parentbased_always_off, parentbased_traceidratio"
+		samplers     = "always_on, always_off, traceidratio, jaeger_remote, parentbased_always_on, parentbased_always_off, parentbased_traceidratio, parentbased_jaeger_remote"
 		milliseconds = "is not a number of milliseconds from 0 to 2147483647"
 		one          = "is not a whole number from 1 to 2147483647"
 		zero         = "is not a whole number from 0 to 2147483647"
@@ -116,8 +116,8 @@ func TestOTelValues(t *testing.T) {
 		}},
 		{[]string{"OTEL_TRACES_SAMPLER"}, "enabled: true", "OTEL_TRACES_SAMPLER_ARG=0.5", rate, values{
 			"always_on": "1", "Always_Off": "0", " traceidratio ": "0.5", "ParentBased_TraceIDRatio": "0.5", "parentbased_always_on": "1", "": "unset", " ": "unset",
-			"jaeger_remote":             `unset|"jaeger_remote" is not supported by this variable (supported are ` + samplers + "): ignored",
-			"parentbased_JAEGER_remote": `unset|a text of 25 characters is not supported by this variable (supported are ` + samplers + "): ignored",
+			"jaeger_remote":             `unset|no sampler "jaeger_remote" is registered (forgotten import of samplers/standard?): ignored`,
+			"parentbased_JAEGER_remote": `unset|no sampler "jaeger_remote" is registered (forgotten import of samplers/standard?): ignored`,
 			"XRay":                      `unset|"xray" is not supported by this variable (supported are ` + samplers + "): ignored",
 			"what":                      `unset|"what" is not one of ` + samplers + ": ignored",
 			"parentbased_":              `unset|"parentbased_" is not one of ` + samplers + ": ignored",

@@ -3,6 +3,7 @@ package core
 import (
 	"context"
 	"errors"
+	"fmt"
 	"maps"
 	"os"
 	"path/filepath"
@@ -72,6 +73,16 @@ func (s *Spec) resourceAttributes() []attribute.KeyValue {
 	add(s.ServiceNamespace, semconv.ServiceNamespaceKey)
 	add(s.Environment, deploymentEnvironment, semconv.DeploymentEnvironmentNameKey)
 	return attrs
+}
+
+// serviceName is that of the resource.
+func serviceName(ctx context.Context, p *plan) (string, error) {
+	r, err := newResource(ctx, p)
+	if err != nil {
+		return "", fmt.Errorf("building the resource: %w", err)
+	}
+	name, _ := r.Set().Value(semconv.ServiceNameKey)
+	return name.AsString(), nil
 }
 
 // unknownService is the name of a service that nobody named, as OpenTelemetry

@@ -24,28 +24,35 @@ type samplerList struct {
 // sampler is a built one, and what it was made from.
 type sampler struct {
 	sampling.Sampler
-	entry SamplerEntry
-	lists atomic.Int32 // that have it
+	entry   SamplerEntry
+	service string
+	lists   atomic.Int32 // that have it
 }
 
 // buildSamplers builds the samplers of a plan; those of entries that are in the former
 // list too are taken from it, unless that is nil. On an error, nothing is left. observe
 // is told what they answer; it may be nil.
 func (p *plan) buildSamplers(ctx context.Context, o *options, former *samplerList, observe observer) (*samplerList, error) {
+	service, err := serviceName(ctx, p)
+	if err != nil {
+		return nil, err
+	}
 	l := &samplerList{}
 	errs := mistakes{source: p.Source}
 	var baseline bool
 	waiting := -1
 	for i, e := range p.Samplers {
 		path := entryPath("samplers", i)
-		s := former.like(&e)
+		s := former.like(&e, service)
 		if s == nil {
-			built, err := e.Build(ctx, o.settings("sampler", e.ID()))
+			settings := o.settings("sampler", e.ID())
+			settings.ServiceName = service
+			built, err := e.Build(ctx, settings)
 			if err != nil {
 				errs.addBuild(path, "sampler", e.ID(), err)
 				continue
 			}
-			s = &sampler{Sampler: built, entry: e}
+			s = &sampler{Sampler: built, entry: e, service: service}
 		}
 		l.all = append(l.all, s)
 		traits := s.Traits()
@@ -73,13 +80,13 @@ func (p *plan) buildSamplers(ctx context.Context, o *options, former *samplerLis
 	return l, nil
 }
 
-// like is the sampler of an entry like that; nil if there is none.
-func (l *samplerList) like(e *SamplerEntry) *sampler {
+// like is the sampler of an entry like that, for the same service; nil if there is none.
+func (l *samplerList) like(e *SamplerEntry, service string) *sampler {
 	if l == nil {
 		return nil
 	}
 	i := slices.IndexFunc(l.all, func(s *sampler) bool {
-		return s.entry.Same(e.Plan) && reflect.DeepEqual(s.entry.SamplerKeys, e.SamplerKeys)
+		return s.service == service && s.entry.Same(e.Plan) && reflect.DeepEqual(s.entry.SamplerKeys, e.SamplerKeys)
 	})
 	if i < 0 {
 		return nil

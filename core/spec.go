@@ -24,7 +24,7 @@ type Spec struct {
 	Environment      string              `yaml:"environment" doc:"resource attributes deployment.environment.name and deployment.environment"`
 	RemoteParent     record.RemoteParent `yaml:"remote_parent" doc:"what a remote parent means: watch follows its decision, but lets end samplers keep the local part of a trace that it left out; follow follows it and nothing else; ask asks the start samplers, with the trace's own randomness, and follows it where they say so; ignore keeps its trace ID and decides anew; restart begins a new trace with a link to it; the last two are for endpoints that anybody can call"`
 	AlwaysRecord     bool                `yaml:"always_record" doc:"records also what no sampler selects or waits for, so that span processors see every span; it is not exported"`
-	Propagators      []string            `yaml:"propagators" doc:"formats of the trace context in headers: tracecontext, baggage, b3, b3multi, jaeger, xray, ottrace, or none alone"`
+	Propagators      []string            `yaml:"propagators" enum:"tracecontext,baggage,b3,b3multi,jaeger,xray,ottrace,none" doc:"formats of the trace context in headers: tracecontext, baggage, b3, b3multi, jaeger, xray, ottrace, or none alone"`
 	Resource         map[string]string   `yaml:"resource" doc:"further attributes of the resource"`
 	Limits           SpanLimits          `yaml:"limits" doc:"what one span can hold; -1 is no limit"`
 	MaxWait          component.Duration  `yaml:"max_wait" doc:"how long a segment may stay open before what has ended of it is decided"`

@@ -57,7 +57,7 @@ type block struct {
 
 var fileName = regexp.MustCompile("`([a-z]+\\.(?:yaml|go|json))`")
 
-func blocksOf(t *testing.T, page string) []block {
+func blocksOf(t testing.TB, page string) []block {
 	t.Helper()
 	data, err := os.ReadFile(page)
 	if err != nil {

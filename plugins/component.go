@@ -2,6 +2,7 @@ package plugins
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -119,7 +120,7 @@ func unservable(name string, s sampling.Sampler) error {
 
 // describe is what the other end is told.
 func (c Component) describe(version string) *pluginpb.Component {
-	schema := component.JSONSchema(c.fields, c.doc)
+	schema, _ := json.Marshal(component.JSONSchema(c.fields, c.doc)) //nolint:errchkjson // what it returns can be marshaled
 	return &pluginpb.Component{Kind: c.kind, Name: c.name, Version: version, Doc: c.doc, ConfigSchema: string(schema)}
 }
 

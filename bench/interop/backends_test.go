@@ -70,13 +70,13 @@ type security struct {
 	mutual      bool
 }
 
-func startJaeger(t *testing.T, s security) *jaeger {
+func startJaeger(t *testing.T, s security, flags ...string) *jaeger {
 	t.Helper()
 	var err error
 	for range 3 { // a port may be taken meanwhile
 		p := process.FreePorts(t, "grpc", "http", "query", "query-grpc", "collector", "collector-grpc", "admin", "zipkin")
 		j := &jaeger{ports: p}
-		if err = j.start(t, s); err == nil {
+		if err = j.start(t, s, flags...); err == nil {
 			return j
 		}
 	}
@@ -84,7 +84,7 @@ func startJaeger(t *testing.T, s security) *jaeger {
 	return nil
 }
 
-func (j *jaeger) start(t *testing.T, s security) error {
+func (j *jaeger) start(t *testing.T, s security, more ...string) error {
 	t.Helper()
 	program, err := jaegerProgram()
 	if err != nil {
@@ -110,7 +110,7 @@ func (j *jaeger) start(t *testing.T, s security) error {
 			}
 		}
 	}
-	j.Process, err = process.Launch(t, j.ports, quiet, program, flags...)
+	j.Process, err = process.Launch(t, j.ports, quiet, program, append(flags, more...)...)
 	return err
 }
 

@@ -17,6 +17,9 @@ type Settings struct {
 	Logger *slog.Logger
 	// MeterProvider is for what the component measures of itself; never nil.
 	MeterProvider metric.MeterProvider
+	// ServiceName is the service that a sampler decides for: service.name of the
+	// resource. Exporters see the resource of each span.
+	ServiceName string
 }
 
 // Shutdowner is what a component implements to release what it holds.
@@ -44,7 +47,8 @@ type builder[T any] func(context.Context, Settings) (T, error)
 // NewFactory returns the factory of the type called name in configurations.
 //
 // C is the struct that users set. The yaml tag of a field is its key, the doc tag a
-// line about it; the doc tag of a blank field (_ struct{}) is a line about the type.
+// line about it, the enum tag the texts that it can have, with commas between; the doc
+// tag of a blank field (_ struct{}) is a line about the type.
 // defaults are the values of keys that an entry leaves out. If *C has a method
 // Validate() error, it is called before build; it may return [FieldError]s, joined,
 // and must have no side effects. A method Warnings() []*FieldError tells what of

@@ -61,6 +61,7 @@ func fieldsOf(v reflect.Value, outer []reflect.Type) (fields []Field, doc string
 			continue
 		}
 		f := Field{Key: key, Doc: sf.Tag.Get("doc"), Schema: schemaOf(sf.Type), Shared: sf.Tag.Get("shared")}
+		f.Schema.limit(sf.Tag.Get("enum"))
 		if section := sectionOf(&f.Schema); section != nil {
 			section.describe(v.Field(i), outer)
 		} else if fv := v.Field(i); !fv.IsZero() || fv.Kind() == reflect.Bool {
@@ -95,6 +96,17 @@ func (s *Schema) describe(v reflect.Value, outer []reflect.Type) {
 		v = reflect.New(elem).Elem()
 	}
 	s.Fields, _ = fieldsOf(v, outer)
+}
+
+// limit sets the only texts that there are, or that a list has as elements: for one
+// key, where [Schemer] is for a type.
+func (s *Schema) limit(enum string) {
+	for s.Kind == List {
+		s = s.Elem
+	}
+	if enum != "" {
+		s.Enum = strings.Split(enum, ",")
+	}
 }
 
 // FieldKey is the configuration key of a struct field: its yaml tag. inline

@@ -2,7 +2,6 @@ package component
 
 import (
 	"encoding"
-	"encoding/json"
 	"reflect"
 )
 
@@ -132,64 +131,4 @@ func schemaOf(t reflect.Type) Schema {
 	default:
 		return Schema{Kind: Text}
 	}
-}
-
-// JSONSchema returns the JSON Schema of a section with these fields, as JSON.
-// Values that a configuration file can write as a number or as text are both.
-// Source: https://json-schema.org/draft/2020-12
-func JSONSchema(fields []Field, doc string) json.RawMessage {
-	text, _ := json.Marshal(objectSchema(fields, doc)) //nolint:errchkjson // strings and maps
-	return text
-}
-
-func objectSchema(fields []Field, doc string) map[string]any {
-	properties := map[string]any{}
-	for _, f := range fields {
-		s := f.Schema.json()
-		if f.Doc != "" {
-			s["description"] = f.Doc
-		}
-		if f.Default != "" {
-			s["default"] = f.Default
-		}
-		properties[f.Key] = s
-	}
-	s := map[string]any{"type": "object", "properties": properties, "additionalProperties": false}
-	if doc != "" {
-		s["description"] = doc
-	}
-	return s
-}
-
-func (s Schema) json() map[string]any {
-	switch s.Kind {
-	case Boolean:
-		return map[string]any{"type": "boolean"}
-	case Integer:
-		return map[string]any{"type": "integer"}
-	case Number:
-		if len(s.Enum) > 0 {
-			return map[string]any{"anyOf": []any{map[string]any{"type": "number"}, map[string]any{"enum": s.Enum}}}
-		}
-		return map[string]any{"type": "number"}
-	case List:
-		return map[string]any{"type": "array", "items": s.Elem.json()}
-	case Map:
-		return map[string]any{"type": "object", "additionalProperties": s.Elem.json()}
-	case Section:
-		if len(s.Fields) == 0 { // one that holds itself
-			return map[string]any{"type": "object"}
-		}
-		return objectSchema(s.Fields, "")
-	case Any:
-		return map[string]any{}
-	}
-	out := map[string]any{"type": []string{"string", "number"}}
-	if len(s.Enum) > 0 {
-		out = map[string]any{"type": "string", "enum": s.Enum}
-	}
-	if s.Secret {
-		out["writeOnly"] = true
-	}
-	return out
 }

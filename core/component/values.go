@@ -68,7 +68,7 @@ func (s *Size) UnmarshalText(text []byte) error {
 		}
 	}
 	v, err := strconv.ParseFloat(number, 64)
-	if err != nil || v < 0 || math.IsNaN(v) || v*float64(unit) >= math.MaxInt64 {
+	if err != nil || math.Signbit(v) || math.IsNaN(v) || v*float64(unit) >= math.MaxInt64 {
 		return fmt.Errorf("%s is not a size: want a number of bytes with a unit, such as 512KiB or 64MiB", Shown(string(text)))
 	}
 	*s = Size(v * float64(unit))

@@ -31,7 +31,7 @@ type Config struct {
 	Endpoint         string               `yaml:"endpoint" doc:"URL of the traces stream of a data collection rule, whole, for OTLP with tokens of Entra ID"`
 	Entra            bool                 `yaml:"entra" doc:"send tokens of Entra ID with a connection string too, for Application Insights without local authentication"`
 	ClientID         string               `yaml:"client_id" doc:"of a user-assigned managed identity; default AZURE_CLIENT_ID"`
-	Compression      delivery.Compression `yaml:"compression" doc:"none or gzip"`
+	Compression      delivery.Compression `yaml:"compression" enum:"none,gzip" doc:"none or gzip"`
 	Timeout          component.Duration   `yaml:"timeout" doc:"longest time for one attempt"`
 	TLS              TLS                  `yaml:"tls" doc:"certificates"`
 }

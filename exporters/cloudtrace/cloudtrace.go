@@ -28,7 +28,7 @@ type Config struct {
 	QuotaProject    string               `yaml:"quota_project" doc:"project whose quota is used; default GOOGLE_CLOUD_QUOTA_PROJECT, or what the credentials say"`
 	CredentialsFile string               `yaml:"credentials_file" doc:"JSON file with credentials; default: GOOGLE_APPLICATION_CREDENTIALS, those of gcloud, or the metadata server"`
 	Endpoint        string               `yaml:"endpoint" doc:"host:port to send to"`
-	Compression     delivery.Compression `yaml:"compression" doc:"none or gzip"`
+	Compression     delivery.Compression `yaml:"compression" enum:"none,gzip" doc:"none or gzip"`
 	Timeout         component.Duration   `yaml:"timeout" doc:"longest time for one attempt"`
 	TLS             TLS                  `yaml:"tls" doc:"certificates"`
 }

@@ -30,7 +30,7 @@ const (
 type Config struct {
 	_        struct{}           `doc:"writes spans to a file as lines of JSON"`
 	Path     string             `yaml:"path" doc:"the file; its directory must exist; it is created for its owner alone (0600) and appended to"`
-	Format   string             `yaml:"format" doc:"otlp_json (OTLP, a batch per line) or json (the SDK's, a span per line)"`
+	Format   string             `yaml:"format" enum:"otlp_json,json" doc:"otlp_json (OTLP, a batch per line) or json (the SDK's, a span per line)"`
 	MaxSize  component.Size     `yaml:"max_size" doc:"a file that would grow past this is put aside and a new one begun; 0 is no limit"`
 	MaxAge   component.Duration `yaml:"max_age" doc:"a new file is begun at each multiple of this time, UTC: 24h is midnight; 0 is never"`
 	MaxFiles int                `yaml:"max_files" doc:"files kept that were put aside; the oldest beyond are deleted; 0 keeps all"`

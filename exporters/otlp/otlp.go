@@ -38,7 +38,7 @@ type Config struct {
 	Timeout     component.Duration          `yaml:"timeout" doc:"longest time for one attempt; default 10s"`
 	TLS         TLS                         `yaml:"tls" doc:"certificates"`
 
-	Preset  string           `yaml:"preset" doc:"a vendor, whose endpoint, protocol, header and limits it knows: axiom, datadog, dynatrace, elastic, grafana_cloud, honeycomb, newrelic, signoz or uptrace; nothing is then taken from OTEL_EXPORTER_OTLP_*"`
+	Preset  string           `yaml:"preset" enum:"axiom,datadog,dynatrace,elastic,grafana_cloud,honeycomb,newrelic,signoz,uptrace" doc:"a vendor, whose endpoint, protocol, header and limits it knows: axiom, datadog, dynatrace, elastic, grafana_cloud, honeycomb, newrelic, signoz or uptrace; nothing is then taken from OTEL_EXPORTER_OTLP_*"`
 	Region  string           `yaml:"region" doc:"of a preset: axiom us-east-1, eu-central-1; datadog the site, such as datadoghq.eu; honeycomb us, eu; newrelic us, eu, gov; signoz us, eu, in; grafana_cloud such as prod-eu-west-0"`
 	Account string           `yaml:"account" doc:"of a preset: dynatrace's environment ID, grafana_cloud's instance ID"`
 	Dataset string           `yaml:"dataset" doc:"of a preset: axiom's, for traces"`

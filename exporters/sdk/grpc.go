@@ -23,7 +23,7 @@ type GRPCConfig struct {
 	Endpoint           string                      `yaml:"endpoint" doc:"host:port, or a URL, or unix:///path; default localhost:4317"`
 	Insecure           *bool                       `yaml:"insecure" doc:"true for plaintext, false for TLS; default: what the URL says, else plaintext on loopback and TLS anywhere else"`
 	Headers            map[string]component.Secret `yaml:"headers" doc:"metadata of each request, such as an API key"`
-	Compression        string                      `yaml:"compression" doc:"none or gzip; default none"`
+	Compression        string                      `yaml:"compression" enum:"none,gzip" doc:"none or gzip; default none"`
 	Timeout            component.Duration          `yaml:"timeout" doc:"longest time for one export, retries included; default 10s"`
 	TLS                TLS                         `yaml:"tls" doc:"certificates"`
 	Retry              Retry                       `yaml:"retry" doc:"how the SDK repeats an export that failed"`

@@ -29,8 +29,8 @@ type HTTPConfig struct {
 	URLPath         string                      `yaml:"url_path" doc:"path to post to, if not /v1/traces"`
 	Insecure        *bool                       `yaml:"insecure" doc:"true for plaintext, false for TLS; default: what the URL says, else plaintext on loopback and TLS anywhere else"`
 	Headers         map[string]component.Secret `yaml:"headers" doc:"headers of each request, such as an API key"`
-	Encoding        string                      `yaml:"encoding" doc:"protobuf or json"`
-	Compression     string                      `yaml:"compression" doc:"none or gzip; default none"`
+	Encoding        string                      `yaml:"encoding" enum:"protobuf,json" doc:"protobuf or json"`
+	Compression     string                      `yaml:"compression" enum:"none,gzip" doc:"none or gzip; default none"`
 	Timeout         component.Duration          `yaml:"timeout" doc:"longest time for one request; default 10s"`
 	TLS             TLS                         `yaml:"tls" doc:"certificates"`
 	Proxy           component.Secret            `yaml:"proxy" doc:"URL of a proxy; default: what HTTP_PROXY, HTTPS_PROXY and NO_PROXY say"`

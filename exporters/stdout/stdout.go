@@ -34,8 +34,8 @@ const (
 // Config is what users set.
 type Config struct {
 	_      struct{} `doc:"prints spans, for development; colour only on a terminal without NO_COLOR"`
-	Format string   `yaml:"format" doc:"tree (a trace as a waterfall), json (the SDK's, a span per line) or otlp_json (OTLP, a batch per line)"`
-	Output string   `yaml:"output" doc:"stdout or stderr"`
+	Format string   `yaml:"format" enum:"tree,json,otlp_json" doc:"tree (a trace as a waterfall), json (the SDK's, a span per line) or otlp_json (OTLP, a batch per line)"`
+	Output string   `yaml:"output" enum:"stdout,stderr" doc:"stdout or stderr"`
 }
 
 // Validate checks the names.

@@ -31,7 +31,7 @@ type Config struct {
 	Profile     string               `yaml:"profile" doc:"of AWS's configuration files; default AWS_PROFILE"`
 	Endpoint    string               `yaml:"endpoint" doc:"URL to send to instead of https://xray.<region>.amazonaws.com/v1/traces: a VPC endpoint, or an ADOT Collector's receiver of OTLP over HTTP"`
 	Sign        *bool                `yaml:"sign" doc:"sign requests; default: only for hosts of AWS, so not for a Collector"`
-	Compression delivery.Compression `yaml:"compression" doc:"none or gzip"`
+	Compression delivery.Compression `yaml:"compression" enum:"none,gzip" doc:"none or gzip"`
 	Timeout     component.Duration   `yaml:"timeout" doc:"longest time for one attempt"`
 	TLS         TLS                  `yaml:"tls" doc:"certificates"`
 }

@@ -12,13 +12,10 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"maps"
 	"math"
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"time"
 
 	"go.opentelemetry.io/otel/attribute"
@@ -81,11 +78,7 @@ func New(_ context.Context, _ component.Settings, c Config) (sampling.Sampler, e
 	if err := c.Validate(); err != nil {
 		return nil, err
 	}
-	s := &sampler{
-		perSecond: c.TargetPerSecond,
-		window:    time.Duration(c.Window),
-		rest:      rate.NewTarget(c.TargetPerSecond, time.Duration(c.Window)),
-	}
+	s := &sampler{targets: rate.NewTargets(c.TargetPerSecond, time.Duration(c.Window), maxKeys)}
 	target := strconv.FormatFloat(c.TargetPerSecond, 'g', -1, 64) + "/s"
 	s.reason = "adaptive, " + target
 	s.description = "adaptive " + target
@@ -99,25 +92,15 @@ func New(_ context.Context, _ component.Settings, c Config) (sampling.Sampler, e
 	if len(c.Key) > 0 {
 		s.description += " by " + strings.Join(c.Key, ", ")
 	}
-	s.targets.Store(&map[string]*rate.Target{})
 	return s, nil
 }
 
 type sampler struct {
-	perSecond   float64
-	window      time.Duration
 	keys        []attribute.Key
 	byName      bool
 	reason      string
 	description string
-
-	// targets are by the values, as appendKey writes them. The map is replaced,
-	// never written to.
-	targets atomic.Pointer[map[string]*rate.Target]
-	rest    *rate.Target // of the keys that found no room
-
-	mu    sync.Mutex // of who replaces targets
-	swept time.Time
+	targets     *rate.Targets // by the values, as appendKey writes them
 }
 
 func (s *sampler) Traits() sampling.Traits {
@@ -126,12 +109,10 @@ func (s *sampler) Traits() sampling.Traits {
 
 func (s *sampler) SampleStart(p sampling.StartParameters) sampling.Answer {
 	now := time.Now()
-	target := s.rest
+	target := s.targets.Rest()
 	var buf [256]byte // enough for most
 	if key, ok := s.appendKey(buf[:0], &p); ok {
-		if target, ok = (*s.targets.Load())[string(key)]; !ok {
-			target = s.add(string(key), now)
-		}
+		target = s.targets.Of(key, now)
 	}
 	t, err := sampling.ThresholdFromProbability(target.Probability(now))
 	if err != nil {
@@ -218,37 +199,6 @@ func sizeOf(v attribute.Value) (size int) {
 		size = len(v.AsString())
 	}
 	return size
-}
-
-// add makes a target for a key, in the place of idle ones if there is no room.
-// Without any it returns the one that the rest shares, and looks again after an
-// eighth of a window. It does not wait for another that adds: that trace counts
-// among the rest.
-func (s *sampler) add(key string, now time.Time) *rate.Target {
-	if !s.mu.TryLock() {
-		return s.rest
-	}
-	defer s.mu.Unlock()
-	targets := *s.targets.Load()
-	if t, ok := targets[key]; ok {
-		return t
-	}
-	full := len(targets) >= maxKeys
-	if full && now.Sub(s.swept) < s.window/8 {
-		return s.rest
-	}
-	targets = maps.Clone(targets)
-	if full {
-		s.swept = now
-		maps.DeleteFunc(targets, func(_ string, t *rate.Target) bool { return t.Idle(now) })
-		if len(targets) >= maxKeys {
-			return s.rest
-		}
-	}
-	t := rate.NewTarget(s.perSecond, s.window)
-	targets[key] = t
-	s.targets.Store(&targets)
-	return t
 }
 
 // Interface guards.

@@ -2,7 +2,9 @@ package standard_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"log/slog"
 	"strings"
 	"testing"
 	"time"
@@ -21,6 +23,7 @@ import (
 	"github.com/riffletrace/riffle/samplers/composite"
 	"github.com/riffletrace/riffle/samplers/discard"
 	errored "github.com/riffletrace/riffle/samplers/error"
+	"github.com/riffletrace/riffle/samplers/jaegerremote"
 	"github.com/riffletrace/riffle/samplers/ratio"
 	"github.com/riffletrace/riffle/samplers/route"
 	"github.com/riffletrace/riffle/samplers/slow"
@@ -46,6 +49,14 @@ var plans = map[string]func(context.Context, component.Settings) (sampling.Sampl
 	},
 	"attribute": func(ctx context.Context, s component.Settings) (sampling.Sampler, error) {
 		return fixed.New(ctx, s, fixed.Config{Sample: "1", At: fixed.End})
+	},
+	"jaeger_remote": func(ctx context.Context, s component.Settings) (sampling.Sampler, error) {
+		c, ok := jaegerremote.Factory.Plan("", nil).Config().(jaegerremote.Config)
+		if !ok {
+			return nil, errors.New("it has no defaults")
+		}
+		c.Endpoint, c.Service, s.Logger = "http://127.0.0.1:1", "x", slog.New(slog.DiscardHandler)
+		return jaegerremote.New(ctx, s, c)
 	},
 	"error": func(ctx context.Context, s component.Settings) (sampling.Sampler, error) {
 		return errored.New(ctx, s, errored.Config{
@@ -112,6 +123,9 @@ func TestCostIsBounded(t *testing.T) {
 		s, err := plan(t.Context(), component.Settings{})
 		if err != nil {
 			t.Fatalf("%s: %v", name, err)
+		}
+		if s, ok := s.(component.Shutdowner); ok {
+			t.Cleanup(func() { _ = s.Shutdown(context.Background()) })
 		}
 		for _, unit := range []string{"a", "%2541", "bo", "/%2541", "/", "a1", "?", " ", "é"} {
 			for _, place := range places {

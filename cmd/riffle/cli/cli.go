@@ -55,7 +55,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	// What fails before a command has begun is wrong usage.
 	begun := false
 	root.PersistentPreRun = func(*cobra.Command, []string) { begun = true }
-	root.AddCommand(newDemo(), newValidate(), newExplain(), newComponents(), newQueue(), newPlugins(), newBench(), newVersion())
+	root.AddCommand(newDemo(), newValidate(), newExplain(), newComponents(), newSchema(), newQueue(), newPlugins(), newBench(), newVersion())
 	root.SetArgs(args)
 	root.SetOut(stdout)
 	root.SetErr(stderr)

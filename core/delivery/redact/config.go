@@ -22,7 +22,7 @@ type Config struct {
 type Rule struct {
 	Keys    []string `yaml:"keys" doc:"attributes by their keys, in any case; * stands for any text, ? for one character; none: every attribute and every other text of a span"`
 	Value   string   `yaml:"value" doc:"what to take out of text, a regular expression (RE2); without it and presets, all of the value"`
-	Presets []string `yaml:"presets" doc:"what to take out of text: emails, bearer_tokens, credit_cards or url_credentials"`
+	Presets []string `yaml:"presets" enum:"bearer_tokens,credit_cards,emails,url_credentials" doc:"what to take out of text: emails, bearer_tokens, credit_cards or url_credentials"`
 	Action  Action   `yaml:"action" doc:"mask (the default) writes *** in its place, sha256 a hash, drop nothing: it deletes attributes as a whole"`
 }
 

@@ -13,6 +13,7 @@ import (
 
 	"github.com/riffletrace/riffle/core/component"
 	"github.com/riffletrace/riffle/core/delivery"
+	"github.com/riffletrace/riffle/internal/clienttls"
 	"github.com/riffletrace/riffle/internal/otelenv"
 )
 
@@ -39,6 +40,9 @@ const (
 	defaultTimeout = 10 * time.Second
 	tracesPath     = "/v1/traces"
 )
+
+// TLS is what users set under tls.
+type TLS = clienttls.Config
 
 // Config is what users set, the same keys in all exporters. What is empty is
 // filled from the environment, and then with defaults, by [Config.Resolve].
@@ -143,7 +147,7 @@ func (c Config) resolve() (*Resolved, error) {
 	if resolved.Path, resolved.Query, err = c.path(e); err != nil {
 		fail("url_path", err)
 	}
-	plaintext := e.loopback && !c.TLS.fromEnv
+	plaintext := e.loopback && !c.TLS.FromEnv
 	switch {
 	case e.scheme == "http" && c.Insecure != nil && !*c.Insecure:
 		fail("insecure", errors.New("false contradicts the http:// of the endpoint: write https://, or leave insecure out"))
@@ -157,7 +161,7 @@ func (c Config) resolve() (*Resolved, error) {
 	switch {
 	case !plaintext:
 		resolved.TLS = tlsConfig
-	case c.TLS.set() && !c.TLS.fromEnv:
+	case c.TLS.IsSet() && !c.TLS.FromEnv:
 		fail("tls", fmt.Errorf("%s is sent to in plain text: %s, or leave tls out", e.address, resolved.secureAdvice()))
 	}
 	return resolved, errors.Join(errs...)

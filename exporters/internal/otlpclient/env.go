@@ -9,6 +9,7 @@ import (
 
 	"github.com/riffletrace/riffle/core/component"
 	"github.com/riffletrace/riffle/core/delivery"
+	"github.com/riffletrace/riffle/internal/clienttls"
 	"github.com/riffletrace/riffle/internal/otelenv"
 )
 
@@ -236,11 +237,11 @@ func (v *variables) fillRest(c *Config) {
 // fillTLS reads the certificates. One that cannot be read leaves a connection as safe as
 // it would be with it.
 func (v *variables) fillTLS(c *Config) {
-	own := c.TLS.set()
+	own := c.TLS.IsSet()
 	if c.TLS.CAFile == "" {
 		v.read("CERTIFICATE", func(_, value string) error {
-			c.TLS.fromEnv = !own
-			_, err := loadCAs(value)
+			c.TLS.FromEnv = !own
+			_, err := clienttls.LoadAuthorities(value)
 			if err == nil {
 				c.TLS.CAFile = value
 			}
@@ -255,7 +256,7 @@ func (v *variables) fillTLS(c *Config) {
 		if cert == "" && key == "" {
 			return
 		}
-		c.TLS.fromEnv = !own
+		c.TLS.FromEnv = !own
 		pair := TLS{CertFile: v.Get(cert), KeyFile: v.Get(key)}
 		wrong := cmp.Or(cert, key)
 		var err error
@@ -266,7 +267,7 @@ func (v *variables) fillTLS(c *Config) {
 			err = fmt.Errorf("%sCLIENT_KEY is not set, which it needs", forAll)
 		default:
 			var blame string
-			if _, blame, err = pair.loadPair(); blame == "key_file" {
+			if _, blame, err = pair.LoadPair(); blame == "key_file" {
 				wrong = key
 			}
 		}

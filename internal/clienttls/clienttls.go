@@ -1,4 +1,6 @@
-package otlpclient
+// Package clienttls is what users set about TLS to servers, the same keys everywhere, and
+// the configuration of crypto/tls that they make.
+package clienttls
 
 import (
 	"cmp"
@@ -13,25 +15,26 @@ import (
 	"github.com/riffletrace/riffle/internal/trustedfile"
 )
 
-// TLS is what users set under tls.
-type TLS struct {
+// Config is what users set under tls.
+type Config struct {
 	CAFile             string `yaml:"ca_file" doc:"PEM file with the authorities to trust instead of the system's; read again for each connection"`
 	CertFile           string `yaml:"cert_file" doc:"PEM file with the client's certificate, for mutual TLS; read again for each connection"`
 	KeyFile            string `yaml:"key_file" doc:"PEM file with the key of cert_file"`
 	ServerName         string `yaml:"server_name" doc:"name that the server's certificate must carry, if not the endpoint's host"`
 	InsecureSkipVerify bool   `yaml:"insecure_skip_verify" doc:"accept any certificate; for tests only"`
-	MinVersion         string `yaml:"min_version" doc:"lowest TLS version, 1.2 or 1.3; default 1.2"`
+	MinVersion         string `yaml:"min_version" enum:"1.2,1.3" doc:"lowest TLS version, 1.2 or 1.3; default 1.2"`
 
-	// fromEnv tells that the files are the environment's, which says less
+	// FromEnv tells that the files are the environment's, which says less
 	// about what a configuration wants.
-	fromEnv bool
+	FromEnv bool `yaml:"-"`
 }
 
-func (t TLS) set() bool { return t != TLS{fromEnv: t.fromEnv} }
+// IsSet reports whether users set anything.
+func (t Config) IsSet() bool { return t != Config{FromEnv: t.FromEnv} }
 
 // Load reads the files. host is whom the certificate of the server must be of,
 // unless ServerName says another. Its errors are [component.FieldError]s, joined.
-func (t TLS) Load(host string) (*tls.Config, error) {
+func (t Config) Load(host string) (*tls.Config, error) {
 	cfg := &tls.Config{
 		ServerName:         t.ServerName,
 		InsecureSkipVerify: t.InsecureSkipVerify, //nolint:gosec // the user says so
@@ -49,12 +52,12 @@ func (t TLS) Load(host string) (*tls.Config, error) {
 		fail("min_version", fmt.Errorf("%q is not one of 1.2, 1.3", t.MinVersion))
 	}
 	if t.CAFile != "" {
-		pool, err := loadCAs(t.CAFile)
+		pool, err := LoadAuthorities(t.CAFile)
 		if err != nil {
 			fail("ca_file", err)
 		}
 		if !t.InsecureSkipVerify {
-			roots := newRenewed(pool, func() (*x509.CertPool, error) { return loadCAs(t.CAFile) })
+			roots := newRenewed(pool, func() (*x509.CertPool, error) { return LoadAuthorities(t.CAFile) })
 			// The same as RootCAs, but for authorities that are renewed while a
 			// service runs.
 			cfg.InsecureSkipVerify = true //nolint:gosec // VerifyConnection does
@@ -70,12 +73,12 @@ func (t TLS) Load(host string) (*tls.Config, error) {
 	case t.CertFile == "":
 		fail("cert_file", errors.New("missing: key_file needs its certificate"))
 	default:
-		pair, key, err := t.loadPair()
+		pair, key, err := t.LoadPair()
 		if err != nil {
 			fail(key, err)
 		}
 		own := newRenewed(pair, func() (*tls.Certificate, error) {
-			pair, _, err := t.loadPair()
+			pair, _, err := t.LoadPair()
 			return pair, err
 		})
 		cfg.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return own.read(), nil }
@@ -125,7 +128,8 @@ func verify(state tls.ConnectionState, roots *x509.CertPool, name string) error 
 // have a tenth of it.
 const maxPEM = 4 << 20
 
-func loadCAs(file string) (*x509.CertPool, error) {
+// LoadAuthorities reads the authorities that are trusted.
+func LoadAuthorities(file string) (*x509.CertPool, error) {
 	bundle, err := trustedfile.ReadSetting(file, maxPEM)
 	if err != nil {
 		return nil, err
@@ -137,9 +141,9 @@ func loadCAs(file string) (*x509.CertPool, error) {
 	return pool, nil
 }
 
-// loadPair reads the client's certificate. On an error, key is the one to
+// LoadPair reads the client's certificate. On an error, key is the one to
 // blame.
-func (t TLS) loadPair() (pair *tls.Certificate, key string, err error) {
+func (t Config) LoadPair() (pair *tls.Certificate, key string, err error) {
 	certPEM, err := trustedfile.ReadSetting(t.CertFile, maxPEM)
 	if err != nil {
 		return nil, "cert_file", err

@@ -1,0 +1,32 @@
+package cli
+
+import (
+	"github.com/spf13/cobra"
+
+	"github.com/riffletrace/riffle/config"
+)
+
+func newSchema() *cobra.Command {
+	var app, section string
+	cmd := &cobra.Command{
+		Use:   "schema",
+		Short: "print the JSON Schema of configuration files",
+		Long: `schema prints the JSON Schema of configuration files, with which an editor
+completes keys, explains them and marks mistakes. It describes the samplers and
+exporters of this program. In a file of YAML, a first line names it:
+
+  # yaml-language-server: $schema=riffle.schema.json`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			schema, err := config.Schema(section, config.App(app))
+			if err != nil {
+				return &usageError{err}
+			}
+			_, err = cmd.OutOrStdout().Write(schema)
+			return err
+		},
+	}
+	addApp(cmd, &app)
+	cmd.Flags().StringVar(&section, "section", "", "`PATH` of the section in the file, by default observability.tracing")
+	return cmd
+}

@@ -1,0 +1,79 @@
+package config
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/riffletrace/riffle/core/component"
+)
+
+// variable is the regular expression of what ${NAME} is in.
+const variable = `\$\{`
+
+// Schema returns the JSON Schema (2020-12) of a file whose section stands at path, which
+// is observability.tracing if it is empty, for editors. What it refuses, [Load] refuses
+// too; what it
+// cannot see, such as a name that is there twice, Load tells.
+func Schema(path string, opts ...Option) ([]byte, error) {
+	if path == "" {
+		path = root
+	}
+	r := Describe(opts...)
+	section := component.JSONSchema(r.Section, "which traces are kept, and where they go")
+	section["type"], section["pattern"] = []string{"object", "string", "null"}, variable
+	defs := map[string]any{"section": section}
+	addEntries(defs, section, "sampler", slices.Concat(r.Entry, r.SamplerKeys), r.Samplers)
+	addEntries(defs, section, "exporter", slices.Concat(r.Entry, r.ExporterKeys), r.Exporters)
+
+	document := map[string]any{"$ref": "#/$defs/section"}
+	for _, key := range slices.Backward(strings.Split(path, ".")) {
+		if key == "" {
+			return nil, fmt.Errorf("the path %q has a step without a name", path)
+		}
+		document = map[string]any{"type": []string{"object", "null"}, "properties": map[string]any{key: document}}
+	}
+	document["$schema"] = "https://json-schema.org/draft/2020-12/schema"
+	document["title"] = "a file with the configuration of riffle at " + path
+	document["$defs"] = defs
+
+	var text bytes.Buffer
+	e := json.NewEncoder(&text)
+	e.SetEscapeHTML(false)
+	e.SetIndent("", "  ")
+	err := e.Encode(document)
+	return text.Bytes(), err
+}
+
+// addEntries says what the entries of a list are: the keys of every entry, and those of
+// its type besides.
+func addEntries[T any](defs, section map[string]any, kind string, hostKeys []component.Field, types []component.Factory[T]) {
+	entry := component.JSONSchema(hostKeys, "")
+	host := properties(entry)
+	names, branches := []string{}, []any{}
+	for _, f := range types {
+		def := component.JSONSchema(f.Fields(), f.Doc())
+		for key := range host {
+			properties(def)[key] = map[string]any{"$ref": "#/$defs/" + kind + "/properties/" + key}
+		}
+		name := kind + "." + f.Name()
+		defs[name] = def
+		names = append(names, f.Name())
+		branches = append(branches, map[string]any{
+			"if":   map[string]any{"properties": map[string]any{"type": map[string]any{"const": f.Name()}}, "required": []string{"type"}},
+			"then": map[string]any{"$ref": "#/$defs/" + name},
+		})
+	}
+	host["type"] = map[string]any{
+		"description": "the kind of " + kind,
+		"anyOf":       []any{map[string]any{"enum": names}, map[string]any{"type": "string", "pattern": variable}},
+	}
+	entry["required"], entry["allOf"] = []string{"type"}, branches
+	delete(entry, "additionalProperties") // each branch has its own
+	defs[kind] = entry
+	properties(section)[kind+"s"].(map[string]any)["items"] = map[string]any{"$ref": "#/$defs/" + kind}
+}
+
+func properties(s map[string]any) map[string]any { return s["properties"].(map[string]any) }
