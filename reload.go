@@ -1,13 +1,14 @@
 package riffle
 
 import (
-	"bytes"
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"os/signal"
+	"slices"
 	"sync"
 	"time"
 
@@ -48,7 +49,7 @@ func (t *Tracing) Reload(ctx context.Context) error {
 		return fmt.Errorf("reloading the configuration: %w", err)
 	}
 	t.options.warn(ctx, spec)
-	t.reloads.watch(t, spec.Reload)
+	t.reloads.watch(t, spec)
 	t.options.logger.InfoContext(ctx, "OpenTelemetry tracing: the configuration is reloaded", describe(t.provider, spec.Environment)...)
 	return nil
 }
@@ -75,10 +76,11 @@ type reloads struct {
 	life    context.Context //nolint:containedctx // until Shutdown
 	cancel  context.CancelFunc
 	running sync.WaitGroup
-	unwatch context.CancelFunc // nil if the file is not watched
+	watched []string
+	unwatch context.CancelFunc // nil if nothing is watched
 }
 
-func (r *reloads) start(t *Tracing, mode core.ReloadMode) {
+func (r *reloads) start(t *Tracing, spec core.Spec) {
 	r.life, r.cancel = context.WithCancel(context.Background())
 	if signals := t.options.signals; len(signals) > 0 {
 		c := make(chan os.Signal, 1)
@@ -95,23 +97,32 @@ func (r *reloads) start(t *Tracing, mode core.ReloadMode) {
 			}
 		})
 	}
-	r.watch(t, mode)
+	r.watch(t, spec)
 }
 
-// watch watches the file, or does not any more.
-func (r *reloads) watch(t *Tracing, mode core.ReloadMode) {
+// watch watches the files of a spec, or does not any more.
+func (r *reloads) watch(t *Tracing, spec core.Spec) {
+	files := spec.Source.Files()
+	switch {
+	case spec.Reload != core.ReloadWatch:
+		files = nil
+	case t.file != "" && !slices.Contains(files, t.file): // it may come
+		files = append(files, t.file)
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	switch {
-	case r.ended || (mode == core.ReloadWatch) == (r.unwatch != nil):
-	case r.unwatch != nil:
+	if r.ended || slices.Equal(files, r.watched) {
+		return
+	}
+	if r.unwatch != nil {
 		r.unwatch()
-		r.unwatch = nil
-	case t.file != "":
+	}
+	r.watched, r.unwatch = files, nil
+	if len(files) > 0 {
 		var ctx context.Context
 		ctx, r.unwatch = context.WithCancel(r.life)
-		last := content(t.file)
-		r.running.Go(func() { t.watchFile(ctx, last) })
+		last := contents(files)
+		r.running.Go(func() { t.watchFiles(ctx, files, last) })
 	}
 }
 
@@ -123,8 +134,8 @@ func (r *reloads) end() {
 	r.cancel()
 }
 
-// watchFile reloads when the content of the file is another than last.
-func (t *Tracing) watchFile(ctx context.Context, last []byte) {
+// watchFiles reloads when files hold something else than last.
+func (t *Tracing) watchFiles(ctx context.Context, files []string, last [][sha256.Size]byte) {
 	ticker := time.NewTicker(watchInterval)
 	defer ticker.Stop()
 	seen := last
@@ -134,8 +145,8 @@ func (t *Tracing) watchFile(ctx context.Context, last []byte) {
 			return
 		case <-ticker.C:
 		}
-		now := content(t.file)
-		if settled := bytes.Equal(now, seen); settled && !bytes.Equal(now, last) && now != nil {
+		now := contents(files)
+		if slices.Equal(now, seen) && !slices.Equal(now, last) {
 			last = now
 			t.reloadNow()
 		}
@@ -143,20 +154,20 @@ func (t *Tracing) watchFile(ctx context.Context, last []byte) {
 	}
 }
 
-// maxWatched is how much of a file is compared.
+// maxWatched is how large a file may be that is watched.
 const maxWatched = 1 << 20
 
-// content is what a file holds; nil if it cannot be read.
-func content(file string) []byte {
-	info, err := os.Stat(file)
-	if err != nil || !info.Mode().IsRegular() || info.Size() > maxWatched {
-		return nil
+// contents are sums of what files hold, of nothing if they cannot be read.
+func contents(files []string) [][sha256.Size]byte {
+	sums := make([][sha256.Size]byte, len(files))
+	for i, file := range files {
+		var data []byte
+		if info, err := os.Stat(file); err == nil && info.Mode().IsRegular() && info.Size() <= maxWatched {
+			data, _ = os.ReadFile(file) // what cannot be read is told by the reload
+		}
+		sums[i] = sha256.Sum256(data)
 	}
-	data, err := os.ReadFile(file)
-	if err != nil {
-		return nil
-	}
-	return data
+	return sums
 }
 
 // reloadNow reloads, and logs why it cannot.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"log/slog"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -386,4 +387,25 @@ func TestReloadAndShutdown(t *testing.T) {
 			t.Fatalf("a reload after Shutdown: %v", err)
 		}
 	}
+}
+
+// The file that OTEL_CONFIG_FILE names is watched too.
+func TestReloadWatchOfAnOpenTelemetryFile(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "otel.yaml")
+	write := func(sampler string) {
+		t.Helper()
+		text := "file_format: '1.1'\ndistribution: {riffle: {reload: watch}}\ntracer_provider:\n  processors: [{simple: {exporter: {console: }}}]\n  sampler: {" + sampler + ": }\n"
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("always_off")
+	tracing, err := riffle.Start(t.Context(), "", riffle.Config(config.Environ([]string{"OTEL_CONFIG_FILE=" + file})),
+		riffle.Logger(slog.New(slog.DiscardHandler)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tracing.Shutdown(context.Background()) //nolint:errcheck // it has nothing to say
+	write("always_on")
+	eventually(t, "it is reloaded", func() bool { return tracing.Stats().Reloads.Succeeded == 1 })
 }

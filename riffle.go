@@ -114,7 +114,7 @@ func Start(ctx context.Context, file string, opts ...Option) (*Tracing, error) {
 		o.logger.InfoContext(ctx, "OpenTelemetry tracing initialized", append(attrs, describe(provider, spec.Environment)...)...)
 	}
 	t := &Tracing{provider: provider, undo: provider.Install(), options: o, file: file, missing: missing}
-	t.reloads.start(t, spec.Reload)
+	t.reloads.start(t, spec)
 	return t, nil
 }
 

@@ -25,6 +25,15 @@ func (r *reader) Place(path string, err error) *core.ConfigError {
 // Warnings are worth telling people, but no mistakes.
 func (r *reader) Warnings() core.ConfigErrors { return r.warnings }
 
+// Files are those that were read, also the one that OTEL_CONFIG_FILE names.
+func (r *reader) Files() []string {
+	names := make([]string, len(r.docs))
+	for i, doc := range r.docs {
+		names[i] = doc.name
+	}
+	return names
+}
+
 // written is the path that people wrote for what stands at another.
 func (r *reader) written(path string) string {
 	for base := path; base != ""; base = base[:max(0, strings.LastIndexByte(base, '.'))] {

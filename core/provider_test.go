@@ -47,6 +47,7 @@ func (fromFile) Place(path string, err error) *core.ConfigError {
 }
 
 func (fromFile) Warnings() core.ConfigErrors { return nil }
+func (fromFile) Files() []string             { return nil }
 
 func TestFailedStartIsUnwound(t *testing.T) {
 	sampler, exporter := &closing{}, &closingExporter{}

@@ -68,6 +68,8 @@ type Source interface {
 	Place(path string, err error) *ConfigError
 	// Warnings are worth telling people, but no mistakes.
 	Warnings() ConfigErrors
+	// Files are those that were read.
+	Files() []string
 }
 
 // DefaultSpec has the defaults of all keys that have one.
