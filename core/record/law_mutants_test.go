@@ -93,7 +93,7 @@ var lawMutants = []lawMutant{
 		{"start.go", "d.randomness = r.random() & (uint64(sampling.Never) - 1)", "d.randomness = sampling.Randomness(q.parent)"},
 	}},
 	{"only what the parent sampled is asked about", "law", []lawEdit{
-		{"start.go", "!(remote && r.remote == Ask)", "!(remote && r.remote == Ask && q.parent.IsSampled())"},
+		{"start.go", "(!remote || r.remote != Ask)", "(!remote || r.remote != Ask || !q.parent.IsSampled())"},
 	}},
 	{"what the parent leaves of a trace has the sampler's threshold", "law", []lawEdit{
 		{"parent.go", "d.threshold = max(t, own)", "d.threshold = own"},

@@ -108,7 +108,7 @@ func (r *startRules) decide(d *startDecision, q *rootRequest) {
 	case remote && r.remote == Ignore:
 		r.ownRandomness(d, q)
 		r.ask(d, q)
-	case q.parent.IsValid() && !(remote && r.remote == Ask):
+	case q.parent.IsValid() && (!remote || r.remote != Ask):
 		r.watch(d, q, remote && r.remote == Follow)
 	default:
 		q.remote = q.parent.IsValid()

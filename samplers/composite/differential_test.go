@@ -157,7 +157,7 @@ func (r *recorder) NewIDs(context.Context) (trace.TraceID, trace.SpanID) {
 	return r.id, trace.SpanID{1}
 }
 
-func (r *recorder) NewSpanID(context.Context, trace.TraceID) trace.SpanID { return trace.SpanID{1} }
+func (*recorder) NewSpanID(context.Context, trace.TraceID) trace.SpanID { return trace.SpanID{1} }
 
 func (r *recorder) start(in *input) outcome {
 	r.id, r.kept = in.traceID, nil
