@@ -205,7 +205,7 @@ var otelTypes = map[string]otelType{
 	"Sampler": {one: true, open: openSampler, properties: []otelProperty{
 		{"always_off", "Empty", done, "`type: ratio`, `rate: 0`"},
 		{"always_on", "Empty", done, "`type: ratio`, `rate: 1`"},
-		{"always_record", "AlwaysRecordSampler", done, "`type: record`, and the samplers of its root"},
+		{"always_record", "AlwaysRecordSampler", done, "`always_record: true`, and the samplers of its root"},
 		{"composite/development", "ExperimentalComposableSampler", done, "`type: composite`"},
 		{"jaeger_remote/development", "ExperimentalJaegerRemoteSampler", done, "`type: jaeger_remote`"},
 		{"parent_based", "ParentBasedSampler", done, "`remote_parent: follow`, or `watch` where riffle's own samplers are in the list, and the samplers of its root"},
