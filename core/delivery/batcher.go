@@ -11,12 +11,13 @@ import (
 	"github.com/riffletrace/riffle/core/otlp"
 )
 
-// batcher gathers spans and turns them into batches for its lines. Its
-// goroutine runs from the first line that joins until the last has left.
+// batcher gathers spans and turns them into batches for its lines. Its goroutine runs
+// until the last of them has left, or it is closed.
 type batcher struct {
 	config  BatchConfig
 	sharing sharing
 	wake    chan struct{} // there is something for the goroutine; of capacity 1
+	done    chan struct{} // the goroutine has ended
 
 	mu     sync.Mutex
 	lines  []*Line // replaced, never changed in place
@@ -43,25 +44,24 @@ type chunk struct {
 	behind int64 // about the size of what was handed over since
 }
 
-func newBatcher(s sharing) *batcher {
-	return &batcher{config: s.batch, sharing: s, processor: newProcessor(s), wake: make(chan struct{}, 1)}
+// newBatcher starts a batcher.
+func newBatcher(s sharing, lines []*Line) *batcher {
+	b := &batcher{
+		config: s.batch, sharing: s, processor: newProcessor(s), lines: lines,
+		wake: make(chan struct{}, 1), done: make(chan struct{}),
+	}
+	for _, l := range lines {
+		l.attach(b)
+	}
+	go b.run()
+	return b
 }
 
-// join reports false if the batcher has ended, or has spans of traces that are not the
-// line's.
-func (b *batcher) join(l *Line) bool {
+// members are the lines that have not left.
+func (b *batcher) members() []*Line {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.closed || b.processor.traces != nil && len(b.lines) > 0 {
-		return false
-	}
-	b.seal(nil)
-	if len(b.lines) == 0 {
-		go b.run()
-	}
-	b.lines = append(slices.Clip(b.lines), l)
-	l.batcher = b
-	return true
+	return b.lines
 }
 
 // leave takes a line off. When the mark closes, the line has everything that
@@ -69,18 +69,31 @@ func (b *batcher) join(l *Line) bool {
 func (b *batcher) leave(l *Line) (mark <-chan struct{}) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	m := make(chan struct{})
-	b.seal(m)
-	b.sealed[len(b.sealed)-1].last = true
+	if b.closed {
+		return b.done
+	}
+	m := b.sealLast()
 	b.lines = slices.DeleteFunc(slices.Clone(b.lines), func(o *Line) bool { return o == l })
 	b.closed = len(b.lines) == 0
 	return m
 }
 
-func (b *batcher) isClosed() bool {
+// close lets all lines leave.
+func (b *batcher) close() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.closed
+	if !b.closed {
+		b.sealLast()
+		b.lines, b.closed = nil, true
+	}
+}
+
+// sealLast seals what a line gets last.
+func (b *batcher) sealLast() (mark chan struct{}) {
+	mark = make(chan struct{})
+	b.seal(mark)
+	b.sealed[len(b.sealed)-1].last = true
+	return mark
 }
 
 // flush makes batches of what was handed over. They are in the queues when the
@@ -88,11 +101,10 @@ func (b *batcher) isClosed() bool {
 func (b *batcher) flush() (mark <-chan struct{}) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	m := make(chan struct{})
 	if b.closed {
-		close(m)
-		return m
+		return b.done
 	}
+	m := make(chan struct{})
 	b.seal(m)
 	return m
 }
@@ -188,6 +200,7 @@ func (b *batcher) signal() {
 }
 
 func (b *batcher) run() {
+	defer close(b.done)
 	timer := time.NewTimer(math.MaxInt64)
 	defer timer.Stop()
 	for {

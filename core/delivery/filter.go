@@ -64,6 +64,10 @@ func sharingOf(c *Config) sharing {
 	return sharing{c.Batch, c.Filter, c.Redact, c.RedactAll, c.Cut}
 }
 
+// canShare tells that lines that come later can share the batches: there are no spans in
+// them of traces that began before.
+func (s sharing) canShare() bool { return s.filter == nil || s.filter.Of != FilterTraces }
+
 func (s sharing) equal(o sharing) bool { return reflect.DeepEqual(s, o) }
 
 // processor filters spans and redacts them, on the goroutine of its batcher.

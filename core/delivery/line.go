@@ -33,8 +33,8 @@ type Line struct {
 	exporter    sdktrace.SpanExporter
 	requests    RequestExporter // the exporter, if it is one
 	compression Compression
-	traits      Traits // zero, if the exporter has not said
-	batcher     *batcher
+	traits      Traits                     // zero, if the exporter has not said
+	batchers    atomic.Pointer[[]*batcher] // one, and those that it had and that have not ended
 	counts      counts
 	reporter    *reporter
 	metrics     *metrics
@@ -81,8 +81,6 @@ type Line struct {
 	newUntil           time.Time // until then new ones go first
 	doubtUntil         time.Time // until then a batch is blamed first
 
-	leave   sync.Once
-	left    <-chan struct{} // the line has everything that was handed over
 	stop    sync.Once
 	stopped chan struct{}
 	stage   atomic.Pointer[string] // what a shutdown waits for
@@ -141,7 +139,7 @@ func (l *Line) Endpoint() string { return l.traits.Endpoint }
 // counts what has not arrived; what is not lost stays queued.
 func (l *Line) ForceFlush(ctx context.Context) error {
 	w := l.newWaiter(ctx)
-	if !waitWithGrace(ctx, l.batcher.flush()) {
+	if !waitWithGrace(ctx, l.eachBatcher((*batcher).flush)) {
 		return errors.Join(l.wait(ctx, w), fmt.Errorf("%d spans still wait to become a batch: %w", l.counts.waiting(), ctx.Err()))
 	}
 	return l.wait(ctx, w)
@@ -208,11 +206,45 @@ func waitWithGrace(ctx context.Context, done <-chan struct{}) bool {
 	}
 }
 
-// leaveBatcher takes the line off: nothing more is handed over to it. When the mark
+// attach makes a batcher the line's.
+func (l *Line) attach(b *batcher) {
+	next := []*batcher{b}
+	if last := l.batchers.Load(); last != nil {
+		for _, o := range *last {
+			select {
+			case <-o.done:
+			default:
+				next = append(next, o)
+			}
+		}
+	}
+	l.batchers.Store(&next)
+}
+
+// leaveBatchers takes the line off: nothing more is handed over to it. When the mark
 // closes, it has everything that was.
-func (l *Line) leaveBatcher() (mark <-chan struct{}) {
-	l.leave.Do(func() { l.left = l.batcher.leave(l) })
-	return l.left
+func (l *Line) leaveBatchers() (mark <-chan struct{}) {
+	return l.eachBatcher(func(b *batcher) <-chan struct{} { return b.leave(l) })
+}
+
+// eachBatcher returns a mark that closes when those of all have that f returns.
+func (l *Line) eachBatcher(f func(*batcher) <-chan struct{}) <-chan struct{} {
+	batchers := *l.batchers.Load()
+	if len(batchers) == 1 {
+		return f(batchers[0])
+	}
+	marks := make([]<-chan struct{}, len(batchers))
+	for i, b := range batchers {
+		marks[i] = f(b)
+	}
+	all := make(chan struct{})
+	go func() {
+		defer close(all)
+		for _, m := range marks {
+			<-m
+		}
+	}()
+	return all
 }
 
 func (l *Line) stageIs(s string) { l.stage.Store(&s) }
@@ -227,7 +259,7 @@ func (l *Line) shutdown(ctx context.Context) error {
 	}
 	l.waiters = append(l.waiters, w)
 	l.mu.Unlock()
-	waitWithGrace(ctx, l.leaveBatcher())
+	waitWithGrace(ctx, l.leaveBatchers())
 	failure := l.wait(ctx, w)
 
 	l.mu.Lock()

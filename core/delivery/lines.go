@@ -5,6 +5,8 @@ import (
 	"math/rand/v2"
 	"slices"
 	"sync"
+	"sync/atomic"
+	"time"
 
 	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/metric"
@@ -17,20 +19,26 @@ import (
 // Lines are the ways of spans to all exporters. The zero value has none. It is safe for
 // concurrent use.
 type Lines struct {
-	gates    [gates]gate
+	current  atomic.Pointer[lineSet] // nil is none
 	changing sync.Mutex
-	batchers []*batcher // guarded by the gates
-	meters   []*meters
+	meters   []*meters // guarded by changing
 }
 
-// gate is passed by those who hand over, and closed while lines come and go. There are
-// several, so that goroutines seldom meet.
-type gate struct {
-	sync.RWMutex
-	_ [64]byte
+// lineSet is the lines that are there between two changes. Who hands over counts itself
+// while it does, so that a change can wait for it, and never the other way round: to wait
+// is to be scheduled again, which takes long on a busy machine.
+type lineSet struct {
+	batchers []*batcher
+	readers  [readerParts]readers
 }
 
-const gates = 16
+// readers are in parts, so that goroutines seldom meet.
+type readers struct {
+	atomic.Int64
+	_ [56]byte
+}
+
+const readerParts = 16
 
 // Addition is a line that is to be started. The configuration must be valid.
 type Addition struct {
@@ -70,9 +78,11 @@ func (f *Lines) Change(come []Addition, leave []*Line) []*Line {
 		come[i].Settings = come[i].Settings.withDefaults()
 		lines[i] = newLine(come[i].Exporter, come[i].Config, come[i].Settings)
 	}
-	f.change(lines, leave)
 	for i, l := range lines {
 		l.metrics = f.newMetrics(l, come[i].Settings)
+	}
+	f.change(lines, leave)
+	for _, l := range lines {
 		l.begin()
 	}
 	return lines
@@ -92,21 +102,60 @@ func (s Settings) withDefaults() Settings {
 	return s
 }
 
+// change puts another set into force. Batchers whose lines stay the same stay; others are
+// replaced, for a batcher cannot gain or lose a line at the same moment as another.
 func (f *Lines) change(come, leave []*Line) {
-	for i := range f.gates {
-		f.gates[i].Lock()
-		defer f.gates[i].Unlock()
+	last := f.current.Load()
+	if last == nil {
+		last = &lineSet{}
 	}
-	for _, l := range leave {
-		l.leaveBatcher()
+	type group struct {
+		sharing sharing
+		lines   []*Line
+		is      *batcher // nil if its lines are others
 	}
-	f.batchers = slices.DeleteFunc(slices.Clone(f.batchers), (*batcher).isClosed)
+	var groups []group
+	for _, b := range last.batchers {
+		all := b.members()
+		stay := slices.DeleteFunc(slices.Clone(all), func(l *Line) bool { return slices.Contains(leave, l) })
+		switch {
+		case len(stay) == len(all) && len(all) > 0:
+			groups = append(groups, group{b.sharing, all, b})
+		case len(stay) > 0:
+			groups = append(groups, group{b.sharing, stay, nil})
+		}
+	}
 	for _, l := range come {
-		joins := func(b *batcher) bool { return b.sharing.equal(sharingOf(&l.config)) && b.join(l) }
-		if !slices.ContainsFunc(f.batchers, joins) {
-			b := newBatcher(sharingOf(&l.config))
-			f.batchers = append(f.batchers, b)
-			b.join(l)
+		s := sharingOf(&l.config)
+		i := slices.IndexFunc(groups, func(g group) bool { return s.canShare() && s.equal(g.sharing) })
+		if i < 0 {
+			groups = append(groups, group{sharing: s, lines: []*Line{l}})
+			continue
+		}
+		groups[i].lines, groups[i].is = append(slices.Clip(groups[i].lines), l), nil
+	}
+	next := &lineSet{}
+	for _, g := range groups {
+		if g.is == nil {
+			g.is = newBatcher(g.sharing, g.lines)
+		}
+		next.batchers = append(next.batchers, g.is)
+	}
+	f.current.Store(next)
+	last.wait()
+	for _, b := range last.batchers {
+		if !slices.Contains(next.batchers, b) {
+			b.close()
+		}
+	}
+}
+
+// wait waits for those who hand over to a set that is not in force any more.
+func (s *lineSet) wait() {
+	const pause = 20 * time.Microsecond
+	for i := range s.readers {
+		for s.readers[i].Load() != 0 {
+			time.Sleep(pause)
 		}
 	}
 }
@@ -114,10 +163,21 @@ func (f *Lines) change(come, leave []*Line) {
 // HandOver hands ended spans over to each line. It only enqueues and never blocks;
 // it keeps the spans, but not the slice. Lines that are shut down get nothing.
 func (f *Lines) HandOver(spans ...sdktrace.ReadOnlySpan) {
-	g := &f.gates[rand.Uint32()%gates]
-	g.RLock()
-	defer g.RUnlock()
-	for _, b := range f.batchers {
-		b.handOver(spans)
+	part := rand.Uint32() % readerParts
+	for {
+		s := f.current.Load()
+		if s == nil {
+			return
+		}
+		n := &s.readers[part].Int64
+		n.Add(1)
+		if f.current.Load() == s {
+			defer n.Add(-1)
+			for _, b := range s.batchers {
+				b.handOver(spans)
+			}
+			return
+		}
+		n.Add(-1) // it may not have been waited for
 	}
 }

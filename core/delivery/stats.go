@@ -166,7 +166,13 @@ func (l *Line) Stats() Stats {
 	s.HandedOver = c.handedOver.Load() // last: it is never less than the others
 	s.Waiting = s.HandedOver - s.Sent - s.Lost - s.Filtered
 
-	oldest, ok := l.batcher.oldest()
+	var oldest time.Time
+	var ok bool
+	for _, b := range *l.batchers.Load() {
+		if at, some := b.oldest(); some && (!ok || at.Before(oldest)) {
+			oldest, ok = at, true
+		}
+	}
 	l.mu.Lock()
 	s.Bytes = l.queue.size()
 	if queued := l.queue.oldest(); !queued.IsZero() && (!ok || queued.Before(oldest)) {
