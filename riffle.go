@@ -44,6 +44,11 @@ type options struct {
 // namespace. Without it, there are neither.
 func App(name string) Option { return Config(config.App(name)) }
 
+// Section reads another section of the file than observability.tracing. With
+// "tracing", the keys stand below a tracing: at the top of the file, and the variables
+// are FLUXBASE_TRACING_*; see [config.Section].
+func Section(path string) Option { return Config(config.Section(path)) }
+
 // Logger makes riffle and its components log to l instead of [slog.Default].
 func Logger(l *slog.Logger) Option {
 	return func(o *options) { o.logger = l }

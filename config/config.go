@@ -16,9 +16,6 @@ import (
 	"github.com/riffletrace/riffle/internal/trustedfile"
 )
 
-// root is where the file, and every path in an error, has the section.
-const root = "observability.tracing"
-
 const (
 	// maxFile bounds the file that is read.
 	maxFile = 1 << 20
@@ -32,6 +29,7 @@ type Option func(*options)
 
 type options struct {
 	app       string
+	section   string // its path; "" is the whole document
 	file      string
 	samplers  *component.Registry[sampling.Sampler]
 	exporters *component.Registry[sdktrace.SpanExporter]
@@ -40,7 +38,7 @@ type options struct {
 }
 
 func newOptions(opts []Option) *options {
-	o := &options{file: "config", samplers: sampling.Samplers, exporters: component.Exporters, environ: os.Environ()}
+	o := &options{section: DefaultSection, file: "config", samplers: sampling.Samplers, exporters: component.Exporters, environ: os.Environ()}
 	for _, opt := range opts {
 		opt(o)
 	}
@@ -48,8 +46,8 @@ func newOptions(opts []Option) *options {
 }
 
 // App names the application. The variables of one called fluxbase are
-// FLUXBASE_OBSERVABILITY_TRACING_*, and its name is the default of
-// service_namespace. Without it, there are neither.
+// FLUXBASE_OBSERVABILITY_TRACING_*, after its name and the path of the section, and
+// its name is the default of service_namespace. Without it, there are neither.
 func App(name string) Option { return func(o *options) { o.app = name } }
 
 // File is what [Parse] calls its input in positions.
@@ -82,7 +80,11 @@ func Load(path string, opts ...Option) (core.Spec, error) {
 
 // Parse reads a file's content and the environment, as [Load] does.
 func Parse(data []byte, opts ...Option) (core.Spec, error) {
-	r := newReader(newOptions(opts))
+	o := newOptions(opts)
+	if err := CheckSection(o.section); err != nil {
+		return core.Spec{}, err
+	}
+	r := newReader(o)
 	r.readFile(data)
 	return r.spec()
 }
@@ -90,7 +92,11 @@ func Parse(data []byte, opts ...Option) (core.Spec, error) {
 // FromEnv reads the environment alone. Without any variable, the spec is one
 // of tracing that is off.
 func FromEnv(opts ...Option) (core.Spec, error) {
-	return newReader(newOptions(opts)).spec()
+	o := newOptions(opts)
+	if err := CheckSection(o.section); err != nil {
+		return core.Spec{}, err
+	}
+	return newReader(o).spec()
 }
 
 // read returns at most one byte more than maxFile, which Parse refuses. The file may be
@@ -109,7 +115,7 @@ func read(path string) (data []byte, doubt, err error) {
 	return data, doubt, err
 }
 
-// section is observability.tracing.
+// section is what the section of a file holds.
 type section struct {
 	core.Spec  `yaml:",inline"`
 	Endpoint   *string  `yaml:"endpoint" doc:"where to send traces, as host:port or URL: short for one otlp exporter"`
@@ -182,7 +188,7 @@ func (r *reader) readFile(data []byte) {
 	if len(errs) > 0 {
 		return
 	}
-	b := &builder{doc: doc, env: r.env}
+	b := &builder{doc: doc, env: r.env, path: r.options.section}
 	r.file = b.section()
 	r.errs = append(r.errs, b.errs...)
 	r.warnings = append(r.warnings, b.warnings...)
@@ -257,7 +263,7 @@ func (r *reader) withoutAttributes(tree *node) *node {
 }
 
 func (r *reader) fail(position, path string, err error) {
-	r.errs = append(r.errs, &core.ConfigError{Position: position, Path: component.JoinPath(root, path), Err: err})
+	r.errs = append(r.errs, &core.ConfigError{Position: position, Path: component.JoinPath(r.options.section, path), Err: err})
 }
 
 func (r *reader) warn(position string, format string, args ...any) {

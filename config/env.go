@@ -63,17 +63,6 @@ func (env environment) substitute(text string) (_ string, substituted bool, errs
 	return out, substituted, errs
 }
 
-// prefix leads the names of the application's variables.
-func prefix(app string) string {
-	name := strings.Map(func(r rune) rune {
-		if r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' {
-			return r
-		}
-		return '_'
-	}, strings.ToUpper(app))
-	return name + "_" + strings.ToUpper(strings.ReplaceAll(root, ".", "_")) + "_"
-}
-
 // variables lists the keys that have a variable: the scalars.
 func variables() []string {
 	var keys []string
@@ -95,7 +84,7 @@ func (r *reader) appTree() *node {
 		return tree
 	}
 	for _, key := range variables() {
-		name := prefix(r.options.app) + strings.ToUpper(key)
+		name := r.prefix() + strings.ToUpper(key)
 		tree.setText(key, name, r.env[name])
 	}
 	return tree
@@ -114,7 +103,7 @@ func (r *reader) checkVariables() {
 	if r.options.app == "" {
 		return
 	}
-	lead := prefix(r.options.app)
+	lead := r.prefix()
 	known, all := variables(), keysOf(reflect.TypeFor[section]())
 	for _, name := range slices.Sorted(maps.Keys(r.env)) {
 		key, ok := strings.CutPrefix(name, lead)

@@ -15,7 +15,7 @@ func (r *reader) Place(path string, err error) *core.ConfigError {
 	if entry, _, _ := strings.Cut(path, "]"); r.unusable[entry+"]"] || r.unusable[path] {
 		return nil
 	}
-	e := &core.ConfigError{Position: r.locate(path), Path: component.JoinPath(root, r.written(path)), Err: err}
+	e := &core.ConfigError{Position: r.locate(path), Path: component.JoinPath(r.options.section, r.written(path)), Err: err}
 	if r.loaded {
 		r.finish(e)
 	}

@@ -178,6 +178,7 @@ const maxAliased = 10_000
 type builder struct {
 	doc            *document
 	env            environment
+	path           string // of the section
 	errs, warnings core.ConfigErrors
 
 	open    map[*yaml.Node]bool // anchors around the node that is being built
@@ -195,7 +196,7 @@ func (b *builder) fail(y *yaml.Node, path, format string, args ...any) *node {
 // section returns the tree of the section, nil if the file has none.
 func (b *builder) section() *node {
 	y, path := b.doc.root, ""
-	for key := range strings.SplitSeq(root, ".") {
+	for _, key := range names(b.path) {
 		if y = target(y); y.Kind != yaml.MappingNode {
 			if y.Tag != "!!null" {
 				b.fail(y, path, "want a mapping, not %s", b.wrong(b.node(y, path)))
@@ -254,7 +255,7 @@ func (b *builder) hint(y *yaml.Node, key, path string) {
 	for i := 0; i < len(y.Content); i += 2 {
 		k, meant := y.Content[i], path
 		if component.Nearest(k.Value, []string{key}) == "" {
-			if meant = root; k.Value != "tracing" {
+			if meant = b.path; k.Value != "tracing" {
 				continue
 			}
 		}

@@ -22,8 +22,8 @@ import (
 	"github.com/riffletrace/riffle/plugins/host"
 )
 
-func newValidate() *cobra.Command {
-	var app string
+func (p *program) newValidate() *cobra.Command {
+	source := p.source
 	cmd := &cobra.Command{
 		Use:   "validate FILE...",
 		Short: "check configuration files",
@@ -35,10 +35,10 @@ configurations; it neither starts tracing nor connects to anything.`,
 		RunE: func(cmd *cobra.Command, files []string) error {
 			var failed error
 			for _, file := range files {
-				summary, err := validate(cmd.Context(), file, cmd.ErrOrStderr(), config.App(app))
+				summary, err := validate(cmd.Context(), file, cmd.ErrOrStderr(), source.Options()...)
 				if err != nil {
 					failed = errReported
-					printError(cmd.ErrOrStderr(), err)
+					p.printError(cmd.ErrOrStderr(), err)
 					continue
 				}
 				fmt.Fprintf(cmd.OutOrStdout(), "%s: ok: %s\n", file, untrusted.Text(summary, untrusted.Attribute))
@@ -46,13 +46,8 @@ configurations; it neither starts tracing nor connects to anything.`,
 			return failed
 		},
 	}
-	addApp(cmd, &app)
+	source.AddFlags(cmd)
 	return cmd
-}
-
-// addApp adds the flag that names the application.
-func addApp(cmd *cobra.Command, app *string) {
-	cmd.Flags().StringVar(app, "app", "", "`NAME` of the application: its variables are NAME_OBSERVABILITY_TRACING_*; without it, there are none")
 }
 
 // validate checks a file and sums it up in a few words.
