@@ -18,6 +18,9 @@ type plan struct {
 	*Spec
 	matchers []*match.Matcher  // by sampler; nil where it has no match
 	lines    []delivery.Config // by exporter
+	// unfit are the entries with mistakes, by path. There are none in a plan that is
+	// built to run.
+	unfit map[string]bool
 }
 
 // check finds every mistake of the spec that can be found without building
@@ -32,13 +35,13 @@ func (s *Spec) check() (*plan, error) {
 	}
 	full := s.withDefaults()
 	cut := full.Limits.cut()
-	p := &plan{Spec: &full}
+	p := &plan{Spec: &full, unfit: map[string]bool{}}
 	var ids []string
 	for i := range s.Samplers {
 		e := &s.Samplers[i]
 		matcher, err := e.check()
 		p.matchers = append(p.matchers, matcher)
-		errs.addAll(entryPath("samplers", i), errors.Join(err, e.Err()))
+		p.addEntry(&errs, entryPath("samplers", i), errors.Join(err, e.Err()))
 		ids = append(ids, e.ID())
 		errs.addTwice("samplers", ids)
 	}
@@ -51,11 +54,17 @@ func (s *Spec) check() (*plan, error) {
 			err = line.Validate() // with the rules for all
 		}
 		p.lines = append(p.lines, line)
-		errs.addAll(entryPath("exporters", i), errors.Join(err, e.Err()))
+		p.addEntry(&errs, entryPath("exporters", i), errors.Join(err, e.Err()))
 		ids = append(ids, e.ID())
 		errs.addTwice("exporters", ids)
 	}
 	return p, errs.sorted()
+}
+
+// addEntry takes the mistakes of an entry.
+func (p *plan) addEntry(errs *mistakes, path string, err error) {
+	p.unfit[path] = err != nil
+	errs.addAll(path, err)
 }
 
 func entryPath(list string, i int) string { return fmt.Sprintf("%s[%d]", list, i) }

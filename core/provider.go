@@ -109,6 +109,9 @@ func (p *plan) newPipeline(ctx context.Context, o *options) (*pipeline, error) {
 	if err != nil {
 		return nil, err
 	}
+	for _, w := range samplers.unreached {
+		o.logger.WarnContext(ctx, "a sampler that cannot do what it is for: "+w.Path+": "+w.Err.Error(), "position", w.Position)
+	}
 	pl := &pipeline{samplers: *samplers}
 	pl.deliver = func(k record.Kept) { pl.lines.HandOver(k.Spans...) }
 	errs := mistakes{source: p.Source}

@@ -31,7 +31,7 @@ type Factory[T any] struct {
 	name   string
 	fields []Field
 	doc    string
-	plan   func(decode Decode) (config any, build builder[T], err error)
+	plan   func(decode Decode) (planned[T], error)
 }
 
 // Decode reads the keys of an entry into a pointer to a configuration struct that
@@ -41,29 +41,41 @@ type Decode func(into any) error
 
 type builder[T any] func(context.Context, Settings) (T, error)
 
+// planned is what a factory makes of an entry without mistakes.
+type planned[T any] struct {
+	config  any
+	pointer func() any // to a copy of config
+	build   builder[T]
+}
+
 // NewFactory returns the factory of the type called name in configurations.
 //
 // C is the struct that users set. The yaml tag of a field is its key, the doc tag a
 // line about it; the doc tag of a blank field (_ struct{}) is a line about the type.
 // defaults are the values of keys that an entry leaves out. If *C has a method
 // Validate() error, it is called before build; it may return [FieldError]s, joined,
-// and must have no side effects.
+// and must have no side effects. What else *C can tell, [Warner], [Connected] and
+// [BuiltToCheck] say.
 func NewFactory[T, C any](name string, defaults C, build func(context.Context, Settings, C) (T, error)) Factory[T] {
 	f := Factory[T]{name: name}
 	f.fields, f.doc = FieldsOf(defaults)
-	f.plan = func(decode Decode) (any, builder[T], error) {
+	f.plan = func(decode Decode) (planned[T], error) {
 		c := clone(defaults)
 		if decode != nil {
 			if err := decode(&c); err != nil {
-				return nil, nil, err
+				return planned[T]{}, err
 			}
 		}
 		if v, ok := any(&c).(interface{ Validate() error }); ok {
 			if err := v.Validate(); err != nil {
-				return nil, nil, err
+				return planned[T]{}, err
 			}
 		}
-		return c, func(ctx context.Context, s Settings) (T, error) { return build(ctx, s, clone(c)) }, nil
+		return planned[T]{
+			config:  c,
+			pointer: func() any { c := clone(c); return &c },
+			build:   func(ctx context.Context, s Settings) (T, error) { return build(ctx, s, clone(c)) },
+		}, nil
 	}
 	return f
 }
@@ -88,6 +100,6 @@ func (f Factory[T]) Plan(name string, decode Decode) Plan[T] {
 		p.err = &FieldError{Path: "type", Err: errNoFactory}
 		return p
 	}
-	p.config, p.build, p.err = f.plan(decode)
+	p.planned, p.err = f.plan(decode)
 	return p
 }

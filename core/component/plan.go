@@ -14,9 +14,8 @@ import (
 // from. [Registry.Plan] and [Use] make it. The zero value is an entry without a type.
 type Plan[T any] struct {
 	typ, name string
-	config    any
-	build     builder[T]
-	err       error
+	planned[T]
+	err error
 }
 
 // Type is the name of the factory.

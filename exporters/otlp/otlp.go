@@ -50,6 +50,27 @@ func (c *Config) Validate() error {
 	return err
 }
 
+// Warn finds ports and paths of other protocols.
+func (c *Config) Warn() error {
+	if c.Preset != "" {
+		return nil
+	}
+	resolved, _, err := c.resolve()
+	if err != nil {
+		return err
+	}
+	return resolved.Warn()
+}
+
+// Connection says where it sends.
+func (c *Config) Connection() component.Connection {
+	resolved, _, err := c.resolve()
+	if err != nil {
+		return component.Connection{}
+	}
+	return resolved.Connection()
+}
+
 func (c Config) resolve() (*otlpclient.Resolved, delivery.Limits, error) {
 	c, limits, err := c.applied()
 	if err != nil {
@@ -87,3 +108,9 @@ func New(_ context.Context, _ component.Settings, c Config) (sdktrace.SpanExport
 	}
 	return otlpsend.New(resolved, otlpsend.Options{Limits: limits}), nil
 }
+
+// Interface guards.
+var (
+	_ component.Warner    = (*Config)(nil)
+	_ component.Connected = (*Config)(nil)
+)

@@ -45,6 +45,24 @@ func (c *GRPCConfig) Validate() error {
 	return errors.Join(errs...)
 }
 
+// Warn finds ports and paths of other protocols.
+func (c *GRPCConfig) Warn() error {
+	resolved, err := c.resolve()
+	if err != nil {
+		return err
+	}
+	return resolved.Warn()
+}
+
+// Connection says where it sends.
+func (c *GRPCConfig) Connection() component.Connection {
+	resolved, err := c.resolve()
+	if err != nil {
+		return component.Connection{}
+	}
+	return resolved.Connection()
+}
+
 func (c *GRPCConfig) resolve() (*otlpclient.Resolved, error) {
 	return otlpclient.Config{
 		Protocol:    otlpclient.GRPC,

@@ -50,6 +50,24 @@ func (c *HTTPConfig) Validate() error {
 	return errors.Join(errs...)
 }
 
+// Warn finds ports and paths of other protocols.
+func (c *HTTPConfig) Warn() error {
+	resolved, err := c.resolve()
+	if err != nil {
+		return err
+	}
+	return resolved.Warn()
+}
+
+// Connection says where it sends.
+func (c *HTTPConfig) Connection() component.Connection {
+	resolved, err := c.resolve()
+	if err != nil {
+		return component.Connection{}
+	}
+	return resolved.Connection()
+}
+
 func (c *HTTPConfig) resolve() (*otlpclient.Resolved, error) {
 	return otlpclient.Config{
 		Protocol:    otlpclient.HTTP,
