@@ -91,7 +91,11 @@ func Start(ctx context.Context, file string, opts ...Option) (*Tracing, error) {
 		return nil, err
 	}
 	for _, w := range spec.Source.Warnings() {
-		o.logger.WarnContext(ctx, "OpenTelemetry tracing: "+w.Err.Error(), "position", w.Position)
+		text := w.Err.Error()
+		if w.Path != "" {
+			text = w.Path + ": " + text
+		}
+		o.logger.WarnContext(ctx, "OpenTelemetry tracing: "+text, "position", w.Position)
 	}
 	provider, err := core.New(ctx, spec, append([]core.Option{core.Logger(o.logger)}, o.core...)...)
 	if err != nil {
@@ -104,9 +108,6 @@ func Start(ctx context.Context, file string, opts ...Option) (*Tracing, error) {
 	if !spec.Enabled {
 		o.logger.InfoContext(ctx, "OpenTelemetry tracing is disabled", attrs...)
 	} else {
-		if spec.ServiceName == "" {
-			o.logger.WarnContext(ctx, "OpenTelemetry tracing: service_name is not set: backends will show the service under a name made up from its program", "service_name", provider.ServiceName())
-		}
 		o.logger.InfoContext(ctx, "OpenTelemetry tracing initialized", append(attrs, describe(provider, spec.Environment)...)...)
 	}
 	return &Tracing{provider: provider, undo: provider.Install()}, nil

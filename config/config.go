@@ -35,6 +35,7 @@ type options struct {
 	exporters *component.Registry[sdktrace.SpanExporter]
 	environ   []string
 	doubt     error // about the file's mode
+	absent    bool  // what is secret need not be there
 }
 
 func newOptions(opts []Option) *options {
@@ -66,6 +67,11 @@ func Exporters(r *component.Registry[sdktrace.SpanExporter]) Option {
 // Environ takes variables from env, in the form of [os.Environ], instead of
 // the process.
 func Environ(env []string) Option { return func(o *options) { o.environ = env } }
+
+// WithoutSecrets checks a file where its secrets are not: a variable that is not set
+// stands for a value that would be right, and so does a file that cannot be read for a
+// key whose name ends in _file. Such a configuration is not one to be started.
+func WithoutSecrets() Option { return func(o *options) { o.absent = true } }
 
 // Load reads the file at path and the environment. A file that does not exist
 // is an error that wraps [io/fs.ErrNotExist]; mistakes in the file or the
@@ -188,7 +194,7 @@ func (r *reader) readFile(data []byte) {
 	if len(errs) > 0 {
 		return
 	}
-	b := &builder{doc: doc, env: r.env, path: r.options.section}
+	b := &builder{doc: doc, env: r.env, path: r.options.section, absent: r.absent}
 	r.file = b.section()
 	r.errs = append(r.errs, b.errs...)
 	r.warnings = append(r.warnings, b.warnings...)
@@ -197,6 +203,16 @@ func (r *reader) readFile(data []byte) {
 // spec reads the sources in their order, so that a later one overrides an earlier
 // one, and checks the result.
 func (r *reader) spec() (core.Spec, error) {
+	spec := r.read()
+	if len(r.errs) > 0 {
+		return core.Spec{}, r.mistakes()
+	}
+	r.warnings, r.loaded = r.finished(r.warnings), true
+	return spec, nil
+}
+
+// read returns the spec as far as it can be read; what is wrong with it is in errs.
+func (r *reader) read() core.Spec {
 	for _, tree := range []**node{&r.otel, &r.file, &r.app} {
 		*tree = r.decode(*tree)
 	}
@@ -215,12 +231,14 @@ func (r *reader) spec() (core.Spec, error) {
 	if err := spec.Check(); err != nil {
 		r.add(err)
 	}
-	if len(r.errs) > 0 {
-		return core.Spec{}, r.mistakes()
+	r.warnings = append(r.warnings, spec.Warnings()...)
+	if spec.Enabled && spec.ServiceName == "" && len(r.errs) == 0 { // it may be misspelled
+		r.warnings = append(r.warnings, r.Place("service_name", errNoServiceName))
 	}
-	r.warnings, r.loaded = r.finished(r.warnings), true
-	return spec, nil
+	return spec
 }
+
+var errNoServiceName = errors.New("not set: backends will show the service under a name made up from its program")
 
 // decode reads a tree into the section. It returns the tree without the keys of the
 // short form that could not be read, so that each mistake is found once.
@@ -229,7 +247,7 @@ func (r *reader) decode(tree *node) *node {
 		return nil
 	}
 	rest := tree
-	d := decoder{hide: r.hide, skip: sharedSections(r.shared)}
+	d := decoder{hide: r.hide, skip: sharedSections(r.shared), elsewhere: r.misplaced}
 	d.decode(r.withoutAttributes(tree), &r.section)
 	for _, e := range component.FieldErrors(errors.Join(d.errs...)) {
 		r.fail(tree.locate(e.Path), e.Path, e.Err)

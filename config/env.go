@@ -30,9 +30,13 @@ var reference = regexp.MustCompile(`\$\$|\$\{[^}]*\}?`)
 
 var variableName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
 
+// absentText stands for what a variable would hold that is not there.
+const absentText = "x"
+
 // substitute replaces ${NAME}, ${NAME:-default} and $$ in a scalar. What a
-// variable holds is not looked at again; substituted tells that some stands in it.
-func (env environment) substitute(text string) (_ string, substituted bool, errs []error) {
+// variable holds is not looked at again; substituted tells that some stands in it, and
+// missing are the variables that are not set.
+func (env environment) substitute(text string) (_ string, substituted bool, missing, errs []error) {
 	out := reference.ReplaceAllStringFunc(text, func(ref string) string {
 		if ref == "$$" {
 			return "$"
@@ -56,11 +60,12 @@ func (env environment) substitute(text string) (_ string, substituted bool, errs
 		case hasDefault:
 			return fallback
 		default:
-			errs = append(errs, fmt.Errorf("%s is not set: set it, or write ${%s:-default}", name, name))
+			missing = append(missing, fmt.Errorf("%s is not set: set it, or write ${%s:-default}", name, name))
+			return absentText
 		}
 		return ""
 	})
-	return out, substituted, errs
+	return out, substituted, missing, errs
 }
 
 // variables lists the keys that have a variable: the scalars.

@@ -32,6 +32,10 @@ type node struct {
 	// substituted tells of a scalar that a variable stands in it, hidden that it
 	// may be a secret.
 	substituted, hidden bool
+	// absent tells of a scalar that a variable in it is not set, and that this is to be
+	// taken as if it were. raw is how a scalar with variables in it was written.
+	absent bool
+	raw    string
 
 	items   []*node
 	members []member
@@ -179,6 +183,7 @@ type builder struct {
 	doc            *document
 	env            environment
 	path           string // of the section
+	absent         bool   // variables that are not set are taken as if they were
 	errs, warnings core.ConfigErrors
 
 	open    map[*yaml.Node]bool // anchors around the node that is being built
@@ -200,13 +205,15 @@ func (b *builder) section() *node {
 		if y = target(y); y.Kind != yaml.MappingNode {
 			if y.Tag != "!!null" {
 				b.fail(y, path, "want a mapping, not %s", b.wrong(b.node(y, path)))
+			} else {
+				b.nothingRead()
 			}
 			return nil
 		}
 		path = component.JoinPath(path, key)
 		child := b.child(y, key, path)
 		if child == nil {
-			b.hint(y, key, path)
+			b.nothingRead()
 			return nil
 		}
 		y = child
@@ -214,8 +221,13 @@ func (b *builder) section() *node {
 	n := b.node(y, path)
 	switch n.kind {
 	case mapping:
+		if len(n.members) == 0 && len(b.errs) == 0 {
+			b.nothingRead()
+		}
 		return n
-	case null, broken:
+	case null:
+		b.nothingRead()
+	case broken:
 	default:
 		b.fail(y, path, "want a mapping, not %s", b.wrong(n))
 	}
@@ -248,22 +260,6 @@ func (b *builder) child(y *yaml.Node, key, path string) *yaml.Node {
 		}
 	}
 	return value
-}
-
-// hint warns about a key that was probably meant to lead to the section.
-func (b *builder) hint(y *yaml.Node, key, path string) {
-	for i := 0; i < len(y.Content); i += 2 {
-		k, meant := y.Content[i], path
-		if component.Nearest(k.Value, []string{key}) == "" {
-			if meant = b.path; k.Value != "tracing" {
-				continue
-			}
-		}
-		b.warnings = append(b.warnings, &core.ConfigError{
-			Position: b.doc.at(k),
-			Err:      fmt.Errorf("key %q is not read (did you mean %q?)", k.Value, meant),
-		})
-	}
 }
 
 const mergeTag = "!!merge"
@@ -389,7 +385,12 @@ func (b *builder) scalar(n *node, y *yaml.Node, path string) *node {
 			return b.fail(y, path, unsupportedTag)
 		}
 	}
-	text, substituted, errs := b.env.substitute(y.Value)
+	text, substituted, missing, errs := b.env.substitute(y.Value)
+	if b.absent {
+		n.absent = len(missing) > 0
+	} else {
+		errs = append(errs, missing...)
+	}
 	for _, err := range errs {
 		b.fail(y, path, "%w", err)
 	}
@@ -398,8 +399,15 @@ func (b *builder) scalar(n *node, y *yaml.Node, path string) *node {
 		return n
 	}
 	n.text, n.substituted = text, substituted
+	if plainReference.MatchString(y.Value) {
+		n.raw = y.Value
+	}
 	if !n.quoted && slices.Contains([]string{"", "~", "null", "Null", "NULL"}, n.text) {
 		n.kind = null
 	}
 	return n
+}
+
+func newError(position, format string, args ...any) *core.ConfigError {
+	return &core.ConfigError{Position: position, Err: fmt.Errorf(format, args...)}
 }
