@@ -66,8 +66,8 @@ func Exporters(r *component.Registry[sdktrace.SpanExporter]) Option {
 
 // Command adds a command of this module, which brings what no other needs: that of
 // package benchmark.
-func Command(make func(command.Source) *cobra.Command) Option {
-	return func(p *program) { p.commands = append(p.commands, make) }
+func Command(build func(command.Source) *cobra.Command) Option {
+	return func(p *program) { p.commands = append(p.commands, build) }
 }
 
 // Main runs the command line of this process, and returns its exit code: 0 if all is
@@ -100,11 +100,11 @@ func (p *program) run(ctx context.Context, args []string, stdout, stderr io.Writ
 	}
 	// What fails before a command has begun is wrong usage.
 	begun := false
-	root.PersistentPreRun = func(*cobra.Command, []string) { begun = true }
 	root.AddCommand(p.newDemo(), p.newValidate(), p.newExplain(), p.newComponents(), p.newQueue(), p.newPlugins(), newVersion())
-	for _, make := range p.commands {
-		root.AddCommand(make(p.source))
+	for _, build := range p.commands {
+		root.AddCommand(build(p.source))
 	}
+	whenBegun(root, func() { begun = true })
 	root.SetArgs(args)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
@@ -119,6 +119,19 @@ func (p *program) run(ctx context.Context, args []string, stdout, stderr io.Writ
 	}
 	p.printError(stderr, err)
 	return exitFailed
+}
+
+// whenBegun calls f when one of the commands begins its work: its flags are right then.
+func whenBegun(cmd *cobra.Command, f func()) {
+	if run := cmd.RunE; run != nil {
+		cmd.RunE = func(cmd *cobra.Command, args []string) error {
+			f()
+			return run(cmd, args)
+		}
+	}
+	for _, c := range cmd.Commands() {
+		whenBegun(c, f)
+	}
 }
 
 // errReported is returned by a command that has printed its errors.

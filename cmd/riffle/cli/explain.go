@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/riffletrace/riffle/config"
 	"github.com/riffletrace/riffle/core"
 	"github.com/riffletrace/riffle/core/sampling"
 	"github.com/riffletrace/riffle/internal/untrusted"
@@ -65,6 +66,11 @@ that was sampled, with the threshold TH (of tracestate) or without one, or was n
 				return err
 			}
 			if !spec.Enabled {
+				for _, w := range spec.Source.Warnings() {
+					if errors.Is(w, config.ErrNothingRead) {
+						command.PrintWarnings(cmd.ErrOrStderr(), core.ConfigErrors{w})
+					}
+				}
 				fmt.Fprintln(cmd.ErrOrStderr(), source.TracingOff(file)+". Once that is done:")
 			}
 			x, err := core.Explain(cmd.Context(), spec, *t, core.Logger(slog.New(slog.DiscardHandler)))

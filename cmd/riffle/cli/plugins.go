@@ -224,6 +224,9 @@ that is there.`,
 			if kind == "" {
 				return command.Usage(errors.New("--kind is missing: want exporter or sampler"))
 			}
+			if err := scaffold.Check(name, kind); err != nil {
+				return command.Usage(err)
+			}
 			target := cmp.Or(dir, plugins.Prefix+name)
 			files, module, err := scaffold.Write(target, name, kind)
 			if err != nil {
