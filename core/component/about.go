@@ -65,5 +65,5 @@ func (p Plan[T]) about() any {
 	if p.Err() != nil {
 		return nil
 	}
-	return p.pointer()
+	return p.made.pointer()
 }

@@ -100,6 +100,6 @@ func (f Factory[T]) Plan(name string, decode Decode) Plan[T] {
 		p.err = &FieldError{Path: "type", Err: errNoFactory}
 		return p
 	}
-	p.planned, p.err = f.plan(decode)
+	p.made, p.err = f.plan(decode)
 	return p
 }

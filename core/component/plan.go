@@ -14,8 +14,8 @@ import (
 // from. [Registry.Plan] and [Use] make it. The zero value is an entry without a type.
 type Plan[T any] struct {
 	typ, name string
-	planned[T]
-	err error
+	made      planned[T] // not embedded: encoders would look inside
+	err       error
 }
 
 // Type is the name of the factory.
@@ -33,12 +33,12 @@ func (p Plan[T]) GoString() string { return p.String() }
 
 // Config is the decoded configuration struct, nil if there is an error. Its slices
 // and maps must not be changed.
-func (p Plan[T]) Config() any { return p.config }
+func (p Plan[T]) Config() any { return p.made.config }
 
 // Err tells what is wrong with the entry: [FieldError]s, joined, with paths inside
 // the entry.
 func (p Plan[T]) Err() error {
-	if p.err == nil && p.build == nil {
+	if p.err == nil && p.made.build == nil {
 		return errNoType
 	}
 	return p.err
@@ -61,7 +61,7 @@ func (p Plan[T]) Build(ctx context.Context, s Settings) (T, error) {
 		s.MeterProvider = noop.NewMeterProvider()
 	}
 	s.ID = cmp.Or(s.ID, p.ID())
-	return p.build(ctx, s)
+	return p.made.build(ctx, s)
 }
 
 // Use plans a component in Go. The factory need not be registered. An empty name
