@@ -46,6 +46,11 @@ type options struct {
 // namespace. Without it, there are neither.
 func App(name string) Option { return Config(config.App(name)) }
 
+// Section reads another section of the file than observability.tracing. With
+// "tracing", the keys stand below a tracing: at the top of the file, and the variables
+// are FLUXBASE_TRACING_*; see [config.Section].
+func Section(path string) Option { return Config(config.Section(path)) }
+
 // Logger makes riffle and its components log to l instead of [slog.Default].
 func Logger(l *slog.Logger) Option {
 	return func(o *options) { o.logger = l }
@@ -108,9 +113,6 @@ func Start(ctx context.Context, file string, opts ...Option) (*Tracing, error) {
 	if !spec.Enabled {
 		o.logger.InfoContext(ctx, "OpenTelemetry tracing is disabled", attrs...)
 	} else {
-		if spec.ServiceName == "" {
-			o.logger.WarnContext(ctx, "OpenTelemetry tracing: service_name is not set: backends will show the service under a name made up from its program", "service_name", provider.ServiceName())
-		}
 		o.logger.InfoContext(ctx, "OpenTelemetry tracing initialized", append(attrs, describe(provider, spec.Environment)...)...)
 	}
 	t := &Tracing{provider: provider, undo: provider.Install(), options: o, file: file, missing: missing}
@@ -121,7 +123,11 @@ func Start(ctx context.Context, file string, opts ...Option) (*Tracing, error) {
 // warn logs what is worth telling about a configuration.
 func (o *options) warn(ctx context.Context, spec core.Spec) {
 	for _, w := range spec.Source.Warnings() {
-		o.logger.WarnContext(ctx, "OpenTelemetry tracing: "+w.Err.Error(), "position", w.Position)
+		text := w.Err.Error()
+		if w.Path != "" {
+			text = w.Path + ": " + text
+		}
+		o.logger.WarnContext(ctx, "OpenTelemetry tracing: "+text, "position", w.Position)
 	}
 }
 

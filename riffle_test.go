@@ -138,10 +138,10 @@ level=INFO msg="OpenTelemetry tracing initialized" service_name=shop environment
 }
 
 func TestStartOff(t *testing.T) {
-	for _, tt := range []struct{ name, file, want string }{
+	for _, tt := range []struct{ name, file, want, warns string }{
 		{name: "no file named", want: `msg="OpenTelemetry tracing is disabled"`},
 		{name: "no such file", file: "testdata/none.yaml", want: `msg="OpenTelemetry tracing is disabled" file_not_found=testdata/none.yaml`},
-		{name: "no section", file: configFile(t, "server: {port: 80}"), want: `msg="OpenTelemetry tracing is disabled"`},
+		{name: "no section", file: configFile(t, "server: {port: 80}"), want: `msg="OpenTelemetry tracing is disabled"`, warns: "nothing in it is for riffle: it has no observability.tracing; its keys are server"},
 		{name: "off", file: configFile(t, "observability: {tracing: {enabled: false, endpoint: 'a:1'}}"), want: `msg="OpenTelemetry tracing is disabled"`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -150,8 +150,9 @@ func TestStartOff(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if want := "level=INFO " + tt.want + "\n"; logs != want {
-				t.Errorf("logs %q, want %q", logs, want)
+			warning, rest, _ := strings.Cut(logs, "level=INFO ")
+			if rest != tt.want+"\n" || (tt.warns == "") != (warning == "") || !strings.Contains(warning, tt.warns) {
+				t.Errorf("logs %q, want the warning %q and %q", logs, tt.warns, tt.want)
 			}
 			// The traces of others pass through unbroken.
 			const traceparent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
@@ -251,7 +252,7 @@ func TestNoServiceName(t *testing.T) {
 		t.Fatal(err)
 	}
 	name, _ := spans.GetSpans()[0].Resource.Set().Value("service.name")
-	if !strings.HasPrefix(name.AsString(), "unknown_service:") || strings.Count(logs, "service_name="+name.AsString()) != 2 || strings.Count(logs, "level=WARN") != 1 {
+	if !strings.HasPrefix(name.AsString(), "unknown_service:") || strings.Count(logs, "service_name="+name.AsString()) != 1 || !strings.Contains(logs, "observability.tracing.service_name: not set") || strings.Count(logs, "level=WARN") != 1 {
 		t.Errorf("the resource says %q, the log\n%s", name.AsString(), logs)
 	}
 }
@@ -338,5 +339,26 @@ func TestShutdownStuckExporter(t *testing.T) {
 	close(released)
 	if err := tracing.Shutdown(context.Background()); err == nil {
 		t.Error("no error from the second call")
+	}
+}
+
+// The section stands where Section says, and an invalid path is an error.
+func TestStartSection(t *testing.T) {
+	defer globals(t)()
+	file := configFile(t, "tracing: {enabled: true, service_name: shop, exporters: [{type: memory}]}")
+	_, exporters := memoryRegistry()
+	options := []riffle.Option{riffle.Exporters(exporters), riffle.Logger(slog.New(slog.DiscardHandler)), riffle.Config(config.Environ(nil))}
+	tracing, err := riffle.Start(t.Context(), file, append(options, riffle.Section("tracing"))...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := tracing.Provider().ServiceName(); got != "shop" {
+		t.Errorf("service %q", got)
+	}
+	if err := tracing.Shutdown(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if _, err := riffle.Start(t.Context(), file, append(options, riffle.Section("a..b"))...); err == nil || !strings.Contains(err.Error(), `"a..b" is not the path of a section`) {
+		t.Error(err)
 	}
 }

@@ -16,6 +16,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/riffletrace/riffle/bench/internal/parts"
+	"github.com/riffletrace/riffle/config"
 )
 
 // plainTarget is a service of one span.
@@ -113,7 +114,7 @@ func TestOwnConfiguration(t *testing.T) {
 	t.Setenv("OTEL_EXPORTER_OTLP_CERTIFICATE", "absent.pem") // each of the others would fail
 	t.Setenv("FLUXBASE_OBSERVABILITY_TRACING_SAMPLE_RATE", "7")
 	t.Setenv("SHOP_OBSERVABILITY_TRACING_SAMPLE_RATE", "0")
-	own := RiffleConfigured("mine", "shop", `
+	own := RiffleConfigured("mine", "shop", config.DefaultSection, `
 observability:
   tracing:
     enabled: true
@@ -180,7 +181,7 @@ func TestMistakes(t *testing.T) {
 		"twice":       {func(t *Target) { t.Variants = []Variant{off(), off()} }, `has "off" twice`},
 		"not in Main": {func(t *Target) { t.Name = "another" }, `target "another": bench.Main was not given it`},
 		"broken config": {func(t *Target) {
-			t.Variants = []Variant{off(), RiffleConfigured("mine", "", "observability: {tracing: {enabled: true, sample_rate: 2}}")}
+			t.Variants = []Variant{off(), RiffleConfigured("mine", "", config.DefaultSection, "observability: {tracing: {enabled: true, sample_rate: 2}}")}
 			t.Rounds = 1
 		}, `variant "mine"`},
 	} {

@@ -94,6 +94,9 @@ func newRiffle(ctx context.Context, v *Variant, at outside.Addresses, dir string
 	if v.App != "" {
 		options = append(options, config.App(v.App))
 	}
+	if v.Own {
+		options = append(options, config.Section(v.Section))
+	}
 	spec, err := config.Parse([]byte(v.Config), options...)
 	if err != nil {
 		return nil, err

@@ -50,6 +50,8 @@ type Variant struct {
 	// nothing, because they may go elsewhere.
 	Own bool   `json:"own,omitempty"`
 	App string `json:"app,omitempty"`
+	// Section is where the configuration has its section.
+	Section string `json:"section,omitempty"`
 
 	copies int // of the SDK's processor and exporter; 0 is 1
 }
@@ -103,10 +105,11 @@ func RiffleWithPlugin(rate float64, keeps bool) Variant {
 }
 
 // RiffleConfigured is riffle as a user's configuration says, with the variables
-// of the environment that are called APP_OBSERVABILITY_TRACING_* and OTEL_*. Its
-// spans go where that says. name is that of the variant and of the file.
-func RiffleConfigured(name, app, config string) Variant {
-	return Variant{Name: name, Kind: Riffle, Config: config, Own: true, App: app}
+// of the environment that are the application's, as [config.App] and [config.Section]
+// have them, and OTEL_*. Its spans go where that says. name is that of the variant and
+// of the file.
+func RiffleConfigured(name, app, section, text string) Variant {
+	return Variant{Name: name, Kind: Riffle, Config: text, Own: true, App: app, Section: section}
 }
 
 func configuration(rate float64, keeps bool, p Protocol, more string) string {

@@ -17,9 +17,6 @@ import (
 	"github.com/riffletrace/riffle/internal/trustedfile"
 )
 
-// root is where the file, and every path in an error, has the section.
-const root = "observability.tracing"
-
 const (
 	// maxFile bounds the file that is read.
 	maxFile = 1 << 20
@@ -33,15 +30,17 @@ type Option func(*options)
 
 type options struct {
 	app       string
+	section   string // its path; "" is the whole document
 	file      string
 	samplers  *component.Registry[sampling.Sampler]
 	exporters *component.Registry[sdktrace.SpanExporter]
 	environ   []string
 	doubt     error // about the file's mode
+	absent    bool  // what is secret need not be there
 }
 
 func newOptions(opts []Option) *options {
-	o := &options{file: "config", samplers: sampling.Samplers, exporters: component.Exporters, environ: os.Environ()}
+	o := &options{section: DefaultSection, file: "config", samplers: sampling.Samplers, exporters: component.Exporters, environ: os.Environ()}
 	for _, opt := range opts {
 		opt(o)
 	}
@@ -49,8 +48,8 @@ func newOptions(opts []Option) *options {
 }
 
 // App names the application. The variables of one called fluxbase are
-// FLUXBASE_OBSERVABILITY_TRACING_*, and its name is the default of
-// service_namespace. Without it, there are neither.
+// FLUXBASE_OBSERVABILITY_TRACING_*, after its name and the path of the section, and
+// its name is the default of service_namespace. Without it, there are neither.
 func App(name string) Option { return func(o *options) { o.app = name } }
 
 // File is what [Parse] calls its input in positions.
@@ -70,6 +69,11 @@ func Exporters(r *component.Registry[sdktrace.SpanExporter]) Option {
 // the process.
 func Environ(env []string) Option { return func(o *options) { o.environ = env } }
 
+// WithoutSecrets checks a file where its secrets are not: a variable that is not set
+// stands for a value that would be right, and so does a file that cannot be read for a
+// key whose name ends in _file. Such a configuration is not one to be started.
+func WithoutSecrets() Option { return func(o *options) { o.absent = true } }
+
 // Load reads the file at path and the environment. A file that does not exist
 // is an error that wraps [io/fs.ErrNotExist]; mistakes in the file or the
 // variables are [core.ConfigErrors].
@@ -83,15 +87,23 @@ func Load(path string, opts ...Option) (core.Spec, error) {
 
 // Parse reads a file's content and the environment, as [Load] does.
 func Parse(data []byte, opts ...Option) (core.Spec, error) {
-	r := newReader(newOptions(opts))
-	r.read(data)
+	o := newOptions(opts)
+	if err := CheckSection(o.section); err != nil {
+		return core.Spec{}, err
+	}
+	r := newReader(o)
+	r.readFile(data)
 	return r.spec()
 }
 
 // FromEnv reads the environment alone. Without any variable, the spec is one
 // of tracing that is off.
 func FromEnv(opts ...Option) (core.Spec, error) {
-	r := newReader(newOptions(opts))
+	o := newOptions(opts)
+	if err := CheckSection(o.section); err != nil {
+		return core.Spec{}, err
+	}
+	r := newReader(o)
 	r.readVariables()
 	return r.spec()
 }
@@ -112,7 +124,7 @@ func read(path string) (data []byte, doubt, err error) {
 	return data, doubt, err
 }
 
-// section is observability.tracing.
+// section is what the section of a file holds.
 type section struct {
 	core.Spec  `yaml:",inline"`
 	Endpoint   *string  `yaml:"endpoint" doc:"where to send traces, as host:port or URL: short for one otlp exporter"`
@@ -187,11 +199,11 @@ func (r *reader) readVariables() {
 	r.otel = r.otelTree()
 }
 
-// read reads the file, and OpenTelemetry's variables unless it is a file of
+// readFile reads the file, and OpenTelemetry's variables unless it is a file of
 // OpenTelemetry's own.
-func (r *reader) read(data []byte) {
+func (r *reader) readFile(data []byte) {
 	doc, errs := newDocument(r.options.file, data)
-	isOTel := len(errs) == 0 && isOpenTelemetry(doc.root)
+	isOTel := len(errs) == 0 && isOpenTelemetry(doc.root, r.options.section)
 	if !isOTel {
 		r.readVariables()
 	}
@@ -204,7 +216,7 @@ func (r *reader) read(data []byte) {
 		r.openTelemetry(doc)
 		return
 	}
-	b := &builder{doc: doc, substitute: r.env.substitute}
+	b := &builder{doc: doc, substitute: r.env.substitute, path: r.options.section, absent: r.absent}
 	r.file = b.section()
 	r.errs = append(r.errs, b.errs...)
 	r.warnings = append(r.warnings, b.warnings...)
@@ -220,6 +232,16 @@ func (r *reader) doubtful(file string, doubt error) {
 // spec reads the sources in their order, so that a later one overrides an earlier
 // one, and checks the result.
 func (r *reader) spec() (core.Spec, error) {
+	spec := r.read()
+	if len(r.errs) > 0 {
+		return core.Spec{}, r.mistakes()
+	}
+	r.warnings, r.loaded = r.finished(r.warnings), true
+	return spec, nil
+}
+
+// read returns the spec as far as it can be read; what is wrong with it is in errs.
+func (r *reader) read() core.Spec {
 	for _, tree := range []**node{&r.otel, &r.file, &r.app} {
 		*tree = r.decode(*tree)
 	}
@@ -240,12 +262,14 @@ func (r *reader) spec() (core.Spec, error) {
 	if err := spec.Check(); err != nil {
 		r.add(err)
 	}
-	if len(r.errs) > 0 {
-		return core.Spec{}, r.mistakes()
+	r.warnings = append(r.warnings, spec.Warnings()...)
+	if spec.Enabled && spec.ServiceName == "" && len(r.errs) == 0 { // it may be misspelled
+		r.warnings = append(r.warnings, r.Place("service_name", errNoServiceName))
 	}
-	r.warnings, r.loaded = r.finished(r.warnings), true
-	return spec, nil
+	return spec
 }
+
+var errNoServiceName = errors.New("not set: backends will show the service under a name made up from its program")
 
 // decode reads a tree into the section. It returns the tree without the keys of the
 // short form that could not be read, so that each mistake is found once.
@@ -254,14 +278,14 @@ func (r *reader) decode(tree *node) *node {
 		return nil
 	}
 	rest := tree
-	d := decoder{hide: r.hide, skip: sharedSections(r.shared)}
+	d := decoder{hide: r.hide, skip: sharedSections(r.shared), elsewhere: r.misplaced}
 	if r.otelFile == nil || tree != r.otel {
 		tree = r.withoutAttributes(tree)
 	}
 	d.decode(tree, &r.section)
 	tree = rest
 	for _, e := range component.FieldErrors(errors.Join(d.errs...)) {
-		r.errs = append(r.errs, &core.ConfigError{Position: tree.locate(e.Path), Path: fullPath(tree, e.Path), Err: e.Err})
+		r.errs = append(r.errs, &core.ConfigError{Position: tree.locate(e.Path), Path: r.fullPathIn(tree, e.Path), Err: e.Err})
 		if slices.Contains(shortForm, e.Path) {
 			rest = rest.without(e.Path)
 		}
@@ -292,7 +316,7 @@ func (r *reader) withoutAttributes(tree *node) *node {
 }
 
 func (r *reader) fail(position, path string, err error) {
-	full := component.JoinPath(root, path)
+	full := component.JoinPath(r.options.section, path)
 	if r.otelFile != nil {
 		full = r.fullPath(path)
 	}

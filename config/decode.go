@@ -20,6 +20,9 @@ type decoder struct {
 	hide func(n *node) // is told which nodes hold secrets
 	only []string      // the only keys of the outermost mapping to read, or
 	skip []string      // those to leave to somebody else
+	// elsewhere says where an unknown key of the outermost mapping belongs; "" if
+	// nowhere.
+	elsewhere func(key string) string
 }
 
 func (d *decoder) decode(n *node, into any) {
@@ -57,6 +60,9 @@ func (d *decoder) value(n *node, v reflect.Value, path string) bool {
 	if n.kind == null || n.kind == broken {
 		return n.kind == null
 	}
+	if n.absent && !takesAnyText(v.Type()) {
+		return true // what it would be is not known
+	}
 	if into, ok := reflect.TypeAssert[*component.JSON](v.Addr()); ok {
 		*into = component.JSON(n.appendJSON(nil))
 		return true
@@ -91,6 +97,11 @@ func (d *decoder) value(n *node, v reflect.Value, path string) bool {
 	default:
 		return d.scalar(n, v, path)
 	}
+}
+
+// takesAnyText reports whether a type takes every text.
+func takesAnyText(t reflect.Type) bool {
+	return t == reflect.TypeFor[string]() || t == reflect.TypeFor[component.Secret]()
 }
 
 func (d *decoder) text(n *node, into encoding.TextUnmarshaler, path string) bool {
@@ -140,6 +151,12 @@ func (d *decoder) mapping(n *node, v reflect.Value, path string) bool {
 		known := keysOf(v.Type())
 		if path == "" {
 			known = append(known, d.skip...)
+			if d.elsewhere != nil {
+				if where := d.elsewhere(m.key); where != "" {
+					all = d.fail(at, "%s", where)
+					continue
+				}
+			}
 		}
 		all = d.fail(at, "%w", unknownKey(m.key, known))
 	}

@@ -1,7 +1,7 @@
 // Package config reads a [core.Spec] from a YAML file and the environment.
 //
-// [Load] reads the section observability.tracing of a file, which may be the
-// application's own. Later sources win: defaults, OTEL_* variables, the file,
+// [Load] reads one section of a file, which may be the application's own:
+// observability.tracing, or the one that [Section] names. Later sources win: defaults, OTEL_* variables, the file,
 // and the application's variables, FLUXBASE_OBSERVABILITY_TRACING_* for one
 // called fluxbase. Nothing is built, started or logged.
 //

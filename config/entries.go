@@ -26,7 +26,7 @@ func (r *reader) samplerPlans() []core.SamplerEntry {
 	var all []core.SamplerEntry
 	for i, n := range r.samplerEntries() {
 		p := listEntry{reader: r, list: "samplers", i: i, hostKeys: r.samplers.HostKeys()}
-		head := p.open(n, func(typ string) []component.Field { return fieldsOfType(r.samplers, typ) })
+		head := p.open(n, r.samplers.Names(), func(typ string) []component.Field { return fieldsOfType(r.samplers, typ) })
 		e := core.SamplerEntry{Plan: r.samplers.Plan(head.Type, head.Name, p.component)}
 		if !p.host(&e.SamplerKeys) {
 			e.SamplerKeys = core.SamplerKeys{}
@@ -48,7 +48,7 @@ func (r *reader) exporterPlans() []core.ExporterEntry {
 	var all []core.ExporterEntry
 	for i, n := range r.exporterEntries(r.section.Enabled) {
 		p := listEntry{reader: r, list: "exporters", i: i, hostKeys: r.exporters.HostKeys()}
-		head := p.open(n, func(typ string) []component.Field { return fieldsOfType(r.exporters, typ) })
+		head := p.open(n, r.exporters.Names(), func(typ string) []component.Field { return fieldsOfType(r.exporters, typ) })
 		line := base
 		if !p.host(&line) {
 			line = delivery.Defaults()
@@ -56,7 +56,7 @@ func (r *reader) exporterPlans() []core.ExporterEntry {
 		p.fitQueue(&line)
 		e := core.ExporterEntry{Plan: r.exporters.Plan(head.Type, head.Name, p.component)}
 		all = append(all, e.WithDelivery(line))
-		r.warnAll(append(warnings, e.Warnings()...))
+		r.warnAll(append(warnings, e.IgnoredVariables()...))
 	}
 	return all
 }
@@ -90,13 +90,14 @@ func (p *listEntry) path() string { return indexPath(p.list, p.i) }
 
 // open reads what every entry has, and adds what sections set for all entries of
 // its type.
-func (p *listEntry) open(n *node, fields func(typ string) []component.Field) (head entry) {
+func (p *listEntry) open(n *node, types []string, fields func(typ string) []component.Field) (head entry) {
 	p.node = n
 	if n.kind == mapping {
 		for _, e := range component.FieldErrors(p.read(decoder{only: entryKeys}, &head)) {
 			p.fail(n.locate(e.Path), component.JoinPath(p.path(), e.Path), e.Err)
 			p.unusable[component.JoinPath(p.path(), e.Path)] = true
 		}
+		p.guide(head.Type, types)
 		p.node = p.withShared(n, p.path(), fields(head.Type))
 	} else {
 		p.unusable[p.path()] = true

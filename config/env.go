@@ -30,9 +30,13 @@ var reference = regexp.MustCompile(`\$\$|\$\{[^}]*\}?`)
 
 var variableName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
 
+// absentText stands for what a variable would hold that is not there.
+const absentText = "x"
+
 // substitute replaces ${NAME}, ${NAME:-default} and $$ in a scalar. What a
-// variable holds is not looked at again; substituted tells that some stands in it.
-func (env environment) substitute(text string) (_ string, substituted bool, errs []error) {
+// variable holds is not looked at again; substituted tells that some stands in it, and
+// missing are the variables that are not set.
+func (env environment) substitute(text string) (_ string, substituted bool, missing, errs []error) {
 	out := reference.ReplaceAllStringFunc(text, func(ref string) string {
 		if ref == "$$" {
 			return "$"
@@ -56,22 +60,12 @@ func (env environment) substitute(text string) (_ string, substituted bool, errs
 		case hasDefault:
 			return fallback
 		default:
-			errs = append(errs, fmt.Errorf("%s is not set: set it, or write ${%s:-default}", name, name))
+			missing = append(missing, fmt.Errorf("%s is not set: set it, or write ${%s:-default}", name, name))
+			return absentText
 		}
 		return ""
 	})
-	return out, substituted, errs
-}
-
-// prefix leads the names of the application's variables.
-func prefix(app string) string {
-	name := strings.Map(func(r rune) rune {
-		if r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' {
-			return r
-		}
-		return '_'
-	}, strings.ToUpper(app))
-	return name + "_" + strings.ToUpper(strings.ReplaceAll(root, ".", "_")) + "_"
+	return out, substituted, missing, errs
 }
 
 // variables lists the keys that have a variable: the scalars.
@@ -95,7 +89,7 @@ func (r *reader) appTree() *node {
 		return tree
 	}
 	for _, key := range variables() {
-		name := prefix(r.options.app) + strings.ToUpper(key)
+		name := r.prefix() + strings.ToUpper(key)
 		tree.setText(key, name, r.env[name])
 	}
 	return tree
@@ -114,7 +108,7 @@ func (r *reader) checkVariables() {
 	if r.options.app == "" {
 		return
 	}
-	lead := prefix(r.options.app)
+	lead := r.prefix()
 	known, all := variables(), keysOf(reflect.TypeFor[section]())
 	for _, name := range slices.Sorted(maps.Keys(r.env)) {
 		key, ok := strings.CutPrefix(name, lead)

@@ -14,13 +14,11 @@ import (
 // stands for.
 func (r *reader) samplerEntries() []*node {
 	list := r.file.entries("samplers")
-	if list == nil && !r.file.has("sample_rate") && !r.app.has("sample_rate") {
-		list = r.otel.entries("samplers")
-	}
 	ratios := ofType(list, "ratio")
-	if list == nil {
+	switch rated := r.file.has("sample_rate") || r.app.has("sample_rate"); {
+	case list == nil && (r.otelFile != nil || !rated): // of variables, a rate takes the place
 		list = r.otel.entries("samplers")
-	} else if r.file.has("sample_rate") && len(ratios) > 0 {
+	case r.file.has("sample_rate") && len(ratios) > 0:
 		r.fail(r.file.locate("sample_rate"), "sample_rate",
 			fmt.Errorf("%s is a ratio sampler already: keep one of them", listed("samplers", list, ratios[:1])))
 		return list

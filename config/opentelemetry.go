@@ -35,15 +35,16 @@ type otelFile struct {
 	watch bool
 }
 
-// isOpenTelemetry reports whether a file is OpenTelemetry's, and not riffle's own.
-func isOpenTelemetry(y *yaml.Node) bool {
-	isOTel := below(y, "file_format") != nil
-	for key := range strings.SplitSeq(root, ".") {
+// isOpenTelemetry reports whether a file is OpenTelemetry's: it says so, and does not have
+// the section.
+func isOpenTelemetry(y *yaml.Node, section string) bool {
+	isOTel, path := below(y, "file_format") != nil, names(section)
+	for _, key := range path {
 		if y = below(y, key); y == nil {
 			return isOTel
 		}
 	}
-	return false
+	return isOTel && len(path) == 0
 }
 
 // below returns the value of a key; nil if there is none.
@@ -74,7 +75,7 @@ func (r *reader) readOTelFile(path string) {
 	r.doubtful(path, doubt)
 	switch {
 	case len(errs) > 0:
-	case !isOpenTelemetry(doc.root):
+	case !isOpenTelemetry(doc.root, r.options.section):
 		fail(fmt.Errorf(`%s is no OpenTelemetry configuration: it has no file_format, such as "1.1"`, path))
 	default:
 		r.openTelemetry(doc)

@@ -16,7 +16,7 @@ var (
 // substituteOTel replaces ${NAME}, ${env:NAME}, ${NAME:-default} and $$ in a scalar of
 // an OpenTelemetry file. Unlike in riffle's own, a variable that is not set is empty,
 // and what is no reference stays as it is.
-func (env environment) substituteOTel(text string) (_ string, substituted bool, errs []error) {
+func (env environment) substituteOTel(text string) (_ string, substituted bool, missing, errs []error) {
 	parts := strings.Split(text, "$$") // nothing reaches across an escaped $
 	for i, part := range parts {
 		parts[i] = otelReference.ReplaceAllStringFunc(part, func(ref string) string {
@@ -32,5 +32,5 @@ func (env environment) substituteOTel(text string) (_ string, substituted bool, 
 			return m[2]
 		})
 	}
-	return strings.Join(parts, "$"), substituted, errs
+	return strings.Join(parts, "$"), substituted, nil, errs
 }

@@ -13,7 +13,7 @@ import (
 
 // Reference is all that users can set, for documentation and tools.
 type Reference struct {
-	// Section are the keys of observability.tracing, with their defaults.
+	// Section are the keys of the section, with their defaults.
 	Section []component.Field
 	// Entry are the keys that every entry of samplers and exporters has,
 	// SamplerKeys and ExporterKeys those that each of a list has besides.
@@ -79,7 +79,7 @@ func Describe(opts ...Option) Reference {
 	}
 	if o.app != "" {
 		for _, key := range variables() {
-			r.Variables = append(r.Variables, Variable{Name: prefix(o.app) + strings.ToUpper(key), Key: key})
+			r.Variables = append(r.Variables, Variable{Name: o.prefix() + strings.ToUpper(key), Key: key})
 		}
 	}
 	for _, v := range otelVariables {

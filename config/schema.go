@@ -3,40 +3,36 @@ package config
 import (
 	"bytes"
 	"encoding/json"
-	"fmt"
 	"slices"
 	"strings"
 
 	"github.com/riffletrace/riffle/core/component"
 )
 
-// variable is the regular expression of what ${NAME} is in.
-const variable = `\$\{`
+// substitution is the regular expression of what ${NAME} is in.
+const substitution = `\$\{`
 
-// Schema returns the JSON Schema (2020-12) of a file whose section stands at path, which
-// is observability.tracing if it is empty, for editors. What it refuses, [Load] refuses
-// too; what it
-// cannot see, such as a name that is there twice, Load tells.
-func Schema(path string, opts ...Option) ([]byte, error) {
-	if path == "" {
-		path = root
+// Schema returns the JSON Schema (2020-12) of a file, for editors. What it refuses,
+// [Load] refuses too; what it cannot see, such as a name that is there twice, Load tells.
+// Its error is what [CheckSection] says.
+func Schema(opts ...Option) ([]byte, error) {
+	path := newOptions(opts).section
+	if err := CheckSection(path); err != nil {
+		return nil, err
 	}
 	r := Describe(opts...)
 	section := component.JSONSchema(r.Section, "which traces are kept, and where they go")
-	section["type"], section["pattern"] = []string{"object", "string", "null"}, variable
+	section["type"], section["pattern"] = []string{"object", "string", "null"}, substitution
 	defs := map[string]any{"section": section}
 	addEntries(defs, section, "sampler", slices.Concat(r.Entry, r.SamplerKeys), r.Samplers)
 	addEntries(defs, section, "exporter", slices.Concat(r.Entry, r.ExporterKeys), r.Exporters)
 
 	document := map[string]any{"$ref": "#/$defs/section"}
-	for _, key := range slices.Backward(strings.Split(path, ".")) {
-		if key == "" {
-			return nil, fmt.Errorf("the path %q has a step without a name", path)
-		}
+	for _, key := range slices.Backward(names(path)) {
 		document = map[string]any{"type": []string{"object", "null"}, "properties": map[string]any{key: document}}
 	}
 	document["$schema"] = "https://json-schema.org/draft/2020-12/schema"
-	document["title"] = "a file with the configuration of riffle at " + path
+	document["title"] = strings.TrimSuffix("a file with the configuration of riffle at "+path, " at ")
 	document["$defs"] = defs
 
 	var text bytes.Buffer
@@ -68,7 +64,7 @@ func addEntries[T any](defs, section map[string]any, kind string, hostKeys []com
 	}
 	host["type"] = map[string]any{
 		"description": "the kind of " + kind,
-		"anyOf":       []any{map[string]any{"enum": names}, map[string]any{"type": "string", "pattern": variable}},
+		"anyOf":       []any{map[string]any{"enum": names}, map[string]any{"type": "string", "pattern": substitution}},
 	}
 	entry["required"], entry["allOf"] = []string{"type"}, branches
 	delete(entry, "additionalProperties") // each branch has its own

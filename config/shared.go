@@ -145,7 +145,12 @@ func keysIn(fields []component.Field) []string {
 // unknownKey says what there is instead of a key.
 func unknownKey(key string, known []string) error {
 	if near := component.Nearest(key, known); near != "" {
-		return fmt.Errorf("unknown key (did you mean %q?)", near)
+		return unknownKeyError(fmt.Sprintf("unknown key (did you mean %q?)", near))
 	}
-	return fmt.Errorf("unknown key: known are %s", strings.Join(slices.Sorted(slices.Values(known)), ", "))
+	return unknownKeyError("unknown key: known are " + strings.Join(slices.Sorted(slices.Values(known)), ", "))
 }
+
+// unknownKeyError is about a key, whatever its value.
+type unknownKeyError string
+
+func (e unknownKeyError) Error() string { return string(e) }

@@ -220,7 +220,7 @@ func (r *reader) conceal(e *core.ConfigError) {
 	said := e.Err.Error()
 	text := said
 	own := map[string]bool{}
-	if path := strings.TrimPrefix(strings.TrimPrefix(e.Path, root), "."); path != "" && !isEntry(path) {
+	if path := r.inSection(e.Path); path != "" && !isEntry(path) {
 		for _, n := range r.nodesAt(path) {
 			n.each(func(n *node) {
 				switch {
@@ -270,7 +270,7 @@ func isEntry(path string) bool {
 
 // speaksFor reports whether a variable is one that riffle reads.
 func (r *reader) speaksFor(name string) bool {
-	return strings.HasPrefix(name, "OTEL_") || r.options.app != "" && strings.HasPrefix(name, prefix(r.options.app))
+	return strings.HasPrefix(name, "OTEL_") || r.options.app != "" && strings.HasPrefix(name, r.prefix())
 }
 
 // nodesAt returns what stands at a path, in any source.

@@ -2,6 +2,7 @@ package config
 
 import (
 	"errors"
+	"io/fs"
 	"slices"
 	"strings"
 
@@ -15,11 +16,28 @@ func (r *reader) Place(path string, err error) *core.ConfigError {
 	if entry, _, _ := strings.Cut(path, "]"); r.unusable[entry+"]"] || r.unusable[path] {
 		return nil
 	}
+	if r.absent && r.isAbsent(path, err) || slices.ContainsFunc(r.nodesAt(path), func(n *node) bool { return n.kind == broken }) {
+		return nil
+	}
 	e := &core.ConfigError{Position: r.locate(path), Path: r.fullPath(path), Err: err}
 	if r.loaded {
 		r.finish(e)
 	}
 	return e
+}
+
+// isAbsent reports whether a mistake is about what is not there, and need not be.
+func (r *reader) isAbsent(path string, err error) bool {
+	if strings.HasSuffix(path, "_file") && (errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission)) {
+		return true
+	}
+	found := false
+	if _, unknown := errors.AsType[unknownKeyError](err); !unknown && !isEntry(path) {
+		for _, n := range r.nodesAt(path) {
+			n.each(func(n *node) { found = found || n.absent })
+		}
+	}
+	return found
 }
 
 // Warnings are worth telling people, but no mistakes.
@@ -78,15 +96,15 @@ func (r *reader) fullPath(path string) string {
 			return written
 		}
 	}
-	return component.JoinPath(root, r.written(path))
+	return component.JoinPath(r.options.section, r.written(path))
 }
 
-// fullPath is that of what a tree has at a path.
-func fullPath(tree *node, path string) string {
+// fullPathIn is that of what a tree has at a path.
+func (r *reader) fullPathIn(tree *node, path string) string {
 	if written, ok := tree.written(path); ok {
 		return written
 	}
-	return component.JoinPath(root, path)
+	return component.JoinPath(r.options.section, path)
 }
 
 // written is the path in an OpenTelemetry file of what stands at another; not ok if
@@ -130,7 +148,7 @@ func (r *reader) quote(position string) string {
 }
 
 // mistakes returns the first of them by line, each with the line it is in.
-func (r *reader) mistakes() error {
+func (r *reader) mistakes() core.ConfigErrors {
 	errs := slices.CompactFunc(r.errs.Sorted(), func(a, b *core.ConfigError) bool { return a.Error() == b.Error() })
 	if len(errs) > maxMistakes {
 		errs = append(errs[:maxMistakes], &core.ConfigError{

@@ -34,6 +34,10 @@ type node struct {
 	substituted, hidden bool
 	// path is where it stands in an OpenTelemetry file; "" elsewhere.
 	path string
+	// absent tells of a scalar that a variable in it is not set, and that this is to be
+	// taken as if it were. raw is how a scalar with variables in it was written.
+	absent bool
+	raw    string
 
 	items   []*node
 	members []member
@@ -179,9 +183,13 @@ const maxAliased = 10_000
 // builder turns parsed YAML into a tree: aliases and merge keys are expanded,
 // variables substituted, duplicate keys found.
 type builder struct {
-	doc            *document
-	substitute     func(text string) (_ string, substituted bool, errs []error)
-	otel           bool // the file is OpenTelemetry's: its nodes know their paths
+	doc *document
+	// substitute replaces what stands for variables in a scalar; missing are those that
+	// are not set.
+	substitute     func(text string) (_ string, substituted bool, missing, errs []error)
+	otel           bool   // the file is OpenTelemetry's: its nodes know their paths
+	path           string // of the section
+	absent         bool   // variables that are not set are taken as if they were
 	errs, warnings core.ConfigErrors
 
 	open    map[*yaml.Node]bool // anchors around the node that is being built
@@ -203,17 +211,19 @@ func (b *builder) fail(y *yaml.Node, path, format string, args ...any) *node {
 // section returns the tree of the section, nil if the file has none.
 func (b *builder) section() *node {
 	y, path := b.doc.root, ""
-	for key := range strings.SplitSeq(root, ".") {
+	for _, key := range names(b.path) {
 		if y = target(y); y.Kind != yaml.MappingNode {
 			if y.Tag != "!!null" {
 				b.fail(y, path, "want a mapping, not %s", b.wrong(b.node(y, path)))
+			} else {
+				b.nothingRead()
 			}
 			return nil
 		}
 		path = component.JoinPath(path, key)
 		child := b.child(y, key, path)
 		if child == nil {
-			b.hint(y, key, path)
+			b.nothingRead()
 			return nil
 		}
 		y = child
@@ -221,8 +231,13 @@ func (b *builder) section() *node {
 	n := b.node(y, path)
 	switch n.kind {
 	case mapping:
+		if len(n.members) == 0 && len(b.errs) == 0 {
+			b.nothingRead()
+		}
 		return n
-	case null, broken:
+	case null:
+		b.nothingRead()
+	case broken:
 	default:
 		b.fail(y, path, "want a mapping, not %s", b.wrong(n))
 	}
@@ -255,22 +270,6 @@ func (b *builder) child(y *yaml.Node, key, path string) *yaml.Node {
 		}
 	}
 	return value
-}
-
-// hint warns about a key that was probably meant to lead to the section.
-func (b *builder) hint(y *yaml.Node, key, path string) {
-	for i := 0; i < len(y.Content); i += 2 {
-		k, meant := y.Content[i], path
-		if component.Nearest(k.Value, []string{key}) == "" {
-			if meant = root; k.Value != "tracing" {
-				continue
-			}
-		}
-		b.warnings = append(b.warnings, &core.ConfigError{
-			Position: b.doc.at(k),
-			Err:      fmt.Errorf("key %q is not read (did you mean %q?)", k.Value, meant),
-		})
-	}
 }
 
 const mergeTag = "!!merge"
@@ -399,7 +398,12 @@ func (b *builder) scalar(n *node, y *yaml.Node, path string) *node {
 			return b.fail(y, path, unsupportedTag)
 		}
 	}
-	text, substituted, errs := b.substitute(y.Value)
+	text, substituted, missing, errs := b.substitute(y.Value)
+	if b.absent {
+		n.absent = len(missing) > 0
+	} else {
+		errs = append(errs, missing...)
+	}
 	for _, err := range errs {
 		b.fail(y, path, "%w", err)
 	}
@@ -408,8 +412,15 @@ func (b *builder) scalar(n *node, y *yaml.Node, path string) *node {
 		return n
 	}
 	n.text, n.substituted = text, substituted
+	if plainReference.MatchString(y.Value) {
+		n.raw = y.Value
+	}
 	if !n.quoted && slices.Contains([]string{"", "~", "null", "Null", "NULL"}, n.text) {
 		n.kind = null
 	}
 	return n
+}
+
+func newError(position, format string, args ...any) *core.ConfigError {
+	return &core.ConfigError{Position: position, Err: fmt.Errorf(format, args...)}
 }

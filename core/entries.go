@@ -61,15 +61,38 @@ func (k *SamplerKeys) check() (matcher *match.Matcher, err error) {
 	var errs []error
 	if k.Match != nil {
 		if matcher, err = k.Match.Compile(); err != nil {
-			for _, fe := range component.FieldErrors(err) {
-				errs = append(errs, &component.FieldError{Path: component.JoinPath("match", fe.Path), Err: fe.Err})
-			}
+			errs = append(errs, below("match", err))
 		}
 	}
 	if k.Limit != nil && !(k.Limit.PerSecond > 0) {
 		errs = append(errs, &component.FieldError{Path: "limit.per_second", Err: fmt.Errorf("%v is not a rate: want a number above 0", k.Limit.PerSecond)})
 	}
 	return matcher, errors.Join(errs...)
+}
+
+// warn returns what is no mistake in the keys, but hardly what was meant.
+func (k *SamplerKeys) warn() error {
+	if k.Match == nil {
+		return nil
+	}
+	return below("match", k.Match.Warn())
+}
+
+// warn is likewise about the line.
+func (e *ExporterEntry) warn() error {
+	if e.Delivery == nil || e.Delivery.Filter == nil || e.Delivery.Filter.Match == nil {
+		return nil
+	}
+	return below("filter.match", e.Delivery.Filter.Match.Warn())
+}
+
+// below puts [component.FieldError]s below a path.
+func below(path string, err error) error {
+	var errs []error
+	for _, fe := range component.FieldErrors(err) {
+		errs = append(errs, &component.FieldError{Path: component.JoinPath(path, fe.Path), Err: fe.Err})
+	}
+	return errors.Join(errs...)
 }
 
 // check returns the configuration of the line, with the warnings about what it takes

@@ -35,10 +35,10 @@ func (p *plan) readEnv() {
 // warnComponents adds the warnings of samplers and exporters.
 func (p *plan) warnComponents() {
 	for _, e := range p.Samplers {
-		p.warn(e.Warnings())
+		p.warn(e.IgnoredVariables())
 	}
 	for _, e := range p.Exporters {
-		p.warn(e.Warnings())
+		p.warn(e.IgnoredVariables())
 	}
 }
 

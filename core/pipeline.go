@@ -44,7 +44,10 @@ func (p *plan) newPipeline(ctx context.Context, o *options, former *pipeline) (*
 		}
 	}
 	if err = joinMistakes(err, errs.sorted()); err != nil {
-		return nil, errors.Join(err, pl.abandon(ctx))
+		return nil, joinMistakes(err, pl.abandon(ctx))
+	}
+	for _, w := range samplers.unreached {
+		o.logger.WarnContext(ctx, "a sampler that cannot do what it is for: "+w.Path+": "+w.Err.Error(), "position", w.Position)
 	}
 	return pl, nil
 }

@@ -23,6 +23,9 @@ type plan struct {
 	// it, of a spec that was made in Go.
 	attributes map[string]string
 	warnings   []*component.FieldError
+	// unfit are the entries with mistakes, by path. There are none in a plan that is
+	// built to run.
+	unfit map[string]bool
 }
 
 // check finds every mistake of the spec that can be found without building
@@ -36,7 +39,7 @@ func (s *Spec) check() (*plan, error) {
 		errs.addAll("redact", redactErr)
 	}
 	full := s.withDefaults()
-	p := &plan{Spec: &full}
+	p := &plan{Spec: &full, unfit: map[string]bool{}}
 	p.readEnv()
 	cut := full.Limits.cut()
 	var ids []string
@@ -44,7 +47,7 @@ func (s *Spec) check() (*plan, error) {
 		e := &s.Samplers[i]
 		matcher, err := e.check()
 		p.matchers = append(p.matchers, matcher)
-		errs.addAll(entryPath("samplers", i), errors.Join(err, e.Err()))
+		p.addEntry(&errs, entryPath("samplers", i), errors.Join(err, e.Err()))
 		ids = append(ids, e.ID())
 		errs.addTwice("samplers", ids)
 	}
@@ -58,12 +61,18 @@ func (s *Spec) check() (*plan, error) {
 			err = line.Validate() // with the rules for all
 		}
 		p.lines = append(p.lines, line)
-		errs.addAll(entryPath("exporters", i), errors.Join(err, e.Err()))
+		p.addEntry(&errs, entryPath("exporters", i), errors.Join(err, e.Err()))
 		ids = append(ids, e.ID())
 		errs.addTwice("exporters", ids)
 	}
 	p.warnComponents()
 	return p, errs.sorted()
+}
+
+// addEntry takes the mistakes of an entry.
+func (p *plan) addEntry(errs *mistakes, path string, err error) {
+	p.unfit[path] = err != nil
+	errs.addAll(path, err)
 }
 
 func entryPath(list string, i int) string { return fmt.Sprintf("%s[%d]", list, i) }

@@ -1,6 +1,7 @@
 package core
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -19,6 +20,8 @@ import (
 type samplerList struct {
 	all    []*sampler
 	record record.Samplers
+	// unreached are those that nobody will ask.
+	unreached ConfigErrors
 }
 
 // sampler is a built one, and what it was made from.
@@ -39,10 +42,16 @@ func (p *plan) buildSamplers(ctx context.Context, o *options, former *samplerLis
 	}
 	l := &samplerList{}
 	errs := mistakes{source: p.Source}
+	doubts := mistakes{source: p.Source}
 	var baseline bool
+	var decides string // the path and the name of the sampler behind which no start sampler is asked
 	waiting := -1
 	for i, e := range p.Samplers {
 		path := entryPath("samplers", i)
+		if p.unfit[path] {
+			baseline = true // it may have been one
+			continue
+		}
 		s := former.like(&e, service)
 		if s == nil {
 			settings := o.settings("sampler", e.ID())
@@ -62,7 +71,13 @@ func (p *plan) buildSamplers(ctx context.Context, o *options, former *samplerLis
 			errs.addAll(path, err)
 			continue
 		}
-		baseline = baseline || traits.AlwaysAnswers && p.matchers[i] == nil
+		if decides != "" && onlyStarts(s.Sampler) {
+			doubts.add(path, unreached(decides, traits.MayDrop))
+		}
+		if traits.AlwaysAnswers && p.matchers[i] == nil {
+			baseline = true
+			decides = cmp.Or(decides, fmt.Sprintf("%s (%q)", path, e.ID()))
+		}
 		if waiting < 0 && l.record.WaitForEnd() {
 			waiting = i
 		}
@@ -77,6 +92,7 @@ func (p *plan) buildSamplers(ctx context.Context, o *options, former *samplerLis
 	if err := errs.sorted(); err != nil {
 		return nil, joinMistakes(err, l.shutdown(ctx))
 	}
+	l.unreached = doubts.all
 	return l, nil
 }
 
@@ -92,6 +108,22 @@ func (l *samplerList) like(e *SamplerEntry, service string) *sampler {
 		return nil
 	}
 	return l.all[i]
+}
+
+// onlyStarts reports whether a sampler is asked about nothing but starts.
+func onlyStarts(s sampling.Sampler) bool {
+	_, start := s.(sampling.StartSampler)
+	_, end := s.(sampling.EndSampler)
+	_, segments := s.(sampling.SegmentSampler)
+	return start && !end && !segments
+}
+
+// unreached says that a start sampler stands behind one that always answers.
+func unreached(decides string, mayDrop bool) error {
+	if mayDrop {
+		return fmt.Errorf("only asked about requests of services that decided themselves: for all others %s before it always answers: move this one before it", decides)
+	}
+	return fmt.Errorf("never asked: %s before it always answers: move this one before it, or leave it out", decides)
 }
 
 // observer is told what the i-th sampler of a list answers at a stage, or that its

@@ -20,6 +20,12 @@ require (
 )
 
 require (
+	github.com/inconshreveable/mousetrap v1.1.0 // indirect
+	github.com/spf13/cobra v1.10.2 // indirect
+	github.com/spf13/pflag v1.0.9 // indirect
+)
+
+require (
 	github.com/andybalholm/brotli v1.2.0 // indirect
 	github.com/cenkalti/backoff/v5 v5.0.3 // indirect
 	github.com/cespare/xxhash/v2 v2.3.0 // indirect
@@ -43,6 +49,7 @@ require (
 	github.com/mattn/go-isatty v0.0.20 // indirect
 	github.com/oklog/run v1.1.0 // indirect
 	github.com/philhofer/fwd v1.2.0 // indirect
+	github.com/riffletrace/riffle/cmd/riffle v0.0.0
 	github.com/tinylib/msgp v1.6.3 // indirect
 	github.com/valyala/bytebufferpool v1.0.0 // indirect
 	github.com/valyala/fasthttp v1.69.0 // indirect
@@ -73,3 +80,15 @@ require (
 )
 
 replace github.com/riffletrace/riffle/core/observability/pgxtrace => ../core/observability/pgxtrace
+
+replace github.com/riffletrace/riffle/cmd/riffle => ../cmd/riffle
+
+replace github.com/riffletrace/riffle/all => ../all
+
+replace github.com/riffletrace/riffle/bench => ../bench
+
+replace github.com/riffletrace/riffle/exporters/azuremonitor => ../exporters/azuremonitor
+
+replace github.com/riffletrace/riffle/exporters/cloudtrace => ../exporters/cloudtrace
+
+replace github.com/riffletrace/riffle/exporters/xray => ../exporters/xray

@@ -34,7 +34,7 @@ type Factory[T any] struct {
 	name   string
 	fields []Field
 	doc    string
-	plan   func(decode Decode) (Plan[T], error)
+	plan   func(decode Decode) (planned[T], error)
 }
 
 // Decode reads the keys of an entry into a pointer to a configuration struct that
@@ -44,6 +44,13 @@ type Decode func(into any) error
 
 type builder[T any] func(context.Context, Settings) (T, error)
 
+// planned is what a factory makes of an entry without mistakes.
+type planned[T any] struct {
+	config  any
+	pointer func() any // to a copy of config
+	build   builder[T]
+}
+
 // NewFactory returns the factory of the type called name in configurations.
 //
 // C is the struct that users set. The yaml tag of a field is its key, the doc tag a
@@ -51,30 +58,28 @@ type builder[T any] func(context.Context, Settings) (T, error)
 // tag of a blank field (_ struct{}) is a line about the type.
 // defaults are the values of keys that an entry leaves out. If *C has a method
 // Validate() error, it is called before build; it may return [FieldError]s, joined,
-// and must have no side effects. A method Warnings() []*FieldError tells what of
-// OpenTelemetry's variables is ignored, see [Plan.Warnings]; it is called if there are
-// no mistakes.
+// and must have no side effects. What else *C can tell, [Warner], [VariableReader],
+// [Connected] and [BuiltToCheck] say.
 func NewFactory[T, C any](name string, defaults C, build func(context.Context, Settings, C) (T, error)) Factory[T] {
 	f := Factory[T]{name: name}
 	f.fields, f.doc = FieldsOf(defaults)
-	f.plan = func(decode Decode) (p Plan[T], _ error) {
+	f.plan = func(decode Decode) (planned[T], error) {
 		c := clone(defaults)
 		if decode != nil {
 			if err := decode(&c); err != nil {
-				return p, err
+				return planned[T]{}, err
 			}
 		}
 		if v, ok := any(&c).(interface{ Validate() error }); ok {
 			if err := v.Validate(); err != nil {
-				return p, err
+				return planned[T]{}, err
 			}
 		}
-		if w, ok := any(&c).(interface{ Warnings() []*FieldError }); ok {
-			p.warnings = w.Warnings()
-		}
-		p.config = c
-		p.build = func(ctx context.Context, s Settings) (T, error) { return build(ctx, s, clone(c)) }
-		return p, nil
+		return planned[T]{
+			config:  c,
+			pointer: func() any { c := clone(c); return &c },
+			build:   func(ctx context.Context, s Settings) (T, error) { return build(ctx, s, clone(c)) },
+		}, nil
 	}
 	return f
 }
@@ -97,7 +102,7 @@ func (f Factory[T]) Plan(name string, decode Decode) Plan[T] {
 	if f.plan == nil {
 		return Plan[T]{typ: f.name, name: name, err: &FieldError{Path: "type", Err: errNoFactory}}
 	}
-	p, err := f.plan(decode)
-	p.typ, p.name, p.err = f.name, name, err
+	p := Plan[T]{typ: f.name, name: name}
+	p.made, p.err = f.plan(decode)
 	return p
 }

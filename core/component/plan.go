@@ -14,10 +14,8 @@ import (
 // from. [Registry.Plan] and [Use] make it. The zero value is an entry without a type.
 type Plan[T any] struct {
 	typ, name string
-	config    any
-	build     builder[T]
+	made      planned[T] // not embedded: encoders would look inside
 	err       error
-	warnings  []*FieldError
 }
 
 // Type is the name of the factory.
@@ -36,25 +34,21 @@ func (p Plan[T]) GoString() string { return p.String() }
 // Same reports whether the other plan builds the same: it has the same type, name and
 // configuration. Plans with an error are the same as none.
 func (p Plan[T]) Same(other Plan[T]) bool {
-	return p.Err() == nil && other.Err() == nil && p.typ == other.typ && p.ID() == other.ID() && reflect.DeepEqual(p.config, other.config)
+	return p.Err() == nil && other.Err() == nil && p.typ == other.typ && p.ID() == other.ID() && reflect.DeepEqual(p.made.config, other.made.config)
 }
 
 // Config is the decoded configuration struct, nil if there is an error. Its slices
 // and maps must not be changed.
-func (p Plan[T]) Config() any { return p.config }
+func (p Plan[T]) Config() any { return p.made.config }
 
 // Err tells what is wrong with the entry: [FieldError]s, joined, with paths inside
 // the entry.
 func (p Plan[T]) Err() error {
-	if p.err == nil && p.build == nil {
+	if p.err == nil && p.made.build == nil {
 		return errNoType
 	}
 	return p.err
 }
-
-// Warnings tell what its component has ignored of OpenTelemetry's variables, each with
-// the name of one for a path.
-func (p Plan[T]) Warnings() []*FieldError { return p.warnings }
 
 var errNoType = &FieldError{Path: "type", Err: fmt.Errorf("missing")}
 
@@ -73,7 +67,7 @@ func (p Plan[T]) Build(ctx context.Context, s Settings) (T, error) {
 		s.MeterProvider = noop.NewMeterProvider()
 	}
 	s.ID = cmp.Or(s.ID, p.ID())
-	return p.build(ctx, s)
+	return p.made.build(ctx, s)
 }
 
 // Use plans a component in Go. The factory need not be registered. An empty name

@@ -32,6 +32,14 @@ const (
 	rest                // {name...} or a trailing slash: all that follows
 )
 
+// refused is a mistake, with what to write instead if that can be told.
+func refused(text string, err error) error {
+	if meant, _ := translated(text); meant != "" && meant != text {
+		return fmt.Errorf("%w: write %q", err, meant)
+	}
+	return err
+}
+
 func parse(text string) (*pattern, error) {
 	p := &pattern{text: text}
 	path := text

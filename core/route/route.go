@@ -88,7 +88,7 @@ func (e *ConflictError) Error() string {
 func (t *Table[V]) Add(text string, value V) error {
 	p, err := parse(text)
 	if err != nil {
-		return err
+		return refused(text, err)
 	}
 	for _, other := range t.methods {
 		common, r, ok := relateMethods(p.method, other.name)

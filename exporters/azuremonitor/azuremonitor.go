@@ -222,3 +222,15 @@ func (d *destination) public(message string) string {
 	}
 	return regexp.MustCompile(`(?i)`+regexp.QuoteMeta(d.key)).ReplaceAllString(message, "***")
 }
+
+// Connection says where it sends.
+func (c *Config) Connection() component.Connection {
+	d, err := c.destination()
+	if err != nil {
+		return component.Connection{}
+	}
+	return d.resolved.Connection()
+}
+
+// Interface guard.
+var _ component.Connected = (*Config)(nil)

@@ -148,3 +148,15 @@ func (e *exporter) ExportSpans(ctx context.Context, spans []sdktrace.ReadOnlySpa
 
 // Interface guards.
 var _ delivery.RequestExporter = (*exporter)(nil)
+
+// Connection says where it sends.
+func (c *Config) Connection() component.Connection {
+	resolved, _, err := c.resolve()
+	if err != nil {
+		return component.Connection{}
+	}
+	return resolved.Connection()
+}
+
+// Interface guard.
+var _ component.Connected = (*Config)(nil)

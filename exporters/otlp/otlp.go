@@ -57,13 +57,34 @@ func (c *Config) Validate() error {
 	return err
 }
 
-// Warnings tell what is ignored of OTEL_EXPORTER_OTLP_*.
-func (c *Config) Warnings() []*component.FieldError {
+// IgnoredVariables tells what is ignored of OTEL_EXPORTER_OTLP_*.
+func (c *Config) IgnoredVariables() []*component.FieldError {
 	applied, _, err := c.applied()
 	if err != nil {
 		return nil
 	}
-	return applied.client().Warnings()
+	return applied.client().IgnoredVariables()
+}
+
+// Warn finds ports and paths of other protocols.
+func (c *Config) Warn() error {
+	if c.Preset != "" {
+		return nil
+	}
+	resolved, _, err := c.resolve()
+	if err != nil {
+		return err
+	}
+	return resolved.Warn()
+}
+
+// Connection says where it sends.
+func (c *Config) Connection() component.Connection {
+	resolved, _, err := c.resolve()
+	if err != nil {
+		return component.Connection{}
+	}
+	return resolved.Connection()
 }
 
 func (c Config) resolve() (*otlpclient.Resolved, delivery.Limits, error) {
@@ -109,3 +130,9 @@ func New(_ context.Context, _ component.Settings, c Config) (sdktrace.SpanExport
 	}
 	return otlpsend.New(resolved, otlpsend.Options{Limits: limits}), nil
 }
+
+// Interface guards.
+var (
+	_ component.Warner    = (*Config)(nil)
+	_ component.Connected = (*Config)(nil)
+)

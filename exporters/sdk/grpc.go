@@ -51,8 +51,26 @@ func (c *GRPCConfig) Validate() error {
 	return errors.Join(errs...)
 }
 
-// Warnings tell what is ignored of OTEL_EXPORTER_OTLP_*.
-func (c *GRPCConfig) Warnings() []*component.FieldError { return c.client().Warnings() }
+// IgnoredVariables tells what is ignored of OTEL_EXPORTER_OTLP_*.
+func (c *GRPCConfig) IgnoredVariables() []*component.FieldError { return c.client().IgnoredVariables() }
+
+// Warn finds ports and paths of other protocols.
+func (c *GRPCConfig) Warn() error {
+	resolved, err := c.client().Resolve()
+	if err != nil {
+		return err
+	}
+	return resolved.Warn()
+}
+
+// Connection says where it sends.
+func (c *GRPCConfig) Connection() component.Connection {
+	resolved, err := c.client().Resolve()
+	if err != nil {
+		return component.Connection{}
+	}
+	return resolved.Connection()
+}
 
 func (c *GRPCConfig) client() otlpclient.Config {
 	return otlpclient.Config{

@@ -56,8 +56,26 @@ func (c *HTTPConfig) Validate() error {
 	return errors.Join(errs...)
 }
 
-// Warnings tell what is ignored of OTEL_EXPORTER_OTLP_*.
-func (c *HTTPConfig) Warnings() []*component.FieldError { return c.client().Warnings() }
+// IgnoredVariables tells what is ignored of OTEL_EXPORTER_OTLP_*.
+func (c *HTTPConfig) IgnoredVariables() []*component.FieldError { return c.client().IgnoredVariables() }
+
+// Warn finds ports and paths of other protocols.
+func (c *HTTPConfig) Warn() error {
+	resolved, err := c.client().Resolve()
+	if err != nil {
+		return err
+	}
+	return resolved.Warn()
+}
+
+// Connection says where it sends.
+func (c *HTTPConfig) Connection() component.Connection {
+	resolved, err := c.client().Resolve()
+	if err != nil {
+		return component.Connection{}
+	}
+	return resolved.Connection()
+}
 
 func (c *HTTPConfig) client() otlpclient.Config {
 	return otlpclient.Config{

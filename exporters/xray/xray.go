@@ -167,3 +167,15 @@ func New(_ context.Context, settings component.Settings, c Config) (sdktrace.Spa
 	}
 	return otlpsend.New(d.resolved, o), nil
 }
+
+// Connection says where it sends.
+func (c *Config) Connection() component.Connection {
+	d, err := c.destination()
+	if err != nil {
+		return component.Connection{}
+	}
+	return d.resolved.Connection()
+}
+
+// Interface guard.
+var _ component.Connected = (*Config)(nil)

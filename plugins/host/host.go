@@ -103,6 +103,9 @@ func (c *ExporterConfig) Validate() error {
 	return err
 }
 
+// BuiltToCheck tells that only the plugin knows whether its configuration is right.
+func (*ExporterConfig) BuiltToCheck() {}
+
 // Validate checks the keys of samplers too.
 func (c *SamplerConfig) Validate() error {
 	err := c.Config.Validate()

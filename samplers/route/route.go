@@ -31,6 +31,17 @@ func (c *Config) Validate() error {
 	return err
 }
 
+// Warn finds patterns in the syntax of other routers.
+func (c *Config) Warn() error {
+	var errs []error
+	for i, r := range c.Rules {
+		if err := route.Doubt(r.Route); err != nil {
+			errs = append(errs, &component.FieldError{Path: fmt.Sprintf("rules[%d].route", i), Err: err})
+		}
+	}
+	return errors.Join(errs...)
+}
+
 func (c *Config) build() (*sampler, error) {
 	s := &sampler{description: fmt.Sprintf("route by %d rules", len(c.Rules))}
 	if len(c.Rules) == 1 {
@@ -101,4 +112,7 @@ func (s *sampler) Traits() sampling.Traits {
 }
 
 // Interface guards.
-var _ sampling.StartSampler = (*sampler)(nil)
+var (
+	_ sampling.StartSampler = (*sampler)(nil)
+	_ component.Warner      = (*Config)(nil)
+)

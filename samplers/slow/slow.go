@@ -53,6 +53,17 @@ func (c *Config) Validate() error {
 	return errors.Join(append(errs, routeErrs...)...)
 }
 
+// Warn finds patterns in the syntax of other routers.
+func (c *Config) Warn() error {
+	var errs []error
+	for i, r := range c.Routes {
+		if err := route.Doubt(r.Route); err != nil {
+			errs = append(errs, &component.FieldError{Path: fmt.Sprintf("routes[%d].route", i), Err: err})
+		}
+	}
+	return errors.Join(errs...)
+}
+
 // table returns the rules by route.
 func (c *Config) table() (*route.Table[rule], []error) {
 	if len(c.Routes) == 0 {
@@ -160,4 +171,7 @@ func (s *sampler) SampleEnd(p sampling.EndParameters) sampling.Answer {
 }
 
 // Interface guards.
-var _ sampling.EndSampler = (*sampler)(nil)
+var (
+	_ sampling.EndSampler = (*sampler)(nil)
+	_ component.Warner    = (*Config)(nil)
+)

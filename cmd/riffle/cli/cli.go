@@ -1,7 +1,8 @@
-// Package cli is the command line of riffle. A program that calls [Main] after it has
-// imported components of its own has a riffle that knows them:
+// Package cli is the command line of riffle, for the components that a program has.
+// It links none itself: what a service imports, the service's own command line
+// imports too, and then it checks, explains and lists just that:
 //
-//	func main() { os.Exit(cli.Main()) }
+//	func main() { os.Exit(cli.Main(cli.Name("fluxbase-tracing"), cli.App("fluxbase"))) }
 package cli
 
 import (
@@ -15,12 +16,14 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/riffletrace/riffle/bench"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+
+	"github.com/riffletrace/riffle/cmd/riffle/internal/command"
+	"github.com/riffletrace/riffle/config"
 	"github.com/riffletrace/riffle/core"
-	_ "github.com/riffletrace/riffle/exporters/standard"
+	"github.com/riffletrace/riffle/core/component"
+	"github.com/riffletrace/riffle/core/sampling"
 	"github.com/riffletrace/riffle/internal/untrusted"
-	_ "github.com/riffletrace/riffle/plugins/host"
-	_ "github.com/riffletrace/riffle/samplers/standard"
 )
 
 // The exit codes.
@@ -30,32 +33,78 @@ const (
 	exitUsage  = 2
 )
 
-// Main runs the command line of this process, and returns its exit code.
-func Main() int {
-	return bench.Main(main, bench.Shop()) // which may have started this process
+// Option changes what a command line is about.
+type Option func(*program)
+
+// program is a command line.
+type program struct {
+	name     string
+	source   command.Source // the defaults of the flags
+	commands []func(command.Source) *cobra.Command
+	list     func(ctx context.Context, path string) (Served, error) // nil: without plugins list
 }
 
-func main() int {
+// Name is what the program is called; riffle by default.
+func Name(name string) Option { return func(p *program) { p.name = name } }
+
+// App is the default of the flag --app: the name of the application, as
+// [config.App] has it.
+func App(name string) Option { return func(p *program) { p.source.App = name } }
+
+// Section is the default of the flag --section, as [config.Section] has it.
+func Section(path string) Option { return func(p *program) { p.source.Section = path } }
+
+// Samplers takes sampler types from r instead of [sampling.Samplers].
+func Samplers(r *component.Registry[sampling.Sampler]) Option {
+	return func(p *program) { p.source.Samplers = r }
+}
+
+// Exporters takes exporter types from r instead of [component.Exporters].
+func Exporters(r *component.Registry[sdktrace.SpanExporter]) Option {
+	return func(p *program) { p.source.Exporters = r }
+}
+
+// Command adds a command of this module, which brings what no other needs: that of
+// package benchmark.
+func Command(build func(command.Source) *cobra.Command) Option {
+	return func(p *program) { p.commands = append(p.commands, build) }
+}
+
+// Main runs the command line of this process, and returns its exit code: 0 if all is
+// fine, 1 if the configuration has a mistake or the work failed, 2 for a mistake in
+// the command line.
+func Main(opts ...Option) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // a second signal kills
-	return run(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	return newProgram(opts).run(ctx, os.Args[1:], os.Stdout, os.Stderr)
 }
 
-const tracingOff = "tracing is off: set observability.tracing.enabled to true"
+func newProgram(opts []Option) *program {
+	p := &program{name: "riffle", source: command.Source{
+		Section: config.DefaultSection, Samplers: sampling.Samplers, Exporters: component.Exporters,
+	}}
+	for _, opt := range opts {
+		opt(p)
+	}
+	return p
+}
 
 // run executes one command line and returns the exit code.
-func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+func (p *program) run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	root := &cobra.Command{
-		Use:           "riffle",
+		Use:           p.name,
 		Short:         "decides which traces of a Go service to keep, and delivers them",
-		Long:          "riffle decides which traces of a Go service to keep, and delivers them.\nStart with: riffle demo",
+		Long:          "riffle decides which traces of a Go service to keep, and delivers them.\nStart with: " + p.name + " demo",
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	}
 	// What fails before a command has begun is wrong usage.
 	begun := false
-	root.PersistentPreRun = func(*cobra.Command, []string) { begun = true }
-	root.AddCommand(newDemo(), newValidate(), newExplain(), newComponents(), newSchema(), newQueue(), newPlugins(), newBench(), newVersion())
+	root.AddCommand(p.newDemo(), p.newValidate(), p.newExplain(), p.newComponents(), p.newSchema(), p.newQueue(), p.newPlugins(), newVersion())
+	for _, build := range p.commands {
+		root.AddCommand(build(p.source))
+	}
+	whenBegun(root, func() { begun = true })
 	root.SetArgs(args)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
@@ -64,16 +113,26 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	if err == nil {
 		return exitFine
 	}
-	if _, wrong := errors.AsType[*usageError](err); wrong || !begun {
-		fmt.Fprintf(stderr, "riffle: %v\nRun '%s --help' for usage.\n", err, cmd.CommandPath())
+	if _, wrong := errors.AsType[*command.UsageError](err); wrong || !begun {
+		fmt.Fprintf(stderr, "%s: %v\nRun '%s --help' for usage.\n", p.name, err, cmd.CommandPath())
 		return exitUsage
 	}
-	printError(stderr, err)
+	p.printError(stderr, err)
 	return exitFailed
 }
 
-// usageError is a mistake in the command line.
-type usageError struct{ error }
+// whenBegun calls f when one of the commands begins its work: its flags are right then.
+func whenBegun(cmd *cobra.Command, f func()) {
+	if run := cmd.RunE; run != nil {
+		cmd.RunE = func(cmd *cobra.Command, args []string) error {
+			f()
+			return run(cmd, args)
+		}
+	}
+	for _, c := range cmd.Commands() {
+		whenBegun(c, f)
+	}
+}
 
 // errReported is returned by a command that has printed its errors.
 var errReported = errors.New("reported")
@@ -86,7 +145,7 @@ const mostMistakes = 1000
 
 // printError prints an error; mistakes in a configuration lead with their
 // position, so that editors find them.
-func printError(w io.Writer, err error) {
+func (p *program) printError(w io.Writer, err error) {
 	if errors.Is(err, errReported) {
 		return
 	}
@@ -104,5 +163,5 @@ func printError(w io.Writer, err error) {
 		}
 		return
 	}
-	fmt.Fprintf(w, "riffle: %s\n", untrusted.Lines(err.Error(), mostSaid))
+	fmt.Fprintf(w, "%s: %s\n", p.name, untrusted.Lines(err.Error(), mostSaid))
 }

@@ -1,8 +1,9 @@
-package cli
+package cli_test
 
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"encoding/json"
 	"io"
 	"os"
@@ -10,12 +11,13 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
-	"github.com/google/go-cmp/cmp"
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/riffletrace/riffle/bench"
+	"github.com/riffletrace/riffle/cmd/riffle/cli"
+	"github.com/riffletrace/riffle/cmd/riffle/cli/benchmark"
+	"github.com/riffletrace/riffle/cmd/riffle/cli/hosting"
 	"github.com/riffletrace/riffle/cmd/riffle/internal/demo"
 	"github.com/riffletrace/riffle/exporters/file"
 	"github.com/riffletrace/riffle/plugins"
@@ -29,11 +31,20 @@ func TestMain(m *testing.M) {
 // testMain does not return.
 func testMain(m *testing.M) int {
 	testscript.Main(m, map[string]func(){
-		"riffle":                 func() { os.Exit(Main()) },
+		"riffle":                 func() { os.Exit(cli.Main(options()...)) },
 		"riffle-plugin-file":     func() { os.Exit(plugins.Main(plugins.Exporter(file.Factory))) },
 		"riffle-plugin-adaptive": func() { os.Exit(plugins.Main(plugins.Sampler(adaptive.Factory))) },
 	})
 	return 0
+}
+
+// options are those of the command riffle.
+func options() []cli.Option { return []cli.Option{benchmark.Command(), hosting.Plugins()} }
+
+func command(args ...string) (code int, stdout, stderr string) {
+	var out, errs bytes.Buffer
+	code = cli.Run(context.Background(), args, &out, &errs, options()...)
+	return code, out.String(), errs.String()
 }
 
 func TestScripts(t *testing.T) {
@@ -43,9 +54,13 @@ func TestScripts(t *testing.T) {
 func TestExitCodes(t *testing.T) {
 	t.Chdir(t.TempDir())
 	for name, text := range map[string]string{
-		"good.yaml":   "observability:\n  tracing:\n    enabled: true\n    sample_rate: 1\n    exporters: []\n",
+		"good.yaml":   "observability:\n  tracing:\n    enabled: true\n    service_name: x\n    sample_rate: 1\n    exporters: []\n",
 		"off.yaml":    "observability:\n  tracing:\n    enabled: false\n",
 		"broken.yaml": "observability:\n  tracing:\n    sample_rate: 2\n",
+		"other.yaml":  "server: 1\n",
+		"empty.yaml":  "",
+		"list.yaml":   "- 1\n",
+		"bad.env":     "A\n",
 	} {
 		if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
@@ -56,36 +71,94 @@ func TestExitCodes(t *testing.T) {
 		want int
 		says string // on stderr
 	}{
-		{"", exitFine, ""},
-		{"--help", exitFine, ""},
-		{"version", exitFine, ""},
-		{"components", exitFine, ""},
-		{"components --json", exitFine, ""},
-		{"completion bash", exitFine, ""},
-		{"demo --help", exitFine, ""},
-		{"demo --requests 10", exitFine, ""},
-		{"demo --requests 10 --json --config good.yaml", exitFine, ""},
-		{"validate good.yaml off.yaml", exitFine, ""},
+		{"", 0, ""},
+		{"--help", 0, ""},
+		{"version", 0, ""},
+		{"components", 0, ""},
+		{"components --json", 0, ""},
+		{"completion bash", 0, ""},
+		{"demo --help", 0, ""},
+		{"demo --requests 10", 0, ""},
+		{"demo --requests 10 --json --config good.yaml", 0, ""},
+		{"validate good.yaml off.yaml", 0, ""},
 
-		{"validate broken.yaml", exitFailed, "broken.yaml:3:5: observability.tracing.sample_rate: "},
-		{"validate good.yaml absent.yaml", exitFailed, "absent.yaml: no such file"},
-		{"demo --config broken.yaml", exitFailed, "broken.yaml:3:5: "},
-		{"demo --config absent.yaml", exitFailed, "absent.yaml: no such file"},
-		{"demo --config off.yaml", exitFailed, "off.yaml: tracing is off: set observability.tracing.enabled to true"},
+		{"validate --effective good.yaml", 0, ""},
+		{"validate --json good.yaml", 0, ""},
+		{"explain --config good.yaml --span x", 0, ""},
+		{"plugins", 2, "want a command: "},
+		{"queue", 2, "want a command: "},
 
-		{"trace", exitUsage, `unknown command "trace"`},
-		{"--colour", exitUsage, "unknown flag: --colour"},
-		{"demo now", exitUsage, `"now"`},
-		{"demo --request 5", exitUsage, "unknown flag: --request"},
-		{"demo --requests many", exitUsage, `"many"`},
-		{"demo --requests 0", exitUsage, "--requests 0: want 1 to 1000000"},
-		{"demo --seed -1", exitUsage, `"-1"`},
-		{"validate", exitUsage, "at least 1 arg"},
-		{"version 2", exitUsage, `"2"`},
+		{"validate other.yaml", 1, "other.yaml:1:1: nothing in it is for riffle"},
+		{"validate empty.yaml", 1, "empty.yaml:1:1: the file is empty"},
+		{"validate list.yaml", 1, "list.yaml:1:1: want a mapping, not a list"},
+		{"validate --env-file bad.env good.yaml", 1, "bad.env:1: want NAME=VALUE"},
+		{"validate --env-file absent.env good.yaml", 1, "absent.env: no such file"},
+		{"validate --json broken.yaml", 1, ""},
+		{"explain --config absent.yaml --span x", 1, "absent.yaml: no such file"},
+		{"explain --config good.yaml --trace absent.json", 1, "absent.json: no such file"},
+		{"queue ls absent", 1, "absent"},
+		{"queue inspect absent", 1, "absent"},
+		{"queue purge absent", 1, "absent"},
+		{"queue send absent --to a:1", 1, "absent"},
+		{"plugins check --dir absent", 1, "absent"},
+		{"plugins list --dir absent", 1, "absent"},
+		{"plugins pin --dir absent x", 1, "absent"},
+		{"plugins test absent", 1, "absent"},
+		{"bench --config absent.yaml", 1, "absent.yaml: no such file"},
+		{"bench --config other.yaml", 1, "other.yaml: tracing is off: set observability.tracing.enabled to true"},
+		{"bench --from absent.json", 1, "absent.json: no such file"},
+		{"bench --compare absent.json", 1, "absent.json: no such file"},
+
+		{"validate --effective good.yaml off.yaml", 2, "--effective: want one FILE"},
+		{"validate --effective --json good.yaml", 2, "--effective and --json: want one of them"},
+		{"validate - -", 2, "-: standard input can be read once"},
+		{"validate --section a..b good.yaml", 2, "\"a..b\" is not the path of a section"},
+		{"validate --sections x", 2, "unknown flag: --sections"},
+		{"explain --span x", 2, `required flag(s) "config" not set`},
+		{"explain --config good.yaml", 2, "--span is missing"},
+		{"explain --config good.yaml --span x --section ..", 2, "is not the path of a section"},
+		{"explain --config good.yaml --span x more", 2, `"more"`},
+		{"components more", 2, `"more"`},
+		{"queue ls", 2, "accepts 1 arg"},
+		{"queue inspect a b", 2, "accepts 1 arg"},
+		{"queue purge", 2, "accepts 1 arg"},
+		{"queue purge x --older-than soon", 2, `"soon"`},
+		{"queue send x", 2, "want --to ENDPOINT"},
+		{"queue send x --to a:1 --protocol ftp", 2, "--to a:1: protocol: "},
+		{"queue send x --to a:1 --header x", 2, "want NAME=VALUE"},
+		{"queue send x --to a:1 --timeout 0s", 2, "--timeout 0s: want more than 0s"},
+		{"plugins pin", 2, "requires at least 1 arg"},
+		{"plugins check more", 2, `"more"`},
+		{"plugins list more", 2, `"more"`},
+		{"plugins new", 2, "accepts 1 arg"},
+		{"plugins new x", 2, "--kind is missing"},
+		{"plugins new x --kind robot", 2, "robot"},
+		{"plugins test", 2, "accepts 1 arg"},
+		{"plugins test good.yaml --config x", 2, "--config x: want the name of a component"},
+		{"bench --rounds 0", 2, "--rounds 0: want 1 to 1000"},
+		{"bench --rates 2", 2, "want numbers from 0 to 1"},
+		{"bench --from x --full", 2, "--from measures nothing"},
+		{"bench more", 2, `"more"`},
+
+		{"validate broken.yaml", 1, "broken.yaml:3:5: observability.tracing.sample_rate: "},
+		{"validate good.yaml absent.yaml", 1, "absent.yaml: no such file"},
+		{"demo --config broken.yaml", 1, "broken.yaml:3:5: "},
+		{"demo --config absent.yaml", 1, "absent.yaml: no such file"},
+		{"demo --config off.yaml", 1, "off.yaml: tracing is off: set observability.tracing.enabled to true"},
+
+		{"trace", 2, `unknown command "trace"`},
+		{"--colour", 2, "unknown flag: --colour"},
+		{"demo now", 2, `"now"`},
+		{"demo --request 5", 2, "unknown flag: --request"},
+		{"demo --requests many", 2, `"many"`},
+		{"demo --requests 0", 2, "--requests 0: want 1 to 1000000"},
+		{"demo --seed -1", 2, `"-1"`},
+		{"validate", 2, "at least 1 arg"},
+		{"version 2", 2, `"2"`},
 	} {
 		t.Run(test.args, func(t *testing.T) {
 			var stdout, stderr bytes.Buffer
-			if got := run(t.Context(), strings.Fields(test.args), &stdout, &stderr); got != test.want {
+			if got := cli.Run(t.Context(), strings.Fields(test.args), &stdout, &stderr, options()...); got != test.want {
 				t.Errorf("exit code %d, want %d; stderr:\n%s", got, test.want, &stderr)
 			}
 			switch {
@@ -94,7 +167,7 @@ func TestExitCodes(t *testing.T) {
 			case !strings.Contains(stderr.String(), test.says):
 				t.Errorf("stderr:\n%s\nwant %q in it", &stderr, test.says)
 			}
-			if test.want == exitUsage && !strings.Contains(stderr.String(), "--help' for usage.") {
+			if test.want == 2 && !strings.Contains(stderr.String(), "--help' for usage.") {
 				t.Errorf("stderr does not say where the usage is:\n%s", &stderr)
 			}
 		})
@@ -108,6 +181,7 @@ func TestInterrupt(t *testing.T) {
 observability:
   tracing:
     enabled: true
+    service_name: shop
     sample_rate: 1
     exporters:
       - {type: stdout, format: otlp_json, output: stderr}
@@ -144,69 +218,5 @@ observability:
 	}
 	if !got.Interrupted || got.Requests == 0 || got.TracesKept != got.Requests {
 		t.Errorf("%+v", got)
-	}
-}
-
-// An interrupt ends a measurement with what there is.
-func TestBenchInterrupt(t *testing.T) {
-	temporary := t.TempDir()
-	cmd := exec.CommandContext(t.Context(), "riffle", "bench", "--json", "-", "--rates", "1", "--rounds", "1000", "--duration", "50ms")
-	cmd.Env = append(os.Environ(), "TMPDIR="+temporary)
-	var stdout, stderr bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &stdout, &stderr
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	// Each round has a directory of its own while it lasts. The first is before
-	// all rounds, and the second one's end is the start of the third.
-	rounds := map[string]bool{}
-	for deadline := time.Now().Add(time.Minute); len(rounds) < 3; time.Sleep(time.Millisecond) {
-		found, err := filepath.Glob(filepath.Join(temporary, "riffle-bench*", "service*"))
-		if err != nil || time.Now().After(deadline) {
-			t.Fatalf("rounds %v, %v", rounds, err)
-		}
-		for _, dir := range found {
-			rounds[dir] = true
-		}
-	}
-	if err := cmd.Process.Signal(os.Interrupt); err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Wait(); err != nil {
-		t.Errorf("the interrupted measurement: %v\n%s", err, &stderr)
-	}
-	var got bench.Result
-	if err := json.Unmarshal(stdout.Bytes(), &got); err != nil {
-		t.Fatalf("%v in:\n%s", err, &stdout)
-	}
-	if !got.Interrupted {
-		t.Errorf("%+v", got)
-	}
-	if left, err := os.ReadDir(temporary); err != nil || len(left) > 0 {
-		t.Errorf("left behind: %v, %v", left, err)
-	}
-}
-
-func TestProgress(t *testing.T) {
-	var out bytes.Buffer
-	p := &progress{w: &out, total: 4}
-	p.step()
-	p.drawn.Store(0)
-	p.step()
-	p.step() // at once: not drawn
-	p.clear()
-	want := "\r[==========" + strings.Repeat(" ", 30) + "] 1 of 4 requests" +
-		"\r[====================" + strings.Repeat(" ", 20) + "] 2 of 4 requests" +
-		"\r\x1b[K"
-	if diff := cmp.Diff(want, out.String()); diff != "" {
-		t.Error(diff)
-	}
-
-	none := newProgress(&out, 1)
-	out.Reset()
-	none.step()
-	none.clear()
-	if out.Len() > 0 {
-		t.Errorf("drawn without a terminal: %q", &out)
 	}
 }

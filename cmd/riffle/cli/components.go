@@ -1,15 +1,14 @@
 package cli
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
+	"github.com/riffletrace/riffle/cmd/riffle/internal/command"
 	"github.com/riffletrace/riffle/core/component"
-	"github.com/riffletrace/riffle/core/sampling"
 )
 
 // componentInfo describes a type that a configuration can name.
@@ -28,7 +27,7 @@ type key struct {
 	Keys    []key  `json:"keys,omitempty"` // of a section
 }
 
-func newComponents() *cobra.Command {
+func (p *program) newComponents() *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "components",
@@ -36,9 +35,9 @@ func newComponents() *cobra.Command {
 		Long:  "components lists the samplers and exporters that a configuration can use, with their keys and defaults.",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			samplers, exporters := describe(sampling.Samplers), describe(component.Exporters)
+			samplers, exporters := describe(p.source.Samplers), describe(p.source.Exporters)
 			if asJSON {
-				return writeJSON(cmd.OutOrStdout(), struct {
+				return command.WriteJSON(cmd.OutOrStdout(), struct {
 					Samplers  []componentInfo `json:"samplers"`
 					Exporters []componentInfo `json:"exporters"`
 				}{samplers, exporters})
@@ -91,11 +90,4 @@ func printKeys(w io.Writer, prefix string, keys []key) {
 		fmt.Fprintf(w, "%s%s\t%s\t%s\n", prefix, k.Key, k.Type, doc)
 		printKeys(w, prefix+k.Key+".", k.Keys)
 	}
-}
-
-func writeJSON(w io.Writer, v any) error {
-	e := json.NewEncoder(w)
-	e.SetEscapeHTML(false)
-	e.SetIndent("", "  ")
-	return e.Encode(v)
 }

@@ -8,8 +8,8 @@ import (
 	"log/slog"
 	"os"
 	"strings"
-	"sync/atomic"
-	"time"
+
+	"github.com/riffletrace/riffle/cmd/riffle/internal/command"
 
 	"github.com/spf13/cobra"
 	"go.opentelemetry.io/otel"
@@ -26,12 +26,13 @@ var demoConfig []byte
 
 const maxRequests = 1_000_000
 
-func newDemo() *cobra.Command {
+func (p *program) newDemo() *cobra.Command {
 	var (
-		file, app string
-		requests  int
-		seed      uint64
-		asJSON    bool
+		file     string
+		source   = p.source
+		requests int
+		seed     uint64
+		asJSON   bool
 	)
 	cmd := &cobra.Command{
 		Use:   "demo",
@@ -71,37 +72,38 @@ Counted by riffle:
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if requests < 1 || requests > maxRequests {
-				return &usageError{fmt.Errorf("--requests %d: want 1 to %d", requests, maxRequests)}
+				return command.Usage(fmt.Errorf("--requests %d: want 1 to %d", requests, maxRequests))
 			}
 			stdout := cmd.OutOrStdout()
 			if asJSON && os.Stdout == stdout {
 				// What exporters of --config print must not get into the object.
 				os.Stdout = os.Stderr
 			}
-			spec, logger, err := demoSpec(file, app, cmd.ErrOrStderr())
+			spec, logger, err := demoSpec(file, &source, cmd.ErrOrStderr())
 			if err != nil {
 				return err
 			}
-			bar := newProgress(cmd.ErrOrStderr(), requests)
+			bar := command.NewProgress(cmd.ErrOrStderr(), requests)
 			result, err := demo.Run(cmd.Context(), demo.Options{
-				Spec:     spec,
-				Requests: requests,
-				Seed:     seed,
-				Logger:   logger,
-				Progress: bar.step,
+				Spec:      spec,
+				Exporters: source.Exporters,
+				Requests:  requests,
+				Seed:      seed,
+				Logger:    logger,
+				Progress:  bar.Step,
 			})
-			bar.clear()
+			bar.Clear()
 			if err != nil {
 				return err
 			}
 			if asJSON {
-				return writeJSON(stdout, result)
+				return command.WriteJSON(stdout, result)
 			}
 			return result.Print(stdout, treeOptions(stdout))
 		},
 	}
 	cmd.Flags().StringVar(&file, "config", "", "configuration `FILE` that says what to keep (default: as above)")
-	addApp(cmd, &app)
+	source.AddFlags(cmd)
 	cmd.Flags().IntVar(&requests, "requests", 1000, "how many requests to send, `N`")
 	cmd.Flags().Uint64Var(&seed, "seed", 42, "what fixes the requests and their trace IDs, `S`")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON object")
@@ -110,7 +112,7 @@ Counted by riffle:
 
 // demoSpec says what the demo shows. Without a file, it is nothing that the
 // environment says, and nobody but the demo prints.
-func demoSpec(file, app string, stderr io.Writer) (core.Spec, *slog.Logger, error) {
+func demoSpec(file string, source *command.Source, stderr io.Writer) (core.Spec, *slog.Logger, error) {
 	if file == "" {
 		for _, v := range os.Environ() {
 			if name, _, _ := strings.Cut(v, "="); strings.HasPrefix(name, "OTEL_") {
@@ -121,21 +123,18 @@ func demoSpec(file, app string, stderr io.Writer) (core.Spec, *slog.Logger, erro
 		}
 		logger := slog.New(slog.DiscardHandler)
 		logThrough(logger)
-		spec, err := config.Parse(demoConfig, config.Environ(nil))
+		spec, err := config.Parse(demoConfig, append(source.Options(), config.App(""), config.Section(config.DefaultSection), config.Environ(nil))...)
 		spec.Exporters = nil
 		return spec, logger, err
 	}
 	logger := slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
 	logThrough(logger)
-	spec, err := config.Load(file, config.App(app))
+	spec, err := source.Load(file, stderr)
 	if err != nil {
 		return spec, nil, err
 	}
-	for _, w := range spec.Source.Warnings() {
-		fmt.Fprintf(stderr, "warning: %v\n", w)
-	}
 	if !spec.Enabled {
-		return spec, nil, errors.New(file + ": " + tracingOff)
+		return spec, nil, errors.New(source.TracingOff(file))
 	}
 	return spec, logger, nil
 }
@@ -156,44 +155,4 @@ func treeOptions(w io.Writer) tree.Options {
 		width = 0 // the tree's own
 	}
 	return tree.Options{Color: os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb", Width: width}
-}
-
-// progress is a bar on a terminal, and nothing anywhere else.
-type progress struct {
-	w     io.Writer // nil: not on a terminal
-	total int
-	done  atomic.Int64
-	drawn atomic.Int64 // unix milliseconds
-}
-
-const progressWidth = 40
-
-func newProgress(w io.Writer, total int) *progress {
-	p := &progress{total: total}
-	if f, ok := w.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
-		p.w = w
-	}
-	return p
-}
-
-// step counts one request. It draws ten times a second; it is safe for
-// concurrent use.
-func (p *progress) step() {
-	done := int(p.done.Add(1))
-	if p.w == nil {
-		return
-	}
-	now, drawn := time.Now().UnixMilli(), p.drawn.Load()
-	if now-drawn < 100 || !p.drawn.CompareAndSwap(drawn, now) {
-		return
-	}
-	n := done * progressWidth / p.total
-	fmt.Fprintf(p.w, "\r[%s%s] %d of %d requests", strings.Repeat("=", n), strings.Repeat(" ", progressWidth-n), done, p.total)
-}
-
-// clear removes the bar.
-func (p *progress) clear() {
-	if p.w != nil {
-		fmt.Fprint(p.w, "\r\x1b[K")
-	}
 }

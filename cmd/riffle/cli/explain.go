@@ -8,6 +8,8 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"github.com/riffletrace/riffle/cmd/riffle/internal/command"
+
 	"github.com/spf13/cobra"
 
 	"github.com/riffletrace/riffle/config"
@@ -16,12 +18,13 @@ import (
 	"github.com/riffletrace/riffle/internal/untrusted"
 )
 
-func newExplain() *cobra.Command {
+func (p *program) newExplain() *cobra.Command {
 	var (
-		file, app, parent string
-		span              spanFlags
-		traceFile         string
-		asJSON            bool
+		file, parent string
+		source       = p.source
+		span         spanFlags
+		traceFile    string
+		asJSON       bool
 	)
 	cmd := &cobra.Command{
 		Use:   "explain --config FILE (--span NAME | --trace FILE)",
@@ -31,7 +34,7 @@ just started would, and tells who was asked, what each answered and why, and wha
 comes of it: the final threshold, the probability with which such a trace is kept,
 and the weight of its spans then.
 
-  riffle explain --config fluxbase.yaml --span 'GET /checkout/7' --status error --duration 3s
+  ` + p.name + ` explain --config fluxbase.yaml --span 'GET /checkout/7' --status error --duration 3s
 
 The span is the only one of its trace. A name like 'GET /x' stands for a request: a
 server span with the method and the path as attributes, unless --kind and --attr say
@@ -56,21 +59,26 @@ that was sampled, with the threshold TH (of tracestate) or without one, or was n
 				return err
 			}
 			if err := parseParent(parent, t); err != nil {
-				return &usageError{fmt.Errorf("--parent %w", err)}
+				return command.Usage(fmt.Errorf("--parent %w", err))
 			}
-			spec, err := config.Load(file, config.App(app))
+			spec, err := source.Load(file, nil)
 			if err != nil {
 				return err
 			}
 			if !spec.Enabled {
-				fmt.Fprintln(cmd.ErrOrStderr(), file+": "+tracingOff+". Once that is done:")
+				for _, w := range spec.Source.Warnings() {
+					if errors.Is(w, config.ErrNothingRead) {
+						command.PrintWarnings(cmd.ErrOrStderr(), core.ConfigErrors{w})
+					}
+				}
+				fmt.Fprintln(cmd.ErrOrStderr(), source.TracingOff(file)+". Once that is done:")
 			}
 			x, err := core.Explain(cmd.Context(), spec, *t, core.Logger(slog.New(slog.DiscardHandler)))
 			if err != nil {
 				return err
 			}
 			if asJSON {
-				return writeJSON(cmd.OutOrStdout(), x)
+				return command.WriteJSON(cmd.OutOrStdout(), x)
 			}
 			return printExplanation(cmd.OutOrStdout(), x)
 		},
@@ -78,7 +86,7 @@ that was sampled, with the threshold TH (of tracestate) or without one, or was n
 	f := cmd.Flags()
 	f.StringVar(&file, "config", "", "configuration `FILE`")
 	_ = cmd.MarkFlagRequired("config")
-	addApp(cmd, &app)
+	source.AddFlags(cmd)
 	span.add(cmd)
 	f.StringVar(&traceFile, "trace", "", "JSON `FILE` with the spans of the trace, instead of --span; - is standard input")
 	f.StringVar(&parent, "parent", string(core.NoParent), "the `PARENT` of the local roots: none, sampled, sampled:TH or unsampled")
@@ -111,7 +119,7 @@ func (s *spanFlags) trace(cmd *cobra.Command, file string) (*core.Trace, error) 
 	if cmd.Flags().Changed("trace") {
 		for _, name := range spanFlagNames {
 			if cmd.Flags().Changed(name) {
-				return nil, &usageError{fmt.Errorf("--trace and --%s: the file says what the spans are", name)}
+				return nil, command.Usage(fmt.Errorf("--trace and --%s: the file says what the spans are", name))
 			}
 		}
 		spans, err := readTrace(cmd, file)
@@ -119,7 +127,7 @@ func (s *spanFlags) trace(cmd *cobra.Command, file string) (*core.Trace, error) 
 	}
 	c, err := s.span()
 	if err != nil {
-		return nil, &usageError{err}
+		return nil, command.Usage(err)
 	}
 	return &core.Trace{Spans: []core.Case{*c}}, nil
 }

@@ -6,24 +6,23 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"text/tabwriter"
-	"time"
+
+	"github.com/riffletrace/riffle/cmd/riffle/internal/command"
 
 	"github.com/spf13/cobra"
 
 	"github.com/riffletrace/riffle/cmd/riffle/internal/scaffold"
 	"github.com/riffletrace/riffle/internal/untrusted"
 	"github.com/riffletrace/riffle/plugins"
-	"github.com/riffletrace/riffle/plugins/host"
 	"github.com/riffletrace/riffle/plugins/pin"
 )
 
-func newPlugins() *cobra.Command {
+func (p *program) newPlugins() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "plugins",
 		Short: "pin, check, list, begin and test plugins: exporters and samplers that are programs",
@@ -32,10 +31,13 @@ one directory, called riffle-plugin-NAME, beside riffle-plugins.lock, which pins
 their content.`,
 		Args: cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
-			return &usageError{errors.New("want a command: check, list, new, pin or test")}
+			return command.Usage(errors.New("want a command: check, list, new, pin or test"))
 		},
 	}
-	cmd.AddCommand(newPluginsPin(), newPluginsCheck(), newPluginsList(), newPluginsNew(), newPluginsTest())
+	cmd.AddCommand(newPluginsPin(), p.newPluginsCheck(), p.newPluginsNew(), newPluginsTest())
+	if p.list != nil {
+		cmd.AddCommand(p.newPluginsList())
+	}
 	return cmd
 }
 
@@ -89,7 +91,7 @@ func fileOf(name string) string {
 	return plugins.Prefix + name
 }
 
-func newPluginsCheck() *cobra.Command {
+func (p *program) newPluginsCheck() *cobra.Command {
 	var dir string
 	cmd := &cobra.Command{
 		Use:   "check",
@@ -109,7 +111,7 @@ service would say when it refuses it. It runs none of them.`,
 			for _, file := range files {
 				if err := checkPin(dir, file); err != nil {
 					failed = errReported
-					printError(cmd.ErrOrStderr(), untrusted.Error(err, untrusted.Attribute))
+					p.printError(cmd.ErrOrStderr(), untrusted.Error(err, untrusted.Attribute))
 					continue
 				}
 				fmt.Fprintf(cmd.OutOrStdout(), "%s: ok\n", fit(file))
@@ -153,7 +155,7 @@ func pluginFiles(dir string) ([]string, error) {
 	return slices.Compact(files), nil
 }
 
-func newPluginsList() *cobra.Command {
+func (p *program) newPluginsList() *cobra.Command {
 	var dir string
 	cmd := &cobra.Command{
 		Use:   "list",
@@ -173,9 +175,9 @@ not pinned is listed and not run.`,
 			fmt.Fprintln(t, "PLUGIN\tVERSION\tKIND\tCOMPONENT\tWHAT IT DOES")
 			var failed error
 			for _, file := range files {
-				if err := listPlugin(cmd.Context(), t, dir, file); err != nil {
+				if err := p.listPlugin(cmd.Context(), t, dir, file); err != nil {
 					failed = errReported
-					printError(cmd.ErrOrStderr(), untrusted.Error(err, untrusted.Attribute))
+					p.printError(cmd.ErrOrStderr(), untrusted.Error(err, untrusted.Attribute))
 				}
 			}
 			return errors.Join(t.Flush(), failed)
@@ -185,22 +187,30 @@ not pinned is listed and not run.`,
 	return cmd
 }
 
-func listPlugin(ctx context.Context, w io.Writer, dir, file string) error {
-	s := host.OpenOptions{Pinned: true, Logger: slog.New(slog.DiscardHandler)}
-	p, err := host.Open(ctx, filepath.Join(dir, file), s)
-	if err != nil {
-		return err
-	}
-	d := p.Describe()
-	for _, c := range d.Components {
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", fit(p.Name()), fit(d.Version), c.Kind, c.Name, fit(c.Doc))
-	}
-	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
-	defer cancel()
-	return p.Close(ctx)
+// Served is what a plugin serves, as it says.
+type Served struct {
+	Plugin, Version string
+	Components      []ServedComponent
 }
 
-func newPluginsNew() *cobra.Command {
+// ServedComponent is one of them.
+type ServedComponent struct{ Kind, Name, Doc string }
+
+// ListPlugins adds the command plugins list: list starts the plugin at path, if its
+// content is pinned, asks what it serves and ends it. Package hosting has one.
+func ListPlugins(list func(ctx context.Context, path string) (Served, error)) Option {
+	return func(p *program) { p.list = list }
+}
+
+func (p *program) listPlugin(ctx context.Context, w io.Writer, dir, file string) error {
+	s, err := p.list(ctx, filepath.Join(dir, file))
+	for _, c := range s.Components {
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", fit(s.Plugin), fit(s.Version), c.Kind, c.Name, fit(c.Doc))
+	}
+	return err
+}
+
+func (p *program) newPluginsNew() *cobra.Command {
 	var dir, kind string
 	cmd := &cobra.Command{
 		Use:   "new NAME --kind exporter|sampler",
@@ -212,7 +222,10 @@ that is there.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			name := args[0]
 			if kind == "" {
-				return &usageError{errors.New("--kind is missing: want exporter or sampler")}
+				return command.Usage(errors.New("--kind is missing: want exporter or sampler"))
+			}
+			if err := scaffold.Check(name, kind); err != nil {
+				return command.Usage(err)
 			}
 			target := cmp.Or(dir, plugins.Prefix+name)
 			files, module, err := scaffold.Write(target, name, kind)
@@ -227,7 +240,7 @@ that is there.`,
 			if module {
 				fmt.Fprintln(w, "  go get github.com/riffletrace/riffle && go mod tidy")
 			}
-			fmt.Fprintf(w, "  go test ./...\n  go build -o %s%s .\n  riffle plugins pin %s\n", plugins.Prefix, name, name)
+			fmt.Fprintf(w, "  go test ./...\n  go build -o %s%s .\n  %s plugins pin %s\n", plugins.Prefix, name, p.name, name)
 			return nil
 		},
 	}

@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/riffletrace/riffle/cmd/riffle/internal/command"
+
 	"github.com/spf13/cobra"
 
 	"github.com/riffletrace/riffle/internal/untrusted"
@@ -41,7 +43,7 @@ there for tests, or none.`,
 			for _, c := range configs {
 				name, text, ok := strings.Cut(c, "=")
 				if !ok || name == "" || !json.Valid([]byte(text)) {
-					return &usageError{fmt.Errorf("--config %s: want the name of a component, = and its configuration in JSON", c)}
+					return command.Usage(fmt.Errorf("--config %s: want the name of a component, = and its configuration in JSON", c))
 				}
 				opts = append(opts, plugintest.Config(name, text))
 			}

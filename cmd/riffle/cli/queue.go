@@ -10,6 +10,8 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"github.com/riffletrace/riffle/cmd/riffle/internal/command"
+
 	"github.com/spf13/cobra"
 
 	"github.com/riffletrace/riffle/core/component"
@@ -20,7 +22,7 @@ import (
 	"github.com/riffletrace/riffle/internal/untrusted"
 )
 
-func newQueue() *cobra.Command {
+func (p *program) newQueue() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "queue",
 		Short: "look into the disk queues of exporters, and empty them",
@@ -28,10 +30,10 @@ func newQueue() *cobra.Command {
 the service runs or not.`,
 		Args: cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
-			return &usageError{errors.New("want a command: ls, inspect, send or purge")}
+			return command.Usage(errors.New("want a command: ls, inspect, send or purge"))
 		},
 	}
-	cmd.AddCommand(newQueueList(), newQueueInspect(), newQueueSend(), newQueuePurge())
+	cmd.AddCommand(newQueueList(), newQueueInspect(), p.newQueueSend(), newQueuePurge())
 	for _, c := range cmd.Commands() {
 		run := c.RunE
 		c.RunE = func(cmd *cobra.Command, args []string) error { // an error names files, which others may have named

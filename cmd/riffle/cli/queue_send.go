@@ -11,6 +11,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/riffletrace/riffle/cmd/riffle/internal/command"
+
 	"github.com/spf13/cobra"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 
@@ -18,10 +20,9 @@ import (
 	"github.com/riffletrace/riffle/core/delivery"
 	"github.com/riffletrace/riffle/core/delivery/disk"
 	"github.com/riffletrace/riffle/core/otlp"
-	otlpexporter "github.com/riffletrace/riffle/exporters/otlp"
 )
 
-func newQueueSend() *cobra.Command {
+func (p *program) newQueueSend() *cobra.Command {
 	var (
 		chosen              selection
 		to, protocol        string
@@ -46,29 +47,36 @@ exporter "otlp".`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			switch {
 			case to == "":
-				return &usageError{errors.New("want --to ENDPOINT")}
+				return command.Usage(errors.New("want --to ENDPOINT"))
 			case timeout <= 0:
-				return &usageError{fmt.Errorf("--timeout %s: want more than 0s", timeout)}
+				return command.Usage(fmt.Errorf("--timeout %s: want more than 0s", timeout))
 			}
-			c := otlpexporter.Config{Endpoint: to, Protocol: otlpexporter.Protocol(protocol)}
+			keys := map[string]any{"endpoint": to}
+			if protocol != "" {
+				keys["protocol"] = protocol
+			}
 			if cmd.Flags().Changed("insecure") {
-				c.Insecure = &insecure
+				keys["insecure"] = insecure
 			}
 			var err error
-			if c.Headers, err = headersOf(headers, headersEnv); err != nil {
-				return &usageError{err}
+			if keys["headers"], err = headersOf(headers, headersEnv); err != nil {
+				return command.Usage(err)
 			}
-			if err := c.Validate(); err != nil {
-				return &usageError{fmt.Errorf("--to %s: %w", to, err)}
+			exporter, err := command.OTLP(p.source.Exporters, "send", keys)
+			switch {
+			case errors.Is(err, command.ErrNoOTLP):
+				return err
+			case err != nil:
+				return command.Usage(fmt.Errorf("--to %s: %w", to, err))
 			}
-			for _, w := range c.Warnings() {
+			for _, w := range exporter.IgnoredVariables() {
 				fmt.Fprintf(cmd.ErrOrStderr(), "warning: %v\n", w)
 			}
 			queues, unread := disk.Inspect(anyones, args[0])
 			if unread != nil && len(queues) == 0 {
 				return unread
 			}
-			s, err := newSender(c, timeout, cmd.ErrOrStderr())
+			s, err := newSender(exporter, timeout, cmd.ErrOrStderr())
 			if err != nil {
 				return err
 			}
@@ -92,14 +100,14 @@ exporter "otlp".`,
 }
 
 // headersOf are the headers of the flags.
-func headersOf(given, fromEnv []string) (map[string]component.Secret, error) {
-	all := make(map[string]component.Secret)
+func headersOf(given, fromEnv []string) (map[string]string, error) {
+	all := make(map[string]string)
 	for _, text := range given {
 		name, value, ok := strings.Cut(text, "=")
 		if !ok { // a value may be in it
 			return nil, fmt.Errorf("--header %s: want NAME=VALUE", strings.Trim(component.Shown(text), `"`))
 		}
-		all[name] = component.Secret(value)
+		all[name] = value
 	}
 	for _, text := range fromEnv {
 		name, variable, ok := strings.Cut(text, "=")
@@ -110,7 +118,7 @@ func headersOf(given, fromEnv []string) (map[string]component.Secret, error) {
 		case !set:
 			return nil, fmt.Errorf("--header-env %s: the variable is not set", text)
 		}
-		all[name] = component.Secret(value)
+		all[name] = value
 	}
 	return all, nil
 }
@@ -141,9 +149,9 @@ func (c count) String() string { return fmt.Sprintf("%d batches with %d spans", 
 // maxRefusals is how many batches an endpoint may refuse one after the other.
 const maxRefusals = 3
 
-func newSender(c otlpexporter.Config, timeout time.Duration, stderr io.Writer) (*sender, error) {
+func newSender(plan component.Plan[sdktrace.SpanExporter], timeout time.Duration, stderr io.Writer) (*sender, error) {
 	logger := slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
-	exporter, err := otlpexporter.New(context.Background(), component.Settings{ID: "send", Logger: logger}, c)
+	exporter, err := plan.Build(context.Background(), component.Settings{Logger: logger})
 	if err != nil {
 		return nil, err
 	}

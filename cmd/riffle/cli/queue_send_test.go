@@ -67,7 +67,7 @@ func receiver(t *testing.T, protocol string, script otlptest.Script) *otlptest.S
 func send(t *testing.T, args ...string) (code int, stdout, stderr string) {
 	t.Helper()
 	var out, err bytes.Buffer
-	code = run(t.Context(), append([]string{"queue", "send"}, args...), &out, &err)
+	code = newProgram(nil).run(t.Context(), append([]string{"queue", "send"}, args...), &out, &err)
 	return code, out.String(), err.String()
 }
 
@@ -278,7 +278,7 @@ func TestQueueSendUsage(t *testing.T) {
 		{filepath.Join(dir, "absent") + " --to a:1", exitFailed, "no such file"},
 	} {
 		var stdout, stderr bytes.Buffer
-		code := run(context.Background(), append([]string{"queue", "send"}, strings.Fields(tt.args)...), &stdout, &stderr)
+		code := newProgram(nil).run(context.Background(), append([]string{"queue", "send"}, strings.Fields(tt.args)...), &stdout, &stderr)
 		if code != tt.code || !strings.Contains(stderr.String(), tt.want) {
 			t.Errorf("%s: exit code %d\n%s", tt.args, code, &stderr)
 		}

@@ -52,7 +52,7 @@ func TestQueueOfOthers(t *testing.T) {
 		{"purge", dir},
 	} {
 		var out, errs bytes.Buffer
-		code := run(t.Context(), append([]string{"queue"}, args...), &out, &errs)
+		code := newProgram(nil).run(t.Context(), append([]string{"queue"}, args...), &out, &errs)
 		for text := range strings.Lines(out.String() + errs.String()) {
 			untrustedtest.Check(t, args[0], strings.TrimSuffix(text, "\n"))
 			if strings.HasPrefix(strings.TrimSpace(text), untrustedtest.Forged) {

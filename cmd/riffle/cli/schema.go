@@ -3,11 +3,12 @@ package cli
 import (
 	"github.com/spf13/cobra"
 
+	"github.com/riffletrace/riffle/cmd/riffle/internal/command"
 	"github.com/riffletrace/riffle/config"
 )
 
-func newSchema() *cobra.Command {
-	var app, section string
+func (p *program) newSchema() *cobra.Command {
+	source := p.source
 	cmd := &cobra.Command{
 		Use:   "schema",
 		Short: "print the JSON Schema of configuration files",
@@ -18,15 +19,14 @@ exporters of this program. In a file of YAML, a first line names it:
   # yaml-language-server: $schema=riffle.schema.json`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			schema, err := config.Schema(section, config.App(app))
+			schema, err := config.Schema(source.Options()...)
 			if err != nil {
-				return &usageError{err}
+				return command.Usage(err)
 			}
 			_, err = cmd.OutOrStdout().Write(schema)
 			return err
 		},
 	}
-	addApp(cmd, &app)
-	cmd.Flags().StringVar(&section, "section", "", "`PATH` of the section in the file, by default observability.tracing")
+	source.AddFlags(cmd)
 	return cmd
 }

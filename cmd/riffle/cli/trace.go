@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
 	"sort"
 	"strconv"
 	"strings"
@@ -18,6 +17,7 @@ import (
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/trace"
 
+	"github.com/riffletrace/riffle/cmd/riffle/internal/command"
 	"github.com/riffletrace/riffle/core"
 	"github.com/riffletrace/riffle/core/component"
 	"github.com/riffletrace/riffle/core/sampling"
@@ -32,7 +32,7 @@ func readTrace(cmd *cobra.Command, file string) ([]core.Case, error) {
 		file = "stdin"
 		data, err = trustedfile.ReadAll(cmd.InOrStdin(), file, maxTrace)
 	} else {
-		data, err = readBounded(file, maxTrace)
+		data, err = command.ReadBounded(file, maxTrace)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("reading the trace: %w", err)
@@ -42,16 +42,6 @@ func readTrace(cmd *cobra.Command, file string) ([]core.Case, error) {
 
 // maxTrace bounds the file of a trace.
 const maxTrace = 64 << 20
-
-// readBounded reads a file that somebody names: a pipe too, as shells make them.
-func readBounded(name string, most int64) ([]byte, error) {
-	f, err := os.Open(name)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	return trustedfile.ReadAll(f, name, most)
-}
 
 // traceFile is a JSON list of spans that is being read.
 type traceFile struct {

@@ -30,7 +30,7 @@ func TestQueueOfAnotherUser(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	code, stdout, stderr := command("queue", "ls", dir)
+	code, stdout, stderr := riffle("queue", "ls", dir)
 	if code != 0 || !strings.Contains(stdout, "gone.example.com:4317") {
 		t.Errorf("ls: exit code %d\n%s%s", code, stdout, stderr)
 	}
@@ -61,24 +61,24 @@ func TestSparseFiles(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if code, stdout, stderr := command("queue", "ls", dir); code != 0 || !strings.Contains(stdout, "EXPORTER") {
+	if code, stdout, stderr := riffle("queue", "ls", dir); code != 0 || !strings.Contains(stdout, "EXPORTER") {
 		t.Errorf("ls: exit code %d\n%s%s", code, stdout, stderr)
 	}
-	if code, _, stderr := command("explain", "--config", config, "--trace", spans); code == 0 || !strings.Contains(stderr, "is too large: want at most 64 MiB") {
+	if code, _, stderr := riffle("explain", "--config", config, "--trace", spans); code == 0 || !strings.Contains(stderr, "is too large: want at most 64 MiB") {
 		t.Errorf("explain: exit code %d\n%s", code, stderr)
 	}
 }
 
 // A header that is written as curl takes it is not repeated: its value is secret.
 func TestHeaderIsNotShown(t *testing.T) {
-	_, _, stderr := command("queue", "send", t.TempDir(), "--to", "a:1", "--header", "Authorization: Bearer hunter2secretpa")
+	_, _, stderr := riffle("queue", "send", t.TempDir(), "--to", "a:1", "--header", "Authorization: Bearer hunter2secretpa")
 	if strings.Contains(stderr, "hunter2") || !strings.Contains(stderr, "want NAME=VALUE") {
 		t.Error(stderr)
 	}
 }
 
-func command(args ...string) (code int, stdout, stderr string) {
+func riffle(args ...string) (code int, stdout, stderr string) {
 	var out, errs bytes.Buffer
-	code = run(context.Background(), slices.Clone(args), &out, &errs)
+	code = newProgram(nil).run(context.Background(), slices.Clone(args), &out, &errs)
 	return code, out.String(), errs.String()
 }

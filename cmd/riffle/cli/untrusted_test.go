@@ -7,7 +7,6 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/riffletrace/riffle/internal/untrustedtest"
 )
@@ -41,7 +40,7 @@ func TestMistakesOfOthers(t *testing.T) {
 		"a value in one":      {"validate", file("7.yaml", `observability: {tracing: {enabled: `+string(quoted)+`}}`)},
 		"a type in one":       {"validate", file("8.yaml", `observability: {tracing: {samplers: [{type: `+string(quoted)+`}]}}`)},
 	} {
-		code, stdout, stderr := command(args...)
+		code, stdout, stderr := riffle(args...)
 		if code != exitFailed {
 			t.Errorf("%s: exit code %d", what, code)
 		}
@@ -66,7 +65,7 @@ func TestNamesOfOthers(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, args := range [][]string{{"validate", config}, {"explain", "--config", config, "--span", "GET /x"}} {
-		code, stdout, stderr := command(args...)
+		code, stdout, stderr := riffle(args...)
 		if code != exitFine {
 			t.Errorf("%s: exit code %d\n%s", args[0], code, stderr)
 		}
@@ -74,59 +73,6 @@ func TestNamesOfOthers(t *testing.T) {
 			untrustedtest.Check(t, args[0], strings.TrimSuffix(line, "\n"))
 			if strings.HasPrefix(line, untrustedtest.Forged) {
 				t.Errorf("%s: a forged line: %s", args[0], line)
-			}
-		}
-	}
-}
-
-// Names in the result of a benchmark that somebody sent.
-func TestBenchOfOthers(t *testing.T) {
-	text, err := os.ReadFile(filepath.FromSlash("../../../bench/report/testdata/result.json"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	var result any
-	if err := json.Unmarshal(text, &result); err != nil {
-		t.Fatal(err)
-	}
-	said := strings.ToValidUTF8(untrustedtest.Say(1<<10), "?")
-	var say func(v any) any
-	say = func(v any) any {
-		switch v := v.(type) {
-		case string:
-			if _, err := time.Parse(time.RFC3339, v); err == nil {
-				return v
-			}
-			return v + said
-		case []any:
-			for i := range v {
-				v[i] = say(v[i])
-			}
-		case map[string]any:
-			for k := range v {
-				v[k] = say(v[k])
-			}
-			if _, ok := v["riffle"]; ok {
-				v[said] = said
-			}
-		}
-		return v
-	}
-	if text, err = json.Marshal(say(result)); err != nil {
-		t.Fatal(err)
-	}
-	file := filepath.Join(t.TempDir(), "result.json")
-	if err := os.WriteFile(file, text, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	for _, args := range [][]string{{}, {"--markdown", "-"}, {"--compare", file}} {
-		code, stdout, stderr := command(append([]string{"bench", "--from", file}, args...)...)
-		if code > exitFailed {
-			t.Errorf("%v: exit code %d", args, code)
-		}
-		for line := range strings.Lines(stdout + stderr) {
-			if strings.ContainsAny(strings.TrimSuffix(line, "\n"), "\x1b\r\a\u202e\u009b\x00") || strings.HasPrefix(line, untrustedtest.Forged) {
-				t.Fatalf("%v: %.300q", args, line)
 			}
 		}
 	}

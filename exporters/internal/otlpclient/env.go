@@ -13,9 +13,9 @@ import (
 	"github.com/riffletrace/riffle/internal/otelenv"
 )
 
-// Warnings tell what is ignored of OpenTelemetry's variables, each with the name of one
+// IgnoredVariables tells what is ignored of OpenTelemetry's variables, each with the name of one
 // for a path.
-func (c Config) Warnings() []*component.FieldError {
+func (c Config) IgnoredVariables() []*component.FieldError {
 	_, warnings := c.withEnv(os.Getenv)
 	return warnings
 }

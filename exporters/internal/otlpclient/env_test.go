@@ -52,7 +52,7 @@ func resolved(t *testing.T, env map[string]string, c otlpclient.Config) (summary
 		summary += " " + r.Timeout.String()
 	}
 	var lines []string
-	for _, w := range c.Warnings() {
+	for _, w := range c.IgnoredVariables() {
 		lines = append(lines, strings.TrimPrefix(w.Error(), variables))
 	}
 	return summary, strings.Join(lines, "\n")

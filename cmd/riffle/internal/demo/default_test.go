@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/riffletrace/riffle/config"
+	"github.com/riffletrace/riffle/core/component"
 	_ "github.com/riffletrace/riffle/samplers/standard"
 )
 
@@ -25,7 +26,7 @@ func TestDefaultConfigOverTwentySeeds(t *testing.T) {
 	spec.Exporters = nil
 	var weighted, truth, variance float64
 	for seed := range uint64(seeds) {
-		r, err := Run(t.Context(), Options{Spec: spec, Requests: n, Seed: seed, Logger: slog.New(slog.DiscardHandler), Progress: func() {}})
+		r, err := Run(t.Context(), Options{Spec: spec, Exporters: component.Exporters, Requests: n, Seed: seed, Logger: slog.New(slog.DiscardHandler), Progress: func() {}})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -12,11 +12,14 @@ import (
 	"slices"
 	"time"
 
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+
+	"github.com/riffletrace/riffle/cmd/riffle/internal/command"
 	"github.com/riffletrace/riffle/cmd/riffle/internal/demo/load"
 	"github.com/riffletrace/riffle/cmd/riffle/internal/demo/receiver"
 	"github.com/riffletrace/riffle/cmd/riffle/internal/demo/service"
 	"github.com/riffletrace/riffle/core"
-	"github.com/riffletrace/riffle/exporters/otlp"
+	"github.com/riffletrace/riffle/core/component"
 )
 
 // receiverName is what the demo's own exporter is called among the others.
@@ -30,10 +33,12 @@ const closeTimeout = 5 * time.Second
 
 // Options say what to run.
 type Options struct {
-	// Spec is what riffle does; the demo's own exporter is added to it.
-	Spec     core.Spec
-	Requests int
-	Seed     uint64
+	// Spec is what riffle does; the demo's own exporter, the one called otlp in
+	// Exporters, is added to it.
+	Spec      core.Spec
+	Exporters *component.Registry[sdktrace.SpanExporter]
+	Requests  int
+	Seed      uint64
 	// Logger is what riffle and its components log to.
 	Logger *slog.Logger
 	// Progress is called after each request, concurrently.
@@ -50,14 +55,14 @@ func Run(ctx context.Context, o Options) (*Result, error) {
 	}
 	defer backend.Close()
 
-	insecure := true
+	own, err := command.OTLP(o.Exporters, receiverName, map[string]any{
+		"endpoint": backend.Endpoint(), "insecure": true, "protocol": "http/protobuf", "compression": "none",
+	})
+	if err != nil {
+		return nil, err
+	}
 	spec := o.Spec
-	spec.Exporters = append(slices.Clip(spec.Exporters), core.UseExporter(otlp.Factory, receiverName, otlp.Config{
-		Endpoint:    backend.Endpoint(),
-		Insecure:    &insecure,
-		Protocol:    otlp.HTTP,
-		Compression: "none",
-	}))
+	spec.Exporters = append(slices.Clip(spec.Exporters), core.ExporterEntry{Plan: own})
 	provider, err := core.New(ctx, spec, core.Logger(o.Logger), core.IDGenerator(service.IDs{Seed: o.Seed}))
 	if err != nil {
 		return nil, err

@@ -16,6 +16,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/riffletrace/riffle/core"
+	"github.com/riffletrace/riffle/core/component"
 	"github.com/riffletrace/riffle/exporters/otlp"
 	"github.com/riffletrace/riffle/exporters/stdout/tree"
 	"github.com/riffletrace/riffle/samplers/ratio"
@@ -31,10 +32,11 @@ func options(t *testing.T, rate float64, requests int) Options {
 			ServiceName: "riffle-demo",
 			Samplers:    []core.SamplerEntry{core.UseSampler(ratio.Factory, "", ratio.Config{Rate: rate})},
 		},
-		Requests: requests,
-		Seed:     1,
-		Logger:   slog.New(slog.DiscardHandler),
-		Progress: func() {},
+		Exporters: component.Exporters,
+		Requests:  requests,
+		Seed:      1,
+		Logger:    slog.New(slog.DiscardHandler),
+		Progress:  func() {},
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"text/template"
 )
@@ -24,16 +25,27 @@ var Kinds = []string{"exporter", "sampler"}
 
 var validName = regexp.MustCompile(`^[a-z][a-z0-9]*([-_][a-z0-9]+)*$`)
 
+// Check tells why no plugin of such a name or kind can be written.
+func Check(name, kind string) error {
+	switch {
+	case !validName.MatchString(name):
+		return fmt.Errorf("%q is not a name for a plugin: want lower-case letters and digits, with dashes or underscores between", name)
+	case !slices.Contains(Kinds, kind):
+		return fmt.Errorf("%q is not a kind of plugin: want %s", kind, strings.Join(Kinds, " or "))
+	}
+	return nil
+}
+
 // Write writes a plugin of a kind into a directory that it makes; it changes no
 // file that is there already. It returns the files, and whether they include a
 // go.mod, which they do if no directory around has one.
 func Write(dir, name, kind string) (files []string, module bool, err error) {
-	if !validName.MatchString(name) {
-		return nil, false, fmt.Errorf("%q is not a name for a plugin: want lower-case letters and digits, with dashes or underscores between", name)
+	if err := Check(name, kind); err != nil {
+		return nil, false, err
 	}
 	t, err := template.ParseFS(templates, kind+"/*.tmpl")
 	if err != nil {
-		return nil, false, fmt.Errorf("%q is not a kind of plugin: want %s", kind, strings.Join(Kinds, " or "))
+		return nil, false, err
 	}
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, false, err

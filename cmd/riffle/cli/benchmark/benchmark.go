@@ -1,4 +1,10 @@
-package cli
+// Package benchmark is the command bench, for command lines of package cli. It links the
+// standard samplers and exporters and the host of plugins, with which it compares. Its
+// rounds run in processes of the same program, which is why main calls
+// [bench.Main] first:
+//
+//	bench.Main(func() int { return cli.Main(benchmark.Command()) }, bench.Shop())
+package benchmark
 
 import (
 	"context"
@@ -12,6 +18,9 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/riffletrace/riffle/cmd/riffle/cli"
+	"github.com/riffletrace/riffle/cmd/riffle/internal/command"
 
 	"github.com/spf13/cobra"
 
@@ -32,7 +41,8 @@ const (
 type benchFlags struct {
 	full, scaling          bool
 	rates                  string
-	config, app            string
+	config                 string
+	source                 command.Source
 	postgres               string
 	rounds                 int
 	duration               time.Duration
@@ -41,8 +51,11 @@ type benchFlags struct {
 	profile                string
 }
 
-func newBench() *cobra.Command {
-	var o benchFlags
+// Command adds the command.
+func Command() cli.Option { return cli.Command(newBench) }
+
+func newBench(source command.Source) *cobra.Command {
+	o := benchFlags{source: source}
 	cmd := &cobra.Command{
 		Use:   "bench",
 		Short: "measure what tracing costs, on this machine",
@@ -77,7 +90,7 @@ a file by more than the noise, and then fails.`,
 	f.BoolVar(&o.scaling, "scaling", false, "measure also how costs grow with goroutines, processors, routes, exporters and span size")
 	f.StringVar(&o.rates, "rates", "", "sampling rates to compare riffle and the SDK at, `R,R,...`, each 0 to 1")
 	f.StringVar(&o.config, "config", "", "measure the samplers and exporters of this configuration `FILE` too")
-	addApp(cmd, &o.app)
+	o.source.AddFlags(cmd)
 	f.StringVar(&o.postgres, "postgres", "", "`URL` of a PostgreSQL server to use; bench makes, and removes, a schema riffle_bench (default: one that it starts, if it is installed)")
 	f.IntVar(&o.rounds, "rounds", 12, "rounds of CPU time of each variant, `N`")
 	f.DurationVar(&o.duration, "duration", time.Second, "about how long a round measures, `D`")
@@ -93,7 +106,7 @@ a file by more than the noise, and then fails.`,
 
 func (o *benchFlags) run(cmd *cobra.Command) error {
 	if err := o.check(); err != nil {
-		return &usageError{err}
+		return command.Usage(err)
 	}
 	var baseline *bench.Result
 	var err error
@@ -172,18 +185,18 @@ func (o *benchFlags) variants() ([]bench.Variant, error) {
 	}
 	// Its mistakes are better known now than from a service that does not start.
 	environ := append(os.Environ(), "RIFFLE_BENCH_HTTP=127.0.0.1:4318", "RIFFLE_BENCH_GRPC=127.0.0.1:4317", "RIFFLE_BENCH_DIR="+os.TempDir(), "RIFFLE_BENCH_PLUGIN=riffle-plugin-bench")
-	spec, err := config.Load(o.config, config.App(o.app), config.Environ(environ))
+	spec, err := o.source.Load(o.config, nil, config.Environ(environ))
 	if err != nil {
 		return nil, err
 	}
 	if !spec.Enabled {
-		return nil, errors.New(o.config + ": " + tracingOff)
+		return nil, errors.New(o.source.TracingOff(o.config))
 	}
-	data, err := readBounded(o.config, maxBench)
+	data, err := command.ReadBounded(o.config, maxBench)
 	if err != nil {
 		return nil, err
 	}
-	return append(all, bench.RiffleConfigured(filepath.Base(o.config), o.app, string(data))), nil
+	return append(all, bench.RiffleConfigured(filepath.Base(o.config), o.source.App, o.source.Section, string(data))), nil
 }
 
 func (o *benchFlags) measure(ctx context.Context, stderr io.Writer) (_ *bench.Result, err error) {
@@ -196,28 +209,13 @@ func (o *benchFlags) measure(ctx context.Context, stderr io.Writer) (_ *bench.Re
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, closeStore()) }()
-	bar := newProgress(stderr, 1)
+	bar := command.NewProgress(stderr, 1)
 	target.Variants, target.Rounds, target.Duration = variants, o.rounds, o.duration
 	target.Scaling, target.ProfileDir = o.scaling || o.full, o.profile
-	target.Progress = bar.timed(time.Now())
+	target.Progress = bar.Timed(time.Now())
 	result, err := bench.Run(ctx, target)
-	bar.clear()
+	bar.Clear()
 	return result, err
-}
-
-// timed draws rounds, with the time that is left.
-func (p *progress) timed(began time.Time) func(done, total int) {
-	return func(done, total int) {
-		if p.w == nil {
-			return
-		}
-		left := "?"
-		if done > 0 {
-			left = (time.Since(began) * time.Duration(total-done) / time.Duration(done)).Round(time.Second).String()
-		}
-		n := done * progressWidth / total
-		fmt.Fprintf(p.w, "\r[%s%s] round %d of %d, %s left \x1b[K", strings.Repeat("=", n), strings.Repeat(" ", progressWidth-n), done+1, total, left)
-	}
 }
 
 // write writes every report that is asked for, and a text if none of them goes
@@ -228,7 +226,7 @@ func (o *benchFlags) write(stdout io.Writer, r *bench.Result) error {
 		file  string
 		write func(io.Writer, *bench.Result) error
 	}{
-		{o.json, func(w io.Writer, r *bench.Result) error { return writeJSON(w, r) }},
+		{o.json, func(w io.Writer, r *bench.Result) error { return command.WriteJSON(w, r) }},
 		{o.mark, report.Markdown},
 		{o.tiny, report.README},
 		{o.html, report.HTML},
@@ -264,7 +262,7 @@ func writeReport(file string, r *bench.Result, write func(io.Writer, *bench.Resu
 const maxBench = 64 << 20
 
 func readResult(file string) (*bench.Result, error) {
-	data, err := readBounded(file, maxBench)
+	data, err := command.ReadBounded(file, maxBench)
 	if err != nil {
 		return nil, err
 	}

@@ -1,0 +1,205 @@
+package config_test
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/riffletrace/riffle/config"
+	"github.com/riffletrace/riffle/core"
+	"github.com/riffletrace/riffle/exporters/otlp"
+)
+
+func inspect(tb testing.TB, text string, env []string, options ...config.Option) *config.Inspection {
+	tb.Helper()
+	in, err := config.Inspect([]byte(text), slices.Concat(registries(tb), []config.Option{config.File("f.yaml"), config.App("fluxbase"), config.Environ(env)}, options)...)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return in
+}
+
+// same is what makes two specs the same, secrets apart.
+func same(spec core.Spec) any {
+	type entry struct {
+		Type, Name string
+		Config     any
+		Keys       any
+	}
+	var all []entry
+	for _, e := range spec.Samplers {
+		all = append(all, entry{e.Type(), e.ID(), e.Config(), e.SamplerKeys})
+	}
+	for _, e := range spec.Exporters {
+		c := e.Config()
+		if o, ok := c.(otlp.Config); ok {
+			for name := range o.Headers {
+				o.Headers[name] = "secret"
+			}
+			if o.Key != "" {
+				o.Key = "secret"
+			}
+			c = o
+		}
+		all = append(all, entry{e.Type(), e.ID(), c, e.Delivery})
+	}
+	spec.Source, spec.Samplers, spec.Exporters = nil, nil, nil
+	return []any{spec, all}
+}
+
+// The effective configuration says the same as the sources that it is made of, and
+// where each of it comes from.
+func TestEffective(t *testing.T) {
+	for _, tt := range []struct {
+		name, text string
+		section    string
+		env        []string
+		has        []string // lines
+		hasNot     []string
+	}{
+		{name: "nothing", text: "observability: {tracing: {enabled: true}}", section: config.DefaultSection, has: []string{
+			"    enabled: true  # f.yaml:1:27", "    service_namespace: fluxbase  # default", "    samplers: []", "      - type: otlp", "    max_bytes: 64MiB  # default",
+		}},
+		{name: "short form", text: "tracing: {enabled: true, sample_rate: .5, endpoint: 'a:4317', insecure: true}", section: "tracing", has: []string{
+			"  samplers:", "    - type: ratio  # f.yaml:1:26", "      rate: .5  # f.yaml:1:26", `      endpoint: "a:4317"  # f.yaml:1:43`, "      insecure: true  # f.yaml:1:63",
+		}},
+		{
+			name: "all sources", text: "service_name: a\nresource: {team: \"b c\", service.version: '1.10', on: \"true\", n: null-ish}\nlimits: {event_count: 5}\nenabled: true\nsamplers: [{type: ratio, rate: 0.25}]\n", section: "",
+			env: []string{
+				"FLUXBASE_TRACING_SAMPLE_RATE=0.5", "FLUXBASE_TRACING_ENDPOINT=http://c:4318", "OTEL_SERVICE_NAME=z", "OTEL_RESOURCE_ATTRIBUTES=host=h%20h,team=x,deployment.environment=prod",
+				"OTEL_SPAN_LINK_COUNT_LIMIT=7", "OTEL_PROPAGATORS=b3", "OTEL_BSP_SCHEDULE_DELAY=1500", "FLUXBASE_TRACING_MAX_WAIT=3m",
+			}, has: []string{
+				"service_name: a  # f.yaml:1:1", `service_version: "1.10"  # f.yaml:2:25`, `  team: "b c"  # f.yaml:2:12`, `  host: "h h"  # OTEL_RESOURCE_ATTRIBUTES`,
+				"environment: prod  # OTEL_RESOURCE_ATTRIBUTES", "  link_count: 7  # OTEL_SPAN_LINK_COUNT_LIMIT", "  event_count: 5  # f.yaml:3:10",
+				"  - b3  # OTEL_PROPAGATORS", "max_wait: 3m  # FLUXBASE_TRACING_MAX_WAIT", "    rate: 0.5  # FLUXBASE_TRACING_SAMPLE_RATE",
+				"    endpoint: http://c:4318  # FLUXBASE_TRACING_ENDPOINT", "      max_age: 1.5s  # OTEL_BSP_SCHEDULE_DELAY", "      max_spans: 2048  # default", `  on: "true"  # f.yaml:2:50`,
+			},
+		},
+		{name: "secrets", text: `tracing:
+  enabled: true
+  service_version: "${VERSION}"
+  environment: "cost$$5 ${NONE:-dev el}"
+  exporters:
+    - type: otlp
+      headers: {a: hunter2literal, b: "${KEY}", c: "Bearer ${KEY}", d: "${KEY:-hunter2default}"}
+    - {type: otlp, name: n, preset: honeycomb, key: "${KEY}"}
+    - {type: otlp, name: u, protocol: http/protobuf, endpoint: "http://h:4318/x?key=hunter2query"}
+`, section: "tracing", env: []string{"KEY=hunter2environment", "VERSION=v1"}, has: []string{
+			`  service_version: "${VERSION}"  # f.yaml:3:3`, `  environment: "cost$$5 ${NONE:-dev el}"  # f.yaml:4:3`,
+			`        a: "***"  # f.yaml:7:17`, `        b: "${KEY}"  # f.yaml:7:36`, `        c: "***"  # f.yaml:7:49`, `        d: "***"  # f.yaml:7:69`, `      key: "${KEY}"  # f.yaml:8:48`,
+			`      endpoint: "http://h:4318/x?***"  # f.yaml:9:54`,
+		}},
+		{name: "lists and matches", text: `tracing:
+  enabled: true
+  redact: {rules: [{keys: [password, "a b"], action: drop}, {value: "https?://[a-z]+\\$"}]}
+  samplers:
+    - type: route
+      name: rules
+      rules: [{route: "GET /x # y", sample: drop}, {route: '/a/{id}', sample: "0.5"}]
+      match: {attributes: {a: gold, b: [1, x, true], c: {min: 3, max: 4.5}, "d e": {exists: true}}, kind: [server, client], not: {any: [{name: "a*"}, {route: /x}]}}
+    - {type: slow, threshold: 1s, limit: {per_second: 5}}
+    - &r {type: ratio, rate: 1e-3}
+    - {<<: *r, name: second}
+  exporters:
+    - {type: stdout, filter: {of: traces, match: {attributes: {x: "1"}}}, queue: {max_bytes: 5MB}}
+`, section: "tracing", has: []string{
+			"      match:", "            - 1  # f.yaml:8:41", "            - true  # f.yaml:8:47", `          "d e":`, "        not:", "          any:", `            - name: "a*"  # f.yaml:8:138`, "      rate: 1e-3  # f.yaml:10:24",
+			`            x: "1"  # f.yaml:13:64`, "        max_bytes: 5MB  # f.yaml:13:83",
+		}},
+		{name: "a plugin", text: "tracing:\n  enabled: true\n  plugins: {dir: /p}\n  samplers: [{type: plugin, plugin: x}, {type: ratio, rate: 1}]\n", section: "tracing", has: []string{
+			"      plugin: x  # f.yaml:4:29", "      dir: /p  # f.yaml:3:13", "      allow_unpinned: false  # default",
+		}, hasNot: []string{"  plugins:"}},
+		{name: "off", text: "tracing: {enabled: false}", section: "tracing", has: []string{"  enabled: false  # f.yaml:1:11", "  exporters: []"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			in := inspect(t, tt.text, tt.env, config.Section(tt.section))
+			if len(in.Mistakes) > 0 {
+				t.Fatal(in.Mistakes)
+			}
+			text := string(in.Effective())
+			lines := strings.Split(text, "\n")
+			for _, line := range tt.has {
+				if !slices.Contains(lines, line) {
+					t.Errorf("no line %q", line)
+				}
+			}
+			for _, line := range tt.hasNot {
+				if slices.Contains(lines, line) {
+					t.Errorf("there is a line %q", line)
+				}
+			}
+			if strings.Contains(text, "hunter2") {
+				t.Error("a secret is shown")
+			}
+			again := inspect(t, text, tt.env, config.Section(tt.section))
+			if len(again.Mistakes) > 0 {
+				t.Errorf("it cannot be loaded: %v", again.Mistakes)
+			} else if diff := cmp.Diff(same(in.Spec), same(again.Spec), cmp.Exporter(func(reflect.Type) bool { return true })); diff != "" && tt.name != "secrets" {
+				t.Errorf("it says something else (-want +got):\n%s", diff)
+			}
+			if t.Failed() {
+				t.Logf("\n%s", text)
+			}
+		})
+	}
+}
+
+// Where the secrets are not, everything else is checked.
+func TestWithoutSecrets(t *testing.T) {
+	dir := t.TempDir()
+	there := filepath.Join(dir, "there.pem")
+	if err := os.WriteFile(there, []byte("no certificate"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct{ name, text, want string }{
+		{"a header", "exporters: [{type: otlp, headers: {a: \"${KEY}\"}}]", ""},
+		{"a key", "exporters: [{type: otlp, preset: honeycomb, key: \"${KEY}\"}]", ""},
+		{"a part of an endpoint", "exporters: [{type: otlp, endpoint: \"https://${HOST}:4317\"}]", ""},
+		{"an endpoint", "exporters: [{type: otlp, endpoint: \"${ENDPOINT}\"}]", ""},
+		{"an endpoint of a preset", "exporters: [{type: otlp, preset: honeycomb, key: x, endpoint: \"${ENDPOINT}\"}]", ""},
+		{"an unquoted number", "sample_rate: ${RATE}", ""},
+		{"a duration, and an enumeration", "max_wait: \"${WAIT}\"\n  remote_parent: \"${PARENT}\"", ""},
+		{"a list", "samplers: \"${SAMPLERS}\"", ""},
+		{"files", "exporters: [{type: otlp, endpoint: 'https://a', tls: {ca_file: " + dir + "/none.pem, cert_file: " + dir + "/none, key_file: " + dir + "/none}}]", ""},
+		{"a file that is there and wrong", "exporters: [{type: otlp, endpoint: 'https://a', tls: {ca_file: " + there + "}}]", "holds no PEM certificate"},
+		{"another mistake in the entry", "exporters: [{type: otlp, headers: {a: \"${KEY}\"}, protocol: htp, endpont: \"${X}\"}]", "endpont: unknown key"},
+		{"another mistake", "x: \"${KEY}\"", "x: unknown key"},
+		{"not a reference", "service_name: \"${1}\"", "want ${NAME}"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			in := inspect(t, "tracing:\n  enabled: true\n  "+tt.text+"\n", nil, config.Section("tracing"), config.WithoutSecrets())
+			if got := in.Mistakes.Error(); (tt.want == "") != (got == "") || !strings.Contains(got, tt.want) {
+				t.Errorf("got %s\nwant %s", got, tt.want)
+			}
+			if strings.Contains(in.Mistakes.Error(), "is not set") {
+				t.Error("a variable is missed")
+			}
+		})
+	}
+}
+
+// Mistakes that the components find come in their place among the others.
+func TestInspectionWith(t *testing.T) {
+	in := inspect(t, "tracing:\n  x: 1\n  enabled: true\n  samplers:\n    - {type: ratio, rate: 1}\n  y: 2\n", nil, config.Section("tracing"))
+	found := in.Spec.Source.Place("samplers[0].rate", os.ErrInvalid)
+	var paths []string
+	for _, e := range in.With(core.ConfigErrors{found, found}) {
+		paths = append(paths, e.Path)
+	}
+	if diff := cmp.Diff([]string{"tracing.x", "tracing.samplers[0].rate", "tracing.y"}, paths); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	if found.Position != "f.yaml:5:21" || found.Snippet == "" {
+		t.Errorf("%+v", found)
+	}
+	if _, err := config.InspectFile("none.yaml"); !errors.Is(err, fs.ErrNotExist) {
+		t.Error(err)
+	}
+}

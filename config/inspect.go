@@ -1,0 +1,58 @@
+package config
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/riffletrace/riffle/core"
+)
+
+// Inspection is what tools are told of a configuration, with mistakes or without.
+type Inspection struct {
+	// Spec is the configuration as far as it could be read. With mistakes it is not one
+	// to be started, but one whose components can be tried, as [core.Try] does, to find
+	// more of them.
+	Spec core.Spec
+	// Mistakes are those that [Parse] returns.
+	Mistakes core.ConfigErrors
+
+	reader *reader
+}
+
+// Inspect reads a file's content and the environment, as [Parse] does, and stops at no
+// mistake. Its error is what [CheckSection] says.
+func Inspect(data []byte, opts ...Option) (*Inspection, error) {
+	o := newOptions(opts)
+	if err := CheckSection(o.section); err != nil {
+		return nil, err
+	}
+	r := newReader(o)
+	r.readFile(data)
+	spec := r.read()
+	i := &Inspection{Spec: spec, reader: r}
+	if len(r.errs) > 0 {
+		i.Mistakes = r.mistakes()
+	}
+	r.warnings, r.loaded = r.finished(r.warnings), true
+	return i, nil
+}
+
+// InspectFile is [Inspect] of the file at path. A file that cannot be read is an error,
+// as it is of [Load].
+func InspectFile(path string, opts ...Option) (*Inspection, error) {
+	data, doubt, err := read(path)
+	if err != nil {
+		return nil, fmt.Errorf("reading the configuration: %w", err)
+	}
+	return Inspect(data, append([]Option{File(path), func(o *options) { o.doubt = doubt }}, opts...)...)
+}
+
+// Warnings are what is no mistake, as [core.Source] has it, by position.
+func (i *Inspection) Warnings() core.ConfigErrors { return i.reader.warnings.Sorted() }
+
+// With adds the mistakes that were found by trying the components, and returns all,
+// by position, none of them twice.
+func (i *Inspection) With(found core.ConfigErrors) core.ConfigErrors {
+	all := slices.Concat(i.Mistakes, found).Sorted()
+	return slices.CompactFunc(all, func(a, b *core.ConfigError) bool { return a.Error() == b.Error() })
+}

@@ -1,0 +1,88 @@
+package component
+
+// What a configuration struct can tell of itself besides its fields, with methods of its
+// pointer. Tools that check configurations ask, and what starts asks for ignored
+// variables.
+
+// Warner is a configuration struct that finds what is no mistake, but hardly what was
+// meant: a value of another program's language, the port of another protocol.
+type Warner interface {
+	// Warn returns [FieldError]s, joined, about a configuration without mistakes. Like
+	// Validate it has no side effects.
+	Warn() error
+}
+
+// VariableReader is a configuration struct whose component reads OpenTelemetry's variables
+// for what an entry leaves out.
+type VariableReader interface {
+	// IgnoredVariables tells which of them it does not take, and why, each with its name
+	// for a path, of a configuration without mistakes. It has no side effects.
+	IgnoredVariables() []*FieldError
+}
+
+// Connected is the configuration struct of an exporter that sends over the network.
+type Connected interface {
+	// Connection says where it sends, of a configuration without mistakes. Like
+	// Validate it has no side effects.
+	Connection() Connection
+}
+
+// Connection is what people are told of where an exporter sends. It has no secrets.
+type Connection struct {
+	Endpoint string `json:"endpoint,omitempty"` // "localhost:4317"
+	Protocol string `json:"protocol,omitempty"` // "grpc"
+	// TLS tells how the connection is secured, in words: "off", "on", "on, own CA,
+	// client certificate".
+	TLS string `json:"tls,omitempty"`
+	// Headers are the names of the headers that are sent besides the protocol's.
+	Headers []string `json:"headers,omitempty"`
+}
+
+// BuiltToCheck is the configuration struct of an exporter of which some mistakes only
+// show when it is built, such as one that a plugin reads. To build it, and to shut it
+// down, must leave nothing behind. Exporters of other types are never built to check
+// them: they may open files.
+type BuiltToCheck interface{ BuiltToCheck() }
+
+// Warnings returns what [Warner] finds: [FieldError]s, joined, with paths inside the
+// entry. It is nil for a plan with an error.
+func (p Plan[T]) Warnings() error {
+	w, ok := p.about().(Warner)
+	if !ok {
+		return nil
+	}
+	return w.Warn()
+}
+
+// IgnoredVariables returns what a [VariableReader] tells. It is nil for a plan with an
+// error.
+func (p Plan[T]) IgnoredVariables() []*FieldError {
+	r, ok := p.about().(VariableReader)
+	if !ok {
+		return nil
+	}
+	return r.IgnoredVariables()
+}
+
+// Connection returns what [Connected] says; ok tells whether the configuration does.
+func (p Plan[T]) Connection() (c Connection, ok bool) {
+	if about, ok := p.about().(Connected); ok {
+		return about.Connection(), true
+	}
+	return Connection{}, false
+}
+
+// BuiltToCheck reports whether the configuration is a [BuiltToCheck].
+func (p Plan[T]) BuiltToCheck() bool {
+	_, ok := p.about().(BuiltToCheck)
+	return ok
+}
+
+// about is a pointer to a copy of the configuration struct; nil if the plan has an
+// error.
+func (p Plan[T]) about() any {
+	if p.Err() != nil {
+		return nil
+	}
+	return p.made.pointer()
+}

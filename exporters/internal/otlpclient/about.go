@@ -1,0 +1,73 @@
+package otlpclient
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"net"
+	"slices"
+	"strings"
+
+	"github.com/riffletrace/riffle/core/component"
+)
+
+// Connection tells people where spans are sent. It shows no value of a header.
+func (r *Resolved) Connection() component.Connection {
+	return component.Connection{
+		Endpoint: r.Endpoint(), Protocol: string(r.Protocol), TLS: r.security(),
+		Headers: slices.Sorted(maps.Keys(r.Headers)),
+	}
+}
+
+// security tells in words how the connection is secured.
+func (r *Resolved) security() string {
+	if r.TLS == nil {
+		return "off"
+	}
+	words := []string{"on"}
+	switch {
+	case r.TLS.VerifyConnection != nil:
+		words = append(words, "own CA")
+	case r.TLS.InsecureSkipVerify:
+		words = append(words, "any certificate is accepted")
+	}
+	if r.TLS.GetClientCertificate != nil {
+		words = append(words, "client certificate")
+	}
+	return strings.Join(words, ", ")
+}
+
+// otherPorts are those of protocols that are not OTLP.
+// Source: https://www.jaegertracing.io/docs/2.10/apis/, https://zipkin.io/zipkin/
+var otherPorts = map[string]string{
+	"6831": "Jaeger's agent", "6832": "Jaeger's agent", "14250": "Jaeger's own protocol", "14268": "Jaeger's own protocol",
+	"16686": "Jaeger's web pages", "9411": "Zipkin's protocol",
+}
+
+// Warn tells of a port, and a path, that belong to another protocol than the endpoint
+// is spoken to with.
+func (r *Resolved) Warn() error {
+	var errs []error
+	warn := func(format string, args ...any) {
+		errs = append(errs, &component.FieldError{Path: "endpoint", Err: fmt.Errorf(format, args...)})
+	}
+	_, port, err := net.SplitHostPort(targetHost(r.Address))
+	if err != nil {
+		port = "" // of a socket
+	}
+	switch {
+	case r.Protocol == GRPC && port == HTTP.defaultPort():
+		warn("port %s is usually that of OTLP over HTTP, and this is gRPC: write protocol: %s, or port %s", port, HTTP, GRPC.defaultPort())
+	case r.Protocol == HTTP && port == GRPC.defaultPort():
+		warn("port %s is usually that of OTLP over gRPC, and this is HTTP: write protocol: %s, or port %s", port, GRPC, HTTP.defaultPort())
+	case otherPorts[port] != "":
+		warn("port %s is usually that of %s, which does not take OTLP: OTLP is taken at port %s (gRPC) or %s (HTTP)", port, otherPorts[port], GRPC.defaultPort(), HTTP.defaultPort())
+	}
+	switch path := strings.TrimRight(r.Path, "/"); {
+	case strings.Count(path, tracesPath) > 1:
+		warn("the path has %s twice: it is added to an endpoint that does not end in it", tracesPath)
+	case strings.Contains(path, "/api/v2/spans"), strings.Contains(path, "/api/traces"):
+		warn("the path is that of Zipkin's or Jaeger's own protocol: OTLP is taken at %s", tracesPath)
+	}
+	return errors.Join(errs...)
+}
