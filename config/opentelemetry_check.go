@@ -169,7 +169,7 @@ func (f *otelFile) known(t otelType) []string {
 	return keys
 }
 
-func (f *otelFile) unknownIn(key string, t otelType, known []string) error {
+func (*otelFile) unknownIn(key string, t otelType, known []string) error {
 	var what string
 	switch t.open {
 	case openExporter:

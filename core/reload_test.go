@@ -186,7 +186,7 @@ type released struct {
 	n *atomic.Int64
 }
 
-func (r released) SampleEnd(sampling.EndParameters) sampling.Answer { return sampling.Abstain() }
+func (released) SampleEnd(sampling.EndParameters) sampling.Answer { return sampling.Abstain() }
 
 func (r released) Shutdown(context.Context) error {
 	r.n.Add(1)
@@ -251,7 +251,7 @@ func TestReloadPropagators(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer p.Shutdown(context.Background()) //nolint:errcheck // it has nothing to say
+		defer p.Shutdown(context.Background())
 		spec := core.Spec{Enabled: enabled, Propagators: []string{"b3"}}
 		prop := p.Propagator()
 		reloaded(t, p, spec)

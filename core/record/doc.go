@@ -52,7 +52,7 @@
 // others into force. A segment ends under the rules that it began with. One that was
 // complete and is opened again goes on under those in force.
 //
-//	in force --others come--> former --a sweep finds no segment listed--> closing
+//	in force --others come--> former --a sweep finds no segment listed-->
 //	closing --the next sweep finds none either--> released
 //
 // A segment that is to be listed under rules that are closing, since its goroutine was
