@@ -2,11 +2,9 @@ package docs
 
 import (
 	"context"
-	"errors"
 	"net/http"
 	"net/http/httptest"
 	"os"
-	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -61,43 +59,37 @@ func TestMigrations(t *testing.T) {
 	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { requests.Add(1) }))
 	defer server.Close()
 	t.Setenv("COLLECTOR", server.URL+"/v1/traces")
-	top, err := os.Getwd()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer os.Chdir(top) //nolint:errcheck // it was there
 	for _, tt := range []struct {
 		page, file string
 		setUp      func(context.Context) (func(context.Context) error, error)
 	}{
-		{"", "", setUpTracing},
+		{"", "nothing", setUpTracing},
 		{"docs/coming-from-the-sdk.md", "tracing.yaml", setUpRiffle},
 		{"docs/coming-from-otelconf.md", "otel.yaml", setUpFromFile},
 	} {
-		dir := t.TempDir()
-		if tt.page != "" {
-			// Every trace, so that one will do.
-			text := strings.NewReplacer("rate: 0.01", "rate: 1", "ratio: 0.01", "ratio: 1").Replace(firstBlock(t, tt.page, "yaml"))
-			writeFile(t, dir, tt.file, text)
-		}
-		before := requests.Load()
-		if err := os.Chdir(dir); err != nil {
-			t.Fatal(err)
-		}
-		shutdown, err := tt.setUp(t.Context())
-		err = errors.Join(err, os.Chdir(top))
-		if err != nil {
-			t.Fatal(filepath.Base(tt.page), err)
-		}
-		for range 1000 { // the SDK's ratio is a hundredth
-			_, span := otel.Tracer("test").Start(t.Context(), "x")
-			span.End()
-		}
-		if err := shutdown(context.Background()); err != nil {
-			t.Error(err)
-		}
-		if requests.Load() == before {
-			t.Errorf("%q: nothing was sent", tt.page)
-		}
+		t.Run(tt.file, func(t *testing.T) {
+			dir := t.TempDir()
+			if tt.page != "" {
+				// Every trace, so that one will do.
+				text := strings.NewReplacer("rate: 0.01", "rate: 1", "ratio: 0.01", "ratio: 1").Replace(firstBlock(t, tt.page, "yaml"))
+				writeFile(t, dir, tt.file, text)
+			}
+			before := requests.Load()
+			t.Chdir(dir)
+			shutdown, err := tt.setUp(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			for range 1000 { // the SDK's ratio is a hundredth
+				_, span := otel.Tracer("test").Start(t.Context(), "x")
+				span.End()
+			}
+			if err := shutdown(context.Background()); err != nil {
+				t.Error(err)
+			}
+			if requests.Load() == before {
+				t.Error("nothing was sent")
+			}
+		})
 	}
 }
