@@ -21,6 +21,7 @@ type batcher struct {
 	mu     sync.Mutex
 	lines  []*Line // replaced, never changed in place
 	closed bool
+	ended  bool    // the goroutine, too
 	open   chunk   // is being filled
 	sealed []chunk // wait for the goroutine
 	bytes  int64   // about the size of what is in open and sealed
@@ -89,7 +90,7 @@ func (b *batcher) flush() (mark <-chan struct{}) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	m := make(chan struct{})
-	if b.closed {
+	if b.ended {
 		close(m)
 		return m
 	}
@@ -225,7 +226,8 @@ func (b *batcher) next() (c chunk, wait time.Duration, ended bool) {
 		b.seal(nil)
 	}
 	if len(b.sealed) == 0 {
-		return c, math.MaxInt64, b.closed
+		b.ended = b.closed
+		return c, math.MaxInt64, b.ended
 	}
 	c = b.sealed[0]
 	c.behind = b.bytes - c.bytes
