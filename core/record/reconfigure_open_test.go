@@ -48,21 +48,22 @@ func TestReconfigureKeepsTheWeightsOfWhatTheStartSelected(t *testing.T) {
 // while its samplers are being asked. What they say then is of no segment.
 func TestReconfigureWhileAnOverdueSegmentIsAsked(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var openAgain func()
+		var openAgain atomic.Pointer[func()]
 		overdue := endFunc(func(p sampling.EndParameters) sampling.Answer {
 			if !p.Open {
 				return sampling.Abstain()
 			}
-			openAgain()
+			(*openAgain.Load())()
 			return sampling.At(1)
 		})
 		r := newRecorder(t, Config{Bounds: Bounds{MaxWait: time.Second}}, overdue, onError, selectNone)
 		ctx, root := r.tracer.Start(context.Background(), "root")
-		openAgain = func() {
+		again := func() {
 			root.End()
 			r.Reconfigure(configOf(onError, selectNone), func(context.Context) {})
 			r.start(ctx, "late")
 		}
+		openAgain.Store(&again)
 		time.Sleep(10 * time.Second)
 		if err := r.Shutdown(context.Background()); err != nil {
 			t.Error(err)
