@@ -285,7 +285,7 @@ func TestReloadWatchFromTheStart(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer tracing.Shutdown(context.Background()) //nolint:errcheck // it has nothing to say
+	defer tracing.Shutdown(context.Background())
 	eventually(t, "it is reloaded", func() bool { return tracing.Stats().Reloads.Succeeded == 1 })
 }
 

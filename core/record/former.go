@@ -30,6 +30,8 @@ type formerRules struct {
 	release func(context.Context)
 }
 
+func (f *former) init() { f.life, f.cancel = context.WithCancel(context.Background()) }
+
 // Reconfigure puts other rules into force: what of c are rules. IDs, span processors,
 // randomness, Deliver, Flush and Close stay. Segments end under the rules that they
 // began with; when none is open any more, or the provider shuts down, release is called,

@@ -81,7 +81,7 @@ func newLive(c *Config, logger *slog.Logger) *live {
 	l.shards = make([]shard, min(max(1<<bits.Len(uint(perProcessor*runtime.GOMAXPROCS(0)-1)), least), most))
 	l.names.init()
 	l.asker.init()
-	l.former.life, l.former.cancel = context.WithCancel(context.Background())
+	l.former.init()
 	r := l.newRules(c)
 	l.current.Store(r)
 	l.tick = min(maxTick, r.bounds.DecisionWait/10+1)
