@@ -38,8 +38,12 @@ func (t *Tracing) Reload(ctx context.Context) error {
 		return nil
 	}
 	var spec core.Spec
-	err := t.provider.Reload(ctx, func() (_ core.Spec, err error) {
+	var w watched
+	err := t.provider.Reload(ctx, func() (_ core.Spec, err error) { // one at a time
 		spec, err = t.load()
+		w = watchedBy(t.file, spec)
+		t.turn++
+		w.turn = t.turn
 		return spec, err
 	})
 	switch mistakes := core.ConfigErrors(nil); {
@@ -49,7 +53,7 @@ func (t *Tracing) Reload(ctx context.Context) error {
 		return fmt.Errorf("reloading the configuration: %w", err)
 	}
 	t.options.warn(ctx, spec)
-	t.reloads.watch(t, spec)
+	t.reloads.watch(t, w)
 	t.options.logger.InfoContext(ctx, "OpenTelemetry tracing: the configuration is reloaded", describe(t.provider, spec.Environment)...)
 	return nil
 }
@@ -76,11 +80,31 @@ type reloads struct {
 	life    context.Context //nolint:containedctx // until Shutdown
 	cancel  context.CancelFunc
 	running sync.WaitGroup
-	watched []string
+	watched watched
 	unwatch context.CancelFunc // nil if nothing is watched
 }
 
-func (r *reloads) start(t *Tracing, spec core.Spec) {
+// watched are the files that a configuration wants to be watched.
+type watched struct {
+	turn  int // of the reload that read them
+	files []string
+	last  [][sha256.Size]byte // what they held then
+}
+
+// watchedBy are those of a spec that was read now, before it takes time to build.
+func watchedBy(file string, spec core.Spec) (w watched) {
+	if spec.Reload != core.ReloadWatch {
+		return w
+	}
+	w.files = spec.Source.Files()
+	if file != "" && !slices.Contains(w.files, file) { // it may come
+		w.files = append(w.files, file)
+	}
+	w.last = contents(w.files)
+	return w
+}
+
+func (r *reloads) start(t *Tracing, w watched) {
 	r.life, r.cancel = context.WithCancel(context.Background())
 	if signals := t.options.signals; len(signals) > 0 {
 		c := make(chan os.Signal, 1)
@@ -97,32 +121,28 @@ func (r *reloads) start(t *Tracing, spec core.Spec) {
 			}
 		})
 	}
-	r.watch(t, spec)
+	r.watch(t, w)
 }
 
-// watch watches the files of a spec, or does not any more.
-func (r *reloads) watch(t *Tracing, spec core.Spec) {
-	files := spec.Source.Files()
-	switch {
-	case spec.Reload != core.ReloadWatch:
-		files = nil
-	case t.file != "" && !slices.Contains(files, t.file): // it may come
-		files = append(files, t.file)
-	}
+// watch watches other files, or none any more, unless a later reload has told which.
+func (r *reloads) watch(t *Tracing, w watched) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.ended || slices.Equal(files, r.watched) {
+	if r.ended || w.turn < r.watched.turn {
+		return
+	}
+	former := r.watched.files
+	if r.watched = w; slices.Equal(w.files, former) {
 		return
 	}
 	if r.unwatch != nil {
 		r.unwatch()
+		r.unwatch = nil
 	}
-	r.watched, r.unwatch = files, nil
-	if len(files) > 0 {
+	if len(w.files) > 0 {
 		var ctx context.Context
 		ctx, r.unwatch = context.WithCancel(r.life)
-		last := contents(files)
-		r.running.Go(func() { t.watchFiles(ctx, files, last) })
+		r.running.Go(func() { t.watchFiles(ctx, w.files, w.last) })
 	}
 }
 

@@ -256,6 +256,35 @@ func TestReloadWatch(t *testing.T) {
 	eventually(t, "it is watched again", succeeded(4))
 }
 
+// What changes while the first configuration is built is not missed.
+func TestReloadWatchFromTheStart(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "app.yaml")
+	write := func(label string) {
+		text := "observability:\n  tracing:\n    enabled: true\n    service_name: test\n    reload: watch\n    exporters:\n    - type: slow\n      label: " + label + "\n"
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Error(err)
+		}
+	}
+	type labelled struct {
+		Label string `yaml:"label"`
+	}
+	exporters := component.NewExporters()
+	exporters.MustAdd(component.NewFactory("slow", labelled{}, func(_ context.Context, _ component.Settings, c labelled) (sdktrace.SpanExporter, error) {
+		if c.Label == "one" {
+			write("two")
+		}
+		return &counting{}, nil
+	}))
+	write("one")
+	tracing, err := riffle.Start(t.Context(), file, riffle.Exporters(exporters),
+		riffle.Logger(slog.New(slog.DiscardHandler)), riffle.Config(config.Environ(nil)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tracing.Shutdown(context.Background())
+	eventually(t, "it is reloaded", func() bool { return tracing.Stats().Reloads.Succeeded == 1 })
+}
+
 var reloadsUnderLoad = flag.Int("reloads", 200, "how often TestReloadUnderLoad reloads; many of them are compared with a quiet time")
 
 // latency remembers how long ends of spans take.

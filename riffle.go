@@ -102,6 +102,7 @@ func Start(ctx context.Context, file string, opts ...Option) (*Tracing, error) {
 		return nil, err
 	}
 	o.warn(ctx, spec)
+	w := watchedBy(file, spec)
 	provider, err := core.New(ctx, spec, append([]core.Option{core.Logger(o.logger)}, o.core...)...)
 	if err != nil {
 		return nil, err
@@ -116,7 +117,7 @@ func Start(ctx context.Context, file string, opts ...Option) (*Tracing, error) {
 		o.logger.InfoContext(ctx, "OpenTelemetry tracing initialized", append(attrs, describe(provider, spec.Environment)...)...)
 	}
 	t := &Tracing{provider: provider, undo: provider.Install(), options: o, file: file, missing: missing}
-	t.reloads.start(t, spec)
+	t.reloads.start(t, w)
 	return t, nil
 }
 

@@ -28,6 +28,7 @@ type Tracing struct {
 	options  *options
 	file     string
 	reloads  reloads
+	turn     int // of the last reload; only the one whose turn it is has it
 
 	mu      sync.Mutex
 	missing bool // there was no file the last time

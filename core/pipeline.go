@@ -7,6 +7,7 @@ import (
 	"reflect"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/riffletrace/riffle/core/delivery"
 )
@@ -81,8 +82,19 @@ func (pl *pipeline) addLine(ctx context.Context, e *ExporterEntry, c delivery.Co
 	return nil
 }
 
+// abandonTime bounds the shutdown of what was built in vain.
+const abandonTime = 5 * time.Second
+
+// abandoning is a context for that: what builds may end because its own has ended, but a
+// component that has others to tell, such as a plugin, needs time.
+func abandoning(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.WithoutCancel(ctx), abandonTime)
+}
+
 // abandon releases what was built and has not begun.
 func (pl *pipeline) abandon(ctx context.Context) error {
+	ctx, cancel := abandoning(ctx)
+	defer cancel()
 	var errs []error
 	if pl.samplers != nil {
 		errs = append(errs, pl.samplers.shutdown(ctx))

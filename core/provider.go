@@ -60,6 +60,7 @@ func New(ctx context.Context, spec Spec, opts ...Option) (*Provider, error) {
 		return p, nil
 	}
 	p.deliver = func(k record.Kept) { p.lines.HandOver(k.Spans...) }
+	p.lines.Measure(p.options.meters) // no reload may, with its locks
 	next.pipeline.start(&p.lines, nil)
 	p.pipeline.Store(next.pipeline)
 	c := next.record
@@ -213,10 +214,15 @@ func (p *Provider) flush(ctx context.Context) error {
 
 // each runs f for all lines, those too that have left and send what they have.
 func (p *Provider) each(f func(line) error) error {
-	return each(append(slices.Clone(p.pipeline.Load().exporters), p.reloads.leaving()...), f)
+	r := &p.reloads
+	r.mu.Lock() // spans go to lines that a reload starts before it has ended
+	all := slices.Concat(p.pipeline.Load().exporters, r.lines)
+	r.mu.Unlock()
+	return each(all, f)
 }
 
 func (p *Provider) close(ctx context.Context) error {
+	p.reloads.close() // again, for who shuts down the recorder alone
 	if p.measured != nil {
 		p.measured.end()
 	}

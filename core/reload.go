@@ -48,7 +48,11 @@ func (p *Provider) Reload(ctx context.Context, load func() (Spec, error)) error 
 	case <-ctx.Done():
 		return r.done(p.because(ctx.Err()))
 	}
-	spec, err := load()
+	var spec Spec
+	err := p.life.Err()
+	if err == nil {
+		spec, err = load()
+	}
 	if err == nil {
 		err = p.reload(ctx, &spec)
 	}
@@ -75,7 +79,7 @@ func (p *Provider) reload(ctx context.Context, spec *Spec) error {
 	}
 	if next.pipeline == nil {
 		p.propagator.set(next.propagator)
-		return nil
+		return p.life.Err()
 	}
 	if err := p.reloads.room(ctx); err != nil {
 		return errors.Join(err, next.pipeline.abandon(ctx))
@@ -98,11 +102,14 @@ func (p *Provider) swap(next *prepared) bool {
 	leave := next.pipeline.start(&p.lines, former)
 	p.pipeline.Store(next.pipeline)
 	p.propagator.set(next.propagator)
-	p.recorder.Reconfigure(next.record, func(ctx context.Context) {
+	release := func(ctx context.Context) {
 		if err := former.samplers.shutdown(ctx); err != nil {
 			p.options.logger.Warn("shutting down samplers that the configuration does not have any more", "error", err)
 		}
-	})
+	}
+	if !p.recorder.Reconfigure(next.record, release) { // the recorder is being shut down, and then closes the pipeline
+		r.drains.Go(func() { release(r.life) })
+	}
 	for _, l := range leave {
 		r.lines = append(r.lines, l)
 		r.drains.Go(func() { p.drain(l) })
@@ -191,13 +198,6 @@ func (r *reloads) room(ctx context.Context) error {
 		}
 	}
 	return nil
-}
-
-// leaving are the lines that have left and send what they have.
-func (r *reloads) leaving() []line {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return slices.Clone(r.lines)
 }
 
 // close ends reloads: none that has not swapped comes to it any more.

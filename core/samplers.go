@@ -53,7 +53,11 @@ func (p *plan) buildSamplers(ctx context.Context, o *options, former *samplerLis
 			continue
 		}
 		s := former.like(&e, service)
-		if s == nil {
+		if s != nil && !s.stay() {
+			s = nil // a shutdown has come before
+		}
+		stays := s != nil
+		if !stays {
 			settings := o.settings("sampler", e.ID())
 			settings.ServiceName = service
 			built, err := e.Build(ctx, settings)
@@ -62,14 +66,21 @@ func (p *plan) buildSamplers(ctx context.Context, o *options, former *samplerLis
 				continue
 			}
 			s = &sampler{Sampler: built, entry: e, service: service}
+			s.lists.Store(1)
 		}
 		l.all = append(l.all, s)
 		traits := s.Traits()
-		if s.lists.Add(1) > 1 {
-			l.record.AddSame(&former.record, e.ID())
-		} else if err := l.add(s.Sampler, traits, &e, p.matchers[i], o, observe); err != nil {
+		switch err := l.check(s.Sampler, traits, &e, p.matchers[i]); {
+		case err != nil:
 			errs.addAll(path, err)
 			continue
+		case stays:
+			l.record.AddSame(&former.record, e.ID())
+		default:
+			if err := l.add(s.Sampler, &e, p.matchers[i], o, observe); err != nil {
+				errs.addAll(path, err)
+				continue
+			}
 		}
 		if decides != "" && onlyStarts(s.Sampler) {
 			doubts.add(path, unreached(decides, traits.MayDrop))
@@ -90,7 +101,7 @@ func (p *plan) buildSamplers(ctx context.Context, o *options, former *samplerLis
 		errs.addAboutList("samplers", waiting, errors.New(`no baseline: add "- type: ratio" (rate: 0 keeps only what error and slow keep)`))
 	}
 	if err := errs.sorted(); err != nil {
-		return nil, joinMistakes(err, l.shutdown(ctx))
+		return nil, joinMistakes(err, l.abandon(ctx))
 	}
 	l.unreached = doubts.all
 	return l, nil
@@ -126,12 +137,25 @@ func unreached(decides string, mayDrop bool) error {
 	return fmt.Errorf("never asked: %s before it always answers: move this one before it, or leave it out", decides)
 }
 
+// stay takes the sampler into another list, unless the last that had it has shut it down.
+func (s *sampler) stay() bool {
+	for {
+		n := s.lists.Load()
+		if n == 0 {
+			return false
+		}
+		if s.lists.CompareAndSwap(n, n+1) {
+			return true
+		}
+	}
+}
+
 // observer is told what the i-th sampler of a list answers at a stage, or that its
 // match does not hold.
 type observer func(i int, stage string, a sampling.Answer, matched bool)
 
-// add adds a built sampler.
-func (l *samplerList) add(s sampling.Sampler, traits sampling.Traits, c *SamplerEntry, matcher *match.Matcher, o *options, observe observer) error {
+// check finds what forbids that a built sampler is the next of the list.
+func (l *samplerList) check(s sampling.Sampler, traits sampling.Traits, c *SamplerEntry, matcher *match.Matcher) error {
 	_, isEnd := s.(sampling.EndSampler)
 	switch {
 	case traits.NeedsMatch && matcher == nil:
@@ -141,6 +165,11 @@ func (l *samplerList) add(s sampling.Sampler, traits sampling.Traits, c *Sampler
 	case isEnd && l.record.EndSamplers() == record.MaxEndSamplers:
 		return fmt.Errorf("more than %d end samplers", record.MaxEndSamplers)
 	}
+	return nil
+}
+
+// add adds a sampler that is new.
+func (l *samplerList) add(s sampling.Sampler, c *SamplerEntry, matcher *match.Matcher, o *options, observe observer) error {
 	e := record.Entry{Name: c.ID(), Match: matcher, Logger: o.logger}
 	if c.Limit != nil {
 		e.Limit = c.Limit.PerSecond
@@ -152,6 +181,13 @@ func (l *samplerList) add(s sampling.Sampler, traits sampling.Traits, c *Sampler
 		return fmt.Errorf("sampler %q (%T) is none of StartSampler, EndSampler and SegmentSampler", c.ID(), s)
 	}
 	return nil
+}
+
+// abandon is shutdown for a list that does not come into force.
+func (l *samplerList) abandon(ctx context.Context) error {
+	ctx, cancel := abandoning(ctx)
+	defer cancel()
+	return l.shutdown(ctx)
 }
 
 // shutdown releases the samplers that no other list has.

@@ -90,6 +90,7 @@ type Line struct {
 func newLine(exporter sdktrace.SpanExporter, c Config, s Settings) *Line {
 	l := &Line{config: c, exporter: exporter, stopped: make(chan struct{}), stopWriter: make(chan struct{})}
 	l.config.Batch = c.batch()
+	l.batchers.Store(new([]*batcher)) // until it has one
 	l.reporter = newReporter(s.Logger, &l.counts)
 	l.changed.L = &l.mu
 	l.breaker.backoff = c.Send.Backoff
@@ -209,13 +210,11 @@ func waitWithGrace(ctx context.Context, done <-chan struct{}) bool {
 // attach makes a batcher the line's.
 func (l *Line) attach(b *batcher) {
 	next := []*batcher{b}
-	if last := l.batchers.Load(); last != nil {
-		for _, o := range *last {
-			select {
-			case <-o.done:
-			default:
-				next = append(next, o)
-			}
+	for _, o := range *l.batchers.Load() {
+		select {
+		case <-o.done:
+		default:
+			next = append(next, o)
 		}
 	}
 	l.batchers.Store(&next)

@@ -66,6 +66,14 @@ func (f *Lines) Add(exporter sdktrace.SpanExporter, c Config, s Settings) *Line 
 	return f.Change([]Addition{{exporter, c, s}}, nil)[0]
 }
 
+// Measure registers the metrics of all lines with a meter provider. Else the first line
+// that has it does, inside of Change.
+func (f *Lines) Measure(p metric.MeterProvider) {
+	f.changing.Lock()
+	defer f.changing.Unlock()
+	f.metersOf(p)
+}
+
 // Change starts lines, and takes others off, at one moment: what was handed over before
 // is for those that were there, what comes later for those that are there then. Who calls
 // it shuts down the lines that it took off. Lines that batch, filter and redact alike

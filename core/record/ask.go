@@ -42,6 +42,7 @@ type asker struct {
 type request struct {
 	segment atomic.Pointer[segment] // nil if its spans are taken: the queue must hold nothing
 	number  uint64                  // of the request
+	rules   *rules                  // of the segment
 	spans   spans
 	// What samplers are told is as it was when the spans came here: how long they wait
 	// depends on how many others are kept so far.
@@ -91,7 +92,7 @@ func (g *segment) ask(complete bool) bool {
 	}
 	m := g.rarely()
 	a.added++
-	q := &request{number: a.added, spans: g.waiting.take(), threshold: g.said(), complete: complete, next: m.requests}
+	q := &request{number: a.added, rules: g.rules(), spans: g.waiting.take(), threshold: g.said(), complete: complete, next: m.requests}
 	q.segment.Store(g)
 	if !g.root.IsRecording() {
 		q.root = &g.root
@@ -131,7 +132,7 @@ func (a *asker) next(ctx context.Context, ask bool) bool {
 	}
 	batch = opened(batch)
 	if ask && len(batch) > 0 {
-		for _, e := range batch[0].segment.rules().segment {
+		for _, e := range batch[0].rules.segment {
 			e.askBatch(ctx, batch)
 		}
 	}
@@ -154,7 +155,7 @@ func (a *asker) take() (batch []question, last uint64) {
 	n := 0
 	for _, r := range a.queue[:min(len(a.queue), askBatch)] {
 		g := r.segment.Load()
-		if g != nil && len(batch) > 0 && g.rules() != batch[0].segment.rules() {
+		if g != nil && len(batch) > 0 && r.rules != batch[0].rules {
 			break
 		}
 		if g != nil {

@@ -2,28 +2,33 @@ package record
 
 import "github.com/riffletrace/riffle/core/sampling"
 
-// askEnd asks the end samplers in mask about a span, without a lock, and files what
-// they answer.
-func (g *segment) askEnd(mask uint64, p *sampling.EndParameters) {
+// askEnd asks the end samplers of the segment's rules that are in mask about a span,
+// without a lock, and files what they answer.
+func (g *segment) askEnd(r *rules, mask uint64, p *sampling.EndParameters) {
 	for mask != 0 {
-		by, a, rest := firstAnswer(g.rules().end, mask, p)
-		if mask = rest; by >= 0 && g.answer(by, a) {
+		by, a, rest := firstAnswer(r.end, mask, p)
+		if mask = rest; by >= 0 && g.answer(r, by, a) {
 			return
 		}
 	}
 }
 
 // answer files what an end sampler answers, and tells others of the trace. It
-// reports whether nothing else can matter.
-func (g *segment) answer(by int, a sampling.Answer) (sure bool) {
+// reports whether nothing else can matter. An answer under other rules than the segment is
+// under by now is none.
+func (g *segment) answer(r *rules, by int, a sampling.Answer) (sure bool) {
 	g.mu.Lock()
+	if r != g.rules() {
+		g.mu.Unlock()
+		return true
+	}
 	bit := uint64(1) << by
 	if g.unanswered.And(^bit)&bit == 0 || g.has(isGone) {
 		sure = g.unanswered.Load() == 0
 		g.mu.Unlock()
 		return sure
 	}
-	e := g.rules().end[by]
+	e := r.end[by]
 	t, _ := a.Threshold()
 	said := answer{threshold: t, place: e.place, by: e.number}
 	var out handOver

@@ -50,7 +50,8 @@
 //
 // What a configuration says is a value, the rules, and [TracerProvider.Reconfigure] puts
 // others into force. A segment ends under the rules that it began with. One that was
-// complete and is opened again goes on under those in force.
+// complete and is opened again goes on under those in force, unless it was recorded only
+// because its start selects it: then nobody but the start speaks for it, under any rules.
 //
 //	in force --others come--> former --a sweep finds no segment listed-->
 //	closing --the next sweep finds none either--> released

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/riffletrace/riffle/core/sampling"
 )
@@ -15,14 +16,21 @@ type former struct {
 	mu     sync.Mutex
 	list   []formerRules
 	closed bool
-	n      atomic.Int32 // len(list)
+	n      atomic.Int32 // len(list), or one more
 	wait   sync.WaitGroup
+	life   context.Context //nolint:containedctx // of what releases
+	cancel context.CancelFunc
 }
+
+// releaseTime bounds what the release of rules may take.
+const releaseTime = time.Minute
 
 type formerRules struct {
 	*rules
 	release func(context.Context)
 }
+
+func (f *former) init() { f.life, f.cancel = context.WithCancel(context.Background()) }
 
 // Reconfigure puts other rules into force: what of c are rules. IDs, span processors,
 // randomness, Deliver, Flush and Close stay. Segments end under the rules that they
@@ -43,9 +51,9 @@ func (p *TracerProvider) Reconfigure(c Config, release func(context.Context)) bo
 	l.startFor(next)
 	l.startSweeper()
 	l.bound(&next.bounds)
+	l.former.n.Add(1) // before, so that no segment is under rules that are neither in force nor former
 	last := l.current.Swap(next)
 	l.former.list = append(l.former.list, formerRules{last, release})
-	l.former.n.Add(1)
 	return true
 }
 
@@ -74,7 +82,7 @@ func (l *live) sweepFormer() {
 			r.closing.Store(true)
 			return false
 		}
-		f.wait.Go(func() { r.release(context.Background()) })
+		f.release(r)
 		return true
 	})
 	f.n.Store(int32(len(f.list)))
@@ -134,11 +142,25 @@ func (f *former) close() {
 	f.closed = true
 }
 
-// release releases what is left, when no segment is open any more.
-func (f *former) release(ctx context.Context) {
+// releaseAll releases what is left, when no segment is open any more.
+func (f *former) releaseAll() {
 	for _, r := range f.list {
-		f.wait.Go(func() { r.release(ctx) })
+		f.release(r)
 	}
 	f.list = nil
+}
+
+func (f *former) release(r formerRules) {
+	f.wait.Go(func() {
+		ctx, cancel := context.WithTimeout(f.life, releaseTime)
+		defer cancel()
+		r.release(ctx)
+	})
+}
+
+// end waits until all are released, bounded by ctx.
+func (f *former) end(ctx context.Context) {
+	defer context.AfterFunc(ctx, f.cancel)()
 	f.wait.Wait()
+	f.cancel()
 }

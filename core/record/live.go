@@ -81,6 +81,7 @@ func newLive(c *Config, logger *slog.Logger) *live {
 	l.shards = make([]shard, min(max(1<<bits.Len(uint(perProcessor*runtime.GOMAXPROCS(0)-1)), least), most))
 	l.names.init()
 	l.asker.init()
+	l.former.init()
 	r := l.newRules(c)
 	l.current.Store(r)
 	l.tick = min(maxTick, r.bounds.DecisionWait/10+1)
@@ -234,7 +235,7 @@ func (l *live) shutdown(ctx context.Context) {
 	}
 	l.asker.shutdown(ctx)
 	l.drain(ctx)
-	l.former.release(ctx)
+	l.former.releaseAll()
 }
 
 // drain waits for spans that other goroutines are just ending: until nothing is held,

@@ -19,6 +19,7 @@ type memory struct {
 	traces atomic.Int64 // how many are remembered
 	told   atomic.Int64 // answers
 	most   atomic.Int64 // traces in a shard
+	late   atomic.Int64 // likewise, when a sweep is late
 	age    atomic.Int32 // in ticks
 	swept  int32        // when it was last swept
 }
@@ -73,10 +74,13 @@ func (m *memory) init() {
 	}
 }
 
-// bound bounds what is remembered.
+// bound bounds what is remembered. Where that is less than before, it is the next sweep
+// that forgets what is too much, since segments hear it before.
 func (m *memory) bound(traces int, age int32) {
+	most := int64(traces+memoryShards-1) / memoryShards
 	m.age.Store(age)
-	m.most.Store(int64(traces+memoryShards-1) / memoryShards)
+	m.most.Store(most)
+	m.late.Store(max(m.late.Load(), most+most/4+1))
 }
 
 func (m *memory) shard(id trace.TraceID) *memoryShard {
@@ -112,8 +116,7 @@ func (m *memory) put(id trace.TraceID, t told) {
 	}
 	sh.byTrace[id] = kept
 	m.count(sh, len(kept)-len(list))
-	most := int(m.most.Load())
-	for sh.isOver(most + most/4 + 1) { // a sweep is late
+	for sh.isOver(int(m.late.Load())) {
 		m.forgetOldest(sh)
 	}
 }
@@ -151,11 +154,13 @@ func (m *memory) find(id trace.TraceID, since int32, f func(*told)) {
 // has not heard, it could not any more.
 func (m *memory) sweep(now int32, hear func()) {
 	const partOfAge = 8
+	most := int(m.most.Load())
+	defer m.late.Store(int64(most + most/4 + 1))
 	if m.traces.Load() == 0 || now-m.swept < m.age.Load()/partOfAge && !m.isFull() {
 		return
 	}
 	m.swept = now
-	heard, age, most := false, m.age.Load(), int(m.most.Load())
+	heard, age := false, m.age.Load()
 	for i := range m.shards {
 		sh := &m.shards[i]
 		sh.mu.Lock()

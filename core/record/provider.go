@@ -243,6 +243,7 @@ func (p *TracerProvider) Shutdown(ctx context.Context) error {
 	if p.close != nil {
 		errs = append(errs, p.close(ctx))
 	}
+	p.live.former.end(ctx) // last, so that samplers which are gone take no time from those who come before
 	p.err = errors.Join(errs...)
 	return p.err
 }

@@ -66,7 +66,7 @@ type segmentBits uint16
 
 const (
 	isPrivate     segmentBits = 1 << iota // its randomness is its own: no answer is shared
-	isFollowing                           // its parent decided for good
+	isFollowing                           // the start, or its parent, decided for good
 	isSure                                // T = 0, whoever says what
 	isGone                                // let go for lack of room: nothing more is recorded
 	isFinished                            // by Shutdown: no span starts any more
@@ -167,7 +167,9 @@ func (l *live) begin(r *rules, d *startDecision, q *rootRequest) *segment {
 	if d.private {
 		g.bits |= isPrivate
 	}
-	if d.follow {
+	if d.follow || !r.WaitForEnd() && !r.alwaysRecord {
+		// Where only what the start selects is recorded, nobody may speak for that alone, also
+		// not under other rules.
 		g.bits |= isFollowing
 		g.unanswered.Store(0)
 	}
@@ -294,9 +296,10 @@ func (g *segment) account(n int64) {
 func (g *segment) spanEnded(s *span) {
 	n := int(g.ended.Add(1))
 	if mask := g.unanswered.Load(); mask != 0 {
-		g.askEnd(mask, &sampling.EndParameters{
+		r := g.rules() // it stays under them while the span is open
+		g.askEnd(r, mask, &sampling.EndParameters{
 			Span: &s.recorded, LocalRoot: s == &g.root, Duration: s.endTime().Sub(s.start), Spans: n,
-			Root: &g.root.recorded, Resource: g.rules().resource,
+			Root: &g.root.recorded, Resource: r.resource,
 		})
 	}
 	var out handOver

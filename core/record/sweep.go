@@ -91,10 +91,13 @@ func (l *live) oldest(pick func(slot) bool) []slot {
 // decideOverdue decides what has ended of a segment, though it is not complete. End
 // samplers are asked once more, about the open local root.
 func (*live) decideOverdue(g *segment) {
-	if mask := g.unanswered.Load(); mask != 0 && g.root.IsRecording() {
-		g.askEnd(mask, &sampling.EndParameters{
+	g.mu.Lock() // it may be opened again under other rules
+	r, mask := g.rules(), g.unanswered.Load()
+	g.mu.Unlock()
+	if mask != 0 && g.root.IsRecording() {
+		g.askEnd(r, mask, &sampling.EndParameters{
 			Span: &g.root.recorded, LocalRoot: true, Open: true, Duration: time.Since(g.root.start), Spans: int(g.ended.Load()),
-			Root: &g.root.recorded, Resource: g.rules().resource,
+			Root: &g.root.recorded, Resource: r.resource,
 		})
 	}
 	var out handOver

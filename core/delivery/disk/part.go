@@ -65,7 +65,11 @@ func (s *Store) claimPart() error {
 	}
 	for _, p := range parts {
 		part := filepath.Join(s.exporterDir, p)
-		if err := makePrivateDir(s.fs, part); err != nil {
+		err := makePrivateDir(s.fs, part)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue // who had it has just removed it
+		}
+		if err != nil {
 			return err
 		}
 		lock, err := s.fs.Lock(filepath.Join(part, lockFile))
@@ -223,7 +227,11 @@ func (s *Store) TakeOver() ([]Entry, error) {
 }
 
 func (s *Store) takeOverPart(part string) (takenOver []Entry, err error) {
-	if err := makePrivateDir(s.fs, part); err != nil {
+	err = makePrivateDir(s.fs, part)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
 		return nil, err
 	}
 	lock, err := s.fs.Lock(filepath.Join(part, lockFile))
