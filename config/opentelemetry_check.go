@@ -119,7 +119,7 @@ func (f *otelFile) checkMapping(n *node, m member, t otelType) {
 // passUnknown passes a key of the whole file over, which the schema allows.
 func (f *otelFile) passUnknown(m member, t otelType) {
 	said := shownPath(m.value.path)
-	if near := component.Nearest(m.key, t.keys()); near != "" {
+	if near := nearest(m.key, t.keys()); near != "" {
 		said += fmt.Sprintf(" (did you mean %s?)", near)
 	}
 	f.passed = append(f.passed, said)
@@ -191,7 +191,7 @@ func (*otelFile) unknownIn(key string, t otelType, known []string) error {
 		return component.ErrNoPluginHost
 	}
 	said := "unknown " + what
-	if near := component.Nearest(key, known); near != "" {
+	if near := nearest(key, known); near != "" {
 		said += fmt.Sprintf(" (did you mean %q?)", near)
 	}
 	said += ": known are " + strings.Join(known, ", ")

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -23,12 +24,14 @@ func (f *otelFile) resource() {
 	}
 	texts := n.section()
 	if text := f.get(n, "attributes_list"); text != nil {
-		if err := eachPair(text.text, func(key, value string) {
-			v := text.as(value)
-			v.quoted = true
-			texts.put(key, v)
-		}); err != nil {
+		pairs, err := pairsOf(text.text)
+		if err != nil {
 			f.fail(text, n.member("attributes_list").pos, "%w", err)
+		}
+		for _, p := range pairs {
+			v := text.as(p.Value)
+			v.quoted = true
+			texts.put(p.Key, v)
 		}
 	}
 	if all := f.get(n, "attributes"); all != nil {
@@ -194,7 +197,11 @@ func (f *otelFile) propagatorList(text *node, pos string, add func(name string))
 		case slices.Contains(core.PropagatorNames(), name):
 			add(name)
 		default:
-			f.fail(text, pos, "unknown propagator %s: known are %s", component.Shown(name), strings.Join(core.PropagatorNames(), ", "))
+			hint := ""
+			if near := component.Nearest(name, core.PropagatorNames()); near != "" {
+				hint = fmt.Sprintf(" (did you mean %q?)", near)
+			}
+			f.fail(text, pos, "unknown propagator %s%s: known are %s", component.Shown(name), hint, strings.Join(core.PropagatorNames(), ", "))
 		}
 	}
 }

@@ -172,6 +172,10 @@ func (f *otelFile) composable(n *node) *node {
 		if root := f.get(m.value, "root"); root != nil {
 			v.set(member{key: "root", pos: m.value.member("root").pos, value: f.composable(root)})
 		}
+	case "annotating":
+		if of := f.get(m.value, "sampler"); of != nil {
+			v = v.with(member{key: "sampler", pos: m.value.member("sampler").pos, value: f.composable(of)})
+		}
 	case "rule_based":
 		if rules := f.get(m.value, "rules"); rules != nil {
 			all := *rules

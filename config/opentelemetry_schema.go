@@ -7,7 +7,7 @@ import (
 
 // otelType is a type of OpenTelemetry's configuration schema.
 // Source: https://github.com/open-telemetry/opentelemetry-configuration, v1.1.0, and
-// what was stable in it since then.
+// what was stable in it since then. annotating is of the specification alone.
 type otelType struct {
 	null bool     // it may be there without a value
 	one  bool     // it has one property, which says what kind it is
@@ -236,7 +236,13 @@ var otelTypes = map[string]otelType{
 		{"parent_threshold", "ExperimentalComposableParentThresholdSampler", done, "`parent_threshold`"},
 		{"probability", "ExperimentalComposableProbabilitySampler", done, "`probability`"},
 		{"rule_based", "ExperimentalComposableRuleBasedSampler", done, "`rule_based`"},
+		{"annotating", "ComposableAnnotating", done, "`annotating`; the specification has it, and the schema does not yet"},
 	}},
+	"ComposableAnnotating": {properties: []otelProperty{
+		{"sampler", "ExperimentalComposableSampler!", done, "`sampler`"},
+		{"attributes", "AnnotatingAttributes!", done, "`attributes`"},
+	}},
+	"AnnotatingAttributes": {open: openAny},
 	"ExperimentalComposableParentThresholdSampler": {properties: []otelProperty{
 		{"root", "ExperimentalComposableSampler!", done, "`root`"},
 	}},

@@ -183,7 +183,16 @@ func (r *reader) add(err error) {
 	if !errors.As(err, &found) {
 		r.fail("", "", err)
 	}
-	r.errs = append(r.errs, found...)
+	told := r.errs
+	for _, e := range found {
+		// What comes of a mistake in an OpenTelemetry file, or below it, is no other.
+		again := func(t *core.ConfigError) bool {
+			return e.Path != "" && (t.Path == e.Path || strings.HasPrefix(t.Path, e.Path+".") || strings.HasPrefix(t.Path, e.Path+"["))
+		}
+		if r.otelFile == nil || !slices.ContainsFunc(told, again) {
+			r.errs = append(r.errs, e)
+		}
+	}
 }
 
 // Interface guard.
