@@ -99,6 +99,23 @@ func TestOpenTelemetryAnnotating(t *testing.T) {
 	}
 }
 
+// always_record records all, also where it stands for some parents alone.
+func TestOpenTelemetryRecordsBelowParents(t *testing.T) {
+	samplers := samplersWithout()
+	samplers.MustAdd(composite.Factory)
+	spec, err := config.Parse([]byte(console+"  sampler: {parent_based: {remote_parent_not_sampled: {always_record: {root: {always_off: }}}}}\n"),
+		schemaRegistries(t, config.Samplers(samplers), config.Environ(nil))...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := describeSamplers(spec), "ask: composite (all recorded)"; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+	if s := decoded[composite.Config](t, spec.Samplers[0]).Sampler.ParentBased.RemoteParentNotSampled; s.AlwaysOff == nil {
+		t.Errorf("%+v", s)
+	}
+}
+
 // Names that riffle makes up give way to those that the file gives.
 func TestOpenTelemetryGivenNames(t *testing.T) {
 	spec := parseOTel(t, console+"distribution: {riffle: {exporters: [{type: stdout, name: console}], samplers: [{type: slow, threshold: 1s, name: ratio}]}}\n")

@@ -162,10 +162,10 @@ var otelTypes = map[string]otelType{
 	}},
 	"SpanProcessor": {one: true, open: openProcessor, properties: []otelProperty{
 		{"batch", "BatchSpanProcessor", done, "an entry of `exporters`"},
-		{"simple", "SimpleSpanProcessor", done, "an entry of `exporters` with `batch.max_spans: 1`"},
+		{"simple", "SimpleSpanProcessor", done, "an entry of `exporters` with `batch.max_spans: 1` and `batch.max_age: 0s`: a segment is sent as soon as it is decided"},
 	}},
 	"BatchSpanProcessor": {properties: []otelProperty{
-		{"schedule_delay", "natural?", done, "`batch.max_age`, in milliseconds, 1 at least; 5000"},
+		{"schedule_delay", "natural?", done, "`batch.max_age`, in milliseconds; 5000; 0 sends at once"},
 		{"export_timeout", "natural?", done, "`send.timeout`, in milliseconds; 30000; 0 is a day"},
 		{"max_queue_size", "positive?", done, "`queue.max_bytes`, in spans of 1 KiB, 64 KiB at least; without it 32 MiB, which is more than the schema's 2048 spans"},
 		{"max_export_batch_size", "positive?", done, "`batch.max_spans`, 65536 at most; 512"},

@@ -61,7 +61,7 @@ func (f *otelFile) processor(p *node) *node {
 	line := n.section()
 	switch m.key {
 	case "batch":
-		line.putIn("batch", "max_age", f.milliseconds(n, "schedule_delay", 5000, "1ms"))
+		line.putIn("batch", "max_age", f.milliseconds(n, "schedule_delay", 5000, "0s"))
 		line.putIn("send", "timeout", f.milliseconds(n, "export_timeout", 30_000, unlimited))
 		line.putIn("batch", "max_spans", f.bounded(n, "max_export_batch_size", 512, 1, 1<<16))
 		if f.get(n, "max_queue_size") != nil {
@@ -71,7 +71,7 @@ func (f *otelFile) processor(p *node) *node {
 		}
 	case "simple":
 		line.putIn("batch", "max_spans", n.as("1"))
-		line.putIn("batch", "max_age", n.as("1ms"))
+		line.putIn("batch", "max_age", n.as("0s"))
 	default:
 		return nil
 	}
