@@ -251,19 +251,27 @@ func (f *otelFile) names() {
 		for _, e := range entries {
 			taken[idOf(e)] = taken[idOf(e)] || given(e)
 		}
+		numbers := map[string]int{} // the last of each name
 		for _, e := range entries {
 			if given(e) {
 				continue
 			}
-			name := base(e)
-			for i := 2; taken[name]; i++ {
-				name = base(e) + "_" + strconv.Itoa(i)
+			called := base(e)
+			n := numbers[called] + 1
+			name := called
+			if n > 1 {
+				name = numbered(called, n)
 			}
-			taken[name] = true
+			for ; taken[name]; name = numbered(called, n) {
+				n++
+			}
+			numbers[called], taken[name] = n, true
 			e.put("name", e.as(name))
 		}
 	}
 }
+
+func numbered(name string, n int) string { return name + "_" + strconv.Itoa(n) }
 
 // idOf is the name of an entry, or its type.
 func idOf(e *node) string {

@@ -11,6 +11,7 @@ import (
 	"github.com/riffletrace/riffle/core"
 	"github.com/riffletrace/riffle/core/component"
 	"github.com/riffletrace/riffle/core/match"
+	"github.com/riffletrace/riffle/internal/otelenv"
 )
 
 // resource reads resource. Texts become riffle's resource, which later sources can
@@ -31,7 +32,7 @@ func (f *otelFile) resource() {
 		for _, p := range pairs {
 			v := text.as(p.Value)
 			v.quoted = true
-			texts.put(p.Key, v)
+			texts.members = append(texts.members, member{key: p.Key, pos: v.pos, value: v})
 		}
 	}
 	if all := f.get(n, "attributes"); all != nil {
@@ -147,7 +148,7 @@ func (f *otelFile) detection(n, texts *node, exact *core.ExactResource) {
 		exact.Included = f.globs(a, "included")
 		exact.Excluded = f.globs(a, "excluded")
 	}
-	const variable = "OTEL_SERVICE_NAME"
+	const variable = otelenv.ServiceName
 	if name := f.env[variable]; name != "" && slices.Contains(exact.Detectors, "service") && exact.Includes("service.name") && !texts.has("service.name") {
 		texts.set(member{key: "service.name", pos: variable, value: &node{kind: scalar, text: name, quoted: true, pos: variable, path: n.path}})
 	}
@@ -196,6 +197,8 @@ func (f *otelFile) propagatorList(text *node, pos string, add func(name string))
 		case name == "":
 		case slices.Contains(core.PropagatorNames(), name):
 			add(name)
+		case len(f.errs) > maxMistakes:
+			return
 		default:
 			hint := ""
 			if near := component.Nearest(name, core.PropagatorNames()); near != "" {

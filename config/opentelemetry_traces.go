@@ -253,7 +253,7 @@ func (f *otelFile) headers(e, n *node) {
 			f.fail(text, out.pos, "%w", err)
 		}
 		for _, p := range pairs {
-			out.put(p.Key, text.secret(p.Value))
+			out.members = append(out.members, member{key: p.Key, pos: text.pos, value: text.secret(p.Value)})
 		}
 	}
 	if all := f.get(n, "headers"); all != nil {
@@ -279,13 +279,24 @@ func (n *node) secret(text string) *node {
 	return c
 }
 
-// pairsOf takes key=value,key=value apart, whose values are percent-encoded. A comma may
-// stand at its end. Its errors show none of it.
+// pairsOf takes key=value,key=value apart, whose values are percent-encoded, and the last
+// of each key counts. A comma may stand at its end. Its errors show none of it.
 func pairsOf(text string) ([]otelenv.Pair, error) {
 	if text = strings.TrimRight(text, ", \t\n"); text == "" {
 		return nil, nil
 	}
-	return otelenv.Pairs(text)
+	pairs, err := otelenv.Pairs(text)
+	at := map[string]int{}
+	last := pairs[:0]
+	for _, p := range pairs {
+		if i, again := at[p.Key]; again {
+			last[i] = p
+			continue
+		}
+		at[p.Key] = len(last)
+		last = append(last, p)
+	}
+	return last, err
 }
 
 func (f *otelFile) otlpFile(e, n *node) {
