@@ -139,7 +139,7 @@ func (f *otelFile) checkOpen(m member, t otelType) {
 		return
 	}
 	f.hideUnknown(m, t)
-	f.fail(m.value, m.pos, "%w", f.unknownIn(m.key, t, known))
+	f.fail(m.value, m.pos, "%w", unknownIn(m.key, t, known))
 }
 
 // hideUnknown hides the value of an unknown key, which may be a misspelled one for
@@ -169,7 +169,7 @@ func (f *otelFile) known(t otelType) []string {
 	return keys
 }
 
-func (*otelFile) unknownIn(key string, t otelType, known []string) error {
+func unknownIn(key string, t otelType, known []string) error {
 	var what string
 	switch t.open {
 	case openExporter:
