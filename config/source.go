@@ -185,7 +185,8 @@ func (r *reader) add(err error) {
 	}
 	told := r.errs
 	for _, e := range found {
-		// What comes of a mistake in an OpenTelemetry file, or below it, is no other.
+		// What is found in an OpenTelemetry file where a mistake is told already, or
+		// around it, comes of that one.
 		again := func(t *core.ConfigError) bool {
 			return e.Path != "" && (t.Path == e.Path || strings.HasPrefix(t.Path, e.Path+".") || strings.HasPrefix(t.Path, e.Path+"["))
 		}
