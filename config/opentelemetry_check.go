@@ -139,6 +139,10 @@ func (f *otelFile) checkOpen(m member, t otelType) {
 		return
 	}
 	f.hideUnknown(m, t)
+	if t.open == openIDGenerator && nearest(m.key, known) == "" && (m.value.kind == mapping || m.value.kind == null) {
+		f.warn(m.pos, "ID generator %s is set in Go, with core.IDGenerator: without it, IDs are at random", component.Shown(m.key))
+		return
+	}
 	f.fail(m.value, m.pos, "%w", unknownIn(m.key, t, known))
 }
 
@@ -200,8 +204,6 @@ func unknownIn(key string, t otelType, known []string) error {
 		said += " (forgotten import?)"
 	case openProcessor:
 		said += "; one of your own is added in Go, with core.SpanProcessor"
-	case openIDGenerator:
-		said += "; one of your own is set in Go, with core.IDGenerator"
 	default:
 	}
 	return errors.New(said)

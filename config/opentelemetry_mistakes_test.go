@@ -130,3 +130,12 @@ func TestOpenTelemetryGivenNames(t *testing.T) {
 		t.Error(diff)
 	}
 }
+
+// A generator of IDs that is set in Go can be named by a file that others read too.
+func TestOpenTelemetryIDGenerator(t *testing.T) {
+	spec := parseOTel(t, console+"  id_generator: {mine: {key: s3cret}}\n")
+	const want = `otel.yaml:4:18: ID generator "mine" is set in Go, with core.IDGenerator: without it, IDs are at random` + "\n  id_generator: {mine: ***\n                 ^"
+	if all := warnings(spec); len(all) != 1 || all[0].Error() != want {
+		t.Errorf("%v", all)
+	}
+}

@@ -157,7 +157,7 @@ var otelTypes = map[string]otelType{
 		{"processors", "[]SpanProcessor!", done, "each is an entry of `exporters`"},
 		{"limits", "SpanLimits", done, "`limits`"},
 		{"sampler", "Sampler", done, "`samplers` and `remote_parent`; without it, `parent_based` with a root of `always_on`"},
-		{"id_generator", "IdGenerator", done, "at random; a generator of one's own is set in Go, with `core.IDGenerator`"},
+		{"id_generator", "IdGenerator", done, "at random; a generator of one's own is set in Go, with `core.IDGenerator`, and its name in the file is a warning"},
 		{"tracer_configurator/development", "ExperimentalTracerConfigurator", refused, "riffle records the spans of every tracer"},
 	}},
 	"SpanProcessor": {one: true, open: openProcessor, properties: []otelProperty{
