@@ -13,6 +13,9 @@ import (
 	"github.com/riffletrace/riffle/core/component"
 )
 
+// experimental ends a key that is in development.
+const experimental = "/development"
+
 // otelConfigFile names a file of OpenTelemetry's own schema. While it is set, no other
 // OTEL_* variable counts.
 const otelConfigFile = "OTEL_CONFIG_FILE"
@@ -100,6 +103,7 @@ func (r *reader) openTelemetry(doc *document) {
 	f.limits()
 	f.traces()
 	f.distribution()
+	f.names()
 	if len(f.passed) > 0 {
 		r.warn(f.file.pos, "not read: %s", strings.Join(f.passed, ", "))
 	}
@@ -120,7 +124,11 @@ func (f *otelFile) checkVersion() bool {
 	}
 	v := fileFormat.FindStringSubmatch(m.value.text)
 	if v == nil || v[1] != "1" || v[3] != "" {
-		f.fail(m.value, m.pos, `%s is not read: want "1.0" or "1.1"`, component.Shown(m.value.text))
+		shown := component.Shown(m.value.text)
+		if v != nil && len(v[3]) <= len("-rc.10") { // too short for a secret
+			shown = strconv.Quote(v[0])
+		}
+		f.fail(m.value, m.pos, `%s is not read: want "1.0" or "1.1"`, shown)
 		return false
 	}
 	if minor, _ := strconv.Atoi(v[2]); minor > newestMinor {
@@ -220,9 +228,6 @@ func (f *otelFile) distribution() {
 				} else if len(key.value.items) > 0 {
 					f.watch = true
 				}
-				for i, e := range own {
-					setName(append(slices.Clone(key.value.items), own[:i]...), e, e.member("type").value.text)
-				}
 				n := *key.value
 				n.items = all
 				f.tree.set(member{key: key.key, pos: key.pos, value: &n})
@@ -234,6 +239,48 @@ func (f *otelFile) distribution() {
 			f.watchParents()
 		}
 	}
+}
+
+// names gives each entry that is made of another part of the file than distribution a
+// name that no other has. What is named in the file keeps its name.
+func (f *otelFile) names() {
+	for key, base := range map[string]func(*node) string{"exporters": exporterKey, "samplers": idOf} {
+		entries := f.tree.entries(key)
+		given := func(e *node) bool { return e.has("name") || strings.HasPrefix(e.path, "distribution.") }
+		taken := map[string]bool{}
+		for _, e := range entries {
+			taken[idOf(e)] = taken[idOf(e)] || given(e)
+		}
+		numbers := map[string]int{} // the last of each name
+		for _, e := range entries {
+			if given(e) {
+				continue
+			}
+			called := base(e)
+			n := numbers[called] + 1
+			name := called
+			if n > 1 {
+				name = numbered(called, n)
+			}
+			for ; taken[name]; name = numbered(called, n) {
+				n++
+			}
+			numbers[called], taken[name] = n, true
+			e.put("name", e.as(name))
+		}
+	}
+}
+
+func numbered(name string, n int) string { return name + "_" + strconv.Itoa(n) }
+
+// idOf is the name of an entry, or its type.
+func idOf(e *node) string {
+	for _, key := range []string{"name", "type"} {
+		if m := e.member(key); m.value != nil && m.value.kind == scalar {
+			return m.value.text
+		}
+	}
+	return ""
 }
 
 // otelPlaces are the keys of riffle's section that an OpenTelemetry file has a place of

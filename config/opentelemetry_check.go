@@ -119,7 +119,7 @@ func (f *otelFile) checkMapping(n *node, m member, t otelType) {
 // passUnknown passes a key of the whole file over, which the schema allows.
 func (f *otelFile) passUnknown(m member, t otelType) {
 	said := shownPath(m.value.path)
-	if near := component.Nearest(m.key, t.keys()); near != "" {
+	if near := nearest(m.key, t.keys()); near != "" {
 		said += fmt.Sprintf(" (did you mean %s?)", near)
 	}
 	f.passed = append(f.passed, said)
@@ -139,7 +139,11 @@ func (f *otelFile) checkOpen(m member, t otelType) {
 		return
 	}
 	f.hideUnknown(m, t)
-	f.fail(m.value, m.pos, "%w", f.unknownIn(m.key, t, known))
+	if t.open == openIDGenerator && nearest(m.key, known) == "" && (m.value.kind == mapping || m.value.kind == null) {
+		f.warn(m.pos, "ID generator %s is set in Go, with core.IDGenerator: without it, IDs are at random", component.Shown(m.key))
+		return
+	}
+	f.fail(m.value, m.pos, "%w", unknownIn(m.key, t, known))
 }
 
 // hideUnknown hides the value of an unknown key, which may be a misspelled one for
@@ -169,7 +173,7 @@ func (f *otelFile) known(t otelType) []string {
 	return keys
 }
 
-func (*otelFile) unknownIn(key string, t otelType, known []string) error {
+func unknownIn(key string, t otelType, known []string) error {
 	var what string
 	switch t.open {
 	case openExporter:
@@ -191,7 +195,7 @@ func (*otelFile) unknownIn(key string, t otelType, known []string) error {
 		return component.ErrNoPluginHost
 	}
 	said := "unknown " + what
-	if near := component.Nearest(key, known); near != "" {
+	if near := nearest(key, known); near != "" {
 		said += fmt.Sprintf(" (did you mean %q?)", near)
 	}
 	said += ": known are " + strings.Join(known, ", ")
@@ -200,8 +204,6 @@ func (*otelFile) unknownIn(key string, t otelType, known []string) error {
 		said += " (forgotten import?)"
 	case openProcessor:
 		said += "; one of your own is added in Go, with core.SpanProcessor"
-	case openIDGenerator:
-		said += "; one of your own is set in Go, with core.IDGenerator"
 	default:
 	}
 	return errors.New(said)

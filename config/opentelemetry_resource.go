@@ -1,6 +1,7 @@
 package config
 
 import (
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -10,6 +11,7 @@ import (
 	"github.com/riffletrace/riffle/core"
 	"github.com/riffletrace/riffle/core/component"
 	"github.com/riffletrace/riffle/core/match"
+	"github.com/riffletrace/riffle/internal/otelenv"
 )
 
 // resource reads resource. Texts become riffle's resource, which later sources can
@@ -23,12 +25,14 @@ func (f *otelFile) resource() {
 	}
 	texts := n.section()
 	if text := f.get(n, "attributes_list"); text != nil {
-		if err := eachPair(text.text, func(key, value string) {
-			v := text.as(value)
-			v.quoted = true
-			texts.put(key, v)
-		}); err != nil {
+		pairs, err := pairsOf(text.text)
+		if err != nil {
 			f.fail(text, n.member("attributes_list").pos, "%w", err)
+		}
+		for _, p := range pairs {
+			v := text.as(p.Value)
+			v.quoted = true
+			texts.members = append(texts.members, member{key: p.Key, pos: v.pos, value: v})
 		}
 	}
 	if all := f.get(n, "attributes"); all != nil {
@@ -144,7 +148,7 @@ func (f *otelFile) detection(n, texts *node, exact *core.ExactResource) {
 		exact.Included = f.globs(a, "included")
 		exact.Excluded = f.globs(a, "excluded")
 	}
-	const variable = "OTEL_SERVICE_NAME"
+	const variable = otelenv.ServiceName
 	if name := f.env[variable]; name != "" && slices.Contains(exact.Detectors, "service") && exact.Includes("service.name") && !texts.has("service.name") {
 		texts.set(member{key: "service.name", pos: variable, value: &node{kind: scalar, text: name, quoted: true, pos: variable, path: n.path}})
 	}
@@ -193,8 +197,14 @@ func (f *otelFile) propagatorList(text *node, pos string, add func(name string))
 		case name == "":
 		case slices.Contains(core.PropagatorNames(), name):
 			add(name)
+		case len(f.errs) > maxMistakes:
+			return
 		default:
-			f.fail(text, pos, "unknown propagator %s: known are %s", component.Shown(name), strings.Join(core.PropagatorNames(), ", "))
+			hint := ""
+			if near := component.Nearest(name, core.PropagatorNames()); near != "" {
+				hint = fmt.Sprintf(" (did you mean %q?)", near)
+			}
+			f.fail(text, pos, "unknown propagator %s%s: known are %s", component.Shown(name), hint, strings.Join(core.PropagatorNames(), ", "))
 		}
 	}
 }

@@ -55,9 +55,7 @@ func (f *otelFile) sampler(n *node, into *[]*node) record.RemoteParent {
 	case "parent_based":
 		return f.parentBased(m, into)
 	case "always_record":
-		f.tree.put("always_record", e.as("true"))
-		f.watch = true // under follow, nothing is recorded below a parent that is not sampled
-		if root := f.get(m.value, "root"); root != nil {
+		if root := f.recorded(m); root != nil {
 			return f.sampler(root, into)
 		}
 	case "composite/development":
@@ -73,6 +71,13 @@ func (f *otelFile) sampler(n *node, into *[]*node) record.RemoteParent {
 	}
 	*into = append(*into, e)
 	return record.Ask
+}
+
+// recorded makes all spans be recorded, and returns the sampler of an always_record.
+func (f *otelFile) recorded(m member) (root *node) {
+	f.tree.put("always_record", m.value.as("true"))
+	f.watch = true // under follow, nothing is recorded below a parent that is not sampled
+	return f.get(m.value, "root")
 }
 
 // rate returns the share that a sampler keeps of which that is all; nil for others.
@@ -142,6 +147,10 @@ func (f *otelFile) asComposable(n *node) *node {
 	out := n.section()
 	switch m.key {
 	case "":
+	case "always_record":
+		if root := f.recorded(m); root != nil {
+			return f.asComposable(root)
+		}
 	case "composite/development":
 		return f.composable(m.value)
 	case "parent_based":
@@ -171,6 +180,10 @@ func (f *otelFile) composable(n *node) *node {
 		v = v.section()
 		if root := f.get(m.value, "root"); root != nil {
 			v.set(member{key: "root", pos: m.value.member("root").pos, value: f.composable(root)})
+		}
+	case "annotating":
+		if of := f.get(m.value, "sampler"); of != nil {
+			v = v.with(member{key: "sampler", pos: m.value.member("sampler").pos, value: f.composable(of)})
 		}
 	case "rule_based":
 		if rules := f.get(m.value, "rules"); rules != nil {

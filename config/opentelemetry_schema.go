@@ -7,7 +7,7 @@ import (
 
 // otelType is a type of OpenTelemetry's configuration schema.
 // Source: https://github.com/open-telemetry/opentelemetry-configuration, v1.1.0, and
-// what was stable in it since then.
+// what was stable in it since then. annotating is of the specification alone.
 type otelType struct {
 	null bool     // it may be there without a value
 	one  bool     // it has one property, which says what kind it is
@@ -157,15 +157,15 @@ var otelTypes = map[string]otelType{
 		{"processors", "[]SpanProcessor!", done, "each is an entry of `exporters`"},
 		{"limits", "SpanLimits", done, "`limits`"},
 		{"sampler", "Sampler", done, "`samplers` and `remote_parent`; without it, `parent_based` with a root of `always_on`"},
-		{"id_generator", "IdGenerator", done, "at random; a generator of one's own is set in Go, with `core.IDGenerator`"},
+		{"id_generator", "IdGenerator", done, "at random; a generator of one's own is set in Go, with `core.IDGenerator`, and its name in the file is a warning"},
 		{"tracer_configurator/development", "ExperimentalTracerConfigurator", refused, "riffle records the spans of every tracer"},
 	}},
 	"SpanProcessor": {one: true, open: openProcessor, properties: []otelProperty{
 		{"batch", "BatchSpanProcessor", done, "an entry of `exporters`"},
-		{"simple", "SimpleSpanProcessor", done, "an entry of `exporters` with `batch.max_spans: 1`"},
+		{"simple", "SimpleSpanProcessor", done, "an entry of `exporters` with `batch.max_spans: 1` and `batch.max_age: 0s`: a segment is sent as soon as it is decided"},
 	}},
 	"BatchSpanProcessor": {properties: []otelProperty{
-		{"schedule_delay", "natural?", done, "`batch.max_age`, in milliseconds, 1 at least; 5000"},
+		{"schedule_delay", "natural?", done, "`batch.max_age`, in milliseconds; 5000; 0 sends at once"},
 		{"export_timeout", "natural?", done, "`send.timeout`, in milliseconds; 30000; 0 is a day"},
 		{"max_queue_size", "positive?", done, "`queue.max_bytes`, in spans of 1 KiB, 64 KiB at least; without it 32 MiB, which is more than the schema's 2048 spans"},
 		{"max_export_batch_size", "positive?", done, "`batch.max_spans`, 65536 at most; 512"},
@@ -236,7 +236,13 @@ var otelTypes = map[string]otelType{
 		{"parent_threshold", "ExperimentalComposableParentThresholdSampler", done, "`parent_threshold`"},
 		{"probability", "ExperimentalComposableProbabilitySampler", done, "`probability`"},
 		{"rule_based", "ExperimentalComposableRuleBasedSampler", done, "`rule_based`"},
+		{"annotating", "ComposableAnnotating", done, "`annotating`; the specification has it, and the schema does not yet"},
 	}},
+	"ComposableAnnotating": {properties: []otelProperty{
+		{"sampler", "ExperimentalComposableSampler!", done, "`sampler`"},
+		{"attributes", "AnnotatingAttributes!", done, "`attributes`"},
+	}},
+	"AnnotatingAttributes": {open: openAny},
 	"ExperimentalComposableParentThresholdSampler": {properties: []otelProperty{
 		{"root", "ExperimentalComposableSampler!", done, "`root`"},
 	}},

@@ -48,18 +48,18 @@ const console = "file_format: '1.1'\ntracer_provider:\n  processors: [{simple: {
 func TestOpenTelemetryExporters(t *testing.T) {
 	dir := t.TempDir()
 	for _, tt := range []struct{ processor, want string }{
-		{"simple: {exporter: {console: }}", "stdout console tree stdout; 1 spans, 1ms, 30s, 0B"},
+		{"simple: {exporter: {console: }}", "stdout console tree stdout; 1 spans, 0s, 30s, 0B"},
 		{"batch: {exporter: {console: {}}}", "stdout console tree stdout; 512 spans, 5s, 30s, 0B"},
 		{
 			"batch: {schedule_delay: 0, export_timeout: 0, max_queue_size: 1, max_export_batch_size: 1000000, exporter: {console: }}",
-			"stdout console tree stdout; 65536 spans, 1ms, 24h, 64KiB",
+			"stdout console tree stdout; 65536 spans, 0s, 24h, 64KiB",
 		},
 		{
 			"batch: {schedule_delay: 0xff, export_timeout: 100.0, max_queue_size: 2048, max_export_batch_size: null, exporter: {console: }}",
 			"stdout console tree stdout; 512 spans, 255ms, 100ms, 2MiB",
 		},
-		{"simple: {exporter: {otlp_file/development: }}", "stdout otlp_file otlp_json stdout; 1 spans, 1ms, 30s, 0B"},
-		{"simple: {exporter: {otlp_file/development: {output_stream: 'file://" + dir + "/t.jsonl'}}}", "file otlp_file " + dir + "/t.jsonl otlp_json 0B; 1 spans, 1ms, 30s, 0B"},
+		{"simple: {exporter: {otlp_file/development: }}", "stdout otlp_file otlp_json stdout; 1 spans, 0s, 30s, 0B"},
+		{"simple: {exporter: {otlp_file/development: {output_stream: 'file://" + dir + "/t.jsonl'}}}", "file otlp_file " + dir + "/t.jsonl otlp_json 0B; 1 spans, 0s, 30s, 0B"},
 		{
 			"batch: {exporter: {otlp_http: }}",
 			"otlp otlp_http http/protobuf http://localhost:4318/v1/traces  none 10s map[] {}; 512 spans, 5s, 30s, 0B",

@@ -1,7 +1,6 @@
 package config
 
 import (
-	"fmt"
 	"net/url"
 	"path/filepath"
 	"slices"
@@ -9,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/riffletrace/riffle/core/component"
+	"github.com/riffletrace/riffle/internal/otelenv"
 )
 
 // traces reads tracer_provider: exporters and samplers.
@@ -33,35 +33,12 @@ func (f *otelFile) traces() {
 		exporters.pos, exporters.path = m.value.member("processors").pos, list.path
 		for _, p := range list.items {
 			if e := f.processor(p); e != nil {
-				setName(exporters.items, e, exporterKey(e))
 				exporters.items = append(exporters.items, e)
 			}
 		}
 	}
 	f.tree.put("exporters", exporters)
 	f.readSamplers(m)
-}
-
-// setName gives an entry a name that no other has, unless the file does.
-func setName(others []*node, e *node, base string) {
-	if e.has("name") {
-		return
-	}
-	name := base
-	for i := 2; slices.ContainsFunc(others, func(o *node) bool { return idOf(o) == name }); i++ {
-		name = base + "_" + strconv.Itoa(i)
-	}
-	e.put("name", e.as(name))
-}
-
-// idOf is the name of an entry, or its type.
-func idOf(e *node) string {
-	for _, key := range []string{"name", "type"} {
-		if m := e.member(key); m.value != nil && m.value.kind == scalar {
-			return m.value.text
-		}
-	}
-	return ""
 }
 
 // exporterKey is what the file calls an exporter, without what says that it is
@@ -71,7 +48,7 @@ func exporterKey(e *node) string {
 	for rest := e.path; rest != ""; {
 		key, _, rest = cutPath(rest)
 	}
-	return strings.TrimSuffix(key, "/development")
+	return strings.TrimSuffix(key, experimental)
 }
 
 // processor returns the entry of a span processor; nil if it cannot be read.
@@ -84,7 +61,7 @@ func (f *otelFile) processor(p *node) *node {
 	line := n.section()
 	switch m.key {
 	case "batch":
-		line.putIn("batch", "max_age", f.milliseconds(n, "schedule_delay", 5000, "1ms"))
+		line.putIn("batch", "max_age", f.milliseconds(n, "schedule_delay", 5000, "0s"))
 		line.putIn("send", "timeout", f.milliseconds(n, "export_timeout", 30_000, unlimited))
 		line.putIn("batch", "max_spans", f.bounded(n, "max_export_batch_size", 512, 1, 1<<16))
 		if f.get(n, "max_queue_size") != nil {
@@ -94,7 +71,7 @@ func (f *otelFile) processor(p *node) *node {
 		}
 	case "simple":
 		line.putIn("batch", "max_spans", n.as("1"))
-		line.putIn("batch", "max_age", n.as("1ms"))
+		line.putIn("batch", "max_age", n.as("0s"))
 	default:
 		return nil
 	}
@@ -271,10 +248,12 @@ func (f *otelFile) headers(e, n *node) {
 	out := e.section()
 	if text := f.get(n, "headers_list"); text != nil {
 		out.pos, out.path = n.member("headers_list").pos, text.path
-		if err := eachPair(text.text, func(key, value string) {
-			out.put(key, text.secret(value))
-		}); err != nil {
+		pairs, err := pairsOf(text.text)
+		if err != nil {
 			f.fail(text, out.pos, "%w", err)
+		}
+		for _, p := range pairs {
+			out.members = append(out.members, member{key: p.Key, pos: text.pos, value: text.secret(p.Value)})
 		}
 	}
 	if all := f.get(n, "headers"); all != nil {
@@ -282,7 +261,9 @@ func (f *otelFile) headers(e, n *node) {
 		for _, h := range all.items {
 			if name, value := f.get(h, "name"), f.get(h, "value"); name != nil && value != nil {
 				out.members = slices.DeleteFunc(out.members, func(m member) bool { return strings.EqualFold(m.key, name.text) })
-				out.set(member{key: name.text, pos: h.pos, value: value.secret(value.text)})
+				secret := value.secret(value.text)
+				secret.path = h.path // the mistake can be in the name
+				out.set(member{key: name.text, pos: h.pos, value: secret})
 			}
 		}
 	}
@@ -298,22 +279,24 @@ func (n *node) secret(text string) *node {
 	return c
 }
 
-// eachPair takes key=value,key=value apart, whose values are percent-encoded. Its
-// errors show none of it.
-func eachPair(text string, f func(key, value string)) error {
-	for i, pair := range strings.Split(text, ",") {
-		if strings.TrimSpace(pair) == "" {
+// pairsOf takes key=value,key=value apart, whose values are percent-encoded, and the last
+// of each key counts. A comma may stand at its end. Its errors show none of it.
+func pairsOf(text string) ([]otelenv.Pair, error) {
+	if text = strings.TrimRight(text, ", \t\n"); text == "" {
+		return nil, nil
+	}
+	pairs, err := otelenv.Pairs(text)
+	at := map[string]int{}
+	last := pairs[:0]
+	for _, p := range pairs {
+		if i, again := at[p.Key]; again {
+			last[i] = p
 			continue
 		}
-		key, value, ok := strings.Cut(pair, "=")
-		key = strings.TrimSpace(key)
-		value, err := url.PathUnescape(strings.TrimSpace(value))
-		if !ok || key == "" || err != nil {
-			return fmt.Errorf("entry %d is not key=value, percent-encoded", i+1)
-		}
-		f(key, value)
+		at[p.Key] = len(last)
+		last = append(last, p)
 	}
-	return nil
+	return last, err
 }
 
 func (f *otelFile) otlpFile(e, n *node) {

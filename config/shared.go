@@ -144,8 +144,11 @@ func keysIn(fields []component.Field) []string {
 
 // unknownKey says what there is instead of a key.
 func unknownKey(key string, known []string) error {
-	if near := component.Nearest(key, known); near != "" {
+	if near := nearest(key, known); near != "" {
 		return unknownKeyError(fmt.Sprintf("unknown key (did you mean %q?)", near))
+	}
+	if len(known) == 0 {
+		return unknownKeyError("unknown key: want none here")
 	}
 	return unknownKeyError("unknown key: known are " + strings.Join(slices.Sorted(slices.Values(known)), ", "))
 }
@@ -154,3 +157,13 @@ func unknownKey(key string, known []string) error {
 type unknownKeyError string
 
 func (e unknownKeyError) Error() string { return string(e) }
+
+// nearest is the key that was probably meant, or "".
+func nearest(key string, known []string) string {
+	for _, k := range known {
+		if strings.TrimSuffix(k, experimental) == strings.TrimSuffix(key, experimental) {
+			return k
+		}
+	}
+	return component.Nearest(key, known)
+}

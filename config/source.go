@@ -183,7 +183,17 @@ func (r *reader) add(err error) {
 	if !errors.As(err, &found) {
 		r.fail("", "", err)
 	}
-	r.errs = append(r.errs, found...)
+	told := r.errs
+	for _, e := range found {
+		// What is found in an OpenTelemetry file where a mistake is told already, or
+		// around it, comes of that one.
+		again := func(t *core.ConfigError) bool {
+			return e.Path != "" && (t.Path == e.Path || strings.HasPrefix(t.Path, e.Path+".") || strings.HasPrefix(t.Path, e.Path+"["))
+		}
+		if r.otelFile == nil || !slices.ContainsFunc(told, again) {
+			r.errs = append(r.errs, e)
+		}
+	}
 }
 
 // Interface guard.

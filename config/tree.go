@@ -165,7 +165,7 @@ func cutPath(path string) (key string, index int, rest string) {
 
 // keyPath adds a key to a path; one that is no identifier in brackets.
 func keyPath(base, key string) string {
-	name := strings.TrimSuffix(key, "/development") // as in OpenTelemetry files
+	name := strings.TrimSuffix(key, experimental)
 	plain := name != "" && strings.IndexFunc(name, func(r rune) bool {
 		return r != '_' && r != '-' && (r < '0' || r > '9') && (r < 'a' || r > 'z') && (r < 'A' || r > 'Z')
 	}) < 0
