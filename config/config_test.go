@@ -217,7 +217,9 @@ func TestManyMistakes(t *testing.T) {
 			if !errors.As(err, &all) || len(all) > 101 {
 				t.Errorf("%d mistakes are reported", len(all))
 			}
-			if took := time.Since(began); took > 20*time.Second {
+			// It takes two seconds at most, and twenty with the race detector on a busy
+			// machine; what grows with the square takes many minutes there.
+			if took := time.Since(began); took > 2*time.Minute {
 				t.Errorf("took %v", took)
 			}
 			t.Logf("%v, %d bytes of message", time.Since(began), len(err.Error()))

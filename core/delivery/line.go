@@ -207,45 +207,6 @@ func waitWithGrace(ctx context.Context, done <-chan struct{}) bool {
 	}
 }
 
-// attach makes a batcher the line's.
-func (l *Line) attach(b *batcher) {
-	next := []*batcher{b}
-	for _, o := range *l.batchers.Load() {
-		select {
-		case <-o.done:
-		default:
-			next = append(next, o)
-		}
-	}
-	l.batchers.Store(&next)
-}
-
-// leaveBatchers takes the line off: nothing more is handed over to it. When the mark
-// closes, it has everything that was.
-func (l *Line) leaveBatchers() (mark <-chan struct{}) {
-	return l.eachBatcher(func(b *batcher) <-chan struct{} { return b.leave(l) })
-}
-
-// eachBatcher returns a mark that closes when those of all have that f returns.
-func (l *Line) eachBatcher(f func(*batcher) <-chan struct{}) <-chan struct{} {
-	batchers := *l.batchers.Load()
-	if len(batchers) == 1 {
-		return f(batchers[0])
-	}
-	marks := make([]<-chan struct{}, len(batchers))
-	for i, b := range batchers {
-		marks[i] = f(b)
-	}
-	all := make(chan struct{})
-	go func() {
-		defer close(all)
-		for _, m := range marks {
-			<-m
-		}
-	}()
-	return all
-}
-
 func (l *Line) stageIs(s string) { l.stage.Store(&s) }
 
 func (l *Line) shutdown(ctx context.Context) error {

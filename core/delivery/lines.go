@@ -189,3 +189,42 @@ func (f *Lines) HandOver(spans ...sdktrace.ReadOnlySpan) {
 		n.Add(-1) // it may not have been waited for
 	}
 }
+
+// attach makes a batcher the line's.
+func (l *Line) attach(b *batcher) {
+	next := []*batcher{b}
+	for _, o := range *l.batchers.Load() {
+		select {
+		case <-o.done:
+		default:
+			next = append(next, o)
+		}
+	}
+	l.batchers.Store(&next)
+}
+
+// leaveBatchers takes the line off: nothing more is handed over to it. When the mark
+// closes, it has everything that was.
+func (l *Line) leaveBatchers() (mark <-chan struct{}) {
+	return l.eachBatcher(func(b *batcher) <-chan struct{} { return b.leave(l) })
+}
+
+// eachBatcher returns a mark that closes when those of all have that f returns.
+func (l *Line) eachBatcher(f func(*batcher) <-chan struct{}) <-chan struct{} {
+	batchers := *l.batchers.Load()
+	if len(batchers) == 1 {
+		return f(batchers[0])
+	}
+	marks := make([]<-chan struct{}, len(batchers))
+	for i, b := range batchers {
+		marks[i] = f(b)
+	}
+	all := make(chan struct{})
+	go func() {
+		defer close(all)
+		for _, m := range marks {
+			<-m
+		}
+	}()
+	return all
+}
