@@ -159,6 +159,7 @@ type reader struct {
 	*options
 	env             environment
 	docs            []*document // the files
+	asks            bool        // OTEL_TRACES_SAMPLER names a sampler that is asked below parents
 	otel, file, app *node       // mappings; nil if the source says nothing
 	// otelFile is an OpenTelemetry file as it was written, whose tree is otel; nil
 	// without one. No OTEL_* variable counts besides it.
@@ -242,6 +243,7 @@ func (r *reader) spec() (core.Spec, error) {
 
 // read returns the spec as far as it can be read; what is wrong with it is in errs.
 func (r *reader) read() core.Spec {
+	r.askBelowParents()
 	for _, tree := range []**node{&r.otel, &r.file, &r.app} {
 		*tree = r.decode(*tree)
 	}

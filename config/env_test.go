@@ -108,7 +108,7 @@ func TestPrecedence(t *testing.T) {
 		{name: "rate of the only ratio", file: "samplers: [{type: slow}, {type: ratio, name: base, rate: 0.1}]", env: lead + "SAMPLE_RATE=0.25", want: "sampler slow|sampler base 0.25"},
 		{name: "rate without a ratio", file: "samplers: [{type: slow}]", env: lead + "SAMPLE_RATE=0.25", want: "sampler slow|sampler ratio 0.25"},
 		{name: "rate at the end", file: "sample_rate: 0|samplers: [{type: slow}]", want: "sampler slow|sampler ratio 0"},
-		{name: "OTEL rate", env: "OTEL_TRACES_SAMPLER=traceidratio OTEL_TRACES_SAMPLER_ARG=0.25", want: "sampler ratio 0.25"},
+		{name: "OTEL rate", env: "OTEL_TRACES_SAMPLER=traceidratio OTEL_TRACES_SAMPLER_ARG=0.25", want: "remote_parent ask|sampler ratio 0.25"},
 		{name: "rate over OTEL", file: "sample_rate: 0.5", env: "OTEL_TRACES_SAMPLER=always_off", want: "sampler ratio 0.5"},
 		{name: "samplers over OTEL", file: "samplers: [{type: slow}]", env: "OTEL_TRACES_SAMPLER=always_off", want: "sampler slow"},
 

@@ -10,6 +10,7 @@ import (
 
 	"github.com/riffletrace/riffle/core"
 	"github.com/riffletrace/riffle/core/component"
+	"github.com/riffletrace/riffle/core/record"
 	"github.com/riffletrace/riffle/core/sampling"
 	"github.com/riffletrace/riffle/internal/otelenv"
 )
@@ -39,7 +40,7 @@ var otelVariables = slices.Concat(
 		// https://opentelemetry.io/docs/specs/otel/resource/sdk/#specifying-resource-information-via-an-environment-variable
 		{otelenv.ResourceAttributes, "resource", "`key=value,key=value`, percent-encoded; those with a key of their own, such as `service.version`, set that; of several entries, those that can be read are taken", readAttributes},
 		{"OTEL_PROPAGATORS", "propagators", "a list with commas of `" + strings.Join(core.PropagatorNames(), "`, `") + "`; the last stands alone", readPropagators},
-		{"OTEL_TRACES_SAMPLER", "sample_rate", "`always_on`, `always_off`, `traceidratio`, `jaeger_remote` (which is an entry of `samplers`), and these with `parentbased_` before; what a parent means is up to `remote_parent`", readSampler},
+		{tracesSampler, "sample_rate", "`always_on`, `always_off`, `traceidratio`, `jaeger_remote` (which is an entry of `samplers`), and these with `parentbased_` before; without that they are asked below remote parents too, which is `remote_parent: ask` unless that is set", readSampler},
 		{samplerArg, "sample_rate", "the rate of `traceidratio`, from 0 to 1; 1 if it is none; of `jaeger_remote`, `endpoint=URL,pollingIntervalMs=N,initialSamplingRate=P`", nil},
 		{"OTEL_TRACES_EXPORTER", "exporters", "a list with commas of `otlp`, `console` (`stdout`) and other types that need no key, or `none` alone", readExporters},
 	},
@@ -64,7 +65,10 @@ var otelVariables = slices.Concat(
 	limitVariables(),
 )
 
-const samplerArg = "OTEL_TRACES_SAMPLER_ARG"
+const (
+	tracesSampler = "OTEL_TRACES_SAMPLER"
+	samplerArg    = "OTEL_TRACES_SAMPLER_ARG"
+)
 
 // otlpVariables are read by the exporters that speak OTLP, for the keys that
 // their entry leaves out.
@@ -190,6 +194,9 @@ func readSampler(r *reader, tree *node, name, value string) error {
 		return otelenv.Ignored(fmt.Errorf("%s is not supported by this variable (supported are %s)", component.Shown(sampler), strings.Join(known, ", ")))
 	case !slices.Contains(known, sampler):
 		return otelenv.Ignored(fmt.Errorf("%s is not one of %s", component.Shown(value), strings.Join(known, ", ")))
+	}
+	r.asks = !strings.HasPrefix(sampler, "parentbased_")
+	switch {
 	case strings.HasSuffix(sampler, jaegerRemote):
 		return readJaegerRemote(r, tree, name)
 	case strings.HasSuffix(sampler, "always_off"):
@@ -206,6 +213,15 @@ func readSampler(r *reader, tree *node, name, value string) error {
 	}
 	tree.setText("sample_rate", name, strconv.FormatFloat(rate, 'g', -1, 64))
 	return nil
+}
+
+// askBelowParents lets the sampler of OTEL_TRACES_SAMPLER be asked below remote parents,
+// if it is the one in force and is not based on them.
+func (r *reader) askBelowParents() {
+	samples := func(tree *node) bool { return tree.has("samplers") || tree.has("sample_rate") }
+	if r.asks && samples(r.otel) && !samples(r.file) && !samples(r.app) {
+		r.otel.setText("remote_parent", tracesSampler, string(record.Ask))
+	}
 }
 
 func readExporters(r *reader, tree *node, name, value string) error {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/riffletrace/riffle/config"
 	"github.com/riffletrace/riffle/core"
+	"github.com/riffletrace/riffle/core/record"
 	"github.com/riffletrace/riffle/samplers/jaegerremote"
 )
 
@@ -21,8 +22,8 @@ func TestJaegerRemote(t *testing.T) {
 		{name: "defaults", sampler: "jaeger_remote", want: "http://localhost:5778/sampling 1m 0.001"},
 		{name: "with parents", sampler: "PARENTBASED_jaeger_remote", want: "http://localhost:5778/sampling 1m 0.001"},
 		{
-			name: "all", sampler: "jaeger_remote", arg: "endpoint=http://localhost:14250/x?a=b, pollingIntervalMs=5000 ,initialSamplingRate=0.25",
-			want: "http://localhost:14250/x?a=b 5s 0.25",
+			name: "all", sampler: "jaeger_remote", arg: "endpoint=http://localhost:14268/x?a=b, pollingIntervalMs=5000 ,initialSamplingRate=0.25",
+			want: "http://localhost:14268/x?a=b 5s 0.25",
 		},
 		{
 			name: "mistakes", sampler: "jaeger_remote", arg: "endpoint=localhost:1,pollingIntervalMs=5s,initialSamplingRate=2,x=y",
@@ -79,4 +80,35 @@ func firstLines(all core.ConfigErrors) (lines []string) {
 		lines = append(lines, line)
 	}
 	return lines
+}
+
+// A sampler that is not based on parents is asked below them, where it is in force.
+func TestSamplerVariableBelowParents(t *testing.T) {
+	samplers := samplersWithout()
+	samplers.MustAdd(jaegerremote.Factory)
+	for _, tt := range []struct {
+		sampler, file string
+		want          record.RemoteParent
+	}{
+		{"always_on", "", record.Ask},
+		{"always_off", "", record.Ask},
+		{"traceidratio", "", record.Ask},
+		{"jaeger_remote", "", record.Ask},
+		{"PARENTBASED_always_on", "", record.Watch},
+		{"parentbased_traceidratio", "", record.Watch},
+		{"parentbased_jaeger_remote", "", record.Watch},
+		{"what", "", record.Watch},
+		{"always_on", "remote_parent: follow", record.Follow},
+		{"always_on", "sample_rate: 0.5", record.Watch},
+		{"always_on", "samplers: [{type: ratio}]", record.Watch},
+	} {
+		opts := append(registries(t), config.Samplers(samplers), config.Environ([]string{"OTEL_TRACES_SAMPLER=" + tt.sampler}))
+		spec, err := config.Parse([]byte(tracing("enabled: true", tt.file)), opts...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if spec.RemoteParent != tt.want {
+			t.Errorf("%s, %q: remote_parent is %s, want %s", tt.sampler, tt.file, spec.RemoteParent, tt.want)
+		}
+	}
 }

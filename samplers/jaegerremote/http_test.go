@@ -222,3 +222,14 @@ func TestLogs(t *testing.T) {
 	}
 	log.Check(t, "the log", "no sampling strategy; the last one stays")
 }
+
+// Configurations for Java name Jaeger's port for gRPC.
+func TestWarn(t *testing.T) {
+	for endpoint, want := range map[string]bool{
+		"http://localhost:14250": true, "http://localhost:5778/sampling": false, "http://localhost:14268/api/sampling": false, "": false,
+	} {
+		if err := (&jaegerremote.Config{Endpoint: endpoint}).Warn(); (err != nil) != want {
+			t.Errorf("%s: %v", endpoint, err)
+		}
+	}
+}

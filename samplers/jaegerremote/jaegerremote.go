@@ -93,6 +93,17 @@ func (c *Config) resolve() (*tls.Config, error) {
 	return cfg, errors.Join(errs...)
 }
 
+// grpcPort is where Jaeger speaks gRPC, which endpoints in configurations for Java name.
+const grpcPort = "14250"
+
+// Warn finds the port of another protocol.
+func (c *Config) Warn() error {
+	if u, err := parseEndpoint(c.Endpoint); err == nil && u.Port() == grpcPort {
+		return &component.FieldError{Path: "endpoint", Err: fmt.Errorf("port %s is where Jaeger speaks gRPC: strategies are asked for over HTTP, at %s", grpcPort, defaults.Endpoint)}
+	}
+	return nil
+}
+
 // parseEndpoint checks a URL. No message shows what may be a secret in it.
 func parseEndpoint(s string) (*url.URL, error) {
 	shown, _, _ := strings.Cut(s, "?")
