@@ -17,7 +17,7 @@ import (
 // to be asked of an inspection without mistakes.
 func (i *Inspection) Effective() []byte {
 	r := i.reader
-	w := &effective{}
+	w := &effective{env: r.env}
 	way := names(r.options.section)
 	for depth, name := range way {
 		w.line(depth, yamlKey(name)+":", "")
@@ -83,13 +83,14 @@ var lineVariables = map[string]string{
 // lineFields are the keys of an exporter's line, with what is taken where an entry
 // leaves them out.
 func (r *reader) lineFields() []component.Field {
-	base, _ := delivery.Defaults().WithEnv(func(name string) string { return r.env[name] })
+	base, _ := r.line()
 	return fields(base)
 }
 
 // effective is a file that is being written.
 type effective struct {
 	out bytes.Buffer
+	env environment
 	// dash begins the next line: the first of an item.
 	dash bool
 	path []string
@@ -216,7 +217,7 @@ func (w *effective) value(depth int, lead, origin string, n *node, f component.F
 			w.value(depth+2, "", item.pos, item, component.Field{Schema: component.Schema{Kind: ofItems(f.Schema.Kind)}}, false)
 		}
 	default:
-		w.line(depth, strings.TrimLeft(lead+" ", " ")+n.effective(), origin)
+		w.line(depth, strings.TrimLeft(lead+" ", " ")+w.scalar(n), origin)
 	}
 }
 
@@ -234,7 +235,7 @@ func (w *effective) foreign(depth int, n *node) {
 	for _, m := range n.members {
 		value := m.value
 		if secretKey.MatchString(m.key) {
-			value = &node{kind: scalar, hidden: true, pos: value.pos, raw: value.raw}
+			value = &node{kind: scalar, hidden: true, pos: value.pos, text: value.text, raw: value.raw, absent: value.absent}
 		}
 		w.value(depth, yamlKey(m.key)+":", m.pos, value, component.Field{Schema: component.Schema{Kind: component.Any}}, false)
 	}
@@ -246,8 +247,16 @@ var (
 	wholeReference = regexp.MustCompile(`^\$\{[A-Za-z_][A-Za-z0-9_]*\}$`)
 )
 
-// effective is the value of a scalar, or of what is empty, as it may be shown.
-func (n *node) effective() string {
+// written reports whether the variables of a scalar can be left in it: reading them
+// again gives what it says. Of an OpenTelemetry file that may be something else, because
+// a value of it was taken apart, or a variable of it is not set.
+func (w *effective) written(n *node) bool {
+	text, _, missing, errs := w.env.substitute(n.raw)
+	return n.raw != "" && text == n.text && len(errs) == 0 && (n.absent || len(missing) == 0)
+}
+
+// scalar is the value of a scalar, or of what is empty, as it may be shown.
+func (w *effective) scalar(n *node) string {
 	switch {
 	case n.kind == mapping:
 		return "{}"
@@ -255,11 +264,11 @@ func (n *node) effective() string {
 		return "[]"
 	case n.kind == null:
 		return "null"
-	case n.hidden && wholeReference.MatchString(n.raw):
+	case n.hidden && wholeReference.MatchString(n.raw) && w.written(n):
 		return yamlText(n.raw, n.quoted)
 	case n.hidden:
 		return `"***"`
-	case n.raw != "":
+	case w.written(n):
 		return yamlText(n.raw, n.quoted)
 	}
 	text := n.text

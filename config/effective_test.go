@@ -26,7 +26,8 @@ func inspect(tb testing.TB, text string, env []string, options ...config.Option)
 	return in
 }
 
-// same is what makes two specs the same, secrets apart.
+// same is what makes two specs the same, secrets apart, and apart from what only a file
+// of OpenTelemetry's can say: that variables do not count.
 func same(spec core.Spec) any {
 	type entry struct {
 		Type, Name string
@@ -46,11 +47,13 @@ func same(spec core.Spec) any {
 			if o.Key != "" {
 				o.Key = "secret"
 			}
+			o.NoEnvironment = false
 			c = o
 		}
 		all = append(all, entry{e.Type(), e.ID(), c, e.Delivery})
 	}
 	spec.Source, spec.Samplers, spec.Exporters = nil, nil, nil
+	spec.ExactResource = nil
 	return []any{spec, all}
 }
 
@@ -116,6 +119,21 @@ func TestEffective(t *testing.T) {
 		{name: "a plugin", text: "tracing:\n  enabled: true\n  plugins: {dir: /p}\n  samplers: [{type: plugin, plugin: x}, {type: ratio, rate: 1}]\n", section: "tracing", has: []string{
 			"      plugin: x  # f.yaml:4:29", "      dir: /p  # f.yaml:3:13", "      allow_unpinned: false  # default",
 		}, hasNot: []string{"  plugins:"}},
+		{name: "OpenTelemetry's", text: `file_format: "1.1"
+disabled: ${OTEL_SDK_DISABLED:-false}
+resource: {attributes: [{name: service.name, value: "${NAME:-shop}"}, {name: a, value: "x${NONE}"}, {name: b, value: "${env:NONE:-}"}], attributes_list: "${ATTRIBUTES}"}
+propagator: {composite_list: "${PROPAGATORS:-tracecontext,b3}"}
+tracer_provider:
+  processors:
+    - batch:
+        schedule_delay: ${DELAY:-1500}
+        exporter: {otlp_http: {endpoint: "${BASE:-http://localhost:4318}/v1/traces", headers: [{name: k, value: "${KEY}"}], headers_list: "${HEADERS}"}}
+distribution: {riffle: {exporters: [{type: stdout}]}}
+`, section: config.DefaultSection, env: []string{"ATTRIBUTES=c=d,e=f", "KEY=hunter2key", "HEADERS=x=hunter2x,y=hunter2y", "OTEL_BSP_SCHEDULE_DELAY=7000"}, has: []string{
+			"    enabled: true  # f.yaml:2:11", `    service_name: "${NAME:-shop}"  # f.yaml:3:46`, `    service_namespace: ""  # f.yaml:1:1`, `      a: "x"  # f.yaml:3:81`, `      b: ""  # f.yaml:3:111`, `      c: "d"  # f.yaml:3:154`,
+			"      - tracecontext  # f.yaml:4:30", "      - b3  # f.yaml:4:30", `        endpoint: "${BASE:-http://localhost:4318}/v1/traces"  # f.yaml:9:32`,
+			`          x: "***"  # f.yaml:9:139`, `          k: "${KEY}"  # f.yaml:9:96`, "          max_age: 1500ms  # f.yaml:8:25", "          max_age: 1s  # default",
+		}},
 		{name: "off", text: "tracing: {enabled: false}", section: "tracing", has: []string{"  enabled: false  # f.yaml:1:11", "  exporters: []"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

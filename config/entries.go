@@ -39,12 +39,7 @@ func (r *reader) samplerPlans() []core.SamplerEntry {
 // exporterPlans decodes the entries of exporters. What an entry leaves out of its
 // line is taken from OTEL_BSP_* before it is a default.
 func (r *reader) exporterPlans() []core.ExporterEntry {
-	base, warnings := delivery.Defaults().WithEnv(func(name string) string {
-		if r.otelFile != nil {
-			return ""
-		}
-		return r.env[name]
-	})
+	base, warnings := r.line()
 	var all []core.ExporterEntry
 	for i, n := range r.exporterEntries(r.section.Enabled) {
 		p := listEntry{reader: r, list: "exporters", i: i, hostKeys: r.exporters.HostKeys()}
@@ -59,6 +54,15 @@ func (r *reader) exporterPlans() []core.ExporterEntry {
 		r.warnAll(append(warnings, e.IgnoredVariables()...))
 	}
 	return all
+}
+
+// line is what an exporter's line has where its entry leaves it out, with what is
+// ignored of the variables for it.
+func (r *reader) line() (delivery.Config, []*component.FieldError) {
+	if r.otelFile != nil {
+		return delivery.Defaults(), nil
+	}
+	return delivery.Defaults().WithEnv(func(name string) string { return r.env[name] })
 }
 
 // fitQueue leaves the default where OTEL_BSP_MAX_QUEUE_SIZE bounds a queue below one

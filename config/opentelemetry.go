@@ -93,10 +93,10 @@ func (r *reader) openTelemetry(doc *document) {
 	r.errs = append(r.errs, b.errs...)
 	f.tree = &node{kind: mapping, pos: f.file.pos}
 	r.otel = f.tree
-	r.section.ServiceNamespace = "" // nothing is in the resource but what the file says
 	if !f.checkVersion() {
 		return
 	}
+	f.tree.put("service_namespace", f.file.as("")) // nothing is in the resource but what the file says
 	f.check(f.file, member{pos: f.file.pos}, otelRoot)
 	f.resource()
 	f.propagators()
