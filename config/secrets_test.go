@@ -1,8 +1,13 @@
 package config_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
+
+	"github.com/riffletrace/riffle/config"
+	"github.com/riffletrace/riffle/core/sampling"
+	"github.com/riffletrace/riffle/samplers/route"
 )
 
 // A secret that looks like a word, in a place for secrets, is in no message about a
@@ -85,6 +90,24 @@ func TestSecretsAmongChoices(t *testing.T) {
 		}
 		if strings.Contains(err.Error(), secret) || !strings.Contains(err.Error(), name) {
 			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// The pattern to write instead of one with a query is told, and the query is not.
+func TestPatternWithQuery(t *testing.T) {
+	samplers := sampling.NewSamplers()
+	samplers.MustAdd(route.Factory)
+	for pattern, want := range map[string]string{
+		"GET /users/search?q=swordfish": `write "GET /users/search"`,
+		"/orders/:id?key=swordfish":     `write "/orders/{id}"`,
+		"/orders/{id?}":                 `pattern "/orders/{id?}": "id?" is not a wildcard's name: want a Go identifier: write "/orders/{id}"`,
+		"/?q=swordfish":                 `write "/"`,
+	} {
+		in := inspect(t, tracing("enabled: true", "samplers: [{type: route, rules: [{route: '"+pattern+"', sample: 1}]}]"), nil, config.Samplers(samplers))
+		got := slices.Concat(in.Mistakes, in.Warnings()).Error()
+		if !strings.Contains(got, want) || strings.Contains(got, "swordfish") {
+			t.Errorf("%s: got %s\nwant %s", pattern, got, want)
 		}
 	}
 }

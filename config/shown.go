@@ -228,7 +228,8 @@ func (r *reader) conceal(e *core.ConfigError) {
 				case n.substituted && utf8.RuneCountInString(n.text) > 4:
 					own[n.text[:min(len(n.text), maxOwnText)]] = true
 				case n.hidden || !isPlain(n.text) || mixed.MatchString(n.text):
-					own[n.text[:min(len(n.text), maxOwnText)]] = true
+					text := n.private()
+					own[text[:min(len(text), maxOwnText)]] = true
 					r.hide(n)
 				case strings.Contains(said, component.Hidden(n.text)): // nor does the line show it
 					r.hide(n)
@@ -249,6 +250,15 @@ func (r *reader) conceal(e *core.ConfigError) {
 		e.Err = &concealed{text, e.Err}
 	}
 	e.Path = shownPath(e.Path)
+}
+
+// private is what of a text that is not plain may be secret: of a plain path with a
+// query, the query. A pattern of routes can be told without it.
+func (n *node) private() string {
+	if path, query, ok := strings.Cut(n.text, "?"); ok && !n.hidden && !n.substituted && isPlain(path) && !mixed.MatchString(path) {
+		return query
+	}
+	return n.text
 }
 
 // concealed is an error without what may not be shown.
@@ -351,7 +361,7 @@ func (r *reader) hiddenParts() *parts {
 	}
 	scalar := func(n *node) {
 		if n.hidden || !isPlain(n.text) && !isPath(n.text) {
-			add(n.text)
+			add(n.private())
 		}
 	}
 	for _, tree := range []*node{r.otelFile, r.otel, r.file, r.app} {
