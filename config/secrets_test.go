@@ -2,6 +2,7 @@ package config_test
 
 import (
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -108,6 +109,9 @@ func TestPatternWithQuery(t *testing.T) {
 		got := slices.Concat(in.Mistakes, in.Warnings()).Error()
 		if !strings.Contains(got, want) || strings.Contains(got, "swordfish") {
 			t.Errorf("%s: got %s\nwant %s", pattern, got, want)
+		}
+		if text := string(in.Effective()); len(in.Mistakes) == 0 && !strings.Contains(text, strconv.Quote(pattern)) {
+			t.Errorf("%s: effectively another one:\n%s", pattern, text)
 		}
 	}
 }

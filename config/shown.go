@@ -230,9 +230,9 @@ func (r *reader) conceal(e *core.ConfigError) {
 				case n.hidden || !isPlain(n.text) || mixed.MatchString(n.text):
 					text := n.private()
 					own[text[:min(len(text), maxOwnText)]] = true
-					r.hide(n)
+					r.hideLine(n)
 				case strings.Contains(said, component.Hidden(n.text)): // nor does the line show it
-					r.hide(n)
+					r.hideLine(n)
 				}
 			})
 		}

@@ -130,12 +130,14 @@ func (n *node) written(path string) (written string, ok bool) {
 	return component.JoinPath(base, rest), base != ""
 }
 
-func (r *reader) hide(n *node) {
-	n.hide(func(n *node) {
-		for _, doc := range r.docs {
-			doc.hide(n.pos)
-		}
-	})
+// hide makes n, and all in it, secret.
+func (r *reader) hide(n *node) { n.hide(r.hideLine) }
+
+// hideLine leaves n out of the line that is quoted.
+func (r *reader) hideLine(n *node) {
+	for _, doc := range r.docs {
+		doc.hide(n.pos)
+	}
 }
 
 func (r *reader) quote(position string) string {
