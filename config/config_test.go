@@ -281,8 +281,8 @@ func TestSection(t *testing.T) {
 		{name: "no section", text: "server: 1\n", warning: nothing + "it has no observability.tracing; its keys are server\nserver: 1\n^"},
 		{name: "other signals", text: "observability:\n  metrics: [1]\n  logs: [2]\n", warning: nothing + "it has no observability.tracing; its keys are observability\nobservability:\n^"},
 		{name: "null", text: "observability:\n", warning: nothing + "it has no observability.tracing; its keys are observability\nobservability:\n^"},
-		{name: "null section", text: "observability:\n  tracing:\n", warning: nothing + "observability.tracing is empty\nobservability:\n^"},
-		{name: "empty section", text: "observability:\n  tracing: {}\n", warning: nothing + "observability.tracing is empty\nobservability:\n^"},
+		{name: "null section", text: "observability:\n  tracing:\n", warning: "fluxbase.yaml:2:3: nothing in it is for riffle: observability.tracing is empty\n  tracing:\n  ^"},
+		{name: "empty section", text: "observability:\n  tracing: {}\n", warning: "fluxbase.yaml:2:3: nothing in it is for riffle: observability.tracing is empty\n  tracing: {}\n  ^"},
 		{name: "anchor", text: "base: &b {tracing: {enabled: true}}\nobservability: *b\n", enabled: true},
 		{name: "merge", text: "base: &b {tracing: {enabled: true}}\nobservability:\n  <<: *b\n", enabled: true},
 	} {

@@ -46,6 +46,9 @@ func (b *builder) looksLike(root *yaml.Node) (at *yaml.Node, what string) {
 	if name := otherProgram(root); name != "" {
 		return root, fmt.Sprintf("it looks like %s", name)
 	}
+	if at, what := b.dottedKey(root); at != nil {
+		return at, what
+	}
 	if at, what := b.wrongIndent(root); at != nil {
 		return at, what
 	}
@@ -54,8 +57,10 @@ func (b *builder) looksLike(root *yaml.Node) (at *yaml.Node, what string) {
 	switch {
 	case s.best == nil && b.path == "":
 		return root, "none of its keys is one of riffle's: " + keysShown(root)
-	case s.best == nil && b.there(root):
-		return root, b.path + " is empty"
+	case s.best == nil && b.keyOf(root) != nil:
+		return b.keyOf(root), b.path + " is empty"
+	case s.best == nil && len(root.Content) == 0:
+		return root, missing + ", nor anything else"
 	case s.best == nil:
 		return root, fmt.Sprintf("%s; its keys are %s", missing, keysShown(root))
 	case s.path == "":
@@ -101,41 +106,68 @@ func otherProgram(root *yaml.Node) string {
 	}
 }
 
+// dottedKey finds the path of the section written as one key.
+func (b *builder) dottedKey(root *yaml.Node) (at *yaml.Node, what string) {
+	way := names(b.path)
+	if len(way) < 2 {
+		return nil, ""
+	}
+	for i := 0; root.Kind == yaml.MappingNode && i+1 < len(root.Content); i += 2 {
+		if key := root.Content[i]; key.Value == b.path || strings.HasPrefix(key.Value, b.path+".") {
+			return key, fmt.Sprintf("%s is one key with dots in it: write %s: below %s:", shownQuoted(key.Value), way[1], way[0])
+		}
+	}
+	return nil, ""
+}
+
 // wrongIndent finds a key on the way to the section that is empty, because what
 // belongs to it is not indented below it.
 func (b *builder) wrongIndent(root *yaml.Node) (at *yaml.Node, what string) {
 	y, path := root, ""
 	way := names(b.path)
+	var around []*yaml.Node // the mappings around what is empty, the innermost first
 	for i, name := range way {
 		key, value := memberOf(y, name)
 		if key == nil {
 			return nil, ""
 		}
 		path = component.JoinPath(path, name)
+		around = slices.Insert(around, 0, y)
 		value = target(value)
 		if value.Kind == yaml.MappingNode && len(value.Content) > 0 {
 			y = value
 			continue
 		}
-		meant := ""
 		if i+1 < len(way) {
 			if next, _ := memberOf(y, way[i+1]); next != nil {
-				meant = next.Value
+				return key, fmt.Sprintf("%s is empty, because %s stands beside it: indent it below %s", path, shownQuoted(next.Value), name)
 			}
-		} else if ours := ownKeys(y); len(ours) > 0 {
-			meant = ours[0].Value
-		}
-		if meant == "" {
 			return nil, ""
 		}
-		return key, fmt.Sprintf("%s is empty, because %s stands beside it: indent it below %s", path, shownQuoted(meant), way[i])
+		for n, mapping := range around {
+			ours := ownKeys(mapping)
+			switch {
+			case len(ours) == 0:
+			case n == 0:
+				return key, fmt.Sprintf("%s is empty, because %s stands beside it: indent it below %s", path, shownQuoted(ours[0].Value), name)
+			case likeness(ours) >= enough:
+				return key, fmt.Sprintf("%s is empty, because %s in line %d is not indented below %s", path, shownQuoted(ours[0].Value), ours[0].Line, name)
+			}
+		}
+		return nil, ""
 	}
 	return nil, ""
 }
 
-// there reports whether the section, or what leads to it, is there.
-func (b *builder) there(root *yaml.Node) bool {
-	return b.path != "" && valueAt(root, b.path) != nil
+// keyOf is the key of the section; nil if it is not there.
+func (b *builder) keyOf(root *yaml.Node) (key *yaml.Node) {
+	y := root
+	for _, name := range names(b.path) {
+		if key, y = memberOf(y, name); key == nil {
+			return nil
+		}
+	}
+	return key
 }
 
 // search looks for a mapping that has keys as the section has.
@@ -156,13 +188,7 @@ func (s *search) look(key, y *yaml.Node, path string, depth int) {
 		return
 	}
 	ours := ownKeys(y)
-	score := 0
-	for _, k := range ours {
-		score++
-		if slices.Contains(tellingKeys, k.Value) {
-			score += 2
-		}
-	}
+	score := likeness(ours)
 	named := path[strings.LastIndexByte(path, '.')+1:]
 	if score > 0 && (slices.Contains(usualNames, named) || component.Nearest(named, usualNames) != "") {
 		score += 2
@@ -182,6 +208,17 @@ func (s *search) look(key, y *yaml.Node, path string, depth int) {
 // enough is the score of a mapping that looks like the section: one telling key, or
 // several of those that others have too.
 const enough = 3
+
+// likeness is the score of keys of the section.
+func likeness(ours []*yaml.Node) (score int) {
+	for _, k := range ours {
+		score++
+		if slices.Contains(tellingKeys, k.Value) {
+			score += 2
+		}
+	}
+	return score
+}
 
 // tellingKeys are keys of the section that others hardly have.
 var tellingKeys = []string{"samplers", "exporters", "sample_rate", "service_name", "remote_parent", "decision_wait", "decision_memory", "max_trace_bytes"}
