@@ -37,7 +37,11 @@ func (i *Inspection) Effective() []byte {
 		return slices.Concat(entryFields, fieldsOfType(r.samplers, typ), fields(core.SamplerKeys{}))
 	})
 	host := r.lineFields()
-	w.list(depth, "exporters", r.lists["exporters"], func(typ string) []component.Field {
+	exporters := slices.Clone(r.lists["exporters"])
+	for at, n := range exporters {
+		exporters[at] = n.withTaken(i.Spec.Exporters[at].TakenVariables())
+	}
+	w.list(depth, "exporters", exporters, func(typ string) []component.Field {
 		return slices.Concat(entryFields, fieldsOfType(r.exporters, typ), host)
 	})
 	return w.out.Bytes()
@@ -85,6 +89,24 @@ var lineVariables = map[string]string{
 func (r *reader) lineFields() []component.Field {
 	base, _ := r.line()
 	return fields(base)
+}
+
+// withTaken returns a copy of an entry with what its component takes from variables.
+func (n *node) withTaken(all []component.TakenVariable) *node {
+	out := n.with()
+	for _, t := range all {
+		key := t.Path[len(t.Path)-1]
+		m := member{key: key, pos: t.Name, value: &node{kind: scalar, text: string(t.Value), hidden: t.Hidden, pos: t.Name}}
+		if len(t.Path) > 1 {
+			inside := out.member(t.Path[0]).value
+			if inside == nil || inside.kind != mapping {
+				inside = &node{kind: mapping, pos: t.Name}
+			}
+			m = member{key: t.Path[0], pos: t.Name, value: inside.with(m)}
+		}
+		out.set(m)
+	}
+	return out
 }
 
 // effective is a file that is being written.
@@ -272,7 +294,8 @@ func (w *effective) scalar(n *node) string {
 		return yamlText(n.raw, n.quoted)
 	}
 	text := n.text
-	if before, _, ok := strings.Cut(text, "?"); ok && strings.Contains(before, "://") {
+	before, query, ok := strings.Cut(text, "?")
+	if ok && (strings.Contains(before, "://") || strings.HasPrefix(before, "/") && strings.Contains(query, "=")) {
 		text = before + "?***" // there may be a key in a query
 	}
 	return yamlText(strings.ReplaceAll(text, "$", "$$"), n.quoted)

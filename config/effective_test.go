@@ -169,6 +169,33 @@ distribution: {riffle: {exporters: [{type: stdout}]}}
 	}
 }
 
+// What exporters take from variables themselves is shown too, each key with its variable.
+func TestEffectiveOfExporters(t *testing.T) {
+	for name, value := range map[string]string{
+		"ENDPOINT": "http://collector:4318", "TRACES_ENDPOINT": "http://a:4318/v1?key=hunter2query", "PROTOCOL": "http/protobuf", "HEADERS": "x.y=hunter2header", "TIMEOUT": "2500",
+	} {
+		t.Setenv("OTEL_EXPORTER_OTLP_"+name, value)
+	}
+	in := inspect(t, "tracing: {enabled: true, exporters: [{type: otlp, timeout: 1s}, {type: otlp, name: b, endpoint: 'b:4317'}, {type: stdout}]}", os.Environ(), config.Section("tracing"))
+	text := string(in.Effective())
+	var got []string
+	for line := range strings.Lines(text) {
+		if strings.Contains(line, "OTEL_") || strings.Contains(line, "endpoint") || strings.Contains(line, "timeout: 1s") {
+			got = append(got, strings.TrimSpace(line))
+		}
+	}
+	want := []string{
+		`endpoint: http://a:4318  # OTEL_EXPORTER_OTLP_TRACES_ENDPOINT`, `url_path: "/v1?***"  # OTEL_EXPORTER_OTLP_TRACES_ENDPOINT`, `protocol: http/protobuf  # OTEL_EXPORTER_OTLP_PROTOCOL`,
+		`x.y: "***"  # OTEL_EXPORTER_OTLP_HEADERS`, "timeout: 1s  # f.yaml:1:51", `endpoint: "b:4317"  # f.yaml:1:87`,
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	if again := inspect(t, text, nil, config.Section("tracing")); len(again.Mistakes) > 0 || strings.Contains(text, "hunter2") {
+		t.Errorf("%v in\n%s", again.Mistakes, text)
+	}
+}
+
 // Where the secrets are not, everything else is checked.
 func TestWithoutSecrets(t *testing.T) {
 	dir := t.TempDir()

@@ -2,7 +2,6 @@ package config_test
 
 import (
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 
@@ -110,7 +109,8 @@ func TestPatternWithQuery(t *testing.T) {
 		if !strings.Contains(got, want) || strings.Contains(got, "swordfish") {
 			t.Errorf("%s: got %s\nwant %s", pattern, got, want)
 		}
-		if text := string(in.Effective()); len(in.Mistakes) == 0 && !strings.Contains(text, strconv.Quote(pattern)) {
+		path, _, _ := strings.Cut(pattern, "?")
+		if text := string(in.Effective()); len(in.Mistakes) == 0 && !strings.Contains(text, `route: "`+path+"?") {
 			t.Errorf("%s: effectively another one:\n%s", pattern, text)
 		}
 	}

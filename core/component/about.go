@@ -18,6 +18,18 @@ type VariableReader interface {
 	// IgnoredVariables tells which of them it does not take, and why, each with its name
 	// for a path, of a configuration without mistakes. It has no side effects.
 	IgnoredVariables() []*FieldError
+	// TakenVariables tells which keys are taken from them, of a configuration without
+	// mistakes. It has no side effects.
+	TakenVariables() []TakenVariable
+}
+
+// TakenVariable is a key whose value is that of a variable.
+type TakenVariable struct {
+	Path  []string // "tls", "ca_file"
+	Name  string   // "OTEL_EXPORTER_OTLP_CERTIFICATE"
+	Value Secret   // as the key has it
+	// Hidden tells that people are not shown the value.
+	Hidden bool
 }
 
 // Connected is the configuration struct of an exporter that sends over the network.
@@ -62,6 +74,16 @@ func (p Plan[T]) IgnoredVariables() []*FieldError {
 		return nil
 	}
 	return r.IgnoredVariables()
+}
+
+// TakenVariables returns what a [VariableReader] tells. It is nil for a plan with an
+// error.
+func (p Plan[T]) TakenVariables() []TakenVariable {
+	r, ok := p.about().(VariableReader)
+	if !ok {
+		return nil
+	}
+	return r.TakenVariables()
 }
 
 // Connection returns what [Connected] says; ok tells whether the configuration does.

@@ -66,6 +66,15 @@ func (c *Config) IgnoredVariables() []*component.FieldError {
 	return applied.client().IgnoredVariables()
 }
 
+// TakenVariables tells what is taken of OTEL_EXPORTER_OTLP_*.
+func (c *Config) TakenVariables() []component.TakenVariable {
+	applied, _, err := c.applied()
+	if err != nil {
+		return nil
+	}
+	return applied.client().TakenVariables()
+}
+
 // Warn finds ports and paths of other protocols.
 func (c *Config) Warn() error {
 	if c.Preset != "" {

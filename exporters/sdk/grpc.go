@@ -54,6 +54,9 @@ func (c *GRPCConfig) Validate() error {
 // IgnoredVariables tells what is ignored of OTEL_EXPORTER_OTLP_*.
 func (c *GRPCConfig) IgnoredVariables() []*component.FieldError { return c.client().IgnoredVariables() }
 
+// TakenVariables tells what is taken of OTEL_EXPORTER_OTLP_*.
+func (c *GRPCConfig) TakenVariables() []component.TakenVariable { return c.client().TakenVariables() }
+
 // Warn finds ports and paths of other protocols.
 func (c *GRPCConfig) Warn() error {
 	resolved, err := c.client().Resolve()

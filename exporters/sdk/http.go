@@ -59,6 +59,9 @@ func (c *HTTPConfig) Validate() error {
 // IgnoredVariables tells what is ignored of OTEL_EXPORTER_OTLP_*.
 func (c *HTTPConfig) IgnoredVariables() []*component.FieldError { return c.client().IgnoredVariables() }
 
+// TakenVariables tells what is taken of OTEL_EXPORTER_OTLP_*.
+func (c *HTTPConfig) TakenVariables() []component.TakenVariable { return c.client().TakenVariables() }
+
 // Warn finds ports and paths of other protocols.
 func (c *HTTPConfig) Warn() error {
 	resolved, err := c.client().Resolve()

@@ -1,11 +1,14 @@
 package otlpclient
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"maps"
 	"net"
+	"os"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/riffletrace/riffle/core/component"
@@ -17,6 +20,47 @@ func (r *Resolved) Connection() component.Connection {
 		Endpoint: r.Endpoint(), Protocol: string(r.Protocol), TLS: r.security(),
 		Headers: slices.Sorted(maps.Keys(r.Headers)),
 	}
+}
+
+// TakenVariables tells which keys are taken from OTEL_EXPORTER_OTLP_*.
+func (c Config) TakenVariables() []component.TakenVariable {
+	filled, v := c.withEnv(os.Getenv)
+	resolved, err := filled.resolve()
+	if err != nil {
+		return nil
+	}
+	var all []component.TakenVariable
+	add := func(variable, value string, path ...string) {
+		if name := v.taken[variable]; name != "" && value != "" {
+			all = append(all, component.TakenVariable{Path: path, Name: name, Value: component.Secret(value), Hidden: variable == "HEADERS"})
+		}
+	}
+	add("ENDPOINT", filled.Endpoint, "endpoint")
+	if c.URLPath == "" {
+		add("ENDPOINT", filled.URLPath, "url_path")
+	}
+	add("PROTOCOL", string(filled.Protocol), "protocol")
+	add("COMPRESSION", string(filled.Compression), "compression")
+	add("TIMEOUT", filled.Timeout.String(), "timeout")
+	for _, name := range slices.Sorted(maps.Keys(filled.Headers)) {
+		add("HEADERS", string(filled.Headers[name]), "headers", name)
+	}
+	if filled.Insecure != nil {
+		add("INSECURE", strconv.FormatBool(*filled.Insecure), "insecure")
+	}
+	if resolved.TLS == nil {
+		return all // what there is of certificates is not used
+	}
+	if filled.TLS.FromEnv && filled.Insecure == nil && resolved.scheme == "" {
+		// One alone makes a connection to this machine secure, whether it can be read or not.
+		both := []string{forTraces, forAll}
+		name := cmp.Or(v.first("CERTIFICATE", both), v.first("CLIENT_CERTIFICATE", both), v.first("CLIENT_KEY", both))
+		all = append(all, component.TakenVariable{Path: []string{"insecure"}, Name: name, Value: "false"})
+	}
+	add("CERTIFICATE", filled.TLS.CAFile, "tls", "ca_file")
+	add("CLIENT_CERTIFICATE", filled.TLS.CertFile, "tls", "cert_file")
+	add("CLIENT_KEY", filled.TLS.KeyFile, "tls", "key_file")
+	return all
 }
 
 // security tells in words how the connection is secured.

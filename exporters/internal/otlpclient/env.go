@@ -16,12 +16,16 @@ import (
 // IgnoredVariables tells what is ignored of OpenTelemetry's variables, each with the name of one
 // for a path.
 func (c Config) IgnoredVariables() []*component.FieldError {
-	_, warnings := c.withEnv(os.Getenv)
-	return warnings
+	_, v := c.withEnv(os.Getenv)
+	return v.Warnings
 }
 
 // variables reads OTEL_EXPORTER_OTLP_*.
-type variables struct{ otelenv.Reader }
+type variables struct {
+	otelenv.Reader
+	// taken are the names of those that were read, by what follows the prefix.
+	taken map[string]string
+}
 
 const (
 	forTraces = "OTEL_EXPORTER_OTLP_TRACES_"
@@ -32,6 +36,7 @@ const (
 func (v *variables) read(key string, read func(name, value string) error) {
 	for _, name := range []string{forTraces + key, forAll + key} {
 		if v.Read(func(value string) error { return read(name, value) }, name) {
+			v.taken[key] = name
 			return
 		}
 	}
@@ -48,34 +53,36 @@ func (v *variables) first(key string, prefixes []string) string {
 }
 
 // withEnv fills what the configuration leaves open from OpenTelemetry's variables, and
-// returns warnings about those that it ignores. Those for traces win over those for
+// returns what was read of them. Those for traces win over those for
 // everything, each by itself: both are one source. A connection is made from one source:
 // where the configuration has an endpoint, the variables are about it only if theirs is
 // the same.
 // Source: https://opentelemetry.io/docs/specs/otel/protocol/exporter/
-func (c Config) withEnv(getenv func(string) string) (Config, []*component.FieldError) {
+func (c Config) withEnv(getenv func(string) string) (Config, *variables) {
+	v := &variables{otelenv.Reader{Getenv: getenv}, map[string]string{}}
 	if c.NoEnv {
 		c.Protocol = cmp.Or(c.Protocol, GRPC)
-		return c, nil
+		return c, v
 	}
-	v := &variables{otelenv.Reader{Getenv: getenv}}
 	filled := v.fillProtocol(c)
 	if c.Endpoint != "" {
 		if theirs := v.fillEndpoint(Config{Protocol: filled.Protocol}); !filled.sameEndpoint(theirs) {
 			v.Warnings = nil // nothing of them is used
+			clear(v.taken)
 			if theirs.Endpoint == "" {
 				v.warnUnused(c)
 			}
 			c.Protocol = cmp.Or(c.Protocol, GRPC)
-			return c, v.Warnings
+			return c, v
 		}
+		delete(v.taken, "ENDPOINT")
 	} else {
 		filled = v.fillEndpoint(filled)
 	}
 	v.fillTLS(&filled)
 	v.fillInsecure(&filled)
 	v.fillRest(&filled)
-	return filled, v.Warnings
+	return filled, v
 }
 
 // connection are the keys of variables that say nothing but how to send to an endpoint,
@@ -273,6 +280,7 @@ func (v *variables) fillTLS(c *Config) {
 		}
 		if err == nil {
 			c.TLS.CertFile, c.TLS.KeyFile = pair.CertFile, pair.KeyFile
+			v.taken["CLIENT_CERTIFICATE"], v.taken["CLIENT_KEY"] = cert, key
 			return
 		}
 		v.Warn(wrong, otelenv.Ignored(err))

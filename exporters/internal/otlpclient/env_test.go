@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/riffletrace/riffle/core/component"
+	"github.com/riffletrace/riffle/core/delivery"
 	"github.com/riffletrace/riffle/exporters/internal/otlpclient"
 	"github.com/riffletrace/riffle/internal/otlptest"
 )
@@ -25,11 +26,66 @@ func resolved(t *testing.T, env map[string]string, c otlpclient.Config) (summary
 	for k, v := range env {
 		t.Setenv(variables+k, v)
 	}
+	if summary = summed(c); strings.HasPrefix(summary, "error: ") {
+		return summary, ""
+	}
+	if again := summed(taking(t, c)); again != summary {
+		t.Errorf("with the values of its variables it is\n%s, and it is\n%s", again, summary)
+	}
+	var lines []string
+	for _, w := range c.IgnoredVariables() {
+		lines = append(lines, strings.TrimPrefix(w.Error(), variables))
+	}
+	return summary, strings.Join(lines, "\n")
+}
+
+// taking is a configuration that says itself what it takes from variables.
+func taking(t *testing.T, c otlpclient.Config) otlpclient.Config {
+	t.Helper()
+	for _, v := range c.TakenVariables() {
+		value := string(v.Value)
+		if !strings.HasPrefix(v.Name, variables) || v.Hidden != (v.Path[0] == "headers") {
+			t.Errorf("%+v", v)
+		}
+		switch path := strings.Join(v.Path, "."); path {
+		case "endpoint":
+			c.Endpoint = value
+		case "url_path":
+			c.URLPath = value
+		case "protocol":
+			c.Protocol = otlpclient.Protocol(value)
+		case "insecure":
+			insecure := value == "true"
+			c.Insecure = &insecure
+		case "compression":
+			c.Compression = delivery.Compression(value)
+		case "timeout":
+			if err := c.Timeout.UnmarshalText([]byte(value)); err != nil {
+				t.Error(err)
+			}
+		case "tls.ca_file":
+			c.TLS.CAFile = value
+		case "tls.cert_file":
+			c.TLS.CertFile = value
+		case "tls.key_file":
+			c.TLS.KeyFile = value
+		default:
+			if c.Headers = maps.Clone(c.Headers); c.Headers == nil {
+				c.Headers = map[string]component.Secret{}
+			}
+			c.Headers[v.Path[1]] = v.Value
+		}
+	}
+	c.NoEnv = true
+	return c
+}
+
+func summed(c otlpclient.Config) string {
 	r, err := c.Resolve()
 	if err != nil {
-		return "error: " + err.Error(), ""
+		return "error: " + err.Error()
 	}
-	summary = r.Address
+	summary := r.Address
 	if r.Protocol == http {
 		summary = r.URL()
 	}
@@ -51,11 +107,7 @@ func resolved(t *testing.T, env map[string]string, c otlpclient.Config) (summary
 	if r.Timeout.String() != "10s" {
 		summary += " " + r.Timeout.String()
 	}
-	var lines []string
-	for _, w := range c.IgnoredVariables() {
-		lines = append(lines, strings.TrimPrefix(w.Error(), variables))
-	}
-	return summary, strings.Join(lines, "\n")
+	return summary
 }
 
 // The variables fill what a configuration leaves open. What is wrong with one is told,
