@@ -343,3 +343,18 @@ fluxbase.yaml:3:5: observability.tracing.max_wait: "long" is not a duration: wan
 		t.Errorf("got\n%v\nwant\n%s", err, want)
 	}
 }
+
+// A warning about what an OpenTelemetry file does not say has its path in that file.
+func TestOpenTelemetryServiceName(t *testing.T) {
+	for text, want := range map[string]string{
+		console: "otel.yaml:1:1: resource.attributes: not set: ",
+		console + "resource: {attributes: [{name: a, value: b}]}\n":             "otel.yaml:4:12: resource.attributes: not set: ",
+		console + "resource: {}\n":                                              "otel.yaml:4:1: resource.attributes: not set: ",
+		console + "resource: {attributes: [{name: service.name, value: ''}]}\n": "otel.yaml:4:46: resource.attributes[0].value: not set: ",
+	} {
+		spec := parseOTel(t, text)
+		if got := spec.Source.Warnings().Error(); !strings.Contains(got, want) || strings.Contains(got, "observability.tracing") {
+			t.Errorf("got %s\nwant %s", got, want)
+		}
+	}
+}

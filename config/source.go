@@ -65,8 +65,20 @@ func (r *reader) written(path string) string {
 // locate asks the entry that the path leads into, or else the sources, the one that
 // wins first.
 func (r *reader) locate(path string) string {
-	tree, path := r.tree(path)
-	return tree.locate(path)
+	tree, inside := r.tree(path)
+	if place := r.otelPlace(tree, path); place != "" {
+		return r.otelFile.locate(place)
+	}
+	return tree.locate(inside)
+}
+
+// otelPlace is where an OpenTelemetry file, which is the only one, has the place for a
+// key that it says nothing of; "" if that is not so.
+func (r *reader) otelPlace(tree *node, path string) string {
+	if r.otelFile == nil || tree != r.otel || tree.has(path) {
+		return ""
+	}
+	return otelPlaces[path]
 }
 
 // tree returns what a path leads into, and the path in there: the entry of a list, or
@@ -94,6 +106,9 @@ func (r *reader) fullPath(path string) string {
 	if tree, inside := r.tree(path); tree != nil {
 		if written, ok := tree.written(inside); ok {
 			return written
+		}
+		if place := r.otelPlace(tree, path); place != "" {
+			return place
 		}
 	}
 	return component.JoinPath(r.options.section, r.written(path))
