@@ -17,7 +17,7 @@ var methods = []string{
 }
 
 // anyMethod are words with which other routers mean every method.
-var anyMethod = []string{"ALL", "ANY"}
+var anyMethod = []string{"ALL", "ANY", "*"}
 
 // Doubt returns what is no mistake in a pattern, but hardly what was meant: a wildcard
 // in the syntax of another router, which matches nothing but itself, a query, a method

@@ -66,6 +66,7 @@ func TestRefusedPatterns(t *testing.T) {
 		"/users/{id:[0-9]+}":                     `write "/users/{id}"`,
 		"/a/{*rest}":                             `write "/a/{rest...}"`,
 		"/a/{x?}":                                `write "/a/{x}"`,
+		"* /x/:id":                               `is not a method: want capitals, as in GET: write "/x/{id}"`,
 	} {
 		err := new(route.Table[int]).Add(pattern, 1)
 		if err == nil || !strings.HasSuffix(err.Error(), want) {
