@@ -104,6 +104,15 @@ func (p *program) run(ctx context.Context, args []string, stdout, stderr io.Writ
 	for _, build := range p.commands {
 		root.AddCommand(build(p.source))
 	}
+	root.SetHelpCommand(newHelp(root))
+	root.InitDefaultCompletionCmd(args...)
+	for _, c := range root.Commands() {
+		if c.Name() == "completion" { // by itself it is a mistake, as queue is
+			c.RunE = func(*cobra.Command, []string) error {
+				return command.Usage(errors.New("want a shell: bash, fish, powershell or zsh"))
+			}
+		}
+	}
 	whenBegun(root, func() { begun = true })
 	root.SetArgs(args)
 	root.SetOut(stdout)
@@ -119,6 +128,26 @@ func (p *program) run(ctx context.Context, args []string, stdout, stderr io.Writ
 	}
 	p.printError(stderr, err)
 	return exitFailed
+}
+
+// newHelp is cobra's command, for which one that is not there is a mistake.
+func newHelp(root *cobra.Command) *cobra.Command {
+	return &cobra.Command{
+		Use:               "help [command]",
+		Short:             "print the help of a command",
+		ValidArgsFunction: cobra.NoFileCompletions,
+		RunE: func(_ *cobra.Command, args []string) error {
+			cmd, rest, err := root.Find(args)
+			switch {
+			case err != nil:
+				return command.Usage(err)
+			case len(rest) > 0:
+				return command.Usage(fmt.Errorf("unknown command %q for %q", rest[0], cmd.CommandPath()))
+			}
+			cmd.InitDefaultHelpFlag()
+			return cmd.Help()
+		},
+	}
 }
 
 // whenBegun calls f when one of the commands begins its work: its flags are right then.
