@@ -306,7 +306,8 @@ var plainScalar = regexp.MustCompile(`^[A-Za-z0-9_./$+-][A-Za-z0-9_./$+:{}~%=-]*
 
 // yamlText writes a scalar.
 func yamlText(text string, quoted bool) string {
-	if !quoted && plainScalar.MatchString(text) && !strings.HasSuffix(text, ":") && text != "-" && !strings.HasPrefix(text, "---") {
+	isNull := strings.EqualFold(text, "null") // of a variable it is a word
+	if !quoted && !isNull && plainScalar.MatchString(text) && !strings.HasSuffix(text, ":") && text != "-" && !strings.HasPrefix(text, "---") {
 		return text
 	}
 	return string(appendJSONString(nil, text))

@@ -77,10 +77,10 @@ func TestEffective(t *testing.T) {
 			name: "all sources", text: "service_name: a\nresource: {team: \"b c\", service.version: '1.10', on: \"true\", n: null-ish}\nlimits: {event_count: 5}\nenabled: true\nsamplers: [{type: ratio, rate: 0.25}]\n", section: "",
 			env: []string{
 				"FLUXBASE_TRACING_SAMPLE_RATE=0.5", "FLUXBASE_TRACING_ENDPOINT=http://c:4318", "OTEL_SERVICE_NAME=z", "OTEL_RESOURCE_ATTRIBUTES=host=h%20h,team=x,deployment.environment=prod",
-				"OTEL_SPAN_LINK_COUNT_LIMIT=7", "OTEL_PROPAGATORS=b3", "OTEL_BSP_SCHEDULE_DELAY=1500", "FLUXBASE_TRACING_MAX_WAIT=3m",
+				"OTEL_SPAN_LINK_COUNT_LIMIT=7", "OTEL_PROPAGATORS=b3", "OTEL_BSP_SCHEDULE_DELAY=1500", "FLUXBASE_TRACING_MAX_WAIT=3m", "FLUXBASE_TRACING_ENVIRONMENT=null",
 			}, has: []string{
 				"service_name: a  # f.yaml:1:1", `service_version: "1.10"  # f.yaml:2:25`, `  team: "b c"  # f.yaml:2:12`, `  host: "h h"  # OTEL_RESOURCE_ATTRIBUTES`,
-				"environment: prod  # OTEL_RESOURCE_ATTRIBUTES", "  link_count: 7  # OTEL_SPAN_LINK_COUNT_LIMIT", "  event_count: 5  # f.yaml:3:10",
+				`environment: "null"  # FLUXBASE_TRACING_ENVIRONMENT`, "  link_count: 7  # OTEL_SPAN_LINK_COUNT_LIMIT", "  event_count: 5  # f.yaml:3:10",
 				"  - b3  # OTEL_PROPAGATORS", "max_wait: 3m  # FLUXBASE_TRACING_MAX_WAIT", "    rate: 0.5  # FLUXBASE_TRACING_SAMPLE_RATE",
 				"    endpoint: http://c:4318  # FLUXBASE_TRACING_ENDPOINT", "      max_age: 1.5s  # OTEL_BSP_SCHEDULE_DELAY", "      max_spans: 2048  # default", `  on: "true"  # f.yaml:2:50`,
 			},
