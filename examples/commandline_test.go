@@ -27,6 +27,7 @@ func TestCommandLine(t *testing.T) {
 		{args: []string{"validate", file, "--section", "server"}, code: 1, want: []string{"server.port: unknown key"}},
 		{args: []string{"explain", "--config", file, "--span", "GET /x", "--attr", "tenant=gold"}, want: []string{`kept because of "tenant": threshold 0, weight 1`}},
 		{args: []string{"components"}, want: []string{"tenant: keeps every trace of a tenant"}},
+		{args: []string{"plugins"}, code: 2, want: []string{"want a command: check, new, pin or test"}},
 		{args: []string{"valid"}, code: 2, want: []string{"fluxbase-tracing: unknown command", "Run 'fluxbase-tracing --help' for usage."}},
 	} {
 		t.Run(strings.Join(tt.args, " ")+tt.env, func(t *testing.T) {

@@ -12,6 +12,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -108,9 +109,7 @@ func (p *program) run(ctx context.Context, args []string, stdout, stderr io.Writ
 	root.InitDefaultCompletionCmd(args...)
 	for _, c := range root.Commands() {
 		if c.Name() == "completion" { // by itself it is a mistake, as queue is
-			c.RunE = func(*cobra.Command, []string) error {
-				return command.Usage(errors.New("want a shell: bash, fish, powershell or zsh"))
-			}
+			c.RunE = wantCommand
 		}
 	}
 	whenBegun(root, func() { begun = true })
@@ -128,6 +127,16 @@ func (p *program) run(ctx context.Context, args []string, stdout, stderr io.Writ
 	}
 	p.printError(stderr, err)
 	return exitFailed
+}
+
+// wantCommand is the mistake of a command that does nothing by itself.
+func wantCommand(cmd *cobra.Command, _ []string) error {
+	var names []string
+	for _, c := range cmd.Commands() {
+		names = append(names, c.Name())
+	}
+	last := len(names) - 1
+	return command.Usage(fmt.Errorf("want a command: %s or %s", strings.Join(names[:last], ", "), names[last]))
 }
 
 // newHelp is cobra's command, for which one that is not there is a mistake.

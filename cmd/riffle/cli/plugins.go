@@ -30,9 +30,7 @@ func (p *program) newPlugins() *cobra.Command {
 one directory, called riffle-plugin-NAME, beside riffle-plugins.lock, which pins
 their content.`,
 		Args: cobra.NoArgs,
-		RunE: func(*cobra.Command, []string) error {
-			return command.Usage(errors.New("want a command: check, list, new, pin or test"))
-		},
+		RunE: wantCommand,
 	}
 	cmd.AddCommand(newPluginsPin(), p.newPluginsCheck(), p.newPluginsNew(), newPluginsTest())
 	if p.list != nil {
