@@ -2,8 +2,8 @@
 // riffle's commands, which know that sampler, and read the service's configuration as
 // the service does.
 //
-//	go run ./commandline validate commandline/fluxbase.yaml
-//	go run ./commandline explain --config commandline/fluxbase.yaml --span 'GET /x' --attr tenant=gold
+//	GOWORK=off go run ./commandline validate commandline/fluxbase.yaml
+//	GOWORK=off go run ./commandline explain --config commandline/fluxbase.yaml --span 'GET /x' --attr tenant=gold
 package main
 
 import (

@@ -1,7 +1,7 @@
 // Fiber traces a service made with Fiber v3: it starts one, asks it something,
 // and stops. Run it in the directory above:
 //
-//	go run ./fiber
+//	GOWORK=off go run ./fiber
 package main
 
 import (

@@ -1,7 +1,7 @@
 // Grpc traces a gRPC service and its client with otelgrpc: it starts one, asks
 // it something, and stops. Run it in the directory above:
 //
-//	go run ./grpc
+//	GOWORK=off go run ./grpc
 package main
 
 import (

@@ -2,7 +2,7 @@
 // the request that enqueued them. Run it in the directory above, with a
 // database that it may make a table in:
 //
-//	DATABASE_URL=postgres://localhost/postgres go run ./jobs
+//	DATABASE_URL=postgres://localhost/postgres GOWORK=off go run ./jobs
 package main
 
 import (
