@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"os"
 	"os/exec"
@@ -226,3 +227,22 @@ observability:
 		t.Errorf("%+v", got)
 	}
 }
+
+// What cannot be written is not said to be fine: a file of --effective may be cut off.
+func TestValidateWithoutRoom(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "f.yaml")
+	if err := os.WriteFile(file, []byte("observability: {tracing: {enabled: false}}"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, args := range [][]string{{}, {"--effective"}, {"--json"}} {
+		var stderr bytes.Buffer
+		if code := cli.Run(t.Context(), append([]string{"validate", file}, args...), full{}, &stderr, options()...); code != 1 || stderr.String() != "riffle: no room\n" {
+			t.Errorf("%v: exit code %d, %s", args, code, &stderr)
+		}
+	}
+}
+
+// full is a disk without room.
+type full struct{}
+
+func (full) Write([]byte) (int, error) { return 0, errors.New("no room") }

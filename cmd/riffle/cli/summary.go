@@ -130,7 +130,7 @@ func (s *summary) line() string {
 }
 
 // print prints it, a line for each part.
-func (s *summary) print(w io.Writer) {
+func (s *summary) print(w io.Writer) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	row := func(what, name, text string) {
 		fmt.Fprintf(t, "  %s\t%s\t%s\n", what, fit(name), untrusted.Text(text, untrusted.Attribute))
@@ -148,7 +148,9 @@ func (s *summary) print(w io.Writer) {
 		}
 		row("sampler", r.Name, text)
 	}
-	_ = t.Flush()
+	if err := t.Flush(); err != nil {
+		return err
+	}
 	t = tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	for _, r := range []struct{ key, value string }{
 		{"service_name", s.ServiceName},
@@ -157,7 +159,7 @@ func (s *summary) print(w io.Writer) {
 	} {
 		fmt.Fprintf(t, "  %s\t%s\n", r.key, fit(r.value))
 	}
-	_ = t.Flush()
+	return t.Flush()
 }
 
 // text says where an exporter sends, and how.

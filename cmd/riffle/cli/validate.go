@@ -92,8 +92,11 @@ func (v *validation) run(cmd *cobra.Command, files []string) error {
 		if len(c.mistakes) > 0 {
 			failed = errReported
 		}
-		if all.Files = append(all.Files, c); !v.json {
-			v.print(cmd.OutOrStdout(), cmd.ErrOrStderr(), &c)
+		if all.Files = append(all.Files, c); v.json {
+			continue
+		}
+		if err := v.print(cmd.OutOrStdout(), cmd.ErrOrStderr(), &c); err != nil {
+			return err
 		}
 	}
 	if v.json {
@@ -177,8 +180,8 @@ func inspect(stdin io.Reader, file string, options []config.Option) (*config.Ins
 	return config.Inspect(data, append([]config.Option{config.File("stdin")}, options...)...)
 }
 
-// print prints what was found out about a file.
-func (v *validation) print(stdout, stderr io.Writer, c *checked) {
+// print prints what was found out about a file. Its error is that of stdout.
+func (v *validation) print(stdout, stderr io.Writer, c *checked) (err error) {
 	for _, w := range c.warnings {
 		fmt.Fprint(stderr, "warning: ")
 		v.program.printError(stderr, core.ConfigErrors{w})
@@ -189,9 +192,10 @@ func (v *validation) print(stdout, stderr io.Writer, c *checked) {
 	case len(c.mistakes) > 0:
 		v.program.printError(stderr, c.mistakes)
 	case v.effective:
-		_, _ = stdout.Write(c.effective)
+		_, err = stdout.Write(c.effective)
 	default:
 		fmt.Fprintf(stdout, "%s: ok: %s\n", c.File, untrusted.Text(c.Summary.line(), untrusted.Attribute))
-		c.Summary.print(stdout)
+		err = c.Summary.print(stdout)
 	}
+	return err
 }
