@@ -90,7 +90,7 @@ func parse(tb testing.TB, text string, env ...string) (core.Spec, error) {
 // warnings are all but that of a service without a name, which most tests are about.
 func warnings(spec core.Spec) core.ConfigErrors {
 	return slices.DeleteFunc(slices.Clone(spec.Source.Warnings()), func(e *core.ConfigError) bool {
-		return strings.HasSuffix(e.Path, "service_name")
+		return strings.HasPrefix(e.Err.Error(), "not set: backends")
 	})
 }
 

@@ -142,6 +142,7 @@ func New(_ context.Context, _ component.Settings, c Config) (sdktrace.SpanExport
 
 // Interface guards.
 var (
-	_ component.Warner    = (*Config)(nil)
-	_ component.Connected = (*Config)(nil)
+	_ component.Warner         = (*Config)(nil)
+	_ component.VariableReader = (*Config)(nil)
+	_ component.Connected      = (*Config)(nil)
 )

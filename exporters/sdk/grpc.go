@@ -104,3 +104,6 @@ func NewGRPC(ctx context.Context, s component.Settings, c GRPCConfig) (sdktrace.
 		otlptracegrpc.WithServiceConfig(c.ServiceConfig),
 	)
 }
+
+// Interface guard.
+var _ component.VariableReader = (*GRPCConfig)(nil)

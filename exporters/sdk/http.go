@@ -135,3 +135,6 @@ func NewHTTP(ctx context.Context, s component.Settings, c HTTPConfig) (sdktrace.
 		otlptracehttp.WithMaxResponseSize(int64(c.MaxResponseSize)),
 	)
 }
+
+// Interface guard.
+var _ component.VariableReader = (*HTTPConfig)(nil)
