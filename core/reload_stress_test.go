@@ -75,7 +75,13 @@ func TestReloadUnderLoad(t *testing.T) {
 	var spans atomic.Int64
 	tracer := p.TracerProvider().Tracer("test")
 	for range 2 {
+		traces := 0
 		forever(func() {
+			if traces++; traces%200 == 0 { // no queue may become full
+				if err := p.ForceFlush(context.Background()); err != nil {
+					t.Error(err)
+				}
+			}
 			ctx, root := tracer.Start(context.Background(), fmt.Sprint("root ", spans.Add(1)))
 			_, child := tracer.Start(ctx, fmt.Sprint("child ", spans.Add(1)))
 			child.End()

@@ -173,21 +173,24 @@ func (s *lineSet) wait() {
 func (f *Lines) HandOver(spans ...sdktrace.ReadOnlySpan) {
 	part := rand.Uint32() % readerParts
 	for {
-		s := f.current.Load()
-		if s == nil {
+		if s := f.current.Load(); s == nil || f.handOver(s, part, spans) {
 			return
 		}
-		n := &s.readers[part].Int64
-		n.Add(1)
-		if f.current.Load() == s {
-			defer n.Add(-1)
-			for _, b := range s.batchers {
-				b.handOver(spans)
-			}
-			return
-		}
-		n.Add(-1) // it may not have been waited for
 	}
+}
+
+// handOver hands over to a set, and reports whether it is in force.
+func (f *Lines) handOver(s *lineSet, part uint32, spans []sdktrace.ReadOnlySpan) bool {
+	n := &s.readers[part].Int64
+	n.Add(1)
+	defer n.Add(-1)
+	if f.current.Load() != s { // it may not have been waited for
+		return false
+	}
+	for _, b := range s.batchers {
+		b.handOver(spans)
+	}
+	return true
 }
 
 // attach makes a batcher the line's.
