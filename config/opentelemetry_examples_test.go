@@ -1,8 +1,6 @@
 package config_test
 
 import (
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -38,24 +36,6 @@ func TestOpenTelemetryKinds(t *testing.T) {
 		switch {
 		case tt.mistake == "" && err != nil, tt.mistake != "" && (err == nil || !strings.Contains(err.Error(), tt.mistake)):
 			t.Errorf("%s: %v", tt.body, err)
-		}
-	}
-}
-
-// Files in the directories that RIFFLE_OTEL_EXAMPLES lists, such as those of the
-// schema's repository, are read, or name what is in development and not supported.
-func TestOpenTelemetryExamples(t *testing.T) {
-	for _, dir := range filepath.SplitList(os.Getenv("RIFFLE_OTEL_EXAMPLES")) {
-		files, err := filepath.Glob(filepath.Join(dir, "*.yaml"))
-		if err != nil || len(files) == 0 {
-			t.Fatalf("no files in %s: %v", dir, err)
-		}
-		for _, file := range files {
-			_, err := config.Load(file, config.Environ(nil))
-			if err == nil || strings.Contains(err.Error(), "/development: not supported") {
-				continue
-			}
-			t.Errorf("%v", err)
 		}
 	}
 }
