@@ -137,7 +137,7 @@ func Explain(ctx context.Context, spec Spec, t Trace, opts ...Option) (*Explanat
 	}
 	res, err := newResource(ctx, plan)
 	if err != nil {
-		return nil, fmt.Errorf("building the resource: %w", err)
+		return nil, err
 	}
 	e := explaining{plan: plan, options: newOptions(opts), resource: res, trace: &t}
 	p, err := e.play(ctx, uint64(sampling.Never)-1) // every threshold selects it

@@ -94,7 +94,7 @@ func (e explaining) play(ctx context.Context, randomness uint64) (*playback, err
 	p.parents = p.trace.parents(func(string, string, ...any) {}) // it was checked
 	p.order, p.spans = p.moments(), make([]playedSpan, len(p.trace.Spans))
 	var err error
-	if p.samplers, err = p.plan.buildSamplers(ctx, p.options, nil, p.hear); err != nil {
+	if p.samplers, err = p.plan.buildSamplers(ctx, p.options, serviceName(p.resource), nil, p.hear); err != nil {
 		return nil, err
 	}
 	bounds := p.plan.bounds()

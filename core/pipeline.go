@@ -29,12 +29,12 @@ type line struct {
 
 // newPipeline builds samplers and exporters; those of entries that are in the former
 // pipeline too are taken from it. On an error, nothing is left.
-func (p *plan) newPipeline(ctx context.Context, o *options, former *pipeline) (*pipeline, error) {
+func (p *plan) newPipeline(ctx context.Context, o *options, service string, former *pipeline) (*pipeline, error) {
 	var last *samplerList
 	if former != nil {
 		last = former.samplers
 	}
-	samplers, err := p.buildSamplers(ctx, o, last, nil)
+	samplers, err := p.buildSamplers(ctx, o, service, last, nil)
 	pl := &pipeline{samplers: samplers}
 	errs := mistakes{source: p.Source}
 	for i := range p.Exporters {

@@ -12,7 +12,6 @@ import (
 	"go.opentelemetry.io/contrib/propagators/autoprop"
 	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/propagation"
-	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 	"go.opentelemetry.io/otel/trace"
 	"go.opentelemetry.io/otel/trace/noop"
 
@@ -102,9 +101,9 @@ func (p *Provider) prepare(ctx context.Context, spec *Spec) (*prepared, error) {
 	plan.logWarnings(ctx, p.options.logger)
 	res, err := newResource(ctx, plan)
 	if err != nil {
-		return nil, fmt.Errorf("building the resource: %w", err)
+		return nil, err
 	}
-	if next.pipeline, err = plan.newPipeline(ctx, p.options, p.pipeline.Load()); err != nil {
+	if next.pipeline, err = plan.newPipeline(ctx, p.options, serviceName(res), p.pipeline.Load()); err != nil {
 		return nil, err
 	}
 	next.record = record.Config{
@@ -128,8 +127,7 @@ func (p *Provider) ServiceName() string {
 	if p.recorder == nil {
 		return ""
 	}
-	name, _ := p.recorder.Resource().Set().Value(semconv.ServiceNameKey)
-	return name.AsString()
+	return serviceName(p.recorder.Resource())
 }
 
 // Propagator reads and writes trace context as the spec says, also when that changes.

@@ -24,7 +24,11 @@ const deploymentEnvironment = attribute.Key("deployment.environment")
 // arguments are left out: they may hold secrets.
 func newResource(ctx context.Context, spec *plan) (*resource.Resource, error) {
 	if spec.ExactResource != nil {
-		return spec.ExactResource.build(ctx, spec.Spec)
+		r, err := spec.ExactResource.build(ctx, spec.Spec)
+		if err != nil {
+			return nil, fmt.Errorf("building the resource: %w", err)
+		}
+		return r, nil
 	}
 	attrs, key := spec.resourceAttributes(), string(semconv.ServiceVersionKey)
 	if version := buildVersion(); version != "" && spec.ServiceVersion == "" && spec.Resource[key] == "" && spec.attributes[key] == "" {
@@ -46,7 +50,10 @@ func newResource(ctx context.Context, spec *plan) (*resource.Resource, error) {
 	if errors.Is(err, resource.ErrPartialResource) || errors.Is(err, resource.ErrSchemaURLConflict) {
 		err = nil // what could be detected is better than no tracing
 	}
-	return r, err
+	if err != nil {
+		return nil, fmt.Errorf("building the resource: %w", err)
+	}
+	return r, nil
 }
 
 func attributesOf(texts map[string]string) []attribute.KeyValue {
@@ -75,14 +82,10 @@ func (s *Spec) resourceAttributes() []attribute.KeyValue {
 	return attrs
 }
 
-// serviceName is that of the resource.
-func serviceName(ctx context.Context, p *plan) (string, error) {
-	r, err := newResource(ctx, p)
-	if err != nil {
-		return "", fmt.Errorf("building the resource: %w", err)
-	}
+// serviceName is that of a resource.
+func serviceName(r *resource.Resource) string {
 	name, _ := r.Set().Value(semconv.ServiceNameKey)
-	return name.AsString(), nil
+	return name.AsString()
 }
 
 // unknownService is the name of a service that nobody named, as OpenTelemetry

@@ -32,14 +32,10 @@ type sampler struct {
 	lists   atomic.Int32 // that have it
 }
 
-// buildSamplers builds the samplers of a plan; those of entries that are in the former
+// buildSamplers builds the samplers of a plan, for the service of that name; those of entries that are in the former
 // list too are taken from it, unless that is nil. On an error, nothing is left. observe
 // is told what they answer; it may be nil.
-func (p *plan) buildSamplers(ctx context.Context, o *options, former *samplerList, observe observer) (*samplerList, error) {
-	service, err := serviceName(ctx, p)
-	if err != nil {
-		return nil, err
-	}
+func (p *plan) buildSamplers(ctx context.Context, o *options, service string, former *samplerList, observe observer) (*samplerList, error) {
 	l := &samplerList{}
 	errs := mistakes{source: p.Source}
 	doubts := mistakes{source: p.Source}

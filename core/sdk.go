@@ -24,7 +24,11 @@ func NewSDKSampler(ctx context.Context, spec Spec, opts ...Option) (sdktrace.Sam
 	if plan.RemoteParent == record.Restart {
 		return nil, nil, errors.New("building an SDK sampler: remote_parent: restart needs a core.Provider")
 	}
-	built, err := plan.buildSamplers(ctx, o, nil, nil)
+	res, err := newResource(ctx, plan)
+	if err != nil {
+		return nil, nil, err
+	}
+	built, err := plan.buildSamplers(ctx, o, serviceName(res), nil, nil)
 	if err != nil {
 		return nil, nil, err
 	}

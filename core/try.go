@@ -38,7 +38,11 @@ func Try(ctx context.Context, spec Spec, opts ...Option) (Trial, error) {
 	o := newOptions(opts)
 	p, _ := spec.check()
 	t := Trial{Samplers: make([]string, len(spec.Samplers))}
-	samplers, err := p.buildSamplers(ctx, o, nil, nil)
+	res, err := newResource(ctx, p)
+	if err != nil {
+		return t, err
+	}
+	samplers, err := p.buildSamplers(ctx, o, serviceName(res), nil, nil)
 	if err == nil {
 		at := 0
 		for i := range spec.Samplers {
