@@ -82,11 +82,14 @@ func (l *live) stats() Stats {
 		}
 	}
 	for i, name := range *l.names.list.Load() {
-		for of, counts := range map[*map[string]uint64]*[maxNames]atomic.Uint64{&s.Kept: &l.kept, &s.Cut: &l.cut, &s.Suspensions: &l.suspended} {
+		add := func(to map[string]uint64, counts *[maxNames]atomic.Uint64) {
 			if n := counts[i].Load(); n > 0 {
-				(*of)[name] = n
+				to[name] = n
 			}
 		}
+		add(s.Kept, &l.kept)
+		add(s.Cut, &l.cut)
+		add(s.Suspensions, &l.suspended)
 	}
 	return s
 }
