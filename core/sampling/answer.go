@@ -33,6 +33,7 @@ type Answer struct {
 type answerMore struct {
 	attributes []attribute.KeyValue
 	unsampled  Threshold // of byParent; the threshold of the answer is for the others
+	rule       string
 }
 
 const (
@@ -113,15 +114,36 @@ func (a Answer) Because(reason string) Answer {
 // [StartSampler]'s are used. It allocates if there are any: make such answers when
 // the sampler is built.
 func (a Answer) WithAttributes(attrs ...attribute.KeyValue) Answer {
-	switch {
-	case a.IsByParent():
-		a.more = &answerMore{attributes: attrs, unsampled: a.more.unsampled}
-	case len(attrs) == 0:
-		a.more = nil
-	default:
-		a.more = &answerMore{attributes: attrs}
+	var more answerMore
+	if a.more != nil {
+		more = *a.more
+	}
+	more.attributes = attrs
+	if a.more = nil; len(attrs) > 0 || a.IsByParent() || more.rule != "" {
+		a.more = &more
 	}
 	return a
+}
+
+// WithRule returns the answer with the name of the rule of the sampler that gave it,
+// which a kept local root says as [RuleKey], and with that as its reason:
+// "rules[3]: GET /checkout". It allocates: make such answers when the sampler is built.
+func (a Answer) WithRule(rule string) Answer {
+	var more answerMore
+	if a.more != nil {
+		more = *a.more
+	}
+	more.rule = rule
+	a.more, a.Reason = &more, rule
+	return a
+}
+
+// Rule is that of [Answer.WithRule]; "" if there is none.
+func (a Answer) Rule() string {
+	if a.more == nil {
+		return ""
+	}
+	return a.more.rule
 }
 
 // Attributes are those for the local root.
