@@ -138,12 +138,23 @@ func (a Answer) WithRule(rule string) Answer {
 	return a
 }
 
-// Rule is that of [Answer.WithRule]; "" if there is none.
-func (a Answer) Rule() string {
-	if a.more == nil {
-		return ""
+// Rule is that of [Answer.WithRule], nil if there is none. It never changes.
+func (a Answer) Rule() *string {
+	if a.more == nil || a.more.rule == "" {
+		return nil
 	}
-	return a.more.rule
+	return &a.more.rule
+}
+
+// Scaled returns the answer with the share, 0 to 1, of the probability that it gives, or
+// bounds. What has none that is known stays as it is.
+func (a Answer) Scaled(share float64) Answer {
+	switch a.verdict() {
+	case threshold, atMost:
+		a.said = uint64(a.verdict())<<thresholdBits | min(uint64(a.threshold().Scaled(share)), thresholdMask)
+	default:
+	}
+	return a
 }
 
 // Attributes are those for the local root.

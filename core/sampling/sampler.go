@@ -46,6 +46,10 @@ type Traits struct {
 	// [Always] then, and the host makes of it what sample says: a share, or [Drop].
 	NeedsSample bool
 
+	// IgnoresSample tells that there is no share in what the sampler does, so that an
+	// entry with sample is a mistake.
+	IgnoresSample bool
+
 	// Keyed tells that the answer of a [StartSampler] depends on nothing but the
 	// attributes in Keys, the span's name and its kind: not on whether there is a
 	// remote parent. Only such a sampler can be served by a plugin. Where the answer does not depend on the name, or the
@@ -196,16 +200,16 @@ type EndParameters struct {
 	LocalRoot bool
 	// Open tells that the span has not ended: its segment is overdue.
 	Open bool
-	// Duration is the span's duration, or its age if it is open.
-	Duration time.Duration
-	// Spans counts the spans of the segment that ended so far, this one included.
-	Spans int
 	// Panicked tells that a panic ended the span.
 	Panicked bool
 	// Canceled tells that the context in which the local root started, that of the
 	// request, was canceled when the span ended, or that the span has recorded an error
 	// which wraps [context.Canceled]. Only for who says [Traits.SeesCancellation].
 	Canceled bool
+	// Duration is the span's duration, or its age if it is open.
+	Duration time.Duration
+	// Spans counts the spans of the segment that ended so far, this one included.
+	Spans int
 }
 
 // Segment is what a [SegmentSampler] is told about one segment: a local root and
