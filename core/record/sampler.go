@@ -6,7 +6,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"go.opentelemetry.io/otel/attribute"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/trace"
 
@@ -172,8 +171,8 @@ func (l *Samplers) EndSamplers() int { return len(l.end) }
 func (l *Samplers) WaitForEnd() bool { return len(l.end) > 0 || len(l.segment) > 0 }
 
 // matches reports whether the sampler is to be asked about such a span.
-func (e *entry) matches(name string, kind trace.SpanKind, attrs []attribute.KeyValue) bool {
-	if e.match.Match(match.Subject{Name: name, Kind: kind, Attributes: attrs}) {
+func (e *entry) matches(s *match.Subject) bool {
+	if e.match.Match(s) == match.Yes {
 		return true
 	}
 	if e.observe != nil {
@@ -184,7 +183,7 @@ func (e *entry) matches(name string, kind trace.SpanKind, attrs []attribute.KeyV
 
 // matchesSpan does so for a span that can be read.
 func (e *entry) matchesSpan(s sdktrace.ReadOnlySpan) bool {
-	return e.match == nil || e.matches(s.Name(), s.SpanKind(), s.Attributes())
+	return e.match == nil || e.matches(&match.Subject{Span: match.Span{Recorded: s}, IsRoot: true, Resource: s.Resource()})
 }
 
 // said makes of an answer what the entry's sample does.
@@ -210,7 +209,7 @@ func (e *entry) from(t sampling.Threshold) sampling.Threshold {
 }
 
 func (e *StartEntry) ask(q *rootRequest, timed bool) (a sampling.Answer) {
-	if e.isSuspended() || e.match != nil && !e.matches(q.Name, q.Kind, q.Attributes) {
+	if e.isSuspended() || e.match != nil && !e.matches(&match.Subject{Span: match.Span{Name: q.Name, Kind: q.Kind, Attributes: q.Attributes}, IsRoot: true}) {
 		return sampling.Answer{}
 	}
 	defer e.rescue(&a)
