@@ -48,7 +48,7 @@ func expand(re *syntax.Regexp) (e expansion, ok bool) {
 		e.texts = []string{""}
 		for _, sub := range re.Sub {
 			more, ok := expand(sub)
-			if !ok || len(e.texts)*len(more.texts) > maxLiterals || !e.join(more.cased) {
+			if !ok || !e.join(&more) || len(e.texts)*len(more.texts) > maxLiterals {
 				return e, false
 			}
 			var all []string
@@ -63,7 +63,7 @@ func expand(re *syntax.Regexp) (e expansion, ok bool) {
 	case syntax.OpAlternate:
 		for _, sub := range re.Sub {
 			more, ok := expand(sub)
-			if !ok || len(e.texts)+len(more.texts) > maxLiterals || !e.join(more.cased) {
+			if !ok || !e.join(&more) || len(e.texts)+len(more.texts) > maxLiterals {
 				return e, false
 			}
 			e.texts = append(e.texts, more.texts...)
@@ -74,12 +74,38 @@ func expand(re *syntax.Regexp) (e expansion, ok bool) {
 	}
 }
 
-// join reports whether texts that are compared like that can be among the others.
-func (e *expansion) join(c cased) bool {
-	if e.cased != caseless && c != caseless && e.cased != c {
-		return false
+// join makes texts that are compared in the same way as others, if that can be done.
+func (e *expansion) join(o *expansion) bool {
+	switch {
+	case e.cased == folded && o.cased == exact:
+		return e.unfold()
+	case e.cased == exact && o.cased == folded:
+		return o.unfold()
 	}
-	e.cased = max(e.cased, c)
+	e.cased = max(e.cased, o.cased)
+	return true
+}
+
+// unfold lists the texts in each case, if they are few.
+func (e *expansion) unfold() bool {
+	var all []string
+	for _, text := range e.texts {
+		variants := []string{""}
+		for _, r := range text {
+			var longer []string
+			for _, v := range variants {
+				longer = append(longer, v+string(r))
+				for other := unicode.SimpleFold(r); other != r; other = unicode.SimpleFold(other) {
+					longer = append(longer, v+string(other))
+				}
+			}
+			if variants = longer; len(variants)+len(all) > maxLiterals {
+				return false
+			}
+		}
+		all = append(all, variants...)
+	}
+	e.texts, e.cased = all, exact
 	return true
 }
 
