@@ -185,7 +185,7 @@ func (p *playback) prepare(ctx context.Context) map[[2]int]error {
 		}
 		for i, s := range p.samplers.all {
 			preparer, ok := s.Sampler.(sampling.Preparer)
-			if !ok || p.parentDecides(s.Sampler) || !p.plan.matchers[i].Match(match.Subject{Name: c.Name, Kind: c.Kind, Attributes: c.Attributes}) {
+			if !ok || p.parentDecides(s.Sampler) || p.plan.matchers[i].Match(&match.Subject{Span: match.Span{Name: c.Name, Kind: c.Kind, Attributes: c.Attributes}, IsRoot: true, Resource: p.resource}) != match.Yes {
 				continue
 			}
 			all.Go(func() {
