@@ -24,6 +24,8 @@ type SamplerEntry struct {
 type SamplerKeys struct {
 	Match *match.Config `yaml:"match" doc:"asks the sampler only about spans that match"`
 	Limit *LimitConfig  `yaml:"limit" doc:"on an end sampler: bounds what it keeps"`
+	// Sample is empty for 1.
+	Sample sampling.Sample `yaml:"sample" doc:"on an end or segment sampler: the share of what it keeps that is kept, 0 to 1; on attribute at the start also drop"`
 }
 
 // LimitConfig bounds what an end sampler keeps.
@@ -66,6 +68,11 @@ func (k *SamplerKeys) check() (matcher *match.Matcher, err error) {
 	}
 	if k.Limit != nil && !(k.Limit.PerSecond > 0) {
 		errs = append(errs, &component.FieldError{Path: "limit.per_second", Err: fmt.Errorf("%v is not a rate: want a number above 0", k.Limit.PerSecond)})
+	}
+	if k.Sample != "" {
+		if _, err := k.Sample.Answer(); err != nil {
+			errs = append(errs, &component.FieldError{Path: "sample", Err: err})
+		}
 	}
 	return matcher, errors.Join(errs...)
 }

@@ -11,7 +11,7 @@ import (
 // asked.
 func (p *playback) step(stage string, i int, g *playedSegment, why func() string) (Step, sampling.Answer) {
 	name := p.samplers.all[i].entry.ID()
-	step := Step{Stage: stage, Span: p.label(g.root), Sampler: name, Description: p.samplers.all[i].Traits().Description}
+	step := Step{Stage: stage, Span: p.label(g.root), Sampler: name, Description: p.samplers.all[i].description()}
 	p.mu.Lock()
 	h, heard := p.heard[question{i, stage}]
 	p.mu.Unlock()

@@ -114,7 +114,8 @@ func TestServiceThatIsCalledTwice(t *testing.T) {
 }
 
 func TestCountingSamplerOnTheThirdRequest(t *testing.T) {
-	entry := core.UseSampler(spans.Factory, "", spans.Config{Min: 5, Sample: 0.3})
+	entry := core.UseSampler(spans.Factory, "", spans.Config{Min: 5})
+	entry.Sample = "0.3"
 	p := newProvider(t, core.Spec{Samplers: []core.SamplerEntry{entry, baseline(0.1)}})
 	w := newScale(p)
 	threshold, _ := sampling.ThresholdFromProbability(0.1)

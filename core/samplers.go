@@ -78,12 +78,15 @@ func (p *plan) buildSamplers(ctx context.Context, o *options, service string, fo
 				continue
 			}
 		}
+		_, starts := s.Sampler.(sampling.StartSampler)
 		if decides != "" && onlyStarts(s.Sampler) {
-			doubts.add(path, unreached(decides, traits.MayDrop))
+			doubts.add(path, unreached(decides, traits.MayDrop || e.Sample == sampling.SampleDrop))
 		}
 		if traits.AlwaysAnswers && p.matchers[i] == nil {
 			baseline = true
-			decides = cmp.Or(decides, fmt.Sprintf("%s (%q)", path, e.ID()))
+			if starts {
+				decides = cmp.Or(decides, fmt.Sprintf("%s (%q)", path, e.ID()))
+			}
 		}
 		if waiting < 0 && l.record.WaitForEnd() {
 			waiting = i
@@ -133,6 +136,15 @@ func unreached(decides string, mayDrop bool) error {
 	return fmt.Errorf("never asked: %s before it always answers: move this one before it, or leave it out", decides)
 }
 
+// description says what the sampler does, with what the host makes of it.
+func (s *sampler) description() string {
+	text := s.Traits().Description
+	if s.entry.Sample != "" {
+		text += ", sample " + string(s.entry.Sample)
+	}
+	return text
+}
+
 // stay takes the sampler into another list, unless the last that had it has shut it down.
 func (s *sampler) stay() bool {
 	for {
@@ -158,6 +170,16 @@ func (l *samplerList) check(s sampling.Sampler, traits sampling.Traits, c *Sampl
 		return &component.FieldError{Path: "match", Err: fmt.Errorf("missing: it says which traces %q is about", c.Type())}
 	case c.Limit != nil && !isEnd:
 		return &component.FieldError{Path: "limit", Err: fmt.Errorf("%q is no end sampler: only what one keeps can be limited", c.Type())}
+	case traits.NeedsSample && c.Sample == "":
+		what := "the share of the traces to keep, 0 to 1"
+		if onlyStarts(s) {
+			what = "drop, or " + what
+		}
+		return &component.FieldError{Path: "sample", Err: errors.New("missing: want " + what)}
+	case c.Sample != "" && (traits.IgnoresSample || onlyStarts(s) && !traits.NeedsSample):
+		return &component.FieldError{Path: "sample", Err: fmt.Errorf("%q keeps no share of what it selects: sample is for what an end or a segment sampler keeps", c.Type())}
+	case c.Sample == sampling.SampleDrop && !onlyStarts(s):
+		return &component.FieldError{Path: "sample", Err: errors.New(`a span that ends is recorded already: to discard its trace, use "type: discard"`)}
 	case isEnd && l.record.EndSamplers() == record.MaxEndSamplers:
 		return fmt.Errorf("more than %d end samplers", record.MaxEndSamplers)
 	}
@@ -166,7 +188,7 @@ func (l *samplerList) check(s sampling.Sampler, traits sampling.Traits, c *Sampl
 
 // add adds a sampler that is new.
 func (l *samplerList) add(s sampling.Sampler, c *SamplerEntry, matcher *match.Matcher, o *options, observe observer) error {
-	e := record.Entry{Name: c.ID(), Match: matcher, Logger: o.logger}
+	e := record.Entry{Name: c.ID(), Match: matcher, Sample: c.Sample, Logger: o.logger}
 	if c.Limit != nil {
 		e.Limit = c.Limit.PerSecond
 	}

@@ -44,7 +44,7 @@ func (p *Provider) Stats() Stats {
 	pl, exporters := p.exporterStats()
 	for _, sampler := range pl.samplers.all {
 		name := sampler.entry.ID()
-		s.Samplers = append(s.Samplers, SamplerStats{Name: name, Description: sampler.Traits().Description, Suspensions: s.Suspensions[name]})
+		s.Samplers = append(s.Samplers, SamplerStats{Name: name, Description: sampler.description(), Suspensions: s.Suspensions[name]})
 	}
 	s.Exporters = exporters
 	return s

@@ -47,7 +47,7 @@ func Try(ctx context.Context, spec Spec, opts ...Option) (Trial, error) {
 		at := 0
 		for i := range spec.Samplers {
 			if !p.unfit[entryPath("samplers", i)] {
-				t.Samplers[i] = samplers.all[at].Traits().Description
+				t.Samplers[i] = samplers.all[at].description()
 				at++
 			}
 		}

@@ -216,12 +216,13 @@ func (e *SegmentEntry) askBatch(ctx context.Context, batch []question) {
 	defer cancel()
 	for i, a := range e.ask(ctx, segments) {
 		q := &batch[places[i]]
-		t, _ := e.observed(a).Threshold()
+		a = e.said(a)
+		t, _ := a.Threshold()
 		switch {
 		case a.IsAtMost():
 			q.raise = max(q.raise, t)
 		case a.IsThreshold():
-			q.said = append(q.said, answer{threshold: t, place: e.place, by: e.number})
+			q.said = append(q.said, answer{threshold: t, from: e.from(t), place: e.place, by: e.number, rule: a.Rule()})
 		default:
 		}
 	}

@@ -30,7 +30,7 @@ func (g *segment) answer(r *rules, by int, a sampling.Answer) (sure bool) {
 	}
 	e := r.end[by]
 	t, _ := a.Threshold()
-	said := answer{threshold: t, place: e.place, by: e.number}
+	said := answer{threshold: t, from: e.from(t), place: e.place, by: e.number, rule: a.Rule()}
 	var out handOver
 	g.absorb(g.live()) // before, so that it does not matter when the memory was swept
 	if e.limit != nil {
@@ -52,6 +52,7 @@ type answer struct {
 	from      sampling.Threshold // what limits it: a limit, or the pressure on who gave it
 	place     int16              // of who gave it, in the list
 	by        int16              // the number of its name
+	rule      *string            // nil if it has none
 }
 
 // keepsFrom is the threshold from which on the answer keeps a segment, known or not.
@@ -71,13 +72,13 @@ func (g *segment) file(a answer) {
 	}
 	if a.threshold == sampling.Unknown {
 		if m := g.rarely(); a.from < m.unknown || a.from == m.unknown && a.place < m.unknownPlace {
-			m.unknown, m.unknownBy, m.unknownPlace = a.from, a.by, a.place
+			m.unknown, m.unknownBy, m.unknownPlace, m.unknownRule = a.from, a.by, a.place, a.rule
 		}
 		return
 	}
 	t := a.keepsFrom()
 	if t < g.least || t == g.least && a.place < g.place {
-		g.least, g.leastBy, g.place = t, a.by, a.place
+		g.least, g.leastBy, g.place, g.leastRule = t, a.by, a.place, a.rule
 	}
 }
 
@@ -110,26 +111,32 @@ func (g *segment) makeSure(out *handOver) {
 	}
 }
 
+// giver is who has said a threshold.
+type giver struct {
+	by   int16 // the number of the name
+	rule *string
+}
+
 // threshold is T of the segment by what was said until now, who has said it, and
 // whether it keeps the segment. raise is what a segment sampler raises it to.
 //
 // Nothing else compares the randomness of a segment, but what lets go of segments
 // below the pressure threshold.
-func (g *segment) threshold(raise sampling.Threshold) (t sampling.Threshold, by int16, kept bool) {
+func (g *segment) threshold(raise sampling.Threshold) (t sampling.Threshold, by giver, kept bool) {
 	said := max(g.pressure, g.least)
 	if g.has(isSure) {
 		said, raise = g.least, sampling.Always
 	}
-	if t, by = g.start, g.startBy; said < t {
-		t, by = said, g.leastBy
+	if t, by = g.start, (giver{g.startBy, g.startRule}); said < t {
+		t, by = said, giver{g.leastBy, g.leastRule}
 	}
 	if t.Selects(g.randomness) {
 		t = max(t, raise)
 		return t, by, t.Selects(g.randomness)
 	}
-	by, kept = g.startBy, g.has(startUnknown)
+	by, kept = giver{g.startBy, g.startRule}, g.has(startUnknown)
 	if m := g.more; !kept && m != nil && max(m.unknown, g.pressure).Selects(g.randomness) {
-		by, kept = m.unknownBy, true
+		by, kept = giver{m.unknownBy, m.unknownRule}, true
 	}
 	return sampling.Unknown, by, kept && raise.Selects(g.randomness)
 }
@@ -205,7 +212,7 @@ func (g *segment) decide(out *handOver, l spans, raise sampling.Threshold) {
 	g.counts().spansKept.Add(n)
 	if !g.has(isCounted) {
 		g.bits |= isCounted
-		g.live().kept[by].Add(1)
+		g.live().kept[by.by].Add(1)
 	}
 }
 

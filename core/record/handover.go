@@ -26,9 +26,9 @@ type part struct {
 }
 
 // take gives spans away.
-func (h *handOver) take(g *segment, l spans, size int64, t sampling.Threshold, by int16) {
+func (h *handOver) take(g *segment, l spans, size int64, t sampling.Threshold, by giver) {
 	p := part{spans: l, size: size, decision: &decision{
-		threshold: t, state: g.stateWith(t), sampler: g.live().names.name(by),
+		threshold: t, state: g.stateWith(t), sampler: g.live().names.name(by.by), rule: by.rule,
 		resource: g.rules().resource,
 		lost:     g.lost, partial: g.has(isEarly) || g.lost > 0, missing: g.isParentMissing(),
 	}}

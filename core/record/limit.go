@@ -47,7 +47,7 @@ func (l *limit) countIn(n *atomic.Uint64) {
 // limited limits an answer of an end sampler about the segment, and counts the segment
 // with what it stands for.
 func (g *segment) limited(l *limit, a *answer) {
-	known := g.pressure
+	known := max(g.pressure, a.from)
 	if a.threshold != sampling.Unknown {
 		known = max(a.threshold, g.pressure)
 	}

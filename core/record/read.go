@@ -175,6 +175,7 @@ type decision struct {
 	threshold sampling.Threshold
 	state     trace.TraceState // of the segment, with the threshold
 	sampler   string
+	rule      *string // of the sampler; nil if it has none
 	resource  *resource.Resource
 	lost      int32
 	partial   bool // the segment was not complete, or spans of it were lost
@@ -225,7 +226,7 @@ func (v *view) Attributes() []attribute.KeyValue {
 
 // attributes are what riffle has to say on a local root, or on the first span.
 func (d *decision) attributes(root bool) []attribute.KeyValue {
-	var attrs [4]attribute.KeyValue
+	var attrs [5]attribute.KeyValue
 	list := attrs[:0]
 	if d.partial {
 		list = append(list, sampling.PartialKey.Bool(true))
@@ -235,6 +236,9 @@ func (d *decision) attributes(root bool) []attribute.KeyValue {
 	}
 	if root && d.sampler != "" {
 		list = append(list, sampling.SamplerKey.String(d.sampler))
+		if d.rule != nil {
+			list = append(list, sampling.RuleKey.String(*d.rule))
+		}
 	}
 	if root && d.missing {
 		list = append(list, sampling.ParentMissingKey.Bool(true))

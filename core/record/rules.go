@@ -26,8 +26,10 @@ type rules struct {
 	mayRaise bool
 	// alwaysRecord tells that what the start did not select is recorded all the same.
 	alwaysRecord bool
-	places       []int16 // of samplers in the list, by the number of the name; afterAll if they are not in it
-	forced       int16   // the number of [sampling.ForceSampler]
+	// seesCancellation tells that an end sampler looks at the context of the local root.
+	seesCancellation bool
+	places           []int16 // of samplers in the list, by the number of the name; afterAll if they are not in it
+	forced           int16   // the number of [sampling.ForceSampler]
 
 	// closing tells that others are in force, and no segment is listed under these any more.
 	closing atomic.Bool
@@ -57,6 +59,12 @@ func (l *live) newRules(c *Config) *rules {
 		}
 	}
 	r.forced = l.names.number(sampling.ForceSampler)
+	for _, e := range r.end {
+		traits := e.sampler.Traits()
+		_, start := e.sampler.(sampling.StartSampler)
+		r.startRules.later = r.startRules.later || traits.AlwaysAnswers && e.match == nil && !start
+		r.seesCancellation = r.seesCancellation || traits.SeesCancellation
+	}
 	for _, e := range r.segment {
 		r.mayRaise = r.mayRaise || !e.sampler.Traits().NeverRaises
 	}

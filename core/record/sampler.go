@@ -20,6 +20,10 @@ type entry struct {
 	number int16 // of the name
 	place  int16 // in the list
 	match  *match.Matcher
+	share  float64 // of what it says, 1 unless the configuration says otherwise
+	drops  bool    // it drops what it says, at the start
+	// met tells that there was something to ask about since somebody last looked.
+	met *atomic.Bool
 	*guard
 	// observe is told what was answered, or that the match does not hold. nil
 	// outside of explanations.
@@ -68,10 +72,12 @@ const MaxEndSamplers = 64
 
 // Entry is what the configuration says of a sampler.
 type Entry struct {
-	Name   string
-	Match  *match.Matcher // nil is all
-	Limit  float64        // on what an end sampler keeps a second; 0 is none
-	Logger *slog.Logger   // nil is nothing
+	Name  string
+	Match *match.Matcher // nil is all
+	Limit float64        // on what an end sampler keeps a second; 0 is none
+	// Sample is the share of what the sampler says, or drop; "" is 1. It is valid.
+	Sample sampling.Sample
+	Logger *slog.Logger // nil is nothing
 	// Observe is told what the sampler answers at each stage ("start", "end",
 	// "segment"), or that its match does not hold; nil is nobody.
 	Observe func(stage string, a sampling.Answer, matched bool)
@@ -80,6 +86,11 @@ type Entry struct {
 // Add adds the next sampler of the list under the kinds that it implements, and
 // reports whether there was one. No more than [MaxEndSamplers] may be end samplers.
 func (l *Samplers) Add(s sampling.Sampler, e Entry) bool {
+	share := 1.0
+	if a, err := e.Sample.Answer(); err == nil && a.IsThreshold() {
+		t, _ := a.Threshold()
+		share = t.Probability()
+	}
 	common := func(stage string) entry {
 		var observe func(sampling.Answer, bool)
 		if e.Observe != nil {
@@ -88,6 +99,7 @@ func (l *Samplers) Add(s sampling.Sampler, e Entry) bool {
 		return entry{
 			name: e.Name, place: int16(len(l.entries)), match: e.Match, observe: observe,
 			guard: &guard{sampler: e.Name, logger: e.Logger},
+			share: share, drops: e.Sample == sampling.SampleDrop, met: new(atomic.Bool),
 		}
 	}
 	if e.Logger == nil {
@@ -175,11 +187,26 @@ func (e *entry) matchesSpan(s sdktrace.ReadOnlySpan) bool {
 	return e.match == nil || e.matches(s.Name(), s.SpanKind(), s.Attributes())
 }
 
-func (e *entry) observed(a sampling.Answer) sampling.Answer {
+// said makes of an answer what the entry's sample does.
+func (e *entry) said(a sampling.Answer) sampling.Answer {
+	switch {
+	case e.drops && a.IsThreshold():
+		a = sampling.Drop().Because(a.Reason)
+	case e.share != 1:
+		a = a.Scaled(e.share)
+	}
 	if e.observe != nil {
 		e.observe(a, true)
 	}
 	return a
+}
+
+// from is the threshold from which on an answer counts that gives none of its own.
+func (e *entry) from(t sampling.Threshold) sampling.Threshold {
+	if t == sampling.Unknown {
+		return sampling.Always.Scaled(e.share)
+	}
+	return sampling.Always
 }
 
 func (e *StartEntry) ask(q *rootRequest, timed bool) (a sampling.Answer) {
@@ -190,10 +217,10 @@ func (e *StartEntry) ask(q *rootRequest, timed bool) (a sampling.Answer) {
 	p := sampling.NewStartParameters(&q.SamplingParameters)
 	p.RemoteParent = q.remote
 	if !timed {
-		return e.observed(e.sampler.SampleStart(p))
+		return e.said(e.sampler.SampleStart(p))
 	}
 	start := time.Now()
-	a = e.observed(e.sampler.SampleStart(p))
+	a = e.said(e.sampler.SampleStart(p))
 	e.took(time.Since(start))
 	return a
 }
@@ -225,10 +252,10 @@ func (e *EndEntry) ask(p *sampling.EndParameters, timed bool) sampling.Answer {
 		return sampling.Answer{}
 	}
 	if !timed {
-		return e.observed(e.sampler.SampleEnd(*p))
+		return e.said(e.sampler.SampleEnd(*p))
 	}
 	start := time.Now()
-	a := e.observed(e.sampler.SampleEnd(*p))
+	a := e.said(e.sampler.SampleEnd(*p))
 	e.took(time.Since(start))
 	return a
 }

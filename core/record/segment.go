@@ -31,19 +31,21 @@ type segment struct {
 	unanswered atomic.Uint64 // end samplers that may still be asked, as bits
 	ended      atomic.Int32  // spans that ended
 
-	open    *span  // the open spans, in any order
-	waiting spans  // those that have ended and wait for a decision
-	bytes   int64  // what it holds
-	spare   []span // room for further spans
-	opens   int32  // open spans
-	lost    int32  // ended spans that were let go
-	slot    int32  // its place among the live ones; -1 if it is not listed
-	since   int32  // the tick at which it was listed, or decided early
-	startBy int16  // number of the name of who said start
-	leastBy int16  // likewise
-	place   int16  // of who said least, in the list of samplers
-	shard   uint8
-	bits    segmentBits
+	open    *span // the open spans, in any order
+	waiting spans // those that have ended and wait for a decision
+	bytes   int64 // what it holds
+	spare   *span // room for further spans, each points to the next
+	// The rules of who said start and least, nil if that has none.
+	startRule, leastRule *string
+	opens                int32 // open spans
+	lost                 int32 // ended spans that were let go
+	slot                 int32 // its place among the live ones; -1 if it is not listed
+	since                int32 // the tick at which it was listed, or decided early
+	startBy              int16 // number of the name of who said start
+	leastBy              int16 // likewise
+	place                int16 // of who said least, in the list of samplers
+	shard                uint8
+	bits                 segmentBits
 
 	root span
 }
@@ -57,6 +59,7 @@ type segmentMore struct {
 	unknown      sampling.Threshold
 	unknownBy    int16
 	unknownPlace int16
+	unknownRule  *string
 	requests     *request // to segment samplers, not yet concluded
 	thinAgain    int64    // from how many bytes on it is looked at again
 	capped       uint64   // samplers whose limit's cap has spoken, as bits by their place
@@ -158,7 +161,7 @@ func (l *live) begin(r *rules, d *startDecision, q *rootRequest) *segment {
 		g.root.fixed |= hasParent
 	}
 	if d.by != nil {
-		g.startBy = d.by.number
+		g.startBy, g.startRule = d.by.number, d.rule
 	}
 	g.unanswered.Store(r.allEnd)
 	if d.forced {
@@ -202,11 +205,12 @@ func (g *segment) newSpan() (s *span, promoted bool) {
 	switch {
 	case g.isSettled(): // a span that is handed over must keep no other alive
 		s = new(span)
-	case len(g.spare) == 0:
-		g.spare = make([]span, chunkLen(g.opens+g.ended.Load()))
+	case g.spare == nil:
+		g.spare = chunk(g.opens + g.ended.Load())
 		fallthrough
 	default:
-		s, g.spare = &g.spare[0], g.spare[1:]
+		s = g.spare
+		g.spare, s.next = s.next, nil
 	}
 	s.mu.Lock()
 	g.linkOpen(s)
@@ -243,11 +247,14 @@ func (g *segment) reopen() bool {
 	return true
 }
 
-// chunkLen is for how many spans room is made at once, by how many there are:
-// most segments have few.
-func chunkLen(spans int32) int32 {
+// chunk makes room for further spans, by how many there are: most segments have few.
+func chunk(spans int32) *span {
 	const least, most = 2, 8
-	return max(least, min(spans, most))
+	room := make([]span, max(least, min(spans, most)))
+	for i := range room[1:] {
+		room[i].next = &room[i+1]
+	}
+	return &room[0]
 }
 
 func (g *segment) linkOpen(s *span) {

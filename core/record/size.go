@@ -14,6 +14,7 @@ import (
 // name may be a constant or made for this one span, and nobody can tell.
 const (
 	segmentBytes   = int64(unsafe.Sizeof(segment{})) + slotBytes
+	moreBytes      = int64(unsafe.Sizeof(segmentMore{}))
 	spanBytes      = int64(unsafe.Sizeof(span{}))
 	rareBytes      = int64(unsafe.Sizeof(rare{}))
 	attributeBytes = int64(unsafe.Sizeof(attribute.KeyValue{}))

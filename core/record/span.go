@@ -2,6 +2,7 @@ package record
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"reflect"
 	"runtime"
@@ -68,8 +69,8 @@ const (
 )
 
 // spanState is what changes of a span and is read without a lock: whether it has
-// ended, its status, and how many children it has. It is changed with mu held, but for
-// the number of children.
+// ended, its status, how it failed, and how many children it has. It is changed with mu
+// held, but for how it failed and the number of children.
 type spanState struct{ atomic.Uint32 }
 
 const (
@@ -77,7 +78,9 @@ const (
 	unordered   = 1 << 1 // attrs may hold a key twice
 	statusShift = 2
 	statusBits  = 3 << statusShift
-	oneChild    = 1 << 4
+	hasPanicked = 1 << 4 // a panic ended it
+	sawCancel   = 1 << 5 // it has recorded an error that wraps context.Canceled
+	oneChild    = 1 << 6
 )
 
 // otherStatus stands for a status that the API does not know, and rare does.
@@ -172,6 +175,7 @@ func (s *span) recordPanic(r any, stack bool) {
 		attrs = append(attrs, semconv.ExceptionStacktrace(stackTrace()))
 	}
 	s.AddEvent(semconv.ExceptionEventName, trace.WithAttributes(attrs...))
+	s.state.Or(hasPanicked)
 }
 
 // RecordError adds an event that describes err.
@@ -187,6 +191,9 @@ func (s *span) RecordError(err error, options ...trace.EventOption) {
 		options = append(options, trace.WithAttributes(semconv.ExceptionStacktrace(stackTrace())))
 	}
 	s.AddEvent(semconv.ExceptionEventName, options...)
+	if errors.Is(err, context.Canceled) {
+		s.state.Or(sawCancel)
+	}
 }
 
 // typeName is what semantic conventions call the type of an exception.

@@ -47,6 +47,7 @@ type startRules struct {
 	remote   RemoteParent
 	random   func() uint64
 	counts   *[countParts]startCounts
+	later    bool // who always answers does so at the end: what nobody decides at the start is not selected
 }
 
 // startCounts count local roots, in parts, so that goroutines seldom meet.
@@ -77,6 +78,7 @@ type startDecision struct {
 	threshold  sampling.Threshold
 	randomness uint64
 	by         *StartEntry // nil if a remote parent or nobody decided
+	rule       *string     // of by
 	attrs      []attribute.KeyValue
 	state      trace.TraceState // of the span, with th if selected
 }
@@ -148,7 +150,7 @@ func (r *startRules) ask(d *startDecision, q *rootRequest) {
 		if a.IsAbstain() || a.IsAtMost() || a.IsByParent() && !q.remote {
 			continue
 		}
-		d.by, d.attrs = e, a.Attributes()
+		d.by, d.rule, d.attrs = e, a.Rule(), a.Attributes()
 		if a.IsDrop() {
 			d.dropped = true
 			return
@@ -165,6 +167,10 @@ func (r *startRules) ask(d *startDecision, q *rootRequest) {
 			d.threshold = sampling.Never
 		}
 		d.state = e.state(d.state, t, d.selected)
+		return
+	}
+	if r.later {
+		d.threshold, d.state = sampling.Never, sampling.WithThreshold(d.state, sampling.Unknown)
 		return
 	}
 	d.selected, d.threshold = true, sampling.Always
@@ -273,7 +279,7 @@ func newStartRules(samplers []*StartEntry, remote RemoteParent, random func() ui
 		r.random = rand.Uint64
 	}
 	for _, e := range samplers {
-		if e.sampler.Traits().MayDrop {
+		if e.drops || e.sampler.Traits().MayDrop {
 			r.droppers = append(r.droppers, e)
 		}
 	}
@@ -297,6 +303,9 @@ func (s startSampler) ShouldSample(p sdktrace.SamplingParameters) (result sdktra
 		result.Attributes = d.attrs
 		if d.by != nil {
 			result.Attributes = append(slices.Clip(d.attrs), sampling.SamplerKey.String(d.by.name))
+			if d.rule != nil {
+				result.Attributes = append(result.Attributes, sampling.RuleKey.String(*d.rule))
+			}
 		}
 	}
 	return result

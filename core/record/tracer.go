@@ -121,6 +121,9 @@ func (t *tracer) root(ctx, given context.Context, parent trace.SpanContext, name
 	}
 	s.set(config, q.Attributes, links, d.attrs)
 	size := s.sizeOfStart()
+	if g.more != nil {
+		size += moreBytes
+	}
 	if !p.live.add(g) {
 		if p.stopped.Load() {
 			return p.unrecorded(ctx, q.TraceID, id, flags, d.state)

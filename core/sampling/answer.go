@@ -33,6 +33,7 @@ type Answer struct {
 type answerMore struct {
 	attributes []attribute.KeyValue
 	unsampled  Threshold // of byParent; the threshold of the answer is for the others
+	rule       string
 }
 
 const (
@@ -113,13 +114,45 @@ func (a Answer) Because(reason string) Answer {
 // [StartSampler]'s are used. It allocates if there are any: make such answers when
 // the sampler is built.
 func (a Answer) WithAttributes(attrs ...attribute.KeyValue) Answer {
-	switch {
-	case a.IsByParent():
-		a.more = &answerMore{attributes: attrs, unsampled: a.more.unsampled}
-	case len(attrs) == 0:
-		a.more = nil
+	var more answerMore
+	if a.more != nil {
+		more = *a.more
+	}
+	more.attributes = attrs
+	if a.more = nil; len(attrs) > 0 || a.IsByParent() || more.rule != "" {
+		a.more = &more
+	}
+	return a
+}
+
+// WithRule returns the answer with the name of the rule of the sampler that gave it,
+// which a kept local root says as [RuleKey], and with that as its reason:
+// "rules[3]: GET /checkout". It allocates: make such answers when the sampler is built.
+func (a Answer) WithRule(rule string) Answer {
+	var more answerMore
+	if a.more != nil {
+		more = *a.more
+	}
+	more.rule = rule
+	a.more, a.Reason = &more, rule
+	return a
+}
+
+// Rule is that of [Answer.WithRule], nil if there is none. It never changes.
+func (a Answer) Rule() *string {
+	if a.more == nil || a.more.rule == "" {
+		return nil
+	}
+	return &a.more.rule
+}
+
+// Scaled returns the answer with the share, 0 to 1, of the probability that it gives, or
+// bounds. What has none that is known stays as it is.
+func (a Answer) Scaled(share float64) Answer {
+	switch a.verdict() {
+	case threshold, atMost:
+		a.said = uint64(a.verdict())<<thresholdBits | min(uint64(a.threshold().Scaled(share)), thresholdMask)
 	default:
-		a.more = &answerMore{attributes: attrs}
 	}
 	return a
 }

@@ -6,6 +6,8 @@ import "go.opentelemetry.io/otel/attribute"
 const (
 	// SamplerKey names, on a local root, the sampler with the least threshold.
 	SamplerKey = attribute.Key("sampling.sampler")
+	// RuleKey names, beside SamplerKey, which rule of the sampler spoke, if it has rules.
+	RuleKey = attribute.Key("sampling.rule")
 	// PartialKey tells, on a local root and on the first span handed over, that
 	// the segment was decided before it was complete, or that spans of it are gone.
 	PartialKey = attribute.Key("sampling.partial")

@@ -18,7 +18,7 @@ var Samplers = NewSamplers()
 
 // NewSamplers returns an empty registry of samplers.
 func NewSamplers() *component.Registry[Sampler] {
-	return component.NewRegistry[Sampler]("sampler", "match", "limit")
+	return component.NewRegistry[Sampler]("sampler", "match", "limit", "sample")
 }
 
 // Sampler is a component of the samplers list. It implements one or more of
@@ -41,6 +41,14 @@ type Traits struct {
 	// NeedsMatch tells that the sampler says the same about every trace, so that
 	// an entry without match is a mistake.
 	NeedsMatch bool
+	// NeedsSample tells that the sampler says no share of its own, so that an entry
+	// without sample is a mistake. One that answers at the start answers [At] with
+	// [Always] then, and the host makes of it what sample says: a share, or [Drop].
+	NeedsSample bool
+
+	// IgnoresSample tells that there is no share in what the sampler does, so that an
+	// entry with sample is a mistake.
+	IgnoresSample bool
 
 	// Keyed tells that the answer of a [StartSampler] depends on nothing but the
 	// attributes in Keys, the span's name and its kind: not on whether there is a
@@ -54,9 +62,12 @@ type Traits struct {
 	// remote_parent: watch, only such a sampler is asked about a local root below a
 	// remote parent, and only a drop counts.
 	MayDrop bool
-	// AlwaysAnswers tells that a [StartSampler] never abstains, so that a list that
-	// ends in it leaves no trace undecided.
+	// AlwaysAnswers tells that a [StartSampler] never abstains, or an [EndSampler] not
+	// about a local root, so that a list that ends in it leaves no trace undecided.
 	AlwaysAnswers bool
+	// SeesCancellation tells that an [EndSampler] looks at [EndParameters.Canceled], for
+	// which the context of each local root is kept until that ends.
+	SeesCancellation bool
 
 	// LongestWait is the longest duration of a span that an [EndSampler] waits for
 	// before it answers; 0 if its answer does not depend on durations. It must be
@@ -114,6 +125,15 @@ type EndSampler interface {
 	//
 	// One that panics or is slow is treated as a [StartSampler] is.
 	SampleEnd(p EndParameters) Answer
+}
+
+// RuleUser is for a [Sampler] with rules: it tells which of them meet requests, so that
+// one that never does is seen.
+type RuleUser interface {
+	// RulesUsed calls use with every rule, named as in [Answer.WithRule], and whether it
+	// has met a request since the last call. It is called by one goroutine at a time,
+	// concurrently with everything else.
+	RulesUsed(use func(rule string, used bool))
 }
 
 // SegmentSampler is asked once per complete or overdue segment, in batches, off
@@ -180,6 +200,12 @@ type EndParameters struct {
 	LocalRoot bool
 	// Open tells that the span has not ended: its segment is overdue.
 	Open bool
+	// Panicked tells that a panic ended the span.
+	Panicked bool
+	// Canceled tells that the context in which the local root started, that of the
+	// request, was canceled when the span ended, or that the span has recorded an error
+	// which wraps [context.Canceled]. Only for who says [Traits.SeesCancellation].
+	Canceled bool
 	// Duration is the span's duration, or its age if it is open.
 	Duration time.Duration
 	// Spans counts the spans of the segment that ended so far, this one included.

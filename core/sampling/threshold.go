@@ -104,6 +104,19 @@ func (t Threshold) String() string {
 	return "never"
 }
 
+// Scaled returns the threshold for the share, 0 to 1, of the probability. [Unknown]
+// stays so.
+func (t Threshold) Scaled(share float64) Threshold {
+	if share == 1 || t >= Never {
+		return t
+	}
+	scaled, err := ThresholdFromProbability(t.Probability() * share)
+	if err != nil {
+		return t
+	}
+	return max(t, scaled) // rounding keeps no more
+}
+
 // Probability is the share of traces selected, and NaN for [Unknown].
 func (t Threshold) Probability() float64 {
 	if t > Never {

@@ -5,18 +5,16 @@ package attribute
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"github.com/riffletrace/riffle/core/component"
 	"github.com/riffletrace/riffle/core/sampling"
 )
 
-// Config is what users set.
+// Config is what users set, besides the entry's match and sample.
 type Config struct {
-	_      struct{}        `doc:"drops or keeps the traces that the entry's match selects"`
-	Sample sampling.Sample `yaml:"sample" doc:"drop, or the share of the traces to keep, 0 to 1"`
-	At     Moment          `yaml:"at" doc:"start: by what is known when a local root starts; end: by what is known when a span ends"`
+	_  struct{} `doc:"drops or keeps the traces that the entry's match selects: sample says drop, or the share to keep"`
+	At Moment   `yaml:"at" doc:"start: by what is known when a local root starts; end: by what is known when a span ends"`
 }
 
 // Moment is when the sampler is asked.
@@ -32,23 +30,14 @@ const (
 // ConfigSchema lists the values.
 func (Moment) ConfigSchema() component.Schema { return component.Enum(Start, End) }
 
-// Validate checks that there is such an answer at that moment.
+// Validate checks that there is such a moment.
 func (c *Config) Validate() error {
-	var errs []error
-	answer, err := c.Sample.Answer()
-	if err != nil {
-		errs = append(errs, &component.FieldError{Path: "sample", Err: err})
-	}
 	switch c.At {
-	case "", Start:
-	case End:
-		if answer.IsDrop() {
-			errs = append(errs, &component.FieldError{Path: "sample", Err: errors.New(`a span that ends is recorded already: to discard its trace, use "type: discard"`)})
-		}
+	case "", Start, End:
+		return nil
 	default:
-		errs = append(errs, &component.FieldError{Path: "at", Err: fmt.Errorf("%s is not one of %s, %s", component.Shown(string(c.At)), Start, End)})
+		return &component.FieldError{Path: "at", Err: fmt.Errorf("%s is not one of %s, %s", component.Shown(string(c.At)), Start, End)}
 	}
-	return errors.Join(errs...)
 }
 
 // Factory makes the sampler; it is registered as "attribute".
@@ -62,46 +51,33 @@ func New(_ context.Context, _ component.Settings, c Config) (sampling.Sampler, e
 	if err := c.Validate(); err != nil {
 		return nil, err
 	}
-	answer, err := c.Sample.Answer()
-	if err != nil {
-		return nil, err
-	}
-	sample := "sample " + string(c.Sample)
-	fixed := fixed{answer.Because(sample), "attribute, " + sample}
 	if c.At == End {
-		fixed.description += " at the end"
-		return endSampler{&fixed}, nil
+		return endSampler{}, nil
 	}
-	return startSampler{&fixed}, nil
+	return startSampler{}, nil
 }
 
-// fixed is what is known when the sampler is built: all there is.
-type fixed struct {
-	answer      sampling.Answer
-	description string
+type startSampler struct{}
+
+func (startSampler) SampleStart(sampling.StartParameters) sampling.Answer {
+	return sampling.At(sampling.Always)
 }
-
-func (f *fixed) traits() sampling.Traits {
-	return sampling.Traits{Description: f.description, NeedsMatch: true}
-}
-
-type startSampler struct{ *fixed }
-
-func (s startSampler) SampleStart(sampling.StartParameters) sampling.Answer { return s.answer }
 
 // Traits: there are no keys, because those of the match are the host's.
-func (s startSampler) Traits() sampling.Traits {
-	t := s.traits()
-	t.Keyed, t.MayDrop = true, s.answer.IsDrop()
-	return t
+func (startSampler) Traits() sampling.Traits {
+	return sampling.Traits{Description: "attribute", NeedsMatch: true, NeedsSample: true, Keyed: true, AlwaysAnswers: true}
 }
 
-type endSampler struct{ *fixed }
+type endSampler struct{}
 
-func (s endSampler) SampleEnd(sampling.EndParameters) sampling.Answer { return s.answer }
+func (endSampler) SampleEnd(sampling.EndParameters) sampling.Answer {
+	return sampling.At(sampling.Always)
+}
 
 // Traits says nothing about starts.
-func (s endSampler) Traits() sampling.Traits { return s.traits() }
+func (endSampler) Traits() sampling.Traits {
+	return sampling.Traits{Description: "attribute at the end", NeedsMatch: true, NeedsSample: true, AlwaysAnswers: true}
+}
 
 // Interface guards.
 var (

@@ -39,7 +39,7 @@ func (sampler) SampleSegments(_ context.Context, segments []sampling.Segment, an
 }
 
 func (sampler) Traits() sampling.Traits {
-	return sampling.Traits{Description: "discard", NeedsMatch: true}
+	return sampling.Traits{Description: "discard", NeedsMatch: true, IgnoresSample: true}
 }
 
 // Interface guards.

@@ -21,10 +21,9 @@ import (
 
 // Config is what users set.
 type Config struct {
-	_      struct{} `doc:"keeps traces by how many spans they have"`
-	Min    int      `yaml:"min" doc:"the least number of spans"`
-	Max    int      `yaml:"max" doc:"the greatest number of spans; 0 is no bound"`
-	Sample float64  `yaml:"sample" doc:"share of such traces to keep, 0 to 1"`
+	_   struct{} `doc:"keeps traces by how many spans they have"`
+	Min int      `yaml:"min" doc:"the least number of spans"`
+	Max int      `yaml:"max" doc:"the greatest number of spans; 0 is no bound"`
 }
 
 // Validate checks the bounds.
@@ -43,24 +42,17 @@ func (c *Config) Validate() error {
 	case c.Max > 0 && c.Max < c.Min:
 		bad("max", "%d is less than min, %d", c.Max, c.Min)
 	}
-	if _, err := sampling.ThresholdFromProbability(c.Sample); err != nil {
-		bad("sample", "%v is not a share: want a number from 0 to 1", c.Sample)
-	}
 	return errors.Join(errs...)
 }
 
 // Factory makes the sampler; it is registered as "spans".
-var Factory = component.NewFactory("spans", Config{Sample: 1}, New)
+var Factory = component.NewFactory("spans", Config{}, New)
 
 func init() { sampling.Samplers.MustAdd(Factory) }
 
 // New builds the sampler.
 func New(_ context.Context, _ component.Settings, c Config) (sampling.Sampler, error) {
 	if err := c.Validate(); err != nil {
-		return nil, err
-	}
-	t, err := sampling.ThresholdFromProbability(c.Sample)
-	if err != nil {
 		return nil, err
 	}
 	var size string
@@ -72,11 +64,7 @@ func New(_ context.Context, _ component.Settings, c Config) (sampling.Sampler, e
 	default:
 		size = strconv.Itoa(c.Min) + " to " + strconv.Itoa(c.Max) + " spans"
 	}
-	s := &sampler{min: c.Min, max: c.Max, answer: sampling.At(t).Because(size), description: size}
-	if c.Sample < 1 {
-		s.description += ", " + strconv.FormatFloat(c.Sample*100, 'g', 6, 64) + "%"
-	}
-	return s, nil
+	return &sampler{min: c.Min, max: c.Max, answer: sampling.At(sampling.Always).Because(size), description: size}, nil
 }
 
 type sampler struct {
