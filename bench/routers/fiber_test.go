@@ -29,13 +29,17 @@ func (a fiberApp) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 func newFiber(t *testing.T, middleware fiber.Handler, configure ...func(*fiber.Config)) http.Handler {
 	t.Helper()
-	// Spans outlive the request, and so must the strings in them.
 	config := fiber.Config{Immutable: true}
 	for _, c := range configure {
 		c(&config)
 	}
 	app := fiber.New(config)
 	app.Use(middleware)
+	route(app)
+	return fiberApp{t, app}
+}
+
+func route(app *fiber.App) {
 	handler := func(c fiber.Ctx) error {
 		if status := statusOf(c.Query("status")); status >= fiber.StatusBadRequest {
 			return fiber.NewError(status)
@@ -49,12 +53,15 @@ func newFiber(t *testing.T, middleware fiber.Handler, configure ...func(*fiber.C
 	app.Put("/orders/:id", handler)
 	app.Post("/orders/:id", handler)
 	app.All("/other/:id", handler)
-	return fiberApp{t, app}
 }
 
 func TestFiber(t *testing.T) {
 	p := start(t)
-	h := newFiber(t, fiberotel.Middleware())
+	// Spans outlive the request, and so must the strings in them.
+	app := fiber.New(fiber.Config{Immutable: true})
+	app.Use(fiberotel.Middleware())
+	route(app)
+	h := fiberApp{t, app}
 	p.serve(h, outcomes...)
 	// The route comes too late: the path decides, as it was sent.
 	p.serve(h,
@@ -98,18 +105,24 @@ func early(c fiber.Ctx) error {
 }
 
 func TestFiberEarly(t *testing.T) {
-	p := start(t, "- type: error", "- {type: error, exceptions: true}")
 	h := newFiber(t, early)
-	p.serve(h, outcomes...)
+	p := start(t)
+	p.serve(h, outcomes[2:7]...)
+	p.serve(h, request{"GET", "/other/7?status=500", 500, nothing})
+	p = startWith(t, page(t, 1), "0")
 	p.serve(h,
-		request{"GET", "/checkout/7/", 200, nothing},
-		request{"GET", "/checkout/a%2Fb", 200, checkout}, // url.full has what was sent
-		request{"GET", "//checkout/7", 404, byError},
-		request{"GET", "/CHECKOUT/7", 200, nothing})
+		request{"GET", "/healthz?status=500", 500, nothing},
+		request{"GET", "/other/7", 200, nothing},
+		request{"GET", "/other/7?status=500", 500, byError},
+		request{"GET", "/other/7?status=404", 404, byError})
 }
 
-// Without the setting, an error that Fiber handles later is none.
-func TestFiberEarlyStatus(t *testing.T) {
+// Its url.full has the path as it was sent.
+func TestFiberEarlyPaths(t *testing.T) {
 	p := start(t)
-	p.serve(newFiber(t, early), request{"GET", "/other/7?status=500", 500, nothing})
+	p.serve(newFiber(t, early),
+		request{"GET", "/checkout/7/", 200, nothing},
+		request{"GET", "/checkout/a%2Fb", 200, checkout},
+		request{"GET", "//checkout/7", 404, nothing},
+		request{"GET", "/CHECKOUT/7", 200, nothing})
 }

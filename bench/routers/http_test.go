@@ -67,13 +67,19 @@ func TestOTelHTTP(t *testing.T) {
 		request{"GET", "/CHECKOUT/7", 404, nothing})
 }
 
-func newChi(opts ...func(chi.Router) otelchi.Option) http.Handler {
+func newChi() http.Handler {
 	r := chi.NewRouter()
-	var with []otelchi.Option
-	for _, opt := range opts {
-		with = append(with, opt(r))
-	}
-	r.Use(otelchi.Middleware("shop", with...))
+	r.Use(otelchi.Middleware("shop", otelchi.WithChiRoutes(r)))
+	return routeChi(r)
+}
+
+func newChiWithoutRoutes() http.Handler {
+	r := chi.NewRouter()
+	r.Use(otelchi.Middleware("shop"))
+	return routeChi(r)
+}
+
+func routeChi(r chi.Router) http.Handler {
 	r.Get("/healthz", answer)
 	r.HandleFunc("/static/*", answer)
 	r.HandleFunc("/checkout/{id:[0-9a-zA-Z%]+}", answer)
@@ -86,7 +92,7 @@ func newChi(opts ...func(chi.Router) otelchi.Option) http.Handler {
 
 func TestChi(t *testing.T) {
 	p := start(t)
-	h := newChi(func(r chi.Router) otelchi.Option { return otelchi.WithChiRoutes(r) })
+	h := newChi()
 	p.serve(h, outcomes...)
 	p.serve(h,
 		request{"GET", "/checkout/7/", 404, nothing},
@@ -99,15 +105,20 @@ func TestChi(t *testing.T) {
 // there is nothing that a rule could go by.
 func TestChiWithoutRoutes(t *testing.T) {
 	p := start(t)
-	p.serve(newChi(),
+	p.serve(newChiWithoutRoutes(),
 		request{"GET", "/healthz?status=500", 500, byError},
 		request{"GET", "/checkout/7", 200, nothing})
 	// The path of a span around it decides.
-	p.serve(observability.Middleware(newChi()), outcomes...)
+	p.serve(observability.Middleware(newChiWithoutRoutes()), outcomes...)
 }
 
-func newGorilla(r *mux.Router) http.Handler {
+func newGorilla() *mux.Router {
+	r := mux.NewRouter()
 	r.Use(otelmux.Middleware("shop"))
+	return r
+}
+
+func routeGorilla(r *mux.Router) http.Handler {
 	r.HandleFunc("/healthz", answer).Methods(http.MethodGet)
 	r.PathPrefix("/static/").HandlerFunc(answer)
 	r.HandleFunc("/checkout/{id:[0-9a-zA-Z%]+}", answer)
@@ -119,7 +130,7 @@ func newGorilla(r *mux.Router) http.Handler {
 
 func TestGorilla(t *testing.T) {
 	p := start(t)
-	h := newGorilla(mux.NewRouter())
+	h := routeGorilla(newGorilla())
 	p.serve(h, outcomes...)
 	p.serve(h,
 		request{"GET", "/checkout/7/", 404, nothing},
@@ -127,6 +138,6 @@ func TestGorilla(t *testing.T) {
 		request{"GET", "//checkout/7", 301, nothing}, // no middleware sees a redirect
 		request{"GET", "/CHECKOUT/7", 404, nothing})
 	p.serve(override(h), request{"POST as PUT", "/orders/7", 200, orders})
-	p.serve(newGorilla(mux.NewRouter().UseEncodedPath()), request{"GET", "/checkout/a%2Fb", 200, checkout})
-	p.serve(newGorilla(mux.NewRouter().StrictSlash(true)), request{"GET", "/checkout/7/", 301, checkout}) // this redirect is a route
+	p.serve(routeGorilla(newGorilla().UseEncodedPath()), request{"GET", "/checkout/a%2Fb", 200, checkout})
+	p.serve(routeGorilla(newGorilla().StrictSlash(true)), request{"GET", "/checkout/7/", 301, checkout}) // this redirect is a route
 }

@@ -80,17 +80,17 @@ type traced struct {
 	spans   receiver
 }
 
-// start starts riffle with the configuration of the page, without its baseline, so that
-// nothing is kept by chance. The edits are old and new texts in turn.
-func start(t *testing.T, edits ...string) *traced {
+// start starts riffle with the first configuration of the page, without its baseline, so
+// that nothing is kept by chance.
+func start(t *testing.T) *traced {
 	t.Helper()
-	return startWith(t, "0", edits...)
+	return startWith(t, page(t, 0), "0")
 }
 
-func startWith(t *testing.T, rate string, edits ...string) *traced {
+func startWith(t *testing.T, text, rate string) *traced {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "shop.yaml")
-	if err := os.WriteFile(file, []byte(strings.NewReplacer(edits...).Replace(page(t))), 0o600); err != nil {
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	p := &traced{t: t, spans: receiver{tracetest.NewInMemoryExporter()}}
@@ -112,8 +112,8 @@ func startWith(t *testing.T, rate string, edits ...string) *traced {
 	return p
 }
 
-// page is the first configuration of the page's part on routers.
-func page(t *testing.T) string {
+// page is a configuration of the page's part on routers.
+func page(t *testing.T, n int) string {
 	t.Helper()
 	data, err := os.ReadFile("../../docs/instrumentation.md")
 	if err != nil {
@@ -123,11 +123,12 @@ func page(t *testing.T) string {
 	if !ok {
 		t.Fatal("docs/instrumentation.md has no part on routers")
 	}
-	_, block, ok := strings.Cut(part, "```yaml\n")
-	if !ok {
-		t.Fatal("the part on routers has no configuration")
+	part, _, _ = strings.Cut(part, "\n## ")
+	blocks := strings.Split(part, "```yaml\n")[1:]
+	if n >= len(blocks) {
+		t.Fatalf("the part on routers has %d configurations", len(blocks))
 	}
-	block, _, _ = strings.Cut(block, "```")
+	block, _, _ := strings.Cut(blocks[n], "```")
 	return block
 }
 

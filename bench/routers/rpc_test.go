@@ -46,7 +46,7 @@ func TestGRPC(t *testing.T) {
 		{"1", map[string]string{"shop.v1.Checkout/Pay": pay, "shop.v1.Cart/Fail": byRatio, "shop.v1.Cart/Add": byRatio}},
 	} {
 		t.Run(tt.rate, func(t *testing.T) {
-			p := startWith(t, tt.rate)
+			p := startWith(t, page(t, 0), tt.rate)
 			server := grpc.NewServer(grpc.StatsHandler(otelgrpc.NewServerHandler()))
 			healthpb.RegisterHealthServer(server, health.NewServer())
 			server.RegisterService(service("shop.v1.Checkout", map[string]error{"Pay": nil}), struct{}{})
