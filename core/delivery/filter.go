@@ -14,7 +14,8 @@ import (
 	"github.com/riffletrace/riffle/core/match"
 )
 
-// Filter says which spans an exporter gets.
+// Filter says which spans an exporter gets. Each is seen alone: what a match says of
+// the local root is about the span itself.
 type Filter struct {
 	Of    FilterOf      `yaml:"of" doc:"what passes: spans that match, or traces, whole, of which one span does"`
 	Match *match.Config `yaml:"match" doc:"what they must match"`
@@ -40,7 +41,10 @@ func (f *Filter) check(add func(path string, err error)) {
 		add("filter.match", errors.New("missing: want what spans must match"))
 		return
 	}
-	_, err := f.Match.Compile()
+	m, err := f.Match.Compile()
+	if err == nil {
+		err = m.Check(match.OfSpan)
+	}
 	addFields(add, "filter.match", err)
 }
 
@@ -91,7 +95,7 @@ func newProcessor(s sharing) *processor {
 }
 
 func (p *processor) matches(s sdktrace.ReadOnlySpan) bool {
-	return p.match.Match(match.Subject{Name: s.Name(), Kind: s.SpanKind(), Attributes: s.Attributes()})
+	return p.match.Match(&match.Subject{Span: match.Span{Recorded: s}, IsRoot: true, Resource: s.Resource()}) == match.Yes
 }
 
 // apply returns what the exporters get, and how many spans they do not. It may

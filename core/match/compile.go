@@ -4,13 +4,13 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"math"
 	"reflect"
 	"slices"
 	"strconv"
 	"strings"
 
 	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/codes"
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/riffletrace/riffle/core/component"
@@ -19,8 +19,11 @@ import (
 
 // compiler goes on after a mistake, so that all of them are found.
 type compiler struct {
-	keys map[attribute.Key]struct{}
-	errs []error
+	keys       map[attribute.Key]struct{}
+	conditions []*condition
+	notes      []note
+	needs      needs
+	errs       []error
 }
 
 func (cc *compiler) err() error { return errors.Join(cc.errs...) }
@@ -29,42 +32,315 @@ func (cc *compiler) fail(path, format string, args ...any) {
 	cc.errs = append(cc.errs, &component.FieldError{Path: path, Err: fmt.Errorf(format, args...)})
 }
 
-func (cc *compiler) config(c Config, path string) test {
+// note remembers when a key is not known.
+func (cc *compiler) note(path string, of lack) { cc.notes = append(cc.notes, note{path, of}) }
+
+// config puts what is cheap, and known early, before the rest.
+func (cc *compiler) config(c *Config, path string) *node {
 	before := len(cc.errs)
-	var tests []test
-	if kinds := cc.texts(c.Kind, join(path, "kind")); kinds != nil {
-		tests = append(tests, cc.kind(kinds))
+	n := &node{op: opAll}
+	add := func(part *node) { n.in = append(n.in, part) }
+	if c.Parent != "" {
+		at := join(path, "parent")
+		cc.note(at, notOfSpan)
+		if c.Parent != "none" && c.Parent != "remote" {
+			cc.fail(at, "%q is neither none nor remote", c.Parent)
+		}
+		add(&node{op: opParent, of: ofNobody, remote: c.Parent == "remote"})
 	}
-	if c.Name != "" {
-		tests = append(tests, nameIs(Glob(c.Name)))
+	for _, m := range cc.conditionsOf(c.Resource, join(path, "resource")) {
+		cc.ofResource(m)
+		add(&node{op: opResource, of: ofNobody, condition: m})
 	}
-	for _, key := range slices.Sorted(maps.Keys(c.Attributes)) {
-		tests = append(tests, cc.attribute(key, c.Attributes[key], joinKey(join(path, "attributes"), key)))
+	if c.Spans != nil {
+		at := join(path, "spans")
+		cc.note(at, notAtStart|notOfSpan)
+		add(&node{op: opSpans, of: ofNobody, bounds: cc.counts(c.Spans, at)})
 	}
-	if patterns := cc.texts(c.Route, join(path, "route")); patterns != nil {
-		tests = append(tests, cc.route(patterns))
+	for _, m := range cc.conditionsOf(c.Baggage, join(path, "baggage")) {
+		cc.needs.baggage = true
+		add(&node{op: opBaggage, of: ofNobody, condition: m})
+	}
+	for _, m := range cc.conditionsOf(c.Tracestate, join(path, "tracestate")) {
+		cc.tracestateKey(string(m.key), joinKey(join(path, "tracestate"), string(m.key)))
+		add(&node{op: opTracestate, of: ofNobody, condition: m})
+	}
+	if len(c.Baggage) > 0 {
+		cc.note(join(path, "baggage"), notOfSpan)
+	}
+	if len(c.Tracestate) > 0 {
+		cc.note(join(path, "tracestate"), notOfSpan)
+	}
+	n.in = append(n.in, cc.about(&spanKeys{
+		kind: c.Kind, duration: c.Duration, status: c.Status, route: c.Route,
+		attributes: c.Attributes, dotted: c.Dotted, name: c.Name, scope: c.Scope, event: c.Event, link: c.Link, links: c.Links,
+	}, path, ofRoot, ofSpan)...)
+	if c.Root != nil {
+		at := join(path, "root")
+		cc.note(at, notOfSpan)
+		add(cc.span(c.Root, at, ofRoot))
+	}
+	if c.Span != nil {
+		add(cc.span(c.Span, join(path, "span"), ofSpan))
 	}
 	if len(c.All) > 0 {
-		tests = append(tests, allOf(cc.list(c.All, join(path, "all"))))
+		add(&node{op: opAll, in: cc.list(c.All, join(path, "all"))})
 	}
 	if len(c.Any) > 0 {
-		tests = append(tests, anyOf(cc.list(c.Any, join(path, "any"))))
+		add(&node{op: opAny, in: cc.list(c.Any, join(path, "any"))})
 	}
 	if c.Not != nil {
-		tests = append(tests, not(cc.config(*c.Not, join(path, "not"))))
+		add(&node{op: opNot, in: []*node{cc.config(c.Not, join(path, "not"))}})
 	}
-	if len(tests) == 0 && len(cc.errs) == before {
-		cc.fail(path, "an empty match: want one or more of attributes, name, kind, route, all, any, not")
+	if c.AnySpan != nil {
+		at := join(path, "any_span")
+		cc.note(at, notAtStart|notOfSpan)
+		cc.needs.ended = true
+		notes := len(cc.notes)
+		add(&node{op: opAnySpan, of: ofNobody, in: []*node{cc.span(c.AnySpan, at, ofEach)}})
+		cc.notes = cc.notes[:notes] // what is inside is said by that
 	}
-	return allOf(tests)
+	return cc.joined(n, path, before, configKeys)
 }
 
-func (cc *compiler) list(all []Config, path string) []test {
-	tests := make([]test, len(all))
-	for i, c := range all {
-		tests[i] = cc.config(c, item(path, i))
+var (
+	configKeys = "attributes, name, route, kind, status, duration, parent, spans, baggage, tracestate, resource, scope, event, link, links, root, span, any_span, all, any, not"
+	spanKeyset = "attributes, name, route, kind, status, duration, scope, event, link, links, all, any, not"
+)
+
+// joined is a node, or the only one in it. before is how many mistakes there were
+// before it.
+func (cc *compiler) joined(n *node, path string, before int, known string) *node {
+	if len(n.in) == 0 && len(cc.errs) == before {
+		cc.fail(path, "an empty match: want one or more of %s", known)
 	}
-	return tests
+	if len(n.in) == 1 {
+		return n.in[0]
+	}
+	return n
+}
+
+func (cc *compiler) list(all []Config, path string) []*node {
+	nodes := make([]*node, len(all))
+	for i := range all {
+		nodes[i] = cc.config(&all[i], item(path, i))
+	}
+	return nodes
+}
+
+// span is a match about one span.
+func (cc *compiler) span(c *SpanConfig, path string, of who) *node {
+	before := len(cc.errs)
+	n := &node{op: opAll, in: cc.about(&spanKeys{
+		kind: c.Kind, duration: c.Duration, status: c.Status, route: c.Route,
+		attributes: c.Attributes, dotted: c.Dotted, name: c.Name, scope: c.Scope, event: c.Event, link: c.Link, links: c.Links,
+	}, path, of, of)}
+	if len(c.All) > 0 {
+		n.in = append(n.in, &node{op: opAll, in: cc.spans(c.All, join(path, "all"), of)})
+	}
+	if len(c.Any) > 0 {
+		n.in = append(n.in, &node{op: opAny, in: cc.spans(c.Any, join(path, "any"), of)})
+	}
+	if c.Not != nil {
+		n.in = append(n.in, &node{op: opNot, in: []*node{cc.span(c.Not, join(path, "not"), of)}})
+	}
+	return cc.joined(n, path, before, spanKeyset)
+}
+
+func (cc *compiler) spans(all []SpanConfig, path string, of who) []*node {
+	nodes := make([]*node, len(all))
+	for i := range all {
+		nodes[i] = cc.span(&all[i], item(path, i), of)
+	}
+	return nodes
+}
+
+// spanKeys are the keys that Config and SpanConfig have in common.
+type spanKeys struct {
+	kind, status, route, scope any
+	duration                   *Durations
+	attributes, dotted         map[string]any
+	name                       string
+	event                      *Event
+	link                       *Link
+	links                      *Counts
+}
+
+// about makes the nodes of what is about the request of one span, and of what is about
+// another.
+func (cc *compiler) about(k *spanKeys, path string, request, of who) (nodes []*node) {
+	if kinds := cc.texts(k.kind, join(path, "kind")); kinds != nil {
+		nodes = append(nodes, cc.kind(kinds, request))
+	}
+	if scopes := cc.texts(k.scope, join(path, "scope")); scopes != nil {
+		n := &node{op: opScope, of: of}
+		for _, s := range scopes {
+			n.globs = append(n.globs, Glob(s.text))
+		}
+		nodes = append(nodes, n)
+	}
+	if k.duration != nil {
+		at := join(path, "duration")
+		cc.note(at, notAtStart)
+		nodes = append(nodes, &node{op: opDuration, of: request, bounds: cc.durations(k.duration, at)})
+	}
+	if statuses := cc.texts(k.status, join(path, "status")); statuses != nil {
+		cc.note(join(path, "status"), notAtStart)
+		nodes = append(nodes, cc.status(statuses, request))
+	}
+	if k.name != "" {
+		nodes = append(nodes, &node{op: opName, of: of, globs: []Glob{Glob(k.name)}})
+	}
+	for _, c := range cc.attributes(k.attributes, k.dotted, path) {
+		cc.keys[c.key] = struct{}{}
+		cc.ofResource(c)
+		c.ended = strings.HasPrefix(string(c.key), exceptionPrefix)
+		if isKnownAtEnd(string(c.key)) {
+			cc.note(c.path, notAtStart)
+		}
+		nodes = append(nodes, &node{op: opAttribute, of: of, condition: c})
+	}
+	if patterns := cc.texts(k.route, join(path, "route")); patterns != nil {
+		nodes = append(nodes, cc.route(patterns, request))
+	}
+	if k.links != nil {
+		nodes = append(nodes, &node{op: opLinks, of: of, bounds: cc.counts(k.links, join(path, "links"))})
+	}
+	if k.link != nil {
+		at := join(path, "link")
+		n := &node{op: opLink, of: of, conditions: cc.attributes(k.link.Attributes, k.link.Dotted, at)}
+		if len(k.link.Attributes)+len(k.link.Dotted) == 0 {
+			cc.fail(at, "an empty match: want attributes; links: {min: 1} is about spans with any link")
+		}
+		nodes = append(nodes, n)
+	}
+	if k.event != nil {
+		nodes = append(nodes, cc.event(k.event, join(path, "event"), of))
+	}
+	return nodes
+}
+
+func (cc *compiler) event(e *Event, path string, of who) *node {
+	cc.note(path, notAtStart)
+	if e.Name == "" && len(e.Attributes)+len(e.Dotted) == 0 {
+		cc.fail(path, "an empty match: want name, attributes or both")
+	}
+	name := Glob(e.Name)
+	if name == "" {
+		name = "*"
+	}
+	return &node{op: opEvent, of: of, globs: []Glob{name}, conditions: cc.attributes(e.Attributes, e.Dotted, path)}
+}
+
+// ofResource has the resource be asked about a condition.
+func (cc *compiler) ofResource(c *condition) {
+	c.number = len(cc.conditions)
+	cc.conditions = append(cc.conditions, c)
+}
+
+func (cc *compiler) tracestateKey(key, path string) {
+	if key == "ot" {
+		cc.fail(path, "it holds the randomness of the trace, on which nothing may depend but the comparison with a threshold")
+		return
+	}
+	if _, err := (trace.TraceState{}).Insert(key, "x"); err != nil {
+		cc.fail(path, "%q is no key of a tracestate: want a lowercase letter, and then letters, digits and any of _-*/@", key)
+	}
+}
+
+var kindNames = []string{"internal", "server", "client", "producer", "consumer"}
+
+func (cc *compiler) kind(names []text, of who) *node {
+	n := &node{op: opKind, of: of}
+	for _, name := range names {
+		i := slices.Index(kindNames, name.text)
+		if i < 0 {
+			cc.fail(name.path, "%q is not a kind%s", name.text, suggest(name.text, kindNames))
+			continue
+		}
+		n.kinds[trace.SpanKindInternal+trace.SpanKind(i)] = true
+	}
+	return n
+}
+
+var (
+	statusNames = []string{"unset", "error", "ok"}
+	statusCodes = []codes.Code{codes.Unset, codes.Error, codes.Ok}
+)
+
+func (cc *compiler) status(names []text, of who) *node {
+	n := &node{op: opStatus, of: of}
+	for _, name := range names {
+		i := slices.Index(statusNames, name.text)
+		if i < 0 {
+			cc.fail(name.path, "%q is not a status%s", name.text, suggest(name.text, statusNames))
+			continue
+		}
+		n.statuses[statusCodes[i]] = true
+	}
+	return n
+}
+
+// route spreads patterns over tables so that none conflicts with another of its
+// table: which of them wins does not matter here.
+func (cc *compiler) route(patterns []text, of who) *node {
+	for _, k := range route.Keys() {
+		cc.keys[k] = struct{}{}
+	}
+	n := &node{op: opRoute, of: of}
+	for _, p := range patterns {
+		for i := 0; ; i++ {
+			if i == len(n.tables) {
+				n.tables = append(n.tables, new(route.Table[struct{}]))
+			}
+			err := n.tables[i].Add(p.text, struct{}{})
+			if errors.As(err, new(*route.ConflictError)) {
+				continue
+			}
+			if err != nil {
+				cc.fail(p.path, "%w", err)
+			}
+			break
+		}
+	}
+	return n
+}
+
+func (cc *compiler) counts(c *Counts, path string) (b bounds) {
+	if c.Min != nil {
+		b.min, b.hasMin = int64(*c.Min), true
+	}
+	if c.Max != nil {
+		b.max, b.hasMax = int64(*c.Max), true
+	}
+	cc.bounds(&b, path, func(n int64) string { return strconv.FormatInt(n, 10) })
+	return b
+}
+
+func (cc *compiler) durations(d *Durations, path string) (b bounds) {
+	if d.Min != nil {
+		b.min, b.hasMin = int64(*d.Min), true
+	}
+	if d.Max != nil {
+		b.max, b.hasMax = int64(*d.Max), true
+	}
+	cc.bounds(&b, path, func(n int64) string { return component.Duration(n).String() })
+	return b
+}
+
+func (cc *compiler) bounds(b *bounds, path string, text func(int64) string) {
+	if !b.hasMin && !b.hasMax {
+		cc.fail(path, "an empty range: want min, max or both")
+	}
+	if b.hasMin && b.min < 0 {
+		cc.fail(join(path, "min"), "%s is negative", text(b.min))
+	}
+	if b.hasMax && b.max < 0 {
+		cc.fail(join(path, "max"), "%s is negative", text(b.max))
+	}
+	if b.hasMin && b.hasMax && b.min > b.max {
+		cc.fail(join(path, "min"), "%s is above max, %s", text(b.min), text(b.max))
+	}
 }
 
 // text is a string with its place.
@@ -98,207 +374,26 @@ func (cc *compiler) texts(x any, path string) []text {
 	return all
 }
 
-var kindNames = []string{"internal", "server", "client", "producer", "consumer"}
+// conditionsOf reads a mapping of conditions by key.
+func (cc *compiler) conditionsOf(all map[string]any, path string) (conditions []*condition) {
+	for _, key := range slices.Sorted(maps.Keys(all)) {
+		conditions = append(conditions, cc.condition(key, all[key], joinKey(path, key)))
+	}
+	return conditions
+}
 
-func (cc *compiler) kind(names []text) test {
-	var kinds kindSet
-	for _, name := range names {
-		i := slices.Index(kindNames, name.text)
-		if i < 0 {
-			cc.fail(name.path, "%q is not a kind%s", name.text, suggest(name.text, kindNames))
-			continue
+// attributes reads the conditions below path, and those of the keys with a dot.
+func (cc *compiler) attributes(below, dotted map[string]any, path string) []*condition {
+	all := cc.conditionsOf(below, join(path, "attributes"))
+	for _, c := range cc.conditionsOf(dotted, path) {
+		if _, twice := below[string(c.key)]; twice {
+			cc.fail(c.path, "it is one of attributes too: leave one of them out")
 		}
-		kinds[trace.SpanKindInternal+trace.SpanKind(i)] = true
-	}
-	return kindIn(kinds)
-}
-
-// route spreads patterns over tables so that none conflicts with another of its
-// table: which of them wins does not matter here.
-func (cc *compiler) route(patterns []text) test {
-	for _, k := range route.Keys() {
-		cc.keys[k] = struct{}{}
-	}
-	var tables []*route.Table[struct{}]
-	for _, p := range patterns {
-		for i := 0; ; i++ {
-			if i == len(tables) {
-				tables = append(tables, new(route.Table[struct{}]))
-			}
-			err := tables[i].Add(p.text, struct{}{})
-			if errors.As(err, new(*route.ConflictError)) {
-				continue
-			}
-			if err != nil {
-				cc.fail(p.path, "%w", err)
-			}
-			break
+		if !strings.Contains(string(c.key), ".") {
+			cc.fail(c.path, "only a key with a dot is short for one of attributes")
 		}
+		all = append(all, c)
 	}
-	return routeIn(tables)
+	slices.SortStableFunc(all, func(a, b *condition) int { return a.cost() - b.cost() })
+	return all
 }
-
-var conditionKeys = []string{"equals", "exists", "glob", "max", "min", "one_of"}
-
-func (cc *compiler) attribute(key string, want any, path string) test {
-	c := &condition{key: attribute.Key(key)}
-	cc.keys[c.key] = struct{}{}
-	v := reflect.ValueOf(want)
-	switch v.Kind() {
-	case reflect.Map:
-		parts, ok := want.(map[string]any)
-		if !ok {
-			cc.fail(path, "want a map[string]any, not a %T", want)
-		} else {
-			cc.condition(c, parts, path)
-		}
-	case reflect.Slice:
-		c.checks = append(c.checks, cc.oneOf(want, path))
-	default:
-		c.checks = append(c.checks, cc.equals(want, path))
-	}
-	return c.test
-}
-
-func (cc *compiler) condition(c *condition, parts map[string]any, path string) {
-	if len(parts) == 0 {
-		cc.fail(path, "an empty condition: want one or more of %s", strings.Join(conditionKeys, ", "))
-	}
-	for _, key := range slices.Sorted(maps.Keys(parts)) {
-		x, at := parts[key], joinKey(path, key)
-		switch key {
-		case "equals":
-			c.checks = append(c.checks, cc.equals(x, at))
-		case "one_of":
-			c.checks = append(c.checks, cc.oneOf(x, at))
-		case "exists":
-			exists, ok := x.(bool)
-			if !ok {
-				cc.fail(at, "want true or false, not %s", what(x))
-			}
-			c.absent = ok && !exists
-			if c.absent && len(parts) > 1 {
-				cc.fail(at, "an attribute that does not exist meets no other condition")
-			}
-		case "glob":
-			g, ok := x.(string)
-			if !ok {
-				cc.fail(at, "want a string, not %s", what(x))
-			}
-			c.checks = append(c.checks, matches(Glob(g)))
-		case "min":
-			n := cc.number(x, at)
-			c.checks = append(c.checks, atLeast(n))
-			if limit, ok := scalar(parts["max"]).(number); ok && n.compare(limit) > 0 {
-				cc.fail(at, "%v is above max, %v", x, parts["max"])
-			}
-		case "max":
-			c.checks = append(c.checks, atMost(cc.number(x, at)))
-		default:
-			cc.fail(at, "unknown key%s", suggest(key, conditionKeys))
-		}
-	}
-}
-
-func (cc *compiler) equals(x any, path string) check {
-	var s set
-	cc.add(&s, x, path)
-	return s.has
-}
-
-func (cc *compiler) oneOf(x any, path string) check {
-	var s set
-	v := reflect.ValueOf(x)
-	switch {
-	case v.Kind() != reflect.Slice:
-		cc.fail(path, "want a list, not %s", what(x))
-	case v.Len() == 0:
-		cc.fail(path, "an empty list matches nothing")
-	default:
-		for i := range v.Len() {
-			cc.add(&s, v.Index(i).Interface(), item(path, i))
-		}
-	}
-	return s.has
-}
-
-func (cc *compiler) add(s *set, x any, path string) {
-	value := scalar(x)
-	if value == nil {
-		cc.fail(path, "want a string, a number or a boolean, not %s", what(x))
-	}
-	s.add(value)
-}
-
-func (cc *compiler) number(x any, path string) number {
-	n, ok := scalar(x).(number)
-	if !ok {
-		cc.fail(path, "want a number, not %s", what(x))
-	}
-	return n
-}
-
-// scalar returns x as a string, a bool or a number, nil if it is none.
-func scalar(x any) any {
-	v := reflect.ValueOf(x)
-	switch {
-	case v.Kind() == reflect.String:
-		return v.String()
-	case v.Kind() == reflect.Bool:
-		return v.Bool()
-	case v.CanInt():
-		return integer(v.Int())
-	case v.CanUint() && v.Uint() <= math.MaxInt64:
-		return integer(int64(v.Uint()))
-	case v.CanUint():
-		return number{f: float64(v.Uint())}
-	case v.CanFloat() && !math.IsNaN(v.Float()):
-		return number{f: v.Float()}
-	default:
-		return nil
-	}
-}
-
-// what is a value in a message.
-func what(x any) string {
-	switch v := reflect.ValueOf(x); {
-	case x == nil:
-		return "nothing"
-	case v.Kind() == reflect.Map:
-		return "a mapping"
-	case v.Kind() == reflect.Slice:
-		return "a list"
-	case v.Kind() == reflect.String:
-		return strconv.Quote(v.String())
-	default:
-		return fmt.Sprint(x)
-	}
-}
-
-// suggest ends a message about an unknown word.
-func suggest(word string, known []string) string {
-	if near := component.Nearest(word, known); near != "" {
-		return fmt.Sprintf(" (did you mean %q?)", near)
-	}
-	return ": known are " + strings.Join(known, ", ")
-}
-
-func join(path, key string) string {
-	if path == "" {
-		return key
-	}
-	return path + "." + key
-}
-
-// joinKey quotes a key that is no identifier, as an attribute's with dots.
-func joinKey(path, key string) string {
-	special := func(r rune) bool {
-		return r != '_' && r != '-' && (r < '0' || r > '9') && (r < 'a' || r > 'z') && (r < 'A' || r > 'Z')
-	}
-	if key == "" || strings.ContainsFunc(key, special) {
-		return path + "[" + strconv.Quote(key) + "]"
-	}
-	return join(path, key)
-}
-
-func item(path string, i int) string { return path + "[" + strconv.Itoa(i) + "]" }

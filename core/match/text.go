@@ -1,39 +1,38 @@
 package match
 
 import (
+	"encoding"
 	"fmt"
-	"maps"
+	"reflect"
 	"regexp"
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/riffletrace/riffle/core/component"
 )
 
 // String is the match as one writes it in a configuration, on one line:
 // "{attributes: {tenant: gold}}".
-func (c Config) String() string {
+func (c Config) String() string { return flowStruct(reflect.ValueOf(c)) }
+
+// String is likewise.
+func (c SpanConfig) String() string { return flowStruct(reflect.ValueOf(c)) }
+
+// flowStruct is a struct in YAML's flow style: its keys that are set, and what stands
+// among them.
+func flowStruct(v reflect.Value) string {
 	var parts []string
-	add := func(key string, value any) { parts = append(parts, key+": "+flow(value)) }
-	if len(c.Attributes) > 0 {
-		add("attributes", c.Attributes)
-	}
-	if c.Name != "" {
-		add("name", c.Name)
-	}
-	if c.Kind != nil {
-		add("kind", c.Kind)
-	}
-	if c.Route != nil {
-		add("route", c.Route)
-	}
-	if len(c.All) > 0 {
-		add("all", c.All)
-	}
-	if len(c.Any) > 0 {
-		add("any", c.Any)
-	}
-	if c.Not != nil {
-		add("not", *c.Not)
+	for i := range v.NumField() {
+		key, inline := component.FieldKey(v.Type().Field(i))
+		f := v.Field(i)
+		switch {
+		case f.IsZero() || (f.Kind() == reflect.Map || f.Kind() == reflect.Slice) && f.Len() == 0:
+		case inline:
+			parts = append(parts, members(f)...)
+		case key != "":
+			parts = append(parts, key+": "+flow(f))
+		}
 	}
 	return "{" + strings.Join(parts, ", ") + "}"
 }
@@ -45,34 +44,48 @@ var plainText = regexp.MustCompile(`^[A-Za-z_/][A-Za-z0-9_./ -]*$`)
 var notText = []string{"true", "false", "null", "yes", "no", "on", "off"}
 
 // flow is a value in YAML's flow style.
-func flow(x any) string {
-	switch x := x.(type) {
-	case string:
-		if plainText.MatchString(x) && !strings.HasSuffix(x, " ") && !slices.Contains(notText, strings.ToLower(x)) {
-			return x
+func flow(v reflect.Value) string {
+	if v.IsValid() {
+		if m, ok := reflect.TypeAssert[encoding.TextMarshaler](v); ok {
+			text, _ := m.MarshalText() // of a duration, which has no error
+			return flowText(string(text))
 		}
-		return strconv.Quote(x)
-	case map[string]any:
-		var parts []string
-		for _, key := range slices.Sorted(maps.Keys(x)) {
-			parts = append(parts, flow(key)+": "+flow(x[key]))
+	}
+	switch v.Kind() {
+	case reflect.Interface, reflect.Pointer:
+		return flow(v.Elem())
+	case reflect.Struct:
+		return flowStruct(v)
+	case reflect.Map:
+		return "{" + strings.Join(members(v), ", ") + "}"
+	case reflect.Slice:
+		parts := make([]string, v.Len())
+		for i := range parts {
+			parts[i] = flow(v.Index(i))
 		}
-		return "{" + strings.Join(parts, ", ") + "}"
-	case []any:
-		return list(x)
-	case []string:
-		return list(x)
-	case []Config:
-		return list(x)
+		return "[" + strings.Join(parts, ", ") + "]"
+	case reflect.String:
+		return flowText(v.String())
+	case reflect.Invalid:
+		return "null"
 	default:
-		return fmt.Sprint(x)
+		return fmt.Sprint(v.Interface())
 	}
 }
 
-func list[T any](all []T) string {
-	parts := make([]string, len(all))
-	for i, x := range all {
-		parts[i] = flow(x)
+// members are those of a map, by key.
+func members(v reflect.Value) (parts []string) {
+	keys := v.MapKeys()
+	slices.SortFunc(keys, func(a, b reflect.Value) int { return strings.Compare(a.String(), b.String()) })
+	for _, key := range keys {
+		parts = append(parts, flow(key)+": "+flow(v.MapIndex(key)))
 	}
-	return "[" + strings.Join(parts, ", ") + "]"
+	return parts
+}
+
+func flowText(s string) string {
+	if plainText.MatchString(s) && !strings.HasSuffix(s, " ") && !slices.Contains(notText, strings.ToLower(s)) {
+		return s
+	}
+	return strconv.Quote(s)
 }

@@ -2,7 +2,6 @@ package match
 
 import (
 	"errors"
-	"strconv"
 
 	"github.com/riffletrace/riffle/core/component"
 	"github.com/riffletrace/riffle/core/route"
@@ -11,30 +10,48 @@ import (
 // Warn returns what is no mistake, but hardly what was meant: [component.FieldError]s,
 // joined.
 func (c *Config) Warn() error {
-	var errs []error
-	add := func(path string, err error) {
-		for _, e := range component.FieldErrors(err) {
-			errs = append(errs, &component.FieldError{Path: component.JoinPath(path, e.Path), Err: e.Err})
-		}
-	}
-	switch r := c.Route.(type) {
-	case string:
-		add("route", route.Doubt(r))
-	case []any:
-		for i, item := range r {
-			if text, ok := item.(string); ok {
-				add("route["+strconv.Itoa(i)+"]", route.Doubt(text))
-			}
-		}
-	}
+	var w warner
+	w.config(c, "")
+	return errors.Join(w.errs...)
+}
+
+type warner struct{ errs []error }
+
+func (w *warner) config(c *Config, path string) {
+	w.route(c.Route, join(path, "route"))
+	w.span(c.Root, join(path, "root"))
+	w.span(c.Span, join(path, "span"))
+	w.span(c.AnySpan, join(path, "any_span"))
 	for i := range c.All {
-		add("all["+strconv.Itoa(i)+"]", c.All[i].Warn())
+		w.config(&c.All[i], item(join(path, "all"), i))
 	}
 	for i := range c.Any {
-		add("any["+strconv.Itoa(i)+"]", c.Any[i].Warn())
+		w.config(&c.Any[i], item(join(path, "any"), i))
 	}
 	if c.Not != nil {
-		add("not", c.Not.Warn())
+		w.config(c.Not, join(path, "not"))
 	}
-	return errors.Join(errs...)
+}
+
+func (w *warner) span(c *SpanConfig, path string) {
+	if c == nil {
+		return
+	}
+	w.route(c.Route, join(path, "route"))
+	for i := range c.All {
+		w.span(&c.All[i], item(join(path, "all"), i))
+	}
+	for i := range c.Any {
+		w.span(&c.Any[i], item(join(path, "any"), i))
+	}
+	w.span(c.Not, join(path, "not"))
+}
+
+func (w *warner) route(x any, path string) {
+	var cc compiler // whose mistakes are told by Compile
+	for _, p := range cc.texts(x, path) {
+		for _, e := range component.FieldErrors(route.Doubt(p.text)) {
+			w.errs = append(w.errs, &component.FieldError{Path: component.JoinPath(p.path, e.Path), Err: e.Err})
+		}
+	}
 }

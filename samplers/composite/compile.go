@@ -42,7 +42,7 @@ type pair struct {
 type rule struct {
 	anyKind    bool
 	kinds      [trace.SpanKindConsumer + 1]bool
-	attributes []attributeTest
+	attributes []*match.TextCondition
 	then       *node
 }
 
@@ -68,7 +68,7 @@ func (r *rule) matches(p *sampling.StartParameters) bool {
 		return false
 	}
 	for i := range r.attributes {
-		if !r.attributes[i].matches(p.Attributes) {
+		if !r.attributes[i].Match(p.Attributes) {
 			return false
 		}
 	}
@@ -242,10 +242,10 @@ func (c compiler) ruleBased(s *RuleBased) (*node, error) {
 			made.kinds[trace.SpanKindInternal+trace.SpanKind(slices.Index(kindNames, kind))] = true
 		}
 		if v := r.AttributeValues; v != nil {
-			made.attributes = append(made.attributes, testValues(v))
+			made.attributes = append(made.attributes, match.AnyText(v.Key, v.Values))
 		}
 		if p := r.AttributePatterns; p != nil {
-			made.attributes = append(made.attributes, attributeTest{key: attribute.Key(p.Key), included: globs(p.Included), excluded: globs(p.Excluded)})
+			made.attributes = append(made.attributes, match.Globs(p.Key, p.Included, p.Excluded))
 		}
 		n.rules = append(n.rules, made)
 	}
@@ -262,12 +262,4 @@ func (c *compiler) isAbout(r *Rule) bool {
 		wanted = NoParent
 	}
 	return len(r.Parent) == 0 || slices.Contains(r.Parent, wanted)
-}
-
-func globs(patterns []string) []match.Glob {
-	all := make([]match.Glob, len(patterns))
-	for i, p := range patterns {
-		all[i] = match.Glob(p)
-	}
-	return all
 }

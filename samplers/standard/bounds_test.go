@@ -107,7 +107,7 @@ func newMatching() (matching, error) {
 func (matching) Traits() sampling.Traits { return sampling.Traits{} }
 
 func (m matching) SampleStart(p sampling.StartParameters) sampling.Answer {
-	m.matcher.Match(match.Subject{Name: p.Name, Kind: p.Kind, Attributes: p.Attributes})
+	m.matcher.Match(&match.Subject{Span: match.Span{Name: p.Name, Kind: p.Kind, Attributes: p.Attributes}, IsRoot: true})
 	return sampling.Abstain()
 }
 
