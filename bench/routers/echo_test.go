@@ -12,7 +12,11 @@ func newEcho() *echo.Echo {
 	e := echo.New()
 	e.Pre(middleware.MethodOverride())
 	e.Use(otelecho.Middleware("shop"))
-	handler := func(c echo.Context) error { return c.NoContent(statusOf(c.QueryParam("status"))) }
+	handler := func(c echo.Context) error {
+		status := statusOf(c.QueryParam("status"))
+		fails(c.Request().Context(), status)
+		return c.NoContent(status)
+	}
 	e.GET("/healthz", handler)
 	e.Any("/static/*", handler)
 	e.Any("/checkout/:id", handler)
@@ -20,6 +24,7 @@ func newEcho() *echo.Echo {
 	e.PUT("/orders/:id", handler)
 	e.POST("/orders/:id", handler)
 	e.Any("/other/:id", handler)
+	e.Any("/ws/:id", handler)
 	return e
 }
 

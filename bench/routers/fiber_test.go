@@ -41,7 +41,9 @@ func newFiber(t *testing.T, middleware fiber.Handler, configure ...func(*fiber.C
 
 func route(app *fiber.App) {
 	handler := func(c fiber.Ctx) error {
-		if status := statusOf(c.Query("status")); status >= fiber.StatusBadRequest {
+		status := statusOf(c.Query("status"))
+		fails(c.Context(), status)
+		if status >= fiber.StatusBadRequest {
 			return fiber.NewError(status)
 		}
 		return nil
@@ -53,6 +55,7 @@ func route(app *fiber.App) {
 	app.Put("/orders/:id", handler)
 	app.Post("/orders/:id", handler)
 	app.All("/other/:id", handler)
+	app.All("/ws/:id", handler)
 }
 
 func TestFiber(t *testing.T) {
@@ -71,6 +74,13 @@ func TestFiber(t *testing.T) {
 		request{"GET", "//checkout/7", 404, checkout},   // url.path has a slash less
 		request{"GET", "/CHECKOUT/7", 200, nothing})
 	p.serve(override(h), request{"POST as PUT", "/orders/7", 200, orders})
+	p = startWith(t, page(t, 1), "0")
+	p.serve(h,
+		request{"GET", "/healthz?status=500", 500, nothing},
+		request{"GET", "/healthz/?status=500", 500, nothing},
+		request{"GET", "/HEALTHZ?status=500", 500, nothing},
+		request{"GET", "/healthz2?status=500", 404, nothing},
+		request{"GET", "/other/7?status=500", 500, byError})
 	// So strict, Fiber routes as the rules do.
 	p.serve(newFiber(t, fiberotel.Middleware(), func(c *fiber.Config) { c.StrictRouting, c.CaseSensitive = true, true }),
 		request{"GET", "/checkout/7/", 404, nothing},
@@ -109,7 +119,7 @@ func TestFiberEarly(t *testing.T) {
 	p := start(t)
 	p.serve(h, outcomes[2:7]...)
 	p.serve(h, request{"GET", "/other/7?status=500", 500, nothing})
-	p = startWith(t, page(t, 1), "0")
+	p = startWith(t, page(t, 2), "0")
 	p.serve(h,
 		request{"GET", "/healthz?status=500", 500, nothing},
 		request{"GET", "/other/7", 200, nothing},

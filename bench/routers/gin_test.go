@@ -11,7 +11,11 @@ func newGin() *gin.Engine {
 	gin.SetMode(gin.ReleaseMode)
 	r := gin.New()
 	r.Use(otelgin.Middleware("shop"))
-	handler := func(c *gin.Context) { c.Status(statusOf(c.Query("status"))) }
+	handler := func(c *gin.Context) {
+		status := statusOf(c.Query("status"))
+		fails(c.Request.Context(), status)
+		c.Status(status)
+	}
 	r.GET("/healthz", handler)
 	r.Any("/static/*path", handler)
 	r.Any("/checkout/:id", handler)
@@ -19,6 +23,7 @@ func newGin() *gin.Engine {
 	r.PUT("/orders/:id", handler)
 	r.POST("/orders/:id", handler)
 	r.Any("/other/:id", handler)
+	r.Any("/ws/:id", handler)
 	return r
 }
 

@@ -26,7 +26,7 @@ func override(next http.Handler) http.Handler {
 
 func serveMux() *http.ServeMux {
 	m := http.NewServeMux()
-	for _, pattern := range []string{"GET /healthz", "/static/", "/checkout/{id}", "/files/{path...}", "PUT /orders/{id}", "POST /orders/{id}", "/other/{id}"} {
+	for _, pattern := range []string{"GET /healthz", "/static/", "/checkout/{id}", "/files/{path...}", "PUT /orders/{id}", "POST /orders/{id}", "/other/{id}", "/ws/{id}"} {
 		m.HandleFunc(pattern, answer)
 	}
 	return m
@@ -87,6 +87,7 @@ func routeChi(r chi.Router) http.Handler {
 	r.Put("/orders/{id}", answer)
 	r.Post("/orders/{id}", answer)
 	r.HandleFunc("/other/{id}", answer)
+	r.HandleFunc("/ws/{id}", answer)
 	return r
 }
 
@@ -107,7 +108,8 @@ func TestChiWithoutRoutes(t *testing.T) {
 	p := start(t)
 	p.serve(newChiWithoutRoutes(),
 		request{"GET", "/healthz?status=500", 500, byError},
-		request{"GET", "/checkout/7", 200, nothing})
+		request{"GET", "/checkout/7", 200, nothing},
+		request{"GET", "/ws/7?status=500", 500, nothing}) // at the end, the route is known
 	// The path of a span around it decides.
 	p.serve(observability.Middleware(newChiWithoutRoutes()), outcomes...)
 }
@@ -125,6 +127,7 @@ func routeGorilla(r *mux.Router) http.Handler {
 	r.HandleFunc("/files/{path:.*}", answer)
 	r.HandleFunc("/orders/{id}", answer).Methods(http.MethodPut, http.MethodPost)
 	r.HandleFunc("/other/{id}", answer)
+	r.HandleFunc("/ws/{id}", answer)
 	return r
 }
 

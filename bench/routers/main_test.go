@@ -2,6 +2,7 @@ package routers
 
 import (
 	"context"
+	"errors"
 	"io"
 	"log/slog"
 	"net/http"
@@ -18,6 +19,7 @@ import (
 	"github.com/riffletrace/riffle"
 	"github.com/riffletrace/riffle/config"
 	"github.com/riffletrace/riffle/core/component"
+	"github.com/riffletrace/riffle/core/observability"
 )
 
 // What a request comes to, unless a rule keeps it.
@@ -53,6 +55,7 @@ var outcomes = []request{
 	{"POST", "/orders/7", 200, nothing},
 	{"GET", "/other/7", 200, nothing},
 	{"GET", "/other/7?status=500", 500, byError},
+	{"GET", "/ws/7?status=500", 500, nothing},
 }
 
 // statusOf is what a request asks its handler for.
@@ -65,7 +68,18 @@ func statusOf(query string) int {
 
 // answer is the handler of every route of routers of net/http.
 func answer(w http.ResponseWriter, r *http.Request) {
-	w.WriteHeader(statusOf(r.URL.Query().Get("status")))
+	status := statusOf(r.URL.Query().Get("status"))
+	fails(r.Context(), status)
+	w.WriteHeader(status)
+}
+
+// fails makes a span that fails as its request will.
+func fails(ctx context.Context, status int) {
+	ctx, span := observability.StartDBSpan(ctx, "select", "orders")
+	defer span.End()
+	if status >= http.StatusInternalServerError {
+		observability.RecordError(ctx, errors.New("no"))
+	}
 }
 
 // receiver is an exporter that remembers, and forgets nothing when it is shut down.
