@@ -14,7 +14,7 @@ func newEcho() *echo.Echo {
 	e.Use(otelecho.Middleware("shop"))
 	handler := func(c echo.Context) error {
 		status := statusOf(c.QueryParam("status"))
-		fails(c.Request().Context(), status)
+		query(c.Request().Context(), c.Request().URL.Path, status)
 		return c.NoContent(status)
 	}
 	e.GET("/healthz", handler)

@@ -13,7 +13,7 @@ func newGin() *gin.Engine {
 	r.Use(otelgin.Middleware("shop"))
 	handler := func(c *gin.Context) {
 		status := statusOf(c.Query("status"))
-		fails(c.Request.Context(), status)
+		query(c.Request.Context(), c.Request.URL.Path, status)
 		c.Status(status)
 	}
 	r.GET("/healthz", handler)

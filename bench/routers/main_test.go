@@ -69,12 +69,15 @@ func statusOf(query string) int {
 // answer is the handler of every route of routers of net/http.
 func answer(w http.ResponseWriter, r *http.Request) {
 	status := statusOf(r.URL.Query().Get("status"))
-	fails(r.Context(), status)
+	query(r.Context(), r.URL.Path, status)
 	w.WriteHeader(status)
 }
 
-// fails makes a span that fails as its request will.
-func fails(ctx context.Context, status int) {
+// query makes a span below /ws/, which fails as its request will.
+func query(ctx context.Context, path string, status int) {
+	if !strings.HasPrefix(path, "/ws/") {
+		return
+	}
 	ctx, span := observability.StartDBSpan(ctx, "select", "orders")
 	defer span.End()
 	if status >= http.StatusInternalServerError {
