@@ -17,11 +17,12 @@ const (
 	httpTarget        attribute.Key = "http.target"
 	httpRequestMethod attribute.Key = "http.request.method"
 	httpMethod        attribute.Key = "http.method"
+	methodOriginal    attribute.Key = "http.request.method_original"
 	rpcSystemName     attribute.Key = "rpc.system.name"
 	rpcSystem         attribute.Key = "rpc.system"
 )
 
-var keys = []attribute.Key{httpRoute, urlPath, urlFull, httpTarget, httpRequestMethod, httpMethod, rpcSystemName, rpcSystem}
+var keys = []attribute.Key{httpRoute, urlPath, urlFull, httpTarget, httpRequestMethod, httpMethod, methodOriginal, rpcSystemName, rpcSystem}
 
 // Keys lists the attributes that [RequestOf] looks at.
 func Keys() []attribute.Key { return slices.Clone(keys) }
@@ -43,17 +44,22 @@ type Request struct {
 	Procedure string
 }
 
+// otherMethod is what instrumentation says of a method that it does not know; the method
+// itself is another attribute then.
+const otherMethod = "_OTHER"
+
 // told is what the attributes of a span say, before it is known which of it counts.
 type told struct {
-	route, path, full, target, method, oldMethod string
-	rpc                                          bool
+	route, path, full, target   string
+	method, oldMethod, original string
+	rpc                         bool
 }
 
 func (t *told) read(attributes []attribute.KeyValue) {
 	for i := range attributes {
 		kv := &attributes[i]
 		switch len(kv.Key) { // most keys are none of these, and have other lengths
-		case len(urlPath), len(httpRoute), len(httpTarget), len(httpRequestMethod), len(rpcSystemName):
+		case len(urlPath), len(httpRoute), len(httpTarget), len(httpRequestMethod), len(rpcSystemName), len(methodOriginal):
 		default:
 			continue
 		}
@@ -73,12 +79,17 @@ func (t *told) read(attributes []attribute.KeyValue) {
 			t.method = kv.Value.AsString()
 		case httpMethod:
 			t.oldMethod = kv.Value.AsString()
+		case methodOriginal:
+			t.original = kv.Value.AsString()
 		case rpcSystemName, rpcSystem:
 			t.rpc = true
 		}
 	}
 	if t.method == "" {
 		t.method = t.oldMethod
+	}
+	if t.method == otherMethod && t.original != "" {
+		t.method = t.original
 	}
 }
 
@@ -87,7 +98,8 @@ func (t *told) read(attributes []attribute.KeyValue) {
 //
 // The route is http.route. The path is url.path, else the path of url.full, else that
 // of http.target, else, where there is no route either, that of a name like "GET /x".
-// The method is http.request.method, else http.method, else what stands in the name,
+// The method is http.request.method, or http.request.method_original of one that
+// OpenTelemetry does not know, else http.method, else what stands in the name,
 // else "". Where http.route has one, as a ServeMux writes it, that is the one that the
 // request was routed by, whatever the client sent; only that GET also stands for HEAD.
 // A call of gRPC or Connect, which has rpc.system or rpc.system.name, has its procedure

@@ -46,6 +46,8 @@ func TestRequestOf(t *testing.T) {
 		{attributes: []attribute.KeyValue{s("url.full", "mailto:a"), s("http.target", "/t?q")}, path: "/t"},
 		{name: "POST /n", attributes: []attribute.KeyValue{s("http.method", "GET"), s("http.target", "*")}, method: "GET", path: "/n"},
 		{attributes: []attribute.KeyValue{s("http.method", "OLD"), s("http.request.method", "NEW"), s("url.path", "/x")}, method: "NEW", path: "/x"},
+		{attributes: []attribute.KeyValue{s("http.request.method", "_OTHER"), s("http.request.method_original", "PROPFIND"), s("url.path", "/x")}, method: "PROPFIND", path: "/x"},
+		{attributes: []attribute.KeyValue{s("http.request.method", "GET"), s("http.request.method_original", "get"), s("url.path", "/x")}, method: "GET", path: "/x"},
 		{attributes: []attribute.KeyValue{attribute.Int("url.path", 7)}},
 	} {
 		r, ok := route.RequestOf(tt.name, tt.attributes)
@@ -81,6 +83,9 @@ func TestProcedure(t *testing.T) {
 // RequestOf must depend on nothing but what Keys lists, and depends on all of it.
 func TestKeys(t *testing.T) {
 	for _, k := range route.Keys() {
+		if k == "http.request.method_original" {
+			continue // of another one's value
+		}
 		value := map[bool]string{true: "PUT", false: "https://h/x"}[k == "http.request.method" || k == "http.method"]
 		if k == "url.path" || k == "http.target" {
 			value = "/x"
