@@ -99,6 +99,11 @@ func TestBudgetStartsWithoutOvershoot(t *testing.T) {
 func TestBudgetStartsQuiet(t *testing.T) {
 	for _, n := range []float64{0.01, 0.1, 1, 10, 1000} {
 		for _, size := range []float64{1, 500} {
+			b := rate.NewBudget(n, 3)
+			b.Take(epoch, 2, 1, 1, size)
+			if f, _ := b.Take(epoch, 2, 1, 1, size); f < 0.1 {
+				t.Errorf("N=%v, size %v: of two at once the second is kept with %.4f", n, size, f)
+			}
 			var kept, all float64
 			sized := kind{class: 2, p: 1, base: 1, size: func(*rand.Rand) float64 { return size }}
 			perSecond := n / 5 / size
@@ -128,12 +133,12 @@ func TestBudgetHoldsRate(t *testing.T) {
 		{1, 2, 2, false, 0.9, 1.01},
 		{10, 20, 2, false, 0.95, 1.01},
 		{10, 10, 1, false, 0.9, 1.01},
-		{10, 1.2, 1.2, false, 0.9, 1.01},
-		{100, 20, 2, false, 0.95, 1.01},
-		{100, 10, 1, false, 0.95, 1.01},
+		{10, 1.2, 1.2, false, 0.95, 1.01},
+		{50, 20, 2, false, 0.95, 1.01},
+		{50, 10, 1, false, 0.95, 1.01},
 		{10, 20, 2, true, 0.9, 1.15}, // which can store 4 * 2,000: 1.3 of what flows in
 		{100, 10, 1, true, 0.9, 1.05},
-		{1000, 20, 2, true, 0.95, 1.01},
+		{300, 20, 2, true, 0.95, 1.02},
 		{1000, 10, 1, true, 0.9, 1.01},
 	} {
 		t.Run(fmt.Sprintf("N=%v/from=%v/to=%v/sizes=%v", tt.perSecond, tt.low, tt.high, tt.sizes), func(t *testing.T) {
@@ -183,10 +188,10 @@ func TestBudgetKeepsOrder(t *testing.T) {
 				kinds := []kind{
 					{class: 0, p: 1, base: 0.001},
 					{class: 1, p: 0.5, base: 0.001},
-					{class: 2, p: 0.1, base: 0.1, size: func(r *rand.Rand) float64 { return 1 + float64(r.IntN(3)) }},
+					{class: 2, p: 0.4, base: 0.4, size: func(r *rand.Rand) float64 { return 1 + float64(r.IntN(3)) }},
 				}
-				per := []float64{n * asked[0], n * asked[1] / 0.5, n * asked[2] / 0.1 / 2}
-				const lasts = 60 * time.Second
+				per := []float64{n * asked[0], n * asked[1] / 0.5, n * asked[2] / 0.4 / 2}
+				const lasts = 40 * time.Second
 				var kept, came [3]float64
 				take(5, rate.NewBudget(n, 3), kinds, []load{{10 * time.Second, per}, {lasts, per}}, func(a taken) {
 					if a.load == 1 {
@@ -232,6 +237,38 @@ func TestBudgetReserve(t *testing.T) {
 	}
 	if others > 3*n {
 		t.Errorf("the others keep %.2f in a second, want at most what flows in and what they stored", others)
+	}
+}
+
+// What nobody else takes is stored too.
+func TestBudgetStores(t *testing.T) {
+	const n = 100
+	b := rate.NewBudget(n, 3)
+	b.Take(epoch, 0, 1, 0, 1)
+	for i := range 85 {
+		if f, _ := b.Take(epoch.Add(3*time.Second), 0, 1, 0, 1); f != 1 {
+			t.Fatalf("error %d is kept with %.3f after three quiet seconds", i, f)
+		}
+	}
+}
+
+// What a large arrival needs is not stored for ever after it.
+func TestBudgetForgetsLargeArrivals(t *testing.T) {
+	const n = 10
+	b := rate.NewBudget(n, 1)
+	b.Take(epoch, 0, 1, 1, 1000)
+	for _, tt := range []struct {
+		after time.Duration
+		most  float64
+	}{{5 * time.Minute, 500 + 3000}, {2 * time.Hour, n}} {
+		var kept float64
+		for range 100_000 {
+			f, _ := b.Take(epoch.Add(tt.after), 0, 1, 1, 1)
+			kept += f
+		}
+		if kept > tt.most+0.01 || kept < 0.8*tt.most {
+			t.Errorf("expects to keep %.2f at once %v after a large arrival, want about %v", kept, tt.after, tt.most)
+		}
 	}
 }
 
@@ -288,19 +325,28 @@ func TestBudgetBound(t *testing.T) {
 // Errors are never kept with less than what the baseline alone keeps of them, nor does
 // that cost the baseline what they pay.
 func TestBudgetOfBaselineBelow(t *testing.T) {
-	const n = 10
-	kinds := []kind{{class: 0, p: 1, base: 1}, {class: 1, p: 1, base: 1}}
-	per := []float64{100 * n, n}
-	var kept, all [2]float64
+	const n = 100
+	kinds := []kind{{class: 0, p: 1, base: 1, size: heavyTail}, {class: 1, p: 1, base: 1, size: heavyTail}}
+	per := []float64{30 * n, n / 10}
+	var sizes float64
+	var kept, all, weights [2]float64
 	take(9, rate.NewBudget(n, 2), kinds, []load{{10 * time.Second, per}, {60 * time.Second, per}}, func(a taken) {
 		if a.load == 1 {
 			kept[a.kind] += a.p
 			all[a.kind]++
+			weights[a.kind] += 1 / a.p
+			sizes += a.p * a.size
 		}
 	})
 	errors, others := kept[0]/all[0], kept[1]/all[1]
 	within(t, "the share of errors", errors, others, 0.1)
-	within(t, "kept a second", (kept[0]+kept[1])/60, n, 0.05)
+	within(t, "kept a second", sizes/60, n, 0.05)
+	// Weights that go up and down where nothing else does cost accuracy.
+	for i, w := range weights {
+		if spread := w / all[i] * kept[i] / all[i]; spread > 1.2 {
+			t.Errorf("kind %d: the mean weight is %.3f of the inverse of the mean probability", i, spread)
+		}
+	}
 }
 
 // The sum of adjusted counts is the number of arrivals, in every load and of every kind,
@@ -314,7 +360,7 @@ func TestBudgetUnbiased(t *testing.T) {
 	}
 	loads := []load{
 		{5 * time.Second, []float64{2, 5, 100}},
-		{2 * time.Second, []float64{100, 100, 2000}},
+		{time.Second, []float64{100, 100, 1000}},
 		{5 * time.Second, []float64{2, 5, 100}},
 	}
 	random := rand.New(rand.NewPCG(10, 10))
@@ -391,7 +437,7 @@ func TestBudgetWhoseClockMoves(t *testing.T) {
 	burst := func(b *rate.Budget, at func(i int) time.Duration) (kept float64) {
 		for i := range 20_000 {
 			f, fBase := b.Take(epoch.Add(at(i)), i%2, 1, 1, 1)
-			if f <= 0 || f > 1 || fBase <= 0 || fBase > 1 {
+			if least := math.Exp2(-32); f < least || f > 1 || fBase < least || fBase > 1 {
 				t.Fatalf("factors %v and %v", f, fBase)
 			}
 			kept += max(f, fBase)

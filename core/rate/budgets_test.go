@@ -35,15 +35,20 @@ func TestBudgetsOfKeys(t *testing.T) {
 
 // Room is made by budgets that are idle, and nobody gains by being forgotten.
 func TestBudgetsMakeRoom(t *testing.T) {
-	const perSecond = 0.1
+	for _, perSecond := range []float64{0.1, 1000} {
+		t.Run(fmt.Sprintf("N=%v", perSecond), func(t *testing.T) { testMakeRoom(t, perSecond) })
+	}
+}
+
+func testMakeRoom(t *testing.T, perSecond float64) {
 	b := rate.NewBudgets(perSecond, 2, 2)
 	a, c := []byte("a"), []byte("c")
 	first := b.Of(a, epoch)
 	f, _ := first.Take(epoch, 1, 1, 1, 1)
-	b.Of([]byte("b"), epoch)
+	b.Of([]byte("b"), epoch).Take(epoch.Add(-time.Minute), 0, 0.1, 0.1, 1)
 	var freed time.Duration
 	for at := time.Second; freed == 0 && at < time.Hour; at += time.Second {
-		b.Of([]byte("b"), epoch.Add(at)).Take(epoch.Add(at), 0, 1, 1, 1)
+		b.Of([]byte("b"), epoch.Add(at)).Take(epoch.Add(at), 0, 0.1, 0.1, 1)
 		if b.Of(c, epoch.Add(at)) != b.Rest() {
 			freed = at
 		}
