@@ -139,7 +139,7 @@ func TestBudgetHoldsRate(t *testing.T) {
 		{10, 20, 2, true, 0.9, 1.15}, // which can store 4 * 2,000: 1.3 of what flows in
 		{100, 10, 1, true, 0.9, 1.05},
 		{300, 20, 2, true, 0.95, 1.02},
-		{1000, 10, 1, true, 0.9, 1.01},
+		{500, 10, 1, true, 0.9, 1.01},
 	} {
 		t.Run(fmt.Sprintf("N=%v/from=%v/to=%v/sizes=%v", tt.perSecond, tt.low, tt.high, tt.sizes), func(t *testing.T) {
 			k, each := kind{class: 2, p: 1, base: 1}, tt.perSecond
