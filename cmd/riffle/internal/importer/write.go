@@ -147,7 +147,7 @@ func comments(b *bytes.Buffer, indent string, lines []string) {
 
 // block writes a mapping in block style; what is short within it is on one line.
 func block(b *bytes.Buffer, indent string, f fields) error {
-	n := nodeOf(f)
+	n := nodeOf(short(f).(fields))
 	n.Style = 0
 	for _, child := range n.Content {
 		unfold(child)
@@ -167,6 +167,39 @@ func block(b *bytes.Buffer, indent string, f fields) error {
 		b.WriteString(indent + line)
 	}
 	return nil
+}
+
+// short writes attributes with a dot in their keys without the key attributes.
+func short(v any) any {
+	switch v := v.(type) {
+	case []any:
+		out := make([]any, len(v))
+		for i, x := range v {
+			out[i] = short(x)
+		}
+		return out
+	case fields:
+		var out, rest fields
+		for _, f := range v {
+			inner, ok := f.value.(fields)
+			if !ok || f.key != "attributes" {
+				out = append(out, field{f.key, short(f.value)})
+				continue
+			}
+			for _, a := range inner {
+				if strings.Contains(a.key, ".") {
+					out = append(out, a)
+				} else {
+					rest = append(rest, a)
+				}
+			}
+			if len(rest) > 0 {
+				out = append(out, field{f.key, rest})
+			}
+		}
+		return out
+	}
+	return v
 }
 
 // unfold takes the flow style from what is too long for one line.
