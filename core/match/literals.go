@@ -141,10 +141,61 @@ func expandClass(ranges []rune) (e expansion, ok bool) {
 type literals struct {
 	texts  []string
 	folded bool
-	starts [256]bool // bytes with which one can start, if they are folded
+	pivots []pivot // of the texts, if they are folded
 }
 
-// maxFolded bounds the work of looking for all folded texts at each byte.
+// pivot is the letter of a folded text that is looked for: the rarest.
+type pivot struct {
+	lower, upper  byte // the same if there is one case
+	before, after string
+}
+
+// rarest are letters, those first that are rare in what people write. K and s are not
+// there: each has a third form, of several bytes.
+const rarest = "zqxjvbpygfwmucldrhnioate"
+
+// pivotOf is not ok if the text has no such letter, and no other byte of one case.
+func pivotOf(text string) (p pivot, ok bool) {
+	best := len(rarest) + 1
+	for i := range len(text) {
+		b := text[i]
+		rank := strings.IndexByte(rarest, b)
+		if b >= utf8.RuneSelf || b == 'k' || b == 's' {
+			continue
+		}
+		if rank < 0 { // a digit, or a sign
+			rank = len(rarest) / 2
+		}
+		if rank < best {
+			best = rank
+			p = pivot{lower: b, upper: b, before: text[:i], after: text[i+1:]}
+			if hasCase(rune(b)) {
+				p.upper -= 'a' - 'A'
+			}
+		}
+	}
+	return p, best <= len(rarest)
+}
+
+// find looks for each byte in turn, which is much faster than for both.
+func (p *pivot) find(s string) bool {
+	return p.findByte(s, p.lower) || p.upper != p.lower && p.findByte(s, p.upper)
+}
+
+func (p *pivot) findByte(s string, b byte) bool {
+	for from := 0; ; from++ {
+		i := strings.IndexByte(s[from:], b)
+		if i < 0 {
+			return false
+		}
+		from += i
+		if foldSuffix(s[:from], p.before) && foldPrefix(s[from+1:], p.after) >= 0 {
+			return true
+		}
+	}
+}
+
+// maxFolded bounds the work of looking for all folded texts at each of their letters.
 const maxFolded = 256
 
 // newLiterals returns nil if a regular expression is faster.
@@ -157,15 +208,11 @@ func newLiterals(e expansion) *literals {
 	}
 	total := 0
 	for _, text := range l.texts {
-		total += len(text)
-		first, _ := utf8.DecodeRuneInString(text)
-		l.starts[string(first)[0]] = true
-		for other := unicode.SimpleFold(first); other != first; other = unicode.SimpleFold(other) {
-			l.starts[string(other)[0]] = true
+		p, ok := pivotOf(text)
+		if total += len(text); !ok || total > maxFolded {
+			return nil
 		}
-	}
-	if total > maxFolded {
-		return nil
+		l.pivots = append(l.pivots, p)
 	}
 	return l
 }
@@ -174,7 +221,7 @@ func newLiterals(e expansion) *literals {
 // stands anywhere.
 func (l *literals) find(s string, start, end bool) bool {
 	if l.folded && !start && !end {
-		return l.findFolded(s)
+		return slices.ContainsFunc(l.pivots, func(p pivot) bool { return p.find(s) })
 	}
 	for _, text := range l.texts {
 		if l.findOne(s, text, start, end) {
@@ -200,20 +247,6 @@ func (l *literals) findOne(s, text string, start, end bool) bool {
 	default:
 		return strings.Contains(s, text)
 	}
-}
-
-func (l *literals) findFolded(s string) bool {
-	for i := range len(s) {
-		if !l.starts[s[i]] {
-			continue
-		}
-		for _, text := range l.texts {
-			if foldPrefix(s[i:], text) >= 0 {
-				return true
-			}
-		}
-	}
-	return slices.Contains(l.texts, "")
 }
 
 // foldSuffix reports whether s ends with folded, whatever its case.
