@@ -1,6 +1,7 @@
 package importer
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"math"
@@ -184,6 +185,7 @@ func (c *config) policy(name string, o *object, alone bool) {
 
 // keep writes a rule that keeps traces.
 func (c *config) keep(name, kind string, r rule, alone bool) {
+	kind = cmp.Or(oneLine(kind), "no type")
 	when, lost := resolve(normal(r.when, false), true)
 	notes := append([]string{name + " (" + kind + ")"}, r.notes...)
 	for _, why := range lost {
@@ -213,7 +215,10 @@ func (c *config) keep(name, kind string, r rule, alone bool) {
 
 // lostNote says what a rule is without; of one that is left out the reason is enough.
 func lostNote(when *expr, why, condition string) string {
-	if when.op == unknown || strings.HasPrefix(why, alternative) {
+	if when.op == unknown {
+		return strings.TrimPrefix(why, alternative)
+	}
+	if strings.HasPrefix(why, alternative) {
 		return why
 	}
 	return condition + why
@@ -236,13 +241,13 @@ func (c *config) limited(name string, r rule, notes []string, alone bool) {
 		{"type", "adaptive"},
 		{"name", c.unique(name)},
 		{"at", "end"},
-		{"key", []any{"name"}},
+		{"key", []any{}},
 		{"target_per_second", r.limit / spansPerTrace},
 	}
 	if r.share < 1 {
 		keys = keys.with("sample", r.share)
 	}
-	notes = append(notes, limitNote(r.limit), "each name of a local root has the target to itself, so that rare ones are seen: lower it by their number for the same total")
+	notes = append(notes, limitNote(r.limit))
 	c.samplers = append(c.samplers, entry{notes: notes, keys: keys})
 }
 

@@ -141,7 +141,7 @@ func (c *config) unique(name string) string {
 	return free
 }
 
-// keep raises the baseline.
+// raise is for what the baseline stands for.
 func (c *config) raise(share float64, name string) {
 	c.baseline = max(c.baseline, share)
 	c.baselines = append(c.baselines, name)
@@ -192,7 +192,7 @@ func (c *config) fold() {
 	c.samplers = kept
 }
 
-// sortNotes keeps each note once.
+// unique keeps each note once.
 func unique(notes []string) []string {
 	var out []string
 	for _, n := range notes {

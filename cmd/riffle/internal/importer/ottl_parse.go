@@ -120,19 +120,17 @@ func (p *ottlParser) term(depth int) (*condition, error) {
 		c, err := p.term(depth + 1)
 		return &condition{word: "not", of: []*condition{c}}, err
 	}
+	left, err := (*operand)(nil), error(nil)
 	if p.take("(") {
 		c, err := p.disjunction(depth + 1)
 		if err == nil {
 			err = p.want(")")
 		}
-		switch p.peek() {
-		case "", "and", "or", ")":
+		if err != nil || c.word != "" {
 			return c, err
 		}
-		return nil, errors.New("arithmetic in parentheses is not understood")
-	}
-	left, err := p.operand(depth)
-	if err != nil {
+		left = c.left // a value in parentheses
+	} else if left, err = p.operand(depth); err != nil {
 		return nil, err
 	}
 	switch word := p.peek(); word {

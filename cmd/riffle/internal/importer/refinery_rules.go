@@ -13,6 +13,7 @@ type refineryRule struct {
 	kind  string // of its sampler; "" is none
 	rate  dynamicRate
 	notes []string
+	left  bool // out
 }
 
 // rules translates a list of which the first that matches decides. Since riffle's
@@ -27,11 +28,8 @@ func (c *config) rules(o *object) {
 	baseName := "no rule"
 	baseKind := ""
 	for i, item := range o.list("Rules") {
-		r, ok := c.refineryRule(i, item)
-		if !ok {
-			continue
-		}
-		if r.when.op != always {
+		r := c.refineryRule(i, item)
+		if r.left || r.when.op != always {
 			all = append(all, r)
 			continue
 		}
@@ -45,8 +43,14 @@ func (c *config) rules(o *object) {
 		}
 		break
 	}
-	for i := range all {
-		c.writeRule(all, i, base)
+	for i, r := range all {
+		if r.left {
+			c.leftOut(r.name, r.notes)
+			continue
+		}
+		before := slices.DeleteFunc(slices.Clone(all[:i]), func(r refineryRule) bool { return r.left || r.drop })
+		after := slices.DeleteFunc(slices.Clone(all[i+1:]), func(r refineryRule) bool { return r.left || r.drop })
+		c.writeRule(before, r, after, base)
 	}
 	switch {
 	case baseKind != "":
@@ -67,17 +71,14 @@ func (d dynamicRate) most() float64 {
 	return d.share
 }
 
-// writeRule writes the i-th of the rules.
-func (c *config) writeRule(all []refineryRule, i int, base dynamicRate) {
-	r := all[i]
+// writeRule writes a rule between those that keep traces.
+func (c *config) writeRule(before []refineryRule, r refineryRule, after []refineryRule, base dynamicRate) {
 	notes := append([]string{r.name}, r.notes...)
 	if r.drop || r.kind == "" && r.rate.share == 0 {
 		when := r.when
 		var earlier []*expr
-		for _, before := range all[:i] {
-			if !before.drop {
-				earlier = append(earlier, before.when)
-			}
+		for _, e := range before {
+			earlier = append(earlier, e.when)
 		}
 		if len(earlier) > 0 {
 			when = allOf(when, negate(anyOf(earlier...)))
@@ -88,10 +89,8 @@ func (c *config) writeRule(all []refineryRule, i int, base dynamicRate) {
 	}
 	share := r.rate.most()
 	later := base.most()
-	for _, after := range all[i+1:] {
-		if !after.drop {
-			later = max(later, after.rate.most())
-		}
+	for _, e := range after {
+		later = max(later, e.rate.most())
 	}
 	bound := share < later
 	if bound && r.rate.goal == 0 && r.kind != "" && r.kind != "DeterministicSampler" {
@@ -109,9 +108,9 @@ func (c *config) writeRule(all []refineryRule, i int, base dynamicRate) {
 	}
 	when := r.when
 	var earlier []*expr
-	for _, before := range all[:i] {
-		if !before.drop && before.rate.most() > share {
-			earlier = append(earlier, before.when)
+	for _, e := range before {
+		if e.rate.most() > share {
+			earlier = append(earlier, e.when)
 		}
 	}
 	if len(earlier) > 0 {
@@ -132,16 +131,15 @@ func (c *config) discard(name string, when *expr, notes []string) {
 	}})
 }
 
-// refineryRule reads a rule; ok is false if it is left out.
-func (c *config) refineryRule(i int, item any) (_ refineryRule, ok bool) {
+// refineryRule reads a rule.
+func (c *config) refineryRule(i int, item any) refineryRule {
 	o, _ := item.(*object)
 	r := refineryRule{name: oneLine(o.text("Name")), drop: o.is("Drop"), rate: dynamicRate{share: 1}}
 	if r.name == "" {
 		r.name = fmt.Sprintf("rule %d", i+1)
 	}
 	if o == nil {
-		c.leftOut(r.name, []string{"it is no mapping"})
-		return r, false
+		return r.leave("it is no mapping")
 	}
 	rate, isNumber := o.number("SampleRate")
 	sampler := o.object("Sampler")
@@ -150,8 +148,7 @@ func (c *config) refineryRule(i int, item any) (_ refineryRule, ok bool) {
 	case sampler != nil:
 		var settings *object
 		if r.kind, settings = chosenKind(sampler); r.kind == "" || r.kind == "RulesBasedSampler" {
-			c.leftOut(r.name, []string{"its Sampler is none that can stand there"})
-			return r, false
+			return r.leave("its Sampler is none that can stand there")
 		}
 		r.rate = downstream(r.kind, settings)
 	case !isNumber || rate < 0:
@@ -165,7 +162,7 @@ func (c *config) refineryRule(i int, item any) (_ refineryRule, ok bool) {
 	if !slices.Contains([]string{"", "span", "trace"}, scope) {
 		r.notes = append(r.notes, fmt.Sprintf("Scope %q is none: Refinery takes the rule for one that always matches", oneLine(scope)))
 		r.when = isAlways()
-		return r, true
+		return r
 	}
 	when, lost := resolve(normal(conditions(o.list("Conditions"), scope == "span"), false), !r.drop && r.rate.most() > 0)
 	for _, why := range lost {
@@ -177,12 +174,16 @@ func (c *config) refineryRule(i int, item any) (_ refineryRule, ok bool) {
 	}
 	switch when.op {
 	case unknown:
-		c.leftOut(r.name, r.notes)
-		return r, false
+		return r.leave()
 	case never:
-		c.leftOut(r.name, append(r.notes, "it matches nothing here"))
-		return r, false
+		return r.leave("it matches nothing here")
 	}
 	r.when = when
-	return r, true
+	return r
+}
+
+// leave is the rule, left out.
+func (r refineryRule) leave(why ...string) refineryRule {
+	r.notes, r.left = append(r.notes, why...), true
+	return r
 }

@@ -58,6 +58,9 @@ func oneLine(s string) string {
 // write returns the file.
 func (c *config) write() ([]byte, error) {
 	c.fold()
+	if note := c.olderNames(); note != "" {
+		c.note("%s", note)
+	}
 	var b bytes.Buffer
 	comments(&b, "", append([]string{"Made by riffle import from " + oneLine(c.options.File) + "."}, unique(c.notes)...))
 	indent := ""
