@@ -55,7 +55,7 @@ type question struct {
 
 type hearing struct {
 	answer  sampling.Answer
-	matched bool
+	matched match.Result
 }
 
 // moment is the start or the end of a span.
@@ -118,10 +118,16 @@ func (e explaining) play(ctx context.Context, randomness uint64) (*playback, err
 }
 
 // hear is told by the recorder what a sampler answers.
-func (p *playback) hear(sampler int, stage string, a sampling.Answer, matched bool) {
+//
+// Where a local root ends, it may be asked about other spans too, whose match was not
+// known before: then the first answer counts, as it does in the segment.
+func (p *playback) hear(sampler int, stage string, a sampling.Answer, matched match.Result) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.heard[question{sampler, stage}] = hearing{a, matched}
+	q := question{sampler, stage}
+	if h, ok := p.heard[q]; !ok || h.matched != match.Yes || matched == match.Yes && h.answer.IsAbstain() {
+		p.heard[q] = hearing{a, matched}
+	}
 	if t, ok := a.Threshold(); ok && t == sampling.Unknown || a.IsByParent() {
 		p.unknown = true
 	}
@@ -185,7 +191,7 @@ func (p *playback) prepare(ctx context.Context) map[[2]int]error {
 		}
 		for i, s := range p.samplers.all {
 			preparer, ok := s.Sampler.(sampling.Preparer)
-			if !ok || p.parentDecides(s.Sampler) || p.plan.matchers[i].Match(&match.Subject{Span: match.Span{Name: c.Name, Kind: c.Kind, Attributes: c.Attributes}, IsRoot: true, Resource: p.resource}) != match.Yes {
+			if !ok || p.parentDecides(s.Sampler) || p.plan.matchers[i].Match(&match.Subject{Span: match.Span{Name: c.Name, Kind: c.Kind, Attributes: c.Attributes}, IsRoot: true, RemoteParent: p.trace.isCalled(), Resource: p.resource}) != match.Yes {
 				continue
 			}
 			all.Go(func() {

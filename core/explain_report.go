@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/riffletrace/riffle/core/match"
 	"github.com/riffletrace/riffle/core/sampling"
 )
 
@@ -18,7 +19,10 @@ func (p *playback) step(stage string, i int, g *playedSegment, why func() string
 	const failed = "it panicked, or took too long"
 	suspended := p.recorder.Stats().Suspensions[name] > p.suspended[name]
 	switch {
-	case heard && !h.matched:
+	case heard && h.matched == match.Later:
+		step.Answer = "not asked yet: its match is known when the local root has ended"
+		step.Match = p.plan.Samplers[i].Match.String()
+	case heard && h.matched != match.Yes:
 		step.Answer = "not asked: its match does not hold"
 		step.Match = p.plan.Samplers[i].Match.String()
 	case heard:

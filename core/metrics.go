@@ -103,7 +103,8 @@ func (p *Provider) registerMetrics(provider metric.MeterProvider) (*measured, er
 		for name, n := range s.Kept {
 			o.ObserveInt64(kept, int64(n), by(sampler, name))
 		}
-		o.ObserveInt64(notKept, int64(s.NotKept-s.UnderPressure-s.Discarded), by(reason, "not_selected"))
+		o.ObserveInt64(notKept, int64(s.NotKept-s.UnderPressure-s.Discarded-s.OverBudget), by(reason, "not_selected"))
+		o.ObserveInt64(notKept, int64(s.OverBudget), by(reason, "over_budget"))
 		o.ObserveInt64(notKept, int64(s.UnderPressure-s.TooLarge), by(reason, "no_room"))
 		o.ObserveInt64(notKept, int64(s.TooLarge), by(reason, "too_large"))
 		o.ObserveInt64(notKept, int64(s.Discarded), by(reason, "discarded"))

@@ -15,6 +15,7 @@ import (
 // pipeline is what stands before and behind the recorder.
 type pipeline struct {
 	samplers  *samplerList
+	budget    budget
 	exporters []line
 	begins    []int // places in exporters of the lines that are not begun
 }
@@ -35,7 +36,7 @@ func (p *plan) newPipeline(ctx context.Context, o *options, service string, form
 		last = former.samplers
 	}
 	samplers, err := p.buildSamplers(ctx, o, service, last, nil)
-	pl := &pipeline{samplers: samplers}
+	pl := &pipeline{samplers: samplers, budget: newBudget(p.Budget, former)}
 	errs := mistakes{source: p.Source}
 	for i := range p.Exporters {
 		if e := &p.Exporters[i]; !pl.stays(former, e, &p.lines[i]) {

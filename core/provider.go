@@ -111,6 +111,8 @@ func (p *Provider) prepare(ctx context.Context, spec *Spec) (*prepared, error) {
 		Limits:       plan.Limits.sdk(),
 		MaxText:      plan.Limits.maxText(),
 		Samplers:     next.pipeline.samplers.record,
+		Budget:       next.pipeline.budget.Budget,
+		Classes:      plan.Budget.classesOf(plan.Samplers),
 		RemoteParent: plan.RemoteParent,
 		AlwaysRecord: plan.AlwaysRecord,
 		Bounds:       plan.bounds(),

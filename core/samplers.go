@@ -8,6 +8,7 @@ import (
 	"reflect"
 	"slices"
 	"sync/atomic"
+	"time"
 
 	"github.com/riffletrace/riffle/core/component"
 	"github.com/riffletrace/riffle/core/match"
@@ -30,6 +31,7 @@ type sampler struct {
 	entry   SamplerEntry
 	service string
 	lists   atomic.Int32 // that have it
+	rules   rules
 }
 
 // buildSamplers builds the samplers of a plan, for the service of that name; those of entries that are in the former
@@ -61,7 +63,7 @@ func (p *plan) buildSamplers(ctx context.Context, o *options, service string, fo
 				errs.addBuild(path, "sampler", e.ID(), err)
 				continue
 			}
-			s = &sampler{Sampler: built, entry: e, service: service}
+			s = &sampler{Sampler: built, entry: e, service: service, rules: rules{since: time.Now()}}
 			s.lists.Store(1)
 		}
 		l.all = append(l.all, s)
@@ -159,12 +161,18 @@ func (s *sampler) stay() bool {
 }
 
 // observer is told what the i-th sampler of a list answers at a stage, or that its
-// match does not hold.
-type observer func(i int, stage string, a sampling.Answer, matched bool)
+// match does not hold, or not yet.
+type observer func(i int, stage string, a sampling.Answer, matched match.Result)
 
 // check finds what forbids that a built sampler is the next of the list.
 func (l *samplerList) check(s sampling.Sampler, traits sampling.Traits, c *SamplerEntry, matcher *match.Matcher) error {
+	_, isStart := s.(sampling.StartSampler)
 	_, isEnd := s.(sampling.EndSampler)
+	if isStart {
+		if err := matcher.Check(match.AtStart); err != nil {
+			return below("match", err)
+		}
+	}
 	switch {
 	case traits.NeedsMatch && matcher == nil:
 		return &component.FieldError{Path: "match", Err: fmt.Errorf("missing: it says which traces %q is about", c.Type())}
@@ -193,7 +201,7 @@ func (l *samplerList) add(s sampling.Sampler, c *SamplerEntry, matcher *match.Ma
 		e.Limit = c.Limit.PerSecond
 	}
 	if i := len(l.all) - 1; observe != nil {
-		e.Observe = func(stage string, a sampling.Answer, matched bool) { observe(i, stage, a, matched) }
+		e.Observe = func(stage string, a sampling.Answer, matched match.Result) { observe(i, stage, a, matched) }
 	}
 	if !l.record.Add(s, e) {
 		return fmt.Errorf("sampler %q (%T) is none of StartSampler, EndSampler and SegmentSampler", c.ID(), s)

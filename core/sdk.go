@@ -35,7 +35,7 @@ func NewSDKSampler(ctx context.Context, spec Spec, opts ...Option) (sdktrace.Sam
 	if built.record.WaitForEnd() {
 		return nil, nil, errors.Join(errors.New("building an SDK sampler: end and segment samplers need a core.Provider"), built.shutdown(ctx))
 	}
-	sampler := record.NewSDKSampler(built.record.Start(), plan.RemoteParent)
+	sampler := record.NewSDKSampler(built.record.Start(), plan.RemoteParent, res)
 	if plan.AlwaysRecord {
 		sampler = sdktrace.AlwaysRecord(sampler)
 	}

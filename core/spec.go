@@ -32,6 +32,7 @@ type Spec struct {
 	DecisionMemory   DecisionMemory      `yaml:"decision_memory" doc:"for how long an end sampler's answer counts for other segments of the trace"`
 	MaxBytes         component.Size      `yaml:"max_bytes" doc:"what segments that wait for their decision may take; near it, fewer are recorded, and their weights say so"`
 	MaxTraceBytes    component.Size      `yaml:"max_trace_bytes" doc:"what one segment may take of it; of a larger one, the oldest spans that are no errors are decided early"`
+	Budget           *BudgetConfig       `yaml:"budget" doc:"bounds what is kept over all samplers"`
 	// Redact comes before the rules of each exporter.
 	Redact *redact.Config `yaml:"redact" doc:"what to take out of the spans of all exporters; exporters can have rules of their own besides"`
 	// Reload is for who reads the spec from a file; a [Provider] does not look at it.
@@ -161,6 +162,9 @@ func (s *Spec) checkScalars(add func(path string, err error)) {
 	}
 	if full := s.withDefaults(); s.MaxTraceBytes < 0 || full.MaxTraceBytes > full.MaxBytes {
 		add("max_trace_bytes", fmt.Errorf("%s is not between 0 and max_bytes (%s)", full.MaxTraceBytes, full.MaxBytes))
+	}
+	if s.Budget != nil {
+		s.Budget.check(s.Samplers, add)
 	}
 	if s.DecisionMemory.Traces < 0 {
 		add("decision_memory.traces", fmt.Errorf("%d is negative", s.DecisionMemory.Traces))

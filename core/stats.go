@@ -2,6 +2,7 @@ package core
 
 import (
 	"slices"
+	"time"
 
 	"github.com/riffletrace/riffle/core/delivery"
 	"github.com/riffletrace/riffle/core/record"
@@ -24,6 +25,11 @@ type SamplerStats struct {
 	// Suspensions counts how often it was suspended because it panicked or
 	// was slow.
 	Suspensions uint64
+	// Idle names the rules that have met no request for an hour or longer, as
+	// [sampling.RuleKey] does; "match" is the entry's match. It is known as far as
+	// somebody has asked for Stats before: at the time of the last of such calls a rule
+	// is taken to have met one that has met any since the call before.
+	Idle []string
 }
 
 // ExporterStats is about one entry of the exporters list.
@@ -44,7 +50,10 @@ func (p *Provider) Stats() Stats {
 	pl, exporters := p.exporterStats()
 	for _, sampler := range pl.samplers.all {
 		name := sampler.entry.ID()
-		s.Samplers = append(s.Samplers, SamplerStats{Name: name, Description: sampler.description(), Suspensions: s.Suspensions[name]})
+		s.Samplers = append(s.Samplers, SamplerStats{
+			Name: name, Description: sampler.description(), Suspensions: s.Suspensions[name],
+			Idle: sampler.rules.idle(name, sampler.Sampler, &pl.samplers.record, time.Now()),
+		})
 	}
 	s.Exporters = exporters
 	return s

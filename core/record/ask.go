@@ -8,6 +8,7 @@ import (
 	"time"
 	"unsafe"
 
+	"github.com/riffletrace/riffle/core/match"
 	"github.com/riffletrace/riffle/core/sampling"
 )
 
@@ -63,6 +64,7 @@ type question struct {
 	about   sampling.Segment
 	raise   sampling.Threshold
 	said    []answer
+	subject match.Subject
 }
 
 func (a *asker) init() {
@@ -194,6 +196,16 @@ func (q *question) open() bool {
 	for s := q.spans.first; s != nil; s = s.next {
 		q.about.Spans = append(q.about.Spans, &s.recorded)
 	}
+	q.subject = match.Subject{
+		Span: match.Span{Recorded: &g.root.recorded}, IsRoot: true, Spans: int(g.ended.Load()), Ended: q.about.Spans,
+		Baggage: g.more.baggage, Resource: q.rules.resource,
+	}
+	if parent := g.more.parent; parent.IsValid() {
+		q.subject.RemoteParent, q.subject.TraceState = parent.IsRemote(), parent.TraceState()
+	}
+	if q.root == nil {
+		q.subject.RootDuration = time.Since(g.root.start)
+	}
 	return true
 }
 
@@ -202,8 +214,7 @@ func (e *SegmentEntry) askBatch(ctx context.Context, batch []question) {
 	var segments []sampling.Segment
 	var places []int
 	for i := range batch {
-		root := batch[i].about.Root
-		if e.match != nil && (root == nil || !e.matchesSpan(root)) {
+		if e.matches(&batch[i].subject) != match.Yes {
 			continue
 		}
 		segments = append(segments, batch[i].about)

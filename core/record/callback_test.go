@@ -20,6 +20,7 @@ import (
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 	"go.opentelemetry.io/otel/trace"
 
+	"github.com/riffletrace/riffle/core/match"
 	"github.com/riffletrace/riffle/core/sampling"
 )
 
@@ -146,7 +147,7 @@ func (c *callbacks) run(t *testing.T) {
 	for i, s := range []sampling.Sampler{end, segment, start} {
 		l.Add(s, Entry{
 			Name: samplerNames[i], Logger: slog.New(slog.NewTextHandler(c, nil)),
-			Observe: func(stage string, _ sampling.Answer, _ bool) {
+			Observe: func(stage string, _ sampling.Answer, _ match.Result) {
 				if stage != "segment" {
 					c.call("observer")
 				}

@@ -2,17 +2,6 @@ package record
 
 import "github.com/riffletrace/riffle/core/sampling"
 
-// askEnd asks the end samplers of the segment's rules that are in mask about a span,
-// without a lock, and files what they answer.
-func (g *segment) askEnd(r *rules, mask uint64, p *sampling.EndParameters) {
-	for mask != 0 {
-		by, a, rest := firstAnswer(r.end, mask, p)
-		if mask = rest; by >= 0 && g.answer(r, by, a) {
-			return
-		}
-	}
-}
-
 // answer files what an end sampler answers, and tells others of the trace. It
 // reports whether nothing else can matter. An answer under other rules than the segment is
 // under by now is none.
@@ -77,6 +66,7 @@ func (g *segment) file(a answer) {
 		return
 	}
 	t := a.keepsFrom()
+	g.filePrior(&a, t)
 	if t < g.least || t == g.least && a.place < g.place {
 		g.least, g.leastBy, g.place, g.leastRule = t, a.by, a.place, a.rule
 	}
@@ -118,27 +108,35 @@ type giver struct {
 }
 
 // threshold is T of the segment by what was said until now, who has said it, and
-// whether it keeps the segment. raise is what a segment sampler raises it to.
+// whether it keeps the segment. raise is what a segment sampler raises it to, c what the
+// budget then makes of it.
 //
 // Nothing else compares the randomness of a segment, but what lets go of segments
 // below the pressure threshold.
-func (g *segment) threshold(raise sampling.Threshold) (t sampling.Threshold, by giver, kept bool) {
+func (g *segment) threshold(raise sampling.Threshold, c factors) (t sampling.Threshold, by giver, kept bool) {
 	said := max(g.pressure, g.least)
 	if g.has(isSure) {
-		said, raise = g.least, sampling.Always
+		said, raise, c = g.least, sampling.Always, unlowered
 	}
 	if t, by = g.start, (giver{g.startBy, g.startRule}); said < t {
 		t, by = said, giver{g.leastBy, g.leastRule}
 	}
 	if t.Selects(g.randomness) {
-		t = max(t, raise)
+		t = max(t, raise).Scaled(c.base)
+		if p := g.prior(); p != nil {
+			if first := max(p.threshold, g.pressure, raise).Scaled(c.class); first <= t {
+				t, by = first, giver{p.by, p.rule}
+			}
+		}
 		return t, by, t.Selects(g.randomness)
 	}
+	from := sampling.Always
 	by, kept = giver{g.startBy, g.startRule}, g.has(startUnknown)
-	if m := g.more; !kept && m != nil && max(m.unknown, g.pressure).Selects(g.randomness) {
+	if m := g.more; !kept && m != nil && m.unknown != sampling.Never {
+		from = max(m.unknown, g.pressure)
 		by, kept = giver{m.unknownBy, m.unknownRule}, true
 	}
-	return sampling.Unknown, by, kept && raise.Selects(g.randomness)
+	return sampling.Unknown, by, kept && from.Selects(g.randomness) && max(from, raise).Scaled(c.base).Selects(g.randomness)
 }
 
 // said is the least threshold that was said until now, whether or not it keeps the
@@ -195,8 +193,14 @@ func (g *segment) decide(out *handOver, l spans, raise sampling.Threshold) {
 	if l.isEmpty() {
 		return
 	}
-	t, by, kept := g.threshold(raise)
+	c := g.spend(l, raise)
+	t, by, kept := g.threshold(raise, c)
 	if !kept {
+		if c != unlowered && !g.has(isCountedLost) {
+			if _, _, kept := g.threshold(raise, unlowered); kept {
+				g.counts().overBudget.Add(1)
+			}
+		}
 		g.letGo(l)
 		return
 	}

@@ -21,7 +21,7 @@ type lawEdit struct{ file, from, to string }
 
 var lawMutants = []lawMutant{
 	{"end samplers are asked only about what the start did not select", "law", []lawEdit{
-		{"segment.go", "mask := g.unanswered.Load(); mask != 0 {", "mask := g.unanswered.Load(); mask != 0 && !g.isSelected() {"},
+		{"end.go", "if g.unanswered.Load() != 0 {", "if g.unanswered.Load() != 0 && !g.isSelected() {"},
 	}},
 	{"overdue segments are asked about only if the start did not select them", "law", []lawEdit{
 		{"sweep.go", "mask != 0 && g.root.IsRecording()", "mask != 0 && !g.isSelected() && g.root.IsRecording()"},
@@ -44,7 +44,7 @@ var lawMutants = []lawMutant{
 	{"an early decision is for good where it does not keep", "law", []lawEdit{
 		{
 			"decide.go", "\tif g.ask(false) {\n\t\treturn\n\t}\n",
-			"\tif g.ask(false) {\n\t\treturn\n\t}\n\tif _, _, kept := g.threshold(sampling.Always); !kept {\n\t\tg.bits |= isGone\n\t}\n",
+			"\tif g.ask(false) {\n\t\treturn\n\t}\n\tif _, _, kept := g.threshold(sampling.Always, unlowered); !kept {\n\t\tg.bits |= isGone\n\t}\n",
 		},
 	}},
 	{"late spans of a segment that was let go are not recorded", "law", []lawEdit{
@@ -66,13 +66,13 @@ var lawMutants = []lawMutant{
 		{"pressure.go", "\tcase g.isSelected():\n\t\tg.unanswered.Store(0) // the start's threshold is the least\n", ""},
 	}},
 	{"only what the start did not select is thinned", "law", []lawEdit{
-		{"segment.go", "case g.bytes > g.rules().bounds.MaxSegmentBytes && g.opens > 0", "case !g.isSelected() && g.bytes > g.rules().bounds.MaxSegmentBytes && g.opens > 0"},
+		{"end.go", "case g.bytes > r.bounds.MaxSegmentBytes && g.opens > 0", "case !g.isSelected() && g.bytes > r.bounds.MaxSegmentBytes && g.opens > 0"},
 	}},
 	{"a segment holds more if it has a threshold", "traceless", []lawEdit{
 		{"size.go", "if key != otKey {", "if true {"},
 	}},
 	{"at most is not for what the start selected", "law", []lawEdit{
-		{"decide.go", "\t\tt = max(t, raise)\n", "\t\tif !g.isSelected() {\n\t\t\tt = max(t, raise)\n\t\t}\n"},
+		{"decide.go", "\t\tt = max(t, raise).Scaled(c.base)\n", "\t\tif !g.isSelected() {\n\t\t\tt = max(t, raise).Scaled(c.base)\n\t\t}\n"},
 	}},
 	{"at most raises what is said, and is not compared", "law", []lawEdit{
 		{"decide.go", "return t, by, t.Selects(g.randomness)", "return t, by, true"},
@@ -96,10 +96,19 @@ var lawMutants = []lawMutant{
 		{"start.go", "(!remote || r.remote != Ask)", "(!remote || r.remote != Ask || !q.parent.IsSampled())"},
 	}},
 	{"what the parent leaves of a trace has the sampler's threshold", "law", []lawEdit{
-		{"parent.go", "d.threshold = max(t, own)", "d.threshold = own"},
+		{"parent.go", "d.threshold, d.given = max(t, own), true", "d.threshold, d.given = own, true"},
 	}},
 	{"what the parent did not sample has the sampler's threshold", "law", []lawEdit{
 		{"parent.go", "d.threshold = sampling.Never\n", "d.threshold = own\n"},
+	}},
+	{"who waits for the local root is asked only about what the start did not select", "law", []lawEdit{
+		{"end.go", "if later &= g.unanswered.Load(); later == 0 {", "if later &= g.unanswered.Load(); later == 0 || g.isSelected() {"},
+	}},
+	{"a budget counts what it keeps", "others", []lawEdit{
+		{"budget.go", "\tif g.has(isSure) { // forced: nothing raises it", "\tif _, _, kept := g.threshold(raise, unlowered); !kept {\n\t\tsize = 0\n\t}\n\tif g.has(isSure) { // forced: nothing raises it"},
+	}},
+	{"a budget lowers what the start did not select", "law", []lawEdit{
+		{"budget.go", "\treturn factors{f, fBase}", "\tif g.isSelected() {\n\t\treturn unlowered\n\t}\n\treturn factors{f, fBase}"},
 	}},
 	{"a forced segment is like one that is kept", "forced", []lawEdit{
 		{"segment.go", "if d.forced || !r.mayRaise && d.threshold == sampling.Always {", "if !r.mayRaise && d.threshold == sampling.Always {"},

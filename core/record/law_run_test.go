@@ -112,7 +112,8 @@ func (r *lawRun) run() {
 	for _, l := range s.samplers {
 		l.add(&c.Samplers, r)
 	}
-	r.config, r.settled = c, !c.Samplers.WaitForEnd()
+	s.spend(&c)
+	r.config, r.settled = c, c.Budget == nil && !c.Samplers.WaitForEnd()
 	r.began, r.current = time.Now(), &lawEvent{number: -1}
 	r.p = NewTracerProvider(c)
 	if r.p.live.tick != lawTick {
@@ -280,7 +281,7 @@ func (r *lawRun) reconfigure(n int) {
 			l.add(&r.config.Samplers, r)
 		}
 	}
-	r.settled = r.settled || !r.config.Samplers.WaitForEnd()
+	r.settled = r.settled || r.config.Budget == nil && !r.config.Samplers.WaitForEnd()
 	r.p.Reconfigure(r.config, func(context.Context) {})
 }
 

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/riffletrace/riffle/core/match"
 	"github.com/riffletrace/riffle/core/rate"
 	"github.com/riffletrace/riffle/core/sampling"
 )
@@ -20,6 +21,7 @@ type lawSetup struct {
 	pressed    bool
 	maxSegment int64
 	wait, age  int // ticks
+	budget     int // 0 is none, 1 is of segments, 2 of spans, 3 of segments by name
 }
 
 // lawTick is what the provider has by the bounds of every setup.
@@ -55,6 +57,8 @@ type lawSampler struct {
 	number    int
 	threshold sampling.Threshold
 	n         int // spans, or ticks
+	sample    sampling.Sample
+	matched   bool // asked only below some local roots
 }
 
 func newLawSetup(d *lawDice) lawSetup {
@@ -68,7 +72,15 @@ func newLawSetup(d *lawDice) lawSetup {
 		lawCounts, lawByRoot, lawLimited, lawLimited, lawFollowsEnd, lawSegment, lawSegment, lawNeverRaise, lawCaps,
 	}
 	for i := range d.intN(6) {
-		s.samplers = append(s.samplers, lawSampler{ask: kinds[d.intN(len(kinds))], number: i, threshold: d.threshold(), n: 2 + d.intN(20)})
+		l := lawSampler{ask: kinds[d.intN(len(kinds))], number: i, threshold: d.threshold(), n: 2 + d.intN(20)}
+		if l.ask > lawFollows {
+			l.sample = []sampling.Sample{"", "", "", "0.3"}[d.intN(4)]
+			l.matched = d.oneIn(4)
+		}
+		s.samplers = append(s.samplers, l)
+	}
+	if d.oneIn(4) {
+		s.budget = 1 + d.intN(3)
 	}
 	s.pressed = s.pressed && !s.tellsThreshold()
 	return s
@@ -80,13 +92,16 @@ func (s *lawSetup) has(asks ...lawAsk) bool {
 
 // couples reports whether a sampler has a memory, so that what it says of one segment
 // depends on what it was asked before.
-func (s *lawSetup) couples() bool { return s.has(lawFollows, lawLimited, lawFollowsEnd) }
+func (s *lawSetup) couples() bool {
+	return s.budget > 0 || s.has(lawFollows, lawLimited, lawFollowsEnd)
+}
 
-// tellsThreshold reports whether a sampler is told the threshold so far, and uses it.
+// tellsThreshold reports whether a sampler is told the threshold so far, and uses it, as
+// a budget does.
 // That is known in part: a caller tells its threshold only where that selects, and a
 // segment that pressure lets go says nothing to others. Such a threshold is above the
 // randomnesses that are not told of it, but what a sampler makes of it is not.
-func (s *lawSetup) tellsThreshold() bool { return s.has(lawCaps) }
+func (s *lawSetup) tellsThreshold() bool { return s.budget > 0 || s.has(lawCaps) }
 
 // dice is a number for a sampler and a name.
 func (s *lawSetup) dice(number int, name string) *lawDice {
@@ -145,9 +160,12 @@ func (s *lawSetup) says(l *lawSampler, name string) sampling.Answer {
 func (s *lawSetup) describe(used map[string]bool) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "remote_parent %s, max_wait %d ticks, decision_memory %d ticks, max_trace_bytes %d", s.mode, s.wait, s.age, s.maxSegment)
+	if s.budget > 0 {
+		fmt.Fprintf(&b, ", budget of %s", []string{"segments", "spans", "segments by name"}[s.budget-1])
+	}
 	for i := range s.samplers {
 		l := &s.samplers[i]
-		fmt.Fprintf(&b, "\nsampler %d: %s:", l.number, lawAskNames[l.ask])
+		fmt.Fprintf(&b, "\nsampler %d: %s%s%s:", l.number, lawAskNames[l.ask], lawIf(l.sample != "", ", sample "+string(l.sample), ""), lawIf(l.matched, ", below some roots", ""))
 		switch l.ask {
 		case lawErrors:
 			fmt.Fprintf(&b, " %v", l.threshold)
@@ -166,6 +184,15 @@ func (s *lawSetup) describe(used map[string]bool) string {
 	}
 	return b.String()
 }
+
+// lawMatch is known when the local root has ended.
+var lawMatch = func() *match.Matcher {
+	m, err := match.Config{Root: &match.SpanConfig{Any: []match.SpanConfig{{Name: "a"}, {Name: "b"}, {Name: "c"}, {Name: "d"}, {Name: "e"}}}}.Compile()
+	if err != nil {
+		panic(err)
+	}
+	return m
+}()
 
 // lawAsked is a sampler of a run, which notes what it is asked.
 type lawAsked struct {
@@ -251,12 +278,32 @@ func (s lawSegmentSampler) SampleSegments(_ context.Context, segments []sampling
 	}
 }
 
+// spend gives a configuration the budget, in which half of the samplers are classes.
+func (s *lawSetup) spend(c *Config) {
+	if s.budget == 0 {
+		return
+	}
+	b := BudgetConfig{PerSecond: 3, Spans: s.budget == 2, Classes: 3}
+	if s.budget == 3 {
+		b.By = []string{"name"}
+	}
+	c.Budget, c.Classes = NewBudget(b), map[string]int{}
+	for i := range s.samplers {
+		if l := &s.samplers[i]; l.number%2 == 0 {
+			c.Classes[l.name()] = l.number / 2 % 2
+		}
+	}
+}
+
 // add adds the sampler to a list.
 func (l *lawSampler) name() string { return fmt.Sprint(lawAskNames[l.ask], " ", l.number) }
 
 func (l lawSampler) add(to *Samplers, run *lawRun) {
 	s := &lawAsked{lawSampler: l, run: run}
-	e := Entry{Name: l.name(), Logger: run.logger}
+	e := Entry{Name: l.name(), Sample: l.sample, Logger: run.logger}
+	if l.matched {
+		e.Match = lawMatch
+	}
 	switch {
 	case l.ask <= lawFollows:
 		s.target = rate.NewTarget(3, time.Second)

@@ -32,7 +32,7 @@ func (d *startDecision) byParent(a sampling.Answer, parent trace.SpanContext) {
 	d.threshold = sampling.Never
 	if parent.IsSampled() {
 		if t := trusted(parent); t != sampling.Unknown && own != sampling.Unknown {
-			d.threshold = max(t, own)
+			d.threshold, d.given = max(t, own), true
 			if t == d.threshold {
 				return // the tracestate says so
 			}

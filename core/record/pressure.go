@@ -158,6 +158,7 @@ func (l *live) each(list []sized, f func(*segment, *handOver)) {
 		}
 		var out handOver
 		g := list[i].segment
+		g.askLater(nil, true)
 		g.mu.Lock()
 		if g.slot != unlisted {
 			f(g, &out)

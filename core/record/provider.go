@@ -39,7 +39,11 @@ type Config struct {
 	// SpanProcessors see every recorded span, before anything is decided.
 	SpanProcessors []sdktrace.SpanProcessor
 
-	Samplers     Samplers
+	Samplers Samplers
+	// Budget bounds what is kept of all segments; nil is no bound. Classes are those of
+	// samplers in it, by name, from 0; who is not there is in the last.
+	Budget       *Budget
+	Classes      map[string]int
 	RemoteParent RemoteParent // "" is Watch
 	// AlwaysRecord records also what the start did not select and nobody waits for, so
 	// that span processors see it; it is let go as it ends.

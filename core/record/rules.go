@@ -26,10 +26,16 @@ type rules struct {
 	mayRaise bool
 	// alwaysRecord tells that what the start did not select is recorded all the same.
 	alwaysRecord bool
+	budget       *Budget // nil without one
+	classes      []uint8 // in it, by the number of the sampler's name
 	// seesCancellation tells that an end sampler looks at the context of the local root.
 	seesCancellation bool
-	places           []int16 // of samplers in the list, by the number of the name; afterAll if they are not in it
-	forced           int16   // the number of [sampling.ForceSampler]
+	// What end samplers' matches look at: something, what has ended of the segment, the
+	// baggage, which those of segment samplers look at, too.
+	matchesEnds, needsEnded, needsBaggage bool
+
+	places []int16 // of samplers in the list, by the number of the name; afterAll if they are not in it
+	forced int16   // the number of [sampling.ForceSampler]
 
 	// closing tells that others are in force, and no segment is listed under these any more.
 	closing atomic.Bool
@@ -43,9 +49,11 @@ func (l *live) newRules(c *Config) *rules {
 		startRules: newStartRules(c.Samplers.start, cmp.Or(c.RemoteParent, Watch), c.Randomness, &l.started),
 		allEnd:     1<<len(c.Samplers.end) - 1, alwaysRecord: c.AlwaysRecord,
 	}
+	r.budget, r.mayRaise = c.Budget, c.Budget != nil
 	if r.resource == nil {
 		r.resource = resource.Default()
 	}
+	r.startRules.resource = r.resource
 	r.limits.AttributeValueDepthLimit = cmp.Or(r.limits.AttributeValueDepthLimit, sdktrace.DefaultAttributeValueDepthLimit)
 	for _, e := range r.entries {
 		e.number = l.names.number(e.name)
@@ -58,18 +66,31 @@ func (l *live) newRules(c *Config) *rules {
 			e.limit.countIn(&l.cut[e.number])
 		}
 	}
+	if r.budget != nil {
+		r.setClasses(c.Classes)
+	}
 	r.forced = l.names.number(sampling.ForceSampler)
 	for _, e := range r.end {
 		traits := e.sampler.Traits()
 		_, start := e.sampler.(sampling.StartSampler)
 		r.startRules.later = r.startRules.later || traits.AlwaysAnswers && e.match == nil && !start
 		r.seesCancellation = r.seesCancellation || traits.SeesCancellation
+		r.matchesEnds = r.matchesEnds || e.match != nil
+		r.needsEnded = r.needsEnded || e.match.NeedsEnded()
+		r.needsBaggage = r.needsBaggage || e.match.NeedsBaggage()
+	}
+	for _, e := range r.segment {
+		r.needsBaggage = r.needsBaggage || e.match.NeedsBaggage()
 	}
 	for _, e := range r.segment {
 		r.mayRaise = r.mayRaise || !e.sampler.Traits().NeverRaises
 	}
 	return r
 }
+
+// WaitForEnd reports whether segments that the start did not select must be recorded:
+// also those that a budget counts.
+func (r *rules) WaitForEnd() bool { return r.budget != nil || r.Samplers.WaitForEnd() }
 
 func (r *rules) setPlace(e *entry) {
 	for len(r.places) <= int(e.number) {

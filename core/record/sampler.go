@@ -6,7 +6,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/riffletrace/riffle/core/match"
@@ -24,9 +23,9 @@ type entry struct {
 	// met tells that there was something to ask about since somebody last looked.
 	met *atomic.Bool
 	*guard
-	// observe is told what was answered, or that the match does not hold. nil
+	// observe is told what was answered, or that the match does not hold, or not yet. nil
 	// outside of explanations.
-	observe func(a sampling.Answer, matched bool)
+	observe func(a sampling.Answer, matched match.Result)
 }
 
 // StartEntry is a start sampler of the list.
@@ -78,8 +77,8 @@ type Entry struct {
 	Sample sampling.Sample
 	Logger *slog.Logger // nil is nothing
 	// Observe is told what the sampler answers at each stage ("start", "end",
-	// "segment"), or that its match does not hold; nil is nobody.
-	Observe func(stage string, a sampling.Answer, matched bool)
+	// "segment"), or that its match does not hold, or not yet; nil is nobody.
+	Observe func(stage string, a sampling.Answer, matched match.Result)
 }
 
 // Add adds the next sampler of the list under the kinds that it implements, and
@@ -91,9 +90,9 @@ func (l *Samplers) Add(s sampling.Sampler, e Entry) bool {
 		share = t.Probability()
 	}
 	common := func(stage string) entry {
-		var observe func(sampling.Answer, bool)
+		var observe func(sampling.Answer, match.Result)
 		if e.Observe != nil {
-			observe = func(a sampling.Answer, matched bool) { e.Observe(stage, a, matched) }
+			observe = func(a sampling.Answer, matched match.Result) { e.Observe(stage, a, matched) }
 		}
 		return entry{
 			name: e.Name, place: int16(len(l.entries)), match: e.Match, observe: observe,
@@ -160,6 +159,18 @@ func (l *Samplers) addEnd(added *EndEntry) {
 	l.end, l.entries = append(l.end, added), append(l.entries, &added.entry)
 }
 
+// TakeMet reports whether the match of a sampler held for anything since the last call.
+// matches is false if it has none.
+func (l *Samplers) TakeMet(name string) (met, matches bool) {
+	for _, e := range l.entries {
+		if e.name == name && e.match != nil {
+			matches = true
+			met = e.met.Swap(false) || met
+		}
+	}
+	return met, matches
+}
+
 // Start returns the start samplers.
 func (l *Samplers) Start() []*StartEntry { return l.start }
 
@@ -170,20 +181,19 @@ func (l *Samplers) EndSamplers() int { return len(l.end) }
 // recorded.
 func (l *Samplers) WaitForEnd() bool { return len(l.end) > 0 || len(l.segment) > 0 }
 
-// matches reports whether the sampler is to be asked about such a span.
-func (e *entry) matches(s *match.Subject) bool {
-	if e.match.Match(s) == match.Yes {
-		return true
+// matches reports whether the sampler is to be asked about the subject.
+func (e *entry) matches(s *match.Subject) match.Result {
+	if e.match == nil {
+		return match.Yes
 	}
-	if e.observe != nil {
-		e.observe(sampling.Answer{}, false)
+	r := e.match.Match(s)
+	switch {
+	case r == match.Yes && !e.met.Load():
+		e.met.Store(true)
+	case r != match.Yes && e.observe != nil:
+		e.observe(sampling.Answer{}, r)
 	}
-	return false
-}
-
-// matchesSpan does so for a span that can be read.
-func (e *entry) matchesSpan(s sdktrace.ReadOnlySpan) bool {
-	return e.match == nil || e.matches(&match.Subject{Span: match.Span{Recorded: s}, IsRoot: true, Resource: s.Resource()})
+	return r
 }
 
 // said makes of an answer what the entry's sample does.
@@ -195,7 +205,7 @@ func (e *entry) said(a sampling.Answer) sampling.Answer {
 		a = a.Scaled(e.share)
 	}
 	if e.observe != nil {
-		e.observe(a, true)
+		e.observe(a, match.Yes)
 	}
 	return a
 }
@@ -208,8 +218,8 @@ func (e *entry) from(t sampling.Threshold) sampling.Threshold {
 	return sampling.Always
 }
 
-func (e *StartEntry) ask(q *rootRequest, timed bool) (a sampling.Answer) {
-	if e.isSuspended() || e.match != nil && !e.matches(&match.Subject{Span: match.Span{Name: q.Name, Kind: q.Kind, Attributes: q.Attributes}, IsRoot: true}) {
+func (e *StartEntry) ask(q *rootRequest, s *match.Subject, timed bool) (a sampling.Answer) {
+	if e.isSuspended() || e.matches(s) != match.Yes {
 		return sampling.Answer{}
 	}
 	defer e.rescue(&a)
@@ -224,32 +234,46 @@ func (e *StartEntry) ask(q *rootRequest, timed bool) (a sampling.Answer) {
 	return a
 }
 
-// firstAnswer asks the end samplers with a bit in mask in turn, until one answers
-// with a threshold. It returns its place, what it says, and who was not asked.
-func firstAnswer(samplers []*EndEntry, mask uint64, p *sampling.EndParameters) (by int, says sampling.Answer, rest uint64) {
-	var asked *EndEntry
-	rest = mask
+// asked is what came of asking end samplers, until one answered with a threshold.
+type asked struct {
+	by    int // its place; -1 if none did
+	says  sampling.Answer
+	rest  uint64 // who was not asked
+	later uint64 // whose match is not known yet
+}
+
+// firstAnswer asks the end samplers with a bit in mask in turn.
+func firstAnswer(samplers []*EndEntry, mask uint64, p *sampling.EndParameters, s *match.Subject) (a asked) {
+	var now *EndEntry
+	a.by, a.rest = -1, mask
 	defer func() {
 		if r := recover(); r != nil {
-			by = -1
-			asked.panicked(r)
+			a.by = -1
+			now.panicked(r)
 		}
 	}()
-	for timed := timed(); rest != 0; {
-		by = bits.TrailingZeros64(rest)
-		asked = samplers[by]
-		rest &= rest - 1
-		if a := asked.ask(p, timed); a.IsThreshold() {
-			return by, a, rest
+	for timed := timed(); a.rest != 0; {
+		by := bits.TrailingZeros64(a.rest)
+		now = samplers[by]
+		a.rest &= a.rest - 1
+		if now.isSuspended() {
+			continue
+		}
+		switch now.matches(s) {
+		case match.Later:
+			a.later |= 1 << by
+		case match.Yes:
+			if says := now.ask(p, timed); says.IsThreshold() {
+				a.by, a.says = by, says
+				return a
+			}
+		default:
 		}
 	}
-	return -1, sampling.Answer{}, 0
+	return a
 }
 
 func (e *EndEntry) ask(p *sampling.EndParameters, timed bool) sampling.Answer {
-	if e.isSuspended() || !e.matchesSpan(p.Span) {
-		return sampling.Answer{}
-	}
 	if !timed {
 		return e.said(e.sampler.SampleEnd(*p))
 	}

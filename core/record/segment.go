@@ -1,9 +1,11 @@
 package record
 
 import (
+	"context"
 	"sync"
 	"sync/atomic"
 
+	"go.opentelemetry.io/otel/baggage"
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/riffletrace/riffle/core/sampling"
@@ -52,8 +54,10 @@ type segment struct {
 
 // segmentMore is what most segments do not have.
 type segmentMore struct {
-	parent trace.SpanContext // of the local root
-	always trace.TraceState  // of spans that start once T = 0 is sure
+	context context.Context   //nolint:containedctx // in which the local root started, until that has ended
+	baggage baggage.Baggage   // of it
+	parent  trace.SpanContext // of the local root
+	always  trace.TraceState  // of spans that start once T = 0 is sure
 	// unknown is the threshold from which on an answer without a threshold of its own
 	// keeps the segment; Never if there was none.
 	unknown      sampling.Threshold
@@ -61,7 +65,9 @@ type segmentMore struct {
 	unknownPlace int16
 	unknownRule  *string
 	requests     *request // to segment samplers, not yet concluded
+	later        uint64   // end samplers that are to be asked when the local root has ended, as bits
 	thinAgain    int64    // from how many bytes on it is looked at again
+	prior        prior    // of samplers that the budget cuts after others
 	capped       uint64   // samplers whose limit's cap has spoken, as bits by their place
 }
 
@@ -80,6 +86,7 @@ const (
 	isCounted                             // among the kept ones
 	isCountedLost                         // among those that were let go
 	wasTold                               // by another segment, or Keep, that the trace is kept
+	isGiven                               // start is the threshold of a parent that selected it, or greater
 )
 
 // spans is a list of spans that have ended, in that order.
@@ -132,7 +139,7 @@ func (g *segment) has(b segmentBits) bool { return g.bits&b != 0 }
 
 func (g *segment) rarely() *segmentMore {
 	if g.more == nil {
-		g.more = &segmentMore{unknown: sampling.Never}
+		g.more = &segmentMore{unknown: sampling.Never, prior: prior{threshold: sampling.Never}}
 	}
 	return g.more
 }
@@ -160,6 +167,7 @@ func (l *live) begin(r *rules, d *startDecision, q *rootRequest) *segment {
 		g.rarely().parent = q.parent
 		g.root.fixed |= hasParent
 	}
+	g.remember(q.ParentContext, r)
 	if d.by != nil {
 		g.startBy, g.startRule = d.by.number, d.rule
 	}
@@ -175,6 +183,9 @@ func (l *live) begin(r *rules, d *startDecision, q *rootRequest) *segment {
 		// not under other rules.
 		g.bits |= isFollowing
 		g.unanswered.Store(0)
+	}
+	if d.given {
+		g.bits |= isGiven
 	}
 	if d.unknown {
 		g.bits |= startUnknown
@@ -296,38 +307,4 @@ func (g *segment) account(n int64) {
 	}
 	g.bytes += n
 	g.live().account(g.shard, n)
-}
-
-// spanEnded takes a span that has ended: end samplers are asked about it, and it
-// waits, is handed over, or is let go.
-func (g *segment) spanEnded(s *span) {
-	n := int(g.ended.Add(1))
-	if mask := g.unanswered.Load(); mask != 0 {
-		r := g.rules() // it stays under them while the span is open
-		g.askEnd(r, mask, &sampling.EndParameters{
-			Span: &s.recorded, LocalRoot: s == &g.root, Duration: s.endTime().Sub(s.start), Spans: n,
-			Root: &g.root.recorded, Resource: r.resource,
-		})
-	}
-	var out handOver
-	g.mu.Lock()
-	g.unlinkOpen(s)
-	if g.has(isGone) {
-		g.counts().spansLost.Add(1)
-		g.mu.Unlock()
-		return
-	}
-	g.bytes += s.size() // which is accounted for already
-	g.waiting.add(s)
-	switch {
-	case g.isSettled():
-		g.decide(&out, g.waiting.take(), sampling.Always)
-	case g.bytes > g.rules().bounds.MaxSegmentBytes && g.opens > 0 && (g.more == nil || g.bytes > g.more.thinAgain):
-		g.thin(&out)
-	}
-	if g.opens == 0 {
-		g.complete(&out)
-	}
-	g.mu.Unlock()
-	out.deliver()
 }

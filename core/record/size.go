@@ -15,6 +15,7 @@ import (
 const (
 	segmentBytes   = int64(unsafe.Sizeof(segment{})) + slotBytes
 	moreBytes      = int64(unsafe.Sizeof(segmentMore{}))
+	baggageBytes   = 64 // of a member, in its map
 	spanBytes      = int64(unsafe.Sizeof(span{}))
 	rareBytes      = int64(unsafe.Sizeof(rare{}))
 	attributeBytes = int64(unsafe.Sizeof(attribute.KeyValue{}))

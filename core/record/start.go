@@ -7,10 +7,13 @@ import (
 	"sync/atomic"
 
 	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/baggage"
+	"go.opentelemetry.io/otel/sdk/resource"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/riffletrace/riffle/core/component"
+	"github.com/riffletrace/riffle/core/match"
 	"github.com/riffletrace/riffle/core/sampling"
 )
 
@@ -47,7 +50,10 @@ type startRules struct {
 	remote   RemoteParent
 	random   func() uint64
 	counts   *[countParts]startCounts
-	later    bool // who always answers does so at the end: what nobody decides at the start is not selected
+	resource *resource.Resource
+	// matches tells that a sampler has a match, needsBaggage that one looks at that.
+	matches, needsBaggage bool
+	later                 bool // who always answers does so at the end: what nobody decides at the start is not selected
 }
 
 // startCounts count local roots, in parts, so that goroutines seldom meet.
@@ -72,6 +78,7 @@ type startDecision struct {
 	// speaks tells that it speaks of such a probability, whether or not that selects.
 	speaks  bool
 	forced  bool
+	given   bool // the threshold is that of a parent that is sampled, or greater
 	follow  bool // the parent decided for good: end samplers are not asked
 	private bool // the randomness is this segment's own
 	// threshold is the one that was compared; Never if there was none.
@@ -87,6 +94,7 @@ type startDecision struct {
 type rootRequest struct {
 	sdktrace.SamplingParameters
 	parent trace.SpanContext
+	scope  string // the name of the instrumentation scope
 	// What the context of the application asks for.
 	forced, dropped bool
 	// remote tells samplers that there is a remote parent whose decision counts.
@@ -144,9 +152,9 @@ func (r *startRules) ownRandomness(d *startDecision, q *rootRequest) {
 // ask asks the samplers in turn; the first that does not abstain decides. d has the
 // randomness, and the tracestate.
 func (r *startRules) ask(d *startDecision, q *rootRequest) {
-	timed := timed()
+	timed, s := timed(), r.subject(q)
 	for _, e := range r.samplers {
-		a := e.ask(q, timed)
+		a := e.ask(q, &s, timed)
 		if a.IsAbstain() || a.IsAtMost() || a.IsByParent() && !q.remote {
 			continue
 		}
@@ -185,7 +193,7 @@ func (r *startRules) watch(d *startDecision, q *rootRequest, follow bool) {
 	d.dropped = follow && !d.selected || !follow && r.drops(q)
 	if d.selected && !d.dropped {
 		if t := trusted(q.parent); t != sampling.Unknown {
-			d.threshold = t
+			d.threshold, d.given = t, true
 			return
 		}
 		d.unknown, d.speaks = true, true
@@ -193,9 +201,26 @@ func (r *startRules) watch(d *startDecision, q *rootRequest, follow bool) {
 	d.state = sampling.WithThreshold(d.state, sampling.Unknown)
 }
 
+// subject is what matches of start samplers are about.
+func (r *startRules) subject(q *rootRequest) (s match.Subject) {
+	if !r.matches {
+		return s
+	}
+	s.Span = match.Span{Name: q.Name, Kind: q.Kind, Attributes: q.Attributes, Links: q.Links, Scope: q.scope}
+	s.IsRoot, s.RemoteParent, s.TraceState = true, q.parent.IsValid() && q.parent.IsRemote(), q.parent.TraceState()
+	if s.Resource = r.resource; r.needsBaggage {
+		s.Baggage = baggage.FromContext(q.ParentContext)
+	}
+	return s
+}
+
 func (r *startRules) drops(q *rootRequest) bool {
+	if len(r.droppers) == 0 {
+		return false
+	}
+	s := r.subject(q)
 	for _, e := range r.droppers {
-		if e.ask(q, timed()).IsDrop() {
+		if e.ask(q, &s, timed()).IsDrop() {
 			return true
 		}
 	}
@@ -266,11 +291,13 @@ type startSampler struct{ rules *startRules }
 // NewSDKSampler returns the start samplers as one sampler of the SDK, for a
 // TracerProvider of the SDK's own. Restart is not possible there: a sampler cannot
 // begin a new trace.
-func NewSDKSampler(samplers []*StartEntry, remote RemoteParent) sdktrace.Sampler {
+func NewSDKSampler(samplers []*StartEntry, remote RemoteParent, res *resource.Resource) sdktrace.Sampler {
 	for _, e := range samplers {
 		e.countIn(new(atomic.Uint64))
 	}
-	return startSampler{newStartRules(samplers, remote, nil, new([countParts]startCounts))}
+	rules := newStartRules(samplers, remote, nil, new([countParts]startCounts))
+	rules.resource = res
+	return startSampler{rules}
 }
 
 func newStartRules(samplers []*StartEntry, remote RemoteParent, random func() uint64, counts *[countParts]startCounts) *startRules {
@@ -279,6 +306,8 @@ func newStartRules(samplers []*StartEntry, remote RemoteParent, random func() ui
 		r.random = rand.Uint64
 	}
 	for _, e := range samplers {
+		r.matches = r.matches || e.match != nil
+		r.needsBaggage = r.needsBaggage || e.match.NeedsBaggage()
 		if e.drops || e.sampler.Traits().MayDrop {
 			r.droppers = append(r.droppers, e)
 		}

@@ -20,6 +20,8 @@ type Stats struct {
 	// the ones that were let go whatever their randomness was, since open spans of
 	// theirs held too much: no weight stands for them.
 	NotKept, Discarded, UnderPressure, TooLarge uint64
+	// OverBudget counts segments that would have been kept but for the budget.
+	OverBudget uint64
 	// Overdue counts how often what had ended of a segment was decided because
 	// it was open for too long, Thinned because it held too much, Crowded because all
 	// together did.
@@ -69,6 +71,7 @@ func (l *live) stats() Stats {
 		s.Thinned += c.thinned.Load()
 		s.Crowded += c.crowded.Load()
 		s.TooLarge += c.tooLarge.Load()
+		s.OverBudget += c.overBudget.Load()
 		s.SpansKept += c.spansKept.Load()
 		s.SpansNotKept += c.spansLost.Load()
 	}

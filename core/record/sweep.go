@@ -5,8 +5,6 @@ import (
 	"cmp"
 	"slices"
 	"time"
-
-	"github.com/riffletrace/riffle/core/sampling"
 )
 
 // run is the goroutine that decides what is open for too long, forgets what is
@@ -91,14 +89,13 @@ func (l *live) oldest(pick func(slot) bool) []slot {
 // decideOverdue decides what has ended of a segment, though it is not complete. End
 // samplers are asked once more, about the open local root.
 func (*live) decideOverdue(g *segment) {
+	g.askLater(nil, true)
 	g.mu.Lock() // it may be opened again under other rules
 	r, mask := g.rules(), g.unanswered.Load()
 	g.mu.Unlock()
 	if mask != 0 && g.root.IsRecording() {
-		g.askEnd(r, mask, &sampling.EndParameters{
-			Span: &g.root.recorded, LocalRoot: true, Open: true, Duration: time.Since(g.root.start), Spans: int(g.ended.Load()),
-			Root: &g.root.recorded, Resource: r.resource,
-		})
+		e := g.ending(r, nil, true)
+		g.askEnd(&e, mask, &g.root)
 	}
 	var out handOver
 	g.mu.Lock()

@@ -86,7 +86,7 @@ func (t *tracer) root(ctx, given context.Context, parent trace.SpanContext, name
 		}
 		parent, parentCtx = trace.SpanContext{}, trace.ContextWithSpanContext(ctx, trace.SpanContext{})
 	}
-	q := rootRequest{parent: parent, forced: sampling.Forced(ctx), dropped: sampling.Dropped(ctx)}
+	q := rootRequest{parent: parent, scope: t.scope.instrumentation.Name, forced: sampling.Forced(ctx), dropped: sampling.Dropped(ctx)}
 	q.ParentContext, q.TraceID, q.Name, q.Kind = parentCtx, parent.TraceID(), rules.text.Text(name), config.SpanKind()
 	q.Attributes, q.Links = rules.text.Attributes(config.Attributes()), links
 	var id trace.SpanID
@@ -122,7 +122,7 @@ func (t *tracer) root(ctx, given context.Context, parent trace.SpanContext, name
 	s.set(config, q.Attributes, links, d.attrs)
 	size := s.sizeOfStart()
 	if g.more != nil {
-		size += moreBytes
+		size += moreBytes + g.sizeOfBaggage()
 	}
 	if !p.live.add(g) {
 		if p.stopped.Load() {
