@@ -48,7 +48,7 @@ func expand(re *syntax.Regexp) (e expansion, ok bool) {
 		e.texts = []string{""}
 		for _, sub := range re.Sub {
 			more, ok := expand(sub)
-			if !ok || len(e.texts)*len(more.texts) > maxLiterals || !e.join(more.cased) {
+			if !ok || !e.join(&more) || len(e.texts)*len(more.texts) > maxLiterals {
 				return e, false
 			}
 			var all []string
@@ -63,7 +63,7 @@ func expand(re *syntax.Regexp) (e expansion, ok bool) {
 	case syntax.OpAlternate:
 		for _, sub := range re.Sub {
 			more, ok := expand(sub)
-			if !ok || len(e.texts)+len(more.texts) > maxLiterals || !e.join(more.cased) {
+			if !ok || !e.join(&more) || len(e.texts)+len(more.texts) > maxLiterals {
 				return e, false
 			}
 			e.texts = append(e.texts, more.texts...)
@@ -74,12 +74,38 @@ func expand(re *syntax.Regexp) (e expansion, ok bool) {
 	}
 }
 
-// join reports whether texts that are compared like that can be among the others.
-func (e *expansion) join(c cased) bool {
-	if e.cased != caseless && c != caseless && e.cased != c {
-		return false
+// join makes texts that are compared in the same way as others, if that can be done.
+func (e *expansion) join(o *expansion) bool {
+	switch {
+	case e.cased == folded && o.cased == exact:
+		return e.unfold()
+	case e.cased == exact && o.cased == folded:
+		return o.unfold()
 	}
-	e.cased = max(e.cased, c)
+	e.cased = max(e.cased, o.cased)
+	return true
+}
+
+// unfold lists the texts in each case, if they are few.
+func (e *expansion) unfold() bool {
+	var all []string
+	for _, text := range e.texts {
+		variants := []string{""}
+		for _, r := range text {
+			var longer []string
+			for _, v := range variants {
+				longer = append(longer, v+string(r))
+				for other := unicode.SimpleFold(r); other != r; other = unicode.SimpleFold(other) {
+					longer = append(longer, v+string(other))
+				}
+			}
+			if variants = longer; len(variants)+len(all) > maxLiterals {
+				return false
+			}
+		}
+		all = append(all, variants...)
+	}
+	e.texts, e.cased = all, exact
 	return true
 }
 
@@ -142,7 +168,12 @@ type literals struct {
 	texts  []string
 	folded bool
 	pivots []pivot // of the texts, if they are folded
+	bytes  [256]bool
+	many   bool // of bytes, which are those of the pivots
 }
+
+// fewBytes are looked for one after another, by the processor's means for that.
+const fewBytes = 4
 
 // pivot is the letter of a folded text that is looked for: the rarest.
 type pivot struct {
@@ -177,9 +208,9 @@ func pivotOf(text string) (p pivot, ok bool) {
 	return p, best <= len(rarest)
 }
 
-// find looks for each byte in turn, which is much faster than for both.
-func (p *pivot) find(s string) bool {
-	return p.findByte(s, p.lower) || p.upper != p.lower && p.findByte(s, p.upper)
+// at reports whether the text stands around the byte of s that is there.
+func (p *pivot) at(s string, i int) bool {
+	return foldSuffix(s[:i], p.before) && foldPrefix(s[i+1:], p.after) >= 0
 }
 
 func (p *pivot) findByte(s string, b byte) bool {
@@ -188,11 +219,38 @@ func (p *pivot) findByte(s string, b byte) bool {
 		if i < 0 {
 			return false
 		}
-		from += i
-		if foldSuffix(s[:from], p.before) && foldPrefix(s[from+1:], p.after) >= 0 {
+		if from += i; p.at(s, from) {
 			return true
 		}
 	}
+}
+
+// findFolded looks for a folded text anywhere.
+func (l *literals) findFolded(s string) bool {
+	if l.many {
+		for i := range len(s) {
+			if l.bytes[s[i]] && l.pivotAt(s, i) {
+				return true
+			}
+		}
+		return false
+	}
+	for i := range l.pivots {
+		p := &l.pivots[i]
+		if p.findByte(s, p.lower) || p.upper != p.lower && p.findByte(s, p.upper) {
+			return true
+		}
+	}
+	return false
+}
+
+func (l *literals) pivotAt(s string, i int) bool {
+	for j := range l.pivots {
+		if p := &l.pivots[j]; (s[i] == p.lower || s[i] == p.upper) && p.at(s, i) {
+			return true
+		}
+	}
+	return false
 }
 
 // maxFolded bounds the work of looking for all folded texts at each of their letters.
@@ -213,7 +271,13 @@ func newLiterals(e expansion) *literals {
 			return nil
 		}
 		l.pivots = append(l.pivots, p)
+		l.bytes[p.lower], l.bytes[p.upper] = true, true
 	}
+	some := 0
+	for _, is := range l.bytes {
+		some += index(is)
+	}
+	l.many = some > fewBytes
 	return l
 }
 
@@ -221,7 +285,7 @@ func newLiterals(e expansion) *literals {
 // stands anywhere.
 func (l *literals) find(s string, start, end bool) bool {
 	if l.folded && !start && !end {
-		return slices.ContainsFunc(l.pivots, func(p pivot) bool { return p.find(s) })
+		return l.findFolded(s)
 	}
 	for _, text := range l.texts {
 		if l.findOne(s, text, start, end) {

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"go.opentelemetry.io/otel/attribute"
@@ -221,15 +222,43 @@ func TestErrors(t *testing.T) {
 			"structured": struct{}{},
 			"typed":      map[string]string{"glob": "x"},
 		},
+		Dotted: object{
+			"a.b":     object{"regex": "[a"},
+			"c.d":     object{"regex": 7, "ignore_case": "x"},
+			"e.f":     object{"min": 1, "ignore_case": true},
+			"user.id": "twice",
+			"nodot":   1,
+		},
 		Kind:  list{"sever", "batch", 7},
 		Route: list{"GET x/", "/a/{"},
 		All:   []match.Config{{Name: "x"}, {}},
 		Any:   []match.Config{{Kind: 7}, {Any: []match.Config{{Kind: list{}}}}},
 		Not:   &match.Config{},
+
+		Status:     list{"eror", 1},
+		Duration:   durations(time.Second, time.Millisecond),
+		Parent:     "sampled",
+		Spans:      &match.Counts{},
+		Links:      &match.Counts{Min: new(-1), Max: new(-2)},
+		Scope:      7,
+		Tracestate: object{"ot": "x", "Vendor": "x"},
+		Event:      &match.Event{},
+		Link:       &match.Link{},
+		Root:       &match.SpanConfig{},
+		Span:       &match.SpanConfig{All: []match.SpanConfig{{Status: "x"}}, Event: &match.Event{Dotted: object{"a.b": nil}}},
+		AnySpan:    &match.SpanConfig{Any: []match.SpanConfig{{}}, Not: &match.SpanConfig{Kind: "x"}, Link: &match.Link{Attributes: object{"a": list{}}}},
 	}.Compile()
-	want := `kind[2]: want a string, not 7
+	want := `parent: "sampled" is neither none nor remote
+spans: an empty range: want min, max or both
+tracestate.Vendor: "Vendor" is no key of a tracestate: want a lowercase letter, and then letters, digits and any of _-*/@
+tracestate.ot: it holds the randomness of the trace, on which nothing may depend but the comparison with a threshold
+kind[2]: want a string, not 7
 kind[0]: "sever" is not a kind (did you mean "server"?)
 kind[1]: "batch" is not a kind: known are internal, server, client, producer, consumer
+scope: want a string or a list of them, not 7
+duration.min: 1s is above max, 1ms
+status[1]: want a string, not 1
+status[0]: "eror" is not a status (did you mean "error"?)
 attributes.empty: an empty condition: want one or more of equals, exists, glob, ignore_case, max, min, one_of, regex
 attributes.equals.equals: want a string, a number or a boolean, not a list
 attributes.exists.exists: want true or false, not "yes"
@@ -248,12 +277,29 @@ attributes.typed: want a map[string]any, not a map[string]string
 attributes["user.id"].glob: want a string, not 7
 attributes["user.id"].globb: unknown key (did you mean "glob"?)
 attributes["user.id"].wildcard: unknown key: known are equals, exists, glob, ignore_case, max, min, one_of, regex
+["a.b"].regex: error parsing regexp: missing closing ]: ` + "`[a`" + `
+["c.d"].ignore_case: want true or false, not "x"
+["c.d"].regex: want a string, not 7
+["e.f"].ignore_case: it is about equals, one_of, glob and regex, and there is none of them
+nodot: only a key with a dot is short for one of attributes
+["user.id"]: it is one of attributes too: leave one of them out
 route[0]: pattern "GET x/": the host "x" cannot be told from a span: the path starts with a slash
 route[1]: pattern "/a/{": the wildcard in "{" does not fill its segment
+links.min: -1 is negative
+links.max: -2 is negative
+links.min: -1 is above max, -2
+link: an empty match: want attributes; links: {min: 1} is about spans with any link
+event: an empty match: want name, attributes or both
+root: an empty match: want one or more of attributes, name, route, kind, status, duration, scope, event, link, links, all, any, not
+span.event["a.b"]: want a string, a number or a boolean, not nothing
+span.all[0].status: "x" is not a status: known are unset, error, ok
 all[1]: an empty match: want one or more of attributes, name, route, kind, status, duration, parent, spans, baggage, tracestate, resource, scope, event, link, links, root, span, any_span, all, any, not
 any[0].kind: want a string or a list of them, not 7
 any[1].any[0].kind: an empty list matches nothing
-not: an empty match: want one or more of attributes, name, route, kind, status, duration, parent, spans, baggage, tracestate, resource, scope, event, link, links, root, span, any_span, all, any, not`
+not: an empty match: want one or more of attributes, name, route, kind, status, duration, parent, spans, baggage, tracestate, resource, scope, event, link, links, root, span, any_span, all, any, not
+any_span.link.attributes.a: an empty list matches nothing
+any_span.any[0]: an empty match: want one or more of attributes, name, route, kind, status, duration, scope, event, link, links, all, any, not
+any_span.not.kind: "x" is not a kind: known are internal, server, client, producer, consumer`
 	if err == nil {
 		t.Fatal("no error")
 	}

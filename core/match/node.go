@@ -187,10 +187,10 @@ func (ev *evaluation) matchSegment(n *node, s *Subject) Result {
 		return yes(ev.resourceMeets(n.condition, s))
 	case opBaggage:
 		member := s.Baggage.Member(string(n.condition.key))
-		return yes(n.condition.holds(attribute.StringValue(member.Value()), member.Key() != ""))
+		return yes(n.condition.holdsText(member.Value(), member.Key() != ""))
 	default: // opTracestate
 		member := s.TraceState.Get(string(n.condition.key))
-		return yes(n.condition.holds(attribute.StringValue(member), member != ""))
+		return yes(n.condition.holdsText(member, member != ""))
 	}
 }
 
@@ -247,8 +247,8 @@ func anyGlob(globs []Glob, text string) bool {
 
 // attributeMeets looks at the span, then at its exceptions, then at the resource.
 func (ev *evaluation) attributeMeets(c *condition, v *view, s *Subject) bool {
-	if value, ok := last(v.attributes(s), c.key); ok {
-		return c.holds(value, true)
+	if value := last(v.attributes(s), c.key); value != nil {
+		return c.holds(value)
 	}
 	if c.ended {
 		if met, found := v.exceptionMeets(c); found {
@@ -428,12 +428,10 @@ func (v *view) exceptionMeets(c *condition) (met, found bool) {
 		if e.Name != "exception" {
 			continue
 		}
-		value, ok := last(e.Attributes, c.key)
-		if !ok {
-			continue
-		}
-		if found = true; c.holds(value, true) {
-			return true, true
+		if value := last(e.Attributes, c.key); value != nil {
+			if found = true; c.holds(value) {
+				return true, true
+			}
 		}
 	}
 	return false, found
