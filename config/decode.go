@@ -140,6 +140,10 @@ func (d *decoder) mapping(n *node, v reflect.Value, path string) bool {
 			all = d.value(m.value, f, at) && all
 			continue
 		}
+		if dotted := dottedOf(v); dotted.IsValid() && strings.Contains(m.key, ".") {
+			all = d.member(m, dotted, at) && all
+			continue
+		}
 		if d.full() {
 			return false
 		}
@@ -222,28 +226,35 @@ func (d *decoder) mapOf(n *node, v reflect.Value, path string) bool {
 		d.hideHolder(n, v.Type())
 		return d.wrong(n, path, "a mapping")
 	}
-	all, out := true, reflect.MakeMapWithSize(v.Type(), len(n.members))
+	all, out := true, reflect.New(v.Type()).Elem()
+	out.Set(reflect.MakeMapWithSize(v.Type(), len(n.members)))
 	for it := v.MapRange(); it.Next(); { // what is there already stays, key by key
 		out.SetMapIndex(it.Key(), it.Value())
 	}
 	for _, m := range n.members {
-		at := keyPath(path, m.key)
-		if m.value.kind == null {
-			all = d.fail(at, "has no value")
-			continue
-		}
-		key := reflect.New(v.Type().Key()).Elem()
-		elem := reflect.New(v.Type().Elem()).Elem()
-		if !d.value(&node{kind: scalar, text: m.key}, key, at) || !d.value(m.value, elem, at) {
-			all = false
-			continue
-		}
-		out.SetMapIndex(key, elem)
+		all = d.member(m, out, keyPath(path, m.key)) && all
 	}
 	if all {
 		v.Set(out)
 	}
 	return all
+}
+
+// member reads a member into a map.
+func (d *decoder) member(m member, v reflect.Value, path string) bool {
+	if m.value.kind == null {
+		return d.fail(path, "has no value")
+	}
+	key := reflect.New(v.Type().Key()).Elem()
+	elem := reflect.New(v.Type().Elem()).Elem()
+	if !d.value(&node{kind: scalar, text: m.key}, key, path) || !d.value(m.value, elem, path) {
+		return false
+	}
+	if v.IsNil() {
+		v.Set(reflect.MakeMap(v.Type()))
+	}
+	v.SetMapIndex(key, elem)
+	return true
 }
 
 func (d *decoder) listOf(n *node, v reflect.Value, path string) bool {
@@ -381,6 +392,7 @@ func fieldsOf(v reflect.Value) map[string]reflect.Value {
 	fields := map[string]reflect.Value{}
 	for i := range v.NumField() {
 		switch key, inline := component.FieldKey(v.Type().Field(i)); {
+		case inline && v.Field(i).Kind() == reflect.Map:
 		case inline:
 			maps.Copy(fields, fieldsOf(v.Field(i)))
 		case key != "":
@@ -390,11 +402,23 @@ func fieldsOf(v reflect.Value) map[string]reflect.Value {
 	return fields
 }
 
+// dottedOf returns the map of a struct that has its keys with a dot; not valid if there
+// is none.
+func dottedOf(v reflect.Value) (dotted reflect.Value) {
+	for i := range v.NumField() {
+		if _, inline := component.FieldKey(v.Type().Field(i)); inline && v.Field(i).Kind() == reflect.Map {
+			return v.Field(i)
+		}
+	}
+	return dotted
+}
+
 // keysOf returns the keys of a struct in its order.
 func keysOf(t reflect.Type) []string {
 	var keys []string
 	for f := range t.Fields() {
 		switch key, inline := component.FieldKey(f); {
+		case inline && f.Type.Kind() == reflect.Map:
 		case inline:
 			keys = append(keys, keysOf(f.Type)...)
 		case key != "":

@@ -116,6 +116,14 @@ func TestEffective(t *testing.T) {
 			"      match:", "            - 1  # f.yaml:8:41", "            - true  # f.yaml:8:47", `          "d e":`, "        not:", "          any:", `            - name: "a*"  # f.yaml:8:138`, "      rate: 1e-3  # f.yaml:10:24",
 			`            x: "1"  # f.yaml:13:64`, "        max_bytes: 5MB  # f.yaml:13:83",
 		}},
+		{name: "keys with a dot", text: `tracing:
+  enabled: true
+  samplers:
+    - {type: ratio, rate: 1, match: {db.system: mysql, http.status: {min: 500}, not: {a.b: [1, "2"]}, root: {any: [{c.d: x}]}, event: {e.f: "1"}, duration: {min: 1s}, links: {max: 0}}}
+`, section: "tracing", has: []string{
+			"        db.system: mysql  # f.yaml:4:38", "        http.status:", "          min: 500  # f.yaml:4:70", "          a.b:", "            - c.d: x  # f.yaml:4:117",
+			`          e.f: "1"  # f.yaml:4:136`, "          min: 1s  # f.yaml:4:158", "          max: 0  # f.yaml:4:176",
+		}},
 		{name: "a plugin", text: "tracing:\n  enabled: true\n  plugins: {dir: /p}\n  samplers: [{type: plugin, plugin: x}, {type: ratio, rate: 1}]\n", section: "tracing", has: []string{
 			"      plugin: x  # f.yaml:4:29", "      dir: /p  # f.yaml:3:13", "      allow_unpinned: false  # default",
 		}, hasNot: []string{"  plugins:"}},

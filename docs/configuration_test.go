@@ -91,12 +91,13 @@ func reference(r config.Reference) string {
 	b.WriteString("\n## Entries of samplers and exporters\n\nEvery entry has these keys, and those of its type.\n\n")
 	table(&b, r.Entry)
 	b.WriteString("\n## Samplers\n\nEvery entry also has these keys; [Sampling](sampling.md) explains them.\n\n")
-	table(&b, r.SamplerKeys)
+	hostKeys := map[string]string{}
+	rows(&b, r.SamplerKeys, "", hostKeys)
 	for _, f := range r.Samplers {
 		describe(&b, f.Name(), f.Doc(), f.Fields())
 	}
 	b.WriteString("\n## Exporters\n\nEvery entry also has these keys, about its line; [Delivery](delivery.md) explains them.\n\n")
-	table(&b, r.ExporterKeys)
+	rows(&b, r.ExporterKeys, "", hostKeys)
 	for _, f := range r.Exporters {
 		describe(&b, f.Name(), f.Doc(), f.Fields())
 	}
@@ -123,24 +124,38 @@ func describe(b *strings.Builder, name, doc string, fields []component.Field) {
 }
 
 func table(b *strings.Builder, fields []component.Field) {
-	b.WriteString("| key | type | default | |\n|---|---|---|---|\n")
-	rows(b, fields, "")
+	rows(b, fields, "", map[string]string{})
 }
 
-func rows(b *strings.Builder, fields []component.Field, path string) {
+// rows writes keys and what is below them. seen are the paths of sections by their keys:
+// one that stands in several places is written once.
+func rows(b *strings.Builder, fields []component.Field, path string, seen map[string]string) {
+	if path == "" {
+		b.WriteString("| key | type | default | |\n|---|---|---|---|\n")
+	}
 	for _, f := range fields {
 		def := f.Default
 		if def != "" {
 			def = "`" + def + "`"
 		}
-		fmt.Fprintf(b, "| `%s%s` | %s | %s | %s |\n", path, f.Key, f.Schema, def, strings.ReplaceAll(f.Doc, "|", `\|`))
+		doc, inside := strings.ReplaceAll(f.Doc, "|", `\|`), f.Fields()
+		keys := fmt.Sprint(inside)
+		if where, again := seen[keys]; again && len(inside) > maxRepeated {
+			doc, inside = fmt.Sprintf("%s; its keys are those of `%s`", doc, where), nil
+		} else {
+			seen[keys] = path + f.Key
+		}
+		fmt.Fprintf(b, "| `%s%s` | %s | %s | %s |\n", path, f.Key, f.Schema, def, doc)
 		below := path + f.Key + "."
 		if f.Schema.Kind == component.List {
 			below = path + f.Key + "[]."
 		}
-		rows(b, f.Fields(), below)
+		rows(b, inside, below, seen)
 	}
 }
+
+// maxRepeated is how many keys of a section are written again.
+const maxRepeated = 4
 
 func sentence(s string) string {
 	if s == "" {

@@ -105,7 +105,7 @@ var unseen = map[string][]string{
 		"env_bad_rate", "env_wrong_type", "variable_malformed", "variable_structure", "variable_unset", "variable_wrong_type", "variables_several",
 	},
 	"it is the range or the form of a value, or a file, which the component checks": {
-		"bad_port", "bad_port_entry", "bad_scheme", "rate_negative", "rate_too_large", "tls_file",
+		"bad_port", "bad_port_entry", "bad_scheme", "rate_negative", "rate_too_large", "tls_file", "match_values",
 	},
 	"it is about YAML, of which a schema sees the values": {
 		"complex_key", "deep_nesting_sibling", "duplicate_keys", "duplicate_section", "merge_wrong_type", "two_documents", "utf16",

@@ -10,8 +10,11 @@ import (
 
 // Field describes one key of a configuration struct.
 type Field struct {
-	Key     string
-	Schema  Schema
+	Key    string
+	Schema Schema
+	// Dotted tells that it stands for every key with a dot, and that Schema is that of
+	// the value of each.
+	Dotted  bool
 	Default string // as one would write it; "" for the empty value
 	Doc     string
 	// Shared names the section in which the key can be set for all entries of the
@@ -52,6 +55,10 @@ func fieldsOf(v reflect.Value, outer []reflect.Type) (fields []Field, doc string
 			continue
 		}
 		key, inline := FieldKey(sf)
+		if inline && sf.Type.Kind() == reflect.Map {
+			fields = append(fields, Field{Key: DottedKey, Dotted: true, Doc: sf.Tag.Get("doc"), Schema: schemaOf(sf.Type.Elem())})
+			continue
+		}
 		if inline {
 			more, _ := fieldsOf(v.Field(i), outer)
 			fields = append(fields, more...)
@@ -109,9 +116,12 @@ func (s *Schema) limit(enum string) {
 	}
 }
 
+// DottedKey is the Key of a field that is Dotted.
+const DottedKey = "*.*"
+
 // FieldKey is the configuration key of a struct field: its yaml tag. inline
-// tells that the field's own fields stand in its place. Fields without a tag
-// are not keys.
+// tells that the field's own fields stand in its place, or, of a map, that all keys
+// with a dot do. Fields without a tag are not keys.
 func FieldKey(sf reflect.StructField) (key string, inline bool) {
 	if !sf.IsExported() {
 		return "", false

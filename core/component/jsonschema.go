@@ -13,7 +13,7 @@ import (
 // stand for any value. Of a number it does not tell the range.
 // Source: https://json-schema.org/draft/2020-12
 func JSONSchema(fields []Field, doc string) map[string]any {
-	properties := map[string]any{}
+	properties, patterns := map[string]any{}, map[string]any{}
 	for _, f := range fields {
 		s := f.Schema.json("null")
 		if f.Doc != "" {
@@ -22,9 +22,16 @@ func JSONSchema(fields []Field, doc string) map[string]any {
 		if d := f.defaultJSON(); d != nil {
 			s["default"] = d
 		}
-		properties[f.Key] = s
+		if f.Dotted {
+			patterns[dottedPattern] = s
+		} else {
+			properties[f.Key] = s
+		}
 	}
 	s := map[string]any{"type": "object", "properties": properties, "additionalProperties": false}
+	if len(patterns) > 0 {
+		s["patternProperties"] = patterns
+	}
 	if doc != "" {
 		s["description"] = doc
 	}
@@ -36,6 +43,9 @@ func JSONSchema(fields []Field, doc string) map[string]any {
 const (
 	// variablePattern finds ${NAME}, which any scalar can have in it.
 	variablePattern = `\$\{`
+
+	// dottedPattern finds a dot.
+	dottedPattern = `\.`
 
 	digits    = `[0-9](?:_?[0-9])*`
 	hexDigits = `[0-9a-fA-F](?:_?[0-9a-fA-F])*`

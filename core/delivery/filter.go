@@ -18,7 +18,7 @@ import (
 // the local root is about the span itself.
 type Filter struct {
 	Of    FilterOf      `yaml:"of" doc:"what passes: spans that match, or traces, whole, of which one span does"`
-	Match *match.Config `yaml:"match" doc:"what they must match"`
+	Match *match.Config `yaml:"match" doc:"what they must match; route, kind, status and duration are those of the span, which is seen alone"`
 }
 
 // FilterOf is what a filter lets pass.

@@ -6,12 +6,17 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/codes"
+	"go.opentelemetry.io/otel/sdk/resource"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 	"go.opentelemetry.io/otel/trace"
 
+	"github.com/riffletrace/riffle/core/component"
 	"github.com/riffletrace/riffle/core/delivery"
 	"github.com/riffletrace/riffle/core/delivery/redact"
 	"github.com/riffletrace/riffle/core/match"
@@ -75,6 +80,43 @@ func TestFilter(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// A match is about each span alone, and its resource.
+func TestFilterSeesOneSpan(t *testing.T) {
+	server := tracetest.SpanStub{
+		Name: "GET /x", SpanKind: trace.SpanKindServer, Status: sdktrace.Status{Code: codes.Error},
+		Resource: resource.NewSchemaless(attribute.String("service.name", "shop")),
+		Events:   []sdktrace.Event{{Name: "exception", Attributes: []attribute.KeyValue{attribute.String("exception.type", "EOF")}}},
+	}
+	client := tracetest.SpanStub{
+		Name: "query", SpanKind: trace.SpanKindClient, Parent: trace.NewSpanContext(trace.SpanContextConfig{TraceID: trace.TraceID{1}, SpanID: trace.SpanID{1}}),
+		Resource: server.Resource, StartTime: time.Unix(1, 0), EndTime: time.Unix(3, 0),
+	}
+	for name, tt := range map[string]struct {
+		match match.Config
+		want  []string
+	}{
+		"route":    {match.Config{Route: "/x"}, []string{"GET /x"}},
+		"kind":     {match.Config{Kind: "client"}, []string{"query"}},
+		"status":   {match.Config{Status: "error"}, []string{"GET /x"}},
+		"duration": {match.Config{Duration: &match.Durations{Min: new(component.Duration(time.Second))}}, []string{"query"}},
+		"resource": {match.Config{Resource: map[string]any{"service.name": "shop"}}, []string{"GET /x", "query"}},
+		"service":  {match.Config{Dotted: map[string]any{"service.name": "other"}}, nil},
+		"event":    {match.Config{Dotted: map[string]any{"exception.type": "EOF"}}, []string{"GET /x"}},
+		"span":     {match.Config{Span: &match.SpanConfig{Kind: "client"}}, []string{"query"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := &backend{}
+			f, l := one(t, b, &journal{}, func(c *delivery.Config) { c.Filter = &delivery.Filter{Match: &tt.match} })
+			f.HandOver(server.Snapshot())
+			f.HandOver(client.Snapshot())
+			shutDown(t, l)
+			if diff := cmp.Diff(tt.want, names(b)); diff != "" {
+				t.Error(diff)
+			}
+		})
 	}
 }
 
@@ -162,6 +204,13 @@ redact.rules[0].action: "hide" is not one of mask, sha256, drop
 queue.storage: "tape" is not one of memory, disk
 queue.fsync: 5ns is not from 10ms to 1m0s; for less, there is always
 queue.max_age: -1ns is negative`
+	if diff := cmp.Diff(want, message(c.Validate())); diff != "" {
+		t.Error(diff)
+	}
+	c = delivery.Defaults()
+	c.Filter = &delivery.Filter{Match: &match.Config{Parent: "none", Not: &match.Config{AnySpan: &match.SpanConfig{Kind: "client"}}}}
+	want = `filter.match.parent: an exporter's filter sees one span at a time
+filter.match.not.any_span: an exporter's filter sees one span at a time`
 	if diff := cmp.Diff(want, message(c.Validate())); diff != "" {
 		t.Error(diff)
 	}

@@ -2,11 +2,31 @@
 
 package match_test
 
-import "testing"
+import (
+	"testing"
+
+	"github.com/riffletrace/riffle/core/match"
+)
 
 func TestAllocations(t *testing.T) {
-	m, s := large(t)
-	if n := testing.AllocsPerRun(100, func() { m.Match(s) }); n != 0 {
-		t.Errorf("%v allocations", n)
+	start, end := realistic(t)
+	for name, tt := range map[string]subjectOf{"start": start, "end": end} {
+		if n := testing.AllocsPerRun(100, func() {
+			s := tt.subject // as the caller has it on its stack
+			tt.matcher.Match(&s)
+		}); n != 0 {
+			t.Errorf("%s: %v allocations", name, n)
+		}
+	}
+	// A text that looks like a number, and is none.
+	number := compile(t, attributes("a", object{"min": 1, "max": 10}))
+	for _, text := range []string{"1e99", "1e999", "9999999999999999999999", "1.5.2", "-", "GET"} {
+		span := attributesOf("a", text)
+		if n := testing.AllocsPerRun(100, func() {
+			s := match.Subject{Span: span, IsRoot: true}
+			number.Match(&s)
+		}); n != 0 {
+			t.Errorf("%q: %v allocations", text, n)
+		}
 	}
 }

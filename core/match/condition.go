@@ -23,15 +23,34 @@ func (c *condition) among(attrs []attribute.KeyValue) bool {
 }
 
 // holds reports whether a value meets the condition, or that there is none.
-func (c *condition) holds(v attribute.Value, ok bool) bool {
-	if !ok || c.absent {
-		return !ok && c.absent
+func (c *condition) holds(v *attribute.Value) bool {
+	switch {
+	case v == nil || c.absent:
+		return v == nil && c.absent
+	case len(c.tests) == 0:
+		return true
 	}
-	return len(c.tests) == 0 || holdsFor(c, v)
+	switch v.Type() {
+	case attribute.STRING, attribute.INT64, attribute.FLOAT64, attribute.BOOL: // as most are
+		return c.pass(v)
+	default:
+		return holdsFor(c, *v)
+	}
+}
+
+// holdsText is about a member that has a text, or is not there.
+func (c *condition) holdsText(text string, ok bool) bool {
+	if !ok {
+		return c.holds(nil)
+	}
+	v := attribute.StringValue(text)
+	return c.holds(&v)
 }
 
 // holdsFor is about a value that is no list.
-func (c *condition) holdsFor(v attribute.Value) bool {
+func (c *condition) holdsFor(v attribute.Value) bool { return c.pass(&v) }
+
+func (c *condition) pass(v *attribute.Value) bool {
 	for i := range c.tests {
 		if !c.tests[i].holds(v) {
 			return false
@@ -68,7 +87,7 @@ func (c *condition) cost() (most int) {
 	return most
 }
 
-func (t *test) holds(v attribute.Value) bool {
+func (t *test) holds(v *attribute.Value) bool {
 	switch {
 	case t.among != nil:
 		return t.among.has(v)
@@ -132,7 +151,7 @@ func contains(sorted []number, n number) bool {
 	return ok
 }
 
-func (s *set) has(v attribute.Value) bool {
+func (s *set) has(v *attribute.Value) bool {
 	switch v.Type() {
 	case attribute.STRING:
 		text := v.AsString()

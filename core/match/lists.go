@@ -12,14 +12,14 @@ type valueTest interface {
 	holdsFor(v attribute.Value) bool
 }
 
-// last finds an attribute. If it is there twice, the last counts.
-func last(attrs []attribute.KeyValue, key attribute.Key) (v attribute.Value, ok bool) {
-	for i := range slices.Backward(attrs) {
+// last finds an attribute, nil if there is none. If it is there twice, the last counts.
+func last(attrs []attribute.KeyValue, key attribute.Key) *attribute.Value {
+	for i := len(attrs) - 1; i >= 0; i-- {
 		if kv := &attrs[i]; kv.Key == key {
-			return kv.Value, true
+			return &kv.Value
 		}
 	}
-	return attribute.Value{}, false
+	return nil
 }
 
 // What is looked at of a list, those inside of it included: as many bytes of
@@ -101,8 +101,8 @@ func Globs(key string, included, excluded []string) *TextCondition {
 // there twice, the last counts; of a list one element must meet it. It allocates
 // nothing for strings, integers and booleans.
 func (c *TextCondition) Match(attrs []attribute.KeyValue) bool {
-	v, ok := last(attrs, c.key)
-	return ok && holdsFor(c, v)
+	v := last(attrs, c.key)
+	return v != nil && holdsFor(c, *v)
 }
 
 func (c *TextCondition) holdsFor(v attribute.Value) bool {

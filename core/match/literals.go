@@ -48,7 +48,7 @@ func expand(re *syntax.Regexp) (e expansion, ok bool) {
 		e.texts = []string{""}
 		for _, sub := range re.Sub {
 			more, ok := expand(sub)
-			if !ok || len(e.texts)*len(more.texts) > maxLiterals || !e.join(more.cased) {
+			if !ok || !e.join(&more) || len(e.texts)*len(more.texts) > maxLiterals {
 				return e, false
 			}
 			var all []string
@@ -63,7 +63,7 @@ func expand(re *syntax.Regexp) (e expansion, ok bool) {
 	case syntax.OpAlternate:
 		for _, sub := range re.Sub {
 			more, ok := expand(sub)
-			if !ok || len(e.texts)+len(more.texts) > maxLiterals || !e.join(more.cased) {
+			if !ok || !e.join(&more) || len(e.texts)+len(more.texts) > maxLiterals {
 				return e, false
 			}
 			e.texts = append(e.texts, more.texts...)
@@ -74,12 +74,38 @@ func expand(re *syntax.Regexp) (e expansion, ok bool) {
 	}
 }
 
-// join reports whether texts that are compared like that can be among the others.
-func (e *expansion) join(c cased) bool {
-	if e.cased != caseless && c != caseless && e.cased != c {
-		return false
+// join makes texts that are compared in the same way as others, if that can be done.
+func (e *expansion) join(o *expansion) bool {
+	switch {
+	case e.cased == folded && o.cased == exact:
+		return e.unfold()
+	case e.cased == exact && o.cased == folded:
+		return o.unfold()
 	}
-	e.cased = max(e.cased, c)
+	e.cased = max(e.cased, o.cased)
+	return true
+}
+
+// unfold lists the texts in each case, if they are few.
+func (e *expansion) unfold() bool {
+	var all []string
+	for _, text := range e.texts {
+		variants := []string{""}
+		for _, r := range text {
+			var longer []string
+			for _, v := range variants {
+				longer = append(longer, v+string(r))
+				for other := unicode.SimpleFold(r); other != r; other = unicode.SimpleFold(other) {
+					longer = append(longer, v+string(other))
+				}
+			}
+			if variants = longer; len(variants)+len(all) > maxLiterals {
+				return false
+			}
+		}
+		all = append(all, variants...)
+	}
+	e.texts, e.cased = all, exact
 	return true
 }
 
@@ -141,10 +167,93 @@ func expandClass(ranges []rune) (e expansion, ok bool) {
 type literals struct {
 	texts  []string
 	folded bool
-	starts [256]bool // bytes with which one can start, if they are folded
+	pivots []pivot // of the texts, if they are folded
+	bytes  [256]bool
+	many   bool // of bytes, which are those of the pivots
 }
 
-// maxFolded bounds the work of looking for all folded texts at each byte.
+// fewBytes are looked for one after another, by the processor's means for that.
+const fewBytes = 4
+
+// pivot is the letter of a folded text that is looked for: the rarest.
+type pivot struct {
+	lower, upper  byte // the same if there is one case
+	before, after string
+}
+
+// rarest are letters, those first that are rare in what people write. K and s are not
+// there: each has a third form, of several bytes.
+const rarest = "zqxjvbpygfwmucldrhnioate"
+
+// pivotOf is not ok if the text has no such letter, and no other byte of one case.
+func pivotOf(text string) (p pivot, ok bool) {
+	best := len(rarest) + 1
+	for i := range len(text) {
+		b := text[i]
+		rank := strings.IndexByte(rarest, b)
+		if b >= utf8.RuneSelf || b == 'k' || b == 's' {
+			continue
+		}
+		if rank < 0 { // a digit, or a sign
+			rank = len(rarest) / 2
+		}
+		if rank < best {
+			best = rank
+			p = pivot{lower: b, upper: b, before: text[:i], after: text[i+1:]}
+			if hasCase(rune(b)) {
+				p.upper -= 'a' - 'A'
+			}
+		}
+	}
+	return p, best <= len(rarest)
+}
+
+// at reports whether the text stands around the byte of s that is there.
+func (p *pivot) at(s string, i int) bool {
+	return foldSuffix(s[:i], p.before) && foldPrefix(s[i+1:], p.after) >= 0
+}
+
+func (p *pivot) findByte(s string, b byte) bool {
+	for from := 0; ; from++ {
+		i := strings.IndexByte(s[from:], b)
+		if i < 0 {
+			return false
+		}
+		if from += i; p.at(s, from) {
+			return true
+		}
+	}
+}
+
+// findFolded looks for a folded text anywhere.
+func (l *literals) findFolded(s string) bool {
+	if l.many {
+		for i := range len(s) {
+			if l.bytes[s[i]] && l.pivotAt(s, i) {
+				return true
+			}
+		}
+		return false
+	}
+	for i := range l.pivots {
+		p := &l.pivots[i]
+		if p.findByte(s, p.lower) || p.upper != p.lower && p.findByte(s, p.upper) {
+			return true
+		}
+	}
+	return false
+}
+
+func (l *literals) pivotAt(s string, i int) bool {
+	for j := range l.pivots {
+		if p := &l.pivots[j]; (s[i] == p.lower || s[i] == p.upper) && p.at(s, i) {
+			return true
+		}
+	}
+	return false
+}
+
+// maxFolded bounds the work of looking for all folded texts at each of their letters.
 const maxFolded = 256
 
 // newLiterals returns nil if a regular expression is faster.
@@ -157,16 +266,18 @@ func newLiterals(e expansion) *literals {
 	}
 	total := 0
 	for _, text := range l.texts {
-		total += len(text)
-		first, _ := utf8.DecodeRuneInString(text)
-		l.starts[string(first)[0]] = true
-		for other := unicode.SimpleFold(first); other != first; other = unicode.SimpleFold(other) {
-			l.starts[string(other)[0]] = true
+		p, ok := pivotOf(text)
+		if total += len(text); !ok || total > maxFolded {
+			return nil
 		}
+		l.pivots = append(l.pivots, p)
+		l.bytes[p.lower], l.bytes[p.upper] = true, true
 	}
-	if total > maxFolded {
-		return nil
+	some := 0
+	for _, is := range l.bytes {
+		some += index(is)
 	}
+	l.many = some > fewBytes
 	return l
 }
 
@@ -200,20 +311,6 @@ func (l *literals) findOne(s, text string, start, end bool) bool {
 	default:
 		return strings.Contains(s, text)
 	}
-}
-
-func (l *literals) findFolded(s string) bool {
-	for i := range len(s) {
-		if !l.starts[s[i]] {
-			continue
-		}
-		for _, text := range l.texts {
-			if foldPrefix(s[i:], text) >= 0 {
-				return true
-			}
-		}
-	}
-	return slices.Contains(l.texts, "")
 }
 
 // foldSuffix reports whether s ends with folded, whatever its case.

@@ -101,31 +101,31 @@ func (m *Matcher) Match(s *Subject) Result {
 	if m == nil {
 		return Yes
 	}
-	ev := evaluation{matcher: m, subject: s}
-	ev.span = view{recorded: s.Span.Recorded, starts: &s.Span, isRoot: s.IsRoot}
+	ev := evaluation{matcher: m}
+	ev.span.recorded, ev.span.isRoot = s.Span.Recorded, s.IsRoot
 	if !s.IsRoot {
-		ev.root = view{recorded: s.Root.Recorded, starts: &s.Root, isRoot: true, isLater: s.RootOpen}
+		ev.root.recorded, ev.root.isRoot = s.Root.Recorded, true
+		ev.root.isApart, ev.root.isLater = true, s.RootOpen
 	}
-	return ev.match(m.node)
+	return ev.match(m.node, s)
 }
 
-// evaluation is one call of Match. It does not point into itself, so that it need not
-// go to the heap.
+// evaluation is one call of Match. It points neither to the subject nor into itself, so
+// that neither need go to the heap.
 type evaluation struct {
 	matcher *Matcher
-	subject *Subject
 	answers *answers // nil as long as nobody wanted them
 	span    view
 	root    view // if it is not the span
 	each    view
 }
 
-func (ev *evaluation) match(n *node) Result {
+func (ev *evaluation) match(n *node, s *Subject) Result {
 	switch n.op {
 	case opAll:
 		result := Yes
 		for _, in := range n.in {
-			switch ev.match(in) {
+			switch ev.match(in, s) {
 			case No:
 				return No
 			case Later:
@@ -136,7 +136,7 @@ func (ev *evaluation) match(n *node) Result {
 	case opAny:
 		result := No
 		for _, in := range n.in {
-			switch ev.match(in) {
+			switch ev.match(in, s) {
 			case Yes:
 				return Yes
 			case Later:
@@ -145,7 +145,7 @@ func (ev *evaluation) match(n *node) Result {
 		}
 		return result
 	case opNot:
-		switch ev.match(n.in[0]) {
+		switch ev.match(n.in[0], s) {
 		case No:
 			return Yes
 		case Yes:
@@ -154,19 +154,19 @@ func (ev *evaluation) match(n *node) Result {
 			return Later
 		}
 	case opAnySpan:
-		return ev.anySpan(n)
+		return ev.anySpan(n, s)
 	}
 	if n.of == ofNobody {
-		return ev.matchSegment(n)
+		return ev.matchSegment(n, s)
 	}
-	return ev.matchSpan(n, ev.view(n.of))
+	return ev.matchSpan(n, ev.view(n.of, s), s)
 }
 
-func (ev *evaluation) view(of who) *view {
+func (ev *evaluation) view(of who, s *Subject) *view {
 	switch {
 	case of == ofEach:
 		return &ev.each
-	case of == ofSpan || ev.subject.IsRoot:
+	case of == ofSpan || s.IsRoot:
 		return &ev.span
 	default:
 		return &ev.root
@@ -174,8 +174,7 @@ func (ev *evaluation) view(of who) *view {
 }
 
 // matchSegment is about what the spans of a segment have in common.
-func (ev *evaluation) matchSegment(n *node) Result {
-	s := ev.subject
+func (ev *evaluation) matchSegment(n *node, s *Subject) Result {
 	switch n.op {
 	case opParent:
 		return yes(s.RemoteParent == n.remote)
@@ -185,42 +184,42 @@ func (ev *evaluation) matchSegment(n *node) Result {
 		}
 		return n.bounds.hold(int64(s.Spans))
 	case opResource:
-		return yes(ev.resourceMeets(n.condition))
+		return yes(ev.resourceMeets(n.condition, s))
 	case opBaggage:
 		member := s.Baggage.Member(string(n.condition.key))
-		return yes(n.condition.holds(attribute.StringValue(member.Value()), member.Key() != ""))
+		return yes(n.condition.holdsText(member.Value(), member.Key() != ""))
 	default: // opTracestate
 		member := s.TraceState.Get(string(n.condition.key))
-		return yes(n.condition.holds(attribute.StringValue(member), member != ""))
+		return yes(n.condition.holdsText(member, member != ""))
 	}
 }
 
-func (ev *evaluation) resourceMeets(c *condition) bool {
+func (ev *evaluation) resourceMeets(c *condition, s *Subject) bool {
 	if ev.answers == nil {
-		ev.answers = ev.matcher.answersOf(ev.subject.Resource)
+		ev.answers = ev.matcher.answersOf(s.Resource)
 	}
 	return ev.answers.met[c.number]
 }
 
-func (ev *evaluation) matchSpan(n *node, v *view) Result {
+func (ev *evaluation) matchSpan(n *node, v *view, s *Subject) Result {
 	switch n.op { // what never changes
 	case opKind:
-		return yes(n.kinds[trace.ValidateSpanKind(v.kind())])
+		return yes(n.kinds[trace.ValidateSpanKind(v.kind(s))])
 	case opScope:
-		return yes(anyGlob(n.globs, v.scope()))
+		return yes(anyGlob(n.globs, v.scope(s)))
 	}
 	if v.isLater {
 		return Later
 	}
 	switch n.op {
 	case opName:
-		return yes(anyGlob(n.globs, v.name()))
+		return yes(anyGlob(n.globs, v.name(s)))
 	case opAttribute:
-		return yes(ev.attributeMeets(n.condition, v))
+		return yes(ev.attributeMeets(n.condition, v, s))
 	case opRoute:
-		return yes(v.hasRoute(n.tables))
+		return yes(v.hasRoute(n.tables, s))
 	case opDuration:
-		d, ok := v.duration(ev.subject)
+		d, ok := v.duration(s)
 		if !ok {
 			return No
 		}
@@ -229,9 +228,9 @@ func (ev *evaluation) matchSpan(n *node, v *view) Result {
 		code, ok := v.status()
 		return yes(ok && n.statuses[code])
 	case opLinks:
-		return n.bounds.hold(int64(v.links()))
+		return n.bounds.hold(int64(v.links(s)))
 	case opLink:
-		return yes(v.hasLink(n.conditions))
+		return yes(v.hasLink(n.conditions, s))
 	default: // opEvent
 		return yes(v.hasEvent(n))
 	}
@@ -247,21 +246,20 @@ func anyGlob(globs []Glob, text string) bool {
 }
 
 // attributeMeets looks at the span, then at its exceptions, then at the resource.
-func (ev *evaluation) attributeMeets(c *condition, v *view) bool {
-	if value, ok := last(v.attributes(), c.key); ok {
-		return c.holds(value, true)
+func (ev *evaluation) attributeMeets(c *condition, v *view, s *Subject) bool {
+	if value := last(v.attributes(s), c.key); value != nil {
+		return c.holds(value)
 	}
 	if c.ended {
 		if met, found := v.exceptionMeets(c); found {
 			return met
 		}
 	}
-	return ev.resourceMeets(c)
+	return ev.resourceMeets(c, s)
 }
 
 // anySpan is the same for each span of a segment, so that it is looked for once.
-func (ev *evaluation) anySpan(n *node) Result {
-	s := ev.subject
+func (ev *evaluation) anySpan(n *node, s *Subject) Result {
 	if s.RootOpen {
 		return Later
 	}
@@ -270,7 +268,7 @@ func (ev *evaluation) anySpan(n *node) Result {
 			return known.result
 		}
 	}
-	result := yes(ev.findSpan(n.in[0]))
+	result := yes(ev.findSpan(n.in[0], s))
 	if s.known < len(s.anySpans) {
 		s.anySpans[s.known] = anySpanResult{n, result}
 		s.known++
@@ -278,17 +276,17 @@ func (ev *evaluation) anySpan(n *node) Result {
 	return result
 }
 
-func (ev *evaluation) findSpan(n *node) bool {
-	root := ev.view(ofRoot)
+func (ev *evaluation) findSpan(n *node, s *Subject) bool {
+	root := ev.view(ofRoot, s)
 	if r := root.recorded; r != nil && r.EndTime().IsZero() { // not among those that have ended
 		ev.each = view{recorded: r, isRoot: true}
-		if ev.match(n) == Yes {
+		if ev.match(n, s) == Yes {
 			return true
 		}
 	}
-	for _, r := range ev.subject.Ended {
+	for _, r := range s.Ended {
 		ev.each = view{recorded: r}
-		if ev.match(n) == Yes {
+		if ev.match(n, s) == Yes {
 			return true
 		}
 	}
@@ -298,8 +296,8 @@ func (ev *evaluation) findSpan(n *node) bool {
 // view reads a span as far as it is wanted.
 type view struct {
 	recorded sdktrace.ReadOnlySpan // nil if it is of what starts
-	starts   *Span
 	isRoot   bool
+	isApart  bool // it is not the span that is asked about
 	isLater  bool // what can change is not known yet
 
 	hasAttributes, hasRequest, isRequest bool
@@ -308,41 +306,49 @@ type view struct {
 	request route.Request
 }
 
-func (v *view) kind() trace.SpanKind {
+// starts is what is known of a span that starts.
+func (v *view) starts(s *Subject) *Span {
+	if v.isApart {
+		return &s.Root
+	}
+	return &s.Span
+}
+
+func (v *view) kind(s *Subject) trace.SpanKind {
 	if r := v.recorded; r != nil {
 		return r.SpanKind()
 	}
-	return v.starts.Kind
+	return v.starts(s).Kind
 }
 
-func (v *view) scope() string {
+func (v *view) scope(s *Subject) string {
 	if r := v.recorded; r != nil {
 		return r.InstrumentationScope().Name
 	}
-	return v.starts.Scope
+	return v.starts(s).Scope
 }
 
-func (v *view) name() string {
+func (v *view) name(s *Subject) string {
 	if r := v.recorded; r != nil {
 		return r.Name()
 	}
-	return v.starts.Name
+	return v.starts(s).Name
 }
 
-func (v *view) attributes() []attribute.KeyValue {
+func (v *view) attributes(s *Subject) []attribute.KeyValue {
 	r := v.recorded
 	switch {
 	case r == nil:
-		return v.starts.Attributes
+		return v.starts(s).Attributes
 	case !v.hasAttributes:
 		v.attrs, v.hasAttributes = r.Attributes(), true
 	}
 	return v.attrs
 }
 
-func (v *view) hasRoute(tables []*route.Table[struct{}]) bool {
+func (v *view) hasRoute(tables []*route.Table[struct{}], s *Subject) bool {
 	if !v.hasRequest {
-		v.request, v.isRequest = route.RequestOf(v.name(), v.attributes())
+		v.request, v.isRequest = route.RequestOf(v.name(s), v.attributes(s))
 		v.hasRequest = true
 	}
 	if !v.isRequest {
@@ -366,14 +372,14 @@ func (v *view) status() (code codes.Code, ok bool) {
 }
 
 // links counts them.
-func (v *view) links() int {
+func (v *view) links(s *Subject) int {
 	if r := v.recorded; r != nil {
 		return len(r.Links())
 	}
-	return len(v.starts.Links)
+	return len(v.starts(s).Links)
 }
 
-func (v *view) hasLink(all []*condition) bool {
+func (v *view) hasLink(all []*condition, s *Subject) bool {
 	if r := v.recorded; r != nil {
 		for _, l := range r.Links() {
 			if meetAll(all, l.Attributes) {
@@ -382,8 +388,8 @@ func (v *view) hasLink(all []*condition) bool {
 		}
 		return false
 	}
-	for i := range v.starts.Links {
-		if meetAll(all, v.starts.Links[i].Attributes) {
+	for i := range v.starts(s).Links {
+		if meetAll(all, v.starts(s).Links[i].Attributes) {
 			return true
 		}
 	}
@@ -422,12 +428,10 @@ func (v *view) exceptionMeets(c *condition) (met, found bool) {
 		if e.Name != "exception" {
 			continue
 		}
-		value, ok := last(e.Attributes, c.key)
-		if !ok {
-			continue
-		}
-		if found = true; c.holds(value, true) {
-			return true, true
+		if value := last(e.Attributes, c.key); value != nil {
+			if found = true; c.holds(value) {
+				return true, true
+			}
 		}
 	}
 	return false, found

@@ -18,7 +18,7 @@ type number struct {
 func integer(i int64) number { return number{integer: true, i: i} }
 
 // numberOf is the number that a value is, or that its text says.
-func numberOf(v attribute.Value) (n number, ok bool) {
+func numberOf(v *attribute.Value) (n number, ok bool) {
 	switch v.Type() {
 	case attribute.INT64:
 		return integer(v.AsInt64()), true

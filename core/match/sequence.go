@@ -100,6 +100,12 @@ func elementOf(re *syntax.Regexp) (e element, ok bool) {
 		re = re.Sub[0]
 	}
 	switch re.Op {
+	case syntax.OpLiteral:
+		if len(re.Rune) == 1 {
+			one := element{texts: []string{string(re.Rune)}, folded: re.Flags&syntax.FoldCase != 0}
+			e.class = one.firsts()
+			slices.Sort(e.class)
+		}
 	case syntax.OpCharClass:
 		e.class = re.Rune
 	case syntax.OpAnyChar:

@@ -135,8 +135,11 @@ func (m *Matcher) answersOf(r *resource.Resource) *answers {
 func (m *Matcher) answer(r *resource.Resource) *answers {
 	a := &answers{resource: r, met: make([]bool, len(m.conditions))}
 	for i, c := range m.conditions {
-		v, ok := r.Set().Value(c.key)
-		a.met[i] = c.holds(v, ok)
+		if v, ok := r.Set().Value(c.key); ok {
+			a.met[i] = c.holds(&v)
+		} else {
+			a.met[i] = c.holds(nil)
+		}
 	}
 	return a
 }

@@ -48,7 +48,7 @@ func flow(v reflect.Value) string {
 	if v.IsValid() {
 		if m, ok := reflect.TypeAssert[encoding.TextMarshaler](v); ok {
 			text, _ := m.MarshalText() // of a duration, which has no error
-			return flowText(string(text))
+			return string(text)
 		}
 	}
 	switch v.Kind() {
