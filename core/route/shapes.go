@@ -69,18 +69,18 @@ type shape struct {
 	seen     atomic.Uint64 // of requests, of the place above
 }
 
-// AppendRoute appends the route of a request, as its span tells it: http.route, if it is
-// one for some requests and not for all, else the shape of the path. It is not ok if the
-// span is about no request.
+// AppendRoute appends the route of a request, as its span tells it (see [RequestOf]):
+// http.route, if it is one for some requests and not for all, else the shape of the
+// path, or the procedure of a call. It is not ok if the span is about no request.
 func (s *Shapes) AppendRoute(dst []byte, name string, attributes []attribute.KeyValue, now time.Time) (route []byte, ok bool) {
-	known, path := routeAndPath(name, attributes)
+	r, ok := RequestOf(name, attributes)
 	switch {
-	case tells(known) || known != "" && path == "":
-		return append(dst, first(known)...), true
-	case path != "":
-		return s.AppendShape(dst, path, now), true
+	case r.Path != "" && !tells(r.Route):
+		return s.AppendShape(dst, r.Path, now), true
+	case r.Route != "":
+		return append(dst, first(r.Route)...), true
 	default:
-		return dst, false
+		return append(dst, first(r.Procedure)...), ok
 	}
 }
 
@@ -97,41 +97,7 @@ func (s *Shapes) AppendName(dst []byte, name string, now time.Time) []byte {
 
 // tells reports whether such an http.route says anything. Middleware that stands
 // above the router may say the same of all requests.
-func tells(route string) bool { return route != "" && route != "/" && route != "*" && route != "/*" }
-
-// routeAndPath is http.route, and what is known of the path besides.
-func routeAndPath(name string, attributes []attribute.KeyValue) (route, path string) {
-	var full, target string
-	for i := range attributes {
-		kv := &attributes[i]
-		if kv.Value.Type() != attribute.STRING {
-			continue
-		}
-		switch kv.Key {
-		case httpRoute:
-			route = kv.Value.AsString()
-		case urlPath:
-			path = kv.Value.AsString()
-		case urlFull:
-			full = kv.Value.AsString()
-		case httpTarget:
-			target = kv.Value.AsString()
-		}
-	}
-	if tells(route) || isPath(path) {
-		return route, path
-	}
-	if path = pathOfURL(full); path != "" {
-		return route, path
-	}
-	if isPath(target) {
-		return route, withoutQuery(target)
-	}
-	if _, named := splitMethod(name); isPath(named) {
-		return route, withoutQuery(named)
-	}
-	return route, ""
-}
+func tells(route string) bool { return route != "" && route != "/" && route != "/*" }
 
 // AppendShape appends the shape of a path that begins with a slash.
 func (s *Shapes) AppendShape(dst []byte, path string, now time.Time) []byte {
