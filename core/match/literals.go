@@ -168,7 +168,12 @@ type literals struct {
 	texts  []string
 	folded bool
 	pivots []pivot // of the texts, if they are folded
+	bytes  [256]bool
+	many   bool // of bytes, which are those of the pivots
 }
+
+// fewBytes are looked for one after another, by the processor's means for that.
+const fewBytes = 4
 
 // pivot is the letter of a folded text that is looked for: the rarest.
 type pivot struct {
@@ -203,9 +208,9 @@ func pivotOf(text string) (p pivot, ok bool) {
 	return p, best <= len(rarest)
 }
 
-// find looks for each byte in turn, which is much faster than for both.
-func (p *pivot) find(s string) bool {
-	return p.findByte(s, p.lower) || p.upper != p.lower && p.findByte(s, p.upper)
+// at reports whether the text stands around the byte of s that is there.
+func (p *pivot) at(s string, i int) bool {
+	return foldSuffix(s[:i], p.before) && foldPrefix(s[i+1:], p.after) >= 0
 }
 
 func (p *pivot) findByte(s string, b byte) bool {
@@ -214,11 +219,38 @@ func (p *pivot) findByte(s string, b byte) bool {
 		if i < 0 {
 			return false
 		}
-		from += i
-		if foldSuffix(s[:from], p.before) && foldPrefix(s[from+1:], p.after) >= 0 {
+		if from += i; p.at(s, from) {
 			return true
 		}
 	}
+}
+
+// findFolded looks for a folded text anywhere.
+func (l *literals) findFolded(s string) bool {
+	if l.many {
+		for i := range len(s) {
+			if l.bytes[s[i]] && l.pivotAt(s, i) {
+				return true
+			}
+		}
+		return false
+	}
+	for i := range l.pivots {
+		p := &l.pivots[i]
+		if p.findByte(s, p.lower) || p.upper != p.lower && p.findByte(s, p.upper) {
+			return true
+		}
+	}
+	return false
+}
+
+func (l *literals) pivotAt(s string, i int) bool {
+	for j := range l.pivots {
+		if p := &l.pivots[j]; (s[i] == p.lower || s[i] == p.upper) && p.at(s, i) {
+			return true
+		}
+	}
+	return false
 }
 
 // maxFolded bounds the work of looking for all folded texts at each of their letters.
@@ -239,7 +271,13 @@ func newLiterals(e expansion) *literals {
 			return nil
 		}
 		l.pivots = append(l.pivots, p)
+		l.bytes[p.lower], l.bytes[p.upper] = true, true
 	}
+	some := 0
+	for _, is := range l.bytes {
+		some += index(is)
+	}
+	l.many = some > fewBytes
 	return l
 }
 
@@ -247,7 +285,7 @@ func newLiterals(e expansion) *literals {
 // stands anywhere.
 func (l *literals) find(s string, start, end bool) bool {
 	if l.folded && !start && !end {
-		return slices.ContainsFunc(l.pivots, func(p pivot) bool { return p.find(s) })
+		return l.findFolded(s)
 	}
 	for _, text := range l.texts {
 		if l.findOne(s, text, start, end) {

@@ -20,12 +20,17 @@ import (
 
 const second = component.Duration(time.Second)
 
-func newSampler(tb testing.TB, c adaptive.Config) sampling.StartSampler {
+func build(tb testing.TB, c adaptive.Config) sampling.Sampler {
 	tb.Helper()
 	if c.Window == 0 {
 		c.Window = 10 * second
 	}
-	return samplertest.Plan(component.Use(adaptive.Factory, "", c))(tb).(sampling.StartSampler)
+	return samplertest.Plan(component.Use(adaptive.Factory, "", c))(tb)
+}
+
+func newSampler(tb testing.TB, c adaptive.Config) sampling.StartSampler {
+	tb.Helper()
+	return build(tb, c).(sampling.StartSampler)
 }
 
 func ask(tb testing.TB, s sampling.StartSampler, p sampling.StartParameters) sampling.Threshold {
@@ -203,6 +208,14 @@ func TestConfig(t *testing.T) {
 			adaptive.Config{TargetPerSecond: -1, Key: []string{"a", "", "a"}},
 			[]string{"target_per_second: -1 is no target", "key[1]: empty", `key[2]: "a" is listed twice`, "window: 0s is too short"},
 		},
+		{
+			adaptive.Config{TargetPerSecond: 1, Window: second, At: "late", Key: []string{"route", "status", "error.type"}},
+			[]string{
+				`at: "late" is not one of start, end`,
+				`key[1]: status is not known when a local root starts: write "at: end"`, "key[2]: error.type is not known",
+			},
+		},
+		{adaptive.Config{TargetPerSecond: 1, Window: second, At: adaptive.End, Key: []string{"route", "status", "error.type", "kind"}}, nil},
 	} {
 		got := component.FieldErrors(tt.config.Validate())
 		if len(got) != len(tt.want) {
@@ -221,17 +234,20 @@ func TestDescription(t *testing.T) {
 	for want, c := range map[string]adaptive.Config{
 		"adaptive 10/s":                      {TargetPerSecond: 10},
 		"adaptive 0.5/s by http.route, name": {TargetPerSecond: 0.5, Key: []string{"http.route", "name"}},
+		"adaptive 1/s by route, at the end":  {TargetPerSecond: 1, Key: []string{"route"}, At: adaptive.End},
 	} {
-		if got := newSampler(t, c).Traits().Description; got != want {
+		if got := build(t, c).Traits().Description; got != want {
 			t.Errorf("description = %s, want %s", got, want)
 		}
 	}
 }
 
 func TestConformance(t *testing.T) {
-	samplertest.Run(t, samplertest.Plan(component.Use(adaptive.Factory, "", adaptive.Config{
-		TargetPerSecond: 1, Key: []string{"http.route", "name"}, Window: 10 * second,
-	})))
+	for _, at := range []adaptive.Moment{adaptive.Start, adaptive.End} {
+		samplertest.Run(t, samplertest.Plan(component.Use(adaptive.Factory, "", adaptive.Config{
+			TargetPerSecond: 1, Key: []string{"route", "name", "http.route"}, Window: 10 * second, At: at,
+		})))
+	}
 }
 
 func BenchmarkSampleStart(b *testing.B) {

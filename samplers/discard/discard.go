@@ -1,8 +1,10 @@
-// Package discard is the sampler that discards complete segments, whatever the
-// others said: the 404s of bots, by the status of the local root. Which segments
-// is said by the entry's match, which is about the local root.
+// Package discard is the sampler that discards segments, whatever the others said:
+// the 404s of bots, by the status of the local root. Which segments is said by the
+// entry's match, which is about the local root. It is at_most with a share of nothing.
 //
-// A segment that is not over when it must be decided is not discarded.
+// A segment is discarded once its local root has ended, because what it is about does
+// not change from then on: also what is decided of one that is overdue, and what ends
+// in it later. What is decided before the local root has ended is not discarded.
 package discard
 
 import (
@@ -14,7 +16,7 @@ import (
 
 // Config is what users set: nothing but the entry's match.
 type Config struct {
-	_ struct{} `doc:"discards the complete segments whose local root the entry's match selects, whatever others said"`
+	_ struct{} `doc:"discards the segments whose local root the entry's match selects, whatever others said"`
 }
 
 // Factory makes the sampler; it is registered as "discard".
@@ -32,14 +34,14 @@ type sampler struct{}
 // SampleSegments does not look at its context: it is done at once.
 func (sampler) SampleSegments(_ context.Context, segments []sampling.Segment, answers []sampling.Answer) {
 	for i := range segments {
-		if segments[i].Complete {
+		if segments[i].Root != nil {
 			answers[i] = sampling.AtMost(sampling.Never)
 		}
 	}
 }
 
 func (sampler) Traits() sampling.Traits {
-	return sampling.Traits{Description: "discard", NeedsMatch: true, IgnoresSample: true}
+	return sampling.Traits{Description: "discard", NeedsMatch: true, IgnoresSample: true, RootOnly: true}
 }
 
 // Interface guards.

@@ -26,6 +26,8 @@ type Config struct {
 	Exceptions bool     `yaml:"exceptions" doc:"also traces with a recorded exception, whatever the status"`
 	HTTPStatus []Codes  `yaml:"http_status" doc:"also traces with a span, of a server or a client, that has such an HTTP status: [500-599, 429]"`
 	Ignore     []string `yaml:"ignore" doc:"errors that do not count, by the description of the status or the message of the exception or panic; * stands for any text, ? for one character"`
+
+	IgnoreCanceled bool `yaml:"ignore_canceled" doc:"what fails because the request was canceled does not count, such as of a client that goes away; a panic and a deadline that is exceeded do"`
 }
 
 // Validate checks the ranges and the patterns.
@@ -94,7 +96,7 @@ func New(_ context.Context, _ component.Settings, c Config) (sampling.Sampler, e
 	if err := c.Validate(); err != nil {
 		return nil, err
 	}
-	s := &sampler{exceptions: c.Exceptions}
+	s := &sampler{exceptions: c.Exceptions, ignoreCanceled: c.IgnoreCanceled}
 	for _, pattern := range c.Ignore {
 		s.ignore = append(s.ignore, match.Glob(pattern))
 	}
@@ -111,14 +113,18 @@ func New(_ context.Context, _ component.Settings, c Config) (sampling.Sampler, e
 	if len(c.Ignore) > 0 {
 		s.description += fmt.Sprintf(", but not %q", c.Ignore)
 	}
+	if c.IgnoreCanceled {
+		s.description += ", ignoring what was canceled"
+	}
 	return s, nil
 }
 
 type sampler struct {
-	exceptions  bool
-	http        []httpRule
-	ignore      []match.Glob
-	description string
+	exceptions     bool
+	ignoreCanceled bool
+	http           []httpRule
+	ignore         []match.Glob
+	description    string
 }
 
 type httpRule struct {
@@ -132,17 +138,33 @@ var (
 	exception = sampling.At(sampling.Always).Because("exception")
 )
 
-func (s *sampler) Traits() sampling.Traits { return sampling.Traits{Description: s.description} }
+func (s *sampler) Traits() sampling.Traits {
+	return sampling.Traits{Description: s.description, SeesCancellation: s.ignoreCanceled}
+}
 
 // SampleEnd answers about the first thing that it finds wrong.
 func (s *sampler) SampleEnd(p sampling.EndParameters) sampling.Answer {
-	if status := p.Span.Status(); status.Code == codes.Error && !s.ignored(status.Description) {
+	if p.Panicked && !s.ignored(lastMessage(p.Span.Events())) {
+		return panicked
+	}
+	a := s.failure(&p)
+	if s.ignoreCanceled && !a.IsAbstain() && isCanceled(&p) {
+		return sampling.Abstain()
+	}
+	return a
+}
+
+// failure answers about what is wrong with a span, canceled or not.
+func (s *sampler) failure(p *sampling.EndParameters) sampling.Answer {
+	status := p.Span.Status()
+	if status.Code == codes.Error && !s.ignored(status.Description) && !s.ignored(strings.TrimPrefix(status.Description, caught)) {
 		return failed
 	}
-	// An open span has not been ended by a panic, and copies its events.
-	if !p.Open || s.exceptions {
-		if a := s.exception(p); !a.IsAbstain() {
-			return a
+	if s.exceptions {
+		for _, e := range p.Span.Events() {
+			if isException(&e) && !s.ignored(message(&e)) {
+				return exception
+			}
 		}
 	}
 	if len(s.http) > 0 {
@@ -151,29 +173,6 @@ func (s *sampler) SampleEnd(p sampling.EndParameters) sampling.Answer {
 				if r.codes.First <= code && code <= r.codes.Last {
 					return r.answer
 				}
-			}
-		}
-	}
-	return sampling.Abstain()
-}
-
-// exception looks for exceptions among the events. The SDK's End, when
-// deferred, records a panic after it took the end time, and as the last event; so
-// does nothing else, but for a span that was ended with an earlier time of the
-// caller's: there an exception of the time between counts as a panic. With a later
-// time of the caller's, a panic is not told from other exceptions.
-func (s *sampler) exception(p sampling.EndParameters) sampling.Answer {
-	events := p.Span.Events()
-	if n := len(events); n > 0 && !p.Open {
-		last := &events[n-1]
-		if isException(last) && !last.Time.Before(p.Span.EndTime()) && !s.ignored(message(last)) {
-			return panicked
-		}
-	}
-	if s.exceptions {
-		for i := range events {
-			if isException(&events[i]) && !s.ignored(message(&events[i])) {
-				return exception
 			}
 		}
 	}
@@ -193,11 +192,43 @@ func message(e *sdktrace.Event) string {
 	return ""
 }
 
+// lastMessage is that of the last exception.
+func lastMessage(events []sdktrace.Event) string {
+	for i := range slices.Backward(events) {
+		if isException(&events[i]) {
+			return message(&events[i])
+		}
+	}
+	return ""
+}
+
 func statusCode(attrs []attribute.KeyValue) (code int, ok bool) {
 	for i := range attrs {
 		switch attrs[i].Key {
 		case "http.response.status_code", "http.status_code":
-			return int(attrs[i].Value.AsInt64()), true
+			if code, ok = number(attrs[i].Value); ok {
+				return code, true
+			}
+		}
+	}
+	return 0, false
+}
+
+// maxNumber is the longest text that is read as a number: a code has no more digits.
+const maxNumber = 8
+
+// number is a number, or one in a text.
+func number(v attribute.Value) (n int, ok bool) {
+	switch v.Type() {
+	case attribute.INT64:
+		return int(v.AsInt64()), true
+	case attribute.FLOAT64:
+		f := v.AsFloat64()
+		return int(f), f == float64(int(f))
+	case attribute.STRING:
+		if text := v.AsString(); len(text) <= maxNumber {
+			n, err := strconv.Atoi(text)
+			return n, err == nil
 		}
 	}
 	return 0, false

@@ -30,17 +30,24 @@ func newSampler(tb testing.TB, c errored.Config) sampling.EndSampler {
 // ended returns the span that the SDK hands over after f, which ends it.
 func ended(tb testing.TB, f func(trace.Span)) sdktrace.ReadOnlySpan {
 	tb.Helper()
+	span, _ := endedBy(tb, f)
+	return span
+}
+
+// endedBy also tells whether f has panicked.
+func endedBy(tb testing.TB, f func(trace.Span)) (ended sdktrace.ReadOnlySpan, panicked bool) {
+	tb.Helper()
 	var got last
 	tp := sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(&got))
 	_, span := tp.Tracer("").Start(tb.Context(), "span")
 	func() {
-		defer func() { _ = recover() }()
+		defer func() { panicked = recover() != nil }()
 		f(span)
 	}()
 	if got.span == nil {
 		tb.Fatal("the span did not end")
 	}
-	return got.span
+	return got.span, panicked
 }
 
 type last struct{ span sdktrace.ReadOnlySpan }
@@ -87,15 +94,17 @@ func TestError(t *testing.T) {
 			func() { defer func() { _ = recover() }(); panic("") }()
 			s.End()
 		}, ""},
-		{"ended with an earlier time", errored.Config{}, func(s trace.Span) { s.End(trace.WithTimestamp(time.Now().Add(-time.Hour))) }, ""},
-		{"panic, ended with an earlier time", errored.Config{}, func(s trace.Span) {
-			defer s.End(trace.WithTimestamp(time.Now().Add(-time.Hour)))
+		{"an exception as late as the end", errored.Config{}, func(s trace.Span) {
+			now := time.Now() // a coarse clock
+			s.RecordError(errors.New("no rows"), trace.WithTimestamp(now))
+			s.End(trace.WithTimestamp(now))
+		}, ""},
+		{"panic, ended with a later time", errored.Config{}, func(s trace.Span) {
+			defer s.End(trace.WithTimestamp(time.Now().Add(time.Hour)))
 			panic("")
 		}, "panic"},
-		{"another event after the end", errored.Config{}, func(s trace.Span) {
-			s.AddEvent("retry", trace.WithTimestamp(time.Now().Add(time.Hour)))
-			s.End()
-		}, ""},
+		{"panic that middleware has caught", errored.Config{}, status(codes.Error, "panic: net/http: abort Handler"), "status Error"},
+		{"panic that middleware has caught, ignored", ignore("net/http: abort*"), status(codes.Error, "panic: net/http: abort Handler"), ""},
 
 		{"recorded", errored.Config{}, recorded, ""},
 		{"exceptions: recorded", exceptions, recorded, "exception"},
@@ -112,7 +121,10 @@ func TestError(t *testing.T) {
 		{"http_status: single", http, response("http.response.status_code", 429), "http status 429"},
 		{"http_status: older name", http, response("http.status_code", 599), "http status 500-599"},
 		{"http_status: outside", http, response("http.response.status_code", 499), ""},
-		{"http_status: no number", http, func(s trace.Span) { s.SetAttributes(attribute.String("http.status_code", "503")); s.End() }, ""},
+		{"http_status: in a text", http, func(s trace.Span) { s.SetAttributes(attribute.String("http.status_code", "503")); s.End() }, "http status 500-599"},
+		{"http_status: with a fraction", http, func(s trace.Span) { s.SetAttributes(attribute.Float64("http.status_code", 503)); s.End() }, "http status 500-599"},
+		{"http_status: no number", http, func(s trace.Span) { s.SetAttributes(attribute.String("http.status_code", "5xx")); s.End() }, ""},
+		{"http_status: no code", http, func(s trace.Span) { s.SetAttributes(attribute.Float64("http.status_code", 503.5)); s.End() }, ""},
 		{"http_status: not asked", errored.Config{}, response("http.response.status_code", 503), ""},
 
 		{"ignored", ignore("context canceled"), status(codes.Error, "context canceled"), ""},
@@ -132,7 +144,8 @@ func TestError(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			a := newSampler(t, tt.config).SampleEnd(sampling.EndParameters{Span: ended(t, tt.span), Spans: 1})
+			span, panicked := endedBy(t, tt.span)
+			a := newSampler(t, tt.config).SampleEnd(sampling.EndParameters{Span: span, Panicked: panicked, Spans: 1})
 			want := sampling.Abstain()
 			if tt.reason != "" {
 				want = sampling.At(sampling.Always).Because(tt.reason)

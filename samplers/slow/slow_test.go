@@ -113,6 +113,12 @@ func TestConfig(t *testing.T) {
 			"routes[2].threshold: -1s",
 			"routes[3].threshold: missing",
 		}},
+		{"bands", slow.Config{Threshold: second, Below: 2 * second, Spans: slow.Any, Routes: []slow.Route{{Route: "/a", Threshold: second}}}, nil},
+		{"wrong bands", slow.Config{Threshold: second, Below: second, Spans: slow.Any, Routes: []slow.Route{
+			{Route: "/a", Threshold: second, Below: -1}, {Route: "/b", Below: second / 2},
+		}}, []string{
+			"below: 1s is not above the threshold, 1s", "routes[0].below: -1ns is no time", "routes[1].threshold: missing",
+		}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			got := component.FieldErrors(tt.config.Validate())
@@ -132,7 +138,8 @@ func TestDescription(t *testing.T) {
 	for want, c := range map[string]slow.Config{
 		"slow from 1s":                            {Threshold: second},
 		"slow from 250ms, any span":               {Threshold: second / 4, Spans: slow.Any},
-		"slow from 1s, 2 routes from 500ms to 1m": {Threshold: second, Routes: []slow.Route{{"/a", 60 * second}, {"/b", second / 2}}},
+		"slow from 1s to below 5s":                {Threshold: second, Below: 5 * second},
+		"slow from 1s, 2 routes from 500ms to 1m": {Threshold: second, Routes: []slow.Route{{Route: "/a", Threshold: 60 * second}, {Route: "/b", Threshold: second / 2}}},
 	} {
 		if got := newSampler(t, c).Traits().Description; got != want {
 			t.Errorf("description = %s, want %s", got, want)
@@ -140,17 +147,61 @@ func TestDescription(t *testing.T) {
 	}
 }
 
+// How long it waits is bounded by when open segments are decided.
 func TestLongestWait(t *testing.T) {
 	for _, tt := range []struct {
-		route component.Duration
+		below component.Duration
+		route slow.Route
 		want  time.Duration
-	}{{0, time.Second}, {second / 2, time.Second}, {20 * second, 20 * time.Second}} {
-		c := slow.Config{Threshold: second}
-		if tt.route > 0 {
-			c.Routes = []slow.Route{{Route: "/x", Threshold: tt.route}}
+		path  string
+	}{
+		{0, slow.Route{}, time.Second, "threshold"},
+		{0, slow.Route{Threshold: second / 2}, time.Second, "threshold"},
+		{0, slow.Route{Threshold: 20 * second}, 20 * time.Second, "routes[0].threshold"},
+		{30 * second, slow.Route{Threshold: 20 * second}, 30 * time.Second, "below"},
+		{30 * second, slow.Route{Threshold: 20 * second, Below: 40 * second}, 40 * time.Second, "routes[0].below"},
+	} {
+		c := slow.Config{Threshold: second, Below: tt.below}
+		if tt.route.Threshold > 0 {
+			tt.route.Route = "/x"
+			c.Routes = []slow.Route{tt.route}
 		}
-		if got := newSampler(t, c).Traits().LongestWait; got != tt.want {
-			t.Errorf("longest wait = %v, want %v", got, tt.want)
+		traits := newSampler(t, c).Traits()
+		if traits.LongestWait != tt.want || traits.LongestWaitPath != tt.path {
+			t.Errorf("%+v: longest wait = %v of %s, want %v of %s", c, traits.LongestWait, traits.LongestWaitPath, tt.want, tt.path)
+		}
+	}
+}
+
+func TestBands(t *testing.T) {
+	routes := []slow.Route{{Route: "/reports/", Threshold: 20 * second, Below: 30 * second}, {Route: "/uploads/", Threshold: 10 * second}}
+	for _, tt := range []struct {
+		name  string
+		spans slow.Spans
+		p     sampling.EndParameters
+		want  string // "" abstains
+	}{
+		{"work", slow.LocalRoot, sampling.EndParameters{LocalRoot: true, Duration: time.Second - 1}, ""},
+		{"work", slow.LocalRoot, sampling.EndParameters{LocalRoot: true, Duration: time.Second}, "from 1s to below 5s"},
+		{"work", slow.LocalRoot, sampling.EndParameters{LocalRoot: true, Duration: 5*time.Second - 1}, "from 1s to below 5s"},
+		{"work", slow.LocalRoot, sampling.EndParameters{LocalRoot: true, Duration: 5 * time.Second}, ""},
+		{"work", slow.LocalRoot, sampling.EndParameters{LocalRoot: true, Duration: 2 * time.Second, Open: true}, ""},
+		{"work", slow.Any, sampling.EndParameters{Duration: 2 * time.Second}, "from 1s to below 5s"},
+		{"work", slow.Any, sampling.EndParameters{Duration: 6 * time.Second}, ""},
+		{"GET /reports/7", slow.LocalRoot, sampling.EndParameters{LocalRoot: true, Duration: 2 * time.Second}, ""},
+		{"GET /reports/7", slow.LocalRoot, sampling.EndParameters{LocalRoot: true, Duration: 25 * time.Second}, "from 20s to below 30s"},
+		{"GET /reports/7", slow.LocalRoot, sampling.EndParameters{LocalRoot: true, Duration: 30 * time.Second}, ""},
+		{"GET /uploads/7", slow.LocalRoot, sampling.EndParameters{LocalRoot: true, Duration: time.Hour}, "10s or longer"},
+		{"GET /uploads/7", slow.LocalRoot, sampling.EndParameters{LocalRoot: true, Duration: 10 * time.Second, Open: true}, "10s or longer"},
+	} {
+		tt.p.Span = tracetest.SpanStub{Name: tt.name}.Snapshot()
+		a := newSampler(t, slow.Config{Threshold: second, Below: 5 * second, Spans: tt.spans, Routes: routes}).SampleEnd(tt.p)
+		want := "abstain"
+		if tt.want != "" {
+			want = "threshold 0: took " + tt.want
+		}
+		if got := a.String(); got != want {
+			t.Errorf("%s, %v, open %v: answer = %s, want %s", tt.name, tt.p.Duration, tt.p.Open, got, want)
 		}
 	}
 }
@@ -158,7 +209,7 @@ func TestLongestWait(t *testing.T) {
 func TestConformance(t *testing.T) {
 	for _, spans := range []slow.Spans{slow.LocalRoot, slow.Any} {
 		samplertest.Run(t, samplertest.Plan(component.Use(slow.Factory, "", slow.Config{
-			Threshold: second, Spans: spans, Routes: []slow.Route{{Route: "GET /", Threshold: second / 2}},
+			Threshold: second, Below: 1000 * second, Spans: spans, Routes: []slow.Route{{Route: "GET /", Threshold: second / 2}},
 		})))
 	}
 }

@@ -34,7 +34,12 @@ type Source struct {
 // AddFlags adds the flags that say so; their defaults are what s says.
 func (s *Source) AddFlags(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&s.App, "app", s.App, "`NAME` of the application: its variables are NAME_OBSERVABILITY_TRACING_*, after the section; without it, there are none")
-	cmd.Flags().Var((*sectionFlag)(&s.Section), "section", "`PATH` of the section in the file, keys joined by dots; '' if the file is the section as a whole")
+	s.AddSection(cmd, "`PATH` of the section in the file, keys joined by dots; '' if the file is the section as a whole")
+}
+
+// AddSection adds the flag for the section alone.
+func (s *Source) AddSection(cmd *cobra.Command, usage string) {
+	cmd.Flags().Var((*sectionFlag)(&s.Section), "section", usage)
 }
 
 // sectionFlag is the path of a section.

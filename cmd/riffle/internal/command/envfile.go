@@ -22,12 +22,13 @@ func ReadEnvFile(name string) ([]string, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading the variables: %w", err)
 	}
-	return parseEnv(name, string(data))
+	return ParseEnv(name, string(data))
 }
 
 var envName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
 
-func parseEnv(name, text string) ([]string, error) {
+// ParseEnv is [ReadEnvFile] for what is read already.
+func ParseEnv(name, text string) ([]string, error) {
 	var all []string
 	var mistakes core.ConfigErrors
 	first := map[string]int{}

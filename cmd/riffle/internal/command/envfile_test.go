@@ -9,7 +9,7 @@ import (
 
 func TestParseEnv(t *testing.T) {
 	const text = "\ufeff# a comment\n\nA=1\n  export B = \nC=x y # comment\r\nD='a # \\n $B'  # c\nE=\"a\\n\\\"\\$\\\\ #\"\nF=a#b\nG=$A${A}\nH=#x\nI=a=b\nexport\tJ=1\n"
-	got, err := parseEnv("f", strings.ReplaceAll(strings.ReplaceAll(text, "export B = ", "export B="), "export\tJ", "J"))
+	got, err := ParseEnv("f", strings.ReplaceAll(strings.ReplaceAll(text, "export B = ", "export B="), "export\tJ", "J"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -33,7 +33,7 @@ f:9: the name before = is none of a variable: want letters, digits and _, withou
 f:10: want NAME=VALUE, or # before a comment
 f:11: the name before = is none of a variable: want letters, digits and _, without spaces
 f:12: I: there is a control character in the value`
-	_, err := parseEnv("f", text)
+	_, err := ParseEnv("f", text)
 	if err == nil {
 		t.Fatal("no mistakes")
 	}
@@ -45,7 +45,7 @@ f:12: I: there is a control character in the value`
 func FuzzParseEnv(f *testing.F) {
 	f.Add("A=1\nexport B='x' # y\n\"C=\\n\"\n")
 	f.Fuzz(func(t *testing.T, text string) {
-		all, err := parseEnv("f", text)
+		all, err := ParseEnv("f", text)
 		for _, kv := range all {
 			if name, _, ok := strings.Cut(kv, "="); !ok || !envName.MatchString(name) || strings.ContainsRune(kv, 0) {
 				t.Errorf("%q", kv)
