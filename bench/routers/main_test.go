@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -168,10 +169,10 @@ func (p *traced) kept() tracetest.SpanStubs {
 // by is the rule, or else the sampler, that kept a trace.
 func by(root tracetest.SpanStub) (who string) {
 	for _, kv := range root.Attributes {
-		switch {
-		case kv.Key == "sampling.rule":
+		switch kv.Key {
+		case "sampling.rule":
 			return kv.Value.AsString()
-		case kv.Key == "sampling.sampler":
+		case "sampling.sampler":
 			who = kv.Value.AsString()
 		}
 	}
@@ -209,9 +210,7 @@ func (p *traced) serve(h http.Handler, requests ...request) {
 // copyAnswer hands on what a router that is none of net/http has answered.
 func copyAnswer(w http.ResponseWriter, from *http.Response) {
 	defer from.Body.Close()
-	for key, values := range from.Header {
-		w.Header()[key] = values
-	}
+	maps.Copy(w.Header(), from.Header)
 	w.WriteHeader(from.StatusCode)
 	_, _ = io.Copy(w, from.Body)
 }

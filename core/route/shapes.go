@@ -69,18 +69,19 @@ type shape struct {
 	seen     atomic.Uint64 // of requests, of the place above
 }
 
-// AppendRoute appends the route of a request, as its span tells it (see [RequestOf]):
-// http.route, if it is one for some requests and not for all, else the shape of the
-// path, or the procedure of a call. It is not ok if the span is about no request.
+// AppendRoute appends the route of a request, as its span tells it: http.route, if it is
+// one for some requests and not for all, else the shape of the path; of a call of gRPC or
+// Connect its procedure. It is not ok if the span is about no request.
 func (s *Shapes) AppendRoute(dst []byte, name string, attributes []attribute.KeyValue, now time.Time) (route []byte, ok bool) {
-	r, ok := RequestOf(name, attributes)
-	switch {
-	case r.Path != "" && !tells(r.Route):
-		return s.AppendShape(dst, r.Path, now), true
-	case r.Route != "":
+	switch r, ok := RequestOf(name, attributes); {
+	case !ok:
+		return dst, false
+	case r.Procedure != "":
+		return append(dst, first(r.Procedure)...), true
+	case tells(r):
 		return append(dst, first(r.Route)...), true
 	default:
-		return append(dst, first(r.Procedure)...), ok
+		return s.AppendShape(dst, r.Path, now), true
 	}
 }
 
@@ -95,9 +96,14 @@ func (s *Shapes) AppendName(dst []byte, name string, now time.Time) []byte {
 	return s.AppendShape(append(dst, ' '), withoutQuery(path), now)
 }
 
-// tells reports whether such an http.route says anything. Middleware that stands
-// above the router may say the same of all requests.
-func tells(route string) bool { return route != "" && route != "/" && route != "/*" }
+// tells reports whether the http.route says anything. Middleware that stands above the
+// router may say the same of all requests, or of all in a group.
+func tells(r Request) bool {
+	if r.Path == "" || r.Route == "" {
+		return r.Route != ""
+	}
+	return r.Route != "/" && r.Route != "/*" && !isBelow(r.Path, r.Route)
+}
 
 // AppendShape appends the shape of a path that begins with a slash.
 func (s *Shapes) AppendShape(dst []byte, path string, now time.Time) []byte {

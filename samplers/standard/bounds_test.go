@@ -112,6 +112,8 @@ func newMatching() (matching, error) {
 		{Attributes: map[string]any{"url.path": map[string]any{"one_of": []any{"/a", "/b"}}}},
 		{Attributes: map[string]any{"url.path": map[string]any{"glob": "*bo?bo?bo?t*"}}},
 		{Attributes: map[string]any{"http.request.header.x": map[string]any{"glob": "*bot*"}}},
+		{Attributes: map[string]any{"user_agent.original": map[string]any{"regex": "(bo|o)+t|a.*a.*b", "ignore_case": true}}},
+		{Attributes: map[string]any{"url.path": map[string]any{"glob": "*bo?t", "ignore_case": true}}},
 		{Attributes: map[string]any{"http.route": map[string]any{"min": 1}}},
 	}}.Compile()
 	return matching{m}, err
