@@ -3,8 +3,8 @@
 // small share of a busy one.
 //
 // The probability for a trace follows from the arrivals before it, so weighted
-// counts stay right while it moves; see [rate.Target]. A key that is new starts
-// with a probability of 1.
+// counts stay right while it moves; see [rate.Target]. Of a key that is new the first
+// few are kept, and no more than twice the target in its first second.
 //
 // At the end it is asked when the local root ends, or is overdue: then more is known,
 // such as the route that a router found, and the status. Until then the trace is not
