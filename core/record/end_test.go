@@ -267,6 +267,10 @@ func TestWhatEndedASpan(t *testing.T) {
 	wraps := r.start(below, "an error that wraps it")
 	wraps.RecordError(fmt.Errorf("waiting: %w", context.Canceled))
 	wraps.End()
+	another := r.start(below, "another error after it")
+	another.RecordError(context.Canceled)
+	another.RecordError(errors.New("disk full"))
+	another.End()
 	late := r.start(below, "a deadline")
 	late.RecordError(context.DeadlineExceeded)
 	late.End()
@@ -284,6 +288,7 @@ func TestWhatEndedASpan(t *testing.T) {
 		"before":                 "canceled false, panicked false",
 		"a context of its own":   "canceled false, panicked false",
 		"an error that wraps it": "canceled true, panicked false",
+		"another error after it": "canceled false, panicked false",
 		"a deadline":             "canceled false, panicked false",
 		"a panic":                "canceled false, panicked true",
 		"after":                  "canceled true, panicked false",

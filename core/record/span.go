@@ -79,7 +79,7 @@ const (
 	statusShift = 2
 	statusBits  = 3 << statusShift
 	hasPanicked = 1 << 4 // a panic ended it
-	sawCancel   = 1 << 5 // it has recorded an error that wraps context.Canceled
+	sawCancel   = 1 << 5 // the last error that it has recorded wraps context.Canceled
 	oneChild    = 1 << 6
 )
 
@@ -193,6 +193,8 @@ func (s *span) RecordError(err error, options ...trace.EventOption) {
 	s.AddEvent(semconv.ExceptionEventName, options...)
 	if errors.Is(err, context.Canceled) {
 		s.state.Or(sawCancel)
+	} else if s.state.Load()&sawCancel != 0 { // what came after a cancellation may be worse
+		s.state.And(^uint32(sawCancel))
 	}
 }
 

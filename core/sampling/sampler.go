@@ -203,8 +203,8 @@ type EndParameters struct {
 	// Panicked tells that a panic ended the span.
 	Panicked bool
 	// Canceled tells that the context in which the local root started, that of the
-	// request, was canceled when the span ended, or that the span has recorded an error
-	// which wraps [context.Canceled]. Only for who says [Traits.SeesCancellation].
+	// request, was canceled when the span ended, or that the last error which the span
+	// has recorded wraps [context.Canceled]. Only for who says [Traits.SeesCancellation].
 	Canceled bool
 	// Duration is the span's duration, or its age if it is open.
 	Duration time.Duration
