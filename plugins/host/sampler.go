@@ -164,7 +164,11 @@ const (
 
 // limitAnswer cuts what a plugin would put on every root.
 func limitAnswer(a sampling.Answer) sampling.Answer {
-	a.Reason = untrusted.Text(a.Reason, maxAnswerText)
+	reason := untrusted.Text(a.Reason, maxAnswerText)
+	if rule := a.Rule(); rule != nil {
+		a = a.WithRule(untrusted.Text(*rule, maxAnswerText))
+	}
+	a.Reason = reason
 	attrs := slices.DeleteFunc(a.Attributes(), func(kv attribute.KeyValue) bool { return len(kv.Key) > maxAnswerText })
 	attrs = attrs[:min(len(attrs), maxAnswerAttributes)]
 	for i := range attrs {

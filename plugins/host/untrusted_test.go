@@ -123,4 +123,8 @@ func TestCutAnswer(t *testing.T) {
 	if n := len(limitAnswer(sampling.At(0).WithAttributes(many...)).Attributes()); n > maxAnswerAttributes {
 		t.Errorf("%d attributes", n)
 	}
+	a := limitAnswer(sampling.At(0).WithRule(long + "\n").Because("why"))
+	if rule := *a.Rule(); len(rule) > maxAnswerText+64 || strings.Contains(rule, "\n") || a.Reason != "why" {
+		t.Errorf("of a rule %q is left, because of %q", rule, a.Reason)
+	}
 }

@@ -559,6 +559,9 @@ type SamplerInstance struct {
 	Description   string                 `protobuf:"bytes,1,opt,name=description,proto3" json:"description,omitempty"` // one line, with its settings
 	Start         *StartSampling         `protobuf:"bytes,2,opt,name=start,proto3" json:"start,omitempty"`
 	Segments      *SegmentSampling       `protobuf:"bytes,3,opt,name=segments,proto3" json:"segments,omitempty"`
+	NeedsMatch    bool                   `protobuf:"varint,4,opt,name=needs_match,json=needsMatch,proto3" json:"needs_match,omitempty"`          // an entry of a configuration without match is a mistake
+	NeedsSample   bool                   `protobuf:"varint,5,opt,name=needs_sample,json=needsSample,proto3" json:"needs_sample,omitempty"`       // so is one without sample: the answers keep all, and the host makes a share of that
+	IgnoresSample bool                   `protobuf:"varint,6,opt,name=ignores_sample,json=ignoresSample,proto3" json:"ignores_sample,omitempty"` // so is one with sample
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -612,6 +615,27 @@ func (x *SamplerInstance) GetSegments() *SegmentSampling {
 		return x.Segments
 	}
 	return nil
+}
+
+func (x *SamplerInstance) GetNeedsMatch() bool {
+	if x != nil {
+		return x.NeedsMatch
+	}
+	return false
+}
+
+func (x *SamplerInstance) GetNeedsSample() bool {
+	if x != nil {
+		return x.NeedsSample
+	}
+	return false
+}
+
+func (x *SamplerInstance) GetIgnoresSample() bool {
+	if x != nil {
+		return x.IgnoresSample
+	}
+	return false
 }
 
 // StartSampling says what the answers depend on: nothing but these attributes,
@@ -1176,6 +1200,7 @@ type Answer struct {
 	Threshold     uint64          `protobuf:"fixed64,2,opt,name=threshold,proto3" json:"threshold,omitempty"`
 	Reason        string          `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
 	Attributes    []*v11.KeyValue `protobuf:"bytes,4,rep,name=attributes,proto3" json:"attributes,omitempty"` // for the root
+	Rule          string          `protobuf:"bytes,5,opt,name=rule,proto3" json:"rule,omitempty"`             // which rule of the sampler says so; on a kept root it is sampling.rule
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1236,6 +1261,13 @@ func (x *Answer) GetAttributes() []*v11.KeyValue {
 		return x.Attributes
 	}
 	return nil
+}
+
+func (x *Answer) GetRule() string {
+	if x != nil {
+		return x.Rule
+	}
+	return ""
 }
 
 type ChangesRequest struct {
@@ -1746,11 +1778,15 @@ const file_riffle_plugin_v1_plugin_proto_rawDesc = "" +
 	"\amessage\x18\x02 \x01(\tR\amessage\"Q\n" +
 	"\x10ExporterInstance\x12\x1a\n" +
 	"\bendpoint\x18\x01 \x01(\tR\bendpoint\x12!\n" +
-	"\ftakes_snappy\x18\x02 \x01(\bR\vtakesSnappy\"\xa9\x01\n" +
+	"\ftakes_snappy\x18\x02 \x01(\bR\vtakesSnappy\"\x94\x02\n" +
 	"\x0fSamplerInstance\x12 \n" +
 	"\vdescription\x18\x01 \x01(\tR\vdescription\x125\n" +
 	"\x05start\x18\x02 \x01(\v2\x1f.riffle.plugin.v1.StartSamplingR\x05start\x12=\n" +
-	"\bsegments\x18\x03 \x01(\v2!.riffle.plugin.v1.SegmentSamplingR\bsegments\"\x84\x01\n" +
+	"\bsegments\x18\x03 \x01(\v2!.riffle.plugin.v1.SegmentSamplingR\bsegments\x12\x1f\n" +
+	"\vneeds_match\x18\x04 \x01(\bR\n" +
+	"needsMatch\x12!\n" +
+	"\fneeds_sample\x18\x05 \x01(\bR\vneedsSample\x12%\n" +
+	"\x0eignores_sample\x18\x06 \x01(\bR\rignoresSample\"\x84\x01\n" +
 	"\rStartSampling\x12\x12\n" +
 	"\x04keys\x18\x01 \x03(\tR\x04keys\x12!\n" +
 	"\fignores_name\x18\x02 \x01(\bR\vignoresName\x12!\n" +
@@ -1785,14 +1821,15 @@ const file_riffle_plugin_v1_plugin_proto_rawDesc = "" +
 	"\x06leases\x18\x01 \x03(\v2\x17.riffle.plugin.v1.LeaseR\x06leases\"P\n" +
 	"\x05Lease\x120\n" +
 	"\x06answer\x18\x01 \x01(\v2\x18.riffle.plugin.v1.AnswerR\x06answer\x12\x15\n" +
-	"\x06ttl_ms\x18\x02 \x01(\rR\x05ttlMs\"\xbc\x01\n" +
+	"\x06ttl_ms\x18\x02 \x01(\rR\x05ttlMs\"\xd0\x01\n" +
 	"\x06Answer\x123\n" +
 	"\averdict\x18\x01 \x01(\x0e2\x19.riffle.plugin.v1.VerdictR\averdict\x12\x1c\n" +
 	"\tthreshold\x18\x02 \x01(\x06R\tthreshold\x12\x16\n" +
 	"\x06reason\x18\x03 \x01(\tR\x06reason\x12G\n" +
 	"\n" +
 	"attributes\x18\x04 \x03(\v2'.opentelemetry.proto.common.v1.KeyValueR\n" +
-	"attributes\",\n" +
+	"attributes\x12\x12\n" +
+	"\x04rule\x18\x05 \x01(\tR\x04rule\",\n" +
 	"\x0eChangesRequest\x12\x1a\n" +
 	"\binstance\x18\x01 \x01(\tR\binstance\"]\n" +
 	"\x06Change\x12\x10\n" +

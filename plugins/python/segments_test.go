@@ -17,6 +17,32 @@ import (
 	"github.com/riffletrace/riffle/plugins/host"
 )
 
+// One that has no share of its own says so.
+func TestNeedsSample(t *testing.T) {
+	pytest.Need(t)
+	p, err := host.Open(t.Context(), "testdata/plugin.py", host.OpenOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := p.Close(context.Background()); err != nil {
+			t.Error(err)
+		}
+	}()
+	for name, want := range map[string]bool{"bound": true, "thin": false, "share": false} {
+		s, err := p.Sampler(t.Context(), component.Settings{ID: name}, name, component.JSON(`{}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := s.Traits().NeedsSample; got != want {
+			t.Errorf("%s: needs a sample: %v", name, got)
+		}
+		if err := s.(component.Shutdowner).Shutdown(context.Background()); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
 // A segment sampler is told the local root and the spans, and its answers arrive.
 func TestSegments(t *testing.T) {
 	pytest.Need(t)

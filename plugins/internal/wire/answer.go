@@ -15,6 +15,9 @@ import (
 // not told of a remote parent.
 func EncodeAnswer(a sampling.Answer) *pluginpb.Answer {
 	m := &pluginpb.Answer{Reason: ValidText(a.Reason), Attributes: otlp.KeyValues(a.Attributes())}
+	if rule := a.Rule(); rule != nil {
+		m.Rule = ValidText(*rule)
+	}
 	t, ok := a.Threshold()
 	switch {
 	case a.IsDrop():
@@ -53,7 +56,15 @@ func DecodeStartAnswer(m *pluginpb.Answer) sampling.Answer {
 	if a.IsAbstain() {
 		return a
 	}
-	return a.Because(m.GetReason()).WithAttributes(otlp.Attributes(m.GetAttributes())...)
+	return withWords(a, m).WithAttributes(otlp.Attributes(m.GetAttributes())...)
+}
+
+// withWords is the answer with what the message says of it.
+func withWords(a sampling.Answer, m *pluginpb.Answer) sampling.Answer {
+	if rule := m.GetRule(); rule != "" {
+		a = a.WithRule(rule)
+	}
+	return a.Because(m.GetReason())
 }
 
 // DecodeSegmentAnswer is the reverse, for one about a segment. What makes no sense
@@ -73,7 +84,7 @@ func DecodeSegmentAnswer(m *pluginpb.Answer) sampling.Answer {
 	if a.IsAbstain() {
 		return a
 	}
-	return a.Because(m.GetReason())
+	return withWords(a, m)
 }
 
 // EncodeKey turns what a lease is about into a message.

@@ -49,6 +49,12 @@ func TestAnswers(t *testing.T) {
 			t.Errorf("%v about a segment arrives with %d attributes, want none", tt.answer, n)
 		}
 	}
+	m := wire.EncodeAnswer(sampling.At(half).WithRule("rules[3]").Because("gold"))
+	for _, a := range []sampling.Answer{wire.DecodeStartAnswer(m), wire.DecodeSegmentAnswer(m)} {
+		if rule := a.Rule(); rule == nil || *rule != "rules[3]" || a.Reason != "gold" {
+			t.Errorf("an answer of a rule arrives as %v, rule %v", a, rule)
+		}
+	}
 	nonsense := &pluginpb.Answer{Verdict: 77, Reason: "why"}
 	if start, segment := wire.DecodeStartAnswer(nonsense), wire.DecodeSegmentAnswer(nonsense); !start.IsAbstain() || !segment.IsAbstain() {
 		t.Errorf("a verdict that there is not arrives as %v and %v", start, segment)

@@ -10,7 +10,10 @@ import (
 // EncodeSampler says what a sampler that can be served decides.
 func EncodeSampler(s sampling.Sampler) *pluginpb.SamplerInstance {
 	t := s.Traits()
-	in := &pluginpb.SamplerInstance{Description: ValidText(t.Description)}
+	in := &pluginpb.SamplerInstance{
+		Description: ValidText(t.Description),
+		NeedsMatch:  t.NeedsMatch, NeedsSample: t.NeedsSample, IgnoresSample: t.IgnoresSample,
+	}
 	if _, ok := s.(sampling.StartSampler); ok {
 		in.Start = &pluginpb.StartSampling{Keys: texts(t.Keys), IgnoresName: t.IgnoresName, IgnoresKind: t.IgnoresKind, MayDrop: t.MayDrop}
 	}
@@ -26,7 +29,10 @@ func EncodeSampler(s sampling.Sampler) *pluginpb.SamplerInstance {
 
 // DecodeTraits is the reverse, as far as there are words for it on the wire.
 func DecodeTraits(in *pluginpb.SamplerInstance) sampling.Traits {
-	t := sampling.Traits{Description: in.GetDescription()}
+	t := sampling.Traits{
+		Description: in.GetDescription(),
+		NeedsMatch:  in.GetNeedsMatch(), NeedsSample: in.GetNeedsSample(), IgnoresSample: in.GetIgnoresSample(),
+	}
 	if start := in.GetStart(); start != nil {
 		t.Keyed, t.Keys, t.MayDrop = true, keys(start.GetKeys()), start.GetMayDrop()
 		t.IgnoresName, t.IgnoresKind = start.GetIgnoresName(), start.GetIgnoresKind()

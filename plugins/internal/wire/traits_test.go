@@ -27,7 +27,10 @@ func TestTraits(t *testing.T) {
 	for _, s := range []sampling.Sampler{
 		starting{Description: "start", Keyed: true, Keys: keys, IgnoresName: true},
 		starting{Description: "start", Keyed: true, Keys: keys, IgnoresKind: true, MayDrop: true},
+		starting{Description: "start", Keyed: true, Keys: keys, NeedsMatch: true, NeedsSample: true},
 		ending{Description: "segments"},
+		ending{Description: "segments", NeedsMatch: true, IgnoresSample: true},
+		ending{Description: "segments", NeedsSample: true},
 		ending{Description: "segments", NeverRaises: true},
 		ending{Description: "segments", RootOnly: true, RootKeys: keys},
 		ending{Description: "segments", RootOnly: true, RootKeys: keys, NeverRaises: true},

@@ -56,6 +56,15 @@ class Thin(riffle_plugin.SegmentSampler):
         return riffle_plugin.at_most(0.5) if tenant else riffle_plugin.abstain()
 
 
+class Bound(riffle_plugin.SegmentSampler):
+    "bounds what is kept of every segment to the sample of its entry"
+
+    needs_sample = True
+
+    def answer(self, segment):
+        return riffle_plugin.at_most(1)
+
+
 class FailsOften(riffle_plugin.Exporter):
     "fails as its configuration says"
 
@@ -72,4 +81,4 @@ class FailsOften(riffle_plugin.Exporter):
 
 
 if __name__ == "__main__":
-    riffle_plugin.main("test", "1.0", Share, Thin, FailsOften)
+    riffle_plugin.main("test", "1.0", Share, Thin, Bound, FailsOften)
