@@ -74,8 +74,9 @@ var endPrefixes = []string{exceptionPrefix, "http.response.header."}
 // exceptionPrefix is that of the attributes of an exception event.
 const exceptionPrefix = "exception."
 
-// isKnownAtEnd reports whether an attribute is known only when a span ends.
-func isKnownAtEnd(key string) bool {
+// IsKnownAtEnd reports whether an attribute is known only when a span ends, because
+// instrumentation sets it then.
+func IsKnownAtEnd(key string) bool {
 	return slices.Contains(endAttributes, key) ||
 		slices.ContainsFunc(endPrefixes, func(prefix string) bool { return strings.HasPrefix(key, prefix) })
 }

@@ -195,7 +195,7 @@ func (cc *compiler) about(k *spanKeys, path string, request, of who) (nodes []*n
 		cc.keys[c.key] = struct{}{}
 		cc.ofResource(c)
 		c.ended = strings.HasPrefix(string(c.key), exceptionPrefix)
-		if isKnownAtEnd(string(c.key)) {
+		if IsKnownAtEnd(string(c.key)) {
 			cc.note(c.path, notAtStart)
 		}
 		nodes = append(nodes, &node{op: opAttribute, of: of, condition: c})

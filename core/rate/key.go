@@ -7,13 +7,16 @@ import (
 	"math"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/codes"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/riffletrace/riffle/core/component"
+	"github.com/riffletrace/riffle/core/match"
 	"github.com/riffletrace/riffle/core/route"
 )
 
@@ -38,6 +41,7 @@ type Root struct {
 	Kind       trace.SpanKind
 	Status     codes.Code
 	Attributes []attribute.KeyValue
+	Events     []sdktrace.Event // if the key looks at them
 }
 
 // Key tells kinds of traces apart by values of their local root. It is safe for
@@ -45,6 +49,7 @@ type Root struct {
 type Key struct {
 	byRoute, byName, byKind, byStatus bool
 	attributes                        []attribute.Key
+	byException                       bool // some of them are of an exception
 	shapes                            route.Shapes
 }
 
@@ -65,13 +70,11 @@ func NewKey(words []string) *Key {
 			k.byStatus = true
 		default:
 			k.attributes = append(k.attributes, attribute.Key(word))
+			k.byException = k.byException || isOfException(attribute.Key(word))
 		}
 	}
 	return k
 }
-
-// atEnd are attributes that no span has when it starts.
-var atEnd = []string{"error.type", "http.response.status_code", "http.status_code", "rpc.grpc.status_code", "rpc.response.status_code"}
 
 // CheckKey returns what is wrong with the words of a key, as [component.FieldError]s
 // below key; at the start of a local root also what is not known then. More are the
@@ -85,7 +88,7 @@ func CheckKey(words []string, start bool, more ...string) (errs []error) {
 			err = fmt.Errorf("empty: want an attribute, or one of %v", known)
 		case slices.Index(words, word) < i:
 			err = fmt.Errorf("%q is listed twice", word)
-		case start && (word == StatusKey || slices.Contains(atEnd, word)):
+		case start && (word == StatusKey || match.IsKnownAtEnd(word)):
 			err = errors.New(word + ` is not known when a local root starts: write "at: end"`)
 		}
 		if err != nil {
@@ -107,6 +110,12 @@ func (k *Key) Attributes() []attribute.Key {
 	}
 	return all
 }
+
+// LooksAtEvents tells that the key looks at the events: at the last exception, where the
+// span has no attribute of that name.
+func (k *Key) LooksAtEvents() bool { return k.byException }
+
+func isOfException(key attribute.Key) bool { return strings.HasPrefix(string(key), "exception.") }
 
 // IgnoresName tells that the key does not look at the name.
 func (k *Key) IgnoresName() bool { return !k.byName && !k.byRoute }
@@ -139,7 +148,11 @@ func (k *Key) Append(dst []byte, root *Root, now time.Time) (key []byte, ok bool
 		dst = append(dst, byte(root.Status))
 	}
 	for _, key := range k.attributes {
-		if dst, ok = appendAttribute(dst, root.Attributes, key); !ok {
+		v := valueOf(root.Attributes, key)
+		if v.Type() == attribute.EMPTY && isOfException(key) {
+			v = ofException(root.Events, key)
+		}
+		if dst, ok = appendValue(dst, v); !ok {
 			return nil, false
 		}
 	}
@@ -161,14 +174,27 @@ func appendText(dst []byte, s string) []byte {
 	return append(binary.LittleEndian.AppendUint32(dst, uint32(len(s))), s...)
 }
 
-func appendAttribute(dst []byte, attributes []attribute.KeyValue, key attribute.Key) (out []byte, ok bool) {
-	// The last one counts, as in the SDK.
-	var v attribute.Value
+// valueOf is that of the attribute; the last one counts, as in the SDK.
+func valueOf(attributes []attribute.KeyValue, key attribute.Key) (v attribute.Value) {
 	for i := range attributes {
 		if attributes[i].Key == key {
 			v = attributes[i].Value
 		}
 	}
+	return v
+}
+
+// ofException is the value that the last exception has.
+func ofException(events []sdktrace.Event, key attribute.Key) attribute.Value {
+	for i := range slices.Backward(events) {
+		if events[i].Name == "exception" {
+			return valueOf(events[i].Attributes, key)
+		}
+	}
+	return attribute.Value{}
+}
+
+func appendValue(dst []byte, v attribute.Value) (out []byte, ok bool) {
 	dst = append(dst, byte(v.Type()))
 	switch v.Type() {
 	case attribute.EMPTY:

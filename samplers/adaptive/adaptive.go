@@ -148,9 +148,13 @@ func (s endSampler) SampleEnd(p sampling.EndParameters) sampling.Answer {
 	if !p.LocalRoot {
 		return sampling.Abstain()
 	}
-	return s.answer(&rate.Root{
+	root := rate.Root{
 		Name: p.Span.Name(), Kind: p.Span.SpanKind(), Status: p.Span.Status().Code, Attributes: p.Span.Attributes(),
-	})
+	}
+	if s.key.LooksAtEvents() {
+		root.Events = p.Span.Events()
+	}
+	return s.answer(&root)
 }
 
 // Interface guards.

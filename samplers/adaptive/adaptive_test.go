@@ -241,10 +241,11 @@ func TestConfig(t *testing.T) {
 			[]string{"target_per_second: -1 is no target", "key[1]: empty", `key[2]: "a" is listed twice`, "window: 0s is too short"},
 		},
 		{
-			adaptive.Config{TargetPerSecond: 1, Window: second, At: "late", Key: []string{"route", "status", "error.type"}},
+			adaptive.Config{TargetPerSecond: 1, Window: second, At: "late", Key: []string{"route", "status", "error.type", "exception.type", "db.response.status_code"}},
 			[]string{
 				`at: "late" is not one of start, end`,
 				`key[1]: status is not known when a local root starts: write "at: end"`, "key[2]: error.type is not known",
+				"key[3]: exception.type is not known", "key[4]: db.response.status_code is not known",
 			},
 		},
 		{adaptive.Config{TargetPerSecond: 1, Window: second, At: adaptive.End, Key: []string{"route", "status", "error.type", "kind"}}, nil},

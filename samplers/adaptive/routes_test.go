@@ -136,6 +136,18 @@ func TestAtTheEnd(t *testing.T) {
 		stub := tracetest.SpanStub{Name: "GET", Status: sdktrace.Status{Code: status}, Attributes: kvs}
 		return sampling.EndParameters{Span: stub.Snapshot(), LocalRoot: true}
 	}
+	failing := func(kind string) sampling.EndParameters {
+		p := root(codes.Unset)
+		stub := tracetest.SpanStubFromReadOnlySpan(p.Span)
+		if kind != "" {
+			stub.Events = []sdktrace.Event{
+				{Name: "exception", Attributes: []attribute.KeyValue{attribute.String("exception.type", kind)}},
+				{Name: "retry", Attributes: []attribute.KeyValue{attribute.String("exception.type", "none")}},
+			}
+		}
+		p.Span = stub.Snapshot()
+		return p
+	}
 	busy := root(codes.Unset, attribute.String("http.route", "/a"))
 	for _, tt := range []struct {
 		what  string
@@ -148,6 +160,8 @@ func TestAtTheEnd(t *testing.T) {
 		{"status", []string{"status"}, root(codes.Error), false},
 		{"same status", []string{"status"}, root(codes.Unset), true},
 		{"status code", []string{"http.response.status_code"}, root(codes.Unset, attribute.Int("http.response.status_code", 503)), false},
+		{"exception", []string{"exception.type"}, failing("timeout"), false},
+		{"same exception", []string{"exception.type"}, failing(""), true},
 		{"error type", []string{"error.type"}, root(codes.Unset, attribute.String("error.type", "timeout")), false},
 	} {
 		t.Run(tt.what, func(t *testing.T) {

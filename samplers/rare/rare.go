@@ -196,9 +196,13 @@ func (s *sampler) isFirst(g *sampling.Segment, now time.Time) bool {
 
 // keyOf writes the key of a segment.
 func (s *sampler) keyOf(g *sampling.Segment, now time.Time) (key []byte, ok bool) {
-	s.buf, ok = s.key.Append(s.buf[:0], &rate.Root{
+	root := rate.Root{
 		Name: g.Root.Name(), Kind: g.Root.SpanKind(), Status: g.Root.Status().Code, Attributes: g.Root.Attributes(),
-	}, now)
+	}
+	if s.key.LooksAtEvents() {
+		root.Events = g.Root.Events()
+	}
+	s.buf, ok = s.key.Append(s.buf[:0], &root, now)
 	if ok && s.fingerprints != nil {
 		s.buf = strconv.AppendBool(s.buf, g.Complete) // otherwise spans are missing
 		s.buf = s.fingerprints.append(s.buf, g.Spans)

@@ -123,6 +123,18 @@ func TestParts(t *testing.T) {
 	}
 }
 
+// What an exception says, its event tells.
+func TestException(t *testing.T) {
+	s := newSampler(t, rare.Config{First: 1, Key: []string{"exception.type"}})
+	for _, kind := range []string{"timeout", "refused"} {
+		stub := tracetest.SpanStubFromReadOnlySpan(span("root", codes.Error))
+		stub.Events = []sdktrace.Event{{Name: "exception", Attributes: []attribute.KeyValue{attribute.String("exception.type", kind)}}}
+		if !kept(t, s, whole(stub.Snapshot())) {
+			t.Errorf("the first %s is not kept", kind)
+		}
+	}
+}
+
 func TestFingerprints(t *testing.T) {
 	root := func() sdktrace.ReadOnlySpan { return span("root", codes.Unset) }
 	query, failed := span("query", codes.Unset), span("query", codes.Error)
