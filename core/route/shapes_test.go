@@ -98,6 +98,26 @@ func TestShapesRelearn(t *testing.T) {
 	}
 }
 
+// What is below a value that no longer stands for itself makes room for others.
+func TestShapesMakeRoom(t *testing.T) {
+	var s route.Shapes
+	const values = 32
+	for i := range values {
+		for j := range values {
+			shapeOf(&s, fmt.Sprintf("/tenant-%cy/z-%cy", 'A'+i, 'A'+j))
+		}
+	}
+	shapeOf(&s, "/another") // one too many, after enough requests
+	for i := range values {
+		for j := range values {
+			path := fmt.Sprintf("/z-%cy/x-%cy", 'A'+i, 'A'+j)
+			if got := shapeOf(&s, "/w"+path); got != "/*"+path {
+				t.Fatalf("%s has the shape %s", path, got)
+			}
+		}
+	}
+}
+
 // Paths of a client that wants to fill the memory.
 func TestShapesAreBounded(t *testing.T) {
 	var s route.Shapes

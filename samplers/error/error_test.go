@@ -123,6 +123,7 @@ func TestError(t *testing.T) {
 		{"http_status: outside", http, response("http.response.status_code", 499), ""},
 		{"http_status: in a text", http, func(s trace.Span) { s.SetAttributes(attribute.String("http.status_code", "503")); s.End() }, "http status 500-599"},
 		{"http_status: with a fraction", http, func(s trace.Span) { s.SetAttributes(attribute.Float64("http.status_code", 503)); s.End() }, "http status 500-599"},
+		{"http_status: a long text", http, func(s trace.Span) { s.SetAttributes(attribute.String("http.status_code", "000000503")); s.End() }, ""},
 		{"http_status: no number", http, func(s trace.Span) { s.SetAttributes(attribute.String("http.status_code", "5xx")); s.End() }, ""},
 		{"http_status: no code", http, func(s trace.Span) { s.SetAttributes(attribute.Float64("http.status_code", 503.5)); s.End() }, ""},
 		{"http_status: not asked", errored.Config{}, response("http.response.status_code", 503), ""},
