@@ -34,6 +34,7 @@ func (c *config) refinery(data []byte) error {
 	}
 	c.note("Refinery decides by all spans of a trace; riffle by those of this process: its segment of the trace.")
 	c.note("Refinery's first rule that matches decides; riffle's samplers are all asked: the most that one keeps counts, and what at_most and discard say bounds it. The matches below make the same of it.")
+	c.ask()
 	c.chosen(samplers.object(part))
 	return nil
 }
