@@ -59,6 +59,10 @@ tiers: ## a service with riffle against one with a Collector, COUNT times in tur
 interop: ## the tests against Jaeger and the Collector; the first run builds both, for some minutes
 	cd bench/interop && GOWORK=off RIFFLE_INTEROP=1 go test -count 1 -timeout 45m ./...
 
+.PHONY: routers
+routers: ## rules for routes against real routers, each with its instrumentation
+	cd bench/routers && GOWORK=off go test -count 1 ./...
+
 .PHONY: soak
 soak: ## the demo with many requests under the race detector, the recorder over many histories, the disk queue killed and without power, and plugins and their hosts killed
 	go run -race ./cmd/riffle demo --requests 100000

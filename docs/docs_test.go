@@ -248,7 +248,7 @@ func TestWritingComponents(t *testing.T) {
 // So are the snippets about instrumentation.
 func TestInstrumentation(t *testing.T) {
 	shownIn(t, "docs/instrumentation.md",
-		"core/observability/example_*_test.go", "core/observability/*/example_test.go", "examples/*/main.go")
+		"core/observability/example_*_test.go", "core/observability/*/example_test.go", "examples/*/main.go", "bench/routers/*_test.go")
 }
 
 // And the service of one's own that is measured.

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/sdk/resource"
 	"go.yaml.in/yaml/v4"
 
 	"github.com/riffletrace/riffle/core/component"
@@ -168,6 +170,11 @@ func TestResources(t *testing.T) {
 			if got := m.Match(&s); got != want {
 				t.Errorf("%v, want %v", got, want)
 			}
+		}
+		another := checkout(t).complete()
+		another.Resource = resource.NewSchemaless(attribute.String("service.name", "another"))
+		if got := m.Match(&another); got != match.No {
+			t.Errorf("%v of another resource", got)
 		}
 		for range 6 { // more than are remembered
 			s := checkout(t).complete()

@@ -158,10 +158,5 @@ func (s *textSet) has(text string) bool {
 		_, ok := s.index[text]
 		return ok
 	}
-	for _, t := range s.texts {
-		if t == text {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(s.texts, text)
 }

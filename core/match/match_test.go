@@ -197,7 +197,7 @@ func TestKeys(t *testing.T) {
 		Any:        []match.Config{{Not: &match.Config{Attributes: object{"m": 1}}}, {Route: "/"}},
 		Kind:       "server",
 	})
-	want := []attribute.Key{"a", "http.method", "http.request.method", "http.route", "http.target", "m", "url.full", "url.path", "z"}
+	want := []attribute.Key{"a", "http.method", "http.request.method", "http.request.method_original", "http.route", "http.target", "m", "rpc.system", "rpc.system.name", "url.full", "url.path", "z"}
 	if diff := cmp.Diff(want, m.Keys()); diff != "" {
 		t.Error(diff)
 	}

@@ -31,6 +31,7 @@ var expressions = []struct{ expr, form string }{
 	{"(?i)kiss", "contains"},
 	{"(?i)k", "regexp with "},
 	{"[Tt]imeout", "contains"},
+	{"[ax]y", "contains"},
 	{"^.*timeout", "regexp with timeout"},
 	{"(?s)^.*timeout", "contains"},
 	{"(?s)timeout.*$", "contains"},
@@ -95,9 +96,9 @@ func sameAsGo(t *testing.T, expr string, ignoreCase bool, texts ...string) {
 }
 
 var strangeTexts = []string{
-	"", "a", "ab", "abc", "abcd", "xx\ny", "x\ny", "line\nline", "GET /users/7", "GET /users/7/", "GET /users/", "/api/v12/", "/api/v1/users/7/x", "/api/v/",
+	"", "a", "ab", "abc", "abcd", "xx\ny", "x\ny", "x\nline\ny", "GET /users/7", "GET /users/7/", "GET /users/", "/api/v12/", "/api/v1/users/7/x", "/api/v/",
 	"a ROBOT", "Spider", "\u017fpider", "\u212aiSS", "\u212a\u017f", "STRASSE", "Straße", "strase", "timeout\n", "\ntimeout", "Timeout", "gold", "golden", "a golden",
-	"\xff", "\uFFFD", "\uFFFE", "é", "xé", "xéé", "\xe9é", "\xff\xffé", "aB", "AB", "bx", "/healthz", "/readyz", "00-", "0-", "1234-", "@example.com", "a@example.com", "word", "words",
+	"\xff", "\uFFFD", "\uFFFE", "é", "xé", "xéé", "\xe9é", "\xff\xffé", "aB", "AB", "AY", "Ay", "ay", "bx", "/healthz", "/readyz", "00-", "0-", "1234-", "@example.com", "a@example.com", "word", "words",
 }
 
 func TestExpressions(t *testing.T) {

@@ -138,7 +138,7 @@ func (e *element) firsts() class {
 func matchSequence(all []element, s string, end bool) bool {
 	for i := range all {
 		e := &all[i]
-		n := 0
+		var n int
 		if e.class == nil {
 			n = e.literal(s)
 		} else {

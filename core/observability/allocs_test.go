@@ -10,7 +10,6 @@ import (
 	"testing"
 	"time"
 
-	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/attribute"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/trace"
@@ -100,13 +99,6 @@ func offs(t testing.TB) map[string]trace.TracerProvider {
 	}
 }
 
-func setProvider(t testing.TB, p trace.TracerProvider) {
-	t.Helper()
-	before := otel.GetTracerProvider()
-	otel.SetTracerProvider(p)
-	t.Cleanup(func() { otel.SetTracerProvider(before) })
-}
-
 // Where nothing records, helpers allocate nothing beyond what the SDK does for
 // the same span.
 func TestAllocationsWhenOff(t *testing.T) {
@@ -168,10 +160,12 @@ func BenchmarkHelpers(b *testing.B) {
 func BenchmarkMiddleware(b *testing.B) {
 	setProvider(b, sdktrace.NewTracerProvider())
 	ok := http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})
-	for name, h := range map[string]http.Handler{"none": ok, "riffle": observability.Middleware(ok)} {
+	mux := http.NewServeMux()
+	mux.Handle("GET /users/{id}", ok)
+	for name, h := range map[string]http.Handler{"none": ok, "riffle": observability.Middleware(ok), "riffle with a mux": observability.Middleware(mux)} {
 		b.Run("middleware="+name, func(b *testing.B) {
 			b.ReportAllocs()
-			r := httptest.NewRequest(http.MethodGet, "/", http.NoBody)
+			r := httptest.NewRequest(http.MethodGet, "/users/7", http.NoBody)
 			w := httptest.NewRecorder()
 			for b.Loop() {
 				h.ServeHTTP(w, r)

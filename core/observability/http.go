@@ -80,6 +80,13 @@ func WithoutTraceSampledHeader() MiddlewareOption {
 	return func(m *middleware) { m.hidesSampled = true }
 }
 
+// WithMux names the mux that routes the requests where other handlers stand between it
+// and the middleware, so that its pattern is known when a span starts, and is not lost
+// where one of them replaces the request.
+func WithMux(mux *http.ServeMux) MiddlewareOption {
+	return func(m *middleware) { m.mux = mux }
+}
+
 type middleware struct {
 	isPublic              func(*http.Request) bool // nil: none is
 	hidesID, hidesSampled bool
@@ -88,12 +95,14 @@ type middleware struct {
 	forceHeader string
 	forceSecret [sha256.Size]byte
 	next        http.Handler
+	mux         *http.ServeMux // nil: none that is known
 	traced      http.Handler
 }
 
 // Middleware traces the requests that next serves. It stands on otelhttp; a
 // span has its attributes, and is called after the pattern that [http.ServeMux]
-// found, which is also its http.route. A status of 500 or more is an error; a
+// found, which is also its http.route. If next is a ServeMux, or [WithMux] names it,
+// that is known when the span starts. A status of 500 or more is an error; a
 // panic is recorded, makes the span an error, and goes on. The answer has
 // [TraceIDHeader] and [TraceSampledHeader].
 //
@@ -101,10 +110,11 @@ type middleware struct {
 // says; for a service on the internet that is ignore or restart, or
 // [WithPublicEndpoint] here.
 //
-// Between the middleware and the mux, nothing may replace the request (as
-// [http.Request.WithContext] does), or the pattern is lost.
+// Without WithMux, nothing may replace the request between the middleware and the mux
+// (as [http.Request.WithContext] does), or the pattern is lost.
 func Middleware(next http.Handler, opts ...MiddlewareOption) http.Handler {
 	m := &middleware{leftOut: []string{"/health", "/ready", "/metrics"}, next: next}
+	m.mux, _ = next.(*http.ServeMux)
 	for _, opt := range opts {
 		opt(m)
 	}
@@ -126,7 +136,19 @@ func (m *middleware) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		r = r.Clone(sampling.ContextWithForce(r.Context()))
 		r.Header.Del(m.forceHeader)
 	}
+	m.route(r)
 	m.traced.ServeHTTP(w, r)
+}
+
+// route sets the pattern that the mux will find, as the mux does it itself when it
+// serves. A copy of the request would hide from net/http which files it has to remove.
+func (m *middleware) route(r *http.Request) {
+	if m.mux == nil || r.RequestURI == "*" { // which no mux routes
+		return
+	}
+	if _, pattern := m.mux.Handler(r); pattern != "" {
+		r.Pattern = pattern
+	}
 }
 
 // publicKey marks the context of a request of a client that nobody trusts.

@@ -11,6 +11,7 @@
 //
 // [Counter] estimates a rate. [Target] follows it, for a sampler that wants about
 // so many traces a second. [Limiter] also holds a budget, for bursts that are
-// over before any estimate is right. [Cap] cuts what a limiter lets pass where clients
+// over before any estimate is right. [Budget] holds one over several classes in an
+// order. [Cap] cuts what a limiter lets pass where clients
 // choose what is selected.
 package rate

@@ -1,6 +1,7 @@
 package route
 
 import (
+	"net/http"
 	"slices"
 	"strings"
 
@@ -16,26 +17,49 @@ const (
 	httpTarget        attribute.Key = "http.target"
 	httpRequestMethod attribute.Key = "http.request.method"
 	httpMethod        attribute.Key = "http.method"
+	methodOriginal    attribute.Key = "http.request.method_original"
+	rpcSystemName     attribute.Key = "rpc.system.name"
+	rpcSystem         attribute.Key = "rpc.system"
 )
 
-var keys = []attribute.Key{httpRoute, urlPath, urlFull, httpTarget, httpRequestMethod, httpMethod}
+var keys = []attribute.Key{httpRoute, urlPath, urlFull, httpTarget, httpRequestMethod, httpMethod, methodOriginal, rpcSystemName, rpcSystem}
 
 // Keys lists the attributes that [RequestOf] looks at.
 func Keys() []attribute.Key { return slices.Clone(keys) }
 
-// RequestOf finds the request that a span is about. It is false if the span is
-// about none.
-//
-// The path is http.route if the span has it, else url.path, else the path of
-// url.full, of http.target, or of a name like "GET /x". The method is
-// http.request.method, else http.method, else what stands before the path in
-// http.route or in the name, else "". It allocates nothing.
-func RequestOf(name string, attributes []attribute.KeyValue) (r Request, ok bool) {
-	var route, url, full, target, method, oldMethod string
+// Request is what a span tells of a request. A pattern matches it by its route or by
+// its path.
+type Request struct {
+	// Method is "" if it is not known: only patterns without a method match then.
+	Method string
+	// Route is the router's pattern, in its own syntax; "" if it is not known.
+	Route string
+	// Path is "" if it is not known.
+	Path string
+	// Decoded tells that Path is not percent-encoded, so that what looks like it
+	// is not.
+	Decoded bool
+	// Procedure is that of a call of gRPC or Connect, "service/method": its path
+	// without the slash at the start. It is looked up where Path is "".
+	Procedure string
+}
+
+// otherMethod is what instrumentation says of a method that it does not know; the method
+// itself is another attribute then.
+const otherMethod = "_OTHER"
+
+// told is what the attributes of a span say, before it is known which of it counts.
+type told struct {
+	route, path, full, target   string
+	method, oldMethod, original string
+	rpc                         bool
+}
+
+func (t *told) read(attributes []attribute.KeyValue) {
 	for i := range attributes {
 		kv := &attributes[i]
 		switch len(kv.Key) { // most keys are none of these, and have other lengths
-		case len(urlPath), len(httpRoute), len(httpTarget), len(httpRequestMethod):
+		case len(urlPath), len(httpRoute), len(httpTarget), len(httpRequestMethod), len(rpcSystemName), len(methodOriginal):
 		default:
 			continue
 		}
@@ -44,53 +68,84 @@ func RequestOf(name string, attributes []attribute.KeyValue) (r Request, ok bool
 		}
 		switch kv.Key {
 		case httpRoute:
-			route = kv.Value.AsString()
+			t.route = kv.Value.AsString()
 		case urlPath:
-			url = kv.Value.AsString()
+			t.path = kv.Value.AsString()
 		case urlFull:
-			full = kv.Value.AsString()
+			t.full = kv.Value.AsString()
 		case httpTarget:
-			target = kv.Value.AsString()
+			t.target = kv.Value.AsString()
 		case httpRequestMethod:
-			method = kv.Value.AsString()
+			t.method = kv.Value.AsString()
 		case httpMethod:
-			oldMethod = kv.Value.AsString()
+			t.oldMethod = kv.Value.AsString()
+		case methodOriginal:
+			t.original = kv.Value.AsString()
+		case rpcSystemName, rpcSystem:
+			t.rpc = true
 		}
 	}
-	r.Method = method
-	if r.Method == "" {
-		r.Method = oldMethod
+	if t.method == "" {
+		t.method = t.oldMethod
 	}
-	if route != "" {
-		var inRoute string
-		inRoute, route = splitMethod(route)
-		if r.Method == "" {
+	if t.method == otherMethod && t.original != "" {
+		t.method = t.original
+	}
+}
+
+// RequestOf finds the request that a span is about. It is false if the span is
+// about none.
+//
+// The route is http.route. The path is url.path, else the path of url.full, else that
+// of http.target, else, where there is no route either, that of a name like "GET /x".
+// The method is http.request.method, or http.request.method_original of one that
+// OpenTelemetry does not know, else http.method, else what stands in the name,
+// else "". Where http.route has one, as a ServeMux writes it, that is the one that the
+// request was routed by, whatever the client sent; only that GET also stands for HEAD.
+// A call of gRPC or Connect, which has rpc.system or rpc.system.name, has its procedure
+// from its name, "service/method". It allocates nothing.
+func RequestOf(name string, attributes []attribute.KeyValue) (r Request, ok bool) {
+	var t told
+	t.read(attributes)
+	r.Method = t.method
+	if t.route != "" {
+		inRoute, route := splitMethod(t.route)
+		if inRoute != "" && (inRoute != http.MethodGet || r.Method != http.MethodHead) {
 			r.Method = inRoute
 		}
-		r.Path = pathOfRoute(route)
+		r.Route = pathOfRoute(route)
 	}
-	if r.Path == "" {
-		switch {
-		case isPath(url):
-			r.Path, r.Decoded = url, true
-		case full != "":
-			r.Path = pathOfURL(full)
-		}
+	switch {
+	case isPath(t.path):
+		r.Path, r.Decoded = t.path, true
+	case t.full != "":
+		r.Path = pathOfURL(t.full)
 	}
-	if r.Path == "" && isPath(target) {
-		r.Path = withoutQuery(target)
+	if r.Path == "" && isPath(t.target) {
+		r.Path = withoutQuery(t.target)
 	}
-	if r.Path != "" && r.Method != "" {
+	known := r.Route != "" || r.Path != ""
+	if known && r.Method != "" {
+		return r, true
+	}
+	if !known && t.rpc && isProcedure(name) {
+		r.Procedure = name
 		return r, true
 	}
 	inName, named := splitMethod(name)
 	if r.Method == "" {
 		r.Method = inName
 	}
-	if r.Path == "" && isPath(named) {
+	if !known && isPath(named) {
 		r.Path, r.Decoded = withoutQuery(named), true
 	}
-	return r, r.Path != ""
+	return r, known || r.Path != ""
+}
+
+// isProcedure tells "service/method" from other names.
+func isProcedure(name string) bool {
+	i := strings.IndexByte(first(name), '/')
+	return i > 0 && strings.IndexByte(name[:i], ' ') < 0
 }
 
 func isPath(s string) bool { return s != "" && s[0] == '/' }
@@ -111,18 +166,21 @@ func splitMethod(s string) (method, rest string) {
 	return s[:i], s[len(start)-len(strings.TrimLeft(start[i:], " ")):]
 }
 
-// pathOfRoute leaves out the host and the {$} that a pattern of ServeMux may
-// have.
+// pathOfRoute leaves out the host that a pattern of ServeMux may have.
 func pathOfRoute(route string) string {
 	i := strings.IndexByte(first(route), '/')
 	if i < 0 {
 		return ""
 	}
-	return strings.TrimSuffix(route[i:], "{$}")
+	return route[i:]
 }
 
-// pathOfURL returns "" if there is no path to find.
+// pathOfURL returns "" if there is no path to find. Some write what the client sent
+// without scheme and host.
 func pathOfURL(url string) string {
+	if isPath(url) {
+		return withoutQuery(url)
+	}
 	i := strings.Index(url[:min(len(url), maxStart)], "://")
 	if i < 0 {
 		return ""

@@ -1,6 +1,12 @@
 // Package route finds the rule for a request by patterns in the syntax of
 // [net/http]'s ServeMux, and finds in a span what request it is about.
 //
+// A request has a route, as its router tells it, and a path. Both are looked up, so
+// that a rule is found where the router has its route too late, or none, and where the
+// path was rewritten before it was routed. A route may be in the syntax of ServeMux,
+// gin, echo, Fiber, chi or gorilla: a wildcard in it is met by a wildcard of a pattern,
+// and one for all that follows by no other than such a one.
+//
 // A pattern is
 //
 //	[METHOD ]/path/{id}/{rest...}
@@ -27,6 +33,7 @@ package route
 
 import (
 	"fmt"
+	"net/http"
 	"slices"
 	"strings"
 )
@@ -36,6 +43,7 @@ import (
 type Table[V any] struct {
 	// methods are sorted; there are few, so that a walk beats a map.
 	methods []method[V]
+	foreign bool // a pattern has a literal that looks like the wildcard of a router
 }
 
 type method[V any] struct {
@@ -63,8 +71,8 @@ type node[V any] struct {
 }
 
 type leaf[V any] struct {
-	pattern string
-	value   V
+	*pattern
+	value V
 }
 
 // ConflictError tells that a pattern cannot stand beside one that was added
@@ -98,7 +106,7 @@ func (t *Table[V]) Add(text string, value V) error {
 		if c := other.root.clash(p.segments, r); c != nil {
 			return &ConflictError{
 				Pattern: text,
-				Other:   c.with.pattern,
+				Other:   c.with.text,
 				Example: strings.TrimLeft(common+" "+c.path, " "),
 				same:    c.related == same,
 			}
@@ -110,7 +118,10 @@ func (t *Table[V]) Add(text string, value V) error {
 		t.methods = append(t.methods, method[V]{p.method, root})
 		slices.SortFunc(t.methods, func(a, b method[V]) int { return strings.Compare(a.name, b.name) })
 	}
-	root.add(p.segments, &leaf[V]{text, value})
+	root.add(p.segments, &leaf[V]{p, value})
+	t.foreign = t.foreign || slices.ContainsFunc(p.segments, func(s pathSegment) bool {
+		return strings.HasPrefix(s.literal, ":") || strings.Contains(s.literal, "*")
+	})
 	return nil
 }
 
@@ -148,16 +159,9 @@ func (n *node[V]) add(segments []pathSegment, l *leaf[V]) {
 // the recorder cuts values, so that no path that was cut passes for a whole one.
 const MaxPath = 16<<10 - 1
 
-// Request is what a pattern matches.
-type Request struct {
-	Method string // "" if it is not known: only patterns without a method match
-	Path   string
-	// Decoded tells that Path is not percent-encoded, so that what looks like it
-	// is not.
-	Decoded bool
-}
-
-// Lookup returns the value of the most specific pattern that matches.
+// Lookup returns the value of the most specific pattern that matches the route or the
+// path. Of two that have no request in common, as where a path was rewritten before it
+// was routed, the route's counts.
 //
 // The cost grows with the number of path segments that the patterns have. As in
 // ServeMux, rules that share literals in some positions and have wildcards in
@@ -168,52 +172,96 @@ type Request struct {
 // that is cut is matched by patterns for all that follows, {name...} or a trailing
 // slash, and by no others.
 func (t *Table[V]) Lookup(r Request) (value V, ok bool) {
-	if t == nil || !isPath(r.Path) {
+	if t == nil {
 		return value, false
 	}
-	p := path{rest: r.Path, decoded: r.Decoded}
-	if len(p.rest) > MaxPath {
-		p.rest, p.cut = p.rest[:MaxPath], true
+	var byRoute, byPath *leaf[V]
+	switch {
+	case isPath(r.Path):
+		byPath = t.find(r.Method, bounded(path{rest: r.Path, decoded: r.Decoded}))
+	case r.Procedure != "":
+		byPath = t.find(r.Method, bounded(path{rest: r.Procedure, bare: true}))
 	}
+	if isPath(r.Route) && (byPath == nil || t.foreign || !covers(r.Route, r.Path)) {
+		byRoute = t.find(r.Method, routed(r))
+	}
+	switch {
+	case byRoute == nil && byPath == nil:
+		return value, false
+	case byRoute == nil, byPath != nil && byPath != byRoute && byPath.within(byRoute.pattern):
+		return byPath.value, true
+	default:
+		return byRoute.value, true
+	}
+}
+
+func (t *Table[V]) find(method string, p path) *leaf[V] {
 	var l *leaf[V]
-	if method := r.Method; method != "" {
+	if method != "" {
 		l = t.method(method).find(p)
-		if l == nil && method == "HEAD" {
-			l = t.method("GET").find(p)
+		if l == nil && method == http.MethodHead {
+			l = t.method(http.MethodGet).find(p)
 		}
 	}
 	if l == nil {
 		l = t.method("").find(p)
 	}
-	if l == nil {
-		return value, false
-	}
-	return l.value, true
+	return l
 }
 
-// path is what is left of a path to match.
+// path is what is left of a path, or of a route, to match.
 type path struct {
 	rest    string
 	decoded bool // there is nothing to decode
 	cut     bool // there is more of it than rest
+	bare    bool // the slash before rest is left out
+	route   bool // it is a pattern of a router
+
+	// Of a route:
+	below       bool // it stands for more than itself: for what is below it
+	expressions bool // it may have some, with slashes in them
+	segments    int  // how many the path still has: beyond, an optional one is not there
+}
+
+func bounded(p path) path {
+	if len(p.rest) > MaxPath {
+		p.rest, p.cut = p.rest[:MaxPath], true
+	}
+	return p
 }
 
 func (n *node[V]) find(p path) *leaf[V] {
 	switch {
 	case n == nil:
 		return nil
+	case p.rest == "" && p.below:
+		return n.rest
 	case p.rest == "":
 		return n.leaf
-	case p.rest == "/" && n.slash != nil && !p.cut:
+	case p.rest == "/" && n.slash != nil && !p.cut && !p.below, p.rest == "/{$}" && n.slash != nil && p.route:
 		return n.slash
-	case p.rest == "/":
+	case p.rest == "/", p.rest == "/{$}" && p.route:
 		return n.rest
 	}
-	seg, after := cut(p.rest[1:])
-	if p.cut && after == "" {
+	seg := p.next()
+	if p.cut && p.rest == "" {
 		return n.rest
 	}
-	p.rest = after
+	if p.route {
+		switch wildcardOf(seg) {
+		case everything:
+			// A pattern in the router's own syntax matches nothing but itself.
+			if l := n.literal(seg, true); l != nil && l.leaf != nil && p.rest == "" {
+				return l.leaf
+			}
+			return n.rest
+		case optional:
+			if p.segments <= 0 {
+				return n.find(p)
+			}
+		}
+		p.segments--
+	}
 	if len(n.literals) > 0 {
 		if l := n.literal(seg, p.decoded).find(p); l != nil {
 			return l
@@ -225,6 +273,21 @@ func (n *node[V]) find(p path) *leaf[V] {
 		}
 	}
 	return n.rest
+}
+
+// next cuts off the first segment.
+func (p *path) next() (segment string) {
+	from := p.rest
+	if !p.bare {
+		from = from[1:]
+	}
+	p.bare = false
+	if p.expressions {
+		segment, p.rest, p.expressions = cutRoute(from)
+	} else {
+		segment, p.rest = cut(from)
+	}
+	return segment
 }
 
 // literal returns the child for a path segment. What is longer than its literals,

@@ -393,15 +393,17 @@ func TestManyRules(t *testing.T) {
 func BenchmarkLookup(b *testing.B) {
 	for _, n := range []int{10, 1000, 10_000} {
 		table := build(b, rules(n))
-		for _, bb := range []struct{ path, method, target string }{
-			{"hit", "GET", "/api/v1/resource5/31/items/7"},
-			{"escaped", "GET", "/api/v1/resource5/31/it%65ms/7"},
-			{"miss", "GET", "/api/v1/unheard-of/31/items/7"},
+		for _, bb := range []struct{ path, pattern, target string }{
+			{"hit", "", "/api/v1/resource5/31/items/7"},
+			{"escaped", "", "/api/v1/resource5/31/it%65ms/7"},
+			{"miss", "", "/api/v1/unheard-of/31/items/7"},
+			{"routed", "/api/v1/resource5/{id}/items/{item}", "/api/v1/resource5/31/items/7"},
+			{"of a middleware", "/", "/api/v1/resource5/31/items/7"},
 		} {
 			b.Run(fmt.Sprintf("rules=%d/path=%s", n, bb.path), func(b *testing.B) {
 				b.ReportAllocs()
 				for b.Loop() {
-					table.Lookup(route.Request{Method: bb.method, Path: bb.target})
+					table.Lookup(route.Request{Method: "GET", Path: bb.target, Route: bb.pattern})
 				}
 			})
 		}

@@ -70,17 +70,18 @@ type shape struct {
 }
 
 // AppendRoute appends the route of a request, as its span tells it: http.route, if it is
-// one for some requests and not for all, else the shape of the path. It is not ok if the
-// span is about no request.
+// one for some requests and not for all, else the shape of the path; of a call of gRPC or
+// Connect its procedure. It is not ok if the span is about no request.
 func (s *Shapes) AppendRoute(dst []byte, name string, attributes []attribute.KeyValue, now time.Time) (route []byte, ok bool) {
-	known, path := routeAndPath(name, attributes)
-	switch {
-	case tells(known) || known != "" && path == "":
-		return append(dst, first(known)...), true
-	case path != "":
-		return s.AppendShape(dst, path, now), true
-	default:
+	switch r, ok := RequestOf(name, attributes); {
+	case !ok:
 		return dst, false
+	case r.Procedure != "":
+		return append(dst, first(r.Procedure)...), true
+	case tells(r):
+		return append(dst, first(r.Route)...), true
+	default:
+		return s.AppendShape(dst, r.Path, now), true
 	}
 }
 
@@ -95,42 +96,13 @@ func (s *Shapes) AppendName(dst []byte, name string, now time.Time) []byte {
 	return s.AppendShape(append(dst, ' '), withoutQuery(path), now)
 }
 
-// tells reports whether such an http.route says anything. Middleware that stands
-// above the router may say the same of all requests.
-func tells(route string) bool { return route != "" && route != "/" && route != "*" && route != "/*" }
-
-// routeAndPath is http.route, and what is known of the path besides.
-func routeAndPath(name string, attributes []attribute.KeyValue) (route, path string) {
-	var full, target string
-	for i := range attributes {
-		kv := &attributes[i]
-		if kv.Value.Type() != attribute.STRING {
-			continue
-		}
-		switch kv.Key {
-		case httpRoute:
-			route = kv.Value.AsString()
-		case urlPath:
-			path = kv.Value.AsString()
-		case urlFull:
-			full = kv.Value.AsString()
-		case httpTarget:
-			target = kv.Value.AsString()
-		}
+// tells reports whether the http.route says anything. Middleware that stands above the
+// router may say the same of all requests, or of all in a group.
+func tells(r Request) bool {
+	if r.Path == "" || r.Route == "" {
+		return r.Route != ""
 	}
-	if tells(route) || isPath(path) {
-		return route, path
-	}
-	if path = pathOfURL(full); path != "" {
-		return route, path
-	}
-	if isPath(target) {
-		return route, withoutQuery(target)
-	}
-	if _, named := splitMethod(name); isPath(named) {
-		return route, withoutQuery(named)
-	}
-	return route, ""
+	return r.Route != "/" && r.Route != "/*" && !isBelow(r.Path, r.Route)
 }
 
 // AppendShape appends the shape of a path that begins with a slash.

@@ -110,7 +110,7 @@ func TestShapesAreBounded(t *testing.T) {
 	for range 200_000 {
 		path := ""
 		for range 1 + random.IntN(12) {
-			path += fmt.Sprintf("/%c%030x", 'g'+random.IntN(20), random.IntN(30))
+			path += fmt.Sprintf("/g%030x", random.IntN(25)) // no place has too many
 		}
 		buf = s.AppendShape(buf[:0], path, began)
 		if len(shapes) < 1<<20 {
@@ -124,7 +124,7 @@ func TestShapesAreBounded(t *testing.T) {
 	if grown := int64(after.HeapAlloc) - int64(before.HeapAlloc); grown > 2<<20 {
 		t.Errorf("%d bytes were learned", grown)
 	}
-	if n > 30_000 {
+	if n > 5000 {
 		t.Errorf("%d shapes", n)
 	}
 	runtime.KeepAlive(&s)
@@ -146,6 +146,10 @@ func TestAppendRoute(t *testing.T) {
 		{"GET", attr("http.route", "/", "url.path", "/users/7"), "/users/*"},
 		{"GET", attr("http.route", "/*", "http.target", "/users/7?a=b"), "/users/*"},
 		{"GET", attr("http.route", "/"), "/"},
+		{"GET", attr("http.route", "/api", "url.path", "/api/users/7"), "/api/users/*"},
+		{"GET", attr("http.route", "/api", "url.path", "/api/"), "/api"},
+		{"GET", attr("http.route", "/static/", "url.path", "/static/css/main.css"), "/static/"},
+		{"shop.Cart/Add", attr("rpc.system", "grpc"), "shop.Cart/Add"},
 		{"GET", attr("url.path", "/users/7"), "/users/*"},
 		{"GET", attr("url.full", "https://example.com/users/7?a=b"), "/users/*"},
 		{"GET /users/7", nil, "/users/*"},

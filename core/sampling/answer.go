@@ -114,14 +114,15 @@ func (a Answer) Because(reason string) Answer {
 // [StartSampler]'s are used. It allocates if there are any: make such answers when
 // the sampler is built.
 func (a Answer) WithAttributes(attrs ...attribute.KeyValue) Answer {
-	var more answerMore
+	if a.more == nil && len(attrs) == 0 {
+		return a
+	}
+	more := new(answerMore)
 	if a.more != nil {
-		more = *a.more
+		*more = *a.more
 	}
 	more.attributes = attrs
-	if a.more = nil; len(attrs) > 0 || a.IsByParent() || more.rule != "" {
-		a.more = &more
-	}
+	a.more = more
 	return a
 }
 
@@ -129,12 +130,12 @@ func (a Answer) WithAttributes(attrs ...attribute.KeyValue) Answer {
 // which a kept local root says as [RuleKey], and with that as its reason:
 // "rules[3]: GET /checkout". It allocates: make such answers when the sampler is built.
 func (a Answer) WithRule(rule string) Answer {
-	var more answerMore
+	more := new(answerMore)
 	if a.more != nil {
-		more = *a.more
+		*more = *a.more
 	}
 	more.rule = rule
-	a.more, a.Reason = &more, rule
+	a.more, a.Reason = more, rule
 	return a
 }
 

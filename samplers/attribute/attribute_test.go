@@ -12,13 +12,11 @@ import (
 func TestAttribute(t *testing.T) {
 	for _, tt := range []struct {
 		config      attribute.Config
-		want        string
-		drops       bool
 		description string
 	}{
-		{attribute.Config{Sample: "drop"}, "drop: sample drop", true, "attribute, sample drop"},
-		{attribute.Config{Sample: "1", At: attribute.Start}, "threshold 0: sample 1", false, "attribute, sample 1"},
-		{attribute.Config{Sample: "0.25", At: attribute.End}, "threshold c: sample 0.25", false, "attribute, sample 0.25 at the end"},
+		{attribute.Config{}, "attribute"},
+		{attribute.Config{At: attribute.Start}, "attribute"},
+		{attribute.Config{At: attribute.End}, "attribute at the end"},
 	} {
 		build := samplertest.Plan(component.Use(attribute.Factory, "", tt.config))
 		sampler := build(t)
@@ -31,38 +29,30 @@ func TestAttribute(t *testing.T) {
 		var answer sampling.Answer
 		if isStart {
 			answer = start.SampleStart(sampling.StartParameters{})
-			if start.Traits().MayDrop != tt.drops {
-				t.Errorf("%+v: MayDrop is %v", tt.config, !tt.drops)
-			}
 		} else {
 			answer = end.SampleEnd(sampling.EndParameters{})
 		}
-		if answer.String() != tt.want {
-			t.Errorf("%+v answers %v, want %s", tt.config, answer, tt.want)
+		// The host makes of it what the entry's sample says.
+		if got := answer.String(); got != "threshold 0" {
+			t.Errorf("%+v answers %s", tt.config, got)
 		}
-		if sampler.Traits().AlwaysAnswers {
-			t.Errorf("%+v is a baseline, whatever its match selects", tt.config)
+		traits := sampler.Traits()
+		if !traits.NeedsMatch || !traits.NeedsSample {
+			t.Errorf("%+v: traits %+v", tt.config, traits)
 		}
-		if got := sampler.Traits().Description; got != tt.description {
-			t.Errorf("%+v: %q", tt.config, got)
+		if traits.Description != tt.description {
+			t.Errorf("%+v: %q", tt.config, traits.Description)
 		}
 		samplertest.Run(t, build)
 	}
 }
 
 func TestValidate(t *testing.T) {
-	for want, c := range map[string]attribute.Config{
-		`sample: missing: want drop, or the share of the traces to keep, 0 to 1`:                       {},
-		`sample: "2" is neither drop nor a number from 0 to 1`:                                         {Sample: "2"},
-		`sample: a span that ends is recorded already: to discard its trace, use "type: discard"`:      {Sample: "drop", At: attribute.End},
-		`at: "now" is not one of start, end`:                                                           {Sample: "1", At: "now"},
-		"sample: \"2\" is neither drop nor a number from 0 to 1\nat: \"End\" is not one of start, end": {Sample: "2", At: "End"},
-	} {
-		if err := c.Validate(); err == nil || err.Error() != want {
-			t.Errorf("%+v: %v, want %s", c, err, want)
-		}
-		if s, err := attribute.New(t.Context(), component.Settings{}, c); err == nil {
-			t.Errorf("%+v builds %v", c, s)
-		}
+	c := attribute.Config{At: "now"}
+	if err := c.Validate(); err == nil || err.Error() != `at: "now" is not one of start, end` {
+		t.Errorf("%+v: %v", c, err)
+	}
+	if s, err := attribute.New(t.Context(), component.Settings{}, c); err == nil {
+		t.Errorf("%+v builds %v", c, s)
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync/atomic"
 
 	"github.com/riffletrace/riffle/core/component"
 	"github.com/riffletrace/riffle/core/route"
@@ -56,8 +57,10 @@ func (c *Config) build() (*sampler, error) {
 		if err != nil {
 			fail(i, "sample", err)
 		}
-		answer = answer.Because(fmt.Sprintf("rules[%d]: %s", i, r.Route))
-		err = s.table.Add(r.Route, &answer)
+		name := fmt.Sprintf("rules[%d]: %s", i, r.Route)
+		own := &rule{name: name, answer: answer.WithRule(name)}
+		s.rules = append(s.rules, own)
+		err = s.table.Add(r.Route, own)
 		if conflict := (*route.ConflictError)(nil); errors.As(err, &conflict) {
 			// Each of the two is told, so that both positions are.
 			other := slices.IndexFunc(c.Rules, func(r Rule) bool { return r.Route == conflict.Other })
@@ -90,9 +93,17 @@ func New(_ context.Context, _ component.Settings, c Config) (sampling.Sampler, e
 }
 
 type sampler struct {
-	table       route.Table[*sampling.Answer]
+	table       route.Table[*rule]
+	rules       []*rule
 	drops       bool
 	description string
+}
+
+// rule is one of the config, as it is asked.
+type rule struct {
+	name   string
+	answer sampling.Answer
+	used   atomic.Bool // since RulesUsed was last called
 }
 
 func (s *sampler) SampleStart(p sampling.StartParameters) sampling.Answer {
@@ -100,10 +111,21 @@ func (s *sampler) SampleStart(p sampling.StartParameters) sampling.Answer {
 	if !ok {
 		return sampling.Abstain()
 	}
-	if answer, ok := s.table.Lookup(request); ok {
-		return *answer
+	met, ok := s.table.Lookup(request)
+	if !ok {
+		return sampling.Abstain()
 	}
-	return sampling.Abstain()
+	if !met.used.Load() { // a store each time would pass the line from processor to processor
+		met.used.Store(true)
+	}
+	return met.answer
+}
+
+// RulesUsed tells which rules met a request since it was last called.
+func (s *sampler) RulesUsed(use func(rule string, used bool)) {
+	for _, r := range s.rules {
+		use(r.name, r.used.Swap(false))
+	}
 }
 
 // Traits: the keys are those that tell what request a span is about.
@@ -114,5 +136,6 @@ func (s *sampler) Traits() sampling.Traits {
 // Interface guards.
 var (
 	_ sampling.StartSampler = (*sampler)(nil)
+	_ sampling.RuleUser     = (*sampler)(nil)
 	_ component.Warner      = (*Config)(nil)
 )

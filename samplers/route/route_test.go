@@ -59,11 +59,45 @@ func TestRoute(t *testing.T) {
 			t.Errorf("%s %v: %s, want %s", tt.p.Name, tt.p.Attributes, got, tt.want)
 		}
 	}
+	if rule := s.SampleStart(request("GET", "/healthz")).Rule(); rule == nil || *rule != "rules[1]: GET /healthz" {
+		t.Errorf("the rule is %v", rule)
+	}
 	if got := s.Traits().Description; got != "route by 4 rules" {
 		t.Errorf("Description = %q", got)
 	}
 	if got := newSampler(t, rules[:1]).Traits().Description; got != "route by /checkout/{id}" {
 		t.Errorf("Description = %q", got)
+	}
+}
+
+// A rule is told as used if it met a request since it was last told.
+func TestRulesUsed(t *testing.T) {
+	s := newSampler(t, rules)
+	user := s.(sampling.RuleUser)
+	for _, tt := range []struct {
+		paths []string
+		want  []string
+	}{
+		{nil, nil},
+		{[]string{"/elsewhere", "/healthz", "/healthz", "/static/js/app.js"}, []string{"rules[1]: GET /healthz", "rules[3]: /static/{dir}/app.js"}},
+		{[]string{"/checkout/7"}, []string{"rules[0]: /checkout/{id}"}},
+		{nil, nil},
+	} {
+		for _, path := range tt.paths {
+			s.SampleStart(request("GET", path))
+		}
+		var all, used []string
+		user.RulesUsed(func(rule string, is bool) {
+			if all = append(all, rule); is {
+				used = append(used, rule)
+			}
+		})
+		if diff := cmp.Diff(tt.want, used); diff != "" {
+			t.Errorf("after %v (-want +got):\n%s", tt.paths, diff)
+		}
+		if len(all) != len(rules) {
+			t.Errorf("told of %v", all)
+		}
 	}
 }
 
@@ -134,6 +168,8 @@ func BenchmarkSampleStart(b *testing.B) {
 		for name, p := range map[string]sampling.StartParameters{
 			"drop": request("GET", "/api/v1/resource0/7"),
 			"none": request("GET", "/api/v1/elsewhere/7"),
+			"routed": {Name: "GET /api/v1/resource0/{id}", Attributes: append(request("GET", "/api/v1/resource0/7").Attributes,
+				attribute.String("http.route", "/api/v1/resource0/{id}"))},
 		} {
 			b.Run(fmt.Sprintf("rules=%d/answer=%s", n, name), func(b *testing.B) {
 				b.ReportAllocs()

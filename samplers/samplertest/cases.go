@@ -44,6 +44,16 @@ var cases = []testCase{
 		legalAnswers,
 	},
 	{
+		"sample",
+		"a sampler whose Traits say NeedsSample says no share of its own: it abstains, or answers At or AtMost with sampling.Always, of which the host makes what the entry's sample says; it cannot also say IgnoresSample",
+		needsSample,
+	},
+	{
+		"rules",
+		"RulesUsed calls use with every rule, the same ones in the same order at every call, each with a name of its own, and says of each whether it has met a request since the last call, once; what Answer.WithRule names is one of them and has met one",
+		rulesUsed,
+	},
+	{
 		"trace ID",
 		"an answer does not depend on the trace ID or its randomness: the host compares the randomness with the threshold, and a sampler that has looked at it first makes every weighted count wrong",
 		ignoresTraceID,
@@ -70,7 +80,7 @@ var cases = []testCase{
 	},
 	{
 		"concurrent use",
-		"SampleStart, SampleEnd and Traits are called from all the goroutines that start and end spans, at the same time; run this under -race",
+		"SampleStart, SampleEnd, Traits and RulesUsed are called while other goroutines start and end spans; run this under -race",
 		concurrentUse,
 	},
 	{
@@ -136,10 +146,10 @@ func legalAnswers(s *suite) {
 		}
 		kind := kind(r.answer)
 		start, isStart := q.(startQuestion)
-		_, isEnd := q.(endQuestion)
+		end, isEnd := q.(endQuestion)
 		_, isSegment := q.(segmentQuestion)
 		switch {
-		case isStart && traits.AlwaysAnswers && r.answer.IsAbstain():
+		case traits.AlwaysAnswers && r.answer.IsAbstain() && (isStart || isEnd && end.parameters.LocalRoot):
 			s.violated("%v: abstains, although its Traits say AlwaysAnswers", q)
 		case isStart && !traits.MayDrop && r.answer.IsDrop():
 			s.violated("%v: drops, although its Traits do not say MayDrop", q)
@@ -303,6 +313,13 @@ func concurrentUse(s *suite) {
 	sampler := s.sampler()
 	qs := slices.DeleteFunc(s.questions(sampler), func(q question) bool { _, ok := q.(segmentQuestion); return ok })
 	var wg sync.WaitGroup
+	if user, ok := sampler.(sampling.RuleUser); ok {
+		wg.Go(func() { // one at a time
+			for range each {
+				user.RulesUsed(func(string, bool) {})
+			}
+		})
+	}
 	for g := range goroutines {
 		wg.Go(func() {
 			for i := range each {

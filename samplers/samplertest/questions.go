@@ -239,9 +239,14 @@ func ends() []endQuestion {
 			s.Status = sdktrace.Status{Code: codes.Error, Description: "disk full"}
 			s.Attributes = []attribute.KeyValue{attribute.String("http.route", "/error"), attribute.Int("http.response.status_code", 503)}
 		}),
+		span("GET /gone", time.Second, true, func(s *tracetest.SpanStub, p *sampling.EndParameters) {
+			s.Status = sdktrace.Status{Code: codes.Error}
+			s.Attributes = []attribute.KeyValue{attribute.String("url.path", "/gone"), attribute.Int("http.response.status_code", 500)}
+			p.Canceled = true
+		}),
 		span("SELECT", time.Second, false, func(s *tracetest.SpanStub, p *sampling.EndParameters) {
 			s.SpanKind = trace.SpanKindClient
-			p.Spans = 7
+			p.Spans, p.Panicked = 7, true
 			s.Events = []sdktrace.Event{{Name: "exception", Time: s.EndTime, Attributes: []attribute.KeyValue{attribute.String("exception.message", "panic")}}}
 		}),
 		span("GET /open", 30*time.Second, true, func(s *tracetest.SpanStub, p *sampling.EndParameters) {
@@ -325,8 +330,8 @@ func segments() []segmentQuestion {
 		{nil, false, sampling.Never},
 		{spans[1:2], true, sampling.Never},
 		{spans[4:5], true, sampling.Always},
-		{spans[1:6], true, sampling.Threshold(8 << 52)},
-		{spans[5:6], false, sampling.Never},
+		{spans[1:7], true, sampling.Threshold(8 << 52)},
+		{spans[6:7], false, sampling.Never},
 	}
 }
 

@@ -137,11 +137,14 @@ func byID(id trace.TraceID) sampling.Answer {
 // tooLong is more than the maxWait of the tests.
 const tooLong = time.Second
 
-// broken are samplers that break one rule each, and what the suite says.
-var broken = []struct {
+// brokenSampler breaks the rule of a case, and what that says.
+type brokenSampler struct {
 	name, failing, says string
 	new                 func() sampling.Sampler
-}{
+}
+
+// broken are samplers that break one rule each.
+var broken = []brokenSampler{
 	{"none of the interfaces", "interfaces", "is none of", func() sampling.Sampler { return nothing{} }},
 
 	{"no description", "traits", `Description is ""`, func() sampling.Sampler { return described(func() string { return "" }) }},
@@ -422,7 +425,7 @@ func TestBrokenSamplersFail(t *testing.T) {
 	defer func(d time.Duration) { maxWait = d }(maxWait)
 	maxWait = 300 * time.Millisecond
 	caught := map[string]bool{}
-	for _, b := range broken {
+	for _, b := range slices.Concat(broken, brokenPromises) {
 		t.Run(b.name, func(t *testing.T) {
 			for _, c := range cases {
 				if c.name != b.failing {

@@ -138,7 +138,7 @@ func TestDescription(t *testing.T) {
 	for want, c := range map[string]slow.Config{
 		"slow from 1s":                            {Threshold: second},
 		"slow from 250ms, any span":               {Threshold: second / 4, Spans: slow.Any},
-		"slow from 1s to below 5s":               {Threshold: second, Below: 5 * second},
+		"slow from 1s to below 5s":                {Threshold: second, Below: 5 * second},
 		"slow from 1s, 2 routes from 500ms to 1m": {Threshold: second, Routes: []slow.Route{{Route: "/a", Threshold: 60 * second}, {Route: "/b", Threshold: second / 2}}},
 	} {
 		if got := newSampler(t, c).Traits().Description; got != want {

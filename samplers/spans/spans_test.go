@@ -16,9 +16,9 @@ func newSampler(tb testing.TB, c spans.Config) sampling.EndSampler {
 }
 
 func TestSpans(t *testing.T) {
-	least := spans.Config{Min: 100, Sample: 1}
-	most := spans.Config{Max: 3, Sample: 1}
-	both := spans.Config{Min: 2, Max: 3, Sample: 0.5}
+	least := spans.Config{Min: 100}
+	most := spans.Config{Max: 3}
+	both := spans.Config{Min: 2, Max: 3}
 	root := func(n int) sampling.EndParameters { return sampling.EndParameters{LocalRoot: true, Spans: n} }
 	child := func(n int) sampling.EndParameters { return sampling.EndParameters{Spans: n} }
 	open := func(n int) sampling.EndParameters {
@@ -40,7 +40,7 @@ func TestSpans(t *testing.T) {
 		{"max: not known before the root ends", most, child(1), "abstain"},
 		{"max: overdue", most, open(1), "abstain"},
 		{"both: below", both, root(1), "abstain"},
-		{"both: within", both, root(2), "threshold 8: 2 to 3 spans"},
+		{"both: within", both, root(2), "threshold 0: 2 to 3 spans"},
 		{"both: above", both, root(4), "abstain"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -61,7 +61,6 @@ func TestConfig(t *testing.T) {
 		{spans.Config{Min: -1}, "min: -1 is no number of spans"},
 		{spans.Config{Max: -1}, "max: -1 is no number of spans"},
 		{spans.Config{Min: 4, Max: 3}, "max: 3 is less than min, 4"},
-		{spans.Config{Min: 1, Sample: 2}, "sample: 2 is not a share"},
 	} {
 		got := ""
 		if err := tt.config.Validate(); err != nil {
@@ -75,9 +74,9 @@ func TestConfig(t *testing.T) {
 
 func TestDescription(t *testing.T) {
 	for want, c := range map[string]spans.Config{
-		"100 spans or more":   {Min: 100, Sample: 1},
-		"3 spans or fewer":    {Max: 3, Sample: 1},
-		"2 to 3 spans, 12.5%": {Min: 2, Max: 3, Sample: 0.125},
+		"100 spans or more": {Min: 100},
+		"3 spans or fewer":  {Max: 3},
+		"2 to 3 spans":      {Min: 2, Max: 3},
 	} {
 		if got := newSampler(t, c).Traits().Description; got != want {
 			t.Errorf("description = %s, want %s", got, want)
@@ -86,7 +85,7 @@ func TestDescription(t *testing.T) {
 }
 
 func TestConformance(t *testing.T) {
-	for _, c := range []spans.Config{{Min: 2, Sample: 0.5}, {Max: 10, Sample: 1}} {
+	for _, c := range []spans.Config{{Min: 2}, {Max: 10}} {
 		samplertest.Run(t, samplertest.Plan(component.Use(spans.Factory, "", c)))
 	}
 }

@@ -19,11 +19,13 @@ import (
 	"github.com/riffletrace/riffle/core/match"
 	"github.com/riffletrace/riffle/core/sampling"
 	"github.com/riffletrace/riffle/samplers/adaptive"
+	atmost "github.com/riffletrace/riffle/samplers/at_most"
 	fixed "github.com/riffletrace/riffle/samplers/attribute"
 	"github.com/riffletrace/riffle/samplers/composite"
 	"github.com/riffletrace/riffle/samplers/discard"
 	errored "github.com/riffletrace/riffle/samplers/error"
 	"github.com/riffletrace/riffle/samplers/jaegerremote"
+	"github.com/riffletrace/riffle/samplers/rare"
 	"github.com/riffletrace/riffle/samplers/ratio"
 	"github.com/riffletrace/riffle/samplers/route"
 	"github.com/riffletrace/riffle/samplers/slow"
@@ -39,7 +41,17 @@ var plans = map[string]func(context.Context, component.Settings) (sampling.Sampl
 	"adaptive": func(ctx context.Context, s component.Settings) (sampling.Sampler, error) {
 		return adaptive.New(ctx, s, adaptive.Config{
 			TargetPerSecond: 1, Window: component.Duration(time.Second),
-			Key: []string{"http.route", "name", "user_agent.original", "url.path", "http.request.header.x"},
+			Key: []string{"route", "name", "http.route", "user_agent.original", "url.path", "http.request.header.x"},
+		})
+	},
+	"at_most": func(ctx context.Context, s component.Settings) (sampling.Sampler, error) {
+		return atmost.New(ctx, s, atmost.Config{})
+	},
+	"rare": func(ctx context.Context, s component.Settings) (sampling.Sampler, error) {
+		s.Logger = slog.New(slog.DiscardHandler)
+		return rare.New(ctx, s, rare.Config{
+			First: 1, Window: component.Duration(time.Hour),
+			Key: []string{"route", "name", "status", "fingerprint", "user_agent.original", "url.path", "http.request.header.x"},
 		})
 	},
 	"route": func(ctx context.Context, s component.Settings) (sampling.Sampler, error) {
@@ -48,7 +60,7 @@ var plans = map[string]func(context.Context, component.Settings) (sampling.Sampl
 		}})
 	},
 	"attribute": func(ctx context.Context, s component.Settings) (sampling.Sampler, error) {
-		return fixed.New(ctx, s, fixed.Config{Sample: "1", At: fixed.End})
+		return fixed.New(ctx, s, fixed.Config{At: fixed.End})
 	},
 	"jaeger_remote": func(ctx context.Context, s component.Settings) (sampling.Sampler, error) {
 		c, ok := jaegerremote.Factory.Plan("", nil).Config().(jaegerremote.Config)
@@ -61,15 +73,16 @@ var plans = map[string]func(context.Context, component.Settings) (sampling.Sampl
 	"error": func(ctx context.Context, s component.Settings) (sampling.Sampler, error) {
 		return errored.New(ctx, s, errored.Config{
 			Exceptions: true, HTTPStatus: []errored.Codes{{First: 500, Last: 599}}, Ignore: []string{"*bot*", "*a?a?a?a?a?b*", "a*%2541*c"},
+			IgnoreCanceled: true,
 		})
 	},
 	"slow": func(ctx context.Context, s component.Settings) (sampling.Sampler, error) {
-		return slow.New(ctx, s, slow.Config{Threshold: component.Duration(time.Second), Spans: slow.LocalRoot, Routes: []slow.Route{
+		return slow.New(ctx, s, slow.Config{Threshold: component.Duration(time.Second), Below: component.Duration(10 * time.Hour), Spans: slow.LocalRoot, Routes: []slow.Route{
 			{Route: "/static/", Threshold: component.Duration(time.Minute)}, {Route: "/{x}", Threshold: component.Duration(time.Minute)},
 		}})
 	},
 	"spans": func(ctx context.Context, s component.Settings) (sampling.Sampler, error) {
-		return spans.New(ctx, s, spans.Config{Min: 1, Sample: 1})
+		return spans.New(ctx, s, spans.Config{Min: 1})
 	},
 	"discard": func(ctx context.Context, s component.Settings) (sampling.Sampler, error) {
 		return discard.New(ctx, s, discard.Config{})
@@ -99,6 +112,8 @@ func newMatching() (matching, error) {
 		{Attributes: map[string]any{"url.path": map[string]any{"one_of": []any{"/a", "/b"}}}},
 		{Attributes: map[string]any{"url.path": map[string]any{"glob": "*bo?bo?bo?t*"}}},
 		{Attributes: map[string]any{"http.request.header.x": map[string]any{"glob": "*bot*"}}},
+		{Attributes: map[string]any{"user_agent.original": map[string]any{"regex": "(bo|o)+t|a.*a.*b", "ignore_case": true}}},
+		{Attributes: map[string]any{"url.path": map[string]any{"glob": "*bo?t", "ignore_case": true}}},
 		{Attributes: map[string]any{"http.route": map[string]any{"min": 1}}},
 	}}.Compile()
 	return matching{m}, err
