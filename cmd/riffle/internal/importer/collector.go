@@ -48,7 +48,13 @@ type processor struct {
 	settings *object
 }
 
-type finder struct{ all []processor }
+type finder struct {
+	all   []processor
+	files int // within the file that were read
+}
+
+// maxFiles bounds how many files within one are read: an alias can repeat one.
+const maxFiles = 50
 
 func (f *finder) names() []string {
 	var all []string
@@ -80,9 +86,10 @@ func (f *finder) look(key string, v any, depth int) {
 			f.look("", item, depth+1)
 		}
 	case string: // a file within a file, as a ConfigMap has it
-		if depth == 0 || !strings.Contains(v, "tail_sampling") || !strings.Contains(v, "\n") {
+		if depth == 0 || f.files == maxFiles || !strings.Contains(v, "tail_sampling") || !strings.Contains(v, "\n") {
 			return
 		}
+		f.files++
 		docs, err := documents([]byte(v))
 		if err != nil {
 			return
