@@ -21,7 +21,8 @@ var tailResource = map[string]string{"service.name": "shop", "service.namespace"
 // recorded is a trace: a local root, what is below it, and what called it.
 type recorded struct {
 	id    trace.TraceID
-	state string // tracestate of a caller that has not sampled; "" is no caller
+	state string // tracestate of a caller; "" is no caller
+	flags trace.TraceFlags
 	spans []recordedSpan
 }
 
@@ -82,6 +83,7 @@ func recordTrace(r *rand.Rand) *recorded {
 	binary.BigEndian.PutUint64(tr.id[8:], r.Uint64())
 	if r.IntN(4) == 0 {
 		tr.state = pick(r, "partner=acme", "partner=globex", "partner=other", "vendor=x,partner=acme", "vendor=acme")
+		tr.flags = pick(r, 0, trace.FlagsSampled)
 	}
 	count := 1 + r.IntN(6)
 	if r.IntN(20) == 0 {
@@ -160,7 +162,7 @@ func (r *recorded) play(p trace.TracerProvider) {
 			if err != nil {
 				panic(err)
 			}
-			parent = trace.ContextWithRemoteSpanContext(parent, trace.NewSpanContext(trace.SpanContextConfig{TraceID: r.id, SpanID: r.caller(), TraceState: state, Remote: true}))
+			parent = trace.ContextWithRemoteSpanContext(parent, trace.NewSpanContext(trace.SpanContextConfig{TraceID: r.id, SpanID: r.caller(), TraceFlags: r.flags, TraceState: state, Remote: true}))
 		}
 		contexts[i], spans[i] = p.Tracer(s.scope).Start(parent, s.name, trace.WithSpanKind(s.kind), trace.WithTimestamp(tailStart.Add(s.start)), trace.WithAttributes(s.attributes...))
 		if s.event != "" {

@@ -247,6 +247,9 @@ func named(make func(glob string) *expr, word string, v any) *expr {
 	}
 	switch word {
 	case "==", "=":
+		if s == "" {
+			return isUnknown("an empty name: riffle takes it for none")
+		}
 		if strings.ContainsAny(s, "*?") {
 			return isUnknown(fmt.Sprintf("the name %q: * and ? stand for any text in riffle's", oneLine(s)))
 		}
@@ -335,6 +338,9 @@ func events(e *expr, text string) *expr {
 		}
 		return anyOf(parts...)
 	case leaf, and:
+		if i := slices.IndexFunc(e.of, func(part *expr) bool { return part.op == unknown }); i >= 0 {
+			return allOf(e.of[i], events(allOf(slices.Delete(slices.Clone(e.of), i, i+1)...), text))
+		}
 		m := matchOf(e)
 		if !slices.ContainsFunc(m, func(f field) bool { return f.key != "name" && f.key != "attributes" }) {
 			return span(field{"event", m})
