@@ -30,6 +30,9 @@ func (r *reader) samplerPlans() []core.SamplerEntry {
 		e := core.SamplerEntry{Plan: r.samplers.Plan(head.Type, head.Name, p.component)}
 		if !p.host(&e.SamplerKeys) {
 			e.SamplerKeys = core.SamplerKeys{}
+			for _, key := range p.hostKeys { // whether one is missing is not known
+				p.unusable[component.JoinPath(p.path(), key)] = true
+			}
 		}
 		all = append(all, e)
 	}

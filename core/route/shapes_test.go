@@ -101,24 +101,10 @@ func TestShapesRelearn(t *testing.T) {
 // Paths of a client that wants to fill the memory.
 func TestShapesAreBounded(t *testing.T) {
 	var s route.Shapes
-	random := rand.New(rand.NewPCG(3, 4))
-	shapes := map[string]bool{}
 	var before, after runtime.MemStats
 	runtime.GC()
 	runtime.ReadMemStats(&before)
-	buf := make([]byte, 0, 1<<10)
-	for range 200_000 {
-		path := ""
-		for range 1 + random.IntN(12) {
-			path += fmt.Sprintf("/g%030x", random.IntN(25)) // no place has too many
-		}
-		buf = s.AppendShape(buf[:0], path, began)
-		if len(shapes) < 1<<20 {
-			shapes[string(buf)] = true
-		}
-	}
-	n := len(shapes)
-	shapes = nil
+	n := fill(&s)
 	runtime.GC()
 	runtime.ReadMemStats(&after)
 	if grown := int64(after.HeapAlloc) - int64(before.HeapAlloc); grown > 2<<20 {
@@ -128,6 +114,21 @@ func TestShapesAreBounded(t *testing.T) {
 		t.Errorf("%d shapes", n)
 	}
 	runtime.KeepAlive(&s)
+}
+
+// fill asks for as many paths as have places for themselves, and returns how many shapes
+// they have.
+func fill(s *route.Shapes) int {
+	random := rand.New(rand.NewPCG(3, 4))
+	shapes := map[string]bool{}
+	for range 200_000 {
+		path := ""
+		for range 1 + random.IntN(12) {
+			path += fmt.Sprintf("/g%030x", random.IntN(25)) // no place has too many
+		}
+		shapes[shapeOf(s, path)] = true
+	}
+	return len(shapes)
 }
 
 func TestAppendRoute(t *testing.T) {

@@ -94,7 +94,7 @@ type spreadIDs struct {
 	next int
 }
 
-func (g *spreadIDs) NewIDs(ctx context.Context) (trace.TraceID, trace.SpanID) {
+func (g *spreadIDs) NewIDs(context.Context) (trace.TraceID, trace.SpanID) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	id := g.all[g.next]

@@ -22,9 +22,9 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-func open(t *testing.T, url string, opts ...sqltrace.Option) *sql.DB {
+func open(t *testing.T, url string) *sql.DB {
 	t.Helper()
-	db, err := openDB(url, opts...)
+	db, err := openDB(url)
 	if err != nil {
 		t.Fatal(err)
 	}
