@@ -219,12 +219,12 @@ func (c *config) keep(name, kind string, r rule, alone bool) {
 	case when.op == always:
 		c.limited(name, r, notes, alone)
 	default:
-		keys, more := c.keeper(c.unique(name), when, r.share)
+		keys := keeper(c.unique(name), when, r.share)
 		if r.limit > 0 {
 			keys = keys.with("limit", fields{{"per_second", r.limit / spansPerTrace}})
-			more = append(more, limitNote(r.limit))
+			notes = append(notes, limitNote(r.limit))
 		}
-		c.samplers = append(c.samplers, entry{notes: append(notes, more...), keys: keys})
+		c.samplers = append(c.samplers, entry{notes: notes, keys: keys})
 	}
 }
 
@@ -267,7 +267,7 @@ func (c *config) limited(name string, r rule, notes []string, alone bool) {
 }
 
 // keeper is the sampler for a condition.
-func (c *config) keeper(name string, when *expr, share float64) (fields, []string) {
+func keeper(name string, when *expr, share float64) fields {
 	parts := []*expr{when}
 	if when.op == and {
 		parts = when.of
@@ -289,7 +289,7 @@ func (c *config) keeper(name string, when *expr, share float64) (fields, []strin
 		keys = append(fields{{"type", "spans"}, {"name", name}}, when.keys[0].value.(fields)...)
 		rest = nil
 	default:
-		return fields{{"type", "attribute"}, {"name", name}, {"at", "end"}, {"match", endMatch(when)}, {"sample", share}}, nil
+		return fields{{"type", "attribute"}, {"name", name}, {"at", "end"}, {"match", endMatch(when)}, {"sample", share}}
 	}
 	if len(rest) > 0 {
 		keys = keys.with("match", matchOf(allOf(rest...)))
@@ -297,7 +297,7 @@ func (c *config) keeper(name string, when *expr, share float64) (fields, []strin
 	if share < 1 {
 		keys = keys.with("sample", share)
 	}
-	return keys, nil
+	return keys
 }
 
 // isError tells that e is a span with status Error, which the sampler error asks.
@@ -329,14 +329,14 @@ func (c *config) dropRule(name, kind string, r rule) {
 		when = isUnknown("")
 		notes = append(notes, "riffle cannot limit what is dropped")
 	}
-	switch {
-	case when.op == unknown:
+	switch when.op {
+	case unknown:
 		c.leftOut(name+" ("+kind+")", notes[1:])
 		return
-	case when.op == never:
+	case never:
 		c.leftOut(name+" ("+kind+")", append(notes[1:], "it drops nothing"))
 		return
-	case when.op == always:
+	case always:
 		when = trace(field{"spans", fields{{"min", int64(1)}}})
 		notes = append(notes, "it drops every trace")
 	}

@@ -45,7 +45,7 @@ func FuzzCondition(f *testing.F) {
 		`(end_time_unix_nano - start_time_unix_nano) > 1000000`,
 		`end_time - start_time >= Duration("1s")`,
 		`resource.attributes["a"] != nil or (resource.attributes["b"] == 1 and attributes["c"] < 1.5)`,
-		`((((((`, `not not not true`, `IsRootSpan()`, `HasPrefix(attributes["a"], "x$$")`, `1 == attributes["a"]`,
+		`((((((`, `not (not true)`, `IsRootSpan()`, `HasPrefix(attributes["a"], "x$$")`, `1 == attributes["a"]`,
 	} {
 		f.Add(condition, false)
 		f.Add(condition, true)
