@@ -13,22 +13,11 @@ import (
 
 	"github.com/riffletrace/riffle/core/component"
 	"github.com/riffletrace/riffle/core/sampling"
-	"github.com/riffletrace/riffle/internal/pytest"
-	"github.com/riffletrace/riffle/plugins/host"
 )
 
 // One that has no share of its own says so.
 func TestNeedsSample(t *testing.T) {
-	pytest.Need(t)
-	p, err := host.Open(t.Context(), "testdata/plugin.py", host.OpenOptions{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() {
-		if err := p.Close(context.Background()); err != nil {
-			t.Error(err)
-		}
-	}()
+	p := open(t)
 	for name, want := range map[string]bool{"bound": true, "thin": false, "share": false} {
 		s, err := p.Sampler(t.Context(), component.Settings{ID: name}, name, component.JSON(`{}`))
 		if err != nil {
@@ -45,16 +34,7 @@ func TestNeedsSample(t *testing.T) {
 
 // A segment sampler is told the local root and the spans, and its answers arrive.
 func TestSegments(t *testing.T) {
-	pytest.Need(t)
-	p, err := host.Open(t.Context(), "testdata/plugin.py", host.OpenOptions{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() {
-		if err := p.Close(context.Background()); err != nil {
-			t.Error(err)
-		}
-	}()
+	p := open(t)
 	s, err := p.Sampler(t.Context(), component.Settings{ID: "thin"}, "thin", component.JSON(`{}`))
 	if err != nil {
 		t.Fatal(err)

@@ -17,19 +17,26 @@ import (
 	"github.com/riffletrace/riffle/plugins/host"
 )
 
-// What an exporter raises is for the line in front of it what OTLP says: Retry is
-// tried again (UNAVAILABLE), and anything else loses the batch (UNKNOWN).
-func TestVerdicts(t *testing.T) {
+// open starts the plugin for tests.
+func open(t *testing.T) *host.Plugin {
+	t.Helper()
 	pytest.Need(t)
 	p, err := host.Open(t.Context(), "testdata/plugin.py", host.OpenOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer func() {
+	t.Cleanup(func() {
 		if err := p.Close(context.Background()); err != nil {
 			t.Error(err)
 		}
-	}()
+	})
+	return p
+}
+
+// What an exporter raises is for the line in front of it what OTLP says: Retry is
+// tried again (UNAVAILABLE), and anything else loses the batch (UNKNOWN).
+func TestVerdicts(t *testing.T) {
+	p := open(t)
 	request := delivery.Request{Body: otlp.AppendRequest(nil, []sdktrace.ReadOnlySpan{tracetest.SpanStub{Name: "span"}.Snapshot()}), Spans: 1}
 	for _, test := range []struct {
 		how  string
