@@ -102,6 +102,9 @@ func (g *segment) goOnUnder(r *rules) {
 		unanswered = 0
 	}
 	g.unanswered.Store(unanswered)
+	if r.budget != last.budget {
+		g.bits &^= isSpent
+	}
 	if g.least != sampling.Never {
 		g.place = r.placeOf(g.leastBy)
 	}
