@@ -245,18 +245,18 @@ func TestMatchAboutTheContext(t *testing.T) {
 	}
 }
 
-// canceled notes what failed spans are said to be.
-type canceled struct{ said map[string]string }
+// seesCanceled notes what failed spans are said to be.
+type seesCanceled struct{ said map[string]string }
 
-func (canceled) Traits() sampling.Traits { return sampling.Traits{SeesCancellation: true} }
+func (seesCanceled) Traits() sampling.Traits { return sampling.Traits{SeesCancellation: true} }
 
-func (s canceled) SampleEnd(p sampling.EndParameters) sampling.Answer {
+func (s seesCanceled) SampleEnd(p sampling.EndParameters) sampling.Answer {
 	s.said[p.Span.Name()] = fmt.Sprintf("canceled %v, panicked %v", p.Canceled, p.Panicked)
 	return sampling.Abstain()
 }
 
 func TestWhatEndedASpan(t *testing.T) {
-	s := canceled{map[string]string{}}
+	s := seesCanceled{map[string]string{}}
 	r := newRecorder(t, Config{}, s, selectNone)
 	ctx, cancel := context.WithCancel(context.Background())
 	below, root := r.tracer.Start(ctx, "root")

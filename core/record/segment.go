@@ -142,6 +142,9 @@ func (g *segment) has(b segmentBits) bool { return g.bits&b != 0 }
 func (g *segment) rarely() *segmentMore {
 	if g.more == nil {
 		g.more = &segmentMore{unknown: sampling.Never, classed: classed{least: saidByNobody, others: saidByNobody}}
+		if g.slot != unlisted { // else it counts with the root
+			g.account(moreBytes)
+		}
 	}
 	return g.more
 }
@@ -257,6 +260,9 @@ func (g *segment) reopen() bool {
 		}
 	}
 	g.account(segmentBytes)
+	if g.more != nil {
+		g.account(moreBytes + g.sizeOfBaggage())
+	}
 	return true
 }
 
