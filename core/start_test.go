@@ -291,6 +291,19 @@ func TestChainInAStockProvider(t *testing.T) {
 	}
 }
 
+// What an SDK sampler cannot do is refused.
+func TestRefusedInAStockProvider(t *testing.T) {
+	for want, spec := range map[string]core.Spec{
+		"remote_parent: restart needs": {RemoteParent: record.Restart},
+		"a budget needs":               {Budget: &core.BudgetConfig{TracesPerSecond: 10}},
+	} {
+		spec.Samplers = []core.SamplerEntry{use("s", &answering{answer: sampling.At(half)})}
+		if _, _, err := core.NewSDKSampler(t.Context(), spec); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v, want %s a core.Provider", err, want)
+		}
+	}
+}
+
 // What is not sampled is recorded all the same if that is asked for.
 func TestAlwaysRecord(t *testing.T) {
 	spec := core.Spec{AlwaysRecord: true, Samplers: []core.SamplerEntry{use("s", &answering{answer: sampling.At(sampling.Never)})}}
