@@ -74,13 +74,19 @@ func (g *segment) ending(r *rules, ended *span, last bool) (e ending) {
 	return e
 }
 
-// endedSpans are those that wait, and one more.
+// maxSeenLate is how many of those that wait a span sees that ends after the local root:
+// else each of many would look at all the others.
+const maxSeenLate = 1 << 12
+
+// endedSpans are those that wait, the last first, and one more.
 func (g *segment) endedSpans(and *span) (list []sdktrace.ReadOnlySpan) {
-	for s := g.waiting.first; s != nil; s = s.next {
-		list = append(list, &s.recorded)
-	}
-	if and != nil {
+	late := and != nil
+	if late {
 		list = append(list, &and.recorded)
+		late = and != &g.root
+	}
+	for s := g.waiting.last; s != nil && !(late && len(list) > maxSeenLate); s = s.prev {
+		list = append(list, &s.recorded)
 	}
 	return list
 }
