@@ -3,7 +3,6 @@ package riffle_test
 import (
 	"context"
 	"fmt"
-	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -59,7 +58,7 @@ func startWith(t *testing.T, samplers string) (*riffle.Tracing, *tracetest.InMem
 		t.Fatal(err)
 	}
 	tracing, err := riffle.Start(t.Context(), file, riffle.Exporters(exporters),
-		riffle.Logger(slog.New(slog.NewTextHandler(io.Discard, nil))), riffle.Config(config.Environ(nil), config.Exporters(exporters)))
+		riffle.Logger(slog.New(slog.DiscardHandler)), riffle.Config(config.Environ(nil), config.Exporters(exporters)))
 	if err != nil {
 		t.Fatalf("%v\n%s", err, text)
 	}

@@ -79,8 +79,11 @@ func (p *playback) outcomes() []Outcome {
 
 // notes say where the passing of time would make a difference.
 func (p *playback) notes() (notes []string) {
+	if p.plan.Budget != nil {
+		notes = append(notes, "the budget lowers probabilities by what else is kept at that time: it is not played")
+	}
 	if !p.samplers.record.WaitForEnd() {
-		return nil
+		return notes
 	}
 	wait, memory := time.Duration(p.plan.MaxWait), time.Duration(p.plan.DecisionMemory.Age)
 	type span struct{ from, firstEnd, to time.Duration }

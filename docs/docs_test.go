@@ -55,7 +55,7 @@ type block struct {
 	text     string
 }
 
-var fileName = regexp.MustCompile("`([a-z]+\\.(?:yaml|go|json))`")
+var fileName = regexp.MustCompile("`([a-z]+\\.(?:yaml|go|json|env))`")
 
 func blocksOf(t testing.TB, page string) []block {
 	t.Helper()
@@ -189,7 +189,7 @@ func TestDocs(t *testing.T) {
 					for line := range strings.Lines(b.text) {
 						output = command(t, dir, strings.TrimSpace(line))
 					}
-				case "json":
+				case "json", "env", "yaml of another program":
 					writeFile(t, dir, b.file, b.text)
 				case "output":
 					if diff := cmp.Diff(b.text, output); diff != "" {

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"time"
 
@@ -21,7 +22,8 @@ var tailResource = map[string]string{"service.name": "shop", "service.namespace"
 // recorded is a trace: a local root, what is below it, and what called it.
 type recorded struct {
 	id    trace.TraceID
-	state string // tracestate of a caller that has not sampled; "" is no caller
+	state string // tracestate of a caller; "" is no caller
+	flags trace.TraceFlags
 	spans []recordedSpan
 }
 
@@ -43,7 +45,7 @@ func (r *recorded) String() string {
 	for _, s := range r.spans[:min(len(r.spans), 12)] {
 		fmt.Fprintf(&b, "\n  %q %v %v %v %v", s.name, s.kind, s.status, s.end-s.start, s.scope)
 		for _, kv := range s.attributes {
-			fmt.Fprintf(&b, " %s=%s", kv.Key, kv.Value.Emit())
+			fmt.Fprintf(&b, " %s=%s", kv.Key, kv.Value.String())
 		}
 		if s.event != "" {
 			fmt.Fprintf(&b, " (%s %v)", s.event, s.eventAttrs)
@@ -57,7 +59,7 @@ func (r *recorded) any(key attribute.Key, values ...string) bool {
 	for _, s := range r.spans {
 		for _, kv := range s.attributes {
 			for _, v := range values {
-				if kv.Key == key && kv.Value.Emit() == v {
+				if kv.Key == key && kv.Value.String() == v {
 					return true
 				}
 			}
@@ -82,6 +84,7 @@ func recordTrace(r *rand.Rand) *recorded {
 	binary.BigEndian.PutUint64(tr.id[8:], r.Uint64())
 	if r.IntN(4) == 0 {
 		tr.state = pick(r, "partner=acme", "partner=globex", "partner=other", "vendor=x,partner=acme", "vendor=acme")
+		tr.flags = pick(r, 0, trace.FlagsSampled)
 	}
 	count := 1 + r.IntN(6)
 	if r.IntN(20) == 0 {
@@ -146,30 +149,37 @@ var tailStart = time.Now().Add(-time.Minute)
 
 func (r *recorded) caller() trace.SpanID { return trace.SpanID(r.id[:8]) }
 
+// remoteParent is the context in which the local root starts.
+func (r *recorded) remoteParent() context.Context {
+	if r.state == "" {
+		return context.Background()
+	}
+	state, err := trace.ParseTraceState(r.state)
+	if err != nil {
+		panic(err)
+	}
+	return trace.ContextWithRemoteSpanContext(context.Background(), trace.NewSpanContext(trace.SpanContextConfig{
+		TraceID: r.id, SpanID: r.caller(), TraceFlags: r.flags, TraceState: state, Remote: true,
+	}))
+}
+
 // play makes the trace with the API.
 func (r *recorded) play(p trace.TracerProvider) {
 	contexts := make([]context.Context, len(r.spans))
 	spans := make([]trace.Span, len(r.spans))
 	for i, s := range r.spans {
-		parent := context.Background()
-		switch {
-		case s.parent >= 0:
+		parent := r.remoteParent()
+		if s.parent >= 0 {
 			parent = contexts[s.parent]
-		case r.state != "":
-			state, err := trace.ParseTraceState(r.state)
-			if err != nil {
-				panic(err)
-			}
-			parent = trace.ContextWithRemoteSpanContext(parent, trace.NewSpanContext(trace.SpanContextConfig{TraceID: r.id, SpanID: r.caller(), TraceState: state, Remote: true}))
 		}
-		contexts[i], spans[i] = p.Tracer(s.scope).Start(parent, s.name, trace.WithSpanKind(s.kind), trace.WithTimestamp(tailStart.Add(s.start)), trace.WithAttributes(s.attributes...))
+		contexts[i], spans[i] = p.Tracer(s.scope).Start(parent, s.name, trace.WithSpanKind(s.kind), trace.WithTimestamp(tailStart.Add(s.start)), trace.WithAttributes(s.attributes...)) //nolint:fatcontext // each span has one of its own
 		if s.event != "" {
 			spans[i].AddEvent(s.event, trace.WithTimestamp(tailStart.Add(s.start)), trace.WithAttributes(s.eventAttrs...))
 		}
 		spans[i].SetStatus(s.status, "")
 	}
-	for i := len(spans) - 1; i >= 0; i-- {
-		spans[i].End(trace.WithTimestamp(tailStart.Add(r.spans[i].end)))
+	for i, s := range slices.Backward(spans) {
+		s.End(trace.WithTimestamp(tailStart.Add(r.spans[i].end)))
 	}
 }
 

@@ -48,7 +48,13 @@ type processor struct {
 	settings *object
 }
 
-type finder struct{ all []processor }
+type finder struct {
+	all   []processor
+	files int // within the file that were read
+}
+
+// maxFiles bounds how many files within one are read: an alias can repeat one.
+const maxFiles = 50
 
 func (f *finder) names() []string {
 	var all []string
@@ -80,9 +86,10 @@ func (f *finder) look(key string, v any, depth int) {
 			f.look("", item, depth+1)
 		}
 	case string: // a file within a file, as a ConfigMap has it
-		if depth == 0 || !strings.Contains(v, "tail_sampling") || !strings.Contains(v, "\n") {
+		if depth == 0 || f.files == maxFiles || !strings.Contains(v, "tail_sampling") || !strings.Contains(v, "\n") {
 			return
 		}
+		f.files++
 		docs, err := documents([]byte(v))
 		if err != nil {
 			return
@@ -144,11 +151,19 @@ func (c *config) processor(p *object) {
 	sort.SliceStable(c.samplers, func(i, j int) bool { return drops(c.samplers[i]) && !drops(c.samplers[j]) })
 }
 
+// ask leaves nothing to a caller: one that sends all to another program, which decides
+// there, has set the sampled flag of everything.
+func (c *config) ask() {
+	c.keys = c.keys.with("remote_parent", "ask")
+	c.note("remote_parent: ask: callers that send everything to be sampled later set the sampled flag of everything. Once they sample themselves, leave it out.")
+}
+
 func drops(e entry) bool { t := e.keys.get("type"); return t == "discard" || t == "at_most" }
 
 // settings says what becomes of what is no policy.
 func (c *config) settings(p *object) {
 	c.note("The Collector decides by all spans of a trace that reach it; riffle by those of this process: its segment of the trace.")
+	c.ask()
 	for _, key := range p.names() {
 		switch key {
 		case "policies", "expected_new_traces_per_sec", "sample_on_first_match":
@@ -194,22 +209,22 @@ func (c *config) keep(name, kind string, r rule, alone bool) {
 	switch {
 	case when.op == unknown:
 		c.leftOut(name+" ("+kind+")", notes[1:])
-	case when.op == never || r.share <= 0:
-		c.leftOut(name+" ("+kind+")", append(notes[1:], "it keeps nothing"))
-	case when.op == always && r.limit > 0:
-		c.limited(name, r, notes, alone)
-	case when.op == always:
+	case when.op == always && r.limit == 0:
 		c.raise(r.share, name)
 		if len(notes) > 1 {
 			c.samplers = append(c.samplers, entry{notes: notes})
 		}
+	case when.op == never || r.share <= 0:
+		c.leftOut(name+" ("+kind+")", append(notes[1:], "it keeps nothing"))
+	case when.op == always:
+		c.limited(name, r, notes, alone)
 	default:
-		keys, more := c.keeper(c.unique(name), when, r.share)
+		keys := keeper(c.unique(name), when, r.share)
 		if r.limit > 0 {
 			keys = keys.with("limit", fields{{"per_second", r.limit / spansPerTrace}})
-			more = append(more, limitNote(r.limit))
+			notes = append(notes, limitNote(r.limit))
 		}
-		c.samplers = append(c.samplers, entry{notes: append(notes, more...), keys: keys})
+		c.samplers = append(c.samplers, entry{notes: notes, keys: keys})
 	}
 }
 
@@ -252,7 +267,7 @@ func (c *config) limited(name string, r rule, notes []string, alone bool) {
 }
 
 // keeper is the sampler for a condition.
-func (c *config) keeper(name string, when *expr, share float64) (fields, []string) {
+func keeper(name string, when *expr, share float64) fields {
 	parts := []*expr{when}
 	if when.op == and {
 		parts = when.of
@@ -274,7 +289,7 @@ func (c *config) keeper(name string, when *expr, share float64) (fields, []strin
 		keys = append(fields{{"type", "spans"}, {"name", name}}, when.keys[0].value.(fields)...)
 		rest = nil
 	default:
-		return fields{{"type", "attribute"}, {"name", name}, {"at", "end"}, {"match", endMatch(when)}, {"sample", share}}, nil
+		return fields{{"type", "attribute"}, {"name", name}, {"at", "end"}, {"match", endMatch(when)}, {"sample", share}}
 	}
 	if len(rest) > 0 {
 		keys = keys.with("match", matchOf(allOf(rest...)))
@@ -282,7 +297,7 @@ func (c *config) keeper(name string, when *expr, share float64) (fields, []strin
 	if share < 1 {
 		keys = keys.with("sample", share)
 	}
-	return keys, nil
+	return keys
 }
 
 // isError tells that e is a span with status Error, which the sampler error asks.
@@ -314,14 +329,14 @@ func (c *config) dropRule(name, kind string, r rule) {
 		when = isUnknown("")
 		notes = append(notes, "riffle cannot limit what is dropped")
 	}
-	switch {
-	case when.op == unknown:
+	switch when.op {
+	case unknown:
 		c.leftOut(name+" ("+kind+")", notes[1:])
 		return
-	case when.op == never:
+	case never:
 		c.leftOut(name+" ("+kind+")", append(notes[1:], "it drops nothing"))
 		return
-	case when.op == always:
+	case always:
 		when = trace(field{"spans", fields{{"min", int64(1)}}})
 		notes = append(notes, "it drops every trace")
 	}

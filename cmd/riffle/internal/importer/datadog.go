@@ -4,7 +4,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"math"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -40,7 +42,11 @@ func (c *config) datadog(v *variablesOf) bool {
 	rules, hasRules := v.get("DD_TRACE_SAMPLING_RULES")
 	rate, hasRate := v.get("DD_TRACE_SAMPLE_RATE")
 	if hasRules {
-		c.datadogRules(rules)
+		base, ok := share(rate)
+		if !ok {
+			base = 1
+		}
+		c.datadogRules(rules, base)
 	}
 	limit, hasLimit := v.get("DD_TRACE_RATE_LIMIT")
 	switch p, ok := share(rate); {
@@ -73,8 +79,8 @@ func (c *config) datadog(v *variablesOf) bool {
 }
 
 // datadogRules translates rules of which the first that matches decides, as the first
-// start sampler that answers does.
-func (c *config) datadogRules(text string) {
+// start sampler that answers does. base is what is kept where none does.
+func (c *config) datadogRules(text string, base float64) {
 	var rules []json.RawMessage
 	if err := json.Unmarshal([]byte(text), &rules); err != nil {
 		c.note("DD_TRACE_SAMPLING_RULES is no list in JSON: %s.", oneLine(err.Error()))
@@ -84,11 +90,15 @@ func (c *config) datadogRules(text string) {
 		name := fmt.Sprintf("DD_TRACE_SAMPLING_RULES[%d]", i)
 		var r datadogRule
 		if err := json.Unmarshal(raw, &r); err != nil {
-			c.leftOut(name, []string{oneLine(err.Error())})
+			c.leftOut(name, []string{"it is no object with texts for service, name, resource and tags, and a number for sample_rate"})
 			continue
 		}
 		if r.SampleRate == nil || *r.SampleRate < 0 || *r.SampleRate > 1 {
 			c.leftOut(name, []string{"it has no sample_rate from 0 to 1"})
+			continue
+		}
+		if anyText(r.Name) && *r.SampleRate < base {
+			c.leftOut(name, []string{operation(&r), "without it the rule would be about more, and keeps less than the rest"})
 			continue
 		}
 		c.datadogRule(name, &r)
@@ -103,7 +113,7 @@ func (c *config) datadogRule(name string, r *datadogRule) {
 		when = append(when, trace(field{"resource", fields{{"service.name", fold(r.Service)}}}))
 	}
 	if anyText(r.Name) {
-		notes = append(notes, fmt.Sprintf("its name %q is left out: an operation of Datadog's, as http.request, is no name of a span here", oneLine(r.Name)))
+		notes = append(notes, operation(r))
 	}
 	if anyText(r.Resource) {
 		notes = append(notes, "resource is taken for the name of the local root, by its case; what a router names later is not seen at the start")
@@ -115,7 +125,7 @@ func (c *config) datadogRule(name string, r *datadogRule) {
 		}
 		cond := any(fields{{"exists", true}})
 		if anyText(r.Tags[key]) {
-			cond = fold(r.Tags[key])
+			cond = tag(key, r.Tags[key])
 		}
 		atEnd = atEnd || knownAtEnd(key)
 		when = append(when, trace(field{"attributes", fields{{key, cond}}}))
@@ -143,8 +153,30 @@ func (c *config) datadogRule(name string, r *datadogRule) {
 	c.samplers = append(c.samplers, entry{notes: notes, keys: keys})
 }
 
+// operation says why a rule is without its name.
+func operation(r *datadogRule) string {
+	return fmt.Sprintf("its name %q is left out: operations of Datadog's, such as http.request, are no names of spans here", oneLine(r.Name))
+}
+
 // anyText tells that a pattern says something.
 func anyText(pattern string) bool { return strings.Trim(pattern, "*") != "" }
+
+// tag is a condition on an attribute. Datadog's patterns are also about numbers, as they
+// are written; riffle's are about texts alone, so those that are a range become one.
+func tag(key, pattern string) any {
+	if strings.Contains(key, "status_code") && len(pattern) == 2 && pattern[1] == '*' {
+		pattern = pattern[:1] + "??"
+	}
+	digits := strings.TrimRight(pattern, "?")
+	n, err := strconv.Atoi(digits)
+	if open := len(pattern) - len(digits); err == nil && n > 0 && open > 0 && len(pattern) <= 9 {
+		for range open {
+			n *= 10
+		}
+		return fields{{"min", int64(n)}, {"max", int64(n + int(math.Pow10(open)) - 1)}}
+	}
+	return fold(pattern)
+}
 
 // fold is a condition by no case, as Datadog's are.
 func fold(pattern string) any {

@@ -273,14 +273,14 @@ func (c *config) propagators(name string, list []string) {
 
 // agent is where an Agent takes OTLP, if the variables say where it is.
 func agent(v *variablesOf) (endpoint, why string) {
-	host := ""
+	host, isSet := v.get("DD_AGENT_HOST")
 	if s, ok := v.get("DD_TRACE_AGENT_URL"); ok {
 		u, err := url.Parse(s)
 		if err != nil || u.Hostname() == "" {
 			return "", "DD_TRACE_AGENT_URL is no URL with a host, as one of a socket is none: riffle sends OTLP over TCP"
 		}
 		host = u.Hostname()
-	} else if host, ok = v.get("DD_AGENT_HOST"); !ok {
+	} else if !isSet {
 		return "", ""
 	}
 	if strings.ContainsAny(host, "/ @?#") {

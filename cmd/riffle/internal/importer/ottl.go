@@ -10,17 +10,17 @@ import (
 // ottlPolicy is a policy ottl_condition: one of its conditions holds for a span, or for
 // an event of one.
 func ottlPolicy(o *object) *expr {
-	var any []*expr
+	var some []*expr
 	for _, text := range o.texts("span") {
-		any = append(any, anySpan(ottlOf(text, spanLeaf)))
+		some = append(some, anySpan(ottlOf(text, spanLeaf)))
 	}
 	for _, text := range o.texts("spanevent") {
-		any = append(any, anySpan(events(ottlOf(text, eventLeaf), text)))
+		some = append(some, anySpan(events(ottlOf(text, eventLeaf), text)))
 	}
-	if len(any) == 0 {
+	if len(some) == 0 {
 		return isUnknown("it has no conditions")
 	}
-	return anyOf(any...)
+	return anyOf(some...)
 }
 
 // leafOf makes an expression of a comparison of a path with a literal.
@@ -184,11 +184,11 @@ func lasts(word string, d time.Duration) *expr {
 func spanLeaf(path *operand, word string, v any) *expr {
 	name := strings.TrimPrefix(path.name, "span.")
 	if (name == "attributes" || name == "resource.attributes") && len(path.keys) == 1 {
-		make := func(cond any) *expr { return attribute(path.keys[0], cond) }
+		about := func(cond any) *expr { return attribute(path.keys[0], cond) }
 		if name == "resource.attributes" {
-			make = func(cond any) *expr { return trace(field{"resource", fields{{path.keys[0], cond}}}) }
+			about = func(cond any) *expr { return trace(field{"resource", fields{{path.keys[0], cond}}}) }
 		}
-		return compared(make, word, v)
+		return compared(about, word, v)
 	}
 	if len(path.keys) > 0 {
 		return isUnknown(fmt.Sprintf("%s[%q]: riffle looks at attributes alone, and not into them", path.name, oneLine(path.keys[0])))
@@ -240,56 +240,59 @@ func enumerated(key string, known map[string]string, word string, v any) *expr {
 }
 
 // named is a comparison of what riffle takes a pattern with * for.
-func named(make func(glob string) *expr, word string, v any) *expr {
+func named(about func(glob string) *expr, word string, v any) *expr {
 	s, isText := v.(string)
 	if !isText {
 		return isUnknown("a name is compared with what is no text")
 	}
 	switch word {
 	case "==", "=":
+		if s == "" {
+			return isUnknown("an empty name: riffle takes it for none")
+		}
 		if strings.ContainsAny(s, "*?") {
 			return isUnknown(fmt.Sprintf("the name %q: * and ? stand for any text in riffle's", oneLine(s)))
 		}
-		return make(s)
+		return about(s)
 	case "!=":
-		return negate(named(make, "==", v))
+		return negate(named(about, "==", v))
 	case "matches":
 		globs, ok := globsOf(s)
 		if !ok {
 			return isUnknown(fmt.Sprintf("the pattern %s of a name: riffle has * and ? there", oneLine(s)))
 		}
-		var any []*expr
+		var some []*expr
 		for _, g := range globs {
-			any = append(any, make(g))
+			some = append(some, about(g))
 		}
-		return anyOf(any...)
+		return anyOf(some...)
 	}
 	return isUnknown("a name is not compared by " + word)
 }
 
 // compared is a comparison of an attribute.
-func compared(make func(cond any) *expr, word string, v any) *expr {
+func compared(about func(cond any) *expr, word string, v any) *expr {
 	switch x := v.(type) {
 	case nil:
 		switch word {
 		case "==", "=":
-			return make(fields{{"exists", false}})
+			return about(fields{{"exists", false}})
 		case "!=":
-			return make(fields{{"exists", true}})
+			return about(fields{{"exists", true}})
 		}
 		return isUnknown("nil is not compared by " + word)
 	case notConstant, ottlEnum:
 		return isUnknown("riffle compares an attribute with a constant alone")
 	case string:
 		if word == "matches" {
-			return make(fields{{"regex", x}})
+			return about(fields{{"regex", x}})
 		}
 	}
 	switch word {
 	case "==", "=":
-		return make(v)
+		return about(v)
 	case "!=":
-		return negate(make(v))
+		return negate(about(v))
 	}
 	n, isInt := v.(int64)
 	if _, isFloat := v.(float64); !isInt && !isFloat {
@@ -297,17 +300,17 @@ func compared(make func(cond any) *expr, word string, v any) *expr {
 	}
 	switch {
 	case word == ">=":
-		return make(fields{{"min", v}})
+		return about(fields{{"min", v}})
 	case word == "<=":
-		return make(fields{{"max", v}})
+		return about(fields{{"max", v}})
 	case word == ">" && isInt:
-		return make(fields{{"min", n + 1}})
+		return about(fields{{"min", n + 1}})
 	case word == "<" && isInt:
-		return make(fields{{"max", n - 1}})
+		return about(fields{{"max", n - 1}})
 	case word == ">":
-		return allOf(make(fields{{"min", v}}), negate(make(v)))
+		return allOf(about(fields{{"min", v}}), negate(about(v)))
 	case word == "<":
-		return allOf(make(fields{{"max", v}}), negate(make(v)))
+		return allOf(about(fields{{"max", v}}), negate(about(v)))
 	}
 	return isUnknown("a comparison by " + word)
 }
@@ -335,6 +338,9 @@ func events(e *expr, text string) *expr {
 		}
 		return anyOf(parts...)
 	case leaf, and:
+		if i := slices.IndexFunc(e.of, func(part *expr) bool { return part.op == unknown }); i >= 0 {
+			return allOf(e.of[i], events(allOf(slices.Delete(slices.Clone(e.of), i, i+1)...), text))
+		}
 		m := matchOf(e)
 		if !slices.ContainsFunc(m, func(f field) bool { return f.key != "name" && f.key != "attributes" }) {
 			return span(field{"event", m})

@@ -19,7 +19,7 @@ type condition struct {
 
 // operand is a literal, a path, a function, or two of them with a sign between.
 type operand struct {
-	literal any      // string, int64, float64, bool; nil is nil if is is "literal"
+	literal any      // of a literal: string, int64, float64, bool, or nil
 	is      string   // literal, path, function, arithmetic
 	name    string   // of a path or a function; the sign
 	keys    []string // of a path: attributes["a"]["b"]
@@ -120,18 +120,9 @@ func (p *ottlParser) term(depth int) (*condition, error) {
 		c, err := p.term(depth + 1)
 		return &condition{word: "not", of: []*condition{c}}, err
 	}
-	left, err := (*operand)(nil), error(nil)
-	if p.take("(") {
-		c, err := p.disjunction(depth + 1)
-		if err == nil {
-			err = p.want(")")
-		}
-		if err != nil || c.word != "" {
-			return c, err
-		}
-		left = c.left // a value in parentheses
-	} else if left, err = p.operand(depth); err != nil {
-		return nil, err
+	left, whole, err := p.left(depth)
+	if err != nil || whole != nil {
+		return whole, err
 	}
 	switch word := p.peek(); word {
 	case "==", "!=", "<", "<=", ">", ">=":
@@ -140,6 +131,22 @@ func (p *ottlParser) term(depth int) (*condition, error) {
 		return &condition{word: word, left: left, right: right}, err
 	}
 	return &condition{left: left}, nil
+}
+
+// left is what stands before a comparison, or a condition in parentheses as a whole.
+func (p *ottlParser) left(depth int) (*operand, *condition, error) {
+	if !p.take("(") {
+		o, err := p.operand(depth)
+		return o, nil, err
+	}
+	c, err := p.disjunction(depth + 1)
+	if err == nil {
+		err = p.want(")")
+	}
+	if err != nil || c.word != "" {
+		return nil, c, err
+	}
+	return c.left, nil, nil // a value in parentheses
 }
 
 func (p *ottlParser) operand(depth int) (*operand, error) {

@@ -81,5 +81,5 @@ func globOf(re *syntax.Regexp) (string, bool) {
 	if !ends {
 		g += "*"
 	}
-	return strings.ReplaceAll(g, "**", "*"), true
+	return strings.ReplaceAll(g, "**", "*"), g != "" // which is no pattern
 }

@@ -34,6 +34,7 @@ func (c *config) refinery(data []byte) error {
 	}
 	c.note("Refinery decides by all spans of a trace; riffle by those of this process: its segment of the trace.")
 	c.note("Refinery's first rule that matches decides; riffle's samplers are all asked: the most that one keeps counts, and what at_most and discard say bounds it. The matches below make the same of it.")
+	c.ask()
 	c.chosen(samplers.object(part))
 	return nil
 }
@@ -46,45 +47,48 @@ func shown(names []string) string {
 	return strings.Join(all, ", ")
 }
 
-// refineryRules are the samplers by environment, of a file of either version.
+// refineryRules are the samplers by environment.
 func refineryRules(data []byte) (*object, error) {
 	if tomlRules.Match(data) {
-		return tomlSamplers(data)
+		return nil, errors.New("rules in TOML are of Refinery 1: convert them with its tools/convert (convert rules --input=rules.toml --output=rules.yaml), and import the YAML")
 	}
 	docs, err := documents(data)
 	if err != nil {
 		return nil, err
 	}
+	left := maxFiles
 	for _, doc := range docs {
-		if o := findRules(doc, 0); o != nil {
+		if o := findRules(doc, 0, &left); o != nil {
 			return o, nil
 		}
 	}
 	return nil, errors.New("there is no mapping Samplers in the file")
 }
 
-// findRules finds the samplers also in a file of Kubernetes, or values of Helm.
-func findRules(v any, depth int) *object {
+// findRules finds the samplers also in a file of Kubernetes, or values of Helm. left is
+// how many files within the file are still read.
+func findRules(v any, depth int, left *int) *object {
 	switch v := v.(type) {
 	case *object:
 		if s := v.object("Samplers"); s != nil {
 			return s
 		}
 		for _, key := range v.names() {
-			if s := findRules(v.get(key), depth+1); s != nil {
+			if s := findRules(v.get(key), depth+1, left); s != nil {
 				return s
 			}
 		}
 	case []any:
 		for _, item := range v {
-			if s := findRules(item, depth+1); s != nil {
+			if s := findRules(item, depth+1, left); s != nil {
 				return s
 			}
 		}
 	case string:
-		if depth == 0 || !strings.Contains(v, "Samplers") || !strings.Contains(v, "\n") {
+		if depth == 0 || *left == 0 || !strings.Contains(v, "Samplers") || !strings.Contains(v, "\n") {
 			return nil
 		}
+		*left--
 		docs, _ := documents([]byte(v))
 		for _, doc := range docs {
 			if o, isObject := doc.(*object); isObject && o.object("Samplers") != nil {

@@ -74,22 +74,22 @@ func refineryCondition(o *object) *expr {
 		return isUnknown("a condition has no Field")
 	}
 	// A field counts if none before it is there.
-	var any, before []*expr
+	var some, before []*expr
 	for _, name := range names {
 		e := refineryField(name, word, o)
 		if absentHolds(word, o.text("Datatype")) { // all of them may be absent
 			e = allOf(append(before, e)...)
 		}
-		any = append(any, e)
+		some = append(some, e)
 		before = append(before, refineryField(name, "not-exists", o))
 	}
 	switch word {
 	case "not-exists":
 		return allOf(before...)
 	case "exists":
-		return anyOf(any...)
+		return anyOf(some...)
 	}
-	return anyOf(any...)
+	return anyOf(some...)
 }
 
 // absentHolds tells that a comparison holds of a field that is not there.
@@ -169,23 +169,23 @@ func typed(v any, datatype string) any {
 
 // refineryAttribute is a comparison of an attribute.
 func refineryAttribute(name, word string, v any, datatype string) *expr {
-	make := func(cond any) *expr { return attribute(name, cond) }
-	exists := make(fields{{"exists", true}})
+	about := func(cond any) *expr { return attribute(name, cond) }
+	exists := about(fields{{"exists", true}})
 	switch word {
 	case "exists":
 		return exists
 	case "not-exists":
-		return make(fields{{"exists", false}})
+		return about(fields{{"exists", false}})
 	case "=", ">", ">=", "<", "<=":
 		if v == nil {
 			return isUnknown(oneLine(name) + " " + word + " has no Value")
 		}
-		return compared(make, word, scalarOr(v))
+		return compared(about, word, scalarOr(v))
 	case "!=":
 		if v == nil {
 			return exists
 		}
-		e := compared(make, word, scalarOr(v))
+		e := compared(about, word, scalarOr(v))
 		if absentHolds(word, datatype) {
 			return e
 		}
@@ -195,9 +195,9 @@ func refineryAttribute(name, word string, v any, datatype string) *expr {
 		if len(values) == 0 {
 			return isUnknown(oneLine(name) + " " + word + " has no list of values")
 		}
-		e := make(values)
+		e := about(values)
 		if len(values) == 1 {
-			e = make(values[0])
+			e = about(values[0])
 		}
 		if word == "not-in" {
 			return negate(e)
@@ -213,15 +213,15 @@ func refineryAttribute(name, word string, v any, datatype string) *expr {
 			glob = fields{{"regex", map[bool]string{true: "^", false: ""}[word == "starts-with"] + quotePattern(s)}}
 		}
 		if word == "does-not-contain" {
-			return negate(make(glob))
+			return negate(about(glob))
 		}
-		return make(glob)
+		return about(glob)
 	case "matches":
 		s := text(v)
 		if err := checkPattern(s); err != nil {
 			return isUnknown(err.Error())
 		}
-		return make(fields{{"regex", s}})
+		return about(fields{{"regex", s}})
 	}
 	return isUnknown(fmt.Sprintf("the operator %q is none of Refinery's", oneLine(word)))
 }
@@ -319,32 +319,32 @@ func failed(word string, v any) *expr {
 
 // refineryName is a comparison of what riffle takes a pattern with * for.
 func refineryName(key, word string, v any) *expr {
-	make := func(glob string) *expr { return span(field{key, glob}) }
+	about := func(glob string) *expr { return span(field{key, glob}) }
 	s := text(v)
 	switch word {
 	case "=", "!=":
-		return named(make, word, scalarOr(s))
+		return named(about, word, scalarOr(s))
 	case "exists":
 		return isAlways()
 	case "not-exists":
 		return isNever()
 	case "in", "not-in":
-		var any []*expr
+		var some []*expr
 		for _, x := range scalars(v) {
-			any = append(any, named(make, "=", text(x)))
+			some = append(some, named(about, "=", text(x)))
 		}
 		if word == "not-in" {
-			return negate(anyOf(any...))
+			return negate(anyOf(some...))
 		}
-		return anyOf(any...)
+		return anyOf(some...)
 	case "contains":
-		return named(make, "matches", quotePattern(s))
+		return named(about, "matches", quotePattern(s))
 	case "does-not-contain":
-		return negate(named(make, "matches", quotePattern(s)))
+		return negate(named(about, "matches", quotePattern(s)))
 	case "starts-with":
-		return named(make, "matches", "^"+quotePattern(s))
+		return named(about, "matches", "^"+quotePattern(s))
 	case "matches":
-		return named(make, "matches", s)
+		return named(about, "matches", s)
 	}
 	return isUnknown(fmt.Sprintf("%s is not compared by %q", key, oneLine(word)))
 }
@@ -356,14 +356,14 @@ func refineryEnum(key string, known map[string]string, word string, v any) *expr
 	case "not-exists":
 		return isNever()
 	case "in", "not-in":
-		var any []*expr
+		var some []*expr
 		for _, x := range scalars(v) {
-			any = append(any, enumerated(key, known, "=", x))
+			some = append(some, enumerated(key, known, "=", x))
 		}
 		if word == "not-in" {
-			return negate(anyOf(any...))
+			return negate(anyOf(some...))
 		}
-		return anyOf(any...)
+		return anyOf(some...)
 	}
 	return enumerated(key, known, word, v)
 }

@@ -28,7 +28,7 @@ func (c *config) rules(o *object) {
 	baseName := "no rule"
 	baseKind := ""
 	for i, item := range o.list("Rules") {
-		r := c.refineryRule(i, item)
+		r := readRule(i, item)
 		if r.left || r.when.op != always {
 			all = append(all, r)
 			continue
@@ -131,8 +131,8 @@ func (c *config) discard(name string, when *expr, notes []string) {
 	}})
 }
 
-// refineryRule reads a rule.
-func (c *config) refineryRule(i int, item any) refineryRule {
+// readRule reads a rule.
+func readRule(i int, item any) refineryRule {
 	o, _ := item.(*object)
 	r := refineryRule{name: oneLine(o.text("Name")), drop: o.is("Drop"), rate: dynamicRate{share: 1}}
 	if r.name == "" {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"regexp"
+	"slices"
 	"strings"
 	"unicode"
 
@@ -31,7 +32,7 @@ func (f fields) get(key string) any {
 
 // with returns the mapping with one key more.
 func (f fields) with(key string, value any) fields {
-	return append(f[:len(f):len(f)], field{key, value})
+	return append(slices.Clip(f), field{key, value})
 }
 
 // variable is a value in which ${NAME} stands for a variable.
@@ -76,12 +77,12 @@ func (c *config) write() ([]byte, error) {
 	}
 	fmt.Fprintf(&b, "%ssamplers:\n", indent)
 	for _, e := range c.samplers {
-		if err := c.entry(&b, indent, e); err != nil {
+		if err := e.write(&b, indent); err != nil {
 			return nil, err
 		}
 	}
 	if !c.complete {
-		if err := c.entry(&b, indent, c.lastEntry()); err != nil {
+		if err := c.lastEntry().write(&b, indent); err != nil {
 			return nil, err
 		}
 	}
@@ -105,7 +106,7 @@ func (c *config) lastEntry() entry {
 	return e
 }
 
-func (c *config) entry(b *bytes.Buffer, indent string, e entry) error {
+func (e entry) write(b *bytes.Buffer, indent string) error {
 	comments(b, indent+"  ", unique(e.notes))
 	if e.keys == nil {
 		return nil
