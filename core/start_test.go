@@ -32,11 +32,7 @@ func (s *answering) Traits() sampling.Traits {
 }
 
 // use makes a list entry of a sampler that is already built.
-func use(name string, s sampling.Sampler) core.SamplerEntry {
-	return core.UseSampler(component.NewFactory(name, struct{}{}, func(context.Context, component.Settings, struct{}) (sampling.Sampler, error) {
-		return s, nil
-	}), "", struct{}{})
-}
+func use(name string, s sampling.Sampler) core.SamplerEntry { return named(name, "", s) }
 
 func useExporter(name string, e sdktrace.SpanExporter) core.ExporterEntry {
 	return core.UseExporter(component.NewFactory(name, struct{}{}, func(context.Context, component.Settings, struct{}) (sdktrace.SpanExporter, error) {

@@ -109,6 +109,7 @@ func (g *segment) goOnUnder(r *rules) {
 		g.place = r.placeOf(g.leastBy)
 	}
 	if m := g.more; m != nil {
+		m.later = 0 // bits of the last rules; nothing waits
 		if m.unknown != sampling.Never {
 			m.unknownPlace = r.placeOf(m.unknownBy)
 		}
