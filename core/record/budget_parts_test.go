@@ -102,3 +102,46 @@ func TestBudgetOfStartSamplers(t *testing.T) {
 		}
 	})
 }
+
+// What classes said is told apart from what others did, in whatever order they spoke.
+func TestByClass(t *testing.T) {
+	const never, always = sampling.Never, sampling.Always
+	type says struct {
+		by        string
+		threshold sampling.Threshold
+	}
+	for name, tt := range map[string]struct {
+		start       sampling.Threshold
+		said        []says
+		class       int
+		first, rest sampling.Threshold
+	}{
+		"nobody":                  {never, nil, 2, never, never},
+		"the start":               {half, nil, 2, never, half},
+		"a class":                 {half, []says{{"first", always}}, 0, always, half},
+		"a class, and nobody":     {never, []says{{"second", half}}, 1, half, never},
+		"none that keeps":         {half, []says{{"first", never}}, 2, never, half},
+		"two classes":             {half, []says{{"second", always}, {"first", half}}, 0, always, half},
+		"two, the first before":   {half, []says{{"first", half}, {"second", always}}, 0, always, half},
+		"others before":           {never, []says{{"third", half}, {"first", always}}, 0, always, half},
+		"others after":            {never, []says{{"first", half}, {"third", always}}, 0, half, always},
+		"others after, and worse": {half, []says{{"first", always}, {"third", half + 1}}, 0, always, half},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := Config{Budget: NewBudget(BudgetConfig{PerSecond: 1, Classes: 3}), Classes: map[string]int{"first": 0, "second": 1}}
+			r := newRecorder(t, c, onError, onError, onError, startAt(tt.start))
+			root := r.start(context.Background(), "root").(*span)
+			g := root.segment
+			g.mu.Lock()
+			for i, s := range tt.said {
+				g.file(answer{threshold: s.threshold, by: r.live.names.number(s.by), place: int16(i)})
+			}
+			class, first, rest := g.byClass()
+			g.mu.Unlock()
+			if class != tt.class || first.threshold != tt.first || rest.threshold != tt.rest {
+				t.Errorf("class %d, %v of the classes, %v of the others, want %d, %v, %v", class, first.threshold, rest.threshold, tt.class, tt.first, tt.rest)
+			}
+			root.End()
+		})
+	}
+}

@@ -85,7 +85,7 @@ func (g *segment) endedSpans(and *span) (list []sdktrace.ReadOnlySpan) {
 		list = append(list, &and.recorded)
 		late = and != &g.root
 	}
-	for s := g.waiting.last; s != nil && !(late && len(list) > maxSeenLate); s = s.prev {
+	for s := g.waiting.last; s != nil && (!late || len(list) <= maxSeenLate); s = s.prev {
 		list = append(list, &s.recorded)
 	}
 	return list
