@@ -11,9 +11,9 @@ import (
 
 // NewSDKSampler builds the start samplers of a spec as one SDK sampler, for a
 // TracerProvider of the SDK's own. Its exporters are not looked at. End and
-// segment samplers need a [Provider] and are refused, and so is remote_parent:
-// restart, for which a sampler is asked too late. Shut it down with the returned
-// function.
+// segment samplers need a [Provider] and are refused, and so are a budget, which is
+// spent as traces end, and remote_parent: restart, for which a sampler is asked too
+// late. Shut it down with the returned function.
 func NewSDKSampler(ctx context.Context, spec Spec, opts ...Option) (sdktrace.Sampler, func(context.Context) error, error) {
 	o := newOptions(opts)
 	spec.Exporters = nil
@@ -21,8 +21,11 @@ func NewSDKSampler(ctx context.Context, spec Spec, opts ...Option) (sdktrace.Sam
 	if err != nil {
 		return nil, nil, err
 	}
-	if plan.RemoteParent == record.Restart {
+	switch {
+	case plan.RemoteParent == record.Restart:
 		return nil, nil, errors.New("building an SDK sampler: remote_parent: restart needs a core.Provider")
+	case plan.Budget != nil:
+		return nil, nil, errors.New("building an SDK sampler: a budget needs a core.Provider")
 	}
 	res, err := newResource(ctx, plan)
 	if err != nil {

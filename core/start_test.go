@@ -32,11 +32,7 @@ func (s *answering) Traits() sampling.Traits {
 }
 
 // use makes a list entry of a sampler that is already built.
-func use(name string, s sampling.Sampler) core.SamplerEntry {
-	return core.UseSampler(component.NewFactory(name, struct{}{}, func(context.Context, component.Settings, struct{}) (sampling.Sampler, error) {
-		return s, nil
-	}), "", struct{}{})
-}
+func use(name string, s sampling.Sampler) core.SamplerEntry { return named(name, "", s) }
 
 func useExporter(name string, e sdktrace.SpanExporter) core.ExporterEntry {
 	return core.UseExporter(component.NewFactory(name, struct{}{}, func(context.Context, component.Settings, struct{}) (sdktrace.SpanExporter, error) {
@@ -288,6 +284,19 @@ func TestChainInAStockProvider(t *testing.T) {
 	}
 	if got, want := sampler.Description(), "riffle{s: always threshold 8}"; got != want {
 		t.Errorf("Description() = %q, want %q", got, want)
+	}
+}
+
+// What an SDK sampler cannot do is refused.
+func TestRefusedInAStockProvider(t *testing.T) {
+	for want, spec := range map[string]core.Spec{
+		"remote_parent: restart needs": {RemoteParent: record.Restart},
+		"a budget needs":               {Budget: &core.BudgetConfig{TracesPerSecond: 10}},
+	} {
+		spec.Samplers = []core.SamplerEntry{use("s", &answering{answer: sampling.At(half)})}
+		if _, _, err := core.NewSDKSampler(t.Context(), spec); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v, want %s a core.Provider", err, want)
+		}
 	}
 }
 

@@ -99,7 +99,7 @@ func TestSchemaTakesPages(t *testing.T) {
 // unseen are the mistakes that a schema cannot see, by the reason.
 var unseen = map[string][]string{
 	"it is about values of two keys": {
-		"both_endpoint", "both_rate", "both_service_name", "insecure_contradicts", "insecure_without_otlp", "several_otlp", "several_ratios", "duplicate_names",
+		"both_endpoint", "both_rate", "both_service_name", "budget_empty", "insecure_contradicts", "insecure_without_otlp", "several_otlp", "several_ratios", "duplicate_names",
 	},
 	"it is about the environment": {
 		"env_bad_rate", "env_wrong_type", "variable_malformed", "variable_structure", "variable_unset", "variable_wrong_type", "variables_several",

@@ -190,9 +190,9 @@ func (c *budgetClass) give(n float64) float64 {
 	return n
 }
 
-// idle reports whether nothing came of late and all classes have as much as they can
+// Idle reports whether nothing came of late and all classes have as much as they can
 // store: a new budget has less, so that nobody gains by being forgotten.
-func (b *Budget) idle(now time.Time) bool {
+func (b *Budget) Idle(now time.Time) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.flow(now)

@@ -53,9 +53,9 @@ type request struct {
 	next      *request // of the segment
 }
 
-// requestBytes is what a request takes, with what its segment has of it, its place in
-// the queue, and one that was withdrawn and is still there.
-const requestBytes = 2*int64(unsafe.Sizeof(request{})) + int64(unsafe.Sizeof(segmentMore{})) + 4*int64(unsafe.Sizeof(uintptr(0)))
+// requestBytes is what a request takes, with its place in the queue, and one that was
+// withdrawn and is still there.
+const requestBytes = 2*int64(unsafe.Sizeof(request{})) + 4*int64(unsafe.Sizeof(uintptr(0)))
 
 // question is a request before the samplers.
 type question struct {

@@ -66,34 +66,49 @@ var unlowered = factors{1, 1}
 // on what was said of the segment, but not on its randomness.
 func (g *segment) spend(l spans, raise sampling.Threshold) factors {
 	r := g.rules()
-	if r.budget == nil {
-		return unlowered
-	}
-	var size float64
 	switch {
-	case r.budget.spans:
+	case r.budget == nil:
+		return unlowered
+	case !g.has(isSpent):
+	case g.has(isSure) || g.more == nil || g.more.spent == (factors{}):
+		return unlowered
+	default:
+		return g.more.spent
+	}
+	size := 1.0
+	if r.budget.spans {
+		size = 0
 		for s := l.first; s != nil; s = s.next {
 			size++
 		}
-	case !g.has(isCounted | isCountedLost): // else it is counted already
-		size = 1
 	}
 	if g.has(isSure) { // forced: nothing raises it
 		raise = sampling.Always
 	}
 	present := g.present()
-	base := min(1, g.baseline(raise)/present)
-	class, p := r.budget.classes-1, base
-	if prior := g.prior(); prior != nil {
-		class = r.classOf(prior.by)
-		p = min(1, max(base, max(prior.threshold, g.pressure, raise).Probability()/present))
-	}
+	class, first, rest := g.byClass()
+	base := min(1, g.baseline(rest.threshold, raise)/present)
+	p := min(1, max(base, max(first.threshold, raise).Probability()/present))
 	now := time.Now()
 	f, fBase := r.budget.of(g, now).Take(now, class, p, base, size)
 	if g.has(isSure) {
-		return unlowered
+		f, fBase = 1, 1
 	}
+	g.spent(factors{f, fBase}, p, raise)
 	return factors{f, fBase}
+}
+
+// spent notes what came of counting a segment with a probability: it is not counted
+// again, and what is decided of it later is kept with the same one, until more is said. Of
+// spans each counts, and what a segment sampler bounds now it may not bound later.
+func (g *segment) spent(c factors, p float64, raise sampling.Threshold) {
+	if g.rules().budget.spans || p == 0 || raise != sampling.Always {
+		return
+	}
+	g.bits |= isSpent
+	if c != unlowered || g.more != nil {
+		g.rarely().spent = c
+	}
 }
 
 // present is the probability with which a segment comes so far that it is decided. Those
@@ -105,9 +120,10 @@ func (g *segment) present() float64 {
 	return max(g.start.Probability(), g.pressure.Probability())
 }
 
-// baseline is the probability that what is no class of its own keeps the segment with.
-func (g *segment) baseline(raise sampling.Threshold) float64 {
-	p := max(min(g.start, max(g.least, g.pressure)), raise).Probability()
+// baseline is the probability that what is no class of its own keeps the segment with:
+// from that threshold on, or with one that is unknown.
+func (g *segment) baseline(t, raise sampling.Threshold) float64 {
+	p := max(t, raise).Probability()
 	if g.has(startUnknown) {
 		p = max(p, raise.Probability())
 	}
@@ -117,38 +133,72 @@ func (g *segment) baseline(raise sampling.Threshold) float64 {
 	return p
 }
 
-// prior is the answer of the first class that spoke; nil if none did but the last.
-func (g *segment) prior() *prior {
-	r := g.rules()
-	if r.budget == nil || g.more == nil || r.classOf(g.more.prior.by) == r.budget.classes-1 {
-		return nil
-	}
-	return &g.more.prior
-}
-
-// prior is the least threshold that the first class said that spoke.
-type prior struct {
+// saidBy is a threshold, and who has said it.
+type saidBy struct {
 	threshold sampling.Threshold
-	by        int16 // the number of the name
-	rule      *string
+	giver
 }
 
-// filePrior takes an answer if its class comes before the one that is there, or is it.
-func (g *segment) filePrior(a *answer, t sampling.Threshold) {
+var saidByNobody = saidBy{threshold: sampling.Never}
+
+// classed is what the classes said of a segment of which one spoke, but for the last.
+type classed struct {
+	first  int16  // the number of the name of who spoke of the first class
+	least  saidBy // of what they said
+	others saidBy // the least of what others said
+}
+
+// byClass is the first class that spoke of the segment, the least that classes said, but
+// for the last, and the least that the last said.
+func (g *segment) byClass() (class int, first, rest saidBy) {
 	r := g.rules()
-	if r.budget == nil {
+	start := saidBy{g.start, giver{g.startBy, g.startRule}}
+	class, first, rest = r.budget.classes-1, saidByNobody, saidBy{g.least, giver{g.leastBy, g.leastRule}}
+	if m := g.more; m != nil && m.classed.least.threshold != sampling.Never {
+		class, first, rest = r.classOf(m.classed.first), m.classed.least, m.classed.others
+	}
+	first.threshold, rest.threshold = max(first.threshold, g.pressure), max(rest.threshold, g.pressure)
+	to := &rest
+	if of := r.classOf(g.startBy); of < r.budget.classes-1 && g.start != sampling.Never {
+		class, to = min(class, of), &first
+	}
+	if start.threshold <= to.threshold {
+		*to = start
+	}
+	return class, first, rest
+}
+
+// fileByClass notes an answer from a threshold on, before it is filed.
+func (g *segment) fileByClass(a *answer, t sampling.Threshold) {
+	r := g.rules()
+	if r.budget == nil || t == sampling.Never {
 		return
 	}
+	said := saidBy{t, giver{a.by, a.rule}}
 	class := r.classOf(a.by)
-	if class == r.budget.classes-1 {
-		return
-	}
-	if now := g.prior(); now != nil {
-		if was := r.classOf(now.by); class > was || class == was && t >= now.threshold {
-			return
+	spoke := g.more != nil && g.more.classed.least.threshold != sampling.Never
+	switch {
+	case class == r.budget.classes-1 && !spoke: // the least of all is that of the others
+	case class == r.budget.classes-1:
+		if c := &g.more.classed; t < c.others.threshold {
+			c.others = said
+			g.bits &^= isSpent
+		}
+	case !spoke:
+		g.rarely().classed = classed{a.by, said, saidBy{g.least, giver{g.leastBy, g.leastRule}}}
+		g.bits &^= isSpent
+	default:
+		c := &g.more.classed
+		first := r.classOf(c.first)
+		if class < first {
+			c.first = a.by
+			g.bits &^= isSpent
+		}
+		if t < c.least.threshold || t == c.least.threshold && class < first {
+			c.least = said
+			g.bits &^= isSpent
 		}
 	}
-	g.rarely().prior = prior{t, a.by, a.rule}
 }
 
 // classOf is the class of the sampler with the name of that number.
@@ -167,8 +217,8 @@ func (r *rules) setClasses(byName map[string]int) {
 			class = r.budget.classes - 1
 		}
 		for len(r.classes) <= int(e.number) {
-			r.classes = append(r.classes, uint8(r.budget.classes-1))
+			r.classes = append(r.classes, int16(r.budget.classes-1))
 		}
-		r.classes[e.number] = uint8(class)
+		r.classes[e.number] = int16(class)
 	}
 }

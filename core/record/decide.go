@@ -61,12 +61,18 @@ func (g *segment) file(a answer) {
 	}
 	if a.threshold == sampling.Unknown {
 		if m := g.rarely(); a.from < m.unknown || a.from == m.unknown && a.place < m.unknownPlace {
+			if a.from < m.unknown {
+				g.bits &^= isSpent
+			}
 			m.unknown, m.unknownBy, m.unknownPlace, m.unknownRule = a.from, a.by, a.place, a.rule
 		}
 		return
 	}
 	t := a.keepsFrom()
-	g.filePrior(&a, t)
+	g.fileByClass(&a, t)
+	if t < g.least {
+		g.bits &^= isSpent
+	}
 	if t < g.least || t == g.least && a.place < g.place {
 		g.least, g.leastBy, g.place, g.leastRule = t, a.by, a.place, a.rule
 	}
@@ -122,10 +128,12 @@ func (g *segment) threshold(raise sampling.Threshold, c factors) (t sampling.Thr
 		t, by = said, giver{g.leastBy, g.leastRule}
 	}
 	if t.Selects(g.randomness) {
-		t = max(t, raise).Scaled(c.base)
-		if p := g.prior(); p != nil {
-			if first := max(p.threshold, g.pressure, raise).Scaled(c.class); first <= t {
-				t, by = first, giver{p.by, p.rule}
+		t = max(t, raise)
+		if g.rules().budget != nil && !g.has(isSure) {
+			_, first, rest := g.byClass()
+			t, by = max(rest.threshold, raise).Scaled(c.base), rest.giver
+			if of := max(first.threshold, raise).Scaled(c.class); of <= t {
+				t, by = of, first.giver
 			}
 		}
 		return t, by, t.Selects(g.randomness)

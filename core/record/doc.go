@@ -38,6 +38,21 @@
 // nobody waits for the end of spans, or the parent's decision is followed. What ends
 // in a settled segment is handed over, or let go, at once.
 //
+// # Asked later
+//
+// What a match says of a local root that is open is not known. Its sampler is then asked
+// again, on the goroutine that ends the root, about all that waits; or on that of the
+// sweep, before anything of the segment is decided early. A span that ends while the root
+// does is asked about by itself.
+//
+// # Budget
+//
+// What is decided is counted in the budget, kept or not, with its probability by what was
+// said of it ([segment.spend]). That answers with factors, and T is raised by them. A
+// segment is counted once for what was said until then. What is decided of it later has the
+// same factors, until more is said. With a budget no segment is settled before it is
+// decided, but one that is forced.
+//
 // # Randomness
 //
 // The only thing that depends on a segment's randomness is the comparison with T
@@ -62,8 +77,9 @@
 // # Locks
 //
 // In this order: former.mu, segment.mu, then any one of span.mu, shard.mu, memoryShard.mu,
-// asker.mu and a limiter's, the last also within a memoryShard's. A span that starts
+// asker.mu, a limiter's, and a budget's, a limiter's also within a memoryShard's. Who looks
+// for the budget of a key only tries the locks on its way. A span that starts
 // is locked from when its segment lists it until it has its content. Samplers, span
 // processors, ID generators, what delivers, loggers, and methods of what the
-// application hands in are called with no lock held.
+// application hands in, also of its contexts and errors, are called with no lock held.
 package record

@@ -74,13 +74,19 @@ func (g *segment) ending(r *rules, ended *span, last bool) (e ending) {
 	return e
 }
 
-// endedSpans are those that wait, and one more.
+// maxSeenLate is how many of those that wait a span sees that ends after the local root:
+// else each of many would look at all the others.
+const maxSeenLate = 1 << 12
+
+// endedSpans are those that wait, the last first, and one more.
 func (g *segment) endedSpans(and *span) (list []sdktrace.ReadOnlySpan) {
-	for s := g.waiting.first; s != nil; s = s.next {
-		list = append(list, &s.recorded)
-	}
-	if and != nil {
+	late := and != nil
+	if late {
 		list = append(list, &and.recorded)
+		late = and != &g.root
+	}
+	for s := g.waiting.last; s != nil && (!late || len(list) <= maxSeenLate); s = s.prev {
+		list = append(list, &s.recorded)
 	}
 	return list
 }
@@ -184,7 +190,61 @@ func (g *segment) isCanceled() bool {
 		ctx = g.more.context
 	}
 	g.mu.Unlock()
-	return ctx != nil && errors.Is(ctx.Err(), context.Canceled)
+	return ctx != nil && wrapsCanceled(errOf(ctx))
+}
+
+// errOf is the error of a context of the application's, which is called without a lock.
+// One that panics has none.
+func errOf(ctx context.Context) (err error) {
+	defer func() {
+		if recover() != nil {
+			err = nil
+		}
+	}()
+	return ctx.Err()
+}
+
+// wrapsCanceled reports whether an error of the application's wraps [context.Canceled].
+// One whose methods panic does not.
+func wrapsCanceled(err error) (wraps bool) {
+	defer func() {
+		if recover() != nil {
+			wraps = false
+		}
+	}()
+	return errors.Is(err, context.Canceled)
+}
+
+// canceledContext stands for a context that was canceled.
+var canceledContext = func() context.Context {
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	return ctx
+}()
+
+// forgetContext lets go of the context of a local root that is open for long, if that has
+// ended: a root that nobody ends must not keep its request.
+func (g *segment) forgetContext() {
+	g.mu.Lock()
+	if g.more == nil || g.more.context == nil {
+		g.mu.Unlock()
+		return
+	}
+	ctx := g.more.context
+	g.mu.Unlock()
+	err := errOf(ctx)
+	if err == nil {
+		return
+	}
+	ctx = nil
+	if wrapsCanceled(err) {
+		ctx = canceledContext
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.more.context != nil { // the root has not ended meanwhile
+		g.more.context = ctx
+	}
 }
 
 // remember keeps what samplers want to know of the context in which a local root starts.

@@ -181,6 +181,29 @@ func TestMatchAboutARootThatEndsMeanwhile(t *testing.T) {
 	}
 }
 
+// Spans that end after the local root see a bounded number of those that wait.
+func TestSeenLate(t *testing.T) {
+	r := matched(t, Config{Bounds: Bounds{MaxSegmentBytes: 1 << 30}}, match.Config{AnySpan: &match.SpanConfig{Name: "payment"}}, onError)
+	ctx, root := r.tracer.Start(context.Background(), "root")
+	late := fail(r.start(ctx, "late"))
+	for range 2 * maxSeenLate {
+		r.start(ctx, "child").End()
+	}
+	root.End()
+	g := root.(*span).segment
+	for _, tt := range []struct {
+		ended *span
+		last  bool
+		want  int
+	}{{late.(*span), false, maxSeenLate + 1}, {nil, true, 2*maxSeenLate + 1}} {
+		e := g.ending(g.rules(), tt.ended, tt.last)
+		if n := len(e.subject.Ended); n != tt.want {
+			t.Errorf("%d spans are seen, want %d", n, tt.want)
+		}
+	}
+	late.End()
+}
+
 // Each sampler is asked about a span once, whenever that is.
 func TestAskedOnce(t *testing.T) {
 	asked := map[string]int{}
@@ -245,18 +268,18 @@ func TestMatchAboutTheContext(t *testing.T) {
 	}
 }
 
-// canceled notes what failed spans are said to be.
-type canceled struct{ said map[string]string }
+// seesCanceled notes what failed spans are said to be.
+type seesCanceled struct{ said map[string]string }
 
-func (canceled) Traits() sampling.Traits { return sampling.Traits{SeesCancellation: true} }
+func (seesCanceled) Traits() sampling.Traits { return sampling.Traits{SeesCancellation: true} }
 
-func (s canceled) SampleEnd(p sampling.EndParameters) sampling.Answer {
+func (s seesCanceled) SampleEnd(p sampling.EndParameters) sampling.Answer {
 	s.said[p.Span.Name()] = fmt.Sprintf("canceled %v, panicked %v", p.Canceled, p.Panicked)
 	return sampling.Abstain()
 }
 
 func TestWhatEndedASpan(t *testing.T) {
-	s := canceled{map[string]string{}}
+	s := seesCanceled{map[string]string{}}
 	r := newRecorder(t, Config{}, s, selectNone)
 	ctx, cancel := context.WithCancel(context.Background())
 	below, root := r.tracer.Start(ctx, "root")

@@ -102,10 +102,14 @@ func (g *segment) goOnUnder(r *rules) {
 		unanswered = 0
 	}
 	g.unanswered.Store(unanswered)
+	if r.budget != last.budget {
+		g.bits &^= isSpent
+	}
 	if g.least != sampling.Never {
 		g.place = r.placeOf(g.leastBy)
 	}
 	if m := g.more; m != nil {
+		m.later = 0 // bits of the last rules; nothing waits
 		if m.unknown != sampling.Never {
 			m.unknownPlace = r.placeOf(m.unknownBy)
 		}

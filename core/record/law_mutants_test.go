@@ -72,7 +72,7 @@ var lawMutants = []lawMutant{
 		{"size.go", "if key != otKey {", "if true {"},
 	}},
 	{"at most is not for what the start selected", "law", []lawEdit{
-		{"decide.go", "\t\tt = max(t, raise).Scaled(c.base)\n", "\t\tif !g.isSelected() {\n\t\t\tt = max(t, raise).Scaled(c.base)\n\t\t}\n"},
+		{"decide.go", "\t\tt = max(t, raise)\n", "\t\tif !g.isSelected() {\n\t\t\tt = max(t, raise)\n\t\t}\n"},
 	}},
 	{"at most raises what is said, and is not compared", "law", []lawEdit{
 		{"decide.go", "return t, by, t.Selects(g.randomness)", "return t, by, true"},
@@ -109,6 +109,9 @@ var lawMutants = []lawMutant{
 	}},
 	{"a budget lowers what the start did not select", "law", []lawEdit{
 		{"budget.go", "\treturn factors{f, fBase}", "\tif g.isSelected() {\n\t\treturn unlowered\n\t}\n\treturn factors{f, fBase}"},
+	}},
+	{"a budget counts what it did not keep again", "others", []lawEdit{
+		{"budget.go", "\tcase !g.has(isSpent):", "\tcase !g.has(isSpent) || g.has(isCountedLost):"},
 	}},
 	{"a forced segment is like one that is kept", "forced", []lawEdit{
 		{"segment.go", "if d.forced || !r.mayRaise && d.threshold == sampling.Always {", "if !r.mayRaise && d.threshold == sampling.Always {"},

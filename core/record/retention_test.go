@@ -126,3 +126,98 @@ func (p *startedSpans) OnStart(_ context.Context, s sdktrace.ReadWriteSpan) {
 	p.started = append(p.started, s)
 }
 func (p *startedSpans) OnEnd(s sdktrace.ReadOnlySpan) { p.ended = append(p.ended, s) }
+
+// A sampler that sees cancellations keeps the context of a local root until that ends, or
+// the context itself does, or nothing is recorded any more.
+func TestContextIsKeptWhileItMayTell(t *testing.T) {
+	overdue := func(s *span) { s.segment.live().decideOverdue(s.segment) }
+	for name, test := range map[string]struct {
+		run  func(s *span, cancel func())
+		want bool
+	}{
+		"open":               {func(*span, func()) {}, true},
+		"open for long":      {func(s *span, _ func()) { overdue(s) }, true},
+		"ended":              {func(s *span, _ func()) { s.End() }, false},
+		"canceled, and open": {func(s *span, cancel func()) { cancel(); overdue(s) }, false},
+		"let go": {func(s *span, _ func()) {
+			g := s.segment
+			g.mu.Lock()
+			g.abandon()
+			g.mu.Unlock()
+		}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRecorder(t, Config{}, seesCanceled{map[string]string{}}, selectNone)
+			ctx, cancel := context.WithCancel(context.Background())
+			defer cancel()
+			s := r.start(ctx, "root").(*span)
+			test.run(s, cancel)
+			g := s.segment
+			g.mu.Lock()
+			kept := g.more != nil && g.more.context == ctx
+			g.mu.Unlock()
+			if kept != test.want {
+				t.Errorf("the context is kept: %v, want %v", kept, test.want)
+			}
+			s.End()
+		})
+	}
+}
+
+// A context that was canceled is so also when it is not kept any more.
+func TestCanceledIsRemembered(t *testing.T) {
+	s := seesCanceled{map[string]string{}}
+	r := newRecorder(t, Config{}, s, selectNone)
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	expired, stop := context.WithTimeout(context.Background(), 0)
+	defer stop()
+	for name, ctx := range map[string]context.Context{"canceled": ctx, "expired": expired} {
+		root := r.start(ctx, name)
+		cancel()
+		r.live.decideOverdue(root.(*span).segment)
+		root.End()
+	}
+	for name, want := range map[string]string{"canceled": "canceled true, panicked false", "expired": "canceled false, panicked false"} {
+		if got := s.said[name]; got != want {
+			t.Errorf("%s: %s, want %s", name, got, want)
+		}
+	}
+}
+
+// brokenContext is a context that panics when it is asked for its error.
+type brokenContext struct{ context.Context } //nolint:containedctx // it is one
+
+func (brokenContext) Err() error { panic("out of order") }
+
+// brokenError is an error that panics when it is looked into.
+type brokenError struct{}
+
+func (*brokenError) Error() string { return "" }
+func (*brokenError) Unwrap() error { panic("out of order") }
+
+func TestCancellationOfWhatPanics(t *testing.T) {
+	s := seesCanceled{map[string]string{}}
+	r := newRecorder(t, Config{}, s, selectNone)
+	root := r.start(brokenContext{t.Context()}, "root")
+	root.RecordError(&brokenError{})
+	r.live.decideOverdue(root.(*span).segment)
+	root.End()
+	if got, want := s.said["root"], "canceled false, panicked false"; got != want {
+		t.Errorf("%s, want %s", got, want)
+	}
+}
+
+// What a segment comes to have while it is listed is counted.
+func TestSegmentMoreIsCounted(t *testing.T) {
+	r := newRecorder(t, Config{}, onError, selectNone)
+	root := r.start(context.Background(), "root").(*span)
+	before := r.live.exactly()
+	root.segment.mu.Lock()
+	root.segment.rarely()
+	root.segment.mu.Unlock()
+	if n := r.live.exactly() - before; n != moreBytes {
+		t.Errorf("it counts with %d bytes, want %d", n, moreBytes)
+	}
+	root.End()
+}

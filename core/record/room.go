@@ -1,6 +1,7 @@
 package record
 
 import (
+	"go.opentelemetry.io/otel/baggage"
 	"go.opentelemetry.io/otel/codes"
 
 	"github.com/riffletrace/riffle/core/sampling"
@@ -58,6 +59,9 @@ func (g *segment) abandon() {
 		if emptied {
 			g.counts().spansLost.Add(1)
 		}
+	}
+	if m := g.more; m != nil { // nobody asks for it any more
+		m.context, m.baggage = nil, baggage.Baggage{}
 	}
 	l.remove(g)
 	g.account(-g.bytes)

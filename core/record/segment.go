@@ -67,7 +67,8 @@ type segmentMore struct {
 	requests     *request // to segment samplers, not yet concluded
 	later        uint64   // end samplers that are to be asked when the local root has ended, as bits
 	thinAgain    int64    // from how many bytes on it is looked at again
-	prior        prior    // of samplers that the budget cuts after others
+	classed      classed  // what was said, by the budget's classes
+	spent        factors  // what the budget made of it when it was counted; zero if that is nothing
 	capped       uint64   // samplers whose limit's cap has spoken, as bits by their place
 }
 
@@ -87,6 +88,7 @@ const (
 	isCountedLost                         // among those that were let go
 	wasTold                               // by another segment, or Keep, that the trace is kept
 	isGiven                               // start is the threshold of a parent that selected it, or greater
+	isSpent                               // the budget has counted it with what was said until now
 )
 
 // spans is a list of spans that have ended, in that order.
@@ -139,7 +141,10 @@ func (g *segment) has(b segmentBits) bool { return g.bits&b != 0 }
 
 func (g *segment) rarely() *segmentMore {
 	if g.more == nil {
-		g.more = &segmentMore{unknown: sampling.Never, prior: prior{threshold: sampling.Never}}
+		g.more = &segmentMore{unknown: sampling.Never, classed: classed{least: saidByNobody, others: saidByNobody}}
+		if g.slot != unlisted { // else it counts with the root
+			g.account(moreBytes)
+		}
 	}
 	return g.more
 }
@@ -255,6 +260,9 @@ func (g *segment) reopen() bool {
 		}
 	}
 	g.account(segmentBytes)
+	if g.more != nil {
+		g.account(moreBytes + g.sizeOfBaggage())
+	}
 	return true
 }
 

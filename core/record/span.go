@@ -2,7 +2,6 @@ package record
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"reflect"
 	"runtime"
@@ -191,7 +190,7 @@ func (s *span) RecordError(err error, options ...trace.EventOption) {
 		options = append(options, trace.WithAttributes(semconv.ExceptionStacktrace(stackTrace())))
 	}
 	s.AddEvent(semconv.ExceptionEventName, options...)
-	if errors.Is(err, context.Canceled) {
+	if s.segment.rules().seesCancellation && wrapsCanceled(err) {
 		s.state.Or(sawCancel)
 	} else if s.state.Load()&sawCancel != 0 { // what came after a cancellation may be worse
 		s.state.And(^uint32(sawCancel))

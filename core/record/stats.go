@@ -64,7 +64,6 @@ func (l *live) stats() Stats {
 	}
 	for i := range l.shards {
 		c := &l.shards[i].counts
-		s.NotKept += c.notKept.Load()
 		s.Discarded += c.discarded.Load()
 		s.UnderPressure += c.abandoned.Load()
 		s.Overdue += c.overdue.Load()
@@ -72,6 +71,7 @@ func (l *live) stats() Stats {
 		s.Crowded += c.crowded.Load()
 		s.TooLarge += c.tooLarge.Load()
 		s.OverBudget += c.overBudget.Load()
+		s.NotKept += c.notKept.Load() // after its parts, which are counted before it
 		s.SpansKept += c.spansKept.Load()
 		s.SpansNotKept += c.spansLost.Load()
 	}

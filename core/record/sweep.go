@@ -89,6 +89,7 @@ func (l *live) oldest(pick func(slot) bool) []slot {
 // decideOverdue decides what has ended of a segment, though it is not complete. End
 // samplers are asked once more, about the open local root.
 func (*live) decideOverdue(g *segment) {
+	g.forgetContext()
 	g.askLater(nil, true)
 	g.mu.Lock() // it may be opened again under other rules
 	r, mask := g.rules(), g.unanswered.Load()
