@@ -105,6 +105,27 @@ func TestWarn(t *testing.T) {
 	}
 }
 
+// A key with a dot that was meant as the way to another key is an attribute.
+func TestWarnOfDots(t *testing.T) {
+	for _, tt := range []struct{ match, want string }{
+		{"{root.kind: server}", `["root.kind"]: this is about an attribute root.kind: write root: {kind: ...}, or, if the attribute is meant, put it below attributes`},
+		{"{not: {duration.min: 1s}}", `not["duration.min"]: this is about an attribute duration.min: write duration: {min: ...}, or, if the attribute is meant, put it below attributes`},
+		{"{resource.service.name: shop}", `["resource.service.name"]: this is about an attribute resource.service.name: write resource: {service.name: ...}, or, if the attribute is meant, put it below attributes`},
+		{"{any: [{any_span: {attributes.db.system: x}}]}", `any[0].any_span["attributes.db.system"]: this is about an attribute attributes.db.system: write attributes: {db.system: ...}, or, if the attribute is meant, put it below attributes`},
+		{"{event: {attributes.a: x}}", `event["attributes.a"]: this is about an attribute attributes.a: write attributes: {a: ...}, or, if the attribute is meant, put it below attributes`},
+		{"{attributes: {root.kind: server}, root: {spans.min: 1}, root.cause: x, kind.x: y, db.system: z, any.kind: x}", ""},
+	} {
+		c := read(t, tt.match)
+		got := ""
+		if err := c.Warn(); err != nil {
+			got = err.Error()
+		}
+		if diff := cmp.Diff(tt.want, got); diff != "" {
+			t.Errorf("%s: %s", tt.match, diff)
+		}
+	}
+}
+
 // FuzzMatch: whatever is written, there is a mistake with a path, or a matcher that
 // answers at each moment and that reads the same when it is written.
 func FuzzMatch(f *testing.F) {
