@@ -343,6 +343,12 @@ func yamlFloat(s string) string {
 	return s
 }
 
+// isNumberInGo reports whether a text is a number to [strconv.ParseFloat] and a word in
+// YAML: nan, Infinity.
+func isNumberInGo(s string) bool {
+	return !strings.HasPrefix(strings.TrimLeft(s, "+-"), ".") && !strings.ContainsAny(s, "0123456789")
+}
+
 // yamlBool reads the forms of YAML 1.2.
 func yamlBool(s string) (value, ok bool) {
 	switch s {
@@ -381,7 +387,7 @@ func (n *node) any() any {
 	if i, err := strconv.Atoi(n.text); err == nil {
 		return i
 	}
-	if f, err := strconv.ParseFloat(yamlFloat(n.text), 64); err == nil {
+	if f, err := strconv.ParseFloat(yamlFloat(n.text), 64); err == nil && !isNumberInGo(n.text) {
 		return f
 	}
 	return n.text

@@ -2,6 +2,7 @@ package config_test
 
 import (
 	"errors"
+	"math"
 	"strings"
 	"testing"
 	"time"
@@ -63,6 +64,15 @@ func TestMatch(t *testing.T) {
 	}
 	if diff := cmp.Diff(matchConfig, fromJSON, same); diff != "" {
 		t.Errorf("JSON: %s", diff)
+	}
+}
+
+// Words that are numbers in Go only are words.
+func TestMatchOfWords(t *testing.T) {
+	spec := mustParse(t, tracing("enabled: true", "samplers:", "  - {type: ratio, rate: 1, match: {attributes: {a: nan, b: Infinity, c: -inf, d: .inf, e: -.INF, f: 1e3, g: +.5, h: Nan.}}}"))
+	want := map[string]any{"a": "nan", "b": "Infinity", "c": "-inf", "d": math.Inf(1), "e": math.Inf(-1), "f": 1000.0, "g": 0.5, "h": "Nan."}
+	if diff := cmp.Diff(want, spec.Samplers[0].Match.Attributes); diff != "" {
+		t.Error(diff)
 	}
 }
 
