@@ -351,7 +351,7 @@ func (cc *compiler) texts(x any, path string) []text {
 	if x == nil {
 		return nil
 	}
-	if s, ok := x.(string); ok {
+	if s, ok := scalar(x).(string); ok {
 		return []text{{s, path}}
 	}
 	v := reflect.ValueOf(x)
@@ -364,7 +364,7 @@ func (cc *compiler) texts(x any, path string) []text {
 	}
 	var all []text
 	for i := range v.Len() {
-		s, ok := reflect.TypeAssert[string](v.Index(i))
+		s, ok := scalar(v.Index(i).Interface()).(string)
 		if !ok {
 			cc.fail(item(path, i), "want a string, not %s", what(v.Index(i).Interface()))
 			continue
