@@ -210,11 +210,16 @@ func TestResources(t *testing.T) {
 func TestAnySpanOnce(t *testing.T) {
 	g := checkout(t)
 	s := g.complete()
-	some := compile(t, read(t, "{any_span: {kind: client}}"))
-	none := compile(t, read(t, "{any_span: {kind: producer}}"))
+	var some, none []*match.Matcher
+	for range 3 {
+		some = append(some, compile(t, read(t, "{any_span: {kind: client}}")))
+		none = append(none, compile(t, read(t, "{any_span: {kind: producer}}")))
+	}
 	for range 2 {
-		if some.Match(&s) != match.Yes || none.Match(&s) != match.No {
-			t.Error("wrong")
+		for i := range some {
+			if some[i].Match(&s) != match.Yes || none[i].Match(&s) != match.No {
+				t.Errorf("the pair %d is wrong", i)
+			}
 		}
 		s.Span, s.IsRoot = match.Span{Recorded: g.query.Snapshot()}, false
 		s.Root.Recorded, s.Ended = g.root.Snapshot(), nil
