@@ -67,12 +67,13 @@ func TestCheck(t *testing.T) {
 			t.Errorf("%s: not known at the end: %s, %s", tt.match, paths(match.AtEnd), paths(match.OfSegment))
 		}
 	}
-	m := compile(t, match.Config{Status: "ok", Parent: "none"})
-	want := "status: a start sampler is asked before the span has one: use an end or a segment sampler"
+	m := compile(t, match.Config{Status: "ok", Parent: "none", Spans: atLeast(1)})
+	want := "spans: a start sampler is asked before a span has ended: use an end or a segment sampler\n" +
+		"status: a start sampler is asked before the span has one: use an end or a segment sampler"
 	if diff := cmp.Diff(want, fmt.Sprint(m.Check(match.AtStart))); diff != "" {
 		t.Error(diff)
 	}
-	want = "parent: an exporter's filter sees one span at a time"
+	want = "parent: an exporter's filter sees one span at a time\nspans: an exporter's filter sees one span at a time"
 	if diff := cmp.Diff(want, fmt.Sprint(m.Check(match.OfSpan))); diff != "" {
 		t.Error(diff)
 	}

@@ -54,7 +54,7 @@ func (cc *compiler) config(c *Config, path string) *node {
 	}
 	if c.Spans != nil {
 		at := join(path, "spans")
-		cc.note(at, notAtStart|notOfSpan)
+		cc.note(at, ofEnded|notOfSpan)
 		add(&node{op: opSpans, of: ofNobody, bounds: cc.counts(c.Spans, at)})
 	}
 	for _, m := range cc.conditionsOf(c.Baggage, join(path, "baggage")) {
@@ -94,7 +94,7 @@ func (cc *compiler) config(c *Config, path string) *node {
 	}
 	if c.AnySpan != nil {
 		at := join(path, "any_span")
-		cc.note(at, notAtStart|notOfSpan)
+		cc.note(at, ofEnded|notOfSpan)
 		cc.needs.ended = true
 		notes := len(cc.notes)
 		add(&node{op: opAnySpan, of: ofNobody, in: []*node{cc.span(c.AnySpan, at, ofEach)}})
