@@ -45,6 +45,7 @@ func TestCheck(t *testing.T) {
 		{"{error.type: x}", `["error.type"]`, ""},
 		{"{attributes: {http.response.status_code: 500}}", `attributes["http.response.status_code"]`, ""},
 		{"{exception.type: x}", `["exception.type"]`, ""},
+		{"{http.response.header.x-cache: hit, http.request.header.x-test: 1}", `["http.response.header.x-cache"]`, ""},
 		{"{any: [{kind: server}, {not: {all: [{rpc.grpc.status_code: 5, parent: none}]}}]}", `any[1].not.all[0]["rpc.grpc.status_code"]`, "any[1].not.all[0].parent"},
 		{"{span: {any: [{db.response.status_code: x}]}}", `span.any[0]["db.response.status_code"]`, ""},
 	} {
@@ -199,6 +200,9 @@ func TestResources(t *testing.T) {
 			t.Errorf("%v of another resource", got)
 		}
 		for range 6 { // more than are remembered
+			if n := m.Resources(); n > 4 {
+				t.Errorf("%d resources are remembered", n)
+			}
 			s := checkout(t).complete()
 			if got := m.Match(&s); got != match.Yes {
 				t.Errorf("%v of a new resource", got)
