@@ -115,7 +115,7 @@ func TestWarnOfDots(t *testing.T) {
 		{"{resource.service.name: shop}", `["resource.service.name"]: this is about an attribute resource.service.name: write resource: {service.name: ...}, or, if the attribute is meant, put it below attributes`},
 		{"{any: [{any_span: {attributes.db.system: x}}]}", `any[0].any_span["attributes.db.system"]: this is about an attribute attributes.db.system: write attributes: {db.system: ...}, or, if the attribute is meant, put it below attributes`},
 		{"{event: {attributes.a: x}}", `event["attributes.a"]: this is about an attribute attributes.a: write attributes: {a: ...}, or, if the attribute is meant, put it below attributes`},
-		{"{attributes: {root.kind: server}, root: {spans.min: 1}, root.cause: x, kind.x: y, db.system: z, any.kind: x}", ""},
+		{"{attributes: {root.kind: server}, root: {spans.min: 1}, root.cause: x, kind.x: y, db.system: z, any.kind: x, .: y, .kind: x, root.: x}", ""},
 	} {
 		c := read(t, tt.match)
 		got := ""

@@ -60,7 +60,7 @@ func (w *warner) dotted(all map[string]any, section reflect.Type, path string) {
 // leadsInto reports whether a section has a key, with another one below it.
 func leadsInto(section reflect.Type, outer, inner string) bool {
 	for f := range section.Fields() {
-		if key, _ := component.FieldKey(f); key != outer {
+		if key, _ := component.FieldKey(f); key == "" || key != outer {
 			continue
 		}
 		switch t := f.Type; {
