@@ -140,7 +140,8 @@ func (d *decoder) mapping(n *node, v reflect.Value, path string) bool {
 			all = d.value(m.value, f, at) && all
 			continue
 		}
-		if dotted := dottedOf(v); dotted.IsValid() && strings.Contains(m.key, ".") {
+		dotted := dottedOf(v)
+		if dotted.IsValid() && strings.Contains(m.key, ".") {
 			all = d.member(m, dotted, at) && all
 			continue
 		}
@@ -162,7 +163,11 @@ func (d *decoder) mapping(n *node, v reflect.Value, path string) bool {
 				}
 			}
 		}
-		all = d.fail(at, "%w", unknownKey(m.key, known))
+		unknown := unknownKey(m.key, known)
+		if dotted.IsValid() && fields["attributes"].IsValid() && nearest(m.key, known) == "" {
+			unknown = fmt.Errorf("%w; an attribute without a dot stands below attributes", unknown)
+		}
+		all = d.fail(at, "%w", unknown)
 	}
 	return all
 }

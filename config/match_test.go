@@ -76,6 +76,20 @@ func TestMatchOfWords(t *testing.T) {
 	}
 }
 
+// An attribute without a dot is no key of a match.
+func TestMatchOfAttributeWithoutDot(t *testing.T) {
+	for match, want := range map[string]string{
+		"{tenant: gold}":            `match.tenant: unknown key: known are all,`,
+		"{event: {tenant: gold}}":   `match.event.tenant: unknown key: known are attributes, name; an attribute without a dot stands below attributes`,
+		"{attributes: {a: {b: 1}}}": `match.attributes.a.b: unknown key: known are equals,`,
+	} {
+		_, err := parse(t, tracing("enabled: true", "samplers:", "  - {type: ratio, rate: 1, match: "+match+"}"))
+		if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "without a dot") != !strings.Contains(match, "attributes") {
+			t.Errorf("%s: %v", match, err)
+		}
+	}
+}
+
 // What is found out later about a key with a dot has its place, too.
 func TestPlaceOfKeyWithDot(t *testing.T) {
 	spec := mustParse(t, tracing("enabled: true", "samplers:", "  - type: ratio", "    rate: 1", "    match:", "      any:", "        - error.type: x"))
