@@ -140,7 +140,8 @@ func (d *decoder) mapping(n *node, v reflect.Value, path string) bool {
 			all = d.value(m.value, f, at) && all
 			continue
 		}
-		if dotted := dottedOf(v); dotted.IsValid() && strings.Contains(m.key, ".") {
+		dotted := dottedOf(v)
+		if dotted.IsValid() && strings.Contains(m.key, ".") {
 			all = d.member(m, dotted, at) && all
 			continue
 		}
@@ -162,7 +163,11 @@ func (d *decoder) mapping(n *node, v reflect.Value, path string) bool {
 				}
 			}
 		}
-		all = d.fail(at, "%w", unknownKey(m.key, known))
+		unknown := unknownKey(m.key, known)
+		if dotted.IsValid() && fields["attributes"].IsValid() && nearest(m.key, known) == "" {
+			unknown = fmt.Errorf("%w; an attribute without a dot stands below attributes", unknown)
+		}
+		all = d.fail(at, "%w", unknown)
 	}
 	return all
 }
@@ -343,6 +348,12 @@ func yamlFloat(s string) string {
 	return s
 }
 
+// isNumberInGo reports whether a text is a number to [strconv.ParseFloat] and a word in
+// YAML: nan, Infinity.
+func isNumberInGo(s string) bool {
+	return !strings.HasPrefix(strings.TrimLeft(s, "+-"), ".") && !strings.ContainsAny(s, "0123456789")
+}
+
 // yamlBool reads the forms of YAML 1.2.
 func yamlBool(s string) (value, ok bool) {
 	switch s {
@@ -381,7 +392,7 @@ func (n *node) any() any {
 	if i, err := strconv.Atoi(n.text); err == nil {
 		return i
 	}
-	if f, err := strconv.ParseFloat(yamlFloat(n.text), 64); err == nil {
+	if f, err := strconv.ParseFloat(yamlFloat(n.text), 64); err == nil && !isNumberInGo(n.text) {
 		return f
 	}
 	return n.text

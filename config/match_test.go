@@ -2,6 +2,7 @@ package config_test
 
 import (
 	"errors"
+	"math"
 	"strings"
 	"testing"
 	"time"
@@ -63,6 +64,29 @@ func TestMatch(t *testing.T) {
 	}
 	if diff := cmp.Diff(matchConfig, fromJSON, same); diff != "" {
 		t.Errorf("JSON: %s", diff)
+	}
+}
+
+// Words that are numbers in Go only are words.
+func TestMatchOfWords(t *testing.T) {
+	spec := mustParse(t, tracing("enabled: true", "samplers:", "  - {type: ratio, rate: 1, match: {attributes: {a: nan, b: Infinity, c: -inf, d: .inf, e: -.INF, f: 1e3, g: +.5, h: Nan.}}}"))
+	want := map[string]any{"a": "nan", "b": "Infinity", "c": "-inf", "d": math.Inf(1), "e": math.Inf(-1), "f": 1000.0, "g": 0.5, "h": "Nan."}
+	if diff := cmp.Diff(want, spec.Samplers[0].Match.Attributes); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// An attribute without a dot is no key of a match.
+func TestMatchOfAttributeWithoutDot(t *testing.T) {
+	for match, want := range map[string]string{
+		"{tenant: gold}":            `match.tenant: unknown key: known are all,`,
+		"{event: {tenant: gold}}":   `match.event.tenant: unknown key: known are attributes, name; an attribute without a dot stands below attributes`,
+		"{attributes: {a: {b: 1}}}": `match.attributes.a.b: unknown key: known are equals,`,
+	} {
+		_, err := parse(t, tracing("enabled: true", "samplers:", "  - {type: ratio, rate: 1, match: "+match+"}"))
+		if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "without a dot") != !strings.Contains(match, "attributes") {
+			t.Errorf("%s: %v", match, err)
+		}
 	}
 }
 

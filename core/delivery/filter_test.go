@@ -120,6 +120,23 @@ func TestFilterSeesOneSpan(t *testing.T) {
 	}
 }
 
+// After a reload, spans of two resources pass the same filter.
+func TestFilterSeesEachResource(t *testing.T) {
+	b := &backend{}
+	f, l := one(t, b, &journal{}, func(c *delivery.Config) {
+		c.Filter = &delivery.Filter{Match: &match.Config{Dotted: map[string]any{"service.name": "shop"}}}
+	})
+	before := resource.NewSchemaless(attribute.String("service.name", "store"))
+	after := resource.NewSchemaless(attribute.String("service.name", "shop"))
+	for _, s := range []tracetest.SpanStub{{Name: "a", Resource: before}, {Name: "b", Resource: after}, {Name: "c", Resource: before}, {Name: "d", Resource: after}, {Name: "e"}} {
+		f.HandOver(s.Snapshot())
+	}
+	shutDown(t, l)
+	if diff := cmp.Diff([]string{"b", "d"}, names(b)); diff != "" {
+		t.Error(diff)
+	}
+}
+
 // Redacted text is in no request and on no disk; a line without rules keeps it.
 func TestRedact(t *testing.T) {
 	const secret = "bob@example.com"

@@ -74,6 +74,37 @@ func realistic(tb testing.TB) (start, end subjectOf) {
 	return start, end
 }
 
+// typical are matches of an end sampler with as much in them as most have.
+func typical(tb testing.TB) map[string]subjectOf {
+	tb.Helper()
+	_, end := realistic(tb)
+	all := map[string]subjectOf{}
+	for name, text := range map[string]string{
+		"of=values":      `{kind: server, status: error, duration: {min: 100ms}, tenant.tier: silver, http.response.status_code: {min: 500}}`,
+		"of=a_regex":     `{status: error, duration: {min: 100ms}, url.path: {regex: "^/api/v[0-9]+/"}}`,
+		"of=two_regexes": `{kind: server, status: error, service.name: shop, url.path: {regex: "^/api/v[0-9]+/"}, not: {user_agent.original: {regex: "(?i)bot|crawler|spider"}}}`,
+		"of=a_route":     `{status: error, route: "/users/{id}", url.path: {regex: "^/api/v[0-9]+/"}}`,
+	} {
+		all[name] = subjectOf{compile(tb, read(tb, text)), end.subject}
+		if s := end.subject; all[name].matcher.Match(&s) != match.Yes {
+			tb.Fatalf("%s does not match", name)
+		}
+	}
+	return all
+}
+
+func BenchmarkTypicalEnd(b *testing.B) {
+	for name, tt := range typical(b) {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				s := tt.subject
+				tt.matcher.Match(&s)
+			}
+		})
+	}
+}
+
 func BenchmarkMatch(b *testing.B) {
 	start, end := realistic(b)
 	for name, tt := range map[string]subjectOf{"at=start": start, "at=end": end} {

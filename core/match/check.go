@@ -33,10 +33,12 @@ type lack uint8
 const (
 	notAtStart lack = 1 << iota
 	notOfSpan
+	ofEnded // it is about spans that have ended
 )
 
 var (
 	errStart = errors.New("a start sampler is asked before the span has one: use an end or a segment sampler")
+	errEnded = errors.New("a start sampler is asked before a span has ended: use an end or a segment sampler")
 	errSpan  = errors.New("an exporter's filter sees one span at a time")
 )
 
@@ -49,6 +51,8 @@ func (m *Matcher) Check(at Moment) error {
 	var errs []error
 	for _, n := range m.notes {
 		switch {
+		case at == AtStart && n.of&ofEnded != 0:
+			errs = append(errs, &component.FieldError{Path: n.path, Err: errEnded})
 		case at == AtStart && n.of&notAtStart != 0:
 			errs = append(errs, &component.FieldError{Path: n.path, Err: errStart})
 		case at == OfSpan && n.of&notOfSpan != 0:

@@ -45,6 +45,7 @@ func TestCheck(t *testing.T) {
 		{"{error.type: x}", `["error.type"]`, ""},
 		{"{attributes: {http.response.status_code: 500}}", `attributes["http.response.status_code"]`, ""},
 		{"{exception.type: x}", `["exception.type"]`, ""},
+		{"{http.response.header.x-cache: hit, http.request.header.x-test: 1}", `["http.response.header.x-cache"]`, ""},
 		{"{any: [{kind: server}, {not: {all: [{rpc.grpc.status_code: 5, parent: none}]}}]}", `any[1].not.all[0]["rpc.grpc.status_code"]`, "any[1].not.all[0].parent"},
 		{"{span: {any: [{db.response.status_code: x}]}}", `span.any[0]["db.response.status_code"]`, ""},
 	} {
@@ -67,12 +68,13 @@ func TestCheck(t *testing.T) {
 			t.Errorf("%s: not known at the end: %s, %s", tt.match, paths(match.AtEnd), paths(match.OfSegment))
 		}
 	}
-	m := compile(t, match.Config{Status: "ok", Parent: "none"})
-	want := "status: a start sampler is asked before the span has one: use an end or a segment sampler"
+	m := compile(t, match.Config{Status: "ok", Parent: "none", Spans: atLeast(1)})
+	want := "spans: a start sampler is asked before a span has ended: use an end or a segment sampler\n" +
+		"status: a start sampler is asked before the span has one: use an end or a segment sampler"
 	if diff := cmp.Diff(want, fmt.Sprint(m.Check(match.AtStart))); diff != "" {
 		t.Error(diff)
 	}
-	want = "parent: an exporter's filter sees one span at a time"
+	want = "parent: an exporter's filter sees one span at a time\nspans: an exporter's filter sees one span at a time"
 	if diff := cmp.Diff(want, fmt.Sprint(m.Check(match.OfSpan))); diff != "" {
 		t.Error(diff)
 	}
@@ -102,6 +104,27 @@ func TestWarn(t *testing.T) {
 	want := []string{"route", "root.route[1]", "any_span.not.route", "all[0].span.any[0].route"}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
+	}
+}
+
+// A key with a dot that was meant as the way to another key is an attribute.
+func TestWarnOfDots(t *testing.T) {
+	for _, tt := range []struct{ match, want string }{
+		{"{root.kind: server}", `["root.kind"]: this is about an attribute root.kind: write root: {kind: ...}, or, if the attribute is meant, put it below attributes`},
+		{"{not: {duration.min: 1s}}", `not["duration.min"]: this is about an attribute duration.min: write duration: {min: ...}, or, if the attribute is meant, put it below attributes`},
+		{"{resource.service.name: shop}", `["resource.service.name"]: this is about an attribute resource.service.name: write resource: {service.name: ...}, or, if the attribute is meant, put it below attributes`},
+		{"{any: [{any_span: {attributes.db.system: x}}]}", `any[0].any_span["attributes.db.system"]: this is about an attribute attributes.db.system: write attributes: {db.system: ...}, or, if the attribute is meant, put it below attributes`},
+		{"{event: {attributes.a: x}}", `event["attributes.a"]: this is about an attribute attributes.a: write attributes: {a: ...}, or, if the attribute is meant, put it below attributes`},
+		{"{attributes: {root.kind: server}, root: {spans.min: 1}, root.cause: x, kind.x: y, db.system: z, any.kind: x, .: y, .kind: x, root.: x}", ""},
+	} {
+		c := read(t, tt.match)
+		got := ""
+		if err := c.Warn(); err != nil {
+			got = err.Error()
+		}
+		if diff := cmp.Diff(tt.want, got); diff != "" {
+			t.Errorf("%s: %s", tt.match, diff)
+		}
 	}
 }
 
@@ -177,6 +200,9 @@ func TestResources(t *testing.T) {
 			t.Errorf("%v of another resource", got)
 		}
 		for range 6 { // more than are remembered
+			if n := m.Resources(); n > 4 {
+				t.Errorf("%d resources are remembered", n)
+			}
 			s := checkout(t).complete()
 			if got := m.Match(&s); got != match.Yes {
 				t.Errorf("%v of a new resource", got)
@@ -189,11 +215,16 @@ func TestResources(t *testing.T) {
 func TestAnySpanOnce(t *testing.T) {
 	g := checkout(t)
 	s := g.complete()
-	some := compile(t, read(t, "{any_span: {kind: client}}"))
-	none := compile(t, read(t, "{any_span: {kind: producer}}"))
+	var some, none []*match.Matcher
+	for range 3 {
+		some = append(some, compile(t, read(t, "{any_span: {kind: client}}")))
+		none = append(none, compile(t, read(t, "{any_span: {kind: producer}}")))
+	}
 	for range 2 {
-		if some.Match(&s) != match.Yes || none.Match(&s) != match.No {
-			t.Error("wrong")
+		for i := range some {
+			if some[i].Match(&s) != match.Yes || none[i].Match(&s) != match.No {
+				t.Errorf("the pair %d is wrong", i)
+			}
 		}
 		s.Span, s.IsRoot = match.Span{Recorded: g.query.Snapshot()}, false
 		s.Root.Recorded, s.Ended = g.root.Snapshot(), nil

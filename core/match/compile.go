@@ -54,7 +54,7 @@ func (cc *compiler) config(c *Config, path string) *node {
 	}
 	if c.Spans != nil {
 		at := join(path, "spans")
-		cc.note(at, notAtStart|notOfSpan)
+		cc.note(at, ofEnded|notOfSpan)
 		add(&node{op: opSpans, of: ofNobody, bounds: cc.counts(c.Spans, at)})
 	}
 	for _, m := range cc.conditionsOf(c.Baggage, join(path, "baggage")) {
@@ -94,7 +94,7 @@ func (cc *compiler) config(c *Config, path string) *node {
 	}
 	if c.AnySpan != nil {
 		at := join(path, "any_span")
-		cc.note(at, notAtStart|notOfSpan)
+		cc.note(at, ofEnded|notOfSpan)
 		cc.needs.ended = true
 		notes := len(cc.notes)
 		add(&node{op: opAnySpan, of: ofNobody, in: []*node{cc.span(c.AnySpan, at, ofEach)}})
@@ -306,29 +306,29 @@ func (cc *compiler) route(patterns []text, of who) *node {
 	return n
 }
 
-func (cc *compiler) counts(c *Counts, path string) (b bounds) {
-	if c.Min != nil {
-		b.min, b.hasMin = int64(*c.Min), true
-	}
-	if c.Max != nil {
-		b.max, b.hasMax = int64(*c.Max), true
-	}
-	cc.bounds(&b, path, func(n int64) string { return strconv.FormatInt(n, 10) })
+func (cc *compiler) counts(c *Counts, path string) bounds {
+	b := boundsOf(c.Min, c.Max)
+	cc.checkBounds(&b, path, func(n int64) string { return strconv.FormatInt(n, 10) })
 	return b
 }
 
-func (cc *compiler) durations(d *Durations, path string) (b bounds) {
-	if d.Min != nil {
-		b.min, b.hasMin = int64(*d.Min), true
-	}
-	if d.Max != nil {
-		b.max, b.hasMax = int64(*d.Max), true
-	}
-	cc.bounds(&b, path, func(n int64) string { return component.Duration(n).String() })
+func (cc *compiler) durations(d *Durations, path string) bounds {
+	b := boundsOf(d.Min, d.Max)
+	cc.checkBounds(&b, path, func(n int64) string { return component.Duration(n).String() })
 	return b
 }
 
-func (cc *compiler) bounds(b *bounds, path string, text func(int64) string) {
+func boundsOf[N ~int | ~int64](least, most *N) (b bounds) {
+	if least != nil {
+		b.min, b.hasMin = int64(*least), true
+	}
+	if most != nil {
+		b.max, b.hasMax = int64(*most), true
+	}
+	return b
+}
+
+func (cc *compiler) checkBounds(b *bounds, path string, text func(int64) string) {
 	if !b.hasMin && !b.hasMax {
 		cc.fail(path, "an empty range: want min, max or both")
 	}
@@ -351,7 +351,7 @@ func (cc *compiler) texts(x any, path string) []text {
 	if x == nil {
 		return nil
 	}
-	if s, ok := x.(string); ok {
+	if s, ok := scalar(x).(string); ok {
 		return []text{{s, path}}
 	}
 	v := reflect.ValueOf(x)
@@ -364,7 +364,7 @@ func (cc *compiler) texts(x any, path string) []text {
 	}
 	var all []text
 	for i := range v.Len() {
-		s, ok := reflect.TypeAssert[string](v.Index(i))
+		s, ok := scalar(v.Index(i).Interface()).(string)
 		if !ok {
 			cc.fail(item(path, i), "want a string, not %s", what(v.Index(i).Interface()))
 			continue

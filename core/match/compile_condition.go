@@ -97,7 +97,7 @@ func (cc *compiler) ignoreCase(c *condition, parts map[string]any) bool {
 }
 
 func (cc *compiler) glob(x any, path string, ignoreCase bool) (t test) {
-	s, ok := x.(string)
+	s, ok := scalar(x).(string)
 	if !ok {
 		cc.fail(path, "want a string, not %s", what(x))
 	}
@@ -112,7 +112,7 @@ func (cc *compiler) glob(x any, path string, ignoreCase bool) (t test) {
 }
 
 func (cc *compiler) regex(x any, path string, ignoreCase bool) (t test) {
-	s, ok := x.(string)
+	s, ok := scalar(x).(string)
 	if !ok {
 		cc.fail(path, "want a string, not %s", what(x))
 		return t
@@ -183,7 +183,7 @@ func scalar(x any) any {
 	}
 }
 
-// what is a value in a message.
+// what is a value in a message: of a type of its own, as of trace.SpanKind, that too.
 func what(x any) string {
 	switch v := reflect.ValueOf(x); {
 	case x == nil:
@@ -194,6 +194,10 @@ func what(x any) string {
 		return "a list"
 	case v.Kind() == reflect.String:
 		return strconv.Quote(v.String())
+	case scalar(x) == nil && v.Kind() != reflect.Float64: // not NaN
+		return fmt.Sprintf("a %T", x)
+	case v.Type().PkgPath() != "":
+		return fmt.Sprintf("%v (a %T)", x, x)
 	default:
 		return fmt.Sprint(x)
 	}

@@ -32,6 +32,14 @@ func (p *pattern) form() string {
 	}
 }
 
+// Resources counts those that are remembered.
+func (m *Matcher) Resources() int {
+	if known := m.answers.Load(); known != nil {
+		return len(*known)
+	}
+	return 0
+}
+
 // FindPattern is for regular expressions by themselves.
 func FindPattern(expr string, ignoreCase bool) (func(string) bool, error) {
 	p, err := compilePattern(expr, ignoreCase)

@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/codes"
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/riffletrace/riffle/core/match"
@@ -116,6 +117,14 @@ func TestAttributes(t *testing.T) {
 		{object{"min": -1}, []attribute.Value{attribute.IntValue(-1), attribute.StringValue("0")}, []attribute.Value{attribute.StringValue("-2"), {}}},
 		{object{"glob": "a*", "one_of": list{"ab", "bb"}}, []attribute.Value{attribute.StringValue("ab")}, []attribute.Value{attribute.StringValue("bb"), attribute.StringValue("ac"), attribute.StringSliceValue([]string{"ac", "bb"})}},
 		{"404", []attribute.Value{attribute.StringValue("404"), attribute.IntValue(404), attribute.Float64Value(404)}, []attribute.Value{attribute.StringValue("404.0"), attribute.IntValue(4)}},
+		{
+			math.MaxInt64,
+			[]attribute.Value{attribute.Int64Value(math.MaxInt64), attribute.StringValue("9223372036854775807"), attribute.StringValue("+09223372036854775807")},
+			[]attribute.Value{attribute.StringValue("9223372036854775808"), attribute.StringValue("9223372036854775806"), attribute.Float64Value(1 << 63)},
+		},
+		{"9223372036854775807", []attribute.Value{attribute.Int64Value(math.MaxInt64)}, []attribute.Value{attribute.Float64Value(1 << 63)}},
+		{"-9223372036854775808", []attribute.Value{attribute.Int64Value(math.MinInt64)}, []attribute.Value{attribute.Int64Value(math.MinInt64 + 1)}},
+		{math.MinInt64, []attribute.Value{attribute.StringValue("-9223372036854775808"), attribute.Float64Value(-1 << 63)}, []attribute.Value{attribute.StringValue("-9223372036854775807")}},
 		{"1.50", []attribute.Value{attribute.StringValue("1.50")}, []attribute.Value{attribute.Float64Value(1.5)}},
 		{"007", []attribute.Value{attribute.StringValue("007")}, []attribute.Value{attribute.IntValue(7)}},
 		{list{"404", 410}, []attribute.Value{attribute.IntValue(404), attribute.IntValue(410), attribute.StringValue("410")}, []attribute.Value{attribute.IntValue(0)}},
@@ -272,7 +281,7 @@ attributes.nil: want a string, a number or a boolean, not nothing
 attributes.number.max: want a number, not true
 attributes.number.min: want a number, not "1"
 attributes.one_of.one_of: want a list, not "x"
-attributes.structured: want a string, a number or a boolean, not {}
+attributes.structured: want a string, a number or a boolean, not a struct {}
 attributes.typed: want a map[string]any, not a map[string]string
 attributes["user.id"].glob: want a string, not 7
 attributes["user.id"].globb: unknown key (did you mean "glob"?)
@@ -308,6 +317,31 @@ any_span.not.kind: "x" is not a kind: known are internal, server, client, produc
 	}
 	if _, err := (match.Config{}).Compile(); err == nil || !strings.HasPrefix(err.Error(), "an empty match") {
 		t.Errorf("an empty match: %v", err)
+	}
+}
+
+// Values of Go's own types are told by their types, and texts of them are texts.
+func TestTypesOfGo(t *testing.T) {
+	type word string
+	one := 1
+	_, err := match.Config{
+		Kind: trace.SpanKindServer, Status: []codes.Code{codes.Error}, Scope: &one,
+		Attributes: object{"pointer": &one, "array": [1]int{1}, "key": attribute.Int("a", 1), "glob": object{"glob": time.Second}},
+	}.Compile()
+	want := `kind: want a string or a list of them, not server (a trace.SpanKind)
+scope: want a string or a list of them, not a *int
+status[0]: want a string, not Error (a codes.Code)
+attributes.array: want a string, a number or a boolean, not a [1]int
+attributes.glob.glob: want a string, not 1s (a time.Duration)
+attributes.key: want a string, a number or a boolean, not a attribute.KeyValue
+attributes.pointer: want a string, a number or a boolean, not a *int`
+	if diff := cmp.Diff(want, fmt.Sprint(err)); diff != "" {
+		t.Error(diff)
+	}
+	m := compile(t, match.Config{Kind: []word{"client", "server"}, Scope: word("net/*"), Attributes: object{"a": word("x"), "b": object{"regex": word("^y")}}})
+	s := match.Span{Kind: trace.SpanKindServer, Scope: "net/http", Attributes: []attribute.KeyValue{attribute.String("a", "x"), attribute.String("b", "yes")}}
+	if !starts(m, s) {
+		t.Error("it does not match")
 	}
 }
 

@@ -96,7 +96,8 @@ func yes(b bool) Result {
 }
 
 // Match tells whether s matches; a nil matcher matches everything. It allocates
-// nothing, unless it looks at an attribute that holds a list, or at events or links.
+// nothing, unless it looks at an attribute that holds a list, at events or links, or at
+// more any_spans than four.
 func (m *Matcher) Match(s *Subject) Result {
 	if m == nil {
 		return Yes
@@ -263,16 +264,11 @@ func (ev *evaluation) anySpan(n *node, s *Subject) Result {
 	if s.RootOpen {
 		return Later
 	}
-	for i := range s.anySpans[:s.known] {
-		if known := &s.anySpans[i]; known.of == n {
-			return known.result
-		}
+	if known, ok := s.result(n); ok {
+		return known
 	}
 	result := yes(ev.findSpan(n.in[0], s))
-	if s.known < len(s.anySpans) {
-		s.anySpans[s.known] = anySpanResult{n, result}
-		s.known++
-	}
+	s.remember(n, result)
 	return result
 }
 

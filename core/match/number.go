@@ -70,22 +70,33 @@ func parseNumber(s string) (n number, ok bool) {
 	if rest != "" {
 		return number{}, false
 	}
-	if isInteger && whole < 19 { // so many fit
-		i, err := strconv.ParseInt(s, 10, 64)
-		return integer(i), err == nil
+	if isInteger {
+		if i, ok := parseInteger(s); ok {
+			return integer(i), true
+		}
 	}
 	f, err := strconv.ParseFloat(s, 64)
-	if err != nil {
-		return number{}, false
+	return number{f: f}, err == nil
+}
+
+// parseInteger reads digits, with or without a sign. It is not ok if an int64 has no
+// room for them, of which [strconv.ParseInt] makes an error.
+func parseInteger(s string) (i int64, ok bool) {
+	negative := s[0] == '-'
+	if negative || s[0] == '+' {
+		s = s[1:]
 	}
-	if i := int64(f); isInteger && f >= -1<<63 && f < 1<<63 {
-		// Close to the ends, a float says too little.
-		if j, err := strconv.ParseInt(s, 10, 64); err == nil {
-			i = j
+	for j := range len(s) { // below zero there is room for one more
+		d := int64(s[j] - '0')
+		if i < (math.MinInt64+d)/10 {
+			return 0, false
 		}
-		return integer(i), true
+		i = i*10 - d
 	}
-	return number{f: f}, true
+	if negative {
+		return i, true
+	}
+	return -i, i != math.MinInt64
 }
 
 func digits(s string) (n int, rest string) {

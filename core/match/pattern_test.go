@@ -37,6 +37,7 @@ var expressions = []struct{ expr, form string }{
 	{"(?s)timeout.*$", "contains"},
 	{"^.+@example\\.com$", "regexp with @example.com"},
 	{"deadline.*exceeded|^timeout", "regexp with deadline|prefix"},
+	{"(a+|c.d)$", "regexp with "},
 	{"(?m)^line$", "regexp with line"},
 	{`\bword\b`, "regexp with word"},
 	{"^a*b", "sequence"},
@@ -112,7 +113,7 @@ func TestExpressions(t *testing.T) {
 // Random expressions of parts that can be taken apart, and of some that cannot.
 func TestRandomExpressions(t *testing.T) {
 	parts := []string{
-		"a", "b", "ab", "k", "S", "é", "[ab]", "[^a]", "[a-c]", ".", ".*", "a*", "b+", "a?", "(a|b)", "(ab|c)", "(|a)", "(?i:aK)", "(?i:s)", "^", "$", "|", "(?s:.)*", "b*?", "[0-9]+", "a{2}", "\\b", "\n",
+		"a", "b", "ab", "k", "S", "é", "[ab]", "[^a]", "[a-c]", ".", ".*", "a*", "b+", "a?", "(a|b)", "(ab|c)", "(|a)", "(?i:aK)", "(?i:s)", "^", "$", "|", "(?s:.)*", "b*?", "(a+|b.)", "[0-9]+", "a{2}", "\\b", "\n",
 	}
 	r := rand.New(rand.NewPCG(1, 2))
 	for range 30_000 {

@@ -65,6 +65,30 @@ type Subject struct {
 
 	anySpans [4]anySpanResult
 	known    int // of anySpans
+	more     []anySpanResult
+}
+
+// result is what was found out about an any_span.
+func (s *Subject) result(of *node) (r Result, ok bool) {
+	for _, all := range [...][]anySpanResult{s.anySpans[:s.known], s.more} {
+		for i := range all {
+			if all[i].of == of {
+				return all[i].result, true
+			}
+		}
+	}
+	return No, false
+}
+
+// remember never forgets one: to look for it at each span of a segment would take as long
+// as the square of their number.
+func (s *Subject) remember(of *node, r Result) {
+	if s.known == len(s.anySpans) {
+		s.more = append(s.more, anySpanResult{of, r})
+		return
+	}
+	s.anySpans[s.known] = anySpanResult{of, r}
+	s.known++
 }
 
 // anySpanResult is the result of an any_span.

@@ -82,7 +82,8 @@ func WithoutTraceSampledHeader() MiddlewareOption {
 
 // WithMux names the mux that routes the requests where other handlers stand between it
 // and the middleware, so that its pattern is known when a span starts, and is not lost
-// where one of them replaces the request.
+// where one of them replaces the request. None of them may change the path, as
+// [http.StripPrefix] does: the mux is asked about the path that the middleware sees.
 func WithMux(mux *http.ServeMux) MiddlewareOption {
 	return func(m *middleware) { m.mux = mux }
 }

@@ -55,7 +55,7 @@ func TestDecodedOnce(t *testing.T) {
 // be.
 func TestLongPaths(t *testing.T) {
 	var table route.Table[string]
-	for _, p := range []string{"/", "/a/{x}", "/a/{x}/b", "/s/", "/s/{$}", "/r/{x}/{rest...}"} {
+	for _, p := range []string{"/", "/a/{x}", "/a/{x}/b", "/s/", "/s/{$}", "/r/{x}/{$}", "/r/{x}/{rest...}"} {
 		if err := table.Add(p, p); err != nil {
 			t.Fatal(err)
 		}
@@ -66,6 +66,7 @@ func TestLongPaths(t *testing.T) {
 		{"a byte more", "/a/" + long(route.MaxPath-2), "/"},
 		{"a segment behind", "/a/" + long(route.MaxPath) + "/b", "/"},
 		{"cut before a slash", "/a/" + long(route.MaxPath-3) + "/b", "/"},
+		{"a slash at the end", "/r/" + long(route.MaxPath-4) + "/", "/r/{x}/{$}"},
 		{"below a slash", "/s/" + long(1<<20), "/s/"},
 		{"many segments", "/s" + strings.Repeat("/x", 1<<19), "/s/"},
 		{"cut behind a slash", "/r/" + long(route.MaxPath-4) + "/x", "/r/{x}/{rest...}"},

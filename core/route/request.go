@@ -155,6 +155,9 @@ const maxStart = 64
 
 // splitMethod splits "GET /x", and "GET" alone.
 func splitMethod(s string) (method, rest string) {
+	if isPath(s) { // as most routes are
+		return "", s
+	}
 	start := s[:min(len(s), maxStart)]
 	i := strings.IndexByte(start, ' ')
 	if i < 0 && len(start) == len(s) {
@@ -168,6 +171,9 @@ func splitMethod(s string) (method, rest string) {
 
 // pathOfRoute leaves out the host that a pattern of ServeMux may have.
 func pathOfRoute(route string) string {
+	if isPath(route) {
+		return route
+	}
 	i := strings.IndexByte(first(route), '/')
 	if i < 0 {
 		return ""

@@ -68,6 +68,10 @@ type node[V any] struct {
 	single   *node[V]
 	literals map[string]*node[V]
 	longest  int // of literals, in bytes
+
+	// only is the literal if there is no other: most nodes have one, and need no hashing.
+	onlyText string
+	only     *node[V]
 }
 
 type leaf[V any] struct {
@@ -136,6 +140,9 @@ func (n *node[V]) add(segments []pathSegment, l *leaf[V]) {
 				}
 				next = new(node[V])
 				n.literals[s.literal] = next
+				if n.onlyText, n.only = s.literal, next; len(n.literals) > 1 {
+					n.onlyText, n.only = "", nil
+				}
 				n.longest = max(n.longest, len(s.literal))
 			}
 			n = next
@@ -299,8 +306,14 @@ func (n *node[V]) literal(seg string, decoded bool) *node[V] {
 			return n.literals[string(text)]
 		}
 	}
-	if len(seg) > n.longest {
+	switch {
+	case len(seg) > n.longest:
+		return nil
+	case n.only == nil:
+		return n.literals[seg]
+	case seg == n.onlyText:
+		return n.only
+	default:
 		return nil
 	}
-	return n.literals[seg]
 }

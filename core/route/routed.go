@@ -112,10 +112,11 @@ func wildcardOf(seg string) wildcard {
 // cutRoute cuts as cut does, but not inside of an expression: /{id:a/b}/x. It is false
 // if the braces do not match: then there are no expressions.
 func cutRoute(route string) (segment, rest string, ok bool) {
-	i := strings.IndexByte(route, '/')
-	if i < 0 || strings.IndexByte(route[:i], '{') < 0 {
-		segment, rest = cut(route)
-		return segment, rest, true
+	switch i := strings.IndexByte(route, '/'); {
+	case i < 0:
+		return route, "", true
+	case strings.IndexByte(route[:i], '{') < 0:
+		return route[:i], route[i:], true
 	}
 	depth := 0
 	for i := range len(route) {
