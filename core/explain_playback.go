@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
+	"math"
 	"slices"
 	"sync"
 	"time"
@@ -100,7 +101,12 @@ func (e explaining) play(ctx context.Context, randomness uint64) (*playback, err
 	bounds := p.plan.bounds()
 	const long = 1000 * time.Hour // no time passes
 	bounds.MaxWait, bounds.DecisionWait, bounds.MemoryAge = long, long, long
+	var budget *record.Budget
+	if p.plan.Budget != nil { // it lowers nothing here, but whom it makes the recorder ask is asked
+		budget = record.NewBudget(record.BudgetConfig{PerSecond: math.MaxInt32, Classes: 1})
+	}
 	p.recorder = record.NewTracerProvider(record.Config{
+		Budget:       budget,
 		Resource:     p.resource,
 		Limits:       p.plan.Limits.sdk(),
 		MaxText:      p.plan.Limits.maxText(),

@@ -136,31 +136,6 @@ func TestShapesAreBounded(t *testing.T) {
 	runtime.KeepAlive(&s)
 }
 
-// What a place had learned below values that become a * makes room for others.
-func TestShapesMakeRoom(t *testing.T) {
-	var s route.Shapes
-	for i := range 32 {
-		for j := range 32 {
-			shapeOf(&s, "/g0")
-			shapeOf(&s, fmt.Sprintf("/g%d/h%d", i, j))
-		}
-	}
-	for i := range 10 { // what makes the others a *
-		shapeOf(&s, fmt.Sprintf("/scan%d", i))
-	}
-	if got := shapeOf(&s, "/g1/h1"); got != "/*/*" && got != "/*/h1" {
-		t.Fatalf("/g1/h1 has the shape %s", got)
-	}
-	for i := range 32 {
-		for j := range 32 {
-			path := fmt.Sprintf("/g0/h%d/i%d", i, j)
-			if got := shapeOf(&s, path); got != path {
-				t.Fatalf("%s has the shape %s", path, got)
-			}
-		}
-	}
-}
-
 // fill asks for as many paths as have places for themselves, and returns how many shapes
 // they have.
 func fill(s *route.Shapes) int {
