@@ -12,6 +12,10 @@ func TestAllocations(t *testing.T) {
 	start, end := realistic(t)
 	all := typical(t)
 	all["start"], all["end"] = start, end
+	all["any_span"] = subjectOf{
+		compile(t, read(t, "{any_span: {kind: client, status: ok}, not: {any: [{any_span: {kind: producer}}, {any_span: {name: x}}, {any_span: {scope: x}}]}}")),
+		checkout(t).complete(),
+	}
 	for name, tt := range all {
 		if n := testing.AllocsPerRun(100, func() {
 			s := tt.subject // as the caller has it on its stack

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/codes"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 	"go.opentelemetry.io/otel/trace"
@@ -124,6 +125,53 @@ func TestExplainOverProcess(t *testing.T) {
 				t.Errorf("plugins still run: %+v", left)
 			}
 		})
+	}
+}
+
+// A match selects what a plugin is asked about, and its moment is that of the plugin.
+func TestMatchOverProcess(t *testing.T) {
+	dir := program(t, "test", "good")
+	parse := func(start, segment string) (core.Spec, error) {
+		return config.Parse(fmt.Appendf(nil, `observability:
+  tracing:
+    enabled: true
+    service_name: shop
+    plugins: {dir: %s, allow_unpinned: true}
+    samplers:
+      - {type: plugin, name: tier, plugin: test, component: tier, config: {gold: initech, rate: 0.25}, match: %s}
+      - {type: plugin, name: roots, plugin: test, component: slow_root, match: %s, sample: 0.5}
+      - {type: ratio, rate: 0}
+`, dir, start, segment))
+	}
+	spec, err := parse("{service.name: shop, name: buy*}", `{status: error, root.cause: {regex: "^disk"}, any_span: {duration: {min: 1ms}}}`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cause := []attribute.KeyValue{attribute.String("root.cause", "disk full")}
+	for _, tt := range []struct {
+		name string
+		span core.Case
+		want string
+	}{
+		{"start", core.Case{Name: "buy"}, "c"},
+		{"neither", core.Case{Name: "sell", Duration: time.Second, Late: cause}, "never"},
+		{"segment", core.Case{Name: "sell", Duration: time.Second, Late: cause, Status: sdktrace.Status{Code: codes.Error}}, "8"},
+	} {
+		x, err := core.Explain(t.Context(), spec, core.Trace{Spans: []core.Case{tt.span}}, core.Logger((&logs{}).logger()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := x.Threshold; got != tt.want {
+			t.Errorf("%s: threshold %s, want %s: %+v", tt.name, got, tt.want, x.Steps)
+		}
+	}
+	spec, err = parse("{status: error}", "{status: error}")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = core.Explain(t.Context(), spec, core.Trace{Spans: []core.Case{{Name: "buy"}}}, core.Logger((&logs{}).logger()))
+	if err == nil || !strings.Contains(err.Error(), "samplers[0].match.status: a start sampler is asked before") {
+		t.Errorf("a start sampler that is asked about the status: %v", err)
 	}
 }
 
