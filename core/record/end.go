@@ -12,66 +12,70 @@ import (
 	"github.com/riffletrace/riffle/core/sampling"
 )
 
-// ending is a moment at which end samplers are asked about spans of a segment.
-type ending struct {
-	rules *rules // of the segment
-	// last tells that they are asked for the last time before a decision: the local root
-	// is taken as it is, though it may be open.
-	last    bool
-	subject match.Subject
-}
-
 // askEnd asks end samplers in mask about a span of the segment that has ended, or about
-// the local root, without a lock, and files what they answer. It returns those whose
-// match is not known yet.
-func (g *segment) askEnd(e *ending, mask uint64, s *span) (later uint64) {
-	open := !s.state.hasEnded()
+// the local root, without a lock, and files what they answer. m is what matches are about,
+// nil where there are none. It returns those whose match is not known yet.
+func (g *segment) askEnd(r *rules, mask uint64, s *span, m *match.Subject) (later uint64) {
+	state := s.state.Load()
 	p := sampling.EndParameters{
-		Span: &s.recorded, LocalRoot: s == &g.root, Open: open, Spans: int(g.ended.Load()),
-		Panicked: s.state.Load()&hasPanicked != 0, Canceled: s.state.Load()&sawCancel != 0,
-		Root: &g.root.recorded, Resource: e.rules.resource,
+		Span: &s.recorded, LocalRoot: s == &g.root, Open: state&hasEnded == 0, Spans: int(g.ended.Load()),
+		Panicked: state&hasPanicked != 0, Canceled: state&sawCancel != 0,
+		Root: &g.root.recorded, Resource: r.resource,
 	}
-	if p.Duration = time.Since(s.start); !open {
+	if p.Open {
+		p.Duration = time.Since(s.start)
+	} else {
 		p.Duration = s.endTime().Sub(s.start)
 	}
-	e.subject.Span.Recorded, e.subject.IsRoot, e.subject.Spans = p.Span, p.LocalRoot, p.Spans
+	if m != nil {
+		m.Span.Recorded, m.IsRoot, m.Spans = p.Span, p.LocalRoot, p.Spans
+	}
 	for mask != 0 {
-		a := firstAnswer(e.rules.end, mask, &p, &e.subject)
+		a := firstAnswer(r.end, mask, &p, m)
 		later |= a.later
-		if mask = a.rest; a.by >= 0 && g.answer(e.rules, a.by, a.says) {
+		if mask = a.rest; a.by >= 0 && g.answer(r, a.by, a.says) {
 			return 0
 		}
 	}
 	return later
 }
 
-// ending is this moment of the segment. ended is a span that is not among those that
-// wait yet; nil if there is none.
-func (g *segment) ending(r *rules, ended *span, last bool) (e ending) {
-	e.rules, e.last = r, last
-	if !r.matchesEnds {
-		return e
+// askMatched does so where samplers have matches: at this moment of the segment, or for the
+// last time before a decision, which takes the local root as it is, though it may be open.
+//
+//go:noinline
+func (g *segment) askMatched(r *rules, mask uint64, s *span, last bool) (later uint64) {
+	var m match.Subject
+	ended := s
+	if last {
+		ended = nil
 	}
+	g.describe(&m, r, ended, last)
+	return g.askEnd(r, mask, s, &m)
+}
+
+// describe tells of the segment what matches look at, at such a moment. ended is a span
+// that is not among those that wait yet; nil if there is none.
+func (g *segment) describe(m *match.Subject, r *rules, ended *span, last bool) {
 	root := &g.root
-	s := &e.subject
-	s.Root.Recorded, s.RootOpen, s.Resource = &root.recorded, !last && !root.state.hasEnded(), r.resource
+	m.Root.Recorded, m.RootOpen, m.Resource = &root.recorded, !last && !root.state.hasEnded(), r.resource
 	if !root.state.hasEnded() {
-		s.RootDuration = time.Since(root.start)
+		m.RootDuration = time.Since(root.start)
 	}
 	if root.fixed&hasParent != 0 {
-		s.RemoteParent, s.TraceState = g.more.parent.IsRemote() && g.more.parent.IsValid(), g.more.parent.TraceState()
+		m.RemoteParent, m.TraceState = g.more.parent.IsRemote() && g.more.parent.IsValid(), g.more.parent.TraceState()
 	}
-	if r.needsBaggage || r.needsEnded && !s.RootOpen {
-		g.mu.Lock()
-		defer g.mu.Unlock()
-		if g.more != nil {
-			s.Baggage = g.more.baggage
-		}
-		if r.needsEnded && !s.RootOpen {
-			s.Ended = g.endedSpans(ended)
-		}
+	if !r.needsBaggage && (!r.needsEnded || m.RootOpen) {
+		return
 	}
-	return e
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.more != nil {
+		m.Baggage = g.more.baggage
+	}
+	if r.needsEnded && !m.RootOpen {
+		m.Ended = g.endedSpans(ended)
+	}
 }
 
 // maxSeenLate is how many of those that wait a span sees that ends after the local root:
@@ -106,12 +110,13 @@ func (g *segment) askLater(ended *span, last bool) {
 		list = append(list, s)
 	}
 	g.mu.Unlock()
-	e := g.ending(r, ended, last)
+	var m match.Subject
+	g.describe(&m, r, ended, last)
 	for _, s := range list {
 		if mask &= g.unanswered.Load(); mask == 0 {
 			return
 		}
-		g.askEnd(&e, mask, s)
+		g.askEnd(r, mask, s, &m)
 	}
 }
 
@@ -134,22 +139,24 @@ func (g *segment) spanEnded(s *span) {
 	g.ended.Add(1)
 	var later uint64
 	r := g.rules() // it stays under them while the span is open
-	if g.unanswered.Load() != 0 {
+	if mask := g.unanswered.Load(); mask != 0 {
 		if r.seesCancellation && g.isCanceled() {
 			s.state.Or(sawCancel)
 		}
-		if s == &g.root {
-			g.askLater(s, false)
+		if !r.matchesEnds {
+			g.askEnd(r, mask, s, nil)
+		} else {
+			if s == &g.root {
+				g.askLater(s, false)
+			}
+			later = g.askMatched(r, g.unanswered.Load(), s, false)
 		}
-		e := g.ending(r, s, false)
-		later = g.askEnd(&e, g.unanswered.Load(), s)
 	}
 	var out handOver
 	g.mu.Lock()
 	if g.postpone(later) {
 		g.mu.Unlock()
-		e := g.ending(r, s, false)
-		g.askEnd(&e, later&g.unanswered.Load(), s)
+		g.askMatched(r, later&g.unanswered.Load(), s, false)
 		g.mu.Lock()
 	}
 	if m := g.more; m != nil && s == &g.root {

@@ -196,8 +196,9 @@ func TestSeenLate(t *testing.T) {
 		last  bool
 		want  int
 	}{{late.(*span), false, maxSeenLate + 1}, {nil, true, 2*maxSeenLate + 1}} {
-		e := g.ending(g.rules(), tt.ended, tt.last)
-		if n := len(e.subject.Ended); n != tt.want {
+		var m match.Subject
+		g.describe(&m, g.rules(), tt.ended, tt.last)
+		if n := len(m.Ended); n != tt.want {
 			t.Errorf("%d spans are seen, want %d", n, tt.want)
 		}
 	}

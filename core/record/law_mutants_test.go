@@ -21,7 +21,7 @@ type lawEdit struct{ file, from, to string }
 
 var lawMutants = []lawMutant{
 	{"end samplers are asked only about what the start did not select", "law", []lawEdit{
-		{"end.go", "if g.unanswered.Load() != 0 {", "if g.unanswered.Load() != 0 && !g.isSelected() {"},
+		{"end.go", "if mask := g.unanswered.Load(); mask != 0 {", "if mask := g.unanswered.Load(); mask != 0 && !g.isSelected() {"},
 	}},
 	{"overdue segments are asked about only if the start did not select them", "law", []lawEdit{
 		{"sweep.go", "mask != 0 && g.root.IsRecording()", "mask != 0 && !g.isSelected() && g.root.IsRecording()"},

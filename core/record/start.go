@@ -152,9 +152,27 @@ func (r *startRules) ownRandomness(d *startDecision, q *rootRequest) {
 // ask asks the samplers in turn; the first that does not abstain decides. d has the
 // randomness, and the tracestate.
 func (r *startRules) ask(d *startDecision, q *rootRequest) {
-	timed, s := timed(), r.subject(q)
+	if r.matches {
+		r.askMatched(d, q)
+	} else {
+		r.askAbout(d, q, nil)
+	}
+}
+
+// askMatched does so where samplers have matches. Others do not pay for what those are
+// about.
+//
+//go:noinline
+func (r *startRules) askMatched(d *startDecision, q *rootRequest) {
+	var m match.Subject
+	r.describe(&m, q)
+	r.askAbout(d, q, &m)
+}
+
+func (r *startRules) askAbout(d *startDecision, q *rootRequest, m *match.Subject) {
+	timed := timed()
 	for _, e := range r.samplers {
-		a := e.ask(q, &s, timed)
+		a := e.ask(q, m, timed)
 		if a.IsAbstain() || a.IsAtMost() || a.IsByParent() && !q.remote {
 			continue
 		}
@@ -201,26 +219,23 @@ func (r *startRules) watch(d *startDecision, q *rootRequest, follow bool) {
 	d.state = sampling.WithThreshold(d.state, sampling.Unknown)
 }
 
-// subject is what matches of start samplers are about.
-func (r *startRules) subject(q *rootRequest) (s match.Subject) {
-	if !r.matches {
-		return s
-	}
+// describe tells of a local root what matches look at.
+func (r *startRules) describe(s *match.Subject, q *rootRequest) {
 	s.Span = match.Span{Name: q.Name, Kind: q.Kind, Attributes: q.Attributes, Links: q.Links, Scope: q.scope}
 	s.IsRoot, s.RemoteParent, s.TraceState = true, q.parent.IsValid() && q.parent.IsRemote(), q.parent.TraceState()
 	if s.Resource = r.resource; r.needsBaggage {
 		s.Baggage = baggage.FromContext(q.ParentContext)
 	}
-	return s
 }
 
 func (r *startRules) drops(q *rootRequest) bool {
 	if len(r.droppers) == 0 {
 		return false
 	}
-	s := r.subject(q)
+	var m match.Subject
+	r.describe(&m, q)
 	for _, e := range r.droppers {
-		if e.ask(q, &s, timed()).IsDrop() {
+		if e.ask(q, &m, timed()).IsDrop() {
 			return true
 		}
 	}

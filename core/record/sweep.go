@@ -95,8 +95,7 @@ func (*live) decideOverdue(g *segment) {
 	r, mask := g.rules(), g.unanswered.Load()
 	g.mu.Unlock()
 	if mask != 0 && g.root.IsRecording() {
-		e := g.ending(r, nil, true)
-		g.askEnd(&e, mask, &g.root)
+		g.askMatched(r, mask, &g.root, true)
 	}
 	var out handOver
 	g.mu.Lock()
