@@ -98,20 +98,24 @@ func checkShare(t *testing.T, who string, c tailCase, traces []*recorded, kept m
 	}
 }
 
-// collectorKeeps plays the traces to one Collector that has all the cases, each in a
-// pipeline of its own. What is kept has the weight 1.
-func collectorKeeps(t *testing.T, traces []*recorded) map[string]map[trace.TraceID]float64 {
+// tailCollector is a Collector that has all the cases, each in a pipeline of its own.
+type tailCollector struct {
+	url     string
+	process *process.Process
+	file    func(tailCase) string // what a case keeps
+}
+
+func startTailCollector(t *testing.T, cases []tailCase, wait string, traces int) *tailCollector {
 	t.Helper()
 	dir := t.TempDir()
 	processors, exporters, pipelines := map[string]any{}, map[string]any{}, map[string]any{}
 	file := func(c tailCase) string { return filepath.Join(dir, c.name+".json") }
-	for _, c := range tailCases {
+	for _, c := range cases {
 		var policies any
 		if err := yaml.Unmarshal([]byte(c.policies), &policies); err != nil {
 			t.Fatal(c.name, err)
 		}
-		// What is not decided when the Collector ends is decided then.
-		processors["tail_sampling/"+c.name] = map[string]any{"policies": policies, "decision_wait": "5s", "num_traces": 2 * len(traces)}
+		processors["tail_sampling/"+c.name] = map[string]any{"policies": policies, "decision_wait": wait, "num_traces": 2 * traces}
 		exporters["file/"+c.name] = map[string]any{"path": file(c)}
 		pipelines["traces/"+c.name] = map[string]any{
 			"receivers": []string{"otlp"}, "processors": []string{"tail_sampling/" + c.name}, "exporters": []string{"file/" + c.name},
@@ -126,28 +130,43 @@ func collectorKeeps(t *testing.T, traces []*recorded) map[string]map[trace.Trace
 		t.Fatal(err)
 	}
 	ports, collector := startWithConfig(t, string(text))
+	return &tailCollector{"http://" + ports.At("http") + "/v1/traces", collector, file}
+}
+
+// collectorKeeps plays the traces to one Collector that has all the cases. What is kept
+// has the weight 1.
+func collectorKeeps(t *testing.T, traces []*recorded) map[string]map[trace.TraceID]float64 {
+	t.Helper()
+	// What is not decided when the Collector ends is decided then.
+	c := startTailCollector(t, tailCases, "5s", len(traces))
 	for _, tr := range traces {
-		send(t, "http://"+ports.At("http")+"/v1/traces", tr.otlp())
+		send(t, c.url, tr.otlp())
 	}
-	if _, err := collector.Interrupt(); err != nil {
+	return c.kept(t, tailCases)
+}
+
+// kept ends the Collector and returns what each case has kept.
+func (c *tailCollector) kept(t *testing.T, cases []tailCase) map[string]map[trace.TraceID]float64 {
+	t.Helper()
+	if _, err := c.process.Interrupt(); err != nil {
 		t.Fatal(err)
 	}
 	all := map[string]map[trace.TraceID]float64{}
-	for _, c := range tailCases {
-		all[c.name] = map[trace.TraceID]float64{}
-		data, err := os.ReadFile(file(c))
+	for _, tc := range cases {
+		all[tc.name] = map[trace.TraceID]float64{}
+		data, err := os.ReadFile(c.file(tc))
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			t.Fatal(err)
 		}
 		for line := range strings.Lines(string(data)) {
 			td, err := new(ptrace.JSONUnmarshaler).UnmarshalTraces([]byte(line))
 			if err != nil {
-				t.Fatal(c.name, err)
+				t.Fatal(tc.name, err)
 			}
 			for _, rs := range td.ResourceSpans().All() {
 				for _, ss := range rs.ScopeSpans().All() {
 					for _, s := range ss.Spans().All() {
-						all[c.name][trace.TraceID(s.TraceID())] = 1
+						all[tc.name][trace.TraceID(s.TraceID())] = 1
 					}
 				}
 			}
@@ -176,28 +195,50 @@ func send(t *testing.T, url string, td ptrace.Traces) {
 	}
 }
 
-// riffleKeeps plays the traces to riffle, and returns the weights of their local roots.
-func riffleKeeps(t *testing.T, c tailCase, traces []*recorded) map[trace.TraceID]float64 {
+// tailRiffle is a provider with what riffle import makes of a case.
+type tailRiffle struct {
+	*core.Provider
+	ids *givenIDs
+	out *keptSpans
+}
+
+func startTailRiffle(t *testing.T, c tailCase) *tailRiffle {
 	t.Helper()
-	out := &keptSpans{weights: map[trace.TraceID]float64{}}
+	r := &tailRiffle{ids: &givenIDs{}, out: &keptSpans{weights: map[trace.TraceID]float64{}}}
 	spec := imported(t, "tail_sampling:\n  policies:\n"+c.policies)
 	spec.Resource = tailResource
 	spec.Exporters = []core.ExporterEntry{core.UseExporter(component.NewFactory("kept", struct{}{}, func(context.Context, component.Settings, struct{}) (sdktrace.SpanExporter, error) {
-		return out, nil
+		return r.out, nil
 	}), "", struct{}{})}
-	ids := &givenIDs{}
-	p, err := core.New(t.Context(), spec, core.IDGenerator(ids), core.Logger(slog.New(slog.DiscardHandler)))
-	if err != nil {
+	var err error
+	if r.Provider, err = core.New(t.Context(), spec, core.IDGenerator(r.ids), core.Logger(slog.New(slog.DiscardHandler))); err != nil {
 		t.Fatal(err)
 	}
+	return r
+}
+
+func (r *tailRiffle) play(tr *recorded) {
+	r.ids.next = tr.id
+	tr.play(r.TracerProvider())
+}
+
+// kept ends riffle and returns the weights of the local roots that it has kept.
+func (r *tailRiffle) kept(t *testing.T) map[trace.TraceID]float64 {
+	t.Helper()
+	if err := r.Shutdown(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	return r.out.weights
+}
+
+// riffleKeeps plays the traces to riffle, and returns the weights of their local roots.
+func riffleKeeps(t *testing.T, c tailCase, traces []*recorded) map[trace.TraceID]float64 {
+	t.Helper()
+	r := startTailRiffle(t, c)
 	for _, tr := range traces {
-		ids.next = tr.id
-		tr.play(p.TracerProvider())
+		r.play(tr)
 	}
-	if err := p.Shutdown(context.Background()); err != nil {
-		t.Fatal(err)
-	}
-	return out.weights
+	return r.kept(t)
 }
 
 // imported is what riffle import makes of a Collector's configuration.

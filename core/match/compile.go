@@ -244,7 +244,7 @@ func (cc *compiler) tracestateKey(key, path string) {
 		return
 	}
 	if _, err := (trace.TraceState{}).Insert(key, "x"); err != nil {
-		cc.fail(path, "%q is no key of a tracestate: want a lowercase letter, and then letters, digits and any of _-*/@", key)
+		cc.fail(path, "no key of a tracestate: want a lowercase letter, and then letters, digits and any of _-*/@")
 	}
 }
 

@@ -259,7 +259,7 @@ func TestErrors(t *testing.T) {
 	}.Compile()
 	want := `parent: "sampled" is neither none nor remote
 spans: an empty range: want min, max or both
-tracestate.Vendor: "Vendor" is no key of a tracestate: want a lowercase letter, and then letters, digits and any of _-*/@
+tracestate.Vendor: no key of a tracestate: want a lowercase letter, and then letters, digits and any of _-*/@
 tracestate.ot: it holds the randomness of the trace, on which nothing may depend but the comparison with a threshold
 kind[2]: want a string, not 7
 kind[0]: "sever" is not a kind (did you mean "server"?)

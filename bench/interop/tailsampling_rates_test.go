@@ -1,0 +1,137 @@
+package interop
+
+import (
+	"encoding/binary"
+	"math"
+	"math/rand/v2"
+	"strings"
+	"testing"
+	"time"
+
+	"go.opentelemetry.io/collector/pdata/ptrace"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/codes"
+	"go.opentelemetry.io/otel/trace"
+)
+
+// What the rates are about: traces of as many spans as riffle import assumes, each of a
+// KiB, at a rate above all limits.
+const (
+	rateSpans   = 10
+	ratePerTick = 30 // traces
+	rateTick    = 100 * time.Millisecond
+	rateTime    = 10 * time.Second
+	rateFailed  = 10 // one in so many fails
+)
+
+// rateCases look at the load. share is of traces that fail, kept is of all spans a second.
+var rateCases = []struct {
+	tailCase
+	kept   float64
+	errors bool // all are kept
+}{
+	{tailCase: tailCase{name: "rate_limiting", policies: `
+    - {name: a, type: rate_limiting, rate_limiting: {spans_per_second: 400}}`}, kept: 400},
+	{tailCase: tailCase{name: "bytes_limiting", policies: `
+    - {name: a, type: bytes_limiting, bytes_limiting: {bytes_per_second: 409600}}`}, kept: 400},
+	{tailCase: tailCase{name: "composite", policies: `
+    - name: a
+      type: composite
+      composite:
+        max_total_spans_per_second: 1000
+        policy_order: [errors, rest]
+        composite_sub_policy:
+          - {name: errors, type: status_code, status_code: {status_codes: [ERROR]}}
+          - {name: rest, type: always_sample}
+        rate_allocation:
+          - {policy: errors, percent: 60}
+          - {policy: rest, percent: 40}`}, errors: true},
+}
+
+// TestTailSamplingRates plays the same traces, as fast as time passes, to a Collector whose
+// policies limit what is kept, and to riffle.
+func TestTailSamplingRates(t *testing.T) {
+	needsBackends(t)
+	var cases []tailCase
+	var riffles []*tailRiffle
+	for _, c := range rateCases {
+		cases = append(cases, c.tailCase)
+		riffles = append(riffles, startTailRiffle(t, c.tailCase))
+	}
+	collector := startTailCollector(t, cases, "1s", 100_000)
+	r := rand.New(rand.NewPCG(25, 158))
+	var traces []*recorded
+	ticker := time.NewTicker(rateTick)
+	defer ticker.Stop()
+	began := time.Now()
+	for time.Since(began) < rateTime {
+		<-ticker.C
+		batch := ptrace.NewTraces()
+		for range ratePerTick {
+			tr := rateTrace(r, len(traces)%rateFailed == 0)
+			traces = append(traces, tr)
+			tr.otlp().ResourceSpans().MoveAndAppendTo(batch.ResourceSpans())
+			for _, riffle := range riffles {
+				riffle.play(tr)
+			}
+		}
+		send(t, collector.url, batch)
+	}
+	took := time.Since(began).Seconds()
+	collected := collector.kept(t, cases)
+	for i, c := range rateCases {
+		t.Run(c.name, func(t *testing.T) {
+			kept := riffles[i].kept(t)
+			checkRate(t, "the Collector", traces, collected[c.name], c.kept*took/rateSpans, c.errors)
+			checkRate(t, "riffle", traces, kept, c.kept*took/rateSpans, c.errors)
+			weight, variance := 0.0, 0.0
+			for _, w := range kept {
+				weight += w
+				variance += w * (w - 1)
+			}
+			if math.Abs(weight-float64(len(traces))) > 4*math.Sqrt(variance) {
+				t.Errorf("the weights of what riffle keeps are %v, want about %d", weight, len(traces))
+			}
+		})
+	}
+}
+
+// checkRate checks that so many are kept, unless want is 0, and of those that fail all if
+// errors is set.
+func checkRate(t *testing.T, who string, traces []*recorded, kept map[trace.TraceID]float64, want float64, errors bool) {
+	t.Helper()
+	failed, keptFailed := 0, 0
+	for _, tr := range traces {
+		if tr.spans[0].status == codes.Error {
+			failed++
+			if _, ok := kept[tr.id]; ok {
+				keptFailed++
+			}
+		}
+	}
+	p := want / float64(len(traces))
+	if errs := 4 * math.Sqrt(float64(len(traces))*p*(1-p)); want > 0 && math.Abs(float64(len(kept))-want) > errs {
+		t.Errorf("%s keeps %d of %d traces, want %.0f within %.0f", who, len(kept), len(traces), want, errs)
+	}
+	if errors && keptFailed != failed {
+		t.Errorf("%s keeps %d of %d traces that fail", who, keptFailed, failed)
+	}
+	t.Logf("%s keeps %d of %d traces, %d of %d that fail", who, len(kept), len(traces), keptFailed, failed)
+}
+
+func rateTrace(r *rand.Rand, failed bool) *recorded {
+	tr := &recorded{}
+	binary.BigEndian.PutUint64(tr.id[:8], r.Uint64())
+	binary.BigEndian.PutUint64(tr.id[8:], r.Uint64())
+	for i := range rateSpans {
+		s := recordedSpan{
+			name: "GET /checkout", parent: i - 1, scope: "shop", kind: trace.SpanKindServer, end: time.Millisecond,
+			attributes: []attribute.KeyValue{attribute.String("payload", strings.Repeat("x", 900))},
+		}
+		if i == 0 && failed {
+			s.status = codes.Error
+		}
+		tr.spans = append(tr.spans, s)
+	}
+	return tr
+}
