@@ -76,13 +76,16 @@ func (c *BudgetConfig) check(samplers []SamplerEntry, add func(path string, err 
 	}
 }
 
-// classes are the samplers of an order, without the baseline.
-func (c *BudgetConfig) classes() []string {
+// classes are the words of the order that samplers bear, without the baseline. One that
+// none bears would have a part of the budget for nothing.
+func (c *BudgetConfig) classes(samplers []SamplerEntry) []string {
 	order := c.Order
 	if len(order) == 0 {
 		order = defaultOrder
 	}
-	return slices.DeleteFunc(slices.Clone(order), func(word string) bool { return word == baselineClass })
+	return slices.DeleteFunc(slices.Clone(order), func(word string) bool {
+		return word == baselineClass || !slices.ContainsFunc(samplers, func(e SamplerEntry) bool { return word == e.ID() || word == e.Type() })
+	})
 }
 
 // classesOf are the classes of samplers, by name.
@@ -91,7 +94,7 @@ func (c *BudgetConfig) classesOf(samplers []SamplerEntry) map[string]int {
 		return nil
 	}
 	of := map[string]int{}
-	classes := c.classes()
+	classes := c.classes(samplers)
 	for i := range samplers {
 		e := &samplers[i]
 		class := slices.Index(classes, e.ID())
@@ -108,21 +111,26 @@ func (c *BudgetConfig) classesOf(samplers []SamplerEntry) map[string]int {
 // budget is one that is in force, and what it was made from.
 type budget struct {
 	*record.Budget
-	config BudgetConfig
+	config  BudgetConfig
+	classes []string
 }
 
 // newBudget makes the budget of a configuration, or takes the former one if that is of
 // the same: what is spent stays so.
-func newBudget(c *BudgetConfig, former *pipeline) budget {
-	switch {
-	case c == nil:
+func newBudget(c *BudgetConfig, samplers []SamplerEntry, former *pipeline) budget {
+	if c == nil {
 		return budget{}
-	case former != nil && former.budget.Budget != nil && reflect.DeepEqual(former.budget.config, *c):
-		return former.budget
 	}
-	b := record.BudgetConfig{PerSecond: c.TracesPerSecond, By: c.By, Classes: len(c.classes()) + 1}
-	if c.SpansPerSecond != 0 {
-		b.PerSecond, b.Spans = c.SpansPerSecond, true
+	next := budget{config: *c, classes: c.classes(samplers)}
+	if former != nil && reflect.DeepEqual(former.budget.config, next.config) && slices.Equal(former.budget.classes, next.classes) {
+		next.Budget = former.budget.Budget
 	}
-	return budget{record.NewBudget(b), *c}
+	if next.Budget == nil {
+		b := record.BudgetConfig{PerSecond: c.TracesPerSecond, By: c.By, Classes: len(next.classes) + 1}
+		if c.SpansPerSecond != 0 {
+			b.PerSecond, b.Spans = c.SpansPerSecond, true
+		}
+		next.Budget = record.NewBudget(b)
+	}
+	return next
 }

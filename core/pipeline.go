@@ -36,7 +36,7 @@ func (p *plan) newPipeline(ctx context.Context, o *options, service string, form
 		last = former.samplers
 	}
 	samplers, err := p.buildSamplers(ctx, o, service, last, nil)
-	pl := &pipeline{samplers: samplers, budget: newBudget(p.Budget, former)}
+	pl := &pipeline{samplers: samplers, budget: newBudget(p.Budget, p.Samplers, former)}
 	errs := mistakes{source: p.Source}
 	for i := range p.Exporters {
 		if e := &p.Exporters[i]; !pl.stays(former, e, &p.lines[i]) {
