@@ -397,7 +397,7 @@ func (c *config) composite(name string, o *object, alone bool) {
 		if !allocated {
 			r.notes = append(r.notes, "without rate_allocation the Collector (v0.158) keeps nothing by it: here it counts")
 		}
-		if !alone && allocated && total > 0 && r.when.op != always {
+		if !alone && allocated && total > 0 {
 			r.limit = total * p / 100
 		}
 		if c.keep(subName, sub.text("type"), r, false); r.when.op != always {

@@ -10,8 +10,29 @@ import (
 // maxPolicies bounds how deeply policies are nested.
 const maxPolicies = 20
 
-// rule reads a policy.
+// silent are keys of policies that say nothing about what is kept.
+var silent = []string{"name", "cache_max_size", "error_mode"}
+
+// rule reads a policy, and says what of it was not read.
 func (c *config) rule(o *object, depth int) rule {
+	r := c.readRule(o, depth)
+	if r.when.op == unknown { // it is left out as a whole
+		return r
+	}
+	kind := o.text("type")
+	note := func(part *object, where string) {
+		for _, key := range part.unread() {
+			if !slices.Contains(silent, key) {
+				r.notes = append(r.notes, fmt.Sprintf("%s: not looked at, v0.158 has no such key here", oneLine(where+key)))
+			}
+		}
+	}
+	note(o.object(kind), kind+".")
+	note(o, "")
+	return r
+}
+
+func (c *config) readRule(o *object, depth int) rule {
 	kind := o.text("type")
 	settings := o.object(kind)
 	one := func(e *expr) rule { return rule{when: e, share: 1} }

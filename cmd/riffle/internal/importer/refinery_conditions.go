@@ -18,7 +18,7 @@ func conditions(list []any, sameSpan bool) *expr {
 			about = append(about, isUnknown("a condition is no mapping"))
 			continue
 		}
-		if sameSpan && len(fieldsOf(o)) == 1 && fieldsOf(o)[0] == "trace.parent_id" && o.text("Operator") == "not-exists" {
+		if sameSpan && len(fieldsOf(o)) == 1 && fieldsOf(o)[0] == "trace.parent_id" && strings.ToLower(o.text("Operator")) == "not-exists" {
 			rooted = true
 			continue
 		}
@@ -62,7 +62,7 @@ func fieldsOf(o *object) []string {
 
 // refineryCondition is a condition as one about a span.
 func refineryCondition(o *object) *expr {
-	word := o.text("Operator")
+	word := strings.ToLower(o.text("Operator"))
 	if word == "has-root-span" {
 		if o.is("Value") {
 			return isAlways() // a segment is decided when its local root has ended

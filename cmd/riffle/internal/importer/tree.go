@@ -23,13 +23,32 @@ const (
 type object struct {
 	keys   []string
 	values map[string]any
+	read   map[string]bool // keys that were looked at
 }
 
 func (o *object) get(key string) any {
 	if o == nil {
 		return nil
 	}
+	o.look(key)
 	return o.values[key]
+}
+
+func (o *object) look(key string) {
+	if o.read == nil {
+		o.read = map[string]bool{}
+	}
+	o.read[key] = true
+}
+
+// unread are the keys that nobody has looked at.
+func (o *object) unread() (keys []string) {
+	for _, key := range o.names() {
+		if !o.read[key] {
+			keys = append(keys, key)
+		}
+	}
+	return keys
 }
 
 func (o *object) has(key string) bool {
