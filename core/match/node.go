@@ -351,7 +351,7 @@ func (v *view) hasRoute(tables []*route.Table[struct{}], s *Subject) bool {
 		return false
 	}
 	for _, t := range tables {
-		if _, ok := t.Lookup(v.request); ok {
+		if t.Has(v.request) {
 			return true
 		}
 	}

@@ -26,6 +26,7 @@ func TestAllocations(t *testing.T) {
 	if n := testing.AllocsPerRun(100, func() {
 		route.RequestOf("grpc.health.v1.Health/Check", attributes)
 		table.Lookup(r)
+		table.Has(r)
 	}); n != 0 {
 		t.Errorf("a procedure: %v allocations", n)
 	}

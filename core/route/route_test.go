@@ -80,12 +80,13 @@ func TestLookup(t *testing.T) {
 		{"GET", "*", ""},
 		{"GET", "a/1", ""},
 	} {
-		if got, ok := table.Lookup(route.Request{Method: tt.method, Path: tt.path}); got != tt.want || ok != (tt.want != "") {
+		r := route.Request{Method: tt.method, Path: tt.path}
+		if got, ok := table.Lookup(r); got != tt.want || ok != (tt.want != "") || ok != table.Has(r) {
 			t.Errorf("Lookup(%q, %q) = %q, %v, want %q", tt.method, tt.path, got, ok, tt.want)
 		}
 	}
 	var none *route.Table[int]
-	if _, ok := none.Lookup(route.Request{Method: "GET", Path: "/"}); ok {
+	if _, ok := none.Lookup(route.Request{Method: "GET", Path: "/"}); ok || none.Has(route.Request{Path: "/"}) {
 		t.Error("a nil table has a value")
 	}
 }

@@ -60,7 +60,7 @@ func TestRoutesOfRouters(t *testing.T) {
 				attributes = append(attributes, attribute.String("url.path", path))
 			}
 			r, _ := route.RequestOf("GET", attributes)
-			if got, ok := table.Lookup(r); got != tt.want || ok != (tt.want != "") {
+			if got, ok := table.Lookup(r); got != tt.want || ok != (tt.want != "") || ok != table.Has(r) {
 				t.Errorf("http.route %q, path %q: %q, want %q", tt.route, path, got, tt.want)
 			}
 		}
@@ -118,7 +118,8 @@ func TestLookupProcedure(t *testing.T) {
 		"other/x":                     "",
 		strings.Repeat("x", 1<<20):    "",
 	} {
-		if got, _ := table.Lookup(route.Request{Procedure: procedure}); got != want {
+		r := route.Request{Procedure: procedure}
+		if got, ok := table.Lookup(r); got != want || ok != table.Has(r) {
 			t.Errorf("%.40s: %q, want %q", procedure, got, want)
 		}
 	}
@@ -155,9 +156,12 @@ func TestCoveredRoutes(t *testing.T) {
 		for _, path := range paths {
 			for _, decoded := range []bool{false, true} {
 				r := route.Request{Method: "GET", Route: pattern, Path: path, Decoded: decoded}
-				got, _ := quick.Lookup(r)
+				got, ok := quick.Lookup(r)
 				if want, _ := thorough.Lookup(r); got != want {
 					t.Errorf("%+v: %q, want %q", r, got, want)
+				}
+				if has := quick.Has(r); has != ok {
+					t.Errorf("%+v: has one %v, and finds one %v", r, has, ok)
 				}
 			}
 		}
