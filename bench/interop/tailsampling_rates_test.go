@@ -22,6 +22,9 @@ const (
 	rateTick    = 100 * time.Millisecond
 	rateTime    = 10 * time.Second
 	rateFailed  = 10 // one in so many fails
+	// lateTicks is the part that the Collector may keep less of where it is late: two of
+	// its ticks in one second have what one has.
+	lateTicks = 0.25
 )
 
 // rateCases look at the load. The two sides keep so many spans a second, the Collector
@@ -91,7 +94,7 @@ func TestTailSamplingRates(t *testing.T) {
 			if c.errors {
 				want = min(want+float64(len(traces))/rateFailed, float64(len(traces)))
 			}
-			failed := checkRate(t, "the Collector", traces, collected[c.name], want, 0)
+			failed := checkRate(t, "the Collector", traces, collected[c.name], want, lateTicks)
 			if c.errors && failed < 0.9 {
 				t.Errorf("the Collector keeps %.2f of what fails", failed)
 			}
