@@ -120,6 +120,9 @@ func TestPressure(t *testing.T) {
 				slowest = max(slowest, time.Since(start).Seconds())
 			}
 		}
+		if err := p.ForceFlush(t.Context()); err != nil { // what waits for the exporter is not the recorder's
+			t.Fatal(err)
+		}
 		highest = max(highest, float64(liveHeap()-before))
 		for i := range requests {
 			if (i+round)%4 == 0 {
