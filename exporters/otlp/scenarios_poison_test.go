@@ -102,7 +102,7 @@ func TestPoisonsInARow(t *testing.T) {
 			}
 			l.handOver(names...)
 		}
-		if !eventually(30*time.Second, func() bool { return r.distinct() >= spans-poisons-beside }) {
+		if !eventually(2*time.Minute, func() bool { return r.distinct() >= spans-poisons-beside }) {
 			t.Errorf("%d of %d healthy spans arrived", r.distinct(), spans-poisons)
 		}
 		checkCounters(t, l.Stats(), spans)
