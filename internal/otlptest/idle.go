@@ -37,7 +37,9 @@ func BreaksWhenReused(byReset bool) Script {
 		Connect: func(_ int64, c net.Conn) bool {
 			mu.Lock()
 			defer mu.Unlock()
-			conns[c.RemoteAddr().String()] = c
+			address := c.RemoteAddr().String()
+			conns[address] = c
+			delete(seen, address) // the port may have been an earlier connection's
 			return false
 		},
 		HTTP: func(_ int64, w http.ResponseWriter, r *http.Request) bool {
