@@ -16,8 +16,8 @@ import (
 	"github.com/riffletrace/riffle/core/delivery"
 	"github.com/riffletrace/riffle/exporters/azuremonitor"
 	"github.com/riffletrace/riffle/exporters/exportertest"
-	"github.com/riffletrace/riffle/exporters/internal/otlpclient"
 	"github.com/riffletrace/riffle/internal/azuretest"
+	"github.com/riffletrace/riffle/internal/otlpclient"
 	"github.com/riffletrace/riffle/internal/otlptest"
 )
 

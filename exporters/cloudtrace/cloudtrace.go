@@ -13,8 +13,8 @@ import (
 	"github.com/riffletrace/riffle/core/component"
 	"github.com/riffletrace/riffle/core/delivery"
 	"github.com/riffletrace/riffle/core/otlp"
-	"github.com/riffletrace/riffle/exporters/internal/otlpclient"
 	"github.com/riffletrace/riffle/exporters/internal/otlpsend"
+	"github.com/riffletrace/riffle/internal/otlpclient"
 	"github.com/riffletrace/riffle/internal/otlpstatus"
 )
 

@@ -19,8 +19,8 @@ import (
 	"golang.org/x/oauth2/google"
 
 	"github.com/riffletrace/riffle/core/component"
-	"github.com/riffletrace/riffle/exporters/internal/network"
 	"github.com/riffletrace/riffle/exporters/internal/token"
+	"github.com/riffletrace/riffle/internal/network"
 	"github.com/riffletrace/riffle/internal/trustedfile"
 	"github.com/riffletrace/riffle/internal/untrusted"
 )

@@ -12,8 +12,8 @@ import (
 
 	"github.com/riffletrace/riffle/core/component"
 	"github.com/riffletrace/riffle/core/delivery"
-	"github.com/riffletrace/riffle/exporters/internal/otlpclient"
 	"github.com/riffletrace/riffle/exporters/internal/sdkotlp"
+	"github.com/riffletrace/riffle/internal/otlpclient"
 )
 
 // GRPCConfig is what users set of otlptracegrpc. What it leaves out is taken

@@ -11,8 +11,8 @@ import (
 
 	"github.com/riffletrace/riffle/core/component"
 	"github.com/riffletrace/riffle/core/delivery"
-	"github.com/riffletrace/riffle/exporters/internal/otlpclient"
 	"github.com/riffletrace/riffle/exporters/internal/sdkotlp"
+	"github.com/riffletrace/riffle/internal/otlpclient"
 )
 
 // The values of encoding.

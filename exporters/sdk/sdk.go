@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/riffletrace/riffle/core/component"
-	"github.com/riffletrace/riffle/exporters/internal/otlpclient"
+	"github.com/riffletrace/riffle/internal/otlpclient"
 )
 
 func init() {

@@ -19,8 +19,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials/endpointcreds"
 	"github.com/aws/smithy-go/logging"
 
-	"github.com/riffletrace/riffle/exporters/internal/network"
-	"github.com/riffletrace/riffle/exporters/internal/otlpclient"
+	"github.com/riffletrace/riffle/internal/network"
+	"github.com/riffletrace/riffle/internal/otlpclient"
 	"github.com/riffletrace/riffle/internal/trustedfile"
 )
 

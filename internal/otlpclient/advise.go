@@ -80,7 +80,7 @@ func (r *Resolved) adviseHTTP(e *otlpstatus.HTTPError) string {
 	case e.Code == http.StatusUnsupportedMediaType && r.Compression != delivery.None:
 		return r.compressionAdvice()
 	case e.Code == http.StatusNotFound, e.Code == http.StatusMethodNotAllowed:
-		return fmt.Sprintf("takes no traces at %s: check the path", r.Path)
+		return fmt.Sprintf("takes no %s at %s: check the path", r.Signal, r.Path)
 	case e.Code == http.StatusUnauthorized, e.Code == http.StatusForbidden:
 		return "refused the credentials: check " + r.keyAt
 	default:
@@ -96,7 +96,7 @@ func (r *Resolved) adviseGRPC(s *status.Status) string {
 		if strings.Contains(s.Message(), "Decompressor is not installed") && r.Compression != delivery.None {
 			return r.compressionAdvice()
 		}
-		return "takes no traces: " + s.Message()
+		return fmt.Sprintf("takes no %s: %s", r.Signal, s.Message())
 	case codes.Unauthenticated, codes.PermissionDenied:
 		return "refused the credentials: check " + r.keyAt
 	case codes.DeadlineExceeded:

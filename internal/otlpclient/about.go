@@ -14,7 +14,7 @@ import (
 	"github.com/riffletrace/riffle/core/component"
 )
 
-// Connection tells people where spans are sent. It shows no value of a header.
+// Connection tells people where it sends. It shows no value of a header.
 func (r *Resolved) Connection() component.Connection {
 	return component.Connection{
 		Endpoint: r.Endpoint(), Protocol: string(r.Protocol), TLS: r.security(),
@@ -53,7 +53,7 @@ func (c Config) TakenVariables() []component.TakenVariable {
 	}
 	if filled.TLS.FromEnv && filled.Insecure == nil && resolved.scheme == "" {
 		// One alone makes a connection to this machine secure, whether it can be read or not.
-		both := []string{forTraces, forAll}
+		both := v.prefixes()
 		name := cmp.Or(v.first("CERTIFICATE", both), v.first("CLIENT_CERTIFICATE", both), v.first("CLIENT_KEY", both))
 		all = append(all, component.TakenVariable{Path: []string{"insecure"}, Name: name, Value: "false"})
 	}
@@ -108,10 +108,10 @@ func (r *Resolved) Warn() error {
 		warn("port %s is usually that of %s, which does not take OTLP: OTLP is taken at port %s (gRPC) or %s (HTTP)", port, otherPorts[port], GRPC.defaultPort(), HTTP.defaultPort())
 	}
 	switch path := strings.TrimRight(r.Path, "/"); {
-	case strings.Count(path, tracesPath) > 1:
-		warn("the path has %s twice: it is added to an endpoint that does not end in it", tracesPath)
+	case strings.Count(path, r.Signal.path()) > 1:
+		warn("the path has %s twice: it is added to an endpoint that does not end in it", r.Signal.path())
 	case strings.Contains(path, "/api/v2/spans"), strings.Contains(path, "/api/traces"):
-		warn("the path is that of Zipkin's or Jaeger's own protocol: OTLP is taken at %s", tracesPath)
+		warn("the path is that of Zipkin's or Jaeger's own protocol: OTLP is taken at %s", r.Signal.path())
 	}
 	return errors.Join(errs...)
 }

@@ -23,18 +23,20 @@ func (c Config) IgnoredVariables() []*component.FieldError {
 // variables reads OTEL_EXPORTER_OTLP_*.
 type variables struct {
 	otelenv.Reader
+	signal Signal
 	// taken are the names of those that were read, by what follows the prefix.
 	taken map[string]string
 }
 
-const (
-	forTraces = "OTEL_EXPORTER_OTLP_TRACES_"
-	forAll    = "OTEL_EXPORTER_OTLP_"
-)
+const forAll = "OTEL_EXPORTER_OTLP_"
 
-// read reads the variable of a key: that for traces, or else the one for everything.
+// prefixes of variables: of those for the signal, and of those for everything.
+func (v *variables) prefixes() []string { return []string{v.signal.prefix(), forAll} }
+
+// read reads the variable of a key: that for the signal, or else the one for everything.
 func (v *variables) read(key string, read func(name, value string) error) {
-	for _, name := range []string{forTraces + key, forAll + key} {
+	for _, prefix := range v.prefixes() {
+		name := prefix + key
 		if v.Read(func(value string) error { return read(name, value) }, name) {
 			v.taken[key] = name
 			return
@@ -53,20 +55,20 @@ func (v *variables) first(key string, prefixes []string) string {
 }
 
 // withEnv fills what the configuration leaves open from OpenTelemetry's variables, and
-// returns what was read of them. Those for traces win over those for
+// returns what was read of them. Those for the signal win over those for
 // everything, each by itself: both are one source. A connection is made from one source:
 // where the configuration has an endpoint, the variables are about it only if theirs is
 // the same.
 // Source: https://opentelemetry.io/docs/specs/otel/protocol/exporter/
 func (c Config) withEnv(getenv func(string) string) (Config, *variables) {
-	v := &variables{otelenv.Reader{Getenv: getenv}, map[string]string{}}
+	v := &variables{otelenv.Reader{Getenv: getenv}, c.Signal, map[string]string{}}
 	if c.NoEnv {
 		c.Protocol = cmp.Or(c.Protocol, GRPC)
 		return c, v
 	}
 	filled := v.fillProtocol(c)
 	if c.Endpoint != "" {
-		if theirs := v.fillEndpoint(Config{Protocol: filled.Protocol}); !filled.sameEndpoint(theirs) {
+		if theirs := v.fillEndpoint(Config{Signal: c.Signal, Protocol: filled.Protocol}); !filled.sameEndpoint(theirs) {
 			v.Warnings = nil // nothing of them is used
 			clear(v.taken)
 			if theirs.Endpoint == "" {
@@ -105,7 +107,7 @@ var connection = []struct {
 // of the configuration: who sets them alone may mean just that one.
 func (v *variables) warnUnused(c Config) {
 	for _, k := range connection {
-		if name := v.first(k.key, []string{forTraces, forAll}); name != "" && k.open(c) {
+		if name := v.first(k.key, v.prefixes()); name != "" && k.open(c) {
 			v.Warn(name, otelenv.Ignored(fmt.Errorf("it is not for an endpoint that is set elsewhere, unless %sENDPOINT is the same", forAll)))
 		}
 	}
@@ -169,7 +171,7 @@ func (v *variables) fillEndpoint(c Config) Config {
 		}
 		next := c
 		next.Endpoint = value
-		if c.Protocol == HTTP && c.URLPath == "" && strings.HasPrefix(name, forTraces) {
+		if c.Protocol == HTTP && c.URLPath == "" && strings.HasPrefix(name, v.signal.prefix()) {
 			// That of the signal is the whole URL, not a base.
 			base, _, _ := strings.Cut(value, "?")
 			next.Endpoint = strings.TrimSuffix(base, e.path)
@@ -258,7 +260,7 @@ func (v *variables) fillTLS(c *Config) {
 	if c.TLS.CertFile != "" || c.TLS.KeyFile != "" {
 		return
 	}
-	for _, prefixes := range [][]string{{forTraces, forAll}, {forAll}} {
+	for _, prefixes := range [][]string{v.prefixes(), {forAll}} {
 		cert, key := v.first("CLIENT_CERTIFICATE", prefixes), v.first("CLIENT_KEY", prefixes)
 		if cert == "" && key == "" {
 			return
@@ -284,7 +286,7 @@ func (v *variables) fillTLS(c *Config) {
 			return
 		}
 		v.Warn(wrong, otelenv.Ignored(err))
-		if !strings.HasPrefix(cert, forTraces) && !strings.HasPrefix(key, forTraces) {
+		if !strings.HasPrefix(cert, v.signal.prefix()) && !strings.HasPrefix(key, v.signal.prefix()) {
 			return // those for everything have been tried
 		}
 	}

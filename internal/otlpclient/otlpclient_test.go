@@ -15,7 +15,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/riffletrace/riffle/core/component"
-	"github.com/riffletrace/riffle/exporters/internal/otlpclient"
+	"github.com/riffletrace/riffle/internal/otlpclient"
 	"github.com/riffletrace/riffle/internal/otlptest"
 )
 

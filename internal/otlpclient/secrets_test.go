@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/riffletrace/riffle/exporters/internal/otlpclient"
+	"github.com/riffletrace/riffle/internal/otlpclient"
 )
 
 // What a variable holds is in no warning about it, also for who configures in Go.

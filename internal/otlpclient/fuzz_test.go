@@ -4,7 +4,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/riffletrace/riffle/exporters/internal/otlpclient"
+	"github.com/riffletrace/riffle/internal/otlpclient"
 )
 
 // FuzzHeaders: whatever OTEL_EXPORTER_OTLP_HEADERS holds is no mistake, and headers that

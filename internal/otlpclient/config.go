@@ -36,10 +36,7 @@ func (p Protocol) check() error {
 	return nil
 }
 
-const (
-	defaultTimeout = 10 * time.Second
-	tracesPath     = "/v1/traces"
-)
+const defaultTimeout = 10 * time.Second
 
 // TLS is what users set under tls.
 type TLS = clienttls.Config
@@ -47,6 +44,7 @@ type TLS = clienttls.Config
 // Config is what users set, the same keys in all exporters. What is empty is
 // filled from the environment, and then with defaults, by [Config.Resolve].
 type Config struct {
+	Signal      Signal
 	Protocol    Protocol
 	Endpoint    string
 	URLPath     string // HTTP only, with or without a query; empty: from the endpoint
@@ -70,6 +68,7 @@ type Config struct {
 
 // Resolved says where to send and how. It is a [Config] without questions left.
 type Resolved struct {
+	Signal   Signal
 	Protocol Protocol
 	// Address is host:port, or a target of gRPC.
 	Address string
@@ -111,6 +110,7 @@ func (c Config) resolve() (*Resolved, error) {
 		errs = append(errs, &component.FieldError{Path: path, Err: err})
 	}
 	resolved := &Resolved{
+		Signal:      c.Signal,
 		Protocol:    c.Protocol,
 		keyAt:       cmp.Or(c.KeyAt, "headers"),
 		Timeout:     cmp.Or(time.Duration(c.Timeout), defaultTimeout),
@@ -182,17 +182,17 @@ func (c Config) checkCompression(v delivery.Compression) error {
 }
 
 // path is the path of the URL to post to, and its query. That of an endpoint is a
-// base, as in OTEL_EXPORTER_OTLP_ENDPOINT, unless it names the traces already.
+// base, as in OTEL_EXPORTER_OTLP_ENDPOINT, unless it names the signal already.
 func (c Config) path(e endpoint) (path, query string, _ error) {
 	switch {
 	case c.Protocol == GRPC:
 		return "", "", nil
 	case c.URLPath == "":
 		base := strings.TrimRight(e.path, "/")
-		if strings.HasSuffix(base, tracesPath) {
+		if strings.HasSuffix(base, c.Signal.path()) {
 			return e.path, e.query, nil
 		}
-		return base + tracesPath, e.query, nil
+		return base + c.Signal.path(), e.query, nil
 	case strings.Trim(e.path, "/") != "":
 		return "", "", fmt.Errorf("the endpoint has a path too (%q): write one of them", e.path)
 	case e.query != "":
@@ -201,7 +201,7 @@ func (c Config) path(e endpoint) (path, query string, _ error) {
 	path, query, _ = strings.Cut(c.URLPath, "?")
 	u, err := url.Parse(path)
 	if err != nil || !strings.HasPrefix(path, "/") || u.Host != "" || strings.Contains(c.URLPath, "#") || strings.ContainsFunc(c.URLPath, isSpace) {
-		return "", "", fmt.Errorf("%q is not a path: want one such as %s", path, tracesPath)
+		return "", "", fmt.Errorf("%q is not a path: want one such as %s", path, c.Signal.path())
 	}
 	return path, query, nil
 }
@@ -217,7 +217,7 @@ func (r *Resolved) ConnectTimeout() time.Duration {
 
 func isSpace(r rune) bool { return r <= ' ' || r == 0x7f }
 
-// Endpoint is where spans are sent to, for people: "localhost:4317",
+// Endpoint is where it sends to, for people: "localhost:4317",
 // "http://localhost:4318/v1/traces". A query may have a key in it and is left out.
 func (r *Resolved) Endpoint() string {
 	if r.Protocol == GRPC {

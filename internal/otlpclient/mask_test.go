@@ -3,7 +3,7 @@ package otlpclient_test
 import (
 	"testing"
 
-	"github.com/riffletrace/riffle/exporters/internal/otlpclient"
+	"github.com/riffletrace/riffle/internal/otlpclient"
 )
 
 func TestMask(t *testing.T) {
