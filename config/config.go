@@ -34,13 +34,18 @@ type options struct {
 	file      string
 	samplers  *component.Registry[sampling.Sampler]
 	exporters *component.Registry[sdktrace.SpanExporter]
-	environ   []string
-	doubt     error // about the file's mode
-	absent    bool  // what is secret need not be there
+	// meterProviders are what the metrics section can name.
+	meterProviders *component.Registry[component.MeterProvider]
+	environ        []string
+	doubt          error // about the file's mode
+	absent         bool  // what is secret need not be there
 }
 
 func newOptions(opts []Option) *options {
-	o := &options{section: DefaultSection, file: "config", samplers: sampling.Samplers, exporters: component.Exporters, environ: os.Environ()}
+	o := &options{
+		section: DefaultSection, file: "config", environ: os.Environ(),
+		samplers: sampling.Samplers, exporters: component.Exporters, meterProviders: component.MeterProviders,
+	}
 	for _, opt := range opts {
 		opt(o)
 	}
@@ -63,6 +68,12 @@ func Samplers(r *component.Registry[sampling.Sampler]) Option {
 // Exporters takes exporter types from r instead of [component.Exporters].
 func Exporters(r *component.Registry[sdktrace.SpanExporter]) Option {
 	return func(o *options) { o.exporters = r }
+}
+
+// MeterProviders takes what the metrics section can name from r instead of
+// [component.MeterProviders].
+func MeterProviders(r *component.Registry[component.MeterProvider]) Option {
+	return func(o *options) { o.meterProviders = r }
 }
 
 // Environ takes variables from env, in the form of [os.Environ], instead of
@@ -132,6 +143,7 @@ type section struct {
 	SampleRate *float64 `yaml:"sample_rate" doc:"share of the traces to keep, 0 (none) to 1: short for a ratio sampler at the end of samplers; without any sampler, all traces are kept"`
 	Samplers   []*node  `yaml:"samplers" doc:"which traces to keep: start samplers are asked in order and the first that does not abstain decides; end samplers are asked about every trace"`
 	Exporters  []*node  `yaml:"exporters" doc:"where traces go; each gets all that are kept; by default one otlp exporter"`
+	Metrics    *node    `yaml:"metrics" doc:"starts a MeterProvider, for a service that has none: riffle's own metrics, and all others of the process, leave as exporter says"`
 }
 
 // shortForm are the keys that stand for a part of an entry.
@@ -251,6 +263,7 @@ func (r *reader) read() core.Spec {
 	spec.Source = r
 	spec.Samplers = r.samplerPlans()
 	spec.Exporters = r.exporterPlans()
+	spec.Metrics = r.metricsPlan()
 	r.checkShared()
 	r.checkVariables()
 	if spec.Enabled {

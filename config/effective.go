@@ -25,7 +25,7 @@ func (i *Inspection) Effective() []byte {
 	depth := len(way)
 	all := r.merged()
 	known := fields(defaults(r.options.app))
-	left := slices.Concat(shortForm, []string{"samplers", "exporters"}, sharedSections(r.shared))
+	left := slices.Concat(shortForm, []string{"samplers", "exporters", "metrics"}, sharedSections(r.shared))
 	known = slices.DeleteFunc(known, func(f component.Field) bool { return slices.Contains(left, f.Key) })
 	for _, key := range left {
 		all = all.without(key)
@@ -44,6 +44,11 @@ func (i *Inspection) Effective() []byte {
 	w.list(depth, "exporters", exporters, func(typ string) []component.Field {
 		return slices.Concat(entryFields, fieldsOfType(r.exporters, typ), host)
 	})
+	if e := i.Spec.Metrics; e != nil {
+		w.line(depth, "metrics:", "")
+		known := slices.Concat(fields(metricsHead{}), fieldsOfType(r.meterProviders, e.Type()))
+		w.mapping(depth+1, r.section.Metrics.withTaken(e.TakenVariables()), known, true)
+	}
 	return w.out.Bytes()
 }
 

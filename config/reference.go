@@ -18,9 +18,12 @@ type Reference struct {
 	// Entry are the keys that every entry of samplers and exporters has,
 	// SamplerKeys and ExporterKeys those that each of a list has besides.
 	Entry, SamplerKeys, ExporterKeys []component.Field
-	// Samplers and Exporters are the registered types.
-	Samplers  []component.Factory[sampling.Sampler]
-	Exporters []component.Factory[sdktrace.SpanExporter]
+	// MetricsKeys are those of the metrics section, whatever it starts.
+	MetricsKeys []component.Field
+	// Samplers, Exporters and MeterProviders are the registered types.
+	Samplers       []component.Factory[sampling.Sampler]
+	Exporters      []component.Factory[sdktrace.SpanExporter]
+	MeterProviders []component.Factory[component.MeterProvider]
 	// Variables are the application's; none without [App].
 	Variables []Variable
 	// OTelVariables are OpenTelemetry's own.
@@ -63,12 +66,14 @@ type Variable struct {
 func Describe(opts ...Option) Reference {
 	o := newOptions(opts)
 	r := Reference{
-		Section:      fields(defaults(o.app)),
-		Entry:        fields(entry{}),
-		SamplerKeys:  fields(core.SamplerKeys{}),
-		ExporterKeys: fields(delivery.Defaults()),
-		Samplers:     factories(o.samplers),
-		Exporters:    factories(o.exporters),
+		Section:        fields(defaults(o.app)),
+		Entry:          fields(entry{}),
+		SamplerKeys:    fields(core.SamplerKeys{}),
+		ExporterKeys:   fields(delivery.Defaults()),
+		Samplers:       factories(o.samplers),
+		Exporters:      factories(o.exporters),
+		MetricsKeys:    fields(metricsHead{}),
+		MeterProviders: factories(o.meterProviders),
 	}
 	shared := sharedTypes(o)
 	for _, name := range sharedSections(shared) {

@@ -26,6 +26,7 @@ func Schema(opts ...Option) ([]byte, error) {
 	defs := map[string]any{"section": section}
 	addEntries(defs, section, "sampler", slices.Concat(r.Entry, r.SamplerKeys), r.Samplers)
 	addEntries(defs, section, "exporter", slices.Concat(r.Entry, r.ExporterKeys), r.Exporters)
+	addMetrics(defs, section, r.MetricsKeys, r.MeterProviders)
 
 	document := map[string]any{"$ref": "#/$defs/section"}
 	for _, key := range slices.Backward(names(path)) {
@@ -57,19 +58,29 @@ func addEntries[T any](defs, section map[string]any, kind string, hostKeys []com
 		name := kind + "." + f.Name()
 		defs[name] = def
 		names = append(names, f.Name())
-		branches = append(branches, map[string]any{
-			"if":   map[string]any{"properties": map[string]any{"type": map[string]any{"const": f.Name()}}, "required": []string{"type"}},
-			"then": map[string]any{"$ref": "#/$defs/" + name},
-		})
+		branches = append(branches, branch("type", f.Name(), name))
 	}
-	host["type"] = map[string]any{
-		"description": "the kind of " + kind,
-		"anyOf":       []any{map[string]any{"enum": names}, map[string]any{"type": "string", "pattern": substitution}},
-	}
+	host["type"] = nameOf("the kind of "+kind, names)
 	entry["required"], entry["allOf"] = []string{"type"}, branches
 	delete(entry, "additionalProperties") // each branch has its own
 	defs[kind] = entry
 	properties(section)[kind+"s"].(map[string]any)["items"] = map[string]any{"$ref": "#/$defs/" + kind}
+}
+
+// nameOf is a key that names one of several.
+func nameOf(doc string, names []string) map[string]any {
+	return map[string]any{
+		"description": doc,
+		"anyOf":       []any{map[string]any{"enum": names}, map[string]any{"type": "string", "pattern": substitution}},
+	}
+}
+
+// branch is what holds of an entry whose key has a value.
+func branch(key, value, def string) map[string]any {
+	return map[string]any{
+		"if":   map[string]any{"properties": map[string]any{key: map[string]any{"const": value}}, "required": []string{key}},
+		"then": map[string]any{"$ref": "#/$defs/" + def},
+	}
 }
 
 func properties(s map[string]any) map[string]any { return s["properties"].(map[string]any) }

@@ -18,6 +18,8 @@ type options struct {
 	logger *slog.Logger
 	ids    sdktrace.IDGenerator // nil is at random
 	meters metric.MeterProvider
+	// metersGiven tells that the application did.
+	metersGiven bool
 
 	processors []sdktrace.SpanProcessor
 }
@@ -51,9 +53,9 @@ func SpanProcessor(sp sdktrace.SpanProcessor) Option {
 }
 
 // MeterProvider measures riffle itself with m instead of the global
-// provider.
+// provider. A spec with a metrics section is then an error.
 func MeterProvider(m metric.MeterProvider) Option {
-	return func(o *options) { o.meters = m }
+	return func(o *options) { o.meters, o.metersGiven = m, true }
 }
 
 // settings are what the host gives to a component.

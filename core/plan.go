@@ -65,6 +65,9 @@ func (s *Spec) check() (*plan, error) {
 		ids = append(ids, e.ID())
 		errs.addTwice("exporters", ids)
 	}
+	if s.Metrics != nil {
+		errs.addAll("metrics", s.Metrics.Err())
+	}
 	p.warnComponents()
 	return p, errs.sorted()
 }

@@ -15,6 +15,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 	"go.opentelemetry.io/otel/trace/noop"
 
+	"github.com/riffletrace/riffle/core/component"
 	"github.com/riffletrace/riffle/core/delivery"
 	"github.com/riffletrace/riffle/core/internal/outside"
 	"github.com/riffletrace/riffle/core/record"
@@ -32,6 +33,9 @@ type Provider struct {
 	// deliver takes what is kept: it hands it to every line.
 	deliver  func(record.Kept)
 	measured *measured // nil if tracing is off
+	// metrics is what has started meters; both are nil if nothing has.
+	metrics *MetricsEntry
+	meters  component.MeterProvider
 
 	pipeline atomic.Pointer[pipeline] // the one in force; nil if tracing is off
 	reloads  reloads
@@ -49,7 +53,7 @@ func New(ctx context.Context, spec Spec, opts ...Option) (*Provider, error) {
 	p := &Provider{options: newOptions(opts)}
 	next, err := p.prepare(ctx, &spec)
 	if err != nil {
-		return nil, err
+		return nil, joinMistakes(err, p.abandonMeters(ctx))
 	}
 	p.propagator.set(next.propagator)
 	p.life, p.end = context.WithCancel(context.Background())
@@ -103,6 +107,11 @@ func (p *Provider) prepare(ctx context.Context, spec *Spec) (*prepared, error) {
 	if err != nil {
 		return nil, err
 	}
+	if p.recorder == nil { // no reload does
+		if err := p.startMeters(ctx, plan, res); err != nil {
+			return nil, err
+		}
+	}
 	if next.pipeline, err = plan.newPipeline(ctx, p.options, serviceName(res), p.pipeline.Load()); err != nil {
 		return nil, err
 	}
@@ -136,21 +145,28 @@ func (p *Provider) ServiceName() string {
 func (p *Provider) Propagator() propagation.TextMapPropagator { return &p.propagator }
 
 // Install makes the provider and its propagators the global ones, the propagators
-// alone if tracing is off, and returns a function that puts back what was there. If
+// alone if tracing is off, and with them the MeterProvider that the metrics section has
+// started. It returns a function that puts back what was there. If
 // something else becomes the global provider meanwhile, that is logged once: spans
 // that are started through it do not come here.
 func (p *Provider) Install() (undo func()) {
-	tp, prop := otel.GetTracerProvider(), otel.GetTextMapPropagator()
+	tp, mp, prop := otel.GetTracerProvider(), otel.GetMeterProvider(), otel.GetTextMapPropagator()
 	ctx, unwatch := context.WithCancel(p.life)
 	if p.recorder != nil {
 		otel.SetTracerProvider(p.tracers)
 		p.watching.Go(func() { p.watchGlobal(ctx) })
+	}
+	if p.meters != nil {
+		otel.SetMeterProvider(p.meters)
 	}
 	otel.SetTextMapPropagator(&p.propagator)
 	return func() {
 		unwatch()
 		if p.recorder != nil {
 			otel.SetTracerProvider(tp)
+		}
+		if p.meters != nil {
+			otel.SetMeterProvider(mp)
 		}
 		otel.SetTextMapPropagator(prop)
 	}
@@ -186,8 +202,8 @@ func (p *Provider) Keep(id trace.TraceID, t sampling.Threshold, reason string) b
 	return p.recorder != nil && p.recorder.Keep(id, t, reason)
 }
 
-// ForceFlush hands over what is decided and sends what the lines hold,
-// bounded by ctx. It does not decide open segments.
+// ForceFlush hands over what is decided and sends what the lines hold, and then what
+// was measured, bounded by ctx. It does not decide open segments.
 func (p *Provider) ForceFlush(ctx context.Context) error {
 	if p.recorder == nil {
 		return nil
@@ -196,8 +212,8 @@ func (p *Provider) ForceFlush(ctx context.Context) error {
 }
 
 // Shutdown ends the spans that are open, decides every segment, hands over what is
-// kept, closes the lines within ctx and ends all goroutines, also when ctx is done
-// already. A second call waits for the first.
+// kept, closes the lines and then what the metrics section has started within ctx, and
+// ends all goroutines, also when ctx is done already. A second call waits for the first.
 func (p *Provider) Shutdown(ctx context.Context) error {
 	p.end()
 	p.reloads.close()
@@ -209,7 +225,8 @@ func (p *Provider) Shutdown(ctx context.Context) error {
 }
 
 func (p *Provider) flush(ctx context.Context) error {
-	return p.each(func(l line) error { return l.ForceFlush(ctx) })
+	lines := p.each(func(l line) error { return l.ForceFlush(ctx) })
+	return errors.Join(lines, p.flushMeters(ctx))
 }
 
 // each runs f for all lines, those too that have left and send what they have.
@@ -222,6 +239,13 @@ func (p *Provider) each(f func(line) error) error {
 }
 
 func (p *Provider) close(ctx context.Context) error {
+	before, cancel := p.beforeMeters(ctx)
+	defer cancel()
+	err := p.closePipeline(before)
+	return errors.Join(err, p.closeMeters(ctx))
+}
+
+func (p *Provider) closePipeline(ctx context.Context) error {
 	p.reloads.close() // again, for who shuts down the recorder alone
 	if p.measured != nil {
 		p.measured.end()

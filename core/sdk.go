@@ -16,7 +16,7 @@ import (
 // late. Shut it down with the returned function.
 func NewSDKSampler(ctx context.Context, spec Spec, opts ...Option) (sdktrace.Sampler, func(context.Context) error, error) {
 	o := newOptions(opts)
-	spec.Exporters = nil
+	spec.Exporters, spec.Metrics = nil, nil
 	plan, err := spec.check()
 	if err != nil {
 		return nil, nil, err

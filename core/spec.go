@@ -39,6 +39,8 @@ type Spec struct {
 	Reload    ReloadMode      `yaml:"reload" doc:"watch: when the file changes it is read again, and put into force if it has no mistakes; off: only when the application says so"`
 	Samplers  []SamplerEntry  `yaml:"-"`
 	Exporters []ExporterEntry `yaml:"-"`
+	// Metrics starts a MeterProvider, unless tracing is off; nil starts none.
+	Metrics *MetricsEntry `yaml:"-"`
 
 	// ExactResource is what the resource is made of besides; nil finds out by itself what
 	// can be known of the host, the process and the build.

@@ -18,6 +18,9 @@ func (s *Spec) Warnings() ConfigErrors {
 		e := &s.Exporters[i]
 		found.addAll(entryPath("exporters", i), errors.Join(e.warn(), e.Warnings()))
 	}
+	if s.Metrics != nil {
+		found.addAll("metrics", s.Metrics.Warnings())
+	}
 	return found.all.Sorted()
 }
 

@@ -92,3 +92,5 @@ replace github.com/riffletrace/riffle/exporters/azuremonitor => ../exporters/azu
 replace github.com/riffletrace/riffle/exporters/cloudtrace => ../exporters/cloudtrace
 
 replace github.com/riffletrace/riffle/exporters/xray => ../exporters/xray
+
+replace github.com/riffletrace/riffle/metrics => ../metrics

@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"go.opentelemetry.io/otel/metric"
+	"go.opentelemetry.io/otel/sdk/resource"
 )
 
 // Settings is what the host gives to a component.
@@ -20,6 +21,28 @@ type Settings struct {
 	// ServiceName is the service that a sampler decides for: service.name of the
 	// resource. Exporters see the resource of each span.
 	ServiceName string
+	// Metrics is for what starts a MeterProvider.
+	Metrics MetricsSettings
+}
+
+// MetricsSettings is what the host knows of the metrics that a [MeterProvider] is for.
+type MetricsSettings struct {
+	// Resource describes the service; nil is the SDK's default.
+	Resource *resource.Resource
+	// MaxSeries is how many series riffle's own instruments have at most, each by itself,
+	// without that of what does not fit; 0 is what the SDK allows.
+	MaxSeries int
+	// Exponential asks for exponential buckets in the histograms of spans' durations.
+	Exponential bool
+}
+
+// MeterProvider is what a metrics section starts. It is safe for concurrent use.
+type MeterProvider interface {
+	metric.MeterProvider
+	Shutdowner
+	// ForceFlush exports what was measured, bounded by ctx, where it is not the receiver
+	// who asks for it.
+	ForceFlush(ctx context.Context) error
 }
 
 // Shutdowner is what a component implements to release what it holds.

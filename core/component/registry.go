@@ -20,11 +20,24 @@ func NewExporters() *Registry[sdktrace.SpanExporter] {
 	return NewRegistry[sdktrace.SpanExporter]("exporter", "filter", "redact", "batch", "queue", "send")
 }
 
+// MeterProviders is the default registry of what starts a MeterProvider. Package metrics
+// adds to it in init; every API that reads it also takes another.
+var MeterProviders = NewMeterProviders()
+
+// NewMeterProviders returns an empty registry of what starts a MeterProvider.
+func NewMeterProviders() *Registry[MeterProvider] {
+	r := NewRegistry[MeterProvider]("metrics exporter")
+	r.typeKey, r.home = "exporter", `import _ "github.com/riffletrace/riffle/metrics"`
+	return r
+}
+
 // Registry holds the factories of one kind of components by name. Make one with
 // [NewRegistry]. It is safe for concurrent use.
 type Registry[T any] struct {
 	kind     string
 	hostKeys []string
+	typeKey  string // of an entry, that names the factory
+	home     string // what to do where nothing is registered
 
 	mu        sync.RWMutex
 	factories map[string]Factory[T]
@@ -37,7 +50,8 @@ var entryKeys = []string{"type", "name"}
 // messages: "sampler". hostKeys are the keys of an entry that the host reads,
 // besides type and name; no configuration struct can have them.
 func NewRegistry[T any](kind string, hostKeys ...string) *Registry[T] {
-	return &Registry[T]{kind: kind, hostKeys: hostKeys, factories: make(map[string]Factory[T])}
+	home := fmt.Sprintf("forgotten import of %ss/standard?", kind)
+	return &Registry[T]{kind: kind, hostKeys: hostKeys, typeKey: entryKeys[0], home: home, factories: make(map[string]Factory[T])}
 }
 
 // HostKeys are the keys of an entry that the host reads, besides type and name.
@@ -50,7 +64,7 @@ func (r *Registry[T]) Add(f Factory[T]) error {
 		return fmt.Errorf("adding %w", errNoFactory)
 	}
 	for _, field := range f.fields {
-		if slices.Contains(entryKeys, field.Key) || slices.Contains(r.hostKeys, field.Key) {
+		if field.Key == r.typeKey || slices.Contains(entryKeys, field.Key) || slices.Contains(r.hostKeys, field.Key) {
 			return fmt.Errorf("adding %q: key %q of its configuration belongs to the host", f.name, field.Key)
 		}
 	}
@@ -90,7 +104,7 @@ func (r *Registry[T]) Lookup(name string) (Factory[T], bool) {
 func (r *Registry[T]) Plan(typ, name string, decode Decode) Plan[T] {
 	f, ok := r.Lookup(typ)
 	if !ok {
-		return Plan[T]{typ: typ, name: name, err: &FieldError{Path: "type", Err: r.unknown(typ)}}
+		return Plan[T]{typ: typ, name: name, err: &FieldError{Path: r.typeKey, Err: r.unknown(typ)}}
 	}
 	return f.Plan(name, decode)
 }
@@ -105,14 +119,14 @@ var ErrNoPluginHost = errors.New(`this program hosts no plugins: import _ "githu
 func (r *Registry[T]) unknown(typ string) error {
 	names := r.Names()
 	switch {
-	case typ == pluginType:
+	case typ == pluginType && r.typeKey == entryKeys[0]:
 		return ErrNoPluginHost
 	case len(names) == 0 && typ == "":
-		return fmt.Errorf("missing, and no %s is registered (forgotten import of %ss/standard?)", r.kind, r.kind)
+		return fmt.Errorf("missing, and no %s is registered (%s)", r.kind, r.home)
 	case typ == "":
 		return fmt.Errorf("missing: want one of %s", strings.Join(names, ", "))
 	case len(names) == 0:
-		return fmt.Errorf("unknown %s %q: none is registered (forgotten import of %ss/standard?)", r.kind, typ, r.kind)
+		return fmt.Errorf("unknown %s %q: none is registered (%s)", r.kind, typ, r.home)
 	}
 	msg := fmt.Sprintf("unknown %s %q", r.kind, typ)
 	if near := Nearest(typ, names); near != "" {

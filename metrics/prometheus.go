@@ -1,0 +1,188 @@
+package metrics
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	client "github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"github.com/prometheus/otlptranslator"
+	"go.opentelemetry.io/otel/exporters/prometheus"
+	"go.opentelemetry.io/otel/metric"
+	"golang.org/x/net/netutil"
+
+	"github.com/riffletrace/riffle/core/component"
+)
+
+// Anybody who reaches the port may ask, so that what one client costs, and how many there
+// are, is bounded.
+const (
+	headerTimeout  = 5 * time.Second
+	readTimeout    = 10 * time.Second
+	writeTimeout   = 30 * time.Second
+	idleTimeout    = 2 * time.Minute // above the usual intervals of scrapes
+	scrapeTimeout  = 10 * time.Second
+	maxHeaderBytes = 16 << 10
+	maxConnections = 64
+	maxScrapes     = 4 // at a time
+)
+
+// PrometheusConfig is what users set of the exporter prometheus.
+type PrometheusConfig struct {
+	_      struct{} `doc:"for Prometheus to scrape, with exemplars where it asks for OpenMetrics"`
+	Listen string   `yaml:"listen" doc:"host:port to serve at; a host that is not of this machine's loopback lets others read; empty: no port is opened, and the service mounts metrics.Handler itself"`
+	Path   string   `yaml:"path" doc:"of the URL that is scraped"`
+}
+
+// Validate checks everything short of opening the port.
+func (c *PrometheusConfig) Validate() error {
+	var errs []error
+	if c.Listen != "" {
+		if err := checkListen(c.Listen); err != nil {
+			errs = append(errs, &component.FieldError{Path: "listen", Err: err})
+		}
+	}
+	if !strings.HasPrefix(c.Path, "/") || strings.ContainsAny(c.Path, " ?#%") {
+		errs = append(errs, &component.FieldError{Path: "path", Err: fmt.Errorf("%s is not a path: want one such as /metrics", component.Shown(c.Path))})
+	}
+	return errors.Join(errs...)
+}
+
+func checkListen(address string) error {
+	_, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return fmt.Errorf("%s is not host:port, such as localhost:9464", component.Shown(address))
+	}
+	if _, err := strconv.ParseUint(port, 10, 16); err != nil {
+		return fmt.Errorf("port %s is not a number from 0 to 65535", component.Shown(port))
+	}
+	return nil
+}
+
+// Prometheus starts a MeterProvider that is scraped; it is registered as "prometheus".
+var Prometheus = component.NewFactory("prometheus", PrometheusConfig{Listen: "localhost:9464", Path: "/metrics"}, NewPrometheus)
+
+// NewPrometheus starts it. When it returns, its port takes scrapes.
+func NewPrometheus(ctx context.Context, s component.Settings, c PrometheusConfig) (component.MeterProvider, error) {
+	registry := client.NewRegistry()
+	exporter, err := prometheus.New(
+		prometheus.WithRegisterer(registry),
+		prometheus.WithTranslationStrategy(otlptranslator.UnderscoreEscapingWithSuffixes),
+	)
+	if err != nil {
+		return nil, err
+	}
+	p := &scraped{provider: newProvider(s.Metrics, exporter), handler: handlerFor(registry, s.Logger)}
+	if c.Listen == "" {
+		return p, nil
+	}
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", c.Listen)
+	if err != nil {
+		return nil, errors.Join(&component.FieldError{Path: "listen", Err: err}, p.Shutdown(ctx))
+	}
+	p.release = serve(listener, at(c.Path, p.handler), s.Logger)
+	return p, nil
+}
+
+// scraped is a provider with what answers scrapes.
+type scraped struct {
+	*provider
+	handler http.Handler
+}
+
+// handlerFor answers scrapes. An instrument that Prometheus cannot have is left out, and
+// told: the others are not lost for it.
+func handlerFor(registry *client.Registry, logger *slog.Logger) http.Handler {
+	return promhttp.HandlerFor(registry, promhttp.HandlerOpts{
+		ErrorLog:            &limited{logger: logger},
+		ErrorHandling:       promhttp.ContinueOnError,
+		EnableOpenMetrics:   true,
+		MaxRequestsInFlight: maxScrapes,
+		Timeout:             scrapeTimeout,
+	})
+}
+
+// limited logs at most once a minute: a mistake that a scrape meets, the next one meets too.
+type limited struct {
+	logger *slog.Logger
+
+	mu   sync.Mutex
+	last time.Time
+}
+
+// Println is for promhttp.
+func (l *limited) Println(v ...any) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if now := time.Now(); l.last.IsZero() || now.Sub(l.last) >= reminder {
+		l.last = now
+		l.logger.Warn("metrics are left out of what Prometheus scrapes", "error", strings.TrimSpace(fmt.Sprintln(v...)))
+	}
+}
+
+// at has the handler at one path, to be read.
+func at(path string, h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch {
+		case r.URL.Path != path:
+			http.NotFound(w, r)
+		case r.Method != http.MethodGet && r.Method != http.MethodHead:
+			w.Header().Set("Allow", "GET, HEAD")
+			http.Error(w, "method not allowed", http.StatusMethodNotAllowed)
+		default:
+			h.ServeHTTP(w, r)
+		}
+	})
+}
+
+// serve answers until the function that it returns is called.
+func serve(listener net.Listener, h http.Handler, logger *slog.Logger) (release func(context.Context) error) {
+	server := &http.Server{
+		Handler:           h,
+		ReadHeaderTimeout: headerTimeout,
+		ReadTimeout:       readTimeout,
+		WriteTimeout:      writeTimeout,
+		IdleTimeout:       idleTimeout,
+		MaxHeaderBytes:    maxHeaderBytes,
+		ErrorLog:          slog.NewLogLogger(logger.Handler(), slog.LevelDebug), // what clients do wrong
+	}
+	var serving sync.WaitGroup
+	serving.Go(func() {
+		if err := server.Serve(netutil.LimitListener(listener, maxConnections)); !errors.Is(err, http.ErrServerClosed) {
+			logger.Error("metrics are not served to Prometheus any more", "error", err)
+		}
+	})
+	return func(ctx context.Context) error {
+		err := server.Shutdown(ctx)
+		if err != nil {
+			_ = server.Close() // who scrapes for longer than that waits in vain
+		}
+		serving.Wait()
+		return err
+	}
+}
+
+// Handler answers scrapes of what the metrics section of a configuration has started, for
+// a service that serves it itself, beside what else it has at that port:
+//
+//	mux.Handle("GET /metrics", metrics.Handler(tracing.Provider().MeterProvider()))
+//
+// Where that section does not say exporter: prometheus, or tracing is off, it answers 404.
+func Handler(m metric.MeterProvider) http.Handler {
+	if s, ok := m.(*scraped); ok {
+		return s.handler
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		http.Error(w, "there is nothing to scrape: the configuration has no metrics: {exporter: prometheus}, or tracing is off", http.StatusNotFound)
+	})
+}
+
+func init() { component.MeterProviders.MustAdd(Prometheus) }

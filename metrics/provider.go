@@ -1,0 +1,80 @@
+package metrics
+
+import (
+	"context"
+	"errors"
+	"sync"
+
+	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
+
+	"github.com/riffletrace/riffle/core/component"
+)
+
+const (
+	// sdkSeries is how many series the SDK allows an instrument.
+	sdkSeries = 2000
+	// The scale that histograms of the SDK begin at, and the size that OpenTelemetry
+	// recommends.
+	maxScale, maxSize = 20, 160
+)
+
+// durations are the histograms of spans' durations.
+var durations = []string{"traces.span.metrics.duration", "http.server.request.duration"}
+
+// provider is the SDK's, with what is to be ended beside it.
+type provider struct {
+	*sdkmetric.MeterProvider
+	// release ends what receivers ask; nil if it is the SDK that sends.
+	release func(context.Context) error
+	// failure is why the last export came to nothing; nil if there are none.
+	failure func() error
+
+	once sync.Once
+	err  error
+}
+
+// newProvider makes one that reader reads.
+func newProvider(s component.MetricsSettings, reader sdkmetric.Reader) *provider {
+	opts := []sdkmetric.Option{sdkmetric.WithReader(reader), sdkmetric.WithCardinalityLimit(limit(s))}
+	if s.Resource != nil {
+		opts = append(opts, sdkmetric.WithResource(s.Resource))
+	}
+	if s.Exponential {
+		buckets := sdkmetric.Stream{Aggregation: sdkmetric.AggregationBase2ExponentialHistogram{MaxSize: maxSize, MaxScale: maxScale}}
+		for _, name := range durations {
+			opts = append(opts, sdkmetric.WithView(sdkmetric.NewView(sdkmetric.Instrument{Name: name}, buckets)))
+		}
+	}
+	return &provider{MeterProvider: sdkmetric.NewMeterProvider(opts...)}
+}
+
+// limit leaves room beside riffle's series for that of what does not fit, which riffle
+// makes itself, and for the SDK's own.
+func limit(s component.MetricsSettings) int { return max(sdkSeries, s.MaxSeries+2) }
+
+// ForceFlush exports what was measured.
+func (p *provider) ForceFlush(ctx context.Context) error {
+	err := p.MeterProvider.ForceFlush(ctx)
+	if p.failure != nil {
+		err = errors.Join(err, p.failure())
+	}
+	return err
+}
+
+// Shutdown exports what was measured, if it is the SDK that sends, and ends everything. A
+// second call waits for the first and returns the same.
+func (p *provider) Shutdown(ctx context.Context) error {
+	p.once.Do(func() {
+		if p.release != nil {
+			p.err = p.release(ctx)
+		}
+		p.err = errors.Join(p.err, p.MeterProvider.Shutdown(ctx))
+		if p.failure != nil {
+			p.err = errors.Join(p.err, p.failure())
+		}
+	})
+	return p.err
+}
+
+// Interface guard.
+var _ component.MeterProvider = (*provider)(nil)
