@@ -1,6 +1,7 @@
 package core
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"time"
@@ -10,6 +11,7 @@ import (
 	"go.opentelemetry.io/otel/sdk/resource"
 
 	"github.com/riffletrace/riffle/core/component"
+	"github.com/riffletrace/riffle/core/spanmetrics"
 )
 
 // MetricsEntry is the metrics section: what starts a MeterProvider.
@@ -35,6 +37,33 @@ func (e *MetricsEntry) same(other *MetricsEntry) bool {
 	return e.Same(other.Plan)
 }
 
+// metered is what a MeterProvider must know of a spec, but for its resource.
+func (s *Spec) metered() component.MetricsSettings {
+	m := component.MetricsSettings{MaxSeries: spanmetrics.DefaultMaxSeries}
+	if s.SpanMetrics != nil {
+		m.MaxSeries, m.Exponential = cmp.Or(s.SpanMetrics.MaxSeries, m.MaxSeries), s.SpanMetrics.Exponential
+	}
+	return m
+}
+
+// checkMeters finds what a reload cannot do, because it would need another MeterProvider
+// than the metrics section has started.
+func (p *Provider) checkMeters(spec *Spec) error {
+	errs := mistakes{source: spec.Source}
+	if !p.metrics.same(spec.Metrics) {
+		errs.add("metrics", errMetricsChanged)
+	}
+	if next := spec.metered(); p.meters != nil && spec.SpanMetrics != nil {
+		if next.Exponential && !p.metered.Exponential {
+			errs.add("span_metrics.exponential", errMetricsChanged)
+		}
+		if next.MaxSeries > max(p.metered.MaxSeries, spanmetrics.DefaultMaxSeries) {
+			errs.add("span_metrics.max_series", errors.New("a reload does not raise it: restart the process"))
+		}
+	}
+	return errs.sorted()
+}
+
 // startMeters starts what the metrics section says, and makes it what the provider and its
 // components are measured with.
 func (p *Provider) startMeters(ctx context.Context, spec *plan, res *resource.Resource) error {
@@ -47,10 +76,13 @@ func (p *Provider) startMeters(ctx context.Context, spec *plan, res *resource.Re
 		return errs.sorted()
 	}
 	typ := spec.Metrics.Type()
-	meters, err := spec.Metrics.Build(ctx, component.Settings{
+	p.metered = spec.metered()
+	settings := component.Settings{
 		ID: typ, Logger: p.options.logger.With("metrics", typ), MeterProvider: noop.NewMeterProvider(),
-		ServiceName: serviceName(res), Metrics: component.MetricsSettings{Resource: res},
-	})
+		ServiceName: serviceName(res), Metrics: p.metered,
+	}
+	settings.Metrics.Resource = res
+	meters, err := spec.Metrics.Build(ctx, settings)
 	if err != nil {
 		errs.addBuild("metrics", "metrics exporter", typ, err)
 		return errs.sorted()

@@ -18,6 +18,7 @@ import (
 
 	"github.com/riffletrace/riffle/core"
 	"github.com/riffletrace/riffle/core/component"
+	"github.com/riffletrace/riffle/core/spanmetrics"
 )
 
 // meters is what a metrics section starts in a test. It notes what is asked of it, and
@@ -79,13 +80,16 @@ func (m *meters) spans(ctx context.Context) string {
 		for _, one := range scope.Metrics {
 			if sum, ok := one.Data.(metricdata.Sum[int64]); ok {
 				for _, p := range sum.DataPoints {
-					by, _ := p.Attributes.Value("riffle.outcome")
+					by, ok := p.Attributes.Value("riffle.outcome")
+					if !ok {
+						by, _ = p.Attributes.Value("error.type")
+					}
 					counts[strings.TrimSuffix(one.Name+" "+by.AsString(), " ")] += p.Value
 				}
 			}
 		}
 	}
-	return fmt.Sprintf("kept=%d sent=%d", counts["riffle.spans.ended kept"], counts["riffle.exporter.spans sent"])
+	return fmt.Sprintf("kept=%d sent=%d", counts["riffle.spans.ended kept"], counts["otel.sdk.exporter.span.exported"])
 }
 
 // What a metrics section starts is what everything is measured with. It is flushed and shut
@@ -94,6 +98,7 @@ func TestMeters(t *testing.T) {
 	m, b := &meters{}, &backend{got: map[string]int{}}
 	p, err := core.New(t.Context(), core.Spec{
 		Enabled: true, ServiceName: "shop", Metrics: m.entry(""), Exporters: []core.ExporterEntry{b.entry("", "", nil)},
+		SpanMetrics: &spanmetrics.Config{Exponential: true, MaxSeries: 3000},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -103,6 +108,9 @@ func TestMeters(t *testing.T) {
 	}
 	if name, _ := m.settings.Metrics.Resource.Set().Value("service.name"); name.AsString() != "shop" {
 		t.Errorf("the resource is of %q", name.AsString())
+	}
+	if s := m.settings.Metrics; !s.Exponential || s.MaxSeries != 3000 {
+		t.Errorf("of span metrics it is told %+v", s)
 	}
 	before := otel.GetMeterProvider()
 	undo := p.Install()
@@ -221,6 +229,21 @@ func TestMetersReload(t *testing.T) {
 				t.Errorf("%v, want %q", err, tt.want)
 			}
 		})
+	}
+	for _, tt := range []struct {
+		config spanmetrics.Config
+		want   string
+	}{
+		{spanmetrics.Config{Exponential: true}, "span_metrics.exponential: a reload does not change it: restart the process"},
+		{spanmetrics.Config{MaxSeries: 5000}, "span_metrics.max_series: a reload does not raise it: restart the process"},
+		{spanmetrics.Config{}, "<nil>"},
+	} {
+		err := p.Reload(t.Context(), func() (core.Spec, error) {
+			return core.Spec{Enabled: true, Metrics: m.entry("a"), SpanMetrics: &tt.config}, nil
+		})
+		if got := fmt.Sprint(err); got != tt.want {
+			t.Error(cmp.Diff(tt.want, got))
+		}
 	}
 	if err := p.Shutdown(t.Context()); err != nil {
 		t.Error(err)

@@ -36,6 +36,7 @@ type Provider struct {
 	// metrics is what has started meters; both are nil if nothing has.
 	metrics *MetricsEntry
 	meters  component.MeterProvider
+	metered component.MetricsSettings // what it was told
 
 	pipeline    atomic.Pointer[pipeline] // the one in force; nil if tracing is off
 	spanMetrics spanMetrics              // the last that counted; guarded by who reloads

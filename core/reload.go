@@ -73,10 +73,10 @@ func (p *Provider) reload(ctx context.Context, spec *Spec) error {
 		errs.add("enabled", errTurned)
 		return joinMistakes(spec.Check(), errs.sorted())
 	}
-	if p.recorder != nil && !p.metrics.same(spec.Metrics) {
-		errs := mistakes{source: spec.Source}
-		errs.add("metrics", errMetricsChanged)
-		return joinMistakes(spec.Check(), errs.sorted())
+	if p.recorder != nil {
+		if err := p.checkMeters(spec); err != nil {
+			return joinMistakes(spec.Check(), err)
+		}
 	}
 	next, err := p.prepare(ctx, spec)
 	if err != nil {
