@@ -2,6 +2,7 @@ package metrics
 
 import (
 	"context"
+	"errors"
 	"io"
 	"log/slog"
 	"net/http"
@@ -147,10 +148,13 @@ func (t *noted) RoundTrip(r *http.Request) (*http.Response, error) {
 // Export sends metrics. What goes wrong is logged here, and returned by what flushes: the
 // SDK would hand it to a handler that writes a line each time.
 func (e *exporter) Export(ctx context.Context, metrics *metricdata.ResourceMetrics) error {
-	ctx, cancel := context.WithTimeout(ctx, e.resolved.Timeout) // of several requests too
+	bounded, cancel := context.WithTimeout(ctx, e.resolved.Timeout) // several requests too
 	defer cancel()
 	e.answer = nil
-	err := e.Exporter.Export(ctx, metrics)
+	err := e.Exporter.Export(bounded, metrics)
+	if err != nil && errors.Is(ctx.Err(), context.Canceled) {
+		return nil // Shutdown does, and exports once more
+	}
 	if err == nil {
 		e.worked = true
 	} else {

@@ -1,0 +1,232 @@
+package metrics_test
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	dto "github.com/prometheus/client_model/go"
+	"github.com/prometheus/common/expfmt"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/metric"
+	"go.opentelemetry.io/otel/trace"
+
+	"github.com/riffletrace/riffle/metrics"
+)
+
+// port is one that nobody listens at.
+func port(t *testing.T) string {
+	t.Helper()
+	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
+}
+
+const openMetrics = "application/openmetrics-text;version=1.0.0"
+
+// scrape reads a page as Prometheus does, in a format that it accepts.
+func scrape(t *testing.T, url, accept string) (text string, resp *http.Response) {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, http.NoBody)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Accept", accept)
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	if resp, err = client.Do(req); err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(body), resp
+}
+
+// line returns the first line of a page that matches.
+func line(page, pattern string) string {
+	return regexp.MustCompile("(?m)^" + pattern + ".*$").FindString(page)
+}
+
+// A scrape has what riffle counts, what spans took with exemplars of kept traces, and the
+// metrics of the service, as soon as Start returns.
+func TestPrometheus(t *testing.T) {
+	address := port(t)
+	p := started(t, fmt.Sprintf("metrics: {exporter: prometheus, listen: %q, path: /m}\nspan_metrics: {}", address))
+	counter, err := p.MeterProvider().Meter("shop").Int64Counter("shop.orders", metric.WithUnit("{order}"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	counter.Add(t.Context(), 3, metric.WithAttributes(attribute.String("shop.kind", "book")))
+	ctx, s := p.TracerProvider().Tracer("test").Start(t.Context(), "GET /users/{id}", trace.WithSpanKind(trace.SpanKindServer))
+	s.End()
+	id := trace.SpanContextFromContext(ctx).TraceID().String()
+	page, resp := scrape(t, "http://"+address+"/m", openMetrics)
+	if got := resp.Header.Get("Content-Type"); !strings.HasPrefix(got, "application/openmetrics-text") {
+		t.Errorf("it is %s", got)
+	}
+	for _, want := range []string{
+		`target_info\{.*service_name="shop"`,
+		`shop_orders_total\{.*shop_kind="book".*\} 3`,
+		`riffle_segments_started_total\{.*riffle_outcome="recorded"\} 1`,
+		`traces_span_metrics_calls_total\{.*service_name="shop",span_kind="SPAN_KIND_SERVER",span_name="GET /users/\{id\}",status_code="STATUS_CODE_UNSET"\} 1`,
+		`traces_span_metrics_duration_milliseconds_bucket\{.*le="\+Inf"\} 1`,
+		`traces_span_metrics_duration_milliseconds_bucket\{.*# \{.*trace_id="` + id + `"`,
+	} {
+		if line(page, want) == "" {
+			t.Errorf("no %s in\n%s", want, page)
+		}
+	}
+	if plain, _ := scrape(t, "http://"+address+"/m", ""); strings.Contains(plain, id) || line(plain, "shop_orders_total") == "" {
+		t.Errorf("a format without exemplars has them, or nothing:\n%s", plain)
+	}
+	if err := p.Shutdown(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if c, err := new(net.Dialer).DialContext(t.Context(), "tcp", address); err == nil {
+		_ = c.Close()
+		t.Error("the port is open after Shutdown")
+	}
+}
+
+// Exponential buckets are scraped as native histograms.
+func TestExponential(t *testing.T) {
+	address := port(t)
+	p := started(t, fmt.Sprintf("metrics: {exporter: prometheus, listen: %q}\nspan_metrics: {exponential: true}", address))
+	span(t, p, "one")
+	const delimited = "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited"
+	page, resp := scrape(t, "http://"+address+"/metrics", delimited)
+	all := expfmt.NewDecoder(strings.NewReader(page), expfmt.ResponseFormat(resp.Header))
+	found := false
+	for {
+		var f dto.MetricFamily
+		if err := all.Decode(&f); err != nil {
+			break
+		}
+		if f.GetName() == "traces_span_metrics_duration_milliseconds" {
+			h := f.GetMetric()[0].GetHistogram()
+			found = len(h.GetBucket()) == 0 && len(h.GetPositiveSpan()) > 0 && h.GetSampleCount() == 1
+		}
+	}
+	if !found {
+		t.Error("it is not one of exponential buckets")
+	}
+}
+
+// The SDK leaves apart as many series as span_metrics has, and the one of what does not fit.
+func TestMaxSeries(t *testing.T) {
+	const series = 3000
+	address := port(t)
+	p := started(t, fmt.Sprintf("metrics: {exporter: prometheus, listen: %q}\nspan_metrics: {max_series: %d}", address, series))
+	for i := range series + 10 {
+		span(t, p, fmt.Sprintf("name %d", i))
+	}
+	page, _ := scrape(t, "http://"+address+"/metrics", "")
+	if got := strings.Count(page, "\ntraces_span_metrics_duration_milliseconds_count{"); got != series {
+		t.Errorf("%d series of %d", got, series)
+	}
+	count, overflow := "traces_span_metrics_duration_milliseconds_count", 0
+	if _, err := fmt.Sscan(regexp.MustCompile(`^.*\} `).ReplaceAllString(line(page, count+`\{otel_metric_overflow="true"`), ""), &overflow); err != nil || overflow != 11 {
+		t.Errorf("%d spans did not fit, want the last 11: %v", overflow, err)
+	}
+}
+
+// A port that is taken is an error with its place, and a start that fails leaves none open.
+func TestPort(t *testing.T) {
+	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	_, err = start(t, fmt.Sprintf("metrics:\n  exporter: prometheus\n  listen: %q", l.Addr().String()))
+	if err == nil || !strings.HasPrefix(err.Error(), "shop.yaml:6:3: metrics.listen: ") || !strings.Contains(err.Error(), "address already in use") {
+		t.Errorf("a port that is taken: %v", err)
+	}
+}
+
+// The service can serve it itself, and finds out where there is nothing.
+func TestHandler(t *testing.T) {
+	p := started(t, `metrics: {exporter: prometheus, listen: ""}`)
+	get := func(h http.Handler) (int, string) {
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/any", http.NoBody))
+		return w.Code, w.Body.String()
+	}
+	if code, page := get(metrics.Handler(p.MeterProvider())); code != http.StatusOK || line(page, "riffle_segments_started_total") == "" {
+		t.Errorf("%d: %s", code, page)
+	}
+	none := started(t, "")
+	const want = "there is nothing to scrape: the configuration has no metrics: {exporter: prometheus}, or tracing is off\n"
+	if code, page := get(metrics.Handler(none.MeterProvider())); code != http.StatusNotFound || page != want {
+		t.Errorf("%d: %s", code, cmp.Diff(want, page))
+	}
+}
+
+// What clients send costs little, and what they do not send no longer than it may.
+func TestHostile(t *testing.T) {
+	address := port(t)
+	started(t, fmt.Sprintf("metrics: {exporter: prometheus, listen: %q}", address))
+	tests := []struct {
+		name, send, want string
+	}{
+		{"another path", "GET /metrics/../secret HTTP/1.1\r\nHost: a\r\n\r\n", "404 Not Found"},
+		{"another method", "POST /metrics HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000000\r\n\r\n", "405 Method Not Allowed"},
+		{"large headers", "GET /metrics HTTP/1.1\r\nHost: a\r\nX: " + strings.Repeat("x", 64<<10) + "\r\n\r\n", "431 Request Header Fields Too Large"},
+		{"no HTTP", strings.Repeat("\x00\xff", 100) + "\r\n\r\n", "400 Bad Request"},
+		{"slow headers", "GET /metrics HTTP/1.1\r\nHost: a\r\nX", "400 Bad Request"}, // after a while
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			c, err := new(net.Dialer).DialContext(t.Context(), "tcp", address)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer c.Close()
+			_ = c.SetDeadline(time.Now().Add(time.Minute))
+			if _, err := io.WriteString(c, tt.send); err != nil {
+				t.Logf("it does not read it all: %v", err)
+			}
+			status, err := bufio.NewReader(c).ReadString('\n')
+			if !strings.Contains(status, tt.want) {
+				t.Errorf("%q, %v", status, err)
+			}
+		})
+	}
+}
+
+// Shutdown does not wait for who does not read.
+func TestShutdownWhileScraped(t *testing.T) {
+	address := port(t)
+	p := started(t, fmt.Sprintf("metrics: {exporter: prometheus, listen: %q}", address))
+	c, err := new(net.Dialer).DialContext(t.Context(), "tcp", address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if _, err := io.WriteString(c, "GET /metrics HTTP/1.1\r\nHo"); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+	defer cancel()
+	_ = p.Shutdown(ctx) // that somebody waited in vain is told, or he had gone
+	_ = c.SetReadDeadline(time.Now().Add(time.Minute))
+	if _, err := io.ReadAll(c); err != nil {
+		if e, ok := err.(net.Error); ok && e.Timeout() { //nolint:errorlint // net's own
+			t.Error("the connection is open after Shutdown")
+		}
+	}
+}
