@@ -56,6 +56,14 @@ func (c *PrometheusConfig) Validate() error {
 	return errors.Join(errs...)
 }
 
+// Connection says where it is scraped.
+func (c *PrometheusConfig) Connection() component.Connection {
+	if c.Listen == "" {
+		return component.Connection{}
+	}
+	return component.Connection{Endpoint: "http://" + c.Listen + c.Path}
+}
+
 func checkListen(address string) error {
 	_, port, err := net.SplitHostPort(address)
 	if err != nil {

@@ -9,6 +9,7 @@ require (
 	github.com/riffletrace/riffle/exporters/azuremonitor v0.0.0 // indirect
 	github.com/riffletrace/riffle/exporters/cloudtrace v0.0.0 // indirect
 	github.com/riffletrace/riffle/exporters/xray v0.0.0 // indirect
+	github.com/riffletrace/riffle/metrics v0.0.0
 )
 
 require (
@@ -78,7 +79,6 @@ require (
 	github.com/prometheus/common v0.72.0 // indirect
 	github.com/prometheus/otlptranslator v1.0.0 // indirect
 	github.com/prometheus/procfs v0.22.0 // indirect
-	github.com/riffletrace/riffle/metrics v0.0.0 // indirect
 	github.com/spf13/pflag v1.0.9 // indirect
 	go.opentelemetry.io/auto/sdk v1.2.1 // indirect
 	go.opentelemetry.io/contrib/propagators/autoprop v0.72.0 // indirect

@@ -65,6 +65,12 @@ func Exporters(r *component.Registry[sdktrace.SpanExporter]) Option {
 	return func(p *program) { p.source.Exporters = r }
 }
 
+// MeterProviders takes what the metrics section can name from r instead of
+// [component.MeterProviders].
+func MeterProviders(r *component.Registry[component.MeterProvider]) Option {
+	return func(p *program) { p.source.MeterProviders = r }
+}
+
 // Command adds a command of this module, which brings what no other needs: that of
 // package benchmark.
 func Command(build func(command.Source) *cobra.Command) Option {
@@ -82,7 +88,7 @@ func Main(opts ...Option) int {
 
 func newProgram(opts []Option) *program {
 	p := &program{name: "riffle", source: command.Source{
-		Section: config.DefaultSection, Samplers: sampling.Samplers, Exporters: component.Exporters,
+		Section: config.DefaultSection, Samplers: sampling.Samplers, Exporters: component.Exporters, MeterProviders: component.MeterProviders,
 	}}
 	for _, opt := range opts {
 		opt(p)

@@ -32,20 +32,23 @@ func (p *program) newComponents() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "components",
 		Short: "list the samplers and exporters that a configuration can use",
-		Long:  "components lists the samplers and exporters that a configuration can use, with their keys and defaults.",
+		Long:  "components lists the samplers, the exporters, and the exporters of metrics that a configuration can use, with their keys and defaults.",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			samplers, exporters := describe(p.source.Samplers), describe(p.source.Exporters)
+			samplers, exporters, metrics := describe(p.source.Samplers), describe(p.source.Exporters), describe(p.source.MeterProviders)
 			if asJSON {
 				return command.WriteJSON(cmd.OutOrStdout(), struct {
 					Samplers  []componentInfo `json:"samplers"`
 					Exporters []componentInfo `json:"exporters"`
-				}{samplers, exporters})
+					Metrics   []componentInfo `json:"metrics"`
+				}{samplers, exporters, metrics})
 			}
 			t := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 0, 2, ' ', 0)
 			printComponents(t, "samplers", samplers)
 			fmt.Fprintln(t)
 			printComponents(t, "exporters", exporters)
+			fmt.Fprintln(t)
+			printComponents(t, "metrics", metrics)
 			return t.Flush()
 		},
 	}

@@ -5,6 +5,7 @@ import (
 	"io"
 
 	_ "github.com/riffletrace/riffle/exporters/standard"
+	_ "github.com/riffletrace/riffle/metrics"
 	_ "github.com/riffletrace/riffle/samplers/standard"
 )
 

@@ -73,6 +73,7 @@ type summary struct {
 	Enabled      bool          `json:"enabled"`
 	Exporters    []exporterRow `json:"exporters"`
 	Samplers     []samplerRow  `json:"samplers"`
+	Metrics      *metricsRow   `json:"metrics,omitempty"` // of what starts a MeterProvider
 	ServiceName  string        `json:"service_name"`
 	Environment  string        `json:"environment,omitempty"`
 	Propagators  []string      `json:"propagators"`
@@ -84,6 +85,11 @@ type exporterRow struct {
 	Type string `json:"type"`
 	component.Connection
 	Queue string `json:"queue"`
+}
+
+type metricsRow struct {
+	Exporter string `json:"exporter"`
+	component.Connection
 }
 
 type samplerRow struct {
@@ -109,6 +115,10 @@ func summaryOf(spec *core.Spec, descriptions []string) *summary {
 	}
 	for i, e := range spec.Samplers {
 		s.Samplers = append(s.Samplers, samplerRow{Name: e.ID(), Type: e.Type(), Description: descriptions[i], Conditional: e.Match != nil})
+	}
+	if e := spec.Metrics; e != nil {
+		s.Metrics = &metricsRow{Exporter: e.Type()}
+		s.Metrics.Connection, _ = e.Connection()
 	}
 	return s
 }
@@ -148,6 +158,9 @@ func (s *summary) print(w io.Writer) error {
 		}
 		row("sampler", r.Name, text)
 	}
+	if m := s.Metrics; m != nil {
+		row("metrics", m.Exporter, strings.Join(connectionText(m.Exporter, &m.Connection), "; "))
+	}
 	if err := t.Flush(); err != nil {
 		return err
 	}
@@ -164,7 +177,11 @@ func (s *summary) print(w io.Writer) error {
 
 // text says where an exporter sends, and how.
 func (r *exporterRow) text() string {
-	parts := []string{r.Type}
+	return strings.Join(append(connectionText(r.Type, &r.Connection), "queue "+r.Queue), "; ")
+}
+
+func connectionText(typ string, r *component.Connection) []string {
+	parts := []string{typ}
 	if r.Endpoint != "" {
 		parts[0] += " to " + r.Endpoint
 	}
@@ -177,7 +194,7 @@ func (r *exporterRow) text() string {
 	if len(r.Headers) > 0 {
 		parts = append(parts, "headers "+strings.Join(r.Headers, " "))
 	}
-	return strings.Join(append(parts, "queue "+r.Queue), "; ")
+	return parts
 }
 
 func listOr(all []string, none string) string {

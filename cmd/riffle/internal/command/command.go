@@ -29,6 +29,8 @@ type Source struct {
 	Section   string
 	Samplers  *component.Registry[sampling.Sampler]
 	Exporters *component.Registry[sdktrace.SpanExporter]
+	// MeterProviders are what the metrics section can name.
+	MeterProviders *component.Registry[component.MeterProvider]
 }
 
 // AddFlags adds the flags that say so; their defaults are what s says.
@@ -58,7 +60,10 @@ func (f *sectionFlag) Set(path string) error {
 
 // Options are those that read a file so.
 func (s *Source) Options() []config.Option {
-	return []config.Option{config.App(s.App), config.Section(s.Section), config.Samplers(s.Samplers), config.Exporters(s.Exporters)}
+	return []config.Option{
+		config.App(s.App), config.Section(s.Section),
+		config.Samplers(s.Samplers), config.Exporters(s.Exporters), config.MeterProviders(s.MeterProviders),
+	}
 }
 
 // Load reads a file that is to be used. Its warnings go to w, or nowhere if that is nil.

@@ -63,6 +63,7 @@ func Run(ctx context.Context, o Options) (*Result, error) {
 	}
 	spec := o.Spec
 	spec.Exporters = append(slices.Clip(spec.Exporters), core.ExporterEntry{Plan: own})
+	spec.Metrics = nil // the service that has it may be running
 	provider, err := core.New(ctx, spec, core.Logger(o.Logger), core.IDGenerator(service.IDs{Seed: o.Seed}))
 	if err != nil {
 		return nil, err
