@@ -190,6 +190,8 @@ type reader struct {
 	// secrets are what may be some; nil until they are asked for, with mu held.
 	mu      sync.Mutex
 	secrets *parts
+	// metricsReads tells that the metrics section takes what it leaves out from variables.
+	metricsReads bool
 	// shared are the types with keys that sections set.
 	shared []sharedType
 }

@@ -38,6 +38,7 @@ func (r *reader) metricsPlan() *core.MetricsEntry {
 		}
 		return p.read(decoder{skip: metricsHeadKeys}, into)
 	})}
+	r.metricsReads = e.ReadsVariables()
 	r.warnAll(e.IgnoredVariables())
 	return e
 }

@@ -65,6 +65,22 @@ var otelVariables = slices.Concat(
 	limitVariables(),
 )
 
+// metricsVariables are read where the metrics section starts what reads them.
+// Sources: https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/#periodic-exporting-metricreader
+// and https://opentelemetry.io/docs/specs/otel/metrics/sdk_exporters/otlp/
+var metricsVariables = func() (all []otelVariable) {
+	for _, key := range []string{"ENDPOINT", "INSECURE", "PROTOCOL", "HEADERS", "COMPRESSION", "TIMEOUT", "CERTIFICATE", "CLIENT_CERTIFICATE", "CLIENT_KEY"} {
+		all = append(all, otelVariable{"OTEL_EXPORTER_OTLP_METRICS_" + key, "", "of `metrics: {exporter: otlp}`, as `OTEL_EXPORTER_OTLP_" + key + "`, over which it wins", nil})
+	}
+	return append(
+		all,
+		otelVariable{"OTEL_METRIC_EXPORT_INTERVAL", "", "`interval` of `metrics: {exporter: otlp}`, in milliseconds", nil},
+		otelVariable{"OTEL_METRIC_EXPORT_TIMEOUT", "", "how long reading and sending metrics may take there, in milliseconds; 0 is no limit; 30 s by default", nil},
+		otelVariable{"OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE", "", "`temporality` there: `cumulative`, `delta` or `lowmemory`", nil},
+		otelVariable{"OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION", "", "the buckets of histograms there: `explicit_bucket_histogram` or `base2_exponential_bucket_histogram`", nil},
+	)
+}()
+
 const (
 	tracesSampler = "OTEL_TRACES_SAMPLER"
 	samplerArg    = "OTEL_TRACES_SAMPLER_ARG"
@@ -110,12 +126,16 @@ func (r *reader) otelTree() *node {
 // instrumentation have to do with the others.
 func (r *reader) warnIgnored() {
 	others := []string{"OTEL_SEMCONV_STABILITY_OPT_IN", "OTEL_TRACE_ID", "OTEL_SPAN_ID"}
+	read := otelVariables
+	if r.metricsReads {
+		read = slices.Concat(read, metricsVariables)
+	}
 	var ignored []string
 	for _, name := range slices.Sorted(maps.Keys(r.env)) {
 		if !strings.HasPrefix(name, "OTEL_") || strings.HasPrefix(name, "OTEL_GO_X_") || slices.Contains(others, name) || strings.TrimSpace(r.env[name]) == "" {
 			continue
 		}
-		if !slices.ContainsFunc(otelVariables, func(v otelVariable) bool { return v.name == name }) {
+		if !slices.ContainsFunc(read, func(v otelVariable) bool { return v.name == name }) {
 			ignored = append(ignored, name)
 		}
 	}

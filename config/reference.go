@@ -28,6 +28,8 @@ type Reference struct {
 	Variables []Variable
 	// OTelVariables are OpenTelemetry's own.
 	OTelVariables []Variable
+	// MetricsVariables are those of them that are read for the metrics section alone.
+	MetricsVariables []Variable
 	// OpenTelemetry are the types of OpenTelemetry's own configuration files, from the
 	// top, as far as they are about traces.
 	OpenTelemetry []OpenTelemetryType
@@ -89,6 +91,9 @@ func Describe(opts ...Option) Reference {
 	}
 	for _, v := range otelVariables {
 		r.OTelVariables = append(r.OTelVariables, Variable{Name: v.name, Key: v.sets, Doc: v.doc})
+	}
+	for _, v := range metricsVariables {
+		r.MetricsVariables = append(r.MetricsVariables, Variable{Name: v.name, Doc: v.doc})
 	}
 	r.OpenTelemetry = describeOTel()
 	return r

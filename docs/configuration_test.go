@@ -101,6 +101,15 @@ func reference(r config.Reference) string {
 	for _, f := range r.Exporters {
 		describe(&b, f.Name(), f.Doc(), f.Fields())
 	}
+	b.WriteString("\n## Metrics\n\nThe section `metrics` has this key, and those of what it names; [Metrics](metrics.md) explains them.\n\n")
+	rows(&b, r.MetricsKeys, "", hostKeys)
+	for _, f := range r.MeterProviders {
+		entry(&b, "exporter", f.Name(), f.Doc(), f.Fields())
+	}
+	b.WriteString("\nWhat `otlp` leaves out is filled from these variables, and for the connection from those without `METRICS_` [below](#opentelemetrys-variables); for nothing else they are read.\n\n| variable | |\n|---|---|\n")
+	for _, v := range r.MetricsVariables {
+		fmt.Fprintf(&b, "| `%s` | %s |\n", v.Name, v.Doc)
+	}
 	b.WriteString("\n## OpenTelemetry's variables\n\n" +
 		"They fill only what nothing else sets: those of exporters, the keys that an entry leaves out. Those of `OTEL_EXPORTER_OTLP_*` are about one endpoint, and [count for no other](exporters.md#variables).\n\n" +
 		"They are read as OpenTelemetry's specification says: upper and lower case are the same in names of values, the space around a value is left out, and an empty value is none. A value that makes no sense, or is out of range, is ignored with one warning that names the variable; it is never an error. Of two variables for one thing, such as `OTEL_EXPORTER_OTLP_TRACES_TIMEOUT` and `OTEL_EXPORTER_OTLP_TIMEOUT`, the first in this table wins, and the second counts where the first makes no sense. Departing from the specification, a list of attributes or headers with a mistake in it is not left out as a whole. All other `OTEL_*` variables are ignored, with one warning that names them. Where a limit is no number, OpenTelemetry's own API prints another warning when the program starts, before riffle can say anything.\n\n" +
@@ -116,7 +125,11 @@ func reference(r config.Reference) string {
 }
 
 func describe(b *strings.Builder, name, doc string, fields []component.Field) {
-	fmt.Fprintf(b, "\n### `type: %s`\n\n%s\n", name, sentence(doc))
+	entry(b, "type", name, doc, fields)
+}
+
+func entry(b *strings.Builder, key, name, doc string, fields []component.Field) {
+	fmt.Fprintf(b, "\n### `%s: %s`\n\n%s\n", key, name, sentence(doc))
 	if len(fields) > 0 {
 		b.WriteString("\n")
 		table(b, fields)

@@ -86,6 +86,13 @@ func (p Plan[T]) TakenVariables() []TakenVariable {
 	return r.TakenVariables()
 }
 
+// ReadsVariables reports whether the configuration is a [VariableReader]. It is false for
+// a plan with an error.
+func (p Plan[T]) ReadsVariables() bool {
+	_, ok := p.about().(VariableReader)
+	return ok
+}
+
 // Connection returns what [Connected] says; ok tells whether the configuration does.
 func (p Plan[T]) Connection() (c Connection, ok bool) {
 	if about, ok := p.about().(Connected); ok {
