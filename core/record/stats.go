@@ -9,6 +9,11 @@ type Stats struct {
 	Started, Dropped uint64
 	// NotRecorded counts local roots that were not recorded for lack of memory.
 	NotRecorded uint64
+	// NoThreshold counts local roots below a sampled remote parent that does not tell
+	// its threshold, ImpossibleThreshold those below one whose threshold contradicts the
+	// sampled flag, or says less than one in 2^20. They are in Started too, and nothing
+	// stands for what such a parent left out.
+	NoThreshold, ImpossibleThreshold uint64
 
 	// Kept counts segments of which spans were kept, by the name of the sampler that
 	// answered with the least threshold the first time; "" is a remote parent, or
@@ -61,6 +66,8 @@ func (l *live) stats() Stats {
 		s.Started += c.started.Load()
 		s.Dropped += c.dropped.Load()
 		s.NotRecorded += c.noRoom.Load()
+		s.NoThreshold += c.unweighed[saysNone-1].Load()
+		s.ImpossibleThreshold += c.unweighed[saysImpossible-1].Load()
 	}
 	for i := range l.shards {
 		c := &l.shards[i].counts
