@@ -7,8 +7,9 @@ type Stats struct {
 	// Started counts local roots that no rule dropped, Dropped those that one did, or
 	// a parent that is followed.
 	Started, Dropped uint64
-	// NotRecorded counts local roots that were not recorded for lack of memory.
-	NotRecorded uint64
+	// Unrecorded counts local roots that were not recorded for lack of memory, from the
+	// start or to their end.
+	Unrecorded uint64
 	// NoThreshold counts local roots below a sampled remote parent that does not tell
 	// its threshold, ImpossibleThreshold those below one whose threshold contradicts the
 	// sampled flag, or says less than one in 2^20. They are in Started too, and nothing
@@ -65,7 +66,7 @@ func (l *live) stats() Stats {
 		c := &l.started[i]
 		s.Started += c.started.Load()
 		s.Dropped += c.dropped.Load()
-		s.NotRecorded += c.noRoom.Load()
+		s.Unrecorded += c.unrecorded.Load()
 		s.NoThreshold += c.unweighed[saysNone-1].Load()
 		s.ImpossibleThreshold += c.unweighed[saysImpossible-1].Load()
 	}
@@ -78,6 +79,7 @@ func (l *live) stats() Stats {
 		s.Crowded += c.crowded.Load()
 		s.TooLarge += c.tooLarge.Load()
 		s.OverBudget += c.overBudget.Load()
+		s.Unrecorded += c.unrecorded.Load()
 		s.NotKept += c.notKept.Load() // after its parts, which are counted before it
 		s.SpansKept += c.spansKept.Load()
 		s.SpansNotKept += c.spansLost.Load()
