@@ -19,6 +19,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"go.opentelemetry.io/otel/codes"
 	"go.opentelemetry.io/otel/propagation"
+	"go.opentelemetry.io/otel/sdk/metric"
+	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/trace"
 
@@ -222,6 +224,7 @@ func runFleet(t *testing.T, file string, kinds [3]string) (c fleetCounts) {
 	parts := map[trace.TraceID]int{}
 	for i, s := range services {
 		c.unweighed[i] = s.shutdown(t)
+		s.checkMetrics(t)
 		for _, span := range s.spans {
 			parts[span.SpanContext().TraceID()]++
 			weight := sampling.ThresholdIn(span.SpanContext().TraceState()).AdjustedCount()
@@ -264,6 +267,7 @@ type fleetService struct {
 	flush  func(context.Context) error
 	riffle *core.Provider // nil if it has the SDK
 	log    bytes.Buffer   // of riffle
+	reader *metric.ManualReader
 
 	mu    sync.Mutex
 	spans []sdktrace.ReadOnlySpan
@@ -293,6 +297,36 @@ func (s *fleetService) shutdown(t *testing.T) (unweighed int) {
 		t.Errorf("it warned %d times, want %d:\n%s", got, want, &s.log)
 	}
 	return unweighed
+}
+
+// checkMetrics checks that span_metrics has counted everything, whatever was kept.
+func (s *fleetService) checkMetrics(t *testing.T) {
+	t.Helper()
+	if s.riffle == nil {
+		return
+	}
+	var all metricdata.ResourceMetrics
+	if err := s.reader.Collect(t.Context(), &all); err != nil {
+		t.Fatal(err)
+	}
+	var calls, failed int64
+	for _, scope := range all.ScopeMetrics {
+		for _, m := range scope.Metrics {
+			sum, ok := m.Data.(metricdata.Sum[int64])
+			if !ok || m.Name != "traces.span.metrics.calls" {
+				continue
+			}
+			for _, p := range sum.DataPoints {
+				calls += p.Value
+				if status, _ := p.Attributes.Value("status.code"); status.AsString() == "STATUS_CODE_ERROR" {
+					failed += p.Value
+				}
+			}
+		}
+	}
+	if calls != fleetRequests || failed != fleetErrors {
+		t.Errorf("span_metrics counts %d requests and %d errors, want %d and %d", calls, failed, fleetRequests, fleetErrors)
+	}
 }
 
 // newFleetService makes a service as a cell of the page names it.
@@ -327,7 +361,10 @@ func newFleetService(t *testing.T, kind, file string, ids *fleetIDs) *fleetServi
 	}
 	spec.Exporters = []core.ExporterEntry{core.UseExporter(component.NewFactory("fleet", struct{}{},
 		func(context.Context, component.Settings, struct{}) (sdktrace.SpanExporter, error) { return s, nil }), "", struct{}{})}
-	if s.riffle, err = core.New(t.Context(), spec, core.IDGenerator(ids), core.Logger(slog.New(slog.NewTextHandler(&s.log, nil)))); err != nil {
+	s.reader = metric.NewManualReader()
+	s.riffle, err = core.New(t.Context(), spec, core.IDGenerator(ids), core.Logger(slog.New(slog.NewTextHandler(&s.log, nil))),
+		core.MeterProvider(metric.NewMeterProvider(metric.WithReader(s.reader))))
+	if err != nil {
 		t.Fatal(err)
 	}
 	s.tracer, s.flush = s.riffle.TracerProvider().Tracer("fleet"), s.riffle.ForceFlush

@@ -80,7 +80,7 @@ func (l *live) warnOfParents() {
 
 func (l *live) logParents() {
 	s := l.stats()
-	l.logger.Warn("traces come sampled, and tracestate does not say with which probability (ot=th), as from OpenTelemetry's ParentBased(TraceIDRatioBased), from Envoy, or from what is below these: "+
+	l.logger.Warn("traces come sampled, and tracestate does not say with which probability (ot=th), as from OpenTelemetry's ParentBased(TraceIDRatioBased), from a proxy that samples, or from what is below these: "+
 		"their spans have no weight, and counts made from weights are too low; "+
 		"bring riffle to where traces begin first, and count with span_metrics until then: see docs/upgrading-a-fleet.md",
 		"no_threshold", s.NoThreshold, "impossible_threshold", s.ImpossibleThreshold, "started", s.Started)
