@@ -23,6 +23,9 @@ const (
 // trusted is the threshold of a sampled parent, with the randomness of the trace;
 // [sampling.Unknown] if it tells none that counts.
 func trusted(state trace.TraceState, randomness uint64) (sampling.Threshold, parentSays) {
+	if state.Len() == 0 {
+		return sampling.Unknown, saysNone
+	}
 	t := sampling.ThresholdIn(state)
 	switch {
 	case t == sampling.Unknown:

@@ -59,9 +59,9 @@ type startRules struct {
 
 // startCounts count local roots, in parts, so that goroutines seldom meet.
 type startCounts struct {
-	started, dropped, unrecorded atomic.Uint64
-	unweighed                    [saysImpossible]atomic.Uint64 // by what the parent's threshold is, less one
-	_                            [24]byte
+	started             [saysImpossible + 1]atomic.Uint64 // by what the parent says, if that matters
+	dropped, unrecorded atomic.Uint64
+	_                   [24]byte
 }
 
 const countParts = 16
@@ -130,24 +130,16 @@ func (r *startRules) decide(d *startDecision, q *rootRequest) {
 		d.randomness = randomnessOf(q.TraceID, d.state)
 		r.ask(d, q)
 	}
-	switch c := r.count(q); {
-	case d.dropped:
+	if c := r.count(q); d.dropped {
 		c.dropped.Add(1)
-	case d.unweighed != saysKnown:
-		c.unweighed[d.unweighed-1].Add(1)
-		fallthrough
-	default:
-		c.started.Add(1)
+	} else {
+		c.started[d.unweighed].Add(1)
 	}
 }
 
 // forget takes back that a local root was counted, which was not dropped.
 func (r *startRules) forget(d *startDecision, q *rootRequest) {
-	c := r.count(q)
-	c.started.Add(^uint64(0))
-	if d.unweighed != saysKnown {
-		c.unweighed[d.unweighed-1].Add(^uint64(0))
-	}
+	r.count(q).started[d.unweighed].Add(^uint64(0))
 }
 
 // randomnessOf is that of a trace that begins here.

@@ -64,11 +64,12 @@ func (l *live) stats() Stats {
 	}
 	for i := range l.started {
 		c := &l.started[i]
-		s.Started += c.started.Load()
+		none, impossible := c.started[saysNone].Load(), c.started[saysImpossible].Load()
+		s.Started += c.started[saysKnown].Load() + none + impossible
 		s.Dropped += c.dropped.Load()
 		s.Unrecorded += c.unrecorded.Load()
-		s.NoThreshold += c.unweighed[saysNone-1].Load()
-		s.ImpossibleThreshold += c.unweighed[saysImpossible-1].Load()
+		s.NoThreshold += none
+		s.ImpossibleThreshold += impossible
 	}
 	for i := range l.shards {
 		c := &l.shards[i].counts
