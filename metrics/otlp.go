@@ -11,6 +11,7 @@ import (
 	"github.com/riffletrace/riffle/core/component"
 	"github.com/riffletrace/riffle/core/delivery"
 	"github.com/riffletrace/riffle/internal/otlpclient"
+	"github.com/riffletrace/riffle/metrics/bound"
 )
 
 // TLS says whom to trust, and who one is.
@@ -150,7 +151,13 @@ func NewOTLP(ctx context.Context, s component.Settings, c OTLPConfig) (component
 	if err != nil {
 		return nil, err
 	}
-	p := newProvider(s.Metrics, sdkmetric.NewPeriodicReader(exporter, sdkmetric.WithInterval(v.interval), sdkmetric.WithTimeout(v.timeout)))
+	opts := []sdkmetric.PeriodicReaderOption{sdkmetric.WithInterval(v.interval), sdkmetric.WithTimeout(v.timeout)}
+	var producer *bound.Producer
+	if !v.exponential && (v.temporality == "" || v.temporality == Cumulative) { // what is bound is no other
+		producer = &bound.Producer{}
+		opts = append(opts, sdkmetric.WithProducer(producer))
+	}
+	p := newProvider(s.Metrics, sdkmetric.NewPeriodicReader(exporter, opts...), producer)
 	p.failure = exporter.outage.failure
 	return p, nil
 }

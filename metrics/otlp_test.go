@@ -118,7 +118,8 @@ func TestTemporality(t *testing.T) {
 		t.Run(tt.key+"/"+tt.variable, func(t *testing.T) {
 			t.Setenv("OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE", tt.variable)
 			r := overGRPC(t)
-			p := started(t, fmt.Sprintf("metrics: {exporter: otlp, endpoint: %q, interval: 1h, temporality: %s}", r.address, tt.key))
+			p := started(t, fmt.Sprintf("span_metrics: {}\nmetrics: {exporter: otlp, endpoint: %q, interval: 1h, temporality: %s}", r.address, tt.key))
+			span(t, p, "one")
 			meter := p.MeterProvider().Meter("test")
 			counter, err := meter.Int64Counter("counter")
 			updown, err2 := meter.Int64UpDownCounter("updown")
@@ -132,10 +133,11 @@ func TestTemporality(t *testing.T) {
 			}
 			got := []metricspb.AggregationTemporality{
 				r.last("counter").GetSum().GetAggregationTemporality(),
+				r.last("traces.span.metrics.duration").GetHistogram().GetAggregationTemporality(),
 				r.last("riffle.segments.started").GetSum().GetAggregationTemporality(),
 				r.last("updown").GetSum().GetAggregationTemporality(),
 			}
-			if diff := cmp.Diff([]metricspb.AggregationTemporality{tt.sum, tt.observed, tt.updowns}, got); diff != "" {
+			if diff := cmp.Diff([]metricspb.AggregationTemporality{tt.sum, tt.sum, tt.observed, tt.updowns}, got); diff != "" {
 				t.Error(diff)
 			}
 			if err := p.Shutdown(t.Context()); err != nil {
@@ -156,15 +158,16 @@ func TestVariables(t *testing.T) {
 	} {
 		t.Setenv(name, value)
 	}
-	p := started(t, "metrics: {exporter: otlp}")
+	p := started(t, "metrics: {exporter: otlp}\nspan_metrics: {exponential: true}")
+	span(t, p, "one")
 	histogram, err := p.MeterProvider().Meter("test").Int64Histogram("histogram")
 	if err != nil {
 		t.Fatal(err)
 	}
 	histogram.Record(t.Context(), 1)
 	until(t, "an interval of the variable sends", func() bool { return r.last("histogram").GetExponentialHistogram() != nil })
-	if r.key != "abc" || r.path != "/in" {
-		t.Errorf("key %q, path %q", r.key, r.path)
+	if r.key != "abc" || r.path != "/in" || r.last("traces.span.metrics.duration").GetExponentialHistogram() == nil {
+		t.Errorf("key %q, path %q, %v", r.key, r.path, r.last("traces.span.metrics.duration"))
 	}
 	if err := p.Shutdown(t.Context()); err != nil {
 		t.Error(err)

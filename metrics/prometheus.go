@@ -20,6 +20,7 @@ import (
 	"golang.org/x/net/netutil"
 
 	"github.com/riffletrace/riffle/core/component"
+	"github.com/riffletrace/riffle/metrics/bound"
 )
 
 // Anybody who reaches the port may ask, so that what one client costs, and how many there
@@ -80,15 +81,16 @@ var Prometheus = component.NewFactory("prometheus", PrometheusConfig{Listen: "lo
 
 // NewPrometheus starts it. When it returns, its port takes scrapes.
 func NewPrometheus(ctx context.Context, s component.Settings, c PrometheusConfig) (component.MeterProvider, error) {
-	registry := client.NewRegistry()
+	registry, producer := client.NewRegistry(), &bound.Producer{}
 	exporter, err := prometheus.New(
 		prometheus.WithRegisterer(registry),
+		prometheus.WithProducer(producer),
 		prometheus.WithTranslationStrategy(otlptranslator.UnderscoreEscapingWithSuffixes),
 	)
 	if err != nil {
 		return nil, err
 	}
-	p := &scraped{provider: newProvider(s.Metrics, exporter), handler: handlerFor(registry, s.Logger)}
+	p := &scraped{provider: newProvider(s.Metrics, exporter, producer), handler: handlerFor(registry, s.Logger)}
 	if c.Listen == "" {
 		return p, nil
 	}

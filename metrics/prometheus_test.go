@@ -135,8 +135,10 @@ func TestMaxSeries(t *testing.T) {
 		span(t, p, fmt.Sprintf("name %d", i))
 	}
 	page, _ := scrape(t, "http://"+address+"/metrics", "")
-	if got := strings.Count(page, "\ntraces_span_metrics_duration_milliseconds_count{"); got != series {
-		t.Errorf("%d series of %d", got, series)
+	for _, name := range []string{"traces_span_metrics_duration_milliseconds_count", "traces_span_metrics_calls_total"} {
+		if got := strings.Count(page, "\n"+name+"{"); got != series {
+			t.Errorf("%s: %d series of %d", name, got, series)
+		}
 	}
 	count, overflow := "traces_span_metrics_duration_milliseconds_count", 0
 	if _, err := fmt.Sscan(regexp.MustCompile(`^.*\} `).ReplaceAllString(line(page, count+`\{otel_metric_overflow="true"`), ""), &overflow); err != nil || overflow != 11 {

@@ -5,9 +5,11 @@ import (
 	"errors"
 	"sync"
 
+	"go.opentelemetry.io/otel/metric"
 	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
 
 	"github.com/riffletrace/riffle/core/component"
+	"github.com/riffletrace/riffle/metrics/bound"
 )
 
 const (
@@ -23,7 +25,8 @@ var durations = []string{"traces.span.metrics.duration", "http.server.request.du
 
 // provider is the SDK's, with what is to be ended beside it.
 type provider struct {
-	*sdkmetric.MeterProvider
+	metric.MeterProvider // sdk's, or one whose histograms bind
+	sdk                  *sdkmetric.MeterProvider
 	// release ends what receivers ask; nil if it is the SDK that sends.
 	release func(context.Context) error
 	// failure is why the last export came to nothing; nil if there are none.
@@ -33,8 +36,8 @@ type provider struct {
 	err  error
 }
 
-// newProvider makes one that reader reads.
-func newProvider(s component.MetricsSettings, reader sdkmetric.Reader) *provider {
+// newProvider makes one that reader reads. A producer binds histograms; nil binds none.
+func newProvider(s component.MetricsSettings, reader sdkmetric.Reader, producer *bound.Producer) *provider {
 	opts := []sdkmetric.Option{sdkmetric.WithReader(reader), sdkmetric.WithCardinalityLimit(limit(s))}
 	if s.Resource != nil {
 		opts = append(opts, sdkmetric.WithResource(s.Resource))
@@ -45,7 +48,12 @@ func newProvider(s component.MetricsSettings, reader sdkmetric.Reader) *provider
 			opts = append(opts, sdkmetric.WithView(sdkmetric.NewView(sdkmetric.Instrument{Name: name}, buckets)))
 		}
 	}
-	return &provider{MeterProvider: sdkmetric.NewMeterProvider(opts...)}
+	sdk := sdkmetric.NewMeterProvider(opts...)
+	p := &provider{MeterProvider: sdk, sdk: sdk}
+	if producer != nil {
+		p.MeterProvider = producer.MeterProvider(sdk)
+	}
+	return p
 }
 
 // limit leaves room beside riffle's series for that of what does not fit, which riffle
@@ -54,7 +62,7 @@ func limit(s component.MetricsSettings) int { return max(sdkSeries, s.MaxSeries+
 
 // ForceFlush exports what was measured.
 func (p *provider) ForceFlush(ctx context.Context) error {
-	err := p.MeterProvider.ForceFlush(ctx)
+	err := p.sdk.ForceFlush(ctx)
 	if p.failure != nil {
 		err = errors.Join(err, p.failure())
 	}
@@ -68,7 +76,7 @@ func (p *provider) Shutdown(ctx context.Context) error {
 		if p.release != nil {
 			p.err = p.release(ctx)
 		}
-		p.err = errors.Join(p.err, p.MeterProvider.Shutdown(ctx))
+		p.err = errors.Join(p.err, p.sdk.Shutdown(ctx))
 		if p.failure != nil {
 			p.err = errors.Join(p.err, p.failure())
 		}
