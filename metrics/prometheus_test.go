@@ -37,7 +37,7 @@ func port(t *testing.T) string {
 const openMetrics = "application/openmetrics-text;version=1.0.0"
 
 // scrape reads a page as Prometheus does, in a format that it accepts.
-func scrape(t *testing.T, url, accept string) (text string, resp *http.Response) {
+func scrape(t *testing.T, url, accept string) (text string, header http.Header) {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, http.NoBody)
 	if err != nil {
@@ -45,7 +45,8 @@ func scrape(t *testing.T, url, accept string) (text string, resp *http.Response)
 	}
 	req.Header.Set("Accept", accept)
 	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
-	if resp, err = client.Do(req); err != nil {
+	resp, err := client.Do(req)
+	if err != nil {
 		t.Fatal(err)
 	}
 	defer resp.Body.Close()
@@ -53,7 +54,7 @@ func scrape(t *testing.T, url, accept string) (text string, resp *http.Response)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return string(body), resp
+	return string(body), resp.Header
 }
 
 // line returns the first line of a page that matches.
@@ -74,8 +75,8 @@ func TestPrometheus(t *testing.T) {
 	ctx, s := p.TracerProvider().Tracer("test").Start(t.Context(), "GET /users/{id}", trace.WithSpanKind(trace.SpanKindServer))
 	s.End()
 	id := trace.SpanContextFromContext(ctx).TraceID().String()
-	page, resp := scrape(t, "http://"+address+"/m", openMetrics)
-	if got := resp.Header.Get("Content-Type"); !strings.HasPrefix(got, "application/openmetrics-text") {
+	page, header := scrape(t, "http://"+address+"/m", openMetrics)
+	if got := header.Get("Content-Type"); !strings.HasPrefix(got, "application/openmetrics-text") {
 		t.Errorf("it is %s", got)
 	}
 	for _, want := range []string{
@@ -108,8 +109,8 @@ func TestExponential(t *testing.T) {
 	p := started(t, fmt.Sprintf("metrics: {exporter: prometheus, listen: %q}\nspan_metrics: {exponential: true}", address))
 	span(t, p, "one")
 	const delimited = "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited"
-	page, resp := scrape(t, "http://"+address+"/metrics", delimited)
-	all := expfmt.NewDecoder(strings.NewReader(page), expfmt.ResponseFormat(resp.Header))
+	page, header := scrape(t, "http://"+address+"/metrics", delimited)
+	all := expfmt.NewDecoder(strings.NewReader(page), expfmt.ResponseFormat(header))
 	found := false
 	for {
 		var f dto.MetricFamily
