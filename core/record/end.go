@@ -167,7 +167,7 @@ func (g *segment) spanEnded(s *span) {
 		g.counts().spansLost.Add(1)
 		g.mu.Unlock()
 		if r.measure != nil { // it was recorded, for span processors
-			r.measure(context.Background(), &s.recorded)
+			r.measure(context.Background(), Measured{&s.recorded})
 		}
 		return
 	}

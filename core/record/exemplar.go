@@ -5,7 +5,7 @@ import (
 	"time"
 
 	"go.opentelemetry.io/otel/attribute"
-	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	"go.opentelemetry.io/otel/codes"
 	"go.opentelemetry.io/otel/trace"
 )
 
@@ -33,34 +33,34 @@ func (*exemplar) Err() error { return nil }
 // SpanContext is that of the span as it is exported.
 func (e *exemplar) SpanContext() trace.SpanContext { return (*view)(&e.recorded).SpanContext() }
 
-// Measurable is a span that metrics look at: it has ended.
-type Measurable interface {
-	sdktrace.ReadOnlySpan
-	// Duration is how long it took.
-	Duration() time.Duration
-	// Values returns the last value of each of the keys, in room; of one that is not
-	// there it is empty. It allocates nothing, and the span is as it was.
-	Values(room []attribute.Value, keys []attribute.Key) []attribute.Value
-}
+// Measured is a span that has been decided, as metrics look at it.
+type Measured struct{ s *recorded }
 
-// Duration is how long the span took.
-func (s *recorded) Duration() time.Duration {
-	if s.rare != nil && !s.rare.end.IsZero() {
-		return s.rare.end.Sub(s.start)
-	}
-	return s.duration
-}
+// Name returns the span's name.
+func (m Measured) Name() string { return m.s.name }
 
-// Values returns the values of attributes.
-func (s *recorded) Values(room []attribute.Value, keys []attribute.Key) []attribute.Value {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+// Kind returns the span's kind.
+func (m Measured) Kind() trace.SpanKind { return m.s.SpanKind() }
+
+// Status returns the code of the span's status.
+func (m Measured) Status() codes.Code { return m.s.code() }
+
+// Duration is how long the span took. It is negative where the application says so.
+func (m Measured) Duration() time.Duration { return m.s.endTime().Sub(m.s.start) }
+
+// AppendValues appends the last value of each of the keys, an empty one where there is
+// none. It allocates nothing but room, and does not put the attributes in order, as who
+// reads them all does.
+func (m Measured) AppendValues(room []attribute.Value, keys []attribute.Key) []attribute.Value {
+	m.s.mu.Lock()
+	defer m.s.mu.Unlock()
 	for _, key := range keys {
-		room = append(room, lastOf(s.attrs, s.late, key))
+		room = append(room, lastOf(m.s.attrs, m.s.late, key))
 	}
 	return room
 }
 
+// lastOf is the value of a key in those of the start and those set since.
 func lastOf(early, late []attribute.KeyValue, key attribute.Key) attribute.Value {
 	for _, list := range [...][]attribute.KeyValue{late, early} {
 		for i := len(list) - 1; i >= 0; i-- {
@@ -72,18 +72,8 @@ func lastOf(early, late []attribute.KeyValue, key attribute.Key) attribute.Value
 	return attribute.Value{}
 }
 
-// Duration is how long the span took.
-func (v *view) Duration() time.Duration { return v.recorded().Duration() }
-
-// Values returns the values of attributes.
-func (v *view) Values(room []attribute.Value, keys []attribute.Key) []attribute.Value {
-	return v.recorded().Values(room, keys)
-}
-
 // Interface guards.
 var (
 	_ context.Context = (*exemplar)(nil)
 	_ trace.Span      = (*exemplar)(nil)
-	_ Measurable      = (*recorded)(nil)
-	_ Measurable      = (*view)(nil)
 )

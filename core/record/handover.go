@@ -16,7 +16,7 @@ type handOver struct {
 	segment *segment
 	first   part
 	others  []part
-	measure func(context.Context, Measurable) // nil is nobody
+	measure func(context.Context, Measured) // nil is nobody
 	lost    spans                             // spans that are let go, and are to be measured
 	size    int64                             // that those hold until then
 }
@@ -76,7 +76,7 @@ func (h *handOver) deliver() {
 		return
 	}
 	for s := h.lost.first; s != nil; s = s.next {
-		h.measure(context.Background(), &s.recorded)
+		h.measure(context.Background(), Measured{&s.recorded})
 	}
 	h.segment.live().account(h.segment.shard, -h.size)
 	h.lost.part()
@@ -102,7 +102,7 @@ func (h *handOver) deliverPart(p *part) {
 		}
 		*list = append(*list, (*view)(&s.recorded))
 		if h.measure != nil {
-			h.measure((*exemplar)(s), (*view)(&s.recorded))
+			h.measure((*exemplar)(s), Measured{&s.recorded})
 		}
 		s = next
 	}

@@ -7,19 +7,19 @@ import (
 )
 
 // measure takes what is measured.
-func (r *lawRun) measure(ctx context.Context, s Measurable) {
-	n, kept := spanNumber(s.SpanContext().SpanID()), trace.SpanContextFromContext(ctx)
+func (r *lawRun) measure(ctx context.Context, s Measured) {
+	n, kept := spanNumber(s.s.id), trace.SpanContextFromContext(ctx)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if _, twice := r.measured[n]; twice {
 		r.complain("%d is measured twice", n)
 	}
 	r.measured[n] = kept.IsSampled()
-	if kept.IsValid() && !kept.Equal(s.SpanContext()) {
-		r.complain("%d is measured as %v, and is %v", n, kept, s.SpanContext())
+	if kept.IsValid() && !kept.Equal((*view)(s.s).SpanContext()) {
+		r.complain("%d is measured as %v, and is exported as %v", n, kept, (*view)(s.s).SpanContext())
 	}
-	if s.EndTime().IsZero() || s.Duration() != s.EndTime().Sub(s.StartTime()) {
-		r.complain("%d is measured with %v from %v to %v", n, s.Duration(), s.StartTime(), s.EndTime())
+	if s.s.EndTime().IsZero() || s.Duration() != s.s.EndTime().Sub(s.s.StartTime()) {
+		r.complain("%d is measured with %v from %v to %v", n, s.Duration(), s.s.StartTime(), s.s.EndTime())
 	}
 }
 

@@ -50,10 +50,9 @@ type Config struct {
 	// go as it ends.
 	AlwaysRecord bool
 	// Measure is told of every span that was recorded to its end, once, when it has been
-	// decided, on the goroutine that decided it. span may be kept for as long as the call
-	// lasts. If it is exported, ctx is that of a sampled span, else one without a span.
-	// It must not block. nil is nobody.
-	Measure func(ctx context.Context, span Measurable)
+	// decided, on the goroutine that decided it. If it is kept, ctx is that of a sampled
+	// span, else one without a span. It must not block. nil is nobody.
+	Measure func(ctx context.Context, span Measured)
 	// Randomness is the randomness of segments under [Ignore], 56 bits; nil makes it at
 	// random. It is for tests and explanations.
 	Randomness func() uint64

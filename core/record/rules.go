@@ -27,7 +27,7 @@ type rules struct {
 	mayRaise bool
 	// alwaysRecord tells that what the start did not select is recorded all the same.
 	alwaysRecord bool
-	measure      func(context.Context, Measurable) // nil is nobody
+	measure      func(context.Context, Measured) // nil is nobody
 	budget       *Budget                           // nil without one
 	classes      []int16                           // in it, by the number of the sampler's name
 	// seesCancellation tells that an end sampler looks at the context of the local root.
