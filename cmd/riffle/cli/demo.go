@@ -120,13 +120,13 @@ Counted by riffle:
 			}
 			bar := command.NewProgress(cmd.ErrOrStderr(), requests)
 			result, err := demo.Run(cmd.Context(), demo.Options{
-				Spec:      spec,
-				Exporters: source.Exporters,
-				Requests:  requests,
+				Spec:        spec,
+				Exporters:   source.Exporters,
+				Requests:    requests,
 				Concurrency: parallel,
-				Seed:      seed,
-				Logger:    logger,
-				Progress:  bar.Step,
+				Seed:        seed,
+				Logger:      logger,
+				Progress:    bar.Step,
 			})
 			bar.Clear()
 			if err != nil {
@@ -160,7 +160,16 @@ func (f *sizeFlag) String() string {
 
 func (*sizeFlag) Type() string { return "size" }
 
-func (f *sizeFlag) Set(text string) error { return (*component.Size)(f).UnmarshalText([]byte(text)) }
+func (f *sizeFlag) Set(text string) error {
+	var size component.Size
+	if err := size.UnmarshalText([]byte(text)); err != nil {
+		return err
+	}
+	spec := core.DefaultSpec()
+	spec.MaxBytes = size
+	*f = sizeFlag(size)
+	return spec.Check()
+}
 
 // demoSpec says what the demo shows. Without a file, it is nothing that the
 // environment says, and nobody but the demo prints.

@@ -82,7 +82,7 @@ func Run(ctx context.Context, o Options) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	if seen.counted, err = meters.read(closing); err != nil {
+	if seen.counted, err = meters.read(context.WithoutCancel(ctx)); err != nil {
 		return nil, err
 	}
 	seen.traces, seen.stats = backend.Traces(), provider.Stats()

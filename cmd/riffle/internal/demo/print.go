@@ -74,7 +74,7 @@ func (r *Result) printNotes(w io.Writer) {
 		fmt.Fprint(w, "weighted ≥: too few of these traces stand for others to say how many there were. More --requests help.\n")
 	}
 	if r.RequestsDropped > 0 {
-		fmt.Fprintf(w, "A rule dropped %d requests more.\n", r.RequestsDropped)
+		fmt.Fprintf(w, "Dropped by a rule, and not in the table: %d requests.\n", r.RequestsDropped)
 	}
 	if r.letGo > 0 || r.RequestsUnrecorded > 0 {
 		fmt.Fprintf(w, "Memory was short: %d requests were not recorded to their end. They are in exact's all; how many of\n"+

@@ -31,9 +31,9 @@ type Request struct {
 	Number       int
 	Method, Path string
 	Route        string // which of the service's the path is of
-	Health       bool // asks for the service's health
-	Slow         bool // takes at least 400 ms
-	Fail         bool // is answered with a server error
+	Health       bool   // asks for the service's health
+	Slow         bool   // takes at least 400 ms
+	Fail         bool   // is answered with a server error
 	Work         time.Duration
 }
 
