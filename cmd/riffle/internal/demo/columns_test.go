@@ -39,18 +39,18 @@ func columns(t *testing.T, ctx context.Context, o Options) *Result { //nolint:re
 	if r.WeightedStandardError == nil {
 		t.Fatalf("the %d kept traces do not tell how many there were", r.TracesKept)
 	}
-	within := func(what string, sum float64, truth int, variance, slack float64) {
-		if e := math.Sqrt(variance); math.Abs(sum-float64(truth)) > 4*e+slack {
+	within := func(what string, sum float64, truth int, variance float64) {
+		if e := math.Sqrt(variance); math.Abs(sum-float64(truth)) > 4*e+1e-9 {
 			t.Errorf("the weights speak for %.1f %s, there were %d: more than 4 standard errors (%.1f) off", sum, what, truth, e)
 		}
 	}
-	within("requests", r.WeightedRequests, r.Requests-r.RequestsDropped, r.weighted.all.variance, 1e-9)
+	within("requests", r.WeightedRequests, r.Requests-r.RequestsDropped, r.weighted.all.variance)
 	if r.WeightedErrorStandardError != nil {
-		within("errors", r.WeightedError, r.RequestsError, r.weighted.failed.variance, 1e-9)
+		within("errors", r.WeightedError, r.RequestsError, r.weighted.failed.variance)
 	}
-	if r.WeightedSlowStandardError != nil {
-		// Of those that took about as long as a slow one, a span may be shorter.
-		within("slow requests", r.WeightedSlow, r.RequestsSlow+r.RequestsSlowUnplanned, r.weighted.slow.variance, 1e-9+0.05*float64(r.RequestsSlowUnplanned))
+	if r.RequestsUnrecorded == 0 {
+		// Not the driver's: of those at the edge a span may be the shorter.
+		within("slow calls", r.WeightedSlow, r.CallsSlow, r.weighted.slow.variance)
 	}
 	t.Logf("%d requests, %d dropped, %d unrecorded; %s weighted; errors %d, exact %d, weighted %s; slow %d, exact %d, weighted %s", r.Requests,
 		r.RequestsDropped, r.RequestsUnrecorded, r.weighted.all.text(r.Calls+r.RequestsUnrecorded),
@@ -83,6 +83,23 @@ func TestColumnsUnderPressure(t *testing.T) {
 	// Without the rule for slow ones, which on a slow machine are most.
 	o.Spec.Samplers = slices.DeleteFunc(o.Spec.Samplers, func(e core.SamplerEntry) bool { return e.Type() == "slow" })
 	o.Spec.MaxBytes, o.Concurrency = 1<<20, 1024
+	// However slow the machine is, so many are under way at once, three times.
+	const crowd, times = 600, 3
+	var arrived atomic.Int64
+	var full [times]chan struct{}
+	for i := range full {
+		full[i] = make(chan struct{})
+	}
+	o.hold = func() {
+		n := int(arrived.Add(1)) - 1
+		if n >= crowd*times {
+			return
+		}
+		if n%crowd == crowd-1 {
+			close(full[n/crowd])
+		}
+		<-full[n/crowd]
+	}
 	r := columns(t, t.Context(), o)
 	if r.letGo == 0 || r.RequestsUnrecorded == 0 || r.RequestsDropped != r.RequestsHealth {
 		t.Errorf("memory was not short: %d segments were let go, %d requests not recorded, %d of %d health checks dropped", r.letGo, r.RequestsUnrecorded, r.RequestsDropped, r.RequestsHealth)

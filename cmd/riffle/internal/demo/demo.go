@@ -44,6 +44,8 @@ type Options struct {
 	Logger *slog.Logger
 	// Progress is called after each request, concurrently.
 	Progress func()
+
+	hold func() // is called in each request before it is answered; nil but in tests
 }
 
 // Run runs the demo. When ctx is done it sends no more requests and reports
@@ -107,7 +109,7 @@ func spanMetrics(users *spanmetrics.Config) *spanmetrics.Config {
 
 // drive runs the service, sends the requests and ends the service.
 func (s *observed) drive(ctx context.Context, provider *core.Provider, o Options) error {
-	shop, err := service.Start(ctx, provider.TracerProvider(), provider.Propagator())
+	shop, err := service.Start(ctx, provider.TracerProvider(), provider.Propagator(), o.hold)
 	if err != nil {
 		return fmt.Errorf("starting the service: %w", err)
 	}

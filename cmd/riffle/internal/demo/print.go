@@ -80,6 +80,9 @@ func (r *Result) printNotes(w io.Writer) {
 		fmt.Fprintf(w, "Memory was short: %d requests were not recorded to their end. They are in exact's all; how many of\n"+
 			"them failed or were slow was not counted. The weights of the others say that they are missing.\n", r.RequestsUnrecorded)
 	}
+	if n := r.RequestsSlow + r.RequestsSlowUnplanned - r.CallsSlow; n > 0 && r.RequestsDropped == r.RequestsHealth && r.RequestsUnrecorded == 0 {
+		fmt.Fprintf(w, "Slow: %d requests took 250 ms or more for the service, but not from their span's start to its end.\n", n)
+	}
 	if r.rootless > 0 {
 		fmt.Fprintf(w, "Of %d kept traces there is only what the second service did.\n", r.rootless)
 	}

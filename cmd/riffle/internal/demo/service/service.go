@@ -57,14 +57,17 @@ type Shop struct {
 	client      *http.Client // of the payments
 	paymentsURL string
 
+	hold          func()
 	paid, refused atomic.Int64
 }
 
-// Start starts both services on loopback.
-func Start(ctx context.Context, provider trace.TracerProvider, propagator propagation.TextMapPropagator) (*Shop, error) {
+// Start starts both services on loopback. Each request for a product or a checkout calls
+// hold when all is done but to answer; nil is nothing.
+func Start(ctx context.Context, provider trace.TracerProvider, propagator propagation.TextMapPropagator, hold func()) (*Shop, error) {
 	options := []otelhttp.Option{otelhttp.WithTracerProvider(provider), otelhttp.WithPropagators(propagator)}
 	transport := &http.Transport{MaxIdleConnsPerHost: 1024}
 	s := &Shop{
+		hold:      hold,
 		tracer:    provider.Tracer("github.com/riffletrace/riffle/cmd/riffle/internal/demo/service"),
 		transport: transport,
 		client:    &http.Client{Transport: otelhttp.NewTransport(transport, options...)},
@@ -153,7 +156,7 @@ func (s *Shop) product(w http.ResponseWriter, r *http.Request) {
 	if err == nil {
 		err = s.query(r.Context(), "SELECT product", work-work/10, fail)
 	}
-	answer(w, err, http.StatusInternalServerError)
+	s.answer(w, err, http.StatusInternalServerError)
 }
 
 func (s *Shop) checkout(w http.ResponseWriter, r *http.Request) {
@@ -169,7 +172,7 @@ func (s *Shop) checkout(w http.ResponseWriter, r *http.Request) {
 	if err == nil {
 		err = s.query(r.Context(), "INSERT order", 2*step, false)
 	}
-	answer(w, err, http.StatusBadGateway)
+	s.answer(w, err, http.StatusBadGateway)
 }
 
 func (s *Shop) pay(w http.ResponseWriter, r *http.Request) {
@@ -235,6 +238,13 @@ func (s *Shop) requestPayment(ctx context.Context, work time.Duration, fail bool
 func orders(r *http.Request) (work time.Duration, fail bool) {
 	work, _ = time.ParseDuration(r.Header.Get(WorkHeader)) // none means none
 	return work, r.Header.Get(FailHeader) == "true"
+}
+
+func (s *Shop) answer(w http.ResponseWriter, err error, failure int) {
+	if s.hold != nil {
+		s.hold()
+	}
+	answer(w, err, failure)
 }
 
 func answer(w http.ResponseWriter, err error, failure int) {
