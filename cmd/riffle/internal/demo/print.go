@@ -10,6 +10,7 @@ import (
 	tracepb "go.opentelemetry.io/proto/otlp/trace/v1"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/riffletrace/riffle/cmd/riffle/internal/demo/service"
 	"github.com/riffletrace/riffle/core/otlp"
 	"github.com/riffletrace/riffle/exporters/stdout/tree"
 )
@@ -73,19 +74,37 @@ func (r *Result) printNotes(w io.Writer) {
 	if r.WeightedStandardError == nil || r.WeightedErrorStandardError == nil || r.WeightedSlowStandardError == nil {
 		fmt.Fprint(w, "weighted ≥: too few of these traces stand for others to say how many there were. More --requests help.\n")
 	}
-	if r.RequestsDropped > 0 {
-		fmt.Fprintf(w, "Dropped by a rule, and not in the table: %d requests.\n", r.RequestsDropped)
+	slow, edge := r.slowUncounted()
+	if n := r.RequestsDropped; n > 0 && r.RequestsUnrecorded == 0 && r.RequestsError-r.CallsError+slow > 0 {
+		fmt.Fprintf(w, "Dropped by a rule, and not in all: %d requests, of which %d failed and %d were slow.\n", n, r.RequestsError-r.CallsError, slow)
+	} else if n > 0 {
+		fmt.Fprintf(w, "Dropped by a rule, and not in all: %d requests.\n", n)
 	}
 	if r.letGo > 0 || r.RequestsUnrecorded > 0 {
 		fmt.Fprintf(w, "Memory was short: %d requests were not recorded to their end. They are in exact's all; how many of\n"+
 			"them failed or were slow was not counted. The weights of the others say that they are missing.\n", r.RequestsUnrecorded)
 	}
-	if n := r.RequestsSlow + r.RequestsSlowUnplanned - r.CallsSlow; n > 0 && r.RequestsDropped == r.RequestsHealth && r.RequestsUnrecorded == 0 {
-		fmt.Fprintf(w, "Slow: %d requests took 250 ms or more for the service, but not from their span's start to its end.\n", n)
+	if edge > 0 {
+		fmt.Fprintf(w, "Slow by the service's clock, but not from the start of their span to its end: %d requests.\n", edge)
 	}
 	if r.rootless > 0 {
 		fmt.Fprintf(w, "Of %d kept traces there is only what the second service did.\n", r.rootless)
 	}
+}
+
+// slowUncounted is how many slow requests are in no duration: of routes of which some were
+// not recorded, and of the others, whose spans took less than the service's clock says.
+func (r *Result) slowUncounted() (missing, edge int) {
+	for route, truth := range r.truth {
+		switch c := r.counted.servers[route]; {
+		case route == service.RoutePayment:
+		case c.all < truth.all:
+			missing += truth.slowest - c.slow
+		default:
+			edge += truth.slowest - c.slow
+		}
+	}
+	return missing, edge
 }
 
 func decode(spans []*tracepb.ResourceSpans) ([]sdktrace.ReadOnlySpan, error) {
