@@ -54,8 +54,9 @@ its weights say, joined on trace IDs. If the metrics do not count exactly what
 the two services answered, it says so and exits with 1.
 
 A tenth of the requests are health checks, 3 % fail, and 1 % are slow: they take
-at least 400 ms, the others at most 50 ms, and "slow" means 250 ms or more. The
-seed fixes which, and their trace IDs. Interrupt it to see what there is so far.
+at least 400 ms, the others at most 50 ms, and "slow" means 250 ms or more in the
+service. The seed fixes which, and their trace IDs. Interrupt it to see what there
+is so far.
 
 Without --config it drops health checks, keeps every error and every slow
 request, and one in a hundred of the rest:
@@ -67,8 +68,9 @@ it; the demo adds an exporter to a backend of its own. It reads span_metrics
 itself, switched on, with the dimensions of the file and one bucket up to 250 ms;
 none of its metrics goes elsewhere.
 
---max-bytes sets max_bytes. So many requests are then under way at once that 1MiB
-does not hold their traces: some are let go, and the weights of others rise.
+--max-bytes sets max_bytes. Where it does not hold the traces of all requests that
+are under way, as 1MiB seldom does with 512 of them, some are let go and the weights
+of others rise.
 
 --json prints one object. Counted from the responses:
   requests                 all that were answered, health checks included
@@ -78,7 +80,7 @@ does not hold their traces: some are let go, and the weights of others rise.
   requests_health          health checks
 Counted by riffle's metrics, whether or not the traces are kept; calls,
 requests_dropped and requests_unrecorded are together requests:
-  calls, calls_error, calls_slow (250 ms or more in the service)
+  calls, calls_error, calls_slow (spans of 250 ms or more)
   requests_dropped         left out by a rule that drops
   requests_unrecorded      not recorded for lack of memory
 Counted from the bytes that the backend received:
