@@ -90,8 +90,8 @@ func (p *Provider) registerMetrics(provider metric.MeterProvider) (*measured, er
 	_, err = m.RegisterCallback(func(_ context.Context, o metric.Observer) error {
 		s, r, live := source.read()
 		o.ObserveInt64(started, int64(s.Dropped), by(outcome, "dropped"))
-		o.ObserveInt64(started, int64(s.Started-s.NotRecorded), by(outcome, "recorded"))
-		o.ObserveInt64(started, int64(s.NotRecorded), by(outcome, "no_room"))
+		o.ObserveInt64(started, int64(s.Started-s.Unrecorded), by(outcome, "recorded"))
+		o.ObserveInt64(started, int64(s.Unrecorded), by(outcome, "unrecorded"))
 		o.ObserveInt64(reloads, int64(r.Succeeded), by(outcome, "succeeded"))
 		o.ObserveInt64(reloads, int64(r.Failed), by(outcome, "failed"))
 		for name, n := range s.Suspensions {

@@ -38,6 +38,9 @@ func (s *Spec) check() (*plan, error) {
 		redactErr = s.Redact.Validate()
 		errs.addAll("redact", redactErr)
 	}
+	if s.SpanMetrics != nil {
+		errs.addAll("span_metrics", s.SpanMetrics.Check())
+	}
 	full := s.withDefaults()
 	p := &plan{Spec: &full, unfit: map[string]bool{}}
 	p.readEnv()

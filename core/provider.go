@@ -33,8 +33,9 @@ type Provider struct {
 	deliver  func(record.Kept)
 	measured *measured // nil if tracing is off
 
-	pipeline atomic.Pointer[pipeline] // the one in force; nil if tracing is off
-	reloads  reloads
+	pipeline    atomic.Pointer[pipeline] // the one in force; nil if tracing is off
+	spanMetrics spanMetrics              // the last that counted; guarded by who reloads
+	reloads     reloads
 
 	life     context.Context //nolint:containedctx // until Shutdown
 	end      context.CancelFunc
@@ -62,6 +63,7 @@ func New(ctx context.Context, spec Spec, opts ...Option) (*Provider, error) {
 	p.lines.Measure(p.options.meters) // no reload may, with its locks
 	next.pipeline.start(&p.lines, nil)
 	p.pipeline.Store(next.pipeline)
+	p.spanMetrics = next.spanMetrics
 	c := next.record
 	c.IDGenerator, c.SpanProcessors = p.options.ids, p.options.processors
 	c.Deliver = func(k record.Kept) { p.deliver(k) }
@@ -79,6 +81,8 @@ type prepared struct {
 	propagator propagation.TextMapPropagator
 	record     record.Config // the rules
 	pipeline   *pipeline     // nil if tracing is off
+	// spanMetrics are those that count from now on.
+	spanMetrics spanMetrics
 }
 
 // prepare finds the mistakes of a spec and builds what it says, with what stays of the
@@ -114,8 +118,14 @@ func (p *Provider) prepare(ctx context.Context, spec *Spec) (*prepared, error) {
 		Budget:       next.pipeline.budget.Budget,
 		Classes:      plan.Budget.classesOf(plan.Samplers),
 		RemoteParent: plan.RemoteParent,
-		AlwaysRecord: plan.AlwaysRecord,
+		AlwaysRecord: plan.AlwaysRecord || plan.SpanMetrics != nil,
 		Bounds:       plan.bounds(),
+	}
+	if plan.SpanMetrics != nil {
+		next.spanMetrics, next.record.Measure, err = p.spanMetrics.next(plan, res, p.options.meters)
+		if err != nil {
+			return nil, joinMistakes(err, next.pipeline.abandon(ctx))
+		}
 	}
 	return next, nil
 }

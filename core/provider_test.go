@@ -20,7 +20,6 @@ import (
 
 	"github.com/riffletrace/riffle/core"
 	"github.com/riffletrace/riffle/core/component"
-	"github.com/riffletrace/riffle/core/record"
 	"github.com/riffletrace/riffle/core/sampling"
 )
 
@@ -84,14 +83,6 @@ func TestSpecErrorsComeTogether(t *testing.T) {
 	}, "\n")
 	if err == nil || err.Error() != want {
 		t.Errorf("got:\n%v\nwant:\n%s", err, want)
-	}
-}
-
-func TestAlwaysRecordNeedsMoreThanFollow(t *testing.T) {
-	spec := core.Spec{AlwaysRecord: true, RemoteParent: record.Follow}
-	want := "always_record: remote_parent: follow records nothing below a parent that is not sampled: use watch, which records it and follows the parent too"
-	if err := spec.Check(); err == nil || err.Error() != want {
-		t.Errorf("error = %v, want %s", err, want)
 	}
 }
 

@@ -102,6 +102,9 @@ func (p *Provider) swap(next *prepared) bool {
 	leave := next.pipeline.start(&p.lines, former)
 	p.pipeline.Store(next.pipeline)
 	p.propagator.set(next.propagator)
+	if next.spanMetrics.metrics != nil {
+		p.spanMetrics = next.spanMetrics
+	}
 	release := func(ctx context.Context) {
 		if err := former.samplers.shutdown(ctx); err != nil {
 			p.options.logger.Warn("shutting down samplers that the configuration does not have any more", "error", err)

@@ -12,7 +12,7 @@ import (
 // NewSDKSampler builds the start samplers of a spec as one SDK sampler, for a
 // TracerProvider of the SDK's own. Its exporters are not looked at. End and
 // segment samplers need a [Provider] and are refused, and so are a budget, which is
-// spent as traces end, and remote_parent: restart, for which a sampler is asked too
+// spent as traces end, span_metrics, and remote_parent: restart, for which a sampler is asked too
 // late. Shut it down with the returned function.
 func NewSDKSampler(ctx context.Context, spec Spec, opts ...Option) (sdktrace.Sampler, func(context.Context) error, error) {
 	o := newOptions(opts)
@@ -26,6 +26,8 @@ func NewSDKSampler(ctx context.Context, spec Spec, opts ...Option) (sdktrace.Sam
 		return nil, nil, errors.New("building an SDK sampler: remote_parent: restart needs a core.Provider")
 	case plan.Budget != nil:
 		return nil, nil, errors.New("building an SDK sampler: a budget needs a core.Provider")
+	case plan.SpanMetrics != nil:
+		return nil, nil, errors.New("building an SDK sampler: span_metrics need a core.Provider")
 	}
 	res, err := newResource(ctx, plan)
 	if err != nil {

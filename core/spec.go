@@ -11,6 +11,7 @@ import (
 	"github.com/riffletrace/riffle/core/component"
 	"github.com/riffletrace/riffle/core/delivery/redact"
 	"github.com/riffletrace/riffle/core/record"
+	"github.com/riffletrace/riffle/core/spanmetrics"
 )
 
 // Spec says what a [Provider] is made of. Its tags are what users can set of it:
@@ -33,6 +34,7 @@ type Spec struct {
 	MaxBytes         component.Size      `yaml:"max_bytes" doc:"what segments that wait for their decision may take; near it, fewer are recorded, and their weights say so"`
 	MaxTraceBytes    component.Size      `yaml:"max_trace_bytes" doc:"what one segment may take of it; of a larger one, the oldest spans that are no errors are decided early"`
 	Budget           *BudgetConfig       `yaml:"budget" doc:"bounds what is kept over all samplers"`
+	SpanMetrics      *spanmetrics.Config `yaml:"span_metrics" doc:"counts every span, kept or not, in metrics"`
 	// Redact comes before the rules of each exporter.
 	Redact *redact.Config `yaml:"redact" doc:"what to take out of the spans of all exporters; exporters can have rules of their own besides"`
 	// Reload is for who reads the spec from a file; a [Provider] does not look at it.
@@ -124,9 +126,6 @@ func (s *Spec) Check() error {
 func (s *Spec) checkScalars(add func(path string, err error)) {
 	if known := s.RemoteParent.ConfigSchema().Enum; s.RemoteParent != "" && !slices.Contains(known, string(s.RemoteParent)) {
 		add("remote_parent", fmt.Errorf("%s is not one of %s", component.Shown(string(s.RemoteParent)), strings.Join(known, ", ")))
-	}
-	if s.AlwaysRecord && s.RemoteParent == record.Follow {
-		add("always_record", errors.New("remote_parent: follow records nothing below a parent that is not sampled: use watch, which records it and follows the parent too"))
 	}
 	switch s.Reload {
 	case "", ReloadOff, ReloadWatch:

@@ -135,7 +135,7 @@ func TestReadingWhileASegmentIsLetGo(t *testing.T) {
 		whileReading(s, func() {
 			g := root.(*span).segment
 			g.mu.Lock()
-			g.abandon()
+			g.abandon(&handOver{})
 			g.mu.Unlock()
 		})
 		if s.IsRecording() || len(s.(*span).Events()) > 0 {

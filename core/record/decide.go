@@ -209,7 +209,7 @@ func (g *segment) decide(out *handOver, l spans, raise sampling.Threshold) {
 				g.counts().overBudget.Add(1)
 			}
 		}
-		g.letGo(l)
+		g.letGo(out, l)
 		return
 	}
 	var size int64
@@ -229,17 +229,20 @@ func (g *segment) decide(out *handOver, l spans, raise sampling.Threshold) {
 }
 
 // letGo lets go of spans that have ended.
-func (g *segment) letGo(l spans) {
+func (g *segment) letGo(out *handOver, l spans) {
 	var size int64
 	var n int32
-	for s := l.first; s != nil; { // who holds one of them holds no other
-		next := s.next
+	for s := l.first; s != nil; s = s.next {
 		size += s.size()
 		n++
-		s.prev, s.next = nil, nil
-		s = next
 	}
-	g.account(-size)
+	if g.rules().measure != nil {
+		g.bytes -= size
+		out.letGo(g, l, size)
+	} else {
+		g.account(-size)
+		l.part()
+	}
 	g.spare = nil // which would keep them alive
 	g.lost += n
 	c := g.counts()

@@ -166,6 +166,9 @@ func (g *segment) spanEnded(s *span) {
 	if g.has(isGone) {
 		g.counts().spansLost.Add(1)
 		g.mu.Unlock()
+		if r.measure != nil { // it was recorded, for span processors
+			r.measure(context.Background(), Measured{&s.recorded})
+		}
 		return
 	}
 	g.bytes += s.size() // which is accounted for already

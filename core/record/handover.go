@@ -1,6 +1,7 @@
 package record
 
 import (
+	"context"
 	"sync"
 
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
@@ -15,6 +16,9 @@ type handOver struct {
 	segment *segment
 	first   part
 	others  []part
+	measure func(context.Context, Measured) // nil is nobody
+	lost    spans                             // spans that are let go, and are to be measured
+	size    int64                             // that those hold until then
 }
 
 // part is spans of one decision.
@@ -36,8 +40,9 @@ func (h *handOver) take(g *segment, l spans, size int64, t sampling.Threshold, b
 		p.mark = true
 		g.bits |= isMarked
 	}
-	if h.segment == nil {
-		h.segment, h.first = g, p
+	h.segment, h.measure = g, g.rules().measure
+	if h.first.decision == nil {
+		h.first = p
 	} else {
 		h.others = append(h.others, p)
 	}
@@ -49,15 +54,32 @@ func (g *segment) isParentMissing() bool {
 	return g.more != nil && g.more.parent.IsValid() && g.more.parent.IsRemote() && !g.more.parent.IsSampled() && !g.has(wasTold)
 }
 
+// letGo gives away spans that are not kept, for who measures all.
+func (h *handOver) letGo(g *segment, l spans, size int64) {
+	h.segment, h.measure = g, g.rules().measure
+	h.lost.append(&l)
+	h.size += size
+}
+
 // deliver hands over what was given away.
 func (h *handOver) deliver() {
 	if h.segment == nil {
 		return
 	}
-	h.segment.deliver(&h.first)
-	for i := range h.others {
-		h.segment.deliver(&h.others[i])
+	if h.first.decision != nil {
+		h.deliverPart(&h.first)
 	}
+	for i := range h.others {
+		h.deliverPart(&h.others[i])
+	}
+	if h.lost.isEmpty() {
+		return
+	}
+	for s := h.lost.first; s != nil; s = s.next {
+		h.measure(context.Background(), Measured{&s.recorded})
+	}
+	h.segment.live().account(h.segment.shard, -h.size)
+	h.lost.part()
 }
 
 // spanLists are used again: receivers keep the spans, but no list.
@@ -66,8 +88,8 @@ var spanLists = sync.Pool{New: func() any { return new([]sdktrace.ReadOnlySpan) 
 // maxSpareSpans is how long a list may be to be used again.
 const maxSpareSpans = 1 << 10
 
-func (g *segment) deliver(p *part) {
-	d := p.decision
+func (h *handOver) deliverPart(p *part) {
+	g, d := h.segment, p.decision
 	list := spanLists.Get().(*[]sdktrace.ReadOnlySpan)
 	for s := p.spans.first; s != nil; {
 		next := s.next
@@ -79,6 +101,9 @@ func (g *segment) deliver(p *part) {
 			d.first = &s.recorded
 		}
 		*list = append(*list, (*view)(&s.recorded))
+		if h.measure != nil {
+			h.measure((*exemplar)(s), Measured{&s.recorded})
+		}
 		s = next
 	}
 	if deliver := g.live().deliver; deliver != nil {

@@ -87,7 +87,7 @@ var lawMutants = []lawMutant{
 		{"segment.go", "\t\tg.bits |= isFollowing\n\t\tg.unanswered.Store(0)\n", ""},
 	}},
 	{"a segment whose parent did not select it is not watched", "law", []lawEdit{
-		{"start.go", "d.dropped = follow && !d.selected ||", "d.dropped = !d.selected ||"},
+		{"start.go", "d.dropped = follow && !d.selected && !r.record ||", "d.dropped = !d.selected ||"},
 	}},
 	{"what a client says is the randomness", "law", []lawEdit{
 		{"start.go", "d.randomness = r.random() & (uint64(sampling.Never) - 1)", "d.randomness = sampling.Randomness(q.parent)"},

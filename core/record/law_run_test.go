@@ -37,12 +37,13 @@ type lawRun struct {
 	ticks      int // since then
 	spans      map[int]lawSpan
 
-	mu     sync.Mutex
-	kept   map[int64]lawKept // by the number of the span
-	forced map[int64]bool    // spans of forced segments of the varied trace
-	notes  []lawNote
-	said   int // notes up to the last event
-	wrong  []string
+	mu       sync.Mutex
+	kept     map[int64]lawKept // by the number of the span
+	measured map[int64]bool    // likewise, and whether as one that is kept
+	forced   map[int64]bool    // spans of forced segments of the varied trace
+	notes    []lawNote
+	said     int // notes up to the last event
+	wrong    []string
 }
 
 type lawSpan struct {
@@ -94,7 +95,7 @@ func (r *lawRun) complain(format string, args ...any) {
 func runLaw(t *testing.T, h *lawHistory, randomness uint64) *lawRun {
 	r := &lawRun{
 		h: h, randomness: randomness, logger: slog.New(slog.DiscardHandler),
-		spans: map[int]lawSpan{}, kept: map[int64]lawKept{}, forced: map[int64]bool{},
+		spans: map[int]lawSpan{}, kept: map[int64]lawKept{}, measured: map[int64]bool{}, forced: map[int64]bool{},
 	}
 	synctest.Test(t, func(*testing.T) { r.run() })
 	return r
@@ -113,6 +114,9 @@ func (r *lawRun) run() {
 		l.add(&c.Samplers, r)
 	}
 	s.spend(&c)
+	if measures := len(r.h.events)%2 == 0; measures {
+		c.Measure = r.measure
+	}
 	r.config, r.settled = c, c.Budget == nil && !c.Samplers.WaitForEnd()
 	r.began, r.current = time.Now(), &lawEvent{number: -1}
 	r.p = NewTracerProvider(c)
@@ -135,6 +139,9 @@ func (r *lawRun) run() {
 	}
 	if held, open := r.p.live.exactly(), r.p.live.open(); held != 0 || open != 0 {
 		r.complain("after Shutdown %d segments are open and %d bytes are held", open, held)
+	}
+	if c.Measure != nil {
+		r.checkMeasured()
 	}
 }
 

@@ -71,7 +71,7 @@ const (
 
 // counts only grow. Spans and segments are counted where they are decided.
 type counts struct {
-	notKept, abandoned, discarded, overdue, thinned, crowded, tooLarge, overBudget, spansKept, spansLost atomic.Uint64
+	notKept, abandoned, discarded, overdue, thinned, crowded, tooLarge, overBudget, unrecorded, spansKept, spansLost atomic.Uint64
 }
 
 // newLive makes one and starts what runs in the background, if anything waits.

@@ -203,7 +203,7 @@ func TestLargeSpanIsMeasured(t *testing.T) {
 				open := test(r, context.Background())
 				g := open.(*span).segment
 				g.mu.Lock()
-				g.abandon()
+				g.abandon(&handOver{})
 				g.mu.Unlock()
 				open.End()
 				r.checkEmpty(t)

@@ -77,14 +77,16 @@ func (l *live) relieve() {
 // returns how much those hold for which it rose, and how much of that it freed.
 func (l *live) press() (halved, freed int64) {
 	for _, s := range l.list(all) {
-		h, f := s.segment.press()
+		var out handOver
+		h, f := s.segment.press(&out)
+		out.deliver()
 		halved += h
 		freed += f
 	}
 	return halved, freed
 }
 
-func (g *segment) press() (halved, freed int64) {
+func (g *segment) press(out *handOver) (halved, freed int64) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.slot == unlisted {
@@ -104,7 +106,7 @@ func (g *segment) press() (halved, freed int64) {
 	case g.isSelected():
 		g.unanswered.Store(0) // the start's threshold is the least
 	default:
-		g.abandon()
+		g.abandon(out)
 		freed = size
 	}
 	return size, freed
@@ -175,9 +177,9 @@ func (g *segment) decideCrowded(out *handOver) {
 	}
 }
 
-func (g *segment) abandonLarge(*handOver) {
+func (g *segment) abandonLarge(out *handOver) {
 	g.counts().tooLarge.Add(1)
-	g.abandon()
+	g.abandon(out)
 }
 
 // sized is a segment with what it holds.
@@ -254,5 +256,5 @@ func (l *live) report() {
 	s := l.stats()
 	l.logger.Warn("memory for segments is short: raise max_bytes, or lower the load; weights stay right, but for what is too large",
 		"max_bytes", l.bounds().MaxBytes, "probability", s.Probability,
-		"not_recorded", s.NotRecorded, "let_go", s.UnderPressure, "decided_early", s.Crowded, "too_large", s.TooLarge)
+		"unrecorded", s.Unrecorded, "let_go", s.UnderPressure, "decided_early", s.Crowded, "too_large", s.TooLarge)
 }

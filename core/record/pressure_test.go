@@ -123,7 +123,7 @@ func TestTooManySmallSegments(t *testing.T) {
 		for _, s := range open {
 			fail(s).End()
 		}
-		if s := r.Stats(); s.NotRecorded == 0 || s.UnderPressure == 0 || s.TooLarge > 0 {
+		if s := r.Stats(); s.Unrecorded == 0 || s.UnderPressure == 0 || s.TooLarge > 0 {
 			t.Errorf("stats = %+v, want roots that are not recorded, and none that is too large", s)
 		}
 		var weight float64

@@ -45,9 +45,14 @@ type Config struct {
 	Budget       *Budget
 	Classes      map[string]int
 	RemoteParent RemoteParent // "" is Watch
-	// AlwaysRecord records also what the start did not select and nobody waits for, so
-	// that span processors see it; it is let go as it ends.
+	// AlwaysRecord records also what the start did not select and nobody waits for, and
+	// what a parent that is followed left out, so that span processors see it; it is let
+	// go as it ends.
 	AlwaysRecord bool
+	// Measure is told of every span that was recorded to its end, once, when it has been
+	// decided, on the goroutine that decided it. If it is kept, ctx is that of a sampled
+	// span, else one without a span. It must not block. nil is nobody.
+	Measure func(ctx context.Context, span Measured)
 	// Randomness is the randomness of segments under [Ignore], 56 bits; nil makes it at
 	// random. It is for tests and explanations.
 	Randomness func() uint64

@@ -142,7 +142,7 @@ func TestContextIsKeptWhileItMayTell(t *testing.T) {
 		"let go": {func(s *span, _ func()) {
 			g := s.segment
 			g.mu.Lock()
-			g.abandon()
+			g.abandon(&handOver{})
 			g.mu.Unlock()
 		}, false},
 	} {

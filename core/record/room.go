@@ -43,14 +43,14 @@ func (g *segment) thin(out *handOver) {
 
 // abandon lets go of a segment for lack of room: of what has ended, and
 // of what its open spans hold. Nothing that ends or starts in it later is recorded.
-func (g *segment) abandon() {
+func (g *segment) abandon(out *handOver) {
 	if !g.has(isCountedLost) { // it is among those that were not kept once
 		g.counts().abandoned.Add(1)
 	}
 	g.bits |= isGone
 	g.unanswered.Store(0)
-	g.letGo(g.waiting.take())
-	g.withdraw(g.letGo)
+	g.letGo(out, g.waiting.take())
+	g.withdraw(func(l spans) { g.letGo(out, l) })
 	l := g.live()
 	processed := len(g.root.provider.spanProcessors()) > 0 // which see every span
 	for s := g.open; s != nil; s = s.next {
@@ -58,6 +58,9 @@ func (g *segment) abandon() {
 		l.account(g.shard, -size)
 		if emptied {
 			g.counts().spansLost.Add(1)
+			if s == &g.root {
+				g.counts().unrecorded.Add(1)
+			}
 		}
 	}
 	if m := g.more; m != nil { // nobody asks for it any more

@@ -2,6 +2,7 @@ package record
 
 import (
 	"cmp"
+	"context"
 	"sync/atomic"
 
 	"go.opentelemetry.io/otel/sdk/resource"
@@ -26,8 +27,9 @@ type rules struct {
 	mayRaise bool
 	// alwaysRecord tells that what the start did not select is recorded all the same.
 	alwaysRecord bool
-	budget       *Budget // nil without one
-	classes      []int16 // in it, by the number of the sampler's name
+	measure      func(context.Context, Measured) // nil is nobody
+	budget       *Budget                           // nil without one
+	classes      []int16                           // in it, by the number of the sampler's name
 	// seesCancellation tells that an end sampler looks at the context of the local root.
 	seesCancellation bool
 	// What end samplers' matches look at: something, what has ended of the segment, the
@@ -45,11 +47,12 @@ type rules struct {
 func (l *live) newRules(c *Config) *rules {
 	r := &rules{
 		Samplers: c.Samplers, resource: c.Resource, limits: c.Limits, text: bound.Limit(max(0, c.MaxText)),
-		bounds:     c.Bounds.withDefaults(),
+		bounds: c.Bounds.withDefaults(), measure: c.Measure,
 		startRules: newStartRules(c.Samplers.start, cmp.Or(c.RemoteParent, Watch), c.Randomness, &l.started),
 		allEnd:     1<<len(c.Samplers.end) - 1, alwaysRecord: c.AlwaysRecord,
 	}
 	r.budget, r.mayRaise = c.Budget, c.Budget != nil
+	r.startRules.record = r.alwaysRecord
 	if r.resource == nil {
 		r.resource = resource.Default()
 	}

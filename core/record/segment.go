@@ -120,6 +120,29 @@ func (l *spans) remove(s *span) {
 	s.prev, s.next = nil, nil
 }
 
+// append adds what another list has, which is then empty.
+func (l *spans) append(more *spans) {
+	switch {
+	case more.first == nil:
+	case l.last == nil:
+		*l = *more
+	default:
+		l.last.next, more.first.prev = more.first, l.last
+		l.last = more.last
+	}
+	*more = spans{}
+}
+
+// part parts the spans: who holds one of them holds no other.
+func (l *spans) part() {
+	for s := l.first; s != nil; {
+		next := s.next
+		s.prev, s.next = nil, nil
+		s = next
+	}
+	*l = spans{}
+}
+
 func (l *spans) isEmpty() bool { return l.first == nil }
 
 func (l *spans) take() spans {
@@ -157,7 +180,7 @@ func (l *live) begin(r *rules, d *startDecision, q *rootRequest) *segment {
 	}
 	pressure := l.pressure()
 	if pressure != sampling.Always && !d.selected && !pressure.Selects(d.randomness) {
-		r.startRules.count(q).noRoom.Add(1)
+		r.startRules.count(q).unrecorded.Add(1)
 		return nil
 	}
 	g := &segment{

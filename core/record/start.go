@@ -48,6 +48,7 @@ type startRules struct {
 	samplers []*StartEntry
 	droppers []*StartEntry // those of samplers that have drop rules
 	remote   RemoteParent
+	record   bool // also what a parent that is followed left out
 	random   func() uint64
 	counts   *[countParts]startCounts
 	resource *resource.Resource
@@ -58,8 +59,8 @@ type startRules struct {
 
 // startCounts count local roots, in parts, so that goroutines seldom meet.
 type startCounts struct {
-	started, dropped, noRoom atomic.Uint64
-	_                        [40]byte
+	started, dropped, unrecorded atomic.Uint64
+	_                            [40]byte
 }
 
 const countParts = 16
@@ -208,7 +209,7 @@ func (r *startRules) watch(d *startDecision, q *rootRequest, follow bool) {
 	d.randomness, d.threshold, d.follow = sampling.Randomness(q.parent), sampling.Never, follow
 	d.state = q.parent.TraceState()
 	d.selected = q.parent.IsSampled()
-	d.dropped = follow && !d.selected || !follow && r.drops(q)
+	d.dropped = follow && !d.selected && !r.record || !follow && r.drops(q)
 	if d.selected && !d.dropped {
 		if t := trusted(q.parent); t != sampling.Unknown {
 			d.threshold, d.given = t, true

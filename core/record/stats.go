@@ -7,8 +7,9 @@ type Stats struct {
 	// Started counts local roots that no rule dropped, Dropped those that one did, or
 	// a parent that is followed.
 	Started, Dropped uint64
-	// NotRecorded counts local roots that were not recorded for lack of memory.
-	NotRecorded uint64
+	// Unrecorded counts local roots that were not recorded for lack of memory, from the
+	// start or to their end.
+	Unrecorded uint64
 
 	// Kept counts segments of which spans were kept, by the name of the sampler that
 	// answered with the least threshold the first time; "" is a remote parent, or
@@ -60,7 +61,7 @@ func (l *live) stats() Stats {
 		c := &l.started[i]
 		s.Started += c.started.Load()
 		s.Dropped += c.dropped.Load()
-		s.NotRecorded += c.noRoom.Load()
+		s.Unrecorded += c.unrecorded.Load()
 	}
 	for i := range l.shards {
 		c := &l.shards[i].counts
@@ -71,6 +72,7 @@ func (l *live) stats() Stats {
 		s.Crowded += c.crowded.Load()
 		s.TooLarge += c.tooLarge.Load()
 		s.OverBudget += c.overBudget.Load()
+		s.Unrecorded += c.unrecorded.Load()
 		s.NotKept += c.notKept.Load() // after its parts, which are counted before it
 		s.SpansKept += c.spansKept.Load()
 		s.SpansNotKept += c.spansLost.Load()

@@ -1,0 +1,200 @@
+package spanmetrics
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"sync/atomic"
+	"time"
+
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/codes"
+	"go.opentelemetry.io/otel/metric"
+	"go.opentelemetry.io/otel/sdk/resource"
+	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
+	"go.opentelemetry.io/otel/trace"
+
+	"github.com/riffletrace/riffle/core/record"
+)
+
+// The names are those that the Collector's span metrics connector (v0.158) writes, and
+// Jaeger's monitoring (1.76) reads.
+const (
+	Calls        = "traces.span.metrics.calls"
+	Duration     = "traces.span.metrics.duration"
+	HTTPDuration = "http.server.request.duration"
+
+	serviceNameKey = semconv.ServiceNameKey
+	spanNameKey    = attribute.Key("span.name")
+	spanKindKey    = attribute.Key("span.kind")
+	statusCodeKey  = attribute.Key("status.code")
+	// overflowKey is OpenTelemetry's, of the series of what does not fit.
+	overflowKey = attribute.Key("otel.metric.overflow")
+)
+
+// requestKeys are the attributes of [HTTPDuration], by the semantic conventions.
+var requestKeys = []attribute.Key{
+	semconv.HTTPRequestMethodKey, semconv.URLSchemeKey, semconv.ErrorTypeKey, semconv.HTTPResponseStatusCodeKey,
+	semconv.HTTPRouteKey, semconv.NetworkProtocolNameKey, semconv.NetworkProtocolVersionKey,
+}
+
+// requestBuckets are the conventions' bounds, in seconds.
+var requestBuckets = []float64{0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10}
+
+// Metrics counts spans. Make it with [New]; it is safe for concurrent use.
+type Metrics struct {
+	dimensions []attribute.Key
+	exemplars  bool
+	spans      *table
+	duration   metric.Float64Histogram
+	requests   *table // nil unless asked for
+	request    metric.Float64Histogram
+}
+
+// series is what spans are counted in that have the same key.
+type series struct {
+	calls   atomic.Int64
+	observe []metric.ObserveOption
+	record  []metric.RecordOption
+}
+
+// New makes the metrics that a config says, of a service with that resource, and
+// registers them with a meter.
+func New(c *Config, res *resource.Resource, m metric.Meter) (*Metrics, error) {
+	s := &Metrics{dimensions: c.dimensions(), exemplars: c.Exemplars == nil || *c.Exemplars}
+	limit := cmp.Or(c.MaxSeries, DefaultMaxSeries)
+	s.spans = newTable(limit, textOf, s.seriesOf(res))
+	calls, err := m.Int64ObservableCounter(Calls, metric.WithDescription("Spans that ended, kept or not."))
+	errs := []error{err}
+	s.duration, err = newHistogram(m, c, Duration, "ms", "How long spans took, kept or not.", c.buckets())
+	errs = append(errs, err)
+	if c.HTTPDurations {
+		s.requests = newTable(limit, requestValue, seriesOfRequests)
+		s.request, err = newHistogram(m, c, HTTPDuration, "s", "Duration of HTTP server requests.", requestBuckets)
+		errs = append(errs, err)
+	}
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
+	}
+	// It stays registered, so that what Shutdown counts is exported too.
+	_, err = m.RegisterCallback(func(_ context.Context, o metric.Observer) error {
+		s.spans.each(func(s *series) { o.ObserveInt64(calls, s.calls.Load(), s.observe...) })
+		return nil
+	}, calls)
+	return s, err
+}
+
+func newHistogram(m metric.Meter, c *Config, name, unit, doc string, bounds []float64) (metric.Float64Histogram, error) {
+	options := []metric.Float64HistogramOption{metric.WithUnit(unit), metric.WithDescription(doc)}
+	if !c.Exponential {
+		options = append(options, metric.WithExplicitBucketBoundaries(bounds...))
+	}
+	return m.Float64Histogram(name, options...)
+}
+
+func newSeries(attrs ...attribute.KeyValue) *series {
+	o := metric.WithAttributeSet(attribute.NewSet(attrs...))
+	return &series{observe: []metric.ObserveOption{o}, record: []metric.RecordOption{o}}
+}
+
+var overflow = overflowKey.Bool(true)
+
+// seriesOf makes the series of the spans of a service. A dimension that a span does not
+// have is looked for in the resource.
+func (m *Metrics) seriesOf(res *resource.Resource) func(*key) *series {
+	service := serviceNameKey.String("")
+	if v, ok := res.Set().Value(serviceNameKey); ok {
+		service.Value = v
+	}
+	return func(k *key) *series {
+		if k == nil {
+			return newSeries(overflow)
+		}
+		attrs := []attribute.KeyValue{
+			service,
+			spanNameKey.String(k.name),
+			spanKindKey.String(kinds[k.kind]),
+			statusCodeKey.String(statuses[k.status]),
+		}
+		for i, v := range k.values {
+			if v.Type() == attribute.EMPTY {
+				v, _ = res.Set().Value(m.dimensions[i])
+				v = textOf(i, v)
+			}
+			attrs = appendValue(attrs, m.dimensions[i], v)
+		}
+		return newSeries(attrs...)
+	}
+}
+
+func seriesOfRequests(k *key) *series {
+	if k == nil {
+		return newSeries(overflow)
+	}
+	var attrs []attribute.KeyValue
+	for i, v := range k.values {
+		attrs = appendValue(attrs, requestKeys[i], v)
+	}
+	return newSeries(attrs...)
+}
+
+// appendValue appends an attribute, if there is one.
+func appendValue(attrs []attribute.KeyValue, key attribute.Key, v attribute.Value) []attribute.KeyValue {
+	if v.Type() == attribute.EMPTY {
+		return attrs
+	}
+	return append(attrs, attribute.KeyValue{Key: key, Value: v})
+}
+
+// requestValue is a value of [requestKeys], if it is of the type that the conventions say.
+func requestValue(i int, v attribute.Value) attribute.Value {
+	if requestKeys[i] != semconv.HTTPResponseStatusCodeKey {
+		return textOf(i, v)
+	}
+	if v.Type() != attribute.INT64 {
+		return attribute.Value{}
+	}
+	return v
+}
+
+// kinds are the names of OTLP, by [trace.SpanKind].
+var kinds = [...]string{
+	trace.SpanKindUnspecified: "SPAN_KIND_UNSPECIFIED",
+	trace.SpanKindInternal:    "SPAN_KIND_INTERNAL",
+	trace.SpanKindServer:      "SPAN_KIND_SERVER",
+	trace.SpanKindClient:      "SPAN_KIND_CLIENT",
+	trace.SpanKindProducer:    "SPAN_KIND_PRODUCER",
+	trace.SpanKindConsumer:    "SPAN_KIND_CONSUMER",
+}
+
+// statuses are the names of OTLP, by [codes.Code]. Others have none, and count as unset.
+var statuses = [...]string{codes.Unset: "STATUS_CODE_UNSET", codes.Error: "STATUS_CODE_ERROR", codes.Ok: "STATUS_CODE_OK"}
+
+// Measure counts a span. If ctx is that of a sampled span, and exemplars are asked for,
+// the measurement points to it.
+func (m *Metrics) Measure(ctx context.Context, s record.Measured) {
+	if !m.exemplars {
+		ctx = context.Background()
+	}
+	var room [maxDimensions]attribute.Value
+	k := key{name: s.Name(), kind: uint8(s.Kind()), status: uint8(s.Status())}
+	if int(k.status) >= len(statuses) {
+		k.status = uint8(codes.Unset)
+	}
+	if len(m.dimensions) > 0 {
+		k.values = s.AppendValues(room[:0], m.dimensions)
+	}
+	took := max(0, s.Duration())
+	found := m.spans.find(&k)
+	found.calls.Add(1)
+	m.duration.Record(ctx, milliseconds(took), found.record...)
+	if m.requests == nil || s.Kind() != trace.SpanKindServer {
+		return
+	}
+	k = key{values: s.AppendValues(room[:0], requestKeys)}
+	if k.values[0].Type() != attribute.EMPTY {
+		m.request.Record(ctx, took.Seconds(), m.requests.find(&k).record...)
+	}
+}
+
+func milliseconds(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
