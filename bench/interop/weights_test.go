@@ -112,10 +112,32 @@ func TestWeightsRows(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("%s (-want +got):\n%s", weightsPage, diff)
 	}
-	for _, want := range append([]string{useTracestate, "Collector 0.158.0", "Jaeger 1.76.0"}, monitorFlags...) {
+	for _, want := range append([]string{useTracestate, "Collector 0.158.0", "Jaeger 1.76.0", "read on 30 November 2026"}, monitorFlags...) {
 		if !strings.Contains(string(text), want) {
 			t.Errorf("%s does not say %q", weightsPage, want)
 		}
+	}
+}
+
+// Of each backend the page says that it was run, which these tests do, or where it was
+// read.
+func TestWeightsBackends(t *testing.T) {
+	text, err := os.ReadFile(weightsPage)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []string{"Collector, `span_metrics`", "Collector, `probabilistic_sampler`", "Collector, `tail_sampling`", "Jaeger, *Search*", "Jaeger, *Monitor*"}
+	var ran []string
+	for _, row := range tableIn(t, string(text), "| backend | reads | from version | with which switch | shows otherwise | how it is known |") {
+		switch known := row[len(row)-1]; {
+		case strings.HasPrefix(known, "run here"):
+			ran = append(ran, row[0])
+		case !strings.Contains(known, "](https://"):
+			t.Errorf("%s: %s does not say where that was read", weightsPage, row[0])
+		}
+	}
+	if diff := cmp.Diff(want, ran); diff != "" {
+		t.Errorf("%s says that these were run (-want +got):\n%s", weightsPage, diff)
 	}
 }
 
