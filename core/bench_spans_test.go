@@ -106,9 +106,15 @@ func request(ctx context.Context, tracer trace.Tracer, n int) {
 }
 
 func sampledProvider(tb testing.TB, rate float64, exporters ...core.ExporterEntry) trace.TracerProvider {
-	p, err := core.New(tb.Context(), core.Spec{Enabled: true, Exporters: exporters, Samplers: []core.SamplerEntry{
+	return providerOf(tb, core.Spec{Exporters: exporters}, rate)
+}
+
+func providerOf(tb testing.TB, spec core.Spec, rate float64, opts ...core.Option) trace.TracerProvider {
+	spec.Enabled = true
+	spec.Samplers = []core.SamplerEntry{
 		use("error", keepsErrors{}), use("slow", keepsSlow{}), core.UseSampler(ratio.Factory, "", ratio.Config{Rate: rate}),
-	}})
+	}
+	p, err := core.New(tb.Context(), spec, opts...)
 	if err != nil {
 		tb.Fatal(err)
 	}

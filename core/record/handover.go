@@ -17,8 +17,8 @@ type handOver struct {
 	first   part
 	others  []part
 	measure func(context.Context, Measured) // nil is nobody
-	lost    spans                             // spans that are let go, and are to be measured
-	size    int64                             // that those hold until then
+	lost    spans                           // spans that are let go, and are to be measured
+	size    int64                           // that those hold until then
 }
 
 // part is spans of one decision.

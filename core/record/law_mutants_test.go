@@ -116,6 +116,18 @@ var lawMutants = []lawMutant{
 	{"a forced segment is like one that is kept", "forced", []lawEdit{
 		{"segment.go", "if d.forced || !r.mayRaise && d.threshold == sampling.Always {", "if !r.mayRaise && d.threshold == sampling.Always {"},
 	}},
+	{"spans that are let go for lack of room are not measured", "wrong", []lawEdit{
+		{"room.go", "g.letGo(out, g.waiting.take())", "g.letGo(&handOver{}, g.waiting.take())"},
+	}},
+	{"only what is kept is measured", "wrong", []lawEdit{
+		{"handover.go", "\t\th.measure(context.Background(), Measured{&s.recorded})\n", ""},
+	}},
+	{"spans that are kept are measured as others", "wrong", []lawEdit{
+		{"handover.go", "h.measure((*exemplar)(s), Measured{&s.recorded})", "h.measure(context.Background(), Measured{&s.recorded})"},
+	}},
+	{"of spans that are let go together only the first are measured", "wrong", []lawEdit{
+		{"segment.go", "\t\tl.last.next, more.first.prev = more.first, l.last\n", ""},
+	}},
 }
 
 // TestLawMutantsApply fails where the engine has changed and a mutant has not.

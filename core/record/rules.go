@@ -28,8 +28,8 @@ type rules struct {
 	// alwaysRecord tells that what the start did not select is recorded all the same.
 	alwaysRecord bool
 	measure      func(context.Context, Measured) // nil is nobody
-	budget       *Budget                           // nil without one
-	classes      []int16                           // in it, by the number of the sampler's name
+	budget       *Budget                         // nil without one
+	classes      []int16                         // in it, by the number of the sampler's name
 	// seesCancellation tells that an end sampler looks at the context of the local root.
 	seesCancellation bool
 	// What end samplers' matches look at: something, what has ended of the segment, the

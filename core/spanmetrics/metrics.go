@@ -46,16 +46,31 @@ type Metrics struct {
 	dimensions []attribute.Key
 	exemplars  bool
 	spans      *table
-	duration   metric.Float64Histogram
 	requests   *table // nil unless asked for
-	request    metric.Float64Histogram
 }
 
 // series is what spans are counted in that have the same key.
 type series struct {
 	calls   atomic.Int64
 	observe []metric.ObserveOption
-	record  []metric.RecordOption
+	// record is how long a span took, in the metric's unit.
+	record func(context.Context, float64)
+}
+
+// Binder is a histogram that finds a series once, for many measurements, as the Bind of
+// OpenTelemetry's specification does (in development, November 2026). That of the metrics
+// SDK (v1.47) is none: it finds the series for each.
+type Binder interface {
+	Bind(attribute.Set) func(context.Context, float64)
+}
+
+// bind returns what records into a series of a histogram.
+func bind(h metric.Float64Histogram, set attribute.Set) func(context.Context, float64) {
+	if b, ok := h.(Binder); ok {
+		return b.Bind(set)
+	}
+	options := []metric.RecordOption{metric.WithAttributeSet(set)}
+	return func(ctx context.Context, v float64) { h.Record(ctx, v, options...) }
 }
 
 // New makes the metrics that a config says, of a service with that resource, and
@@ -63,15 +78,15 @@ type series struct {
 func New(c *Config, res *resource.Resource, m metric.Meter) (*Metrics, error) {
 	s := &Metrics{dimensions: c.dimensions(), exemplars: c.Exemplars == nil || *c.Exemplars}
 	limit := cmp.Or(c.MaxSeries, DefaultMaxSeries)
-	s.spans = newTable(limit, textOf, s.seriesOf(res))
 	calls, err := m.Int64ObservableCounter(Calls, metric.WithDescription("Spans that ended, kept or not."))
 	errs := []error{err}
-	s.duration, err = newHistogram(m, c, Duration, "ms", "How long spans took, kept or not.", c.buckets())
+	durations, err := newHistogram(m, c, Duration, "ms", "How long spans took, kept or not.", c.buckets())
 	errs = append(errs, err)
+	s.spans = newTable(limit, textOf, s.seriesOf(res, durations))
 	if c.HTTPDurations {
-		s.requests = newTable(limit, requestValue, seriesOfRequests)
-		s.request, err = newHistogram(m, c, HTTPDuration, "s", "Duration of HTTP server requests.", requestBuckets)
+		durations, err := newHistogram(m, c, HTTPDuration, "s", "Duration of HTTP server requests.", requestBuckets)
 		errs = append(errs, err)
+		s.requests = newTable(limit, requestValue, seriesOfRequests(durations))
 	}
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
@@ -92,23 +107,23 @@ func newHistogram(m metric.Meter, c *Config, name, unit, doc string, bounds []fl
 	return m.Float64Histogram(name, options...)
 }
 
-func newSeries(attrs ...attribute.KeyValue) *series {
-	o := metric.WithAttributeSet(attribute.NewSet(attrs...))
-	return &series{observe: []metric.ObserveOption{o}, record: []metric.RecordOption{o}}
+func newSeries(durations metric.Float64Histogram, attrs ...attribute.KeyValue) *series {
+	set := attribute.NewSet(attrs...)
+	return &series{observe: []metric.ObserveOption{metric.WithAttributeSet(set)}, record: bind(durations, set)}
 }
 
 var overflow = overflowKey.Bool(true)
 
 // seriesOf makes the series of the spans of a service. A dimension that a span does not
 // have is looked for in the resource.
-func (m *Metrics) seriesOf(res *resource.Resource) func(*key) *series {
+func (m *Metrics) seriesOf(res *resource.Resource, durations metric.Float64Histogram) func(*key) *series {
 	service := serviceNameKey.String("")
 	if v, ok := res.Set().Value(serviceNameKey); ok {
 		service.Value = v
 	}
 	return func(k *key) *series {
 		if k == nil {
-			return newSeries(overflow)
+			return newSeries(durations, overflow)
 		}
 		attrs := []attribute.KeyValue{
 			service,
@@ -123,19 +138,21 @@ func (m *Metrics) seriesOf(res *resource.Resource) func(*key) *series {
 			}
 			attrs = appendValue(attrs, m.dimensions[i], v)
 		}
-		return newSeries(attrs...)
+		return newSeries(durations, attrs...)
 	}
 }
 
-func seriesOfRequests(k *key) *series {
-	if k == nil {
-		return newSeries(overflow)
+func seriesOfRequests(durations metric.Float64Histogram) func(*key) *series {
+	return func(k *key) *series {
+		if k == nil {
+			return newSeries(durations, overflow)
+		}
+		var attrs []attribute.KeyValue
+		for i, v := range k.values {
+			attrs = appendValue(attrs, requestKeys[i], v)
+		}
+		return newSeries(durations, attrs...)
 	}
-	var attrs []attribute.KeyValue
-	for i, v := range k.values {
-		attrs = appendValue(attrs, requestKeys[i], v)
-	}
-	return newSeries(attrs...)
 }
 
 // appendValue appends an attribute, if there is one.
@@ -187,13 +204,13 @@ func (m *Metrics) Measure(ctx context.Context, s record.Measured) {
 	took := max(0, s.Duration())
 	found := m.spans.find(&k)
 	found.calls.Add(1)
-	m.duration.Record(ctx, milliseconds(took), found.record...)
+	found.record(ctx, milliseconds(took))
 	if m.requests == nil || s.Kind() != trace.SpanKindServer {
 		return
 	}
 	k = key{values: s.AppendValues(room[:0], requestKeys)}
 	if k.values[0].Type() != attribute.EMPTY {
-		m.request.Record(ctx, took.Seconds(), m.requests.find(&k).record...)
+		m.requests.find(&k).record(ctx, took.Seconds())
 	}
 }
 

@@ -76,26 +76,33 @@ func (t *table) find(k *key) *series {
 }
 
 func (t *table) hash(k *key) uint64 {
-	const prime = 0x9e3779b97f4a7c15 // 2^64 by the golden ratio, odd
-	h := maphash.String(t.seed, k.name) + uint64(k.kind)<<8 + uint64(k.status)
+	h := mix(maphash.String(t.seed, k.name), uint64(k.kind)<<8+uint64(k.status))
 	for i := range k.values {
-		h *= prime
 		switch v := &k.values[i]; v.Type() {
 		case attribute.STRING:
-			h ^= maphash.String(t.seed, v.AsString())
+			h = mix(h, maphash.String(t.seed, v.AsString()))
 		case attribute.INT64:
-			h ^= uint64(v.AsInt64())
+			h = mix(h, uint64(v.AsInt64()))
 		case attribute.FLOAT64:
-			h ^= math.Float64bits(v.AsFloat64())
+			h = mix(h, math.Float64bits(v.AsFloat64()))
 		case attribute.BOOL:
+			n := uint64(0)
 			if v.AsBool() {
-				h ^= 1
+				n = 1
 			}
-		default: // empty, or it is looked at when it is made a text
+			h = mix(h, n)
+		default: // it is empty, or a list, which is looked for as a text
+			h = mix(h, uint64(v.Type()))
 		}
-		h ^= h >> 32
 	}
 	return h
+}
+
+// mix adds to a hash.
+func mix(hash, n uint64) uint64 {
+	const odd = 0x9e3779b97f4a7c15 // 2^64 by the golden ratio
+	high, low := bits.Mul64(hash^odd, n^hash<<1^odd)
+	return high ^ low
 }
 
 // lookup returns the series of a key that was found before, nil if there is none.
