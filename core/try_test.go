@@ -129,7 +129,7 @@ func TestSampleWarnings(t *testing.T) {
 	all, some := core.UseSampler(ratio.Factory, "", ratio.Config{Rate: 1}), core.UseSampler(ratio.Factory, "", ratio.Config{Rate: 0.1})
 	failed := core.UseSampler(errorsampler.Factory, "", errorsampler.Config{})
 	budget := &core.BudgetConfig{TracesPerSecond: 10}
-	off := map[string]component.Secret{"Compute_Stats": "false"}
+	off, on := map[string]component.Secret{"Compute_Stats": "false"}, map[string]component.Secret{"Compute_Stats": "True"}
 	for _, tt := range []struct {
 		name     string
 		samplers []core.SamplerEntry
@@ -144,6 +144,7 @@ func TestSampleWarnings(t *testing.T) {
 		{"errors and a share", []core.SamplerEntry{failed, some}, nil, "datadog", nil, "exporters[0].preset"},
 		{"a budget", []core.SamplerEntry{all}, budget, "datadog", nil, "exporters[0].preset"},
 		{"no figures", []core.SamplerEntry{some}, nil, "datadog", off, ""},
+		{"figures that are asked for", []core.SamplerEntry{some}, nil, "datadog", on, "exporters[0].preset"},
 		{"another vendor", []core.SamplerEntry{some}, nil, "honeycomb", nil, ""},
 		{"no vendor", []core.SamplerEntry{some}, nil, "", map[string]component.Secret{"compute_stats": "true"}, ""},
 	} {
