@@ -93,7 +93,7 @@ func (c *Config) Warn() error {
 func (c *Config) WarnSampled() error {
 	applied, _, err := c.applied()
 	if err != nil {
-		return nil
+		return err
 	}
 	p := presets[c.Preset]
 	for name, value := range applied.Headers {
