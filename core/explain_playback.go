@@ -113,7 +113,7 @@ func (e explaining) play(ctx context.Context, randomness uint64) (*playback, err
 		IDGenerator:  p.ids,
 		Samplers:     p.samplers.record,
 		RemoteParent: p.plan.RemoteParent,
-		AlwaysRecord: p.plan.AlwaysRecord,
+		AlwaysRecord: p.plan.alwaysRecord(),
 		Randomness:   func() uint64 { return randomness },
 		Bounds:       bounds,
 		Deliver:      p.keep,

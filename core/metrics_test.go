@@ -8,6 +8,7 @@ import (
 	"go.opentelemetry.io/otel/codes"
 	"go.opentelemetry.io/otel/sdk/metric"
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/riffletrace/riffle/core"
 )
@@ -53,6 +54,33 @@ func TestMetrics(t *testing.T) {
 	for _, name := range []string{"riffle.segments.open", "riffle.traces.remembered", "riffle.segments.size"} {
 		if n, ok := left[name]; ok {
 			t.Errorf("after Shutdown: %s = %d", name, n)
+		}
+	}
+}
+
+// A dashboard tells by the metric below which services nothing can be weighed, and why.
+func TestMetricsOfParents(t *testing.T) {
+	reader := metric.NewManualReader()
+	b := newBench(t, core.Spec{}, core.MeterProvider(metric.NewMeterProvider(metric.WithReader(reader))))
+	for _, state := range []string{"", "", "ot=th:ffffff;rv:ffffffffffffff", "ot=th:0"} {
+		ts, err := trace.ParseTraceState(state)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx := trace.ContextWithSpanContext(t.Context(), trace.NewSpanContext(trace.SpanContextConfig{
+			TraceID: trace.TraceID{1}, SpanID: trace.SpanID{1}, TraceFlags: trace.FlagsSampled, TraceState: ts, Remote: true,
+		}))
+		_, root := b.tracer.Start(ctx, "root")
+		root.End()
+	}
+	got := collect(t, reader)
+	for name, n := range map[string]int64{
+		"riffle.parents.unweighed riffle.reason=no_threshold":         2,
+		"riffle.parents.unweighed riffle.reason=impossible_threshold": 1,
+		"riffle.segments.started riffle.outcome=recorded":             4,
+	} {
+		if got[name] != n {
+			t.Errorf("%s = %d, want %d", name, got[name], n)
 		}
 	}
 }

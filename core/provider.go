@@ -118,7 +118,7 @@ func (p *Provider) prepare(ctx context.Context, spec *Spec) (*prepared, error) {
 		Budget:       next.pipeline.budget.Budget,
 		Classes:      plan.Budget.classesOf(plan.Samplers),
 		RemoteParent: plan.RemoteParent,
-		AlwaysRecord: plan.AlwaysRecord || plan.SpanMetrics != nil,
+		AlwaysRecord: plan.alwaysRecord(),
 		Bounds:       plan.bounds(),
 	}
 	if plan.SpanMetrics != nil {

@@ -41,3 +41,6 @@ func (s *spanMetrics) next(p *plan, res *resource.Resource, meters metric.MeterP
 	}
 	return next, next.metrics.Measure, nil
 }
+
+// alwaysRecord tells that everything but what is dropped is recorded.
+func (p *plan) alwaysRecord() bool { return p.AlwaysRecord || p.SpanMetrics != nil }

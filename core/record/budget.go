@@ -115,7 +115,8 @@ func (g *segment) spent(c factors, p float64, raise sampling.Threshold) {
 // like it that do not are not counted: a parent has left them out, or pressure.
 func (g *segment) present() float64 {
 	if g.has(isGiven) {
-		return trusted(g.more.parent).Probability()
+		t, _ := trusted(g.more.parent.TraceState(), g.randomness)
+		return t.Probability()
 	}
 	return max(g.start.Probability(), g.pressure.Probability())
 }

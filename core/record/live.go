@@ -38,9 +38,10 @@ type live struct {
 	stop     chan struct{}
 	sweeper  sync.WaitGroup
 	former   former
-	calm     int       // ticks since the pressure changed, or memory was half full
-	futile   bool      // more pressure does not free what it should
-	reported time.Time // when pressure was last logged
+	calm     int         // ticks since the pressure changed, or memory was half full
+	futile   bool        // more pressure does not free what it should
+	reported time.Time   // when pressure was last logged
+	warned   atomic.Bool // of parents without a threshold
 }
 
 // shard is a part of the live segments, so that goroutines seldom meet.

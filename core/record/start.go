@@ -59,8 +59,9 @@ type startRules struct {
 
 // startCounts count local roots, in parts, so that goroutines seldom meet.
 type startCounts struct {
-	started, dropped, unrecorded atomic.Uint64
-	_                            [40]byte
+	started             [saysImpossible + 1]atomic.Uint64 // by what the parent says, if that matters
+	dropped, unrecorded atomic.Uint64
+	_                   [24]byte
 }
 
 const countParts = 16
@@ -77,11 +78,13 @@ type startDecision struct {
 	// unknown tells that it does so with a probability that nobody knows.
 	unknown bool
 	// speaks tells that it speaks of such a probability, whether or not that selects.
-	speaks  bool
-	forced  bool
-	given   bool // the threshold is that of a parent that is sampled, or greater
-	follow  bool // the parent decided for good: end samplers are not asked
-	private bool // the randomness is this segment's own
+	speaks bool
+	// unweighed tells why, if it is so because of what a remote parent says, or does not.
+	unweighed parentSays
+	forced    bool
+	given     bool // the threshold is that of a parent that is sampled, or greater
+	follow    bool // the parent decided for good: end samplers are not asked
+	private   bool // the randomness is this segment's own
 	// threshold is the one that was compared; Never if there was none.
 	threshold  sampling.Threshold
 	randomness uint64
@@ -130,8 +133,13 @@ func (r *startRules) decide(d *startDecision, q *rootRequest) {
 	if c := r.count(q); d.dropped {
 		c.dropped.Add(1)
 	} else {
-		c.started.Add(1)
+		c.started[d.unweighed].Add(1)
 	}
+}
+
+// forget takes back that a local root was counted, which was not dropped.
+func (r *startRules) forget(d *startDecision, q *rootRequest) {
+	r.count(q).started[d.unweighed].Add(^uint64(0))
 }
 
 // randomnessOf is that of a trace that begins here.
@@ -211,11 +219,15 @@ func (r *startRules) watch(d *startDecision, q *rootRequest, follow bool) {
 	d.selected = q.parent.IsSampled()
 	d.dropped = follow && !d.selected && !r.record || !follow && r.drops(q)
 	if d.selected && !d.dropped {
-		if t := trusted(q.parent); t != sampling.Unknown {
+		t, w := trusted(d.state, d.randomness)
+		if w == saysKnown {
 			d.threshold, d.given = t, true
 			return
 		}
 		d.unknown, d.speaks = true, true
+		if q.parent.IsRemote() {
+			d.unweighed = w
+		}
 	}
 	d.state = sampling.WithThreshold(d.state, sampling.Unknown)
 }

@@ -10,6 +10,11 @@ type Stats struct {
 	// Unrecorded counts local roots that were not recorded for lack of memory, from the
 	// start or to their end.
 	Unrecorded uint64
+	// NoThreshold counts local roots below a sampled remote parent that does not tell
+	// its threshold, ImpossibleThreshold those below one whose threshold contradicts the
+	// sampled flag, or says less than one in 2^20. They are in Started too, and nothing
+	// stands for what such a parent left out.
+	NoThreshold, ImpossibleThreshold uint64
 
 	// Kept counts segments of which spans were kept, by the name of the sampler that
 	// answered with the least threshold the first time; "" is a remote parent, or
@@ -59,9 +64,12 @@ func (l *live) stats() Stats {
 	}
 	for i := range l.started {
 		c := &l.started[i]
-		s.Started += c.started.Load()
+		none, impossible := c.started[saysNone].Load(), c.started[saysImpossible].Load()
+		s.Started += c.started[saysKnown].Load() + none + impossible
 		s.Dropped += c.dropped.Load()
 		s.Unrecorded += c.unrecorded.Load()
+		s.NoThreshold += none
+		s.ImpossibleThreshold += impossible
 	}
 	for i := range l.shards {
 		c := &l.shards[i].counts

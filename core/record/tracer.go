@@ -108,6 +108,9 @@ func (t *tracer) root(ctx, given context.Context, parent trace.SpanContext, name
 	}
 	var d startDecision
 	rules.startRules.decide(&d, &q)
+	if d.unweighed != saysKnown && !p.live.warned.Load() {
+		p.live.warnOfParents()
+	}
 	g := p.live.begin(rules, &d, &q)
 	if g == nil {
 		return p.unrecorded(ctx, q.TraceID, id, flags, d.state)
@@ -128,7 +131,7 @@ func (t *tracer) root(ctx, given context.Context, parent trace.SpanContext, name
 		if p.stopped.Load() {
 			return p.unrecorded(ctx, q.TraceID, id, flags, d.state)
 		}
-		rules.startRules.count(&q).started.Add(^uint64(0)) // it begins anew under the rules in force
+		rules.startRules.forget(&d, &q) // it begins anew under the rules in force
 		return t.root(ctx, given, sc, name, config)
 	}
 	g.started(s, segmentBytes+sizeOfState(d.state)+sizeOfState(parent.TraceState())+size)
