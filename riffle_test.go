@@ -106,6 +106,26 @@ func globals(t *testing.T) (check func()) {
 	}
 }
 
+// A vendor's figures that show the sample are warned of at the start, where there is one.
+func TestStartWarnsOfFiguresOfTheSample(t *testing.T) {
+	for rate, want := range map[string]bool{"0.1": true, "1": false} {
+		file := configFile(t, `observability: {tracing: {enabled: true, service_name: shop, sample_rate: `+rate+`, exporters: [{type: otlp, preset: datadog, key: s3cret}]}}`)
+		var out bytes.Buffer
+		tracing, err := riffle.Start(t.Context(), file, riffle.App("fluxbase"), riffle.Logger(slog.New(slog.NewTextHandler(&out, nil))), riffle.Config(config.Environ([]string{})))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := tracing.Shutdown(t.Context()); err != nil {
+			t.Error(err)
+		}
+		logs := out.String()
+		got := strings.Contains(logs, "level=WARN msg=\"OpenTelemetry tracing: observability.tracing.exporters[0].preset: the header compute_stats ")
+		if got != want || want != strings.Contains(logs, "span_metrics") {
+			t.Errorf("sample_rate %s: a warning: %v, want %v:\n%s", rate, got, want, logs)
+		}
+	}
+}
+
 func TestStart(t *testing.T) {
 	unchanged := globals(t)
 	file := configFile(t, `observability: {tracing: {enabled: true, service_name: shop, environment: test, sample_rate: 1, endpoint: "a:1"}}`)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/hex"
 	"fmt"
-	"io"
 	"log/slog"
 	"strings"
 	"testing"
@@ -34,7 +33,7 @@ func newMeasuredBench(t *testing.T, spec core.Spec, opts ...core.Option) *measur
 	t.Helper()
 	reader := sdkmetric.NewManualReader()
 	meters := sdkmetric.NewMeterProvider(sdkmetric.WithReader(reader))
-	quiet := core.Logger(slog.New(slog.NewTextHandler(io.Discard, nil)))
+	quiet := core.Logger(slog.New(slog.DiscardHandler))
 	return &measuredBench{newBench(t, spec, append(opts, core.MeterProvider(meters), quiet)...), reader}
 }
 

@@ -3,6 +3,7 @@ package core
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 )
 
@@ -14,14 +15,23 @@ func (s *Spec) Warnings() ConfigErrors {
 		e := &s.Samplers[i]
 		found.addAll(entryPath("samplers", i), errors.Join(e.warn(), e.Warnings()))
 	}
+	sampled := s.sampled()
 	for i := range s.Exporters {
 		e := &s.Exporters[i]
 		found.addAll(entryPath("exporters", i), errors.Join(e.warn(), e.Warnings()))
+		if sampled {
+			found.addAll(entryPath("exporters", i), e.SampleWarnings())
+		}
 	}
 	if s.Metrics != nil {
 		found.addAll("metrics", s.Metrics.Warnings())
 	}
 	return found.all.Sorted()
+}
+
+// sampled reports whether something of the spec may leave traces out, while there is room.
+func (s *Spec) sampled() bool {
+	return s.Budget != nil || slices.ContainsFunc(s.Samplers, func(e SamplerEntry) bool { return !e.KeepsAll() })
 }
 
 // Trial is what was found out by building a spec's components.

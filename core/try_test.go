@@ -122,3 +122,48 @@ func TestSpecWarnings(t *testing.T) {
 		t.Errorf("(-want +got):\n%s", strings.TrimSpace(diff))
 	}
 }
+
+// A vendor that makes figures of what it gets is warned of where something is left out, and
+// where it is told to.
+func TestSampleWarnings(t *testing.T) {
+	all, some := core.UseSampler(ratio.Factory, "", ratio.Config{Rate: 1}), core.UseSampler(ratio.Factory, "", ratio.Config{Rate: 0.1})
+	failed := core.UseSampler(errorsampler.Factory, "", errorsampler.Config{})
+	budget := &core.BudgetConfig{TracesPerSecond: 10}
+	off, on := map[string]component.Secret{"Compute_Stats": "false"}, map[string]component.Secret{"Compute_Stats": "True"}
+	for _, tt := range []struct {
+		name     string
+		samplers []core.SamplerEntry
+		budget   *core.BudgetConfig
+		preset   string
+		headers  map[string]component.Secret
+		want     string
+	}{
+		{"all is kept", []core.SamplerEntry{all}, nil, "datadog", nil, ""},
+		{"without a sampler", nil, nil, "datadog", nil, ""},
+		{"a share", []core.SamplerEntry{some}, nil, "datadog", nil, "exporters[0].preset"},
+		{"errors and a share", []core.SamplerEntry{failed, some}, nil, "datadog", nil, "exporters[0].preset"},
+		{"a budget", []core.SamplerEntry{all}, budget, "datadog", nil, "exporters[0].preset"},
+		{"no figures", []core.SamplerEntry{some}, nil, "datadog", off, ""},
+		{"figures that are asked for", []core.SamplerEntry{some}, nil, "datadog", on, "exporters[0].preset"},
+		{"another vendor", []core.SamplerEntry{some}, nil, "honeycomb", nil, ""},
+		{"no vendor", []core.SamplerEntry{some}, nil, "", map[string]component.Secret{"compute_stats": "true"}, ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			c := otlp.Config{Preset: tt.preset, Headers: tt.headers}
+			if tt.preset != "" {
+				c.Key = "s3cret"
+			}
+			spec := core.Spec{Samplers: tt.samplers, Budget: tt.budget, Exporters: []core.ExporterEntry{core.UseExporter(otlp.Factory, "", c)}}
+			got := ""
+			for _, w := range spec.Warnings() {
+				got += w.Path
+				if remedy := `headers: {compute_stats: "false"}`; !strings.Contains(w.Err.Error(), remedy) || !strings.Contains(w.Err.Error(), "span_metrics") {
+					t.Errorf("%v names no remedy", w)
+				}
+			}
+			if got != tt.want {
+				t.Errorf("warned of %q, want %q: %v", got, tt.want, spec.Warnings())
+			}
+		})
+	}
+}

@@ -298,7 +298,7 @@ func startReceivers(t *testing.T, receivers string, d demand) *collector {
 
 // startWithConfig starts a Collector that listens on free ports instead of
 // those that its configuration names.
-func startWithConfig(t *testing.T, text string) (process.Ports, *process.Process) {
+func startWithConfig(t *testing.T, text string, args ...string) (process.Ports, *process.Process) {
 	t.Helper()
 	program, err := collectorProgram()
 	if err != nil {
@@ -316,7 +316,7 @@ func startWithConfig(t *testing.T, text string) (process.Ports, *process.Process
 			t.Fatal(err)
 		}
 		var server *process.Process
-		if server, err = process.Launch(t, p, quiet, program, "--config", file); err == nil {
+		if server, err = process.Launch(t, p, quiet, program, append([]string{"--config", file}, args...)...); err == nil {
 			return p, server
 		}
 	}

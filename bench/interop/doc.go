@@ -2,7 +2,8 @@
 // Collector, built from their modules and started on free ports of loopback.
 // What users read in docs/backends.md is what runs here: the tests take the
 // configurations from that page, send the traces of riffle demo through them,
-// and read them back from the backend.
+// and read them back from the backend. What docs/weights.md says was run is what
+// TestWeights and its like run.
 //
 // The backends are modules of their own, so that neither's requirements meet
 // riffle's or the other's: jaeger is a go.mod alone, collector has a small

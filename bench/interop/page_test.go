@@ -60,7 +60,13 @@ func isRiffle(text string) bool { return strings.HasPrefix(text, "observability:
 // rows returns the cells of the table with this head.
 func rows(t *testing.T, head string) [][]string {
 	t.Helper()
-	_, rest, ok := strings.Cut(readPage(t), head+"\n")
+	return tableIn(t, readPage(t), head)
+}
+
+// tableIn is likewise of another page.
+func tableIn(t *testing.T, text, head string) [][]string {
+	t.Helper()
+	_, rest, ok := strings.Cut(text, head+"\n")
 	if !ok {
 		t.Fatalf("there is no table %s", head)
 	}

@@ -12,6 +12,20 @@ type Warner interface {
 	Warn() error
 }
 
+// SampleWarner is the configuration struct of an exporter that may be meant where every
+// trace is kept, but hardly where a part is: its backend makes figures of what it gets.
+type SampleWarner interface {
+	// WarnSampled is like [Warner]'s Warn, and asked where not all of the samplers are a
+	// [KeepsAll].
+	WarnSampled() error
+}
+
+// KeepsAll is the configuration struct of a sampler that may leave nothing out.
+type KeepsAll interface {
+	// KeepsAll tells whether it is so configured, without mistakes.
+	KeepsAll() bool
+}
+
 // VariableReader is a configuration struct whose component reads OpenTelemetry's variables
 // for what an entry leaves out.
 type VariableReader interface {
@@ -64,6 +78,21 @@ func (p Plan[T]) Warnings() error {
 		return nil
 	}
 	return w.Warn()
+}
+
+// SampleWarnings returns what [SampleWarner] finds, likewise.
+func (p Plan[T]) SampleWarnings() error {
+	w, ok := p.about().(SampleWarner)
+	if !ok {
+		return nil
+	}
+	return w.WarnSampled()
+}
+
+// KeepsAll returns what [KeepsAll] tells.
+func (p Plan[T]) KeepsAll() bool {
+	k, ok := p.about().(KeepsAll)
+	return ok && k.KeepsAll()
 }
 
 // IgnoredVariables returns what a [VariableReader] tells. It is nil for a plan with an

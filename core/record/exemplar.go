@@ -2,6 +2,7 @@ package record
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"go.opentelemetry.io/otel/attribute"
@@ -63,7 +64,7 @@ func (m Measured) AppendValues(room []attribute.Value, keys []attribute.Key) []a
 // lastOf is the value of a key in those of the start and those set since.
 func lastOf(early, late []attribute.KeyValue, key attribute.Key) attribute.Value {
 	for _, list := range [...][]attribute.KeyValue{late, early} {
-		for i := len(list) - 1; i >= 0; i-- {
+		for i := range slices.Backward(list) {
 			if list[i].Key == key {
 				return list[i].Value
 			}

@@ -28,8 +28,9 @@ func (r *lawRun) measure(ctx context.Context, s Measured) {
 func (r *lawRun) checkMeasured() {
 	emptied := 0
 	for number, s := range r.spans {
-		n, own := int64(number), (*span)(nil)
-		if own, _ = s.span.(*span); own == nil {
+		n := int64(number)
+		own, ok := s.span.(*span)
+		if !ok {
 			continue
 		}
 		asKept, measured := r.measured[n]

@@ -34,8 +34,8 @@ type table struct {
 	limit  int // of series, with the one for what does not fit
 	shapes route.Shapes
 	// shape is what tells series apart of a value, by the place of its dimension.
-	shape func(int, attribute.Value) attribute.Value
-	make  func(*key) *series // nil is the key of what does not fit
+	shape     func(int, attribute.Value) attribute.Value
+	newSeries func(*key) *series // nil is the key of what does not fit
 
 	// slots is a hash table with open addressing that is never more than half full. What
 	// is in it stays.
@@ -56,10 +56,10 @@ type entry struct {
 	series *series
 }
 
-func newTable(limit int, shape func(int, attribute.Value) attribute.Value, make func(*key) *series) *table {
+func newTable(limit int, shape func(int, attribute.Value) attribute.Value, newSeries func(*key) *series) *table {
 	const slotsPerSeries = 4
 	return &table{
-		seed: maphash.MakeSeed(), limit: limit, shape: shape, make: make,
+		seed: maphash.MakeSeed(), limit: limit, shape: shape, newSeries: newSeries,
 		slots: newSlots(1 << bits.Len(uint(slotsPerSeries*limit-1))),
 	}
 }
@@ -209,13 +209,13 @@ func (t *table) add(hash uint64, shape *key) *series {
 	}
 	if len(t.all) < t.limit-1 {
 		own := shape.clone()
-		s := t.make(&own)
+		s := t.newSeries(&own)
 		t.all = append(t.all, s)
 		t.insert(hash, shape, s)
 		return s
 	}
 	if t.overflow == nil {
-		t.overflow = t.make(nil)
+		t.overflow = t.newSeries(nil)
 		t.all = append(t.all, t.overflow)
 	}
 	return t.overflow
@@ -241,7 +241,7 @@ func (t *table) insert(hash uint64, k *key, s *series) {
 // each calls f for all series.
 func (t *table) each(f func(*series)) {
 	t.mu.Lock()
-	all := t.all[:len(t.all):len(t.all)]
+	all := slices.Clip(t.all)
 	t.mu.Unlock()
 	for _, s := range all {
 		f(s)

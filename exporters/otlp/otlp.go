@@ -4,6 +4,8 @@ package otlp
 
 import (
 	"context"
+	"fmt"
+	"strings"
 
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 
@@ -87,6 +89,22 @@ func (c *Config) Warn() error {
 	return resolved.Warn()
 }
 
+// WarnSampled is about the vendor's figures.
+func (c *Config) WarnSampled() error {
+	applied, _, err := c.applied()
+	if err != nil {
+		return err
+	}
+	p := presets[c.Preset]
+	for name, value := range applied.Headers {
+		if p.statistics != "" && strings.EqualFold(name, p.statistics) && strings.EqualFold(string(value), "true") {
+			return &component.FieldError{Path: "preset", Err: fmt.Errorf("the header %[1]s makes %[2]s count the traces that it gets, and nothing says that it reads their weights: requests that were left out are missing in its figures, and the share of errors is too high; "+
+				"write headers: {%[1]s: \"false\"}, and let span_metrics count every span", p.statistics, c.Preset)}
+		}
+	}
+	return nil
+}
+
 // Connection says where it sends.
 func (c *Config) Connection() component.Connection {
 	resolved, _, err := c.resolve()
@@ -143,6 +161,7 @@ func New(_ context.Context, _ component.Settings, c Config) (sdktrace.SpanExport
 // Interface guards.
 var (
 	_ component.Warner         = (*Config)(nil)
+	_ component.SampleWarner   = (*Config)(nil)
 	_ component.VariableReader = (*Config)(nil)
 	_ component.Connected      = (*Config)(nil)
 )

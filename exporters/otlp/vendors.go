@@ -24,7 +24,10 @@ type preset struct {
 	basic          bool
 	// headers go along, with {dataset}.
 	headers map[string]string
-	limits  delivery.Limits
+	// statistics is the header with which the vendor makes figures of what it gets, if its
+	// value is true, without reading weights.
+	statistics string
+	limits     delivery.Limits
 	// sources say where the facts are from, in the order of what they are.
 	sources []source
 }
@@ -54,6 +57,7 @@ var presets = map[string]preset{
 		defaultRegion: "datadoghq.com",
 		header:        "dd-api-key",
 		headers:       map[string]string{"compute_stats": "true"}, // else there are no metrics of traces
+		statistics:    "compute_stats",
 		limits:        delivery.Limits{MaxBytes: 3_200_000},
 		sources:       []source{{"endpoint, protocol, headers, size of requests", "https://docs.datadoghq.com/opentelemetry/setup/otlp_ingest/traces", seen}},
 	},

@@ -41,8 +41,8 @@ func TestLikeTheSDK(t *testing.T) {
 	options := []metric.Float64HistogramOption{
 		metric.WithUnit("ms"), metric.WithDescription("how long"), metric.WithExplicitBucketBoundaries(1, 2, 5, 10),
 	}
-	want, got, bound := sdkmetric.NewManualReader(), (*sdkmetric.ManualReader)(nil), &Producer{}
-	got = sdkmetric.NewManualReader(sdkmetric.WithProducer(bound))
+	want, bound := sdkmetric.NewManualReader(), &Producer{}
+	got := sdkmetric.NewManualReader(sdkmetric.WithProducer(bound))
 	sdk, err := sdkmetric.NewMeterProvider(sdkmetric.WithReader(want)).Meter(scopeName).Float64Histogram("h", options...)
 	if err != nil {
 		t.Fatal(err)

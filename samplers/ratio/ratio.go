@@ -26,6 +26,9 @@ func (c *Config) Validate() error {
 	return nil
 }
 
+// KeepsAll implements [component.KeepsAll].
+func (c *Config) KeepsAll() bool { return c.Rate == 1 }
+
 // Factory makes the sampler; it is registered as "ratio".
 var Factory = component.NewFactory("ratio", Config{Rate: 1}, New)
 
@@ -56,4 +59,7 @@ func (s *sampler) Traits() sampling.Traits {
 }
 
 // Interface guards.
-var _ sampling.StartSampler = (*sampler)(nil)
+var (
+	_ sampling.StartSampler = (*sampler)(nil)
+	_ component.KeepsAll    = (*Config)(nil)
+)

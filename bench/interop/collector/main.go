@@ -7,8 +7,10 @@ import (
 	"fmt"
 	"os"
 
+	"github.com/open-telemetry/opentelemetry-collector-contrib/connector/spanmetricsconnector"
 	"github.com/open-telemetry/opentelemetry-collector-contrib/exporter/fileexporter"
 	"github.com/open-telemetry/opentelemetry-collector-contrib/extension/bearertokenauthextension"
+	"github.com/open-telemetry/opentelemetry-collector-contrib/processor/probabilisticsamplerprocessor"
 	"github.com/open-telemetry/opentelemetry-collector-contrib/processor/tailsamplingprocessor"
 	"go.opentelemetry.io/collector/component"
 	"go.opentelemetry.io/collector/confmap"
@@ -44,6 +46,7 @@ func factories() (otelcol.Factories, error) {
 	processors, err2 := otelcol.MakeFactoryMap[processor.Factory](
 		memorylimiterprocessor.NewFactory(),
 		batchprocessor.NewFactory(),
+		probabilisticsamplerprocessor.NewFactory(),
 		tailsamplingprocessor.NewFactory(),
 	)
 	exporters, err3 := otelcol.MakeFactoryMap[exporter.Factory](
@@ -51,12 +54,14 @@ func factories() (otelcol.Factories, error) {
 		fileexporter.NewFactory(),
 		otlpexporter.NewFactory(),
 	)
-	extensions, err4 := otelcol.MakeFactoryMap(bearertokenauthextension.NewFactory())
+	connectors, err4 := otelcol.MakeFactoryMap(spanmetricsconnector.NewFactory())
+	extensions, err5 := otelcol.MakeFactoryMap(bearertokenauthextension.NewFactory())
 	return otelcol.Factories{
 		Receivers:  receivers,
 		Processors: processors,
 		Exporters:  exporters,
+		Connectors: connectors,
 		Extensions: extensions,
 		Telemetry:  otelconftelemetry.NewFactory(),
-	}, errors.Join(err1, err2, err3, err4)
+	}, errors.Join(err1, err2, err3, err4, err5)
 }

@@ -18,19 +18,29 @@ import (
 	"github.com/riffletrace/riffle/cmd/riffle/internal/demo"
 	"github.com/riffletrace/riffle/config"
 	"github.com/riffletrace/riffle/core"
+	"github.com/riffletrace/riffle/core/component"
 	"github.com/riffletrace/riffle/exporters/stdout/tree"
 )
 
 //go:embed demo.yaml
 var demoConfig []byte
 
-const maxRequests = 1_000_000
+// What the flags can say at most, and how many requests are under way at once. Where
+// memory is to be short there are more: few would not fill the least that can be set.
+const (
+	maxRequests    = 1_000_000
+	maxConcurrency = 1024
+	concurrency    = 64
+	crowded        = 512
+)
 
 func (p *program) newDemo() *cobra.Command {
 	var (
 		file     string
 		source   = p.source
+		maxBytes sizeFlag
 		requests int
+		parallel int
 		seed     uint64
 		asJSON   bool
 	)
@@ -38,12 +48,15 @@ func (p *program) newDemo() *cobra.Command {
 		Use:   "demo",
 		Short: "trace a small HTTP service under load, and show what was kept",
 		Long: `demo runs a small HTTP service on loopback, sends it requests, and shows which of
-their traces riffle kept: a few of them as trees, and a table that compares what
-the load driver saw with what a backend received, joined on trace IDs.
+their traces riffle kept: a few of them as trees, and a table of what the load
+driver saw, what riffle's span metrics counted, and what a backend received and
+its weights say, joined on trace IDs. If the metrics do not count exactly what
+the two services answered, it says so and exits with 1.
 
 A tenth of the requests are health checks, 3 % fail, and 1 % are slow: they take
-at least 400 ms, the others at most 50 ms, and "slow" means 250 ms or more. The
-seed fixes which, and their trace IDs. Interrupt it to see what there is so far.
+at least 400 ms, the others at most 50 ms, and "slow" means 250 ms or more in the
+service. The seed fixes which, and their trace IDs. Interrupt it to see what there
+is so far.
 
 Without --config it drops health checks, keeps every error and every slow
 request, and one in a hundred of the rest:
@@ -51,7 +64,13 @@ request, and one in a hundred of the rest:
   ` + strings.ReplaceAll(strings.TrimSpace(string(demoConfig)), "\n", "\n  ") + `
 
 With --config, the file and the environment say what to keep and where to send
-it; the demo adds an exporter to a backend of its own.
+it; the demo adds an exporter to a backend of its own. It reads span_metrics
+itself, switched on, with the dimensions of the file and one bucket up to 250 ms;
+none of its metrics goes elsewhere.
+
+--max-bytes sets max_bytes. Where it does not hold the traces of all requests that
+are under way, as 1MiB seldom does with 512 of them, some are let go and the weights
+of others rise.
 
 --json prints one object. Counted from the responses:
   requests                 all that were answered, health checks included
@@ -59,20 +78,35 @@ it; the demo adds an exporter to a backend of its own.
   requests_slow            planned to be slow, and were
   requests_slow_unplanned  measured as slow without being planned to
   requests_health          health checks
+Counted by riffle's metrics, whether or not the traces are kept; calls,
+requests_dropped and requests_unrecorded are together requests:
+  calls, calls_error, calls_slow (spans of 250 ms or more)
+  requests_dropped         left out by a rule that drops
+  requests_unrecorded      not recorded for lack of memory
 Counted from the bytes that the backend received:
   traces_kept, traces_kept_error, traces_kept_slow (planned ones)
+  traces_kept_sampled      those that stand for others too
   spans_exported
   weighted_requests        sum of the adjusted counts of the kept server roots:
                            an estimate of requests less requests_dropped
-  weighted_requests_standard_error
-                           how far off that estimate usually is
+  weighted_error, weighted_slow
+                           the same, of roots that failed or took 250 ms or more
+  weighted_requests_standard_error, ..._error_..., ..._slow_...
+                           how far off that estimate usually is; null if the
+                           traces do not tell: none or too few of those that
+                           are sampled were kept
 Counted by riffle:
-  requests_dropped         left out by a rule that drops
   exporters                of each: name, spans sent, spans failed`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if requests < 1 || requests > maxRequests {
 				return command.Usage(fmt.Errorf("--requests %d: want 1 to %d", requests, maxRequests))
+			}
+			if maxBytes > 0 && !cmd.Flags().Changed("concurrency") {
+				parallel = crowded
+			}
+			if parallel < 1 || parallel > maxConcurrency {
+				return command.Usage(fmt.Errorf("--concurrency %d: want 1 to %d", parallel, maxConcurrency))
 			}
 			stdout := cmd.OutOrStdout()
 			if asJSON && os.Stdout == stdout {
@@ -83,14 +117,18 @@ Counted by riffle:
 			if err != nil {
 				return err
 			}
+			if maxBytes > 0 {
+				spec.MaxBytes = component.Size(maxBytes)
+			}
 			bar := command.NewProgress(cmd.ErrOrStderr(), requests)
 			result, err := demo.Run(cmd.Context(), demo.Options{
-				Spec:      spec,
-				Exporters: source.Exporters,
-				Requests:  requests,
-				Seed:      seed,
-				Logger:    logger,
-				Progress:  bar.Step,
+				Spec:        spec,
+				Exporters:   source.Exporters,
+				Requests:    requests,
+				Concurrency: parallel,
+				Seed:        seed,
+				Logger:      logger,
+				Progress:    bar.Step,
 			})
 			bar.Clear()
 			if err != nil {
@@ -105,9 +143,34 @@ Counted by riffle:
 	cmd.Flags().StringVar(&file, "config", "", "configuration `FILE` that says what to keep (default: as above)")
 	source.AddFlags(cmd)
 	cmd.Flags().IntVar(&requests, "requests", 1000, "how many requests to send, `N`")
+	cmd.Flags().IntVar(&parallel, "concurrency", concurrency, fmt.Sprintf("how many of them are under way at once, `N`; with --max-bytes %d, unless you say so", crowded))
+	cmd.Flags().Var(&maxBytes, "max-bytes", "`SIZE` of the memory for traces that wait for their decision, 1MiB or more (default: as the configuration says)")
 	cmd.Flags().Uint64Var(&seed, "seed", 42, "what fixes the requests and their trace IDs, `S`")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON object")
 	return cmd
+}
+
+// sizeFlag is a size; 0 is none.
+type sizeFlag component.Size
+
+func (f *sizeFlag) String() string {
+	if *f == 0 {
+		return ""
+	}
+	return component.Size(*f).String()
+}
+
+func (*sizeFlag) Type() string { return "size" }
+
+func (f *sizeFlag) Set(text string) error {
+	var size component.Size
+	if err := size.UnmarshalText([]byte(text)); err != nil {
+		return err
+	}
+	spec := core.DefaultSpec()
+	spec.MaxBytes = size
+	*f = sizeFlag(size)
+	return spec.Check()
 }
 
 // demoSpec says what the demo shows. Without a file, it is nothing that the

@@ -7,14 +7,14 @@ import (
 	"testing"
 
 	"github.com/riffletrace/riffle/config"
+	"github.com/riffletrace/riffle/core"
 	"github.com/riffletrace/riffle/core/component"
 	_ "github.com/riffletrace/riffle/samplers/standard"
 )
 
-// What riffle is for: every error and every slow request is kept, no health
-// check is, and what is kept of the rest speaks for all of it.
-func TestDefaultConfigOverTwentySeeds(t *testing.T) {
-	const seeds, n = 20, 400
+// defaultSpec is what the demo shows without a configuration.
+func defaultSpec(t *testing.T) core.Spec {
+	t.Helper()
 	data, err := os.ReadFile("../../cli/demo.yaml")
 	if err != nil {
 		t.Fatal(err)
@@ -24,9 +24,17 @@ func TestDefaultConfigOverTwentySeeds(t *testing.T) {
 		t.Fatal(err)
 	}
 	spec.Exporters = nil
+	return spec
+}
+
+// What riffle is for: every error and every slow request is kept, no health
+// check is, and what is kept of the rest speaks for all of it.
+func TestDefaultConfigOverTwentySeeds(t *testing.T) {
+	const seeds, n = 20, 400
+	spec := defaultSpec(t)
 	var weighted, truth, variance float64
 	for seed := range uint64(seeds) {
-		r, err := Run(t.Context(), Options{Spec: spec, Exporters: component.Exporters, Requests: n, Seed: seed, Logger: slog.New(slog.DiscardHandler), Progress: func() {}})
+		r, err := Run(t.Context(), Options{Spec: spec, Exporters: component.Exporters, Requests: n, Concurrency: 64, Seed: seed, Logger: slog.New(slog.DiscardHandler), Progress: func() {}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -41,7 +49,7 @@ func TestDefaultConfigOverTwentySeeds(t *testing.T) {
 		}
 		weighted += r.WeightedRequests
 		truth += float64(r.Requests - r.RequestsDropped)
-		variance += r.WeightedStandardError * r.WeightedStandardError
+		variance += r.weighted.all.variance
 	}
 	if off, sigma := weighted-truth, math.Sqrt(variance); math.Abs(off) > 4*sigma {
 		t.Errorf("the weights speak for %.0f requests, there were %.0f: more than 4 standard errors (%.0f) off", weighted, truth, sigma)

@@ -32,11 +32,12 @@ func options(t *testing.T, rate float64, requests int) Options {
 			ServiceName: "riffle-demo",
 			Samplers:    []core.SamplerEntry{core.UseSampler(ratio.Factory, "", ratio.Config{Rate: rate})},
 		},
-		Exporters: component.Exporters,
-		Requests:  requests,
-		Seed:      1,
-		Logger:    slog.New(slog.DiscardHandler),
-		Progress:  func() {},
+		Exporters:   component.Exporters,
+		Requests:    requests,
+		Concurrency: 64,
+		Seed:        1,
+		Logger:      slog.New(slog.DiscardHandler),
+		Progress:    func() {},
 	}
 }
 
@@ -54,7 +55,7 @@ func TestRun(t *testing.T) {
 	if math.Abs(r.WeightedRequests-n) > bound {
 		t.Errorf("weighted_requests %v is more than 4 standard errors (%v) from %d", r.WeightedRequests, bound, n)
 	}
-	if got := r.WeightedStandardError; got < 60 || got > 130 {
+	if got := r.WeightedStandardError; got == nil || *got < 60 || *got > 130 {
 		t.Errorf("weighted_requests_standard_error %v, want about %v", got, bound/4)
 	}
 	if r.SpansExported <= r.TracesKept || r.Exporters[0].Sent != uint64(r.SpansExported) || r.Exporters[0].Lost != 0 {
@@ -134,7 +135,7 @@ func TestInterrupted(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !r.Interrupted || r.Requests < 100 || r.Requests > 100+concurrency || r.TracesKept != r.Requests {
+	if !r.Interrupted || r.Requests < 100 || r.Requests > 100+o.Concurrency || r.TracesKept != r.Requests {
 		t.Errorf("%+v", r)
 	}
 }
@@ -179,6 +180,8 @@ func TestJSON(t *testing.T) {
 	}
 	for _, key := range []string{
 		"requests", "requests_error", "requests_slow", "requests_slow_unplanned", "requests_health", "requests_dropped",
+		"requests_unrecorded", "calls", "calls_error", "calls_slow", "traces_kept_sampled", "weighted_requests_standard_error",
+		"weighted_error", "weighted_error_standard_error", "weighted_slow", "weighted_slow_standard_error",
 		"traces_kept", "traces_kept_error", "traces_kept_slow", "spans_exported", "weighted_requests", "exporters",
 	} {
 		if _, ok := object[key]; !ok {

@@ -30,17 +30,19 @@ const Slow = 250 * time.Millisecond
 type Request struct {
 	Number       int
 	Method, Path string
-	Health       bool // asks for the service's health
-	Slow         bool // takes at least 400 ms
-	Fail         bool // is answered with a server error
+	Route        string // which of the service's the path is of
+	Health       bool   // asks for the service's health
+	Slow         bool   // takes at least 400 ms
+	Fail         bool   // is answered with a server error
 	Work         time.Duration
 }
 
 // Response is what came of a request.
 type Response struct {
 	Request
-	TraceID  trace.TraceID
-	Status   int
+	TraceID trace.TraceID
+	Status  int
+	// Duration is how long the service took, without what the request waited for before.
 	Duration time.Duration
 }
 
@@ -61,9 +63,9 @@ func Plan(n int, seed uint64) []Request {
 		r := Request{Method: http.MethodGet, Work: between(random, 2*time.Millisecond, 30*time.Millisecond)}
 		product := random.IntN(1000) + 1
 		if random.IntN(3) > 0 {
-			r.Path = fmt.Sprintf("/products/%d", product)
+			r.Path, r.Route = fmt.Sprintf("/products/%d", product), service.RouteProduct
 		} else {
-			r.Method, r.Path = http.MethodPost, fmt.Sprintf("/checkout/%d", product)
+			r.Method, r.Path, r.Route = http.MethodPost, fmt.Sprintf("/checkout/%d", product), service.RouteCheckout
 		}
 		switch {
 		case i < failing:
@@ -71,7 +73,7 @@ func Plan(n int, seed uint64) []Request {
 		case i < failing+slow:
 			r.Slow, r.Work = true, between(random, 400*time.Millisecond, 600*time.Millisecond)
 		case i < failing+slow+health:
-			r = Request{Method: http.MethodGet, Path: "/healthz", Health: true}
+			r = Request{Method: http.MethodGet, Path: "/healthz", Route: service.RouteHealth, Health: true}
 		}
 		plan[i] = r
 	}
@@ -138,19 +140,21 @@ func send(ctx context.Context, client *http.Client, url string, planned Request)
 	req.Header.Set(service.WorkHeader, planned.Work.String())
 	req.Header.Set(service.FailHeader, strconv.FormatBool(planned.Fail))
 
-	start := time.Now()
 	resp, err := client.Do(req)
 	if err != nil {
 		return Response{}, err
 	}
 	_, err = io.Copy(io.Discard, resp.Body)
-	duration := time.Since(start)
 	if err := errors.Join(err, resp.Body.Close()); err != nil {
 		return Response{}, err
 	}
 	id, err := trace.TraceIDFromHex(resp.Header.Get(service.TraceIDHeader))
 	if err != nil {
 		return Response{}, fmt.Errorf("request %d: header %s of the response: %w", planned.Number, service.TraceIDHeader, err)
+	}
+	duration, err := time.ParseDuration(resp.Trailer.Get(service.TookTrailer))
+	if err != nil {
+		return Response{}, fmt.Errorf("request %d: trailer %s of the response: %w", planned.Number, service.TookTrailer, err)
 	}
 	return Response{Request: planned, TraceID: id, Status: resp.StatusCode, Duration: duration}, nil
 }

@@ -43,6 +43,16 @@ type Trace struct {
 	whole bool
 }
 
+// Failed reports whether the root says that it failed.
+func (t *Trace) Failed() bool {
+	return t.Root.GetStatus().GetCode() == tracepb.Status_STATUS_CODE_ERROR
+}
+
+// Duration is that of the root; 0 if none arrived.
+func (t *Trace) Duration() time.Duration {
+	return time.Duration(t.Root.GetEndTimeUnixNano() - t.Root.GetStartTimeUnixNano())
+}
+
 // Receiver is a running receiver.
 type Receiver struct {
 	server   *http.Server

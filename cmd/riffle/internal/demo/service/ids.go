@@ -7,6 +7,7 @@ import (
 	"encoding/binary"
 	"net/http"
 	"strconv"
+	"time"
 
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/trace"
@@ -15,7 +16,7 @@ import (
 type numberKey struct{}
 
 // numbered passes a request's number on to the [IDs], and the requests in turn to
-// the handlers.
+// the handlers. It tells how long they took.
 func numbered(handlers []http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		next := handlers[0]
@@ -23,7 +24,10 @@ func numbered(handlers []http.Handler) http.Handler {
 			r = r.WithContext(context.WithValue(r.Context(), numberKey{}, n))
 			next = handlers[n%uint64(len(handlers))]
 		}
+		w.Header().Set("Trailer", TookTrailer)
+		start := time.Now()
 		next.ServeHTTP(w, r)
+		w.Header().Set(TookTrailer, time.Since(start).String())
 	})
 }
 

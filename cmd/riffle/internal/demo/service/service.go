@@ -12,6 +12,7 @@ import (
 	"net"
 	"net/http"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"go.opentelemetry.io/contrib/instrumentation/net/http/otelhttp"
@@ -22,12 +23,23 @@ import (
 )
 
 // What a request tells the shop: which number it has, how long the work for
-// it takes and whether that fails. The shop answers with the trace ID.
+// it takes and whether that fails. The shop answers with the trace ID and, after all
+// else, with how long the request took by a clock that is not riffle's.
 const (
 	NumberHeader  = "Demo-Number"
 	WorkHeader    = "Demo-Work" // a duration
 	FailHeader    = "Demo-Fail" // "true"
 	TraceIDHeader = "X-Trace-ID"
+	TookTrailer   = "Demo-Took" // a duration
+)
+
+// The routes of the shop, and that of the second service. They are the names of the
+// server spans.
+const (
+	RouteHealth   = "GET /healthz"
+	RouteProduct  = "GET /products/{id}"
+	RouteCheckout = "POST /checkout/{id}"
+	RoutePayment  = "POST /payments"
 )
 
 var (
@@ -44,27 +56,32 @@ type Shop struct {
 	transport   *http.Transport
 	client      *http.Client // of the payments
 	paymentsURL string
+
+	hold          func()
+	paid, refused atomic.Int64
 }
 
-// Start starts both services on loopback.
-func Start(ctx context.Context, provider trace.TracerProvider, propagator propagation.TextMapPropagator) (*Shop, error) {
+// Start starts both services on loopback. Each request for a product or a checkout calls
+// hold when all is done but to answer; nil is nothing.
+func Start(ctx context.Context, provider trace.TracerProvider, propagator propagation.TextMapPropagator, hold func()) (*Shop, error) {
 	options := []otelhttp.Option{otelhttp.WithTracerProvider(provider), otelhttp.WithPropagators(propagator)}
-	transport := &http.Transport{MaxIdleConnsPerHost: 256}
+	transport := &http.Transport{MaxIdleConnsPerHost: 1024}
 	s := &Shop{
+		hold:      hold,
 		tracer:    provider.Tracer("github.com/riffletrace/riffle/cmd/riffle/internal/demo/service"),
 		transport: transport,
 		client:    &http.Client{Transport: otelhttp.NewTransport(transport, options...)},
 	}
 	var err error
 	if s.payments, s.paymentsURL, err = serve(ctx, options, nobody, map[string]http.HandlerFunc{
-		"POST /payments": s.pay,
+		RoutePayment: s.pay,
 	}); err != nil {
 		return nil, err
 	}
 	if s.shop, s.url, err = serve(ctx, options, tenants, map[string]http.HandlerFunc{
-		"GET /healthz":        s.health,
-		"GET /products/{id}":  s.product,
-		"POST /checkout/{id}": s.checkout,
+		RouteHealth:   s.health,
+		RouteProduct:  s.product,
+		RouteCheckout: s.checkout,
 	}); err != nil {
 		return nil, errors.Join(err, s.payments.Close())
 	}
@@ -73,6 +90,13 @@ func Start(ctx context.Context, provider trace.TracerProvider, propagator propag
 
 // URL is where the shop listens.
 func (s *Shop) URL() string { return s.url }
+
+// Payments is how many requests the second service answered, as its handler counted
+// them, and how many of them with an error.
+func (s *Shop) Payments() (all, failed int) {
+	failed = int(s.refused.Load())
+	return int(s.paid.Load()) + failed, failed
+}
 
 // Close ends both services. Every request that was answered has ended its
 // spans by then.
@@ -132,7 +156,7 @@ func (s *Shop) product(w http.ResponseWriter, r *http.Request) {
 	if err == nil {
 		err = s.query(r.Context(), "SELECT product", work-work/10, fail)
 	}
-	answer(w, err, http.StatusInternalServerError)
+	s.answer(w, err, http.StatusInternalServerError)
 }
 
 func (s *Shop) checkout(w http.ResponseWriter, r *http.Request) {
@@ -148,7 +172,7 @@ func (s *Shop) checkout(w http.ResponseWriter, r *http.Request) {
 	if err == nil {
 		err = s.query(r.Context(), "INSERT order", 2*step, false)
 	}
-	answer(w, err, http.StatusBadGateway)
+	s.answer(w, err, http.StatusBadGateway)
 }
 
 func (s *Shop) pay(w http.ResponseWriter, r *http.Request) {
@@ -157,6 +181,11 @@ func (s *Shop) pay(w http.ResponseWriter, r *http.Request) {
 	if err == nil && fail {
 		err = errPayment
 		trace.SpanFromContext(r.Context()).RecordError(err)
+	}
+	if err == nil {
+		s.paid.Add(1)
+	} else {
+		s.refused.Add(1)
 	}
 	answer(w, err, http.StatusServiceUnavailable)
 }
@@ -209,6 +238,13 @@ func (s *Shop) requestPayment(ctx context.Context, work time.Duration, fail bool
 func orders(r *http.Request) (work time.Duration, fail bool) {
 	work, _ = time.ParseDuration(r.Header.Get(WorkHeader)) // none means none
 	return work, r.Header.Get(FailHeader) == "true"
+}
+
+func (s *Shop) answer(w http.ResponseWriter, err error, failure int) {
+	if s.hold != nil {
+		s.hold()
+	}
+	answer(w, err, failure)
 }
 
 func answer(w http.ResponseWriter, err error, failure int) {
