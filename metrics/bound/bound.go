@@ -5,7 +5,8 @@
 //
 // What is bound is measured here and read by a reader of the SDK as what a
 // [sdkmetric.Producer] produces: explicit buckets, cumulative, without extremes. Everything
-// else, also of the same meter, is the SDK's. No view changes what is bound.
+// else, also of the same meter, is the SDK's. No view changes what is bound. An instrument
+// that is measured both ways is two metrics of one name: bind all of its series, or none.
 //
 // riffle's span_metrics bind. A service with a MeterProvider of its own has the benefit of
 // it so:
@@ -99,7 +100,7 @@ func (m *meter) Float64Histogram(name string, options ...metric.Float64Histogram
 		i = len(p.histograms)
 		p.histograms = append(p.histograms, &Histogram{
 			Float64Histogram: h, scope: m.scope, name: name, unit: c.Unit(), description: c.Description(),
-			bounds: slices.Clone(c.ExplicitBucketBoundaries()), start: time.Now(),
+			bounds: slices.Clone(c.ExplicitBucketBoundaries()), start: time.Now(), of: map[attribute.Distinct]*series{},
 		})
 	}
 	return p.histograms[i], nil
@@ -115,19 +116,24 @@ type Histogram struct {
 
 	mu     sync.Mutex
 	series []*series
+	of     map[attribute.Distinct]*series
 }
 
-// Bind returns what measures with these attributes. Each set is to be bound once. What
-// measures allocates nothing, and waits for nobody but others with an exemplar for the
-// series.
+// Bind returns what measures with these attributes; bound again, they are the same
+// series. What measures allocates nothing, and waits for nobody but others with an
+// exemplar for the series, and who reads those.
 func (h *Histogram) Bind(set attribute.Set) func(context.Context, float64) {
-	s := &series{
-		attributes: set, bounds: h.bounds,
-		counts: make([]atomic.Uint64, len(h.bounds)+1), exemplars: make([]exemplar, len(h.bounds)+1),
-	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.series = append(h.series, s)
+	s := h.of[set.Equivalent()]
+	if s == nil {
+		s = &series{
+			attributes: set, bounds: h.bounds,
+			counts: make([]atomic.Uint64, len(h.bounds)+1), exemplars: make([]exemplar, len(h.bounds)+1),
+		}
+		h.of[set.Equivalent()] = s
+		h.series = append(h.series, s)
+	}
 	return s.record
 }
 
@@ -146,8 +152,9 @@ func (h *Histogram) read(now time.Time) (metricdata.Metrics, bool) {
 	return metricdata.Metrics{Name: h.name, Description: h.description, Unit: h.unit, Data: data}, len(data.DataPoints) > 0
 }
 
-// series is what was measured with the same attributes. Its sum may be read with one
-// measurement more or less than its counts.
+// series is what was measured with the same attributes. Its sum may be read without a
+// measurement that its counts have, or the other way round: one for each goroutine that
+// measures meanwhile.
 type series struct {
 	attributes attribute.Set
 	bounds     []float64
@@ -155,7 +162,7 @@ type series struct {
 	sum        atomic.Uint64 // the bits of a float64
 
 	mu        sync.Mutex
-	exemplars []exemplar // the last of each bucket that was not read yet
+	exemplars []exemplar // the last of each bucket; it stays, as counts do, for each who reads
 }
 
 type exemplar struct {
@@ -190,10 +197,9 @@ func (s *series) read() metricdata.HistogramDataPoint[float64] {
 	p.Sum = math.Float64frombits(s.sum.Load())
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for i, e := range s.exemplars {
+	for _, e := range s.exemplars {
 		if !e.time.IsZero() {
 			p.Exemplars = append(p.Exemplars, metricdata.Exemplar[float64]{Time: e.time, Value: e.value, SpanID: e.span[:], TraceID: e.trace[:]})
-			s.exemplars[i] = exemplar{}
 		}
 	}
 	return p

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"testing"
 
@@ -73,7 +74,7 @@ func TestLikeTheSDK(t *testing.T) {
 		}
 		theirs, ours := collect(t, want), collect(t, got)
 		metricdatatest.AssertEqual(t, extremeless(theirs), ours, metricdatatest.IgnoreTimestamp(), metricdatatest.IgnoreExemplars())
-		checkExemplars(t, ours, 1000*round)
+		checkExemplars(t, ours, 1000*(round+1))
 	}
 }
 
@@ -88,20 +89,68 @@ func extremeless(s metricdata.ScopeMetrics) metricdata.ScopeMetrics {
 	return s
 }
 
-// checkExemplars looks for those of a round, each in its bucket.
-func checkExemplars(t *testing.T, s metricdata.ScopeMetrics, from int) {
+// checkExemplars looks for those of the measurements before one.
+func checkExemplars(t *testing.T, s metricdata.ScopeMetrics, before int) {
 	t.Helper()
 	n := 0
 	for _, p := range s.Metrics[0].Data.(metricdata.Histogram[float64]).DataPoints {
 		for _, e := range p.Exemplars {
 			n++
-			if of := int(e.TraceID[1])<<8 + int(e.TraceID[2]); of < from || of%100 != 0 || e.SpanID[0] != 2 || e.Time.IsZero() {
+			if of := int(e.TraceID[1])<<8 + int(e.TraceID[2]); of >= before || of%100 != 0 || e.SpanID[0] != 2 || e.Time.IsZero() {
 				t.Errorf("an exemplar of %d: %+v", of, e)
 			}
 		}
 	}
-	if n == 0 || n > 10 {
-		t.Errorf("%d exemplars of 10", n)
+	if n == 0 || n > 15 {
+		t.Errorf("%d exemplars, want no more than three series have buckets", n)
+	}
+}
+
+// Each who reads has the last exemplar of a bucket: one who looks takes it from nobody.
+func TestExemplars(t *testing.T) {
+	p := &Producer{}
+	h, err := p.MeterProvider(sdkmetric.NewMeterProvider()).Meter(scopeName).Float64Histogram("h", metric.WithExplicitBucketBoundaries(1, 2))
+	if err != nil {
+		t.Fatal(err)
+	}
+	record := h.(*Histogram).Bind(*attribute.EmptySet())
+	for _, m := range []struct {
+		trace int
+		value float64
+	}{{1, 1}, {2, 2}, {3, 1.5}, {4, 3}} {
+		record(sampled(m.trace), m.value)
+	}
+	for range 2 {
+		all, err := p.Produce(context.Background())
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []byte
+		for _, e := range all[0].Metrics[0].Data.(metricdata.Histogram[float64]).DataPoints[0].Exemplars {
+			got = append(got, e.TraceID[2])
+		}
+		if want := []byte{1, 3, 4}; !slices.Equal(got, want) {
+			t.Errorf("exemplars of traces %v, want %v", got, want)
+		}
+	}
+}
+
+// A set that is bound again is the same series: no reader takes two of the same attributes.
+func TestBoundAgain(t *testing.T) {
+	p := &Producer{}
+	h, err := p.MeterProvider(sdkmetric.NewMeterProvider()).Meter(scopeName).Float64Histogram("h", metric.WithExplicitBucketBoundaries(1, 2))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		h.(*Histogram).Bind(attribute.NewSet(attribute.Int("n", 1)))(context.Background(), 1)
+	}
+	all, err := p.Produce(context.Background())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if points := all[0].Metrics[0].Data.(metricdata.Histogram[float64]).DataPoints; len(points) != 1 || points[0].Count != 2 {
+		t.Errorf("%+v, want one series of two measurements", points)
 	}
 }
 
