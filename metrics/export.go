@@ -153,7 +153,7 @@ func (e *exporter) Export(ctx context.Context, metrics *metricdata.ResourceMetri
 	e.answer = nil
 	err := e.Exporter.Export(bounded, metrics)
 	if err != nil && errors.Is(ctx.Err(), context.Canceled) {
-		return nil // Shutdown does, and exports once more
+		return nil // Shutdown does, and exports once more, or tells that its time is over
 	}
 	if err == nil {
 		e.worked = true

@@ -158,7 +158,7 @@ func NewOTLP(ctx context.Context, s component.Settings, c OTLPConfig) (component
 		opts = append(opts, sdkmetric.WithProducer(producer))
 	}
 	p := newProvider(s.Metrics, sdkmetric.NewPeriodicReader(exporter, opts...), producer)
-	p.failure = exporter.outage.failure
+	p.failure, p.apart = exporter.outage.failure, v.temporality == Delta || v.temporality == LowMemory
 	return p, nil
 }
 

@@ -31,6 +31,8 @@ type provider struct {
 	release func(context.Context) error
 	// failure is why the last export came to nothing; nil if there are none.
 	failure func() error
+	// apart is whether each export has what no other has.
+	apart bool
 
 	once sync.Once
 	err  error
@@ -75,6 +77,9 @@ func (p *provider) Shutdown(ctx context.Context) error {
 	p.once.Do(func() {
 		if p.release != nil {
 			p.err = p.release(ctx)
+		}
+		if p.apart { // the SDK would break off an export that is under way
+			p.err = errors.Join(p.err, p.sdk.ForceFlush(ctx))
 		}
 		p.err = errors.Join(p.err, p.sdk.Shutdown(ctx))
 		if p.failure != nil {
