@@ -78,7 +78,7 @@ func nameOf(doc string, names []string) map[string]any {
 // branch is what holds of an entry whose key has a value.
 func branch(key, value, def string) map[string]any {
 	return map[string]any{
-		"if":   map[string]any{"properties": map[string]any{key: map[string]any{"const": value}}, "required": []string{key}},
+		"if":   map[string]any{"type": "object", "properties": map[string]any{key: map[string]any{"const": value}}, "required": []string{key}},
 		"then": map[string]any{"$ref": "#/$defs/" + def},
 	}
 }

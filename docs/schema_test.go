@@ -217,6 +217,10 @@ func TestSchemaSection(t *testing.T) {
 		{"a.b.c", "a: {b: {c: {enable: true}}}", false},
 		{"a.b.c", "a: {b: [c]}", false},
 		{"a.b.c", "a:", true},
+		{"", "enabled: true\nmetrics:", true}, // as if it were not there
+		{"", "enabled: true\nmetrics: ${METRICS:-}", true},
+		{"", "enabled: true\nmetrics: prometheus", false},
+		{"", "enabled: true\nmetrics: {exporter: prometheus, endpoint: a}", false},
 	} {
 		value, _ := valueOf(t, tt.text)
 		if err := compiled(t, tt.path).Validate(value); (err == nil) != tt.taken {
