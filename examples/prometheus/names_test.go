@@ -47,16 +47,25 @@ func parsed(t *testing.T, page []byte, contentType string) (all []series) {
 		var l labels.Labels
 		p.Labels(&l)
 		_, _, value := p.Series()
-		b := labels.NewBuilder(l)
-		for name, value := range scraped {
-			b.Set(name, value)
-		}
-		all = append(all, series{b.Labels(), value})
+		all = append(all, ofScrape(l, value))
 	}
 }
 
 // scraped are the labels that Prometheus adds to what it scrapes.
 var scraped = map[string]string{"job": "shop", "instance": "localhost:9464"}
+
+func ofScrape(l labels.Labels, value float64) series {
+	b := labels.NewBuilder(l)
+	for name, value := range scraped {
+		b.Set(name, value)
+	}
+	return series{b.Labels(), value}
+}
+
+// up is what Prometheus notes of a scrape.
+func up(value float64) series {
+	return ofScrape(labels.FromStrings(model.MetricNameLabel, "up"), value)
+}
 
 // exported are the values of each label of each metric.
 type exported map[string]map[string]map[string]bool

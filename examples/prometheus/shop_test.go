@@ -124,7 +124,7 @@ func (s *shop) load(t *testing.T) {
 func (s *shop) scrape(t *testing.T) []series {
 	t.Helper()
 	page, contentType := ask(t, http.MethodGet, "http://"+s.metrics+"/metrics", "application/openmetrics-text;version=1.0.0")
-	return parsed(t, page, contentType)
+	return append(parsed(t, page, contentType), up(1))
 }
 
 // value is the sum of the series of a metric, with these labels among theirs.
@@ -174,16 +174,21 @@ func TestShop(t *testing.T) {
 	e, alerts := exportedBy(after), rules(t, p)
 	e.checkAll(t, p, slices.Concat(alerts, panels(t)))
 
-	firing := []string{}
 	db, now := stored(t, before, after)
 	engine := promql.NewEngine(promql.EngineOpts{MaxSamples: 1e6, Timeout: time.Minute, Parser: p})
-	for _, q := range alerts {
-		if evaluated(t, engine, db, q, now) > 0 {
-			firing = append(firing, q.where)
+	firing := func(db *tsdb.DB, now time.Time) (all []string) {
+		for _, q := range alerts {
+			if evaluated(t, engine, db, q, now) > 0 {
+				all = append(all, q.where)
+			}
 		}
+		return all
 	}
-	if diff := cmp.Diff([]string{"HighErrorRatio", "SpanMetricsOverflow", "ExporterFailing"}, firing); diff != "" {
+	if diff := cmp.Diff([]string{"HighErrorRatio", "SpanMetricsOverflow", "ExporterFailing"}, firing(db, now)); diff != "" {
 		t.Error(diff)
+	}
+	if diff := cmp.Diff([]string{"NotScraped"}, firing(stored(t, []series{up(0)}, []series{up(0)}))); diff != "" {
+		t.Errorf("a service that is gone: %s", diff)
 	}
 	for _, q := range panels(t) {
 		if n := evaluated(t, engine, db, q, now); n == 0 && !strings.HasPrefix(q.where, "variable") && q.where != "Not told apart" {
