@@ -109,14 +109,26 @@ type scraped struct {
 }
 
 // handlerFor answers scrapes. An instrument that Prometheus cannot have is left out, and
-// told: the others are not lost for it.
+// told: the others are not lost for it. A page is held until it is read, which takes as
+// long as its reader likes, so that pages are as few as scrapes; what a scrape that timed
+// out goes on with is counted too.
 func handlerFor(registry *client.Registry, logger *slog.Logger) http.Handler {
-	return promhttp.HandlerFor(registry, promhttp.HandlerOpts{
+	pages := make(chan struct{}, maxScrapes)
+	h := promhttp.HandlerFor(registry, promhttp.HandlerOpts{
 		ErrorLog:            &limited{logger: logger},
 		ErrorHandling:       promhttp.ContinueOnError,
 		EnableOpenMetrics:   true,
 		MaxRequestsInFlight: maxScrapes,
 		Timeout:             scrapeTimeout,
+	})
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		select {
+		case pages <- struct{}{}:
+			defer func() { <-pages }()
+			h.ServeHTTP(w, r)
+		default:
+			http.Error(w, fmt.Sprintf("%d scrapes are answered already", maxScrapes), http.StatusServiceUnavailable)
+		}
 	})
 }
 

@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 	"regexp"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -175,6 +176,43 @@ func TestHandler(t *testing.T) {
 	const want = "there is nothing to scrape: the configuration has no metrics: {exporter: prometheus}, or tracing is off\n"
 	if code, page := get(metrics.Handler(none.MeterProvider())); code != http.StatusNotFound || page != want {
 		t.Errorf("%d: %s", code, cmp.Diff(want, page))
+	}
+}
+
+// unread is what answers a client that does not read.
+type unread struct {
+	http.ResponseWriter
+	writes, read chan struct{}
+}
+
+func (u *unread) Write(p []byte) (int, error) {
+	u.writes <- struct{}{}
+	<-u.read
+	return len(p), nil
+}
+
+// Pages are large: those that nobody reads are no more than may be made at a time.
+func TestUnread(t *testing.T) {
+	const most = 4
+	h := metrics.Handler(started(t, `metrics: {exporter: prometheus, listen: ""}`).MeterProvider())
+	scrape := func(w http.ResponseWriter) {
+		h.ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/metrics", http.NoBody))
+	}
+	writes, read := make(chan struct{}), make(chan struct{})
+	var scraping sync.WaitGroup
+	for range most {
+		scraping.Go(func() { scrape(&unread{httptest.NewRecorder(), writes, read}) })
+		<-writes
+	}
+	w := httptest.NewRecorder()
+	if scrape(w); w.Code != http.StatusServiceUnavailable || w.Body.String() != "4 scrapes are answered already\n" {
+		t.Errorf("one more: %d, %d bytes", w.Code, w.Body.Len())
+	}
+	close(read)
+	scraping.Wait()
+	w = httptest.NewRecorder()
+	if scrape(w); w.Code != http.StatusOK {
+		t.Errorf("when they have read: %d", w.Code)
 	}
 }
 
