@@ -151,6 +151,7 @@ func (e *exporter) Export(ctx context.Context, metrics *metricdata.ResourceMetri
 	bounded, cancel := context.WithTimeout(ctx, e.resolved.Timeout) // several requests too
 	defer cancel()
 	e.answer = nil
+	makeValid(metrics)
 	err := e.Exporter.Export(bounded, metrics)
 	if err != nil && errors.Is(ctx.Err(), context.Canceled) {
 		return nil // Shutdown does, and exports once more, or tells that its time is over
