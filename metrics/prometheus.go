@@ -14,12 +14,14 @@ import (
 
 	client "github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+	dto "github.com/prometheus/client_model/go"
 	"github.com/prometheus/otlptranslator"
 	"go.opentelemetry.io/otel/exporters/prometheus"
 	"go.opentelemetry.io/otel/metric"
 	"golang.org/x/net/netutil"
 
 	"github.com/riffletrace/riffle/core/component"
+	"github.com/riffletrace/riffle/internal/untrusted"
 	"github.com/riffletrace/riffle/metrics/bound"
 )
 
@@ -114,8 +116,9 @@ type scraped struct {
 // out goes on with is counted too.
 func handlerFor(registry *client.Registry, logger *slog.Logger) http.Handler {
 	pages := make(chan struct{}, maxScrapes)
-	h := promhttp.HandlerFor(registry, promhttp.HandlerOpts{
-		ErrorLog:            &limited{logger: logger},
+	log := &limited{logger: logger}
+	h := promhttp.HandlerFor(told{registry, log}, promhttp.HandlerOpts{
+		ErrorLog:            log,
 		ErrorHandling:       promhttp.ContinueOnError,
 		EnableOpenMetrics:   true,
 		MaxRequestsInFlight: maxScrapes,
@@ -132,6 +135,26 @@ func handlerFor(registry *client.Registry, logger *slog.Logger) http.Handler {
 	})
 }
 
+// told is a registry whose mistakes are for the log alone: they have values of labels, and
+// the stack of a callback that panicked, which are not for who scrapes.
+type told struct {
+	*client.Registry
+	log *limited
+}
+
+// Gather returns what there is, and an error only if that is nothing.
+func (t told) Gather() ([]*dto.MetricFamily, error) {
+	all, err := t.Registry.Gather()
+	if err == nil {
+		return all, nil
+	}
+	t.log.Println(err)
+	if len(all) > 0 {
+		return all, nil
+	}
+	return nil, errors.New("nothing can be collected: the log of the service says why")
+}
+
 // limited logs at most once a minute: a mistake that a scrape meets, the next one meets too.
 type limited struct {
 	logger *slog.Logger
@@ -146,7 +169,7 @@ func (l *limited) Println(v ...any) {
 	defer l.mu.Unlock()
 	if now := time.Now(); l.last.IsZero() || now.Sub(l.last) >= reminder {
 		l.last = now
-		l.logger.Warn("metrics are left out of what Prometheus scrapes", "error", strings.TrimSpace(fmt.Sprintln(v...)))
+		l.logger.Warn("metrics are left out of what Prometheus scrapes", "error", untrusted.Text(strings.TrimSpace(fmt.Sprintln(v...)), untrusted.Line))
 	}
 }
 

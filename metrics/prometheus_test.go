@@ -179,6 +179,39 @@ func TestHandler(t *testing.T) {
 	}
 }
 
+// A callback that panics ends no process, and what went wrong is for the log, in a line
+// that is bounded, not for who scrapes.
+func TestNotCollected(t *testing.T) {
+	var said log
+	p := started(t, `metrics: {exporter: prometheus, listen: ""}`, said.option())
+	page := func() (int, string) {
+		w := httptest.NewRecorder()
+		metrics.Handler(p.MeterProvider()).ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/metrics", http.NoBody))
+		return w.Code, w.Body.String()
+	}
+	m := p.MeterProvider().Meter("shop")
+	counter, err := m.Int64Counter("shop.orders")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range 100 {
+		counter.Add(t.Context(), 1, metric.WithAttributes(attribute.String("shop.kind", fmt.Sprintf("%d\xff%s", i, strings.Repeat("x", 100)))))
+	}
+	if code, text := page(); code != http.StatusOK || line(text, "riffle_segments_started_total") == "" || strings.Contains(text, "xxx") {
+		t.Errorf("where some series cannot be had: %d\n%s", code, text)
+	}
+	if text := said.String(); !strings.Contains(text, "not valid UTF-8") || len(text) > 4<<10 {
+		t.Errorf("the log has %d bytes: %.200s", len(text), text)
+	}
+	_, err = m.Int64ObservableCounter("shop.stock", metric.WithInt64Callback(func(context.Context, metric.Int64Observer) error { panic("out of stock") }))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if code, text := page(); code != http.StatusInternalServerError || strings.Contains(text, "out of stock") || strings.Contains(text, ".go:") {
+		t.Errorf("where nothing can be had: %d\n%s", code, text)
+	}
+}
+
 // unread is what answers a client that does not read.
 type unread struct {
 	http.ResponseWriter
