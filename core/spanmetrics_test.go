@@ -152,6 +152,7 @@ func TestSpanMetricsUnderPressure(t *testing.T) {
 				Samplers: []core.SamplerEntry{drops("dropped"), use("error", keepsErrors{}), baseline(0.01)},
 			}, core.IDGenerator(newRandomIDs(1)))
 			var spans []trace.Span // that are open
+			var recorded int
 			for i := range requests {
 				name := "GET /orders"
 				if i%100 == 0 {
@@ -166,6 +167,11 @@ func TestSpanMetricsUnderPressure(t *testing.T) {
 				}
 				if i%20 == 0 {
 					time.Sleep(time.Millisecond) // so that the sweep comes in between
+					n := b.started()["recorded"]
+					if n < recorded {
+						t.Fatalf("%d were recorded, and %d before: a counter fell", n, recorded)
+					}
+					recorded = n
 				}
 			}
 			for _, s := range spans {
@@ -187,12 +193,20 @@ func (b *measuredBench) check(requests int, name string, pressure bool) {
 	if pressure && (s.Unrecorded == 0 || calls == 0) {
 		b.t.Errorf("%d calls, %d unrecorded: there was no pressure, or nothing else", calls, s.Unrecorded)
 	}
-	started := b.read("riffle.segments.started").(metricdata.Sum[int64])
-	for _, p := range started.DataPoints {
-		if v, _ := p.Attributes.Value("riffle.outcome"); v.AsString() == "unrecorded" && p.Value != int64(s.Unrecorded) {
-			b.t.Errorf("the metric says %d unrecorded, Stats %d", p.Value, s.Unrecorded)
-		}
+	if n := b.started()["unrecorded"]; n != int(s.Unrecorded) {
+		b.t.Errorf("the metric says %d unrecorded, Stats %d", n, s.Unrecorded)
 	}
+}
+
+// started are local roots by what became of them.
+func (b *measuredBench) started() map[string]int {
+	b.t.Helper()
+	counts := map[string]int{}
+	for _, p := range b.read("riffle.segments.started").(metricdata.Sum[int64]).DataPoints {
+		v, _ := p.Attributes.Value("riffle.outcome")
+		counts[v.AsString()] = int(p.Value)
+	}
+	return counts
 }
 
 // dropping drops by name.
