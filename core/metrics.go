@@ -16,11 +16,13 @@ import (
 const scopeName = "github.com/riffletrace/riffle"
 
 // ExemplarFilter is an exemplar filter for the metrics SDK: it offers exemplars
-// for every recorded span, where the SDK's own offers them for sampled ones. A
+// for every recorded span too, where the SDK's own offers them for sampled ones alone. A
 // trace that is kept at its end is not sampled while it is measured. Exemplars
-// of traces that are then not kept point to nothing.
+// of traces that are then not kept point to nothing; those of span_metrics do not, which
+// measure spans that have ended.
 func ExemplarFilter(ctx context.Context) bool {
-	return trace.SpanFromContext(ctx).IsRecording()
+	s := trace.SpanFromContext(ctx)
+	return s.IsRecording() || s.SpanContext().IsSampled()
 }
 
 // measured is what the metrics of a provider tell: what its recorder counts and, when

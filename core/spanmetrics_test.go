@@ -31,8 +31,14 @@ type measuredBench struct {
 
 func newMeasuredBench(t *testing.T, spec core.Spec, opts ...core.Option) *measuredBench {
 	t.Helper()
+	return newMeasuredBenchWith(t, spec, nil, opts...)
+}
+
+// newMeasuredBenchWith makes one whose MeterProvider has options.
+func newMeasuredBenchWith(t *testing.T, spec core.Spec, options []sdkmetric.Option, opts ...core.Option) *measuredBench {
+	t.Helper()
 	reader := sdkmetric.NewManualReader()
-	meters := sdkmetric.NewMeterProvider(sdkmetric.WithReader(reader))
+	meters := sdkmetric.NewMeterProvider(append(options, sdkmetric.WithReader(reader))...)
 	quiet := core.Logger(slog.New(slog.DiscardHandler))
 	return &measuredBench{newBench(t, spec, append(opts, core.MeterProvider(meters), quiet)...), reader}
 }
@@ -226,11 +232,18 @@ func (d dropping) SampleStart(p sampling.StartParameters) sampling.Answer {
 // Exemplars point to traces that are exported, and to no others.
 func TestExemplarsAreKept(t *testing.T) {
 	off := false
-	for _, exemplars := range []*bool{nil, &off} {
-		b := newMeasuredBench(t, core.Spec{
-			SpanMetrics: &spanmetrics.Config{Exemplars: exemplars},
+	for _, tt := range []struct {
+		exemplars *bool
+		options   []sdkmetric.Option
+	}{
+		{nil, nil},
+		{nil, []sdkmetric.Option{sdkmetric.WithExemplarFilter(core.ExemplarFilter)}},
+		{&off, nil},
+	} {
+		b := newMeasuredBenchWith(t, core.Spec{
+			SpanMetrics: &spanmetrics.Config{Exemplars: tt.exemplars},
 			Samplers:    []core.SamplerEntry{use("error", keepsErrors{}), baseline(0)},
-		})
+		}, tt.options)
 		for i := range 100 {
 			orderRequest(t.Context(), b.tracer, i)
 		}
@@ -249,7 +262,7 @@ func TestExemplarsAreKept(t *testing.T) {
 				}
 			}
 		}
-		if want := exemplars == nil; n > 0 != want {
+		if want := tt.exemplars == nil; n > 0 != want {
 			t.Errorf("%d exemplars, want some: %v", n, want)
 		}
 	}
