@@ -187,11 +187,15 @@ func (b *measuredBench) check(requests int, name string, pressure bool) {
 	if pressure && (s.Unrecorded == 0 || calls == 0) {
 		b.t.Errorf("%d calls, %d unrecorded: there was no pressure, or nothing else", calls, s.Unrecorded)
 	}
-	started := b.read("riffle.segments.started").(metricdata.Sum[int64])
-	for _, p := range started.DataPoints {
-		if v, _ := p.Attributes.Value("riffle.outcome"); v.AsString() == "unrecorded" && p.Value != int64(s.Unrecorded) {
-			b.t.Errorf("the metric says %d unrecorded, Stats %d", p.Value, s.Unrecorded)
-		}
+	if n := b.read("riffle.segments.unrecorded").(metricdata.Sum[int64]).DataPoints[0].Value; n != int64(s.Unrecorded) {
+		b.t.Errorf("the metric says %d unrecorded, Stats %d", n, s.Unrecorded)
+	}
+	var started int64
+	for _, p := range b.read("riffle.segments.started").(metricdata.Sum[int64]).DataPoints {
+		started += p.Value
+	}
+	if started != int64(requests) {
+		b.t.Errorf("%d local roots are counted at their start, want %d", started, requests)
 	}
 }
 
