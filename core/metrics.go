@@ -32,17 +32,6 @@ type measured struct {
 	provider *Provider // nil when it has shut down
 	stats    record.Stats
 	reloads  ReloadStats
-	recorded int64 // see [measured.mostRecorded]
-}
-
-// mostRecorded is how many local roots are recorded, or were at an earlier call if those
-// are more: one that is let go while it is open is unrecorded after all, but what reads a
-// counter that falls takes it for one that began anew.
-func (m *measured) mostRecorded(s *record.Stats) int64 {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.recorded = max(m.recorded, int64(s.Started-s.Unrecorded))
-	return m.recorded
 }
 
 func (m *measured) read() (s record.Stats, r ReloadStats, live bool) {
@@ -78,8 +67,9 @@ func (p *Provider) registerMetrics(provider metric.MeterProvider) (*measured, er
 		all, errs = append(all, g), append(errs, err)
 		return g
 	}
-	started := counter("riffle.segments.started", "{segment}", "Local roots that started, by whether they are recorded.")
+	started := counter("riffle.segments.started", "{segment}", "Local roots that started, by what became of them at once.")
 	unweighed := counter("riffle.parents.unweighed", "{segment}", "Local roots below a sampled remote parent that does not say how many traces it stands for, by reason.")
+	unrecorded := counter("riffle.segments.unrecorded", "{segment}", "Local roots that were not recorded for lack of memory, from the start or to their end.")
 	kept := counter("riffle.segments.kept", "{segment}", "Segments of which spans were kept, by the sampler that answered with the least threshold.")
 	notKept := counter("riffle.segments.not_kept", "{segment}", "Segments of which recorded spans were not kept, by reason.")
 	early := counter("riffle.segments.decided_early", "{event}", "Decisions about segments that were not complete, by reason.")
@@ -104,8 +94,9 @@ func (p *Provider) registerMetrics(provider metric.MeterProvider) (*measured, er
 	_, err = m.RegisterCallback(func(_ context.Context, o metric.Observer) error {
 		s, r, live := source.read()
 		o.ObserveInt64(started, int64(s.Dropped), by(outcome, "dropped"))
-		o.ObserveInt64(started, source.mostRecorded(&s), by(outcome, "recorded"))
-		o.ObserveInt64(started, int64(s.Unrecorded), by(outcome, "unrecorded"))
+		o.ObserveInt64(started, int64(s.Started-s.NoRoom), by(outcome, "recorded"))
+		o.ObserveInt64(started, int64(s.NoRoom), by(outcome, "no_room"))
+		o.ObserveInt64(unrecorded, int64(s.Unrecorded))
 		o.ObserveInt64(unweighed, int64(s.NoThreshold), by(reason, "no_threshold"))
 		o.ObserveInt64(unweighed, int64(s.ImpossibleThreshold), by(reason, "impossible_threshold"))
 		o.ObserveInt64(reloads, int64(r.Succeeded), by(outcome, "succeeded"))

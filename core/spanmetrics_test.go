@@ -207,8 +207,15 @@ func (b *measuredBench) check(requests int, name string, pressure bool) {
 	if pressure && (s.UnderPressure == 0 || calls == 0) {
 		b.t.Errorf("%d calls, %d segments let go: there was no pressure, or nothing else", calls, s.UnderPressure)
 	}
-	if n := b.started()["unrecorded"]; n != int(s.Unrecorded) {
+	if n := b.read("riffle.segments.unrecorded").(metricdata.Sum[int64]).DataPoints[0].Value; n != int64(s.Unrecorded) {
 		b.t.Errorf("the metric says %d unrecorded, Stats %d", n, s.Unrecorded)
+	}
+	started := 0
+	for _, n := range b.started() {
+		started += n
+	}
+	if started != requests {
+		b.t.Errorf("%d local roots are counted at their start, want %d", started, requests)
 	}
 }
 
