@@ -299,6 +299,7 @@ func TestReloadOfSpanMetrics(t *testing.T) {
 		return b.calls("span.name")["GET /orders/{id}"]
 	}
 	c := spanmetrics.Config{Dimensions: []string{"http.route"}}
+	said := c.WithDefaults() // the same, written out
 	for i, step := range []struct {
 		config  *spanmetrics.Config
 		service string
@@ -308,11 +309,12 @@ func TestReloadOfSpanMetrics(t *testing.T) {
 		{nil, "", "", 0},
 		{&c, "", "", 1},
 		{&c, "", "", 2},
-		{&spanmetrics.Config{}, "", "span_metrics: a reload does not change them: restart the process", 3},
-		{&c, "another", "span_metrics: a reload does not change the resource of what they have counted: restart the process", 4},
-		{nil, "", "", 4},
-		{&spanmetrics.Config{MaxSeries: 7}, "", "span_metrics: a reload does not change them: restart the process", 4},
-		{&c, "", "", 5},
+		{&said, "", "", 3},
+		{&spanmetrics.Config{}, "", "span_metrics: a reload does not change them: restart the process", 4},
+		{&c, "another", "span_metrics: a reload does not change the resource of what they have counted: restart the process", 5},
+		{nil, "", "", 5},
+		{&spanmetrics.Config{MaxSeries: 7}, "", "span_metrics: a reload does not change them: restart the process", 5},
+		{&c, "", "", 6},
 	} {
 		err := reload(step.config, step.service)
 		if got := fmt.Sprint(err); step.err == "" && err != nil || step.err != "" && got != step.err {

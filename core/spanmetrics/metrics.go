@@ -1,7 +1,6 @@
 package spanmetrics
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"sync/atomic"
@@ -76,17 +75,17 @@ func bind(h metric.Float64Histogram, set attribute.Set) func(context.Context, fl
 // New makes the metrics that a config says, of a service with that resource, and
 // registers them with a meter.
 func New(c *Config, res *resource.Resource, m metric.Meter) (*Metrics, error) {
-	s := &Metrics{dimensions: c.dimensions(), exemplars: c.Exemplars == nil || *c.Exemplars}
-	limit := cmp.Or(c.MaxSeries, DefaultMaxSeries)
+	full := c.WithDefaults()
+	s := &Metrics{dimensions: c.dimensions(), exemplars: *full.Exemplars}
 	calls, err := m.Int64ObservableCounter(Calls, metric.WithDescription("Spans that ended, kept or not."))
 	errs := []error{err}
 	durations, err := newHistogram(m, c, Duration, "ms", "How long spans took, kept or not.", c.buckets())
 	errs = append(errs, err)
-	s.spans = newTable(limit, s.valueOr(res), s.seriesOf(res, durations))
+	s.spans = newTable(full.MaxSeries, s.valueOr(res), s.seriesOf(res, durations))
 	if c.HTTPDurations {
 		durations, err := newHistogram(m, c, HTTPDuration, "s", "Duration of HTTP server requests.", requestBuckets)
 		errs = append(errs, err)
-		s.requests = newTable(limit, requestValue, seriesOfRequests(durations))
+		s.requests = newTable(full.MaxSeries, requestValue, seriesOfRequests(durations))
 	}
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
