@@ -82,7 +82,7 @@ func New(c *Config, res *resource.Resource, m metric.Meter) (*Metrics, error) {
 	errs := []error{err}
 	durations, err := newHistogram(m, c, Duration, "ms", "How long spans took, kept or not.", c.buckets())
 	errs = append(errs, err)
-	s.spans = newTable(limit, textOf, s.seriesOf(res, durations))
+	s.spans = newTable(limit, s.valueOr(res), s.seriesOf(res, durations))
 	if c.HTTPDurations {
 		durations, err := newHistogram(m, c, HTTPDuration, "s", "Duration of HTTP server requests.", requestBuckets)
 		errs = append(errs, err)
@@ -114,8 +114,23 @@ func newSeries(durations metric.Float64Histogram, attrs ...attribute.KeyValue) *
 
 var overflow = overflowKey.Bool(true)
 
-// seriesOf makes the series of the spans of a service. A dimension that a span does not
-// have is looked for in the resource.
+// valueOr returns what tells series apart of a value of a dimension: that of the resource
+// if the span has none.
+func (m *Metrics) valueOr(res *resource.Resource) func(int, attribute.Value) attribute.Value {
+	others := make([]attribute.Value, len(m.dimensions))
+	for i, d := range m.dimensions {
+		v, _ := res.Set().Value(d)
+		others[i] = textOf(i, v)
+	}
+	return func(i int, v attribute.Value) attribute.Value {
+		if v = textOf(i, v); v.Type() == attribute.EMPTY {
+			return others[i]
+		}
+		return v
+	}
+}
+
+// seriesOf makes the series of the spans of a service.
 func (m *Metrics) seriesOf(res *resource.Resource, durations metric.Float64Histogram) func(*key) *series {
 	service := serviceNameKey.String("")
 	if v, ok := res.Set().Value(serviceNameKey); ok {
@@ -132,10 +147,6 @@ func (m *Metrics) seriesOf(res *resource.Resource, durations metric.Float64Histo
 			statusCodeKey.String(statuses[k.status]),
 		}
 		for i, v := range k.values {
-			if v.Type() == attribute.EMPTY {
-				v, _ = res.Set().Value(m.dimensions[i])
-				v = textOf(i, v)
-			}
 			attrs = appendValue(attrs, m.dimensions[i], v)
 		}
 		return newSeries(durations, attrs...)

@@ -100,6 +100,7 @@ func (m *meter) Float64Histogram(name string, options ...metric.Float64Histogram
 		p.histograms = append(p.histograms, &Histogram{
 			Float64Histogram: h, scope: m.scope, name: name, unit: c.Unit(), description: c.Description(),
 			bounds: slices.Clone(c.ExplicitBucketBoundaries()), start: time.Now(),
+			bySet: map[attribute.Distinct]*series{},
 		})
 	}
 	return p.histograms[i], nil
@@ -115,19 +116,23 @@ type Histogram struct {
 
 	mu     sync.Mutex
 	series []*series
+	bySet  map[attribute.Distinct]*series
 }
 
-// Bind returns what measures with these attributes. Each set is to be bound once. What
-// measures allocates nothing, and waits for nobody but others with an exemplar for the
-// series.
+// Bind returns what measures with these attributes. What measures allocates nothing, and
+// waits for nobody but others with an exemplar for the series.
 func (h *Histogram) Bind(set attribute.Set) func(context.Context, float64) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if s := h.bySet[set.Equivalent()]; s != nil {
+		return s.record
+	}
 	s := &series{
 		attributes: set, bounds: h.bounds,
 		counts: make([]atomic.Uint64, len(h.bounds)+1), exemplars: make([]exemplar, len(h.bounds)+1),
 	}
-	h.mu.Lock()
-	defer h.mu.Unlock()
 	h.series = append(h.series, s)
+	h.bySet[set.Equivalent()] = s
 	return s.record
 }
 

@@ -105,6 +105,26 @@ func checkExemplars(t *testing.T, s metricdata.ScopeMetrics, from int) {
 	}
 }
 
+// Attributes that are bound twice, as by two providers of a process, are one series.
+func TestBoundTwice(t *testing.T) {
+	p := &Producer{}
+	meters := p.MeterProvider(sdkmetric.NewMeterProvider())
+	for range 2 {
+		h, err := meters.Meter(scopeName).Float64Histogram("h", metric.WithExplicitBucketBoundaries(1, 2))
+		if err != nil {
+			t.Fatal(err)
+		}
+		h.(*Histogram).Bind(attribute.NewSet(attribute.Int("n", 1)))(t.Context(), 1)
+	}
+	all, err := p.Produce(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if points := all[0].Metrics[0].Data.(metricdata.Histogram[float64]).DataPoints; len(points) != 1 || points[0].Count != 2 {
+		t.Errorf("%+v, want one point with 2 measurements", points)
+	}
+}
+
 // Nothing is lost where several measure and one reads.
 func TestConcurrently(t *testing.T) {
 	p := &Producer{}
