@@ -76,7 +76,7 @@ func (f *otelFile) sampler(n *node, into *[]*node) record.RemoteParent {
 // recorded makes all spans be recorded, and returns the sampler of an always_record.
 func (f *otelFile) recorded(m member) (root *node) {
 	f.tree.put("always_record", m.value.as("true"))
-	f.watch = true // under follow, nothing is recorded below a parent that is not sampled
+	f.watch = true // the parent decides what is kept, and what it left out is recorded too
 	return f.get(m.value, "root")
 }
 

@@ -16,11 +16,13 @@ import (
 const scopeName = "github.com/riffletrace/riffle"
 
 // ExemplarFilter is an exemplar filter for the metrics SDK: it offers exemplars
-// for every recorded span, where the SDK's own offers them for sampled ones. A
+// for every recorded span too, where the SDK's own offers them for sampled ones alone. A
 // trace that is kept at its end is not sampled while it is measured. Exemplars
-// of traces that are then not kept point to nothing.
+// of traces that are then not kept point to nothing; those of span_metrics do not, which
+// measure spans that have ended.
 func ExemplarFilter(ctx context.Context) bool {
-	return trace.SpanFromContext(ctx).IsRecording()
+	s := trace.SpanFromContext(ctx)
+	return s.IsRecording() || s.SpanContext().IsSampled()
 }
 
 // measured is what the metrics of a provider tell: what its recorder counts and, when
@@ -67,6 +69,7 @@ func (p *Provider) registerMetrics(provider metric.MeterProvider) (*measured, er
 	}
 	started := counter("riffle.segments.started", "{segment}", "Local roots that started, by what became of them at once.")
 	unweighed := counter("riffle.parents.unweighed", "{segment}", "Local roots below a sampled remote parent that does not say how many traces it stands for, by reason.")
+	unrecorded := counter("riffle.segments.unrecorded", "{segment}", "Local roots that were not recorded for lack of memory, from the start or to their end.")
 	kept := counter("riffle.segments.kept", "{segment}", "Segments of which spans were kept, by the sampler that answered with the least threshold.")
 	notKept := counter("riffle.segments.not_kept", "{segment}", "Segments of which recorded spans were not kept, by reason.")
 	early := counter("riffle.segments.decided_early", "{event}", "Decisions about segments that were not complete, by reason.")
@@ -91,8 +94,9 @@ func (p *Provider) registerMetrics(provider metric.MeterProvider) (*measured, er
 	_, err = m.RegisterCallback(func(_ context.Context, o metric.Observer) error {
 		s, r, live := source.read()
 		o.ObserveInt64(started, int64(s.Dropped), by(outcome, "dropped"))
-		o.ObserveInt64(started, int64(s.Started-s.Unrecorded), by(outcome, "recorded"))
-		o.ObserveInt64(started, int64(s.Unrecorded), by(outcome, "unrecorded"))
+		o.ObserveInt64(started, int64(s.Started-s.NoRoom), by(outcome, "recorded"))
+		o.ObserveInt64(started, int64(s.NoRoom), by(outcome, "no_room"))
+		o.ObserveInt64(unrecorded, int64(s.Unrecorded))
 		o.ObserveInt64(unweighed, int64(s.NoThreshold), by(reason, "no_threshold"))
 		o.ObserveInt64(unweighed, int64(s.ImpossibleThreshold), by(reason, "impossible_threshold"))
 		o.ObserveInt64(reloads, int64(r.Succeeded), by(outcome, "succeeded"))

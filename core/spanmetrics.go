@@ -24,7 +24,7 @@ type spanMetrics struct {
 // next returns those of a plan, and what measures a span. A reload may turn them off, and
 // on again, but not change them.
 func (s *spanMetrics) next(p *plan, res *resource.Resource, meters metric.MeterProvider) (spanMetrics, func(context.Context, record.Measured), error) {
-	next := spanMetrics{config: *p.SpanMetrics, resource: res}
+	next := spanMetrics{config: p.SpanMetrics.WithDefaults(), resource: res}
 	if s.metrics != nil {
 		errs := mistakes{source: p.Source}
 		if !reflect.DeepEqual(s.config, next.config) {

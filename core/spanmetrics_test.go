@@ -14,6 +14,7 @@ import (
 	"go.opentelemetry.io/otel/codes"
 	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
+	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/riffletrace/riffle/core"
@@ -31,8 +32,14 @@ type measuredBench struct {
 
 func newMeasuredBench(t *testing.T, spec core.Spec, opts ...core.Option) *measuredBench {
 	t.Helper()
+	return newMeasuredBenchWith(t, spec, nil, opts...)
+}
+
+// newMeasuredBenchWith makes one whose MeterProvider has options.
+func newMeasuredBenchWith(t *testing.T, spec core.Spec, options []sdkmetric.Option, opts ...core.Option) *measuredBench {
+	t.Helper()
 	reader := sdkmetric.NewManualReader()
-	meters := sdkmetric.NewMeterProvider(sdkmetric.WithReader(reader))
+	meters := sdkmetric.NewMeterProvider(append(options, sdkmetric.WithReader(reader))...)
 	quiet := core.Logger(slog.New(slog.DiscardHandler))
 	return &measuredBench{newBench(t, spec, append(opts, core.MeterProvider(meters), quiet)...), reader}
 }
@@ -142,16 +149,24 @@ func TestSpanMetricsAreExact(t *testing.T) {
 	}
 }
 
-// Where memory is short, what is not recorded to its end is counted as unrecorded.
+// Where memory is short, what is not recorded to its end is counted as unrecorded. With
+// span processors, what was recorded is recorded to its end.
 func TestSpanMetricsUnderPressure(t *testing.T) {
 	const requests = 3000
-	for _, open := range []bool{false, true} {
-		t.Run(fmt.Sprintf("open=%v", open), func(t *testing.T) {
+	for name, tt := range map[string]struct {
+		open    bool
+		options []core.Option
+	}{
+		"ended": {}, "open": {open: true},
+		"open, with a span processor": {true, []core.Option{core.SpanProcessor(tracetest.NewSpanRecorder())}},
+	} {
+		t.Run(name, func(t *testing.T) {
 			b := newMeasuredBench(t, core.Spec{
 				SpanMetrics: &spanmetrics.Config{}, MaxBytes: 1 << 20,
 				Samplers: []core.SamplerEntry{drops("dropped"), use("error", keepsErrors{}), baseline(0.01)},
-			}, core.IDGenerator(newRandomIDs(1)))
+			}, append(tt.options, core.IDGenerator(newRandomIDs(1)))...)
 			var spans []trace.Span // that are open
+			var recorded int
 			for i := range requests {
 				name := "GET /orders"
 				if i%100 == 0 {
@@ -159,13 +174,18 @@ func TestSpanMetricsUnderPressure(t *testing.T) {
 				}
 				ctx, root := b.tracer.Start(t.Context(), name)
 				_, child := b.tracer.Start(ctx, "child", trace.WithAttributes(attribute.String("payload", strings.Repeat("x", 4000))))
-				if spans = append(spans, root); open {
+				if spans = append(spans, root); tt.open {
 					spans = append(spans, child)
 				} else {
 					child.End()
 				}
 				if i%20 == 0 {
 					time.Sleep(time.Millisecond) // so that the sweep comes in between
+					n := b.started()["recorded"]
+					if n < recorded {
+						t.Fatalf("%d were recorded, and %d before: a counter fell", n, recorded)
+					}
+					recorded = n
 				}
 			}
 			for _, s := range spans {
@@ -184,15 +204,30 @@ func (b *measuredBench) check(requests int, name string, pressure bool) {
 	if calls+int(s.Unrecorded+s.Dropped) != requests {
 		b.t.Errorf("%d calls, %d unrecorded, %d dropped: want %d", calls, s.Unrecorded, s.Dropped, requests)
 	}
-	if pressure && (s.Unrecorded == 0 || calls == 0) {
-		b.t.Errorf("%d calls, %d unrecorded: there was no pressure, or nothing else", calls, s.Unrecorded)
+	if pressure && (s.UnderPressure == 0 || calls == 0) {
+		b.t.Errorf("%d calls, %d segments let go: there was no pressure, or nothing else", calls, s.UnderPressure)
 	}
-	started := b.read("riffle.segments.started").(metricdata.Sum[int64])
-	for _, p := range started.DataPoints {
-		if v, _ := p.Attributes.Value("riffle.outcome"); v.AsString() == "unrecorded" && p.Value != int64(s.Unrecorded) {
-			b.t.Errorf("the metric says %d unrecorded, Stats %d", p.Value, s.Unrecorded)
-		}
+	if n := b.read("riffle.segments.unrecorded").(metricdata.Sum[int64]).DataPoints[0].Value; n != int64(s.Unrecorded) {
+		b.t.Errorf("the metric says %d unrecorded, Stats %d", n, s.Unrecorded)
 	}
+	started := 0
+	for _, n := range b.started() {
+		started += n
+	}
+	if started != requests {
+		b.t.Errorf("%d local roots are counted at their start, want %d", started, requests)
+	}
+}
+
+// started are local roots by what became of them.
+func (b *measuredBench) started() map[string]int {
+	b.t.Helper()
+	counts := map[string]int{}
+	for _, p := range b.read("riffle.segments.started").(metricdata.Sum[int64]).DataPoints {
+		v, _ := p.Attributes.Value("riffle.outcome")
+		counts[v.AsString()] = int(p.Value)
+	}
+	return counts
 }
 
 // dropping drops by name.
@@ -212,11 +247,18 @@ func (d dropping) SampleStart(p sampling.StartParameters) sampling.Answer {
 // Exemplars point to traces that are exported, and to no others.
 func TestExemplarsAreKept(t *testing.T) {
 	off := false
-	for _, exemplars := range []*bool{nil, &off} {
-		b := newMeasuredBench(t, core.Spec{
-			SpanMetrics: &spanmetrics.Config{Exemplars: exemplars},
+	for _, tt := range []struct {
+		exemplars *bool
+		options   []sdkmetric.Option
+	}{
+		{nil, nil},
+		{nil, []sdkmetric.Option{sdkmetric.WithExemplarFilter(core.ExemplarFilter)}},
+		{&off, nil},
+	} {
+		b := newMeasuredBenchWith(t, core.Spec{
+			SpanMetrics: &spanmetrics.Config{Exemplars: tt.exemplars},
 			Samplers:    []core.SamplerEntry{use("error", keepsErrors{}), baseline(0)},
-		})
+		}, tt.options)
 		for i := range 100 {
 			orderRequest(t.Context(), b.tracer, i)
 		}
@@ -235,7 +277,7 @@ func TestExemplarsAreKept(t *testing.T) {
 				}
 			}
 		}
-		if want := exemplars == nil; n > 0 != want {
+		if want := tt.exemplars == nil; n > 0 != want {
 			t.Errorf("%d exemplars, want some: %v", n, want)
 		}
 	}
@@ -257,6 +299,7 @@ func TestReloadOfSpanMetrics(t *testing.T) {
 		return b.calls("span.name")["GET /orders/{id}"]
 	}
 	c := spanmetrics.Config{Dimensions: []string{"http.route"}}
+	said := c.WithDefaults() // the same, written out
 	for i, step := range []struct {
 		config  *spanmetrics.Config
 		service string
@@ -266,11 +309,12 @@ func TestReloadOfSpanMetrics(t *testing.T) {
 		{nil, "", "", 0},
 		{&c, "", "", 1},
 		{&c, "", "", 2},
-		{&spanmetrics.Config{}, "", "span_metrics: a reload does not change them: restart the process", 3},
-		{&c, "another", "span_metrics: a reload does not change the resource of what they have counted: restart the process", 4},
-		{nil, "", "", 4},
-		{&spanmetrics.Config{MaxSeries: 7}, "", "span_metrics: a reload does not change them: restart the process", 4},
-		{&c, "", "", 5},
+		{&said, "", "", 3},
+		{&spanmetrics.Config{}, "", "span_metrics: a reload does not change them: restart the process", 4},
+		{&c, "another", "span_metrics: a reload does not change the resource of what they have counted: restart the process", 5},
+		{nil, "", "", 5},
+		{&spanmetrics.Config{MaxSeries: 7}, "", "span_metrics: a reload does not change them: restart the process", 5},
+		{&c, "", "", 6},
 	} {
 		err := reload(step.config, step.service)
 		if got := fmt.Sprint(err); step.err == "" && err != nil || step.err != "" && got != step.err {

@@ -19,6 +19,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"go.opentelemetry.io/otel/codes"
 	"go.opentelemetry.io/otel/propagation"
+	"go.opentelemetry.io/otel/sdk"
 	"go.opentelemetry.io/otel/sdk/metric"
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
@@ -48,6 +49,9 @@ func TestFleet(t *testing.T) {
 	page, err := os.ReadFile(fleetPage)
 	if err != nil {
 		t.Fatal(err)
+	}
+	if want := "Go's SDK, v" + sdk.Version() + ","; !strings.Contains(string(page), want) {
+		t.Errorf("%s was measured with %s", fleetPage, want)
 	}
 	file := firstBlock(t, fleetPage, "yaml")
 	measured := map[string]fleetCounts{}

@@ -89,7 +89,7 @@ func (g *segment) improves(a *answer) bool {
 // isSettled reports whether nothing that is said can change a decision any more, so
 // that spans need not wait.
 func (g *segment) isSettled() bool {
-	return g.has(isSure) || !g.rules().WaitForEnd() || g.has(isFollowing) && !g.rules().mayRaise
+	return g.has(isSure) || !g.rules().WaitForEnd() || g.has(isFollowing) && (!g.rules().mayRaise || !g.isSelected())
 }
 
 // makeSure makes T = 0 sure if it is, for what waits and for what comes.
@@ -160,7 +160,7 @@ func (g *segment) said() sampling.Threshold {
 // isSelected reports whether the start alone keeps the segment, whatever the
 // pressure is.
 func (g *segment) isSelected() bool {
-	return g.has(isSure|startUnknown|isFollowing) || g.start.Selects(g.randomness)
+	return g.has(isSure|startUnknown) || g.start.Selects(g.randomness)
 }
 
 // complete decides a segment of which no span is open, or lets segment samplers

@@ -26,7 +26,7 @@ func (r *lawRun) measure(ctx context.Context, s Measured) {
 // checkMeasured finds spans that are not measured as what became of them. What was let go
 // while it was open is not measured; of local roots that is counted.
 func (r *lawRun) checkMeasured() {
-	emptied := 0
+	emptied, roots := 0, 0
 	for number, s := range r.spans {
 		n := int64(number)
 		own, ok := s.span.(*span)
@@ -41,11 +41,18 @@ func (r *lawRun) checkMeasured() {
 			}
 			continue
 		}
+		if own == &own.segment.root {
+			roots++
+		}
 		if !measured || asKept != kept {
 			r.complain("%d is measured %v, as kept %v, and is kept %v", n, measured, asKept, kept)
 		}
 	}
-	if n := r.p.Stats().Unrecorded; int(n) < emptied {
-		r.complain("%d local roots were let go while they were open, %d are counted as unrecorded", emptied, n)
+	s := r.p.Stats()
+	if int(s.Unrecorded) < emptied {
+		r.complain("%d local roots were let go while they were open, %d are counted as unrecorded", emptied, s.Unrecorded)
+	}
+	if r.config.AlwaysRecord && roots+int(s.Unrecorded) != int(s.Started) {
+		r.complain("%d local roots started: %d are measured, %d are counted as unrecorded", s.Started, roots, s.Unrecorded)
 	}
 }

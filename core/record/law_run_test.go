@@ -115,7 +115,7 @@ func (r *lawRun) run() {
 	}
 	s.spend(&c)
 	if measures := len(r.h.events)%2 == 0; measures {
-		c.Measure = r.measure
+		c.Measure, c.AlwaysRecord = r.measure, len(r.h.events)%4 == 0
 	}
 	r.config, r.settled = c, c.Budget == nil && !c.Samplers.WaitForEnd()
 	r.began, r.current = time.Now(), &lawEvent{number: -1}

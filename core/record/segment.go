@@ -180,7 +180,7 @@ func (l *live) begin(r *rules, d *startDecision, q *rootRequest) *segment {
 	}
 	pressure := l.pressure()
 	if pressure != sampling.Always && !d.selected && !pressure.Selects(d.randomness) {
-		r.startRules.count(q).unrecorded.Add(1)
+		r.startRules.count(q).noRoom.Add(1)
 		return nil
 	}
 	g := &segment{

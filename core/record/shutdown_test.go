@@ -61,6 +61,24 @@ func TestStartAfterShutdown(t *testing.T) {
 	r.checkDelivered(t, "root")
 }
 
+// A local root that starts while the provider shuts down, and is not recorded for that, is
+// not counted, as those that start later are not.
+func TestShutdownDuringStart(t *testing.T) {
+	var r *recorder
+	measured := 0
+	r = newRecorder(t, Config{Measure: func(context.Context, Measured) { measured++ }}, startFunc(func(sampling.StartParameters) sampling.Answer {
+		if err := r.Shutdown(context.Background()); err != nil {
+			t.Error(err)
+		}
+		return sampling.At(sampling.Always)
+	}))
+	s := r.start(context.Background(), "root")
+	s.End()
+	if n := r.Stats(); s.IsRecording() || measured > 0 || n.Started != 0 || n.Unrecorded != 0 {
+		t.Errorf("recording %v, measured %d, started %d, unrecorded %d", s.IsRecording(), measured, n.Started, n.Unrecorded)
+	}
+}
+
 func TestSpansOpenAtShutdown(t *testing.T) {
 	limits := unlimited
 	limits.AttributeCountLimit = 1

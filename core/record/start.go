@@ -59,9 +59,9 @@ type startRules struct {
 
 // startCounts count local roots, in parts, so that goroutines seldom meet.
 type startCounts struct {
-	started             [saysImpossible + 1]atomic.Uint64 // by what the parent says, if that matters
-	dropped, unrecorded atomic.Uint64
-	_                   [24]byte
+	started         [saysImpossible + 1]atomic.Uint64 // by what the parent says, if that matters
+	dropped, noRoom atomic.Uint64
+	_               [24]byte
 }
 
 const countParts = 16

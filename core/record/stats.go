@@ -8,8 +8,8 @@ type Stats struct {
 	// a parent that is followed.
 	Started, Dropped uint64
 	// Unrecorded counts local roots that were not recorded for lack of memory, from the
-	// start or to their end.
-	Unrecorded uint64
+	// start or to their end. NoRoom are the first of these.
+	Unrecorded, NoRoom uint64
 	// NoThreshold counts local roots below a sampled remote parent that does not tell
 	// its threshold, ImpossibleThreshold those below one whose threshold contradicts the
 	// sampled flag, or says less than one in 2^20. They are in Started too, and nothing
@@ -67,10 +67,11 @@ func (l *live) stats() Stats {
 		none, impossible := c.started[saysNone].Load(), c.started[saysImpossible].Load()
 		s.Started += c.started[saysKnown].Load() + none + impossible
 		s.Dropped += c.dropped.Load()
-		s.Unrecorded += c.unrecorded.Load()
+		s.NoRoom += c.noRoom.Load()
 		s.NoThreshold += none
 		s.ImpossibleThreshold += impossible
 	}
+	s.Unrecorded = s.NoRoom
 	for i := range l.shards {
 		c := &l.shards[i].counts
 		s.Discarded += c.discarded.Load()

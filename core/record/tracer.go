@@ -128,11 +128,11 @@ func (t *tracer) root(ctx, given context.Context, parent trace.SpanContext, name
 		size += moreBytes + g.sizeOfBaggage()
 	}
 	if !p.live.add(g) {
+		rules.startRules.forget(&d, &q)
 		if p.stopped.Load() {
 			return p.unrecorded(ctx, q.TraceID, id, flags, d.state)
 		}
-		rules.startRules.forget(&d, &q) // it begins anew under the rules in force
-		return t.root(ctx, given, sc, name, config)
+		return t.root(ctx, given, sc, name, config) // it begins anew under the rules in force
 	}
 	g.started(s, segmentBytes+sizeOfState(d.state)+sizeOfState(parent.TraceState())+size)
 	return t.started(ctx, s)

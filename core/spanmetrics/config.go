@@ -1,6 +1,7 @@
 package spanmetrics
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -24,6 +25,14 @@ type Config struct {
 
 // DefaultMaxSeries is what OpenTelemetry's metrics SDK limits a metric to as well.
 const DefaultMaxSeries = 2000
+
+// WithDefaults returns the config with what it leaves out, but for the buckets.
+func (c *Config) WithDefaults() Config {
+	full, yes := *c, true
+	full.MaxSeries = cmp.Or(c.MaxSeries, DefaultMaxSeries)
+	full.Exemplars = cmp.Or(c.Exemplars, &yes)
+	return full
+}
 
 // What a config can say at most.
 const (

@@ -1,7 +1,6 @@
 package spanmetrics
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"sync/atomic"
@@ -76,17 +75,17 @@ func bind(h metric.Float64Histogram, set attribute.Set) func(context.Context, fl
 // New makes the metrics that a config says, of a service with that resource, and
 // registers them with a meter.
 func New(c *Config, res *resource.Resource, m metric.Meter) (*Metrics, error) {
-	s := &Metrics{dimensions: c.dimensions(), exemplars: c.Exemplars == nil || *c.Exemplars}
-	limit := cmp.Or(c.MaxSeries, DefaultMaxSeries)
+	full := c.WithDefaults()
+	s := &Metrics{dimensions: c.dimensions(), exemplars: *full.Exemplars}
 	calls, err := m.Int64ObservableCounter(Calls, metric.WithDescription("Spans that ended, kept or not."))
 	errs := []error{err}
 	durations, err := newHistogram(m, c, Duration, "ms", "How long spans took, kept or not.", c.buckets())
 	errs = append(errs, err)
-	s.spans = newTable(limit, textOf, s.seriesOf(res, durations))
+	s.spans = newTable(full.MaxSeries, s.valueOr(res), s.seriesOf(res, durations))
 	if c.HTTPDurations {
 		durations, err := newHistogram(m, c, HTTPDuration, "s", "Duration of HTTP server requests.", requestBuckets)
 		errs = append(errs, err)
-		s.requests = newTable(limit, requestValue, seriesOfRequests(durations))
+		s.requests = newTable(full.MaxSeries, requestValue, seriesOfRequests(durations))
 	}
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
@@ -114,8 +113,23 @@ func newSeries(durations metric.Float64Histogram, attrs ...attribute.KeyValue) *
 
 var overflow = overflowKey.Bool(true)
 
-// seriesOf makes the series of the spans of a service. A dimension that a span does not
-// have is looked for in the resource.
+// valueOr returns what tells series apart of a value of a dimension: that of the resource
+// if the span has none.
+func (m *Metrics) valueOr(res *resource.Resource) func(int, attribute.Value) attribute.Value {
+	others := make([]attribute.Value, len(m.dimensions))
+	for i, d := range m.dimensions {
+		v, _ := res.Set().Value(d)
+		others[i] = textOf(i, v)
+	}
+	return func(i int, v attribute.Value) attribute.Value {
+		if v = textOf(i, v); v.Type() == attribute.EMPTY {
+			return others[i]
+		}
+		return v
+	}
+}
+
+// seriesOf makes the series of the spans of a service.
 func (m *Metrics) seriesOf(res *resource.Resource, durations metric.Float64Histogram) func(*key) *series {
 	service := serviceNameKey.String("")
 	if v, ok := res.Set().Value(serviceNameKey); ok {
@@ -132,10 +146,6 @@ func (m *Metrics) seriesOf(res *resource.Resource, durations metric.Float64Histo
 			statusCodeKey.String(statuses[k.status]),
 		}
 		for i, v := range k.values {
-			if v.Type() == attribute.EMPTY {
-				v, _ = res.Set().Value(m.dimensions[i])
-				v = textOf(i, v)
-			}
 			attrs = appendValue(attrs, m.dimensions[i], v)
 		}
 		return newSeries(durations, attrs...)

@@ -27,9 +27,10 @@ var shop = resource.NewSchemaless(attribute.String("service.name", "shop"), attr
 
 // measuring is a recorder whose spans are measured.
 type measuring struct {
-	t      *testing.T
-	tracer trace.Tracer
-	reader *sdkmetric.ManualReader
+	t       *testing.T
+	tracer  trace.Tracer
+	reader  *sdkmetric.ManualReader
+	metrics *Metrics
 }
 
 func newMeasuring(t *testing.T, c Config) *measuring {
@@ -45,7 +46,7 @@ func newMeasuring(t *testing.T, c Config) *measuring {
 			t.Error(err)
 		}
 	})
-	return &measuring{t, p.Tracer("test"), reader}
+	return &measuring{t, p.Tracer("test"), reader, m}
 }
 
 // span makes a span that took so long.
@@ -98,6 +99,21 @@ func TestDimensions(t *testing.T) {
 		"deployment.environment.name=here,http.response.status_code=500,service.name=shop,span.kind=SPAN_KIND_SERVER,span.name=GET /,status.code=STATUS_CODE_UNSET": 1,
 		`deployment.environment.name=test,service.name=shop,span.kind=SPAN_KIND_SERVER,span.name=GET /,status.code=STATUS_CODE_UNSET,tenant=["a"\,"b"]`:             1,
 	}
+	if diff := cmp.Diff(want, m.calls()); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+// A dimension of the span that says the same as the resource makes no other series.
+func TestDimensionsLikeTheResource(t *testing.T) {
+	m := newMeasuring(t, Config{Dimensions: []string{"deployment.environment.name"}})
+	m.span("GET /", 1, nil)
+	m.span("GET /", 1, nil, attribute.String("deployment.environment.name", "test"))
+	m.span("GET /", 1, nil, attribute.String("deployment.environment.name", "")) // as if it were not there
+	if n := len(m.metrics.spans.all); n != 1 {
+		t.Errorf("%d series, want 1", n)
+	}
+	want := map[string]int64{"deployment.environment.name=test,service.name=shop,span.kind=SPAN_KIND_INTERNAL,span.name=GET /,status.code=STATUS_CODE_UNSET": 3}
 	if diff := cmp.Diff(want, m.calls()); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}

@@ -40,12 +40,14 @@ type table struct {
 	// slots is a hash table with open addressing that is never more than half full. What
 	// is in it stays.
 	slots []atomic.Pointer[entry]
-	full  atomic.Bool // nothing comes in any more
+	// crowded tells that there is room for nothing but series that are yet to come, overflow,
+	// once something does not fit, that none comes any more.
+	crowded  atomic.Bool
+	overflow atomic.Pointer[series]
 
-	mu       sync.Mutex
-	entries  int
-	all      []*series
-	overflow *series // nil until something does not fit
+	mu      sync.Mutex
+	entries int
+	all     []*series
 }
 
 // entry is a key under which a series is found: its own, or one that differs from it in
@@ -144,10 +146,11 @@ func (t *table) findShape(hash uint64, k *key) *series {
 	}
 	shapeHash := t.hash(&shape)
 	s := t.lookup(shapeHash, &shape)
-	if t.full.Load() {
-		if s == nil {
-			s = t.overflow
-		}
+	if s == nil {
+		s = t.overflow.Load()
+	}
+	remember := k.isSmall() && !t.crowded.Load()
+	if s != nil && !remember {
 		return s
 	}
 	t.mu.Lock()
@@ -155,7 +158,7 @@ func (t *table) findShape(hash uint64, k *key) *series {
 	if s == nil {
 		s = t.add(shapeHash, &shape)
 	}
-	if k.isSmall() && t.lookup(hash, k) == nil {
+	if remember && t.lookup(hash, k) == nil {
 		t.insert(hash, k, s)
 	}
 	return s
@@ -214,18 +217,20 @@ func (t *table) add(hash uint64, shape *key) *series {
 		t.insert(hash, shape, s)
 		return s
 	}
-	if t.overflow == nil {
-		t.overflow = t.newSeries(nil)
-		t.all = append(t.all, t.overflow)
+	s := t.overflow.Load()
+	if s == nil {
+		s = t.newSeries(nil)
+		t.all = append(t.all, s)
+		t.overflow.Store(s)
 	}
-	return t.overflow
+	return s
 }
 
 // insert makes a series be found under a key, if there is room besides what series need
 // that are yet to come. The table is locked.
 func (t *table) insert(hash uint64, k *key, s *series) {
 	if t.entries+max(0, t.limit-1-len(t.all)) >= len(t.slots)/2 {
-		t.full.Store(t.overflow != nil)
+		t.crowded.Store(true)
 		return
 	}
 	e := &entry{key: k.clone(), hash: hash, series: s}

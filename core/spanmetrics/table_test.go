@@ -157,7 +157,7 @@ func TestFullTable(t *testing.T) {
 	for i := range 1000 {
 		count(table, key{name: fmt.Sprint("span ", i)})
 	}
-	if !table.full.Load() {
+	if !table.crowded.Load() {
 		t.Error("it is not full")
 	}
 	first := count(table, key{name: "span 0"})
@@ -166,6 +166,30 @@ func TestFullTable(t *testing.T) {
 	}
 	if n := testing.AllocsPerRun(100, func() { count(table, key{name: "not seen before"}) }); n > 0 {
 		t.Errorf("%v allocations", n)
+	}
+}
+
+// Who finds what was there before waits for nobody, also where no name may be remembered
+// any more, or one is too long for it.
+func TestFindingWaitsForNobody(t *testing.T) {
+	table, all := newMadeTable(3)
+	long := key{name: strings.Repeat("x", 300)}
+	want := count(table, long)
+	path := func(i int) key { return key{name: fmt.Sprintf("GET /users/%d", i)} }
+	shape := count(table, path(0))
+	for i := range 100 {
+		count(table, path(i))
+	}
+	table.mu.Lock() // whoever waits now waits forever
+	defer table.mu.Unlock()
+	if s := count(table, long); s != want {
+		t.Errorf("the long name has the series %v", all[s].key)
+	}
+	if s := count(table, path(100)); s != shape {
+		t.Errorf("another path has the series %v", all[s].key)
+	}
+	if table.overflow.Load() != nil {
+		t.Error("something did not fit")
 	}
 }
 

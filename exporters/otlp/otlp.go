@@ -98,7 +98,7 @@ func (c *Config) WarnSampled() error {
 	p := presets[c.Preset]
 	for name, value := range applied.Headers {
 		if p.statistics != "" && strings.EqualFold(name, p.statistics) && strings.EqualFold(string(value), "true") {
-			return &component.FieldError{Path: "preset", Err: fmt.Errorf("the header %[1]s makes %[2]s count the traces that it gets, and nothing says that it reads their weights: requests that were left out are missing in its figures, and the share of errors is too high; "+
+			return &component.FieldError{Path: "preset", Err: fmt.Errorf("the header %[1]s makes %[2]s count the traces that it gets, and nothing says that it reads their weights: requests that were left out are missing in its figures, and where all errors are kept their share is too high; "+
 				"write headers: {%[1]s: \"false\"}, and let span_metrics count every span", p.statistics, c.Preset)}
 		}
 	}

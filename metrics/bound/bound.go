@@ -100,7 +100,8 @@ func (m *meter) Float64Histogram(name string, options ...metric.Float64Histogram
 		i = len(p.histograms)
 		p.histograms = append(p.histograms, &Histogram{
 			Float64Histogram: h, scope: m.scope, name: name, unit: c.Unit(), description: c.Description(),
-			bounds: slices.Clone(c.ExplicitBucketBoundaries()), start: time.Now(), of: map[attribute.Distinct]*series{},
+			bounds: slices.Clone(c.ExplicitBucketBoundaries()), start: time.Now(),
+			bySet: map[attribute.Distinct]*series{},
 		})
 	}
 	return p.histograms[i], nil
@@ -116,24 +117,23 @@ type Histogram struct {
 
 	mu     sync.Mutex
 	series []*series
-	of     map[attribute.Distinct]*series
+	bySet  map[attribute.Distinct]*series
 }
 
-// Bind returns what measures with these attributes; bound again, they are the same
-// series. What measures allocates nothing, and waits for nobody but others with an
-// exemplar for the series, and who reads those.
+// Bind returns what measures with these attributes. What measures allocates nothing, and
+// waits for nobody but others with an exemplar for the series, and who reads those.
 func (h *Histogram) Bind(set attribute.Set) func(context.Context, float64) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	s := h.of[set.Equivalent()]
-	if s == nil {
-		s = &series{
-			attributes: set, bounds: h.bounds,
-			counts: make([]atomic.Uint64, len(h.bounds)+1), exemplars: make([]exemplar, len(h.bounds)+1),
-		}
-		h.of[set.Equivalent()] = s
-		h.series = append(h.series, s)
+	if s := h.bySet[set.Equivalent()]; s != nil {
+		return s.record
 	}
+	s := &series{
+		attributes: set, bounds: h.bounds,
+		counts: make([]atomic.Uint64, len(h.bounds)+1), exemplars: make([]exemplar, len(h.bounds)+1),
+	}
+	h.series = append(h.series, s)
+	h.bySet[set.Equivalent()] = s
 	return s.record
 }
 

@@ -135,22 +135,23 @@ func TestExemplars(t *testing.T) {
 	}
 }
 
-// A set that is bound again is the same series: no reader takes two of the same attributes.
-func TestBoundAgain(t *testing.T) {
+// Attributes that are bound twice, as by two providers of a process, are one series.
+func TestBoundTwice(t *testing.T) {
 	p := &Producer{}
-	h, err := p.MeterProvider(sdkmetric.NewMeterProvider()).Meter(scopeName).Float64Histogram("h", metric.WithExplicitBucketBoundaries(1, 2))
-	if err != nil {
-		t.Fatal(err)
-	}
+	meters := p.MeterProvider(sdkmetric.NewMeterProvider())
 	for range 2 {
-		h.(*Histogram).Bind(attribute.NewSet(attribute.Int("n", 1)))(context.Background(), 1)
+		h, err := meters.Meter(scopeName).Float64Histogram("h", metric.WithExplicitBucketBoundaries(1, 2))
+		if err != nil {
+			t.Fatal(err)
+		}
+		h.(*Histogram).Bind(attribute.NewSet(attribute.Int("n", 1)))(t.Context(), 1)
 	}
-	all, err := p.Produce(context.Background())
+	all, err := p.Produce(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
 	if points := all[0].Metrics[0].Data.(metricdata.Histogram[float64]).DataPoints; len(points) != 1 || points[0].Count != 2 {
-		t.Errorf("%+v, want one series of two measurements", points)
+		t.Errorf("%+v, want one point with 2 measurements", points)
 	}
 }
 

@@ -7,12 +7,17 @@ import (
 	"slices"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/riffletrace/riffle/cmd/riffle/internal/demo/service"
 	"github.com/riffletrace/riffle/core"
 )
 
 var columnsRequests = flag.Int("columns-requests", 5000, "requests of each test of the columns")
+
+// quiet is how many requests are under way at once where few are to be slow, on a slow
+// machine too: those that are all kept tell nothing of weights.
+const quiet = 32
 
 // columns runs a configuration and checks what is true of any: the exact column to the
 // last digit, the weighted one within four standard errors.
@@ -29,9 +34,6 @@ func columns(t *testing.T, ctx context.Context, o Options) *Result { //nolint:re
 	// Each checkout is one call of the second service.
 	if counted, truth := called+r.counted.unrecorded+r.counted.dropped, r.Requests+r.truth[service.RouteCheckout].all; counted != truth {
 		t.Errorf("the metrics count %d requests, of %d", counted, truth)
-	}
-	if n := r.Calls + r.RequestsDropped + r.RequestsUnrecorded; n != r.Requests {
-		t.Errorf("%d calls, %d dropped, %d unrecorded, of %d requests", r.Calls, r.RequestsDropped, r.RequestsUnrecorded, r.Requests)
 	}
 	if r.CallsError > r.RequestsError || r.CallsError < r.RequestsError-r.RequestsUnrecorded {
 		t.Errorf("%d errors counted, of %d; %d unrecorded", r.CallsError, r.RequestsError, r.RequestsUnrecorded)
@@ -62,6 +64,7 @@ func columns(t *testing.T, ctx context.Context, o Options) *Result { //nolint:re
 // At 1 %, everything that is not dropped is counted, kept or not.
 func TestColumns(t *testing.T) {
 	o := options(t, 0, *columnsRequests)
+	o.Concurrency = quiet
 	o.Spec = defaultSpec(t)
 	r := columns(t, t.Context(), o)
 	if r.RequestsUnrecorded != 0 || r.RequestsDropped != r.RequestsHealth || r.CallsError != r.RequestsError {
@@ -84,7 +87,7 @@ func TestColumnsUnderPressure(t *testing.T) {
 	o.Spec.Samplers = slices.DeleteFunc(o.Spec.Samplers, func(e core.SamplerEntry) bool { return e.Type() == "slow" })
 	o.Spec.MaxBytes, o.Concurrency = 1<<20, 1024
 	// However slow the machine is, so many are under way at once, three times.
-	const crowd, times = 600, 3
+	const crowd, times, stuck = 600, 3, 3 * time.Minute
 	var arrived atomic.Int64
 	var full [times]chan struct{}
 	for i := range full {
@@ -98,7 +101,10 @@ func TestColumnsUnderPressure(t *testing.T) {
 		if n%crowd == crowd-1 {
 			close(full[n/crowd])
 		}
-		<-full[n/crowd]
+		select {
+		case <-full[n/crowd]:
+		case <-time.After(stuck): // a request failed, which ends the load: Run says why
+		}
 	}
 	r := columns(t, t.Context(), o)
 	if r.letGo == 0 || r.RequestsUnrecorded == 0 || r.RequestsDropped != r.RequestsHealth {
@@ -110,6 +116,7 @@ func TestColumnsInterrupted(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	o := options(t, 0, *columnsRequests)
+	o.Concurrency = quiet
 	o.Spec = defaultSpec(t)
 	var done atomic.Int64
 	o.Progress = func() {

@@ -15,8 +15,11 @@ import (
 	"github.com/riffletrace/riffle/core/spanmetrics"
 )
 
-// startedMetric counts local roots.
-const startedMetric = "riffle.segments.started"
+// What counts local roots that no span metric counts.
+const (
+	startedMetric    = "riffle.segments.started"
+	unrecordedMetric = "riffle.segments.unrecorded"
+)
 
 // slowEdge is the edge of the histogram above which a span is slow, in milliseconds.
 var slowEdge = float64(load.Slow.Milliseconds())
@@ -71,6 +74,8 @@ func newCounted(all *metricdata.ResourceMetrics) (*counted, error) {
 				err = each(m, c.addCalls)
 			case startedMetric:
 				err = each(m, c.addStarted)
+			case unrecordedMetric:
+				err = each(m, func(p metricdata.DataPoint[int64]) { c.unrecorded += int(p.Value) })
 			case spanmetrics.Duration:
 				err = c.addDurations(m)
 			}
@@ -125,10 +130,7 @@ func (c *counted) addDurations(m metricdata.Metrics) error {
 }
 
 func (c *counted) addStarted(p metricdata.DataPoint[int64]) {
-	switch text(p.Attributes, "riffle.outcome") {
-	case "unrecorded":
-		c.unrecorded += int(p.Value)
-	case "dropped":
+	if text(p.Attributes, "riffle.outcome") == "dropped" {
 		c.dropped += int(p.Value)
 	}
 }

@@ -20,11 +20,11 @@ import (
 type writer struct {
 	t *testing.T
 	meters
-	calls    metric.Int64Counter
-	started  metric.Int64Counter
-	duration metric.Float64Histogram
-	payments int // that are counted; the last of all five failed
-	overflow int // spans that are in no series of their own
+	calls               metric.Int64Counter
+	started, unrecorded metric.Int64Counter
+	duration            metric.Float64Histogram
+	payments            int // that are counted; the last of all five failed
+	overflow            int // spans that are in no series of their own
 }
 
 func newWriter(t *testing.T) *writer {
@@ -40,6 +40,8 @@ func newWriter(t *testing.T) *writer {
 	w.calls, err = m.Int64Counter(spanmetrics.Calls)
 	must()
 	w.started, err = m.Int64Counter(startedMetric)
+	must()
+	w.unrecorded, err = m.Int64Counter(unrecordedMetric)
 	must()
 	w.duration, err = m.Float64Histogram(spanmetrics.Duration, metric.WithExplicitBucketBoundaries(250))
 	must()
@@ -58,9 +60,11 @@ func (w *writer) servers(n int, route, status string, took time.Duration) {
 	w.spans(n, "SPAN_KIND_SERVER", route, status, took)
 }
 
-func (w *writer) localRoots(n int, outcome string) {
-	w.started.Add(w.t.Context(), int64(n), metric.WithAttributes(attribute.String("riffle.outcome", outcome)))
+func (w *writer) dropped(n int) {
+	w.started.Add(w.t.Context(), int64(n), metric.WithAttributes(attribute.String("riffle.outcome", "dropped")))
 }
+
+func (w *writer) notRecorded(n int) { w.unrecorded.Add(w.t.Context(), int64(n)) }
 
 const (
 	unset  = "STATUS_CODE_UNSET"
@@ -92,15 +96,15 @@ func TestIdentity(t *testing.T) {
 			change: func(w *writer) {
 				w.servers(3, service.RouteCheckout, unset, 0)
 				w.servers(1, service.RouteCheckout, failed, 0)
-				w.localRoots(5, "dropped")
+				w.dropped(5)
 			},
 			calls: 10, failed: 1, slow: 1, dropped: 5,
 		},
 		"some are not recorded": {
 			change: func(w *writer) {
 				w.servers(2, service.RouteCheckout, unset, 0)
-				w.localRoots(5, "dropped")
-				w.localRoots(2, "unrecorded")
+				w.dropped(5)
+				w.notRecorded(2)
 			},
 			calls: 8, slow: 1, dropped: 5, unrecorded: 2,
 		},
@@ -108,8 +112,8 @@ func TestIdentity(t *testing.T) {
 			change: func(w *writer) {
 				w.servers(3, service.RouteCheckout, unset, 0)
 				w.payments = 3
-				w.localRoots(5, "dropped")
-				w.localRoots(3, "unrecorded")
+				w.dropped(5)
+				w.notRecorded(3)
 			},
 			calls: 9, slow: 1, dropped: 5, unrecorded: 1,
 		},
@@ -117,8 +121,8 @@ func TestIdentity(t *testing.T) {
 			change: func(w *writer) {
 				w.servers(3, service.RouteCheckout, unset, 0)
 				w.payments = 0
-				w.localRoots(10, "dropped")
-				w.localRoots(1, "unrecorded")
+				w.dropped(10)
+				w.notRecorded(1)
 			},
 			calls: 9, slow: 1, dropped: 5, unrecorded: 1,
 		},
@@ -127,14 +131,14 @@ func TestIdentity(t *testing.T) {
 				w.servers(3, service.RouteCheckout, unset, 0)
 				w.servers(1, service.RouteCheckout, failed, 0)
 				w.payments = 3
-				w.localRoots(7, "dropped")
+				w.dropped(7)
 			},
 			calls: 10, failed: 1, slow: 1, dropped: 5,
 		},
 		"one is lost": {
 			change: func(w *writer) {
 				w.servers(3, service.RouteCheckout, unset, 0)
-				w.localRoots(5, "dropped")
+				w.dropped(5)
 			},
 			calls: 9, slow: 1, dropped: 5, unrecorded: 1,
 			want: "the metrics count 19 requests (14 calls, 0 unrecorded and 5 dropped), and the two services answered 20",
@@ -150,7 +154,7 @@ func TestIdentity(t *testing.T) {
 		"an error is none": {
 			change: func(w *writer) {
 				w.servers(4, service.RouteCheckout, unset, 0)
-				w.localRoots(5, "dropped")
+				w.dropped(5)
 			},
 			calls: 10, slow: 1, dropped: 5,
 			want: "the span metrics count 0 errors of POST /checkout/{id}, of 1 requests that failed; 0 were not recorded",
@@ -158,8 +162,8 @@ func TestIdentity(t *testing.T) {
 		"what did not fail is an error": {
 			change: func(w *writer) {
 				w.servers(2, service.RouteCheckout, failed, 0)
-				w.localRoots(5, "dropped")
-				w.localRoots(2, "unrecorded")
+				w.dropped(5)
+				w.notRecorded(2)
 			},
 			calls: 8, failed: 2, slow: 1, dropped: 5, unrecorded: 2,
 			want: "the span metrics count 2 errors of POST /checkout/{id}",
@@ -168,7 +172,7 @@ func TestIdentity(t *testing.T) {
 			change: func(w *writer) {
 				w.servers(3, service.RouteCheckout, unset, time.Second)
 				w.servers(1, service.RouteCheckout, failed, 0)
-				w.localRoots(5, "dropped")
+				w.dropped(5)
 			},
 			calls: 10, failed: 1, slow: 4, dropped: 5,
 			want: "the span metrics count 3 slow calls of POST /checkout/{id}, of 0 to 0 requests that were slow",
@@ -176,7 +180,7 @@ func TestIdentity(t *testing.T) {
 		"what has no series": {
 			change: func(w *writer) {
 				w.overflow = 4
-				w.localRoots(5, "dropped")
+				w.dropped(5)
 			},
 			calls: 6, slow: 1, dropped: 5, unrecorded: 4,
 			want: "4 spans are in the series otel.metric.overflow: raise span_metrics.max_series",
@@ -191,7 +195,7 @@ func TestIdentity(t *testing.T) {
 			w.servers(1, service.RouteProduct, unset, time.Second)
 			w.servers(1, service.RouteCheckout, unset, 0)
 			w.spans(7, "SPAN_KIND_CLIENT", "HTTP POST", failed, time.Second)
-			w.localRoots(15, "recorded")
+			w.started.Add(t.Context(), 15, metric.WithAttributes(attribute.String("riffle.outcome", "recorded")))
 			w.payments = 5
 			tc.change(w)
 			w.servers(min(w.payments, 4), service.RoutePayment, unset, 0)

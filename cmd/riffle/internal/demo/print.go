@@ -72,7 +72,7 @@ func (r *Result) printNotes(w io.Writer) {
 	fmt.Fprint(w, "\nrequests: what the load driver saw. exact: what riffle's span metrics counted, kept or not.\n"+
 		"weighted: what the kept traces stand for, ± the standard error.\n")
 	if r.WeightedStandardError == nil || r.WeightedErrorStandardError == nil || r.WeightedSlowStandardError == nil {
-		fmt.Fprint(w, "weighted ≥: too few of these traces stand for others to say how many there were. More --requests help.\n")
+		fmt.Fprint(w, "weighted ≥: too few of these traces stand for others to say how many there were. More --requests may help.\n")
 	}
 	slow, edge := r.slowUncounted()
 	if n := r.RequestsDropped; n > 0 && r.RequestsUnrecorded == 0 && r.RequestsError-r.CallsError+slow > 0 {
@@ -80,9 +80,11 @@ func (r *Result) printNotes(w io.Writer) {
 	} else if n > 0 {
 		fmt.Fprintf(w, "Dropped by a rule, and not in all: %d requests.\n", n)
 	}
-	if r.letGo > 0 || r.RequestsUnrecorded > 0 {
+	if r.RequestsUnrecorded > 0 {
 		fmt.Fprintf(w, "Memory was short: %d requests were not recorded to their end. They are in exact's all; how many of\n"+
 			"them failed or were slow was not counted. The weights of the others say that they are missing.\n", r.RequestsUnrecorded)
+	} else if r.letGo > 0 {
+		fmt.Fprintf(w, "Memory was short: %d parts of traces, of the second service, were not recorded to their end.\n", r.letGo)
 	}
 	if edge > 0 {
 		fmt.Fprintf(w, "Slow by the service's clock, but not from the start of their span to its end: %d requests.\n", edge)

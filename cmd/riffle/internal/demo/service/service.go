@@ -133,7 +133,7 @@ func serve(ctx context.Context, options []otelhttp.Option, tenants [][]attribute
 	}
 	server = &http.Server{
 		Handler:           mux,
-		ReadHeaderTimeout: 10 * time.Second,
+		ReadHeaderTimeout: time.Minute, // a busy machine may be that late, with all connections at once
 		ErrorLog:          slog.NewLogLogger(slog.DiscardHandler, slog.LevelError),
 	}
 	go func() { _ = server.Serve(listener) }() // it ends with Close
