@@ -120,18 +120,15 @@ type Histogram struct {
 	bySet  map[attribute.Distinct]*series
 }
 
-// Bind returns what measures with these attributes. What measures allocates nothing, and
-// waits for nobody but others with an exemplar for the series, and who reads those.
+// Bind returns what measures with these attributes. What measures allocates nothing but,
+// once, room for exemplars, and waits for nobody but others with an exemplar for the series, and who reads those.
 func (h *Histogram) Bind(set attribute.Set) func(context.Context, float64) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if s := h.bySet[set.Equivalent()]; s != nil {
 		return s.record
 	}
-	s := &series{
-		attributes: set, bounds: h.bounds,
-		counts: make([]atomic.Uint64, len(h.bounds)+1), exemplars: make([]exemplar, len(h.bounds)+1),
-	}
+	s := &series{attributes: set, bounds: h.bounds, counts: make([]atomic.Uint64, len(h.bounds)+1)}
 	h.series = append(h.series, s)
 	h.bySet[set.Equivalent()] = s
 	return s.record
@@ -162,7 +159,7 @@ type series struct {
 	sum        atomic.Uint64 // the bits of a float64
 
 	mu        sync.Mutex
-	exemplars []exemplar // the last of each bucket; it stays, as counts do, for each who reads
+	exemplars []exemplar // nil, or the last of each bucket; it stays, as counts do, for each who reads
 }
 
 type exemplar struct {
@@ -183,6 +180,9 @@ func (s *series) record(ctx context.Context, v float64) {
 	}
 	if of := trace.SpanContextFromContext(ctx); of.IsSampled() {
 		s.mu.Lock()
+		if s.exemplars == nil {
+			s.exemplars = make([]exemplar, len(s.counts))
+		}
 		s.exemplars[i] = exemplar{v, time.Now(), of.SpanID(), of.TraceID()}
 		s.mu.Unlock()
 	}
