@@ -41,16 +41,21 @@ const (
 // place for which there is no room. What has become a * is learned anew from time to
 // time.
 //
-// It is safe for concurrent use, no call waits for another, and one that finds what it
-// looks for in what was learned allocates nothing. The zero value is ready.
+// It is safe for concurrent use, and one that finds what it looks for in what was learned
+// allocates nothing and waits for nobody. The zero value is ready.
 type Shapes struct {
+	// Patient makes a call that learns something wait for another that does, for about a
+	// microsecond. Else it says * of what it does not learn for that, once.
+	Patient bool
+
 	tree atomic.Pointer[shapeTree]
 }
 
 // shapeTree is what was learned since a time.
 type shapeTree struct {
-	root  shape
-	since time.Time
+	root    shape
+	since   time.Time
+	patient bool
 	// full tells that some place has, or wants, more than there is room for.
 	full atomic.Bool
 
@@ -140,7 +145,7 @@ func (s *Shapes) current(now time.Time) *shapeTree {
 	if t != nil && (!t.full.Load() || now.Sub(t.since) < relearnAfter) {
 		return t
 	}
-	fresh := &shapeTree{since: now}
+	fresh := &shapeTree{since: now, patient: s.Patient}
 	if s.tree.CompareAndSwap(t, fresh) {
 		return fresh
 	}
@@ -175,9 +180,18 @@ func (t *shapeTree) step(at *shape, segment string) (below *shape, literal bool)
 	return t.other(at), false
 }
 
+// lock reports whether the tree is locked for who called it.
+func (t *shapeTree) lock() bool {
+	if t.patient {
+		t.mu.Lock()
+		return true
+	}
+	return t.mu.TryLock()
+}
+
 // add learns a value, unless there is no room, or another call learns one.
 func (t *shapeTree) add(at *shape, segment string) *shape {
-	if !t.mu.TryLock() {
+	if !t.lock() {
 		return nil
 	}
 	defer t.mu.Unlock()
@@ -213,7 +227,7 @@ func (t *shapeTree) other(at *shape) *shape {
 	if below := at.other.Load(); below != nil {
 		return below
 	}
-	if !t.mu.TryLock() {
+	if !t.lock() {
 		return nil
 	}
 	defer t.mu.Unlock()
@@ -230,7 +244,7 @@ func (t *shapeTree) other(at *shape) *shape {
 
 // settle leaves the values that stand for themselves.
 func (t *shapeTree) settle(at *shape) {
-	if !t.mu.TryLock() {
+	if !t.lock() {
 		return
 	}
 	defer t.mu.Unlock()

@@ -6,8 +6,9 @@
 // A series stands for what spans have in common: the service, the name, the kind, the
 // status, and the dimensions that are asked for. There are at most max_series of each
 // metric, as OpenTelemetry's cardinality limit says: what does not fit is counted in one
-// of its own, so that the sum over all series is always exact. A path in a name has its
-// shape ([route.Shapes]): no service has as many series as it has users.
+// of its own, so that the sum over all series is always exact. A path in a name that is
+// not the span's route has its shape ([route.Shapes]): no service has as many series as it
+// has users.
 //
 // # Cost
 //

@@ -3,6 +3,7 @@ package spanmetrics
 import (
 	"context"
 	"errors"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -212,7 +213,11 @@ func (m *Metrics) Measure(ctx context.Context, s record.Measured) {
 		k.values = s.AppendValues(room[:0], m.dimensions)
 	}
 	took := max(0, s.Duration())
-	found := m.spans.find(&k)
+	hash := m.spans.hash(&k)
+	found := m.spans.lookup(hash, &k)
+	if found == nil {
+		found = m.spans.findShape(hash, &k, isRoute(s))
+	}
 	found.calls.Add(1)
 	found.record(ctx, milliseconds(took))
 	if m.requests == nil || s.Kind() != trace.SpanKindServer {
@@ -223,5 +228,15 @@ func (m *Metrics) Measure(ctx context.Context, s record.Measured) {
 		m.requests.find(&k).record(ctx, took.Seconds())
 	}
 }
+
+// isRoute reports whether a span is named after its route, as the semantic conventions have
+// it: then the name is one of few.
+func isRoute(s record.Measured) bool {
+	var room [1]attribute.Value
+	route := s.AppendValues(room[:0], routeKeys)[0].AsString()
+	return route != "" && strings.HasSuffix(s.Name(), route)
+}
+
+var routeKeys = []attribute.Key{semconv.HTTPRouteKey}
 
 func milliseconds(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -116,6 +117,39 @@ func TestDimensionsLikeTheResource(t *testing.T) {
 	want := map[string]int64{"deployment.environment.name=test,service.name=shop,span.kind=SPAN_KIND_INTERNAL,span.name=GET /,status.code=STATUS_CODE_UNSET": 3}
 	if diff := cmp.Diff(want, m.calls()); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+// Routes are told apart, also where a place in their paths has many values. Where nothing
+// says that a name is a route, it is taken for one of many paths.
+func TestRoutesInNames(t *testing.T) {
+	m := newMeasuring(t, Config{})
+	const routes = 100
+	names := func() (routes, others int64) {
+		for set, n := range m.calls() {
+			if strings.Contains(set, "*") {
+				others += n
+			} else {
+				routes++
+			}
+		}
+		return routes, others
+	}
+	for i := range routes {
+		route := fmt.Sprintf("/api/resource-%c%c/{id}", 'a'+i/10, 'a'+i%10)
+		for range 3 {
+			m.span("GET "+route, time.Millisecond, server(), attribute.String("http.route", route))
+		}
+	}
+	if told, others := names(); told != routes || others != 0 {
+		t.Errorf("%d routes are told apart and %d calls are not, want %d and none", told, others, routes)
+	}
+	for i := range routes {
+		m.span(fmt.Sprintf("GET /files/name-%c%c", 'a'+i/10, 'a'+i%10), time.Millisecond, server())
+	}
+	const literals = 32 // of a place in a path, until it is learned
+	if told, others := names(); told > routes+literals || others < routes-literals {
+		t.Errorf("%d names are told apart and %d calls are not, want at most %d and %d", told, others, routes+literals, routes-literals)
 	}
 }
 

@@ -61,7 +61,7 @@ type entry struct {
 func newTable(limit int, shape func(int, attribute.Value) attribute.Value, newSeries func(*key) *series) *table {
 	const slotsPerSeries = 4
 	return &table{
-		seed: maphash.MakeSeed(), limit: limit, shape: shape, newSeries: newSeries,
+		seed: maphash.MakeSeed(), limit: limit, shapes: route.Shapes{Patient: true}, shape: shape, newSeries: newSeries,
 		slots: newSlots(1 << bits.Len(uint(slotsPerSeries*limit-1))),
 	}
 }
@@ -74,7 +74,7 @@ func (t *table) find(k *key) *series {
 	if s := t.lookup(hash, k); s != nil {
 		return s
 	}
-	return t.findShape(hash, k)
+	return t.findShape(hash, k, false)
 }
 
 func (t *table) hash(k *key) uint64 {
@@ -135,12 +135,16 @@ func (k *key) is(other *key) bool {
 }
 
 // findShape returns the series of a key that was not found: that of what series are told
-// apart by.
-func (t *table) findShape(hash uint64, k *key) *series {
+// apart by. A name that is a route's is as it is, and of others the path has its shape.
+func (t *table) findShape(hash uint64, k *key, isRoute bool) *series {
 	var room [2 * maxText]byte
-	name := t.shapes.AppendName(room[:0], k.name[:min(len(k.name), len(room))], time.Now())
+	name := k.name
+	if !isRoute {
+		shaped := t.shapes.AppendName(room[:0], name[:min(len(name), len(room))], time.Now())
+		name = unsafe.String(unsafe.SliceData(shaped), len(shaped))
+	}
 	var values [maxDimensions]attribute.Value
-	shape := key{name: text(unsafe.String(unsafe.SliceData(name), len(name))), kind: k.kind, status: k.status, values: values[:0]}
+	shape := key{name: text(name), kind: k.kind, status: k.status, values: values[:0]}
 	for i, v := range k.values {
 		shape.values = append(shape.values, t.shape(i, v))
 	}

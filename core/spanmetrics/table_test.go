@@ -125,6 +125,27 @@ func TestPathsInNames(t *testing.T) {
 	}
 }
 
+// A name has one shape, however many see it for the first time at once.
+func TestPathsInNamesConcurrently(t *testing.T) {
+	for range 300 {
+		table, all := newMadeTable(DefaultMaxSeries)
+		var wg sync.WaitGroup
+		for g := range 8 {
+			wg.Go(func() {
+				for i := range 6 {
+					count(table, key{name: fmt.Sprintf("GET /api/resource-%c/{id}", 'a'+(g+i)%6)})
+				}
+			})
+		}
+		wg.Wait()
+		for s, m := range all {
+			if s.calls.Load() != 8 || strings.Contains(m.key.name, "*") {
+				t.Fatalf("%s is counted %d times, want 8", m.key.name, s.calls.Load())
+			}
+		}
+	}
+}
+
 // What strangers write is bounded, and can be exported.
 func TestHostileNames(t *testing.T) {
 	table, all := newMadeTable(10)
