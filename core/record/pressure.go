@@ -15,9 +15,11 @@ const (
 	// largestShare is which part of max_bytes a segment may hold at the first level of
 	// pressure. It halves with each level.
 	largestShare = 4
-	// leastFreed is which part of what a level halves it must free for another to be
-	// tried. A half is to be expected.
-	leastFreed = 4
+	// leastFreed is which part of what levels halve they must free for another to be
+	// tried. A half is to be expected, of leastHalved of what is held: less is too few
+	// segments to tell.
+	leastFreed  = 4
+	leastHalved = 4
 	// calmTicks is how long memory must not be short before the pressure falls by a
 	// level.
 	calmTicks = 10
@@ -55,16 +57,24 @@ func (l *live) isShort() bool { return l.exactly() > l.high() }
 // chose: pressure would let go of all the others. Then the largest go.
 func (l *live) relieve() {
 	l.press() // on what has come, or grown
+	var halved, freed int64
 	for l.isShort() && !l.futile {
 		if l.isHighest() {
 			l.futile = true
 			break
 		}
+		enough := l.exactly() / leastHalved
 		l.level.Add(1)
 		l.calm = 0
-		if halved, freed := l.press(); freed < halved/leastFreed {
+		h, f := l.press()
+		halved, freed = halved+h, freed+f
+		switch {
+		case halved < enough:
+		case freed < halved/leastFreed:
 			l.level.Add(-1) // who started meanwhile keeps it
 			l.futile = true
+		default:
+			halved, freed = 0, 0
 		}
 	}
 	if l.isShort() {

@@ -10,6 +10,8 @@ import (
 
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/trace"
+
+	"github.com/riffletrace/riffle/core/sampling"
 )
 
 // Clients who fill the memory with requests whose randomness they have chosen, so that
@@ -101,6 +103,47 @@ func TestClientsFillMemory(t *testing.T) {
 			})
 		}
 	}
+}
+
+// Whether pressure frees what it should is not told from a few segments that are a little
+// larger than the others, and that it happens not to reach.
+func TestFewLargerSegments(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const maxBytes, larger, smaller = 1 << 20, 5, 1000
+		next := uint64(0)
+		r := newRecorder(t, Config{
+			Bounds: Bounds{MaxBytes: maxBytes},
+			IDGenerator: idsWith(func() uint64 {
+				if next++; next <= larger {
+					return 1<<56 - next // which no threshold reaches
+				}
+				return (next*7919%smaller*2 + 1) * (1 << 56 / (2 * smaller))
+			}),
+		}, onError, selectNone)
+		open := make([]trace.Span, larger+smaller)
+		for i := range open {
+			size := 1 << 10
+			if i < larger {
+				size = 3 << 10 // of another power of two
+			}
+			open[i] = r.start(context.Background(), "root", trace.WithAttributes(attribute.String("payload", strings.Repeat("x", size))))
+		}
+		synctest.Wait()
+		for _, s := range open {
+			fail(s).End()
+		}
+		s := r.Stats()
+		if s.UnderPressure == 0 || s.TooLarge > 0 {
+			t.Errorf("%d segments were let go under pressure, %d of them because they were too large: want some, and none", s.UnderPressure, s.TooLarge)
+		}
+		var weight float64
+		for _, s := range r.spans() {
+			weight += sampling.ThresholdOf(s.SpanContext()).AdjustedCount()
+		}
+		if all := float64(larger + smaller); weight < all*0.9 || weight > all*1.1 {
+			t.Errorf("what is kept stands for %.1f of %v", weight, all)
+		}
+	})
 }
 
 // Where there are too many segments for any size to be at fault, new ones are not
