@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"go.opentelemetry.io/otel/attribute"
@@ -179,8 +178,10 @@ func TestSpanMetricsUnderPressure(t *testing.T) {
 				} else {
 					child.End()
 				}
+				if i == requests/2 {
+					until(t, "memory is short", func() bool { return b.provider.Stats().UnderPressure > 0 })
+				}
 				if i%20 == 0 {
-					time.Sleep(time.Millisecond) // so that the sweep comes in between
 					n := b.started()["recorded"]
 					if n < recorded {
 						t.Fatalf("%d were recorded, and %d before: a counter fell", n, recorded)
