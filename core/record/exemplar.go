@@ -47,7 +47,12 @@ func (m Measured) Kind() trace.SpanKind { return m.s.SpanKind() }
 func (m Measured) Status() codes.Code { return m.s.code() }
 
 // Duration is how long the span took. It is negative where the application says so.
-func (m Measured) Duration() time.Duration { return m.s.endTime().Sub(m.s.start) }
+func (m Measured) Duration() time.Duration {
+	if r := m.s.rare; r != nil && !r.end.IsZero() {
+		return r.end.Sub(m.s.start)
+	}
+	return m.s.duration
+}
 
 // AppendValues appends the last value of each of the keys, an empty one where there is
 // none. It allocates nothing but room, and does not put the attributes in order, as who

@@ -33,7 +33,7 @@ const (
 )
 
 // requestKeys are the attributes of [HTTPDuration], by the semantic conventions.
-var requestKeys = []attribute.Key{
+var requestKeys = [...]attribute.Key{
 	semconv.HTTPRequestMethodKey, semconv.URLSchemeKey, semconv.ErrorTypeKey, semconv.HTTPResponseStatusCodeKey,
 	semconv.HTTPRouteKey, semconv.NetworkProtocolNameKey, semconv.NetworkProtocolVersionKey,
 }
@@ -204,15 +204,31 @@ func (m *Metrics) Measure(ctx context.Context, s record.Measured) {
 	if !m.exemplars {
 		ctx = context.Background()
 	}
+	took := max(0, s.Duration())
+	if len(m.dimensions) == 0 {
+		m.measure(ctx, s, nil, took)
+	} else {
+		m.measureDimensions(ctx, s, took)
+	}
+	if m.requests != nil && s.Kind() == trace.SpanKindServer {
+		m.measureRequest(ctx, s, took)
+	}
+}
+
+// measureDimensions is apart, so that who has none makes no room for them, which would take
+// as long as all the rest.
+//
+//go:noinline
+func (m *Metrics) measureDimensions(ctx context.Context, s record.Measured, took time.Duration) {
 	var room [maxDimensions]attribute.Value
-	k := key{name: s.Name(), kind: uint8(s.Kind()), status: uint8(s.Status())}
+	m.measure(ctx, s, s.AppendValues(room[:0], m.dimensions), took)
+}
+
+func (m *Metrics) measure(ctx context.Context, s record.Measured, values []attribute.Value, took time.Duration) {
+	k := key{name: s.Name(), kind: uint8(s.Kind()), status: uint8(s.Status()), values: values}
 	if int(k.status) >= len(statuses) {
 		k.status = uint8(codes.Unset)
 	}
-	if len(m.dimensions) > 0 {
-		k.values = s.AppendValues(room[:0], m.dimensions)
-	}
-	took := max(0, s.Duration())
 	hash := m.spans.hash(&k)
 	found := m.spans.lookup(hash, &k)
 	if found == nil {
@@ -220,10 +236,12 @@ func (m *Metrics) Measure(ctx context.Context, s record.Measured) {
 	}
 	found.calls.Add(1)
 	found.record(ctx, milliseconds(took))
-	if m.requests == nil || s.Kind() != trace.SpanKindServer {
-		return
-	}
-	k = key{values: s.AppendValues(room[:0], requestKeys)}
+}
+
+//go:noinline
+func (m *Metrics) measureRequest(ctx context.Context, s record.Measured, took time.Duration) {
+	var room [len(requestKeys)]attribute.Value
+	k := key{values: s.AppendValues(room[:0], requestKeys[:])}
 	if k.values[0].Type() != attribute.EMPTY {
 		m.requests.find(&k).record(ctx, took.Seconds())
 	}

@@ -170,7 +170,10 @@ type exemplar struct {
 }
 
 func (s *series) record(ctx context.Context, v float64) {
-	i, _ := slices.BinarySearch(s.bounds, v)
+	i := 0
+	for i < len(s.bounds) && s.bounds[i] < v { // most are in the first ones
+		i++
+	}
 	s.counts[i].Add(1)
 	for {
 		old := s.sum.Load()
