@@ -1,9 +1,11 @@
 package demo
 
 import (
+	"errors"
 	"log/slog"
 	"math"
 	"os"
+	"sync"
 	"testing"
 
 	"github.com/riffletrace/riffle/config"
@@ -27,17 +29,37 @@ func defaultSpec(t *testing.T) core.Spec {
 	return spec
 }
 
+// runs are those of so many seeds, a few at a time: most of what they take they wait.
+func runs(t *testing.T, spec core.Spec, seeds, requests int) []*Result {
+	t.Helper()
+	const atOnce = 4
+	results, errs := make([]*Result, seeds), make([]error, seeds)
+	turns := make(chan struct{}, atOnce)
+	var all sync.WaitGroup
+	for seed := range results {
+		all.Go(func() {
+			turns <- struct{}{}
+			defer func() { <-turns }()
+			results[seed], errs[seed] = Run(t.Context(), Options{
+				Spec: spec, Exporters: component.Exporters, Requests: requests, Concurrency: 16, Seed: uint64(seed),
+				Logger: slog.New(slog.DiscardHandler), Progress: func() {},
+			})
+		})
+	}
+	all.Wait()
+	if err := errors.Join(errs...); err != nil {
+		t.Fatal(err)
+	}
+	return results
+}
+
 // What riffle is for: every error and every slow request is kept, no health
 // check is, and what is kept of the rest speaks for all of it.
 func TestDefaultConfigOverTwentySeeds(t *testing.T) {
 	const seeds, n = 20, 400
 	spec := defaultSpec(t)
 	var weighted, truth, variance float64
-	for seed := range uint64(seeds) {
-		r, err := Run(t.Context(), Options{Spec: spec, Exporters: component.Exporters, Requests: n, Concurrency: 64, Seed: seed, Logger: slog.New(slog.DiscardHandler), Progress: func() {}})
-		if err != nil {
-			t.Fatal(err)
-		}
+	for seed, r := range runs(t, spec, seeds, n) {
 		if r.TracesKeptError != r.RequestsError || r.RequestsError == 0 {
 			t.Errorf("seed %d: kept %d of %d errors", seed, r.TracesKeptError, r.RequestsError)
 		}
