@@ -215,8 +215,8 @@ func (m *Metrics) Measure(ctx context.Context, s record.Measured) {
 	}
 }
 
-// measureDimensions is apart, so that who has none makes no room for them, which would take
-// as long as all the rest.
+// measureDimensions is apart, so that who has none makes no room for them, which is cleared
+// for each span.
 //
 //go:noinline
 func (m *Metrics) measureDimensions(ctx context.Context, s record.Measured, took time.Duration) {
@@ -247,12 +247,13 @@ func (m *Metrics) measureRequest(ctx context.Context, s record.Measured, took ti
 	}
 }
 
-// isRoute reports whether a span is named after its route, as the semantic conventions have
-// it: then the name is one of few.
+// isRoute reports whether a span is named after its route, behind its method, as the
+// semantic conventions have it: then the name is one of few.
 func isRoute(s record.Measured) bool {
 	var room [1]attribute.Value
 	route := s.AppendValues(room[:0], routeKeys)[0].AsString()
-	return route != "" && strings.HasSuffix(s.Name(), route)
+	before, ok := strings.CutSuffix(s.Name(), route)
+	return ok && route != "" && (before == "" || before[len(before)-1] == ' ')
 }
 
 var routeKeys = []attribute.Key{semconv.HTTPRouteKey}

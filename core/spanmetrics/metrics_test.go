@@ -144,8 +144,8 @@ func TestRoutesInNames(t *testing.T) {
 	if told, others := names(); told != routes || others != 0 {
 		t.Errorf("%d routes are told apart and %d calls are not, want %d and none", told, others, routes)
 	}
-	for i := range routes {
-		m.span(fmt.Sprintf("GET /files/name-%c%c", 'a'+i/10, 'a'+i%10), time.Millisecond, server())
+	for i := range routes { // middleware above the router says / of all
+		m.span(fmt.Sprintf("GET /files/name-%c%c/", 'a'+i/10, 'a'+i%10), time.Millisecond, server(attribute.String("http.route", "/")))
 	}
 	const literals = 32 // of a place in a path, until it is learned
 	if told, others := names(); told > routes+literals || others < routes-literals {
