@@ -9,6 +9,7 @@ import (
 	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
 
 	"github.com/riffletrace/riffle/core/component"
+	"github.com/riffletrace/riffle/core/spanmetrics"
 	"github.com/riffletrace/riffle/metrics/bound"
 )
 
@@ -21,7 +22,7 @@ const (
 )
 
 // durations are the histograms of spans' durations.
-var durations = []string{"traces.span.metrics.duration", "http.server.request.duration"}
+var durations = []string{spanmetrics.Duration, spanmetrics.HTTPDuration}
 
 // provider is the SDK's, with what is to be ended beside it.
 type provider struct {

@@ -1,12 +1,9 @@
 package metrics
 
 import (
-	"slices"
-	"strings"
-	"unicode/utf8"
-
-	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
+
+	"github.com/riffletrace/riffle/core/delivery/valid"
 )
 
 // makeValid replaces what is not UTF-8 in the attributes of all points. OTLP has none:
@@ -38,21 +35,21 @@ func makeValid(metrics *metricdata.ResourceMetrics) {
 
 func makeValidPoints[N int64 | float64](points []metricdata.DataPoint[N]) {
 	for i := range points {
-		makeValidSet(&points[i].Attributes)
+		valid.Set(&points[i].Attributes)
 		makeValidExemplars(points[i].Exemplars)
 	}
 }
 
 func makeValidHistograms[N int64 | float64](points []metricdata.HistogramDataPoint[N]) {
 	for i := range points {
-		makeValidSet(&points[i].Attributes)
+		valid.Set(&points[i].Attributes)
 		makeValidExemplars(points[i].Exemplars)
 	}
 }
 
 func makeValidExponentials[N int64 | float64](points []metricdata.ExponentialHistogramDataPoint[N]) {
 	for i := range points {
-		makeValidSet(&points[i].Attributes)
+		valid.Set(&points[i].Attributes)
 		makeValidExemplars(points[i].Exemplars)
 	}
 }
@@ -60,73 +57,6 @@ func makeValidExponentials[N int64 | float64](points []metricdata.ExponentialHis
 // makeValidExemplars is about what views leave out of series.
 func makeValidExemplars[N int64 | float64](exemplars []metricdata.Exemplar[N]) {
 	for i := range exemplars {
-		if e := &exemplars[i]; !all(e.FilteredAttributes, isValid) {
-			e.FilteredAttributes = each(slices.Clone(e.FilteredAttributes), valid) // the SDK keeps them
-		}
+		valid.KeyValues(&exemplars[i].FilteredAttributes)
 	}
 }
-
-func makeValidSet(set *attribute.Set) {
-	for it := set.Iter(); it.Next(); {
-		if !isValid(it.Attribute()) {
-			attrs := set.ToSlice()
-			for i := range attrs {
-				attrs[i] = valid(attrs[i])
-			}
-			*set = attribute.NewSet(attrs...)
-			return
-		}
-	}
-}
-
-func isValid(kv attribute.KeyValue) bool {
-	return utf8.ValidString(string(kv.Key)) && isValidValue(kv.Value)
-}
-
-func isValidValue(v attribute.Value) bool {
-	switch v.Type() {
-	case attribute.STRING:
-		return utf8.ValidString(v.AsString())
-	case attribute.STRINGSLICE:
-		return all(v.AsStringSlice(), utf8.ValidString)
-	case attribute.SLICE:
-		return all(v.AsSlice(), isValidValue)
-	case attribute.MAP:
-		return all(v.AsMap(), isValid)
-	default: // has no text
-		return true
-	}
-}
-
-func all[T any](of []T, is func(T) bool) bool {
-	return !slices.ContainsFunc(of, func(one T) bool { return !is(one) })
-}
-
-func valid(kv attribute.KeyValue) attribute.KeyValue {
-	return attribute.KeyValue{Key: attribute.Key(validText(string(kv.Key))), Value: validValue(kv.Value)}
-}
-
-func validValue(v attribute.Value) attribute.Value {
-	switch v.Type() {
-	case attribute.STRING:
-		return attribute.StringValue(validText(v.AsString()))
-	case attribute.STRINGSLICE:
-		return attribute.StringSliceValue(each(v.AsStringSlice(), validText))
-	case attribute.SLICE:
-		return attribute.SliceValue(each(v.AsSlice(), validValue)...)
-	case attribute.MAP:
-		return attribute.MapValue(each(v.AsMap(), valid)...)
-	default:
-		return v
-	}
-}
-
-// each changes a slice in place; attributes give copies.
-func each[T any](of []T, change func(T) T) []T {
-	for i := range of {
-		of[i] = change(of[i])
-	}
-	return of
-}
-
-func validText(s string) string { return strings.ToValidUTF8(s, string(utf8.RuneError)) }

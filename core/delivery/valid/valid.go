@@ -1,4 +1,5 @@
-// Package valid makes the values of spans such that every encoder takes them.
+// Package valid makes the values of spans, and attributes of others, such that every
+// encoder takes them.
 package valid
 
 import (
@@ -49,8 +50,8 @@ func (v *validator) span(s sdktrace.ReadOnlySpan) (_ sdktrace.ReadOnlySpan, ok b
 	for _, t := range []*string{&c.Name, &c.Status.Description, &c.Scope.Name, &c.Scope.Version, &c.Scope.SchemaURL} {
 		ok = text(t) && ok
 	}
-	ok = keyValues(&c.Attributes) && ok
-	ok = validSet(&c.Scope.Attributes) && ok
+	ok = KeyValues(&c.Attributes) && ok
+	ok = Set(&c.Scope.Attributes) && ok
 	ok = v.resource(&c.Resource) && ok
 	ok = validEvents(&c.Events) && ok
 	ok = validLinks(&c.Links) && ok
@@ -64,7 +65,7 @@ func (v *validator) resource(r **resource.Resource) (ok bool) {
 	if v.from == nil || v.from != *r {
 		v.from, v.to = *r, *r
 		set := *(*r).Set()
-		if !validSet(&set) {
+		if !Set(&set) {
 			v.to = resource.NewWithAttributes((*r).SchemaURL(), set.ToSlice()...)
 		}
 	}
@@ -75,7 +76,7 @@ func (v *validator) resource(r **resource.Resource) (ok bool) {
 func validEvents(events *[]sdktrace.Event) bool {
 	ok, copied := true, false
 	for i, e := range *events {
-		valid := keyValues(&e.Attributes)
+		valid := KeyValues(&e.Attributes)
 		if text(&e.Name) && valid {
 			continue
 		}
@@ -90,7 +91,7 @@ func validEvents(events *[]sdktrace.Event) bool {
 func validLinks(links *[]sdktrace.Link) bool {
 	ok, copied := true, false
 	for i, l := range *links {
-		if keyValues(&l.Attributes) {
+		if KeyValues(&l.Attributes) {
 			continue
 		}
 		if !copied {
@@ -101,12 +102,13 @@ func validLinks(links *[]sdktrace.Link) bool {
 	return ok
 }
 
-func validSet(set *attribute.Set) bool {
+// Set reports whether the attributes are valid, and replaces them by valid ones if not.
+func Set(set *attribute.Set) bool {
 	if set.Len() == 0 {
 		return true
 	}
 	kvs := set.ToSlice()
-	if keyValues(&kvs) {
+	if KeyValues(&kvs) {
 		return true
 	}
 	*set = attribute.NewSet(kvs...)
@@ -122,7 +124,9 @@ func text(s *string) bool {
 	return false
 }
 
-func keyValues(kvs *[]attribute.KeyValue) bool {
+// KeyValues reports whether attributes are valid, and replaces the slice by one with valid
+// ones if not: what it held stays as it was.
+func KeyValues(kvs *[]attribute.KeyValue) bool {
 	ok := true
 	for i, kv := range *kvs {
 		key := string(kv.Key)
@@ -181,7 +185,7 @@ func validValue(v *attribute.Value) bool {
 		*v = attribute.SliceValue(all...)
 	case attribute.MAP:
 		all := v.AsMap()
-		if keyValues(&all) {
+		if KeyValues(&all) {
 			return true
 		}
 		*v = attribute.MapValue(all...)
