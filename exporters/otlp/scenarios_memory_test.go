@@ -132,7 +132,10 @@ func testMemory(t *testing.T, e sdktrace.SpanExporter, maxBytes component.Size, 
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
 	err := l.Shutdown(ctx)
-	if s := l.Stats(); s.Lost != uint64(spans) || s.Waiting != 0 {
+	// An encoder that is at work, on a busy machine, ends after Shutdown has returned.
+	allLost := func() bool { s := l.Stats(); return s.Lost == uint64(spans) && s.Waiting == 0 }
+	if !eventually(time.Minute, allLost) {
+		s := l.Stats()
 		t.Errorf("after Shutdown %d of %d spans are lost, %d wait: %v", s.Lost, spans, s.Waiting, err)
 	}
 	t.Logf("the heap grew by %.1f MiB; %d of %d spans found room", mib(peak), s.Waiting, spans)

@@ -165,7 +165,9 @@ func testPoison(t *testing.T, protocol otlp.Protocol, poisons int, judge func([]
 	ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
 	defer cancel()
 	_ = l.Shutdown(ctx)
-	if s := l.Stats(); s.Lost != uint64(poisons) || s.Waiting != 0 || s.Sent != uint64(len(handedOver)) {
+	over := func() bool { s := l.Stats(); return s.Lost == uint64(poisons) && s.Waiting == 0 }
+	eventually(30*time.Second, over) // a call of the exporter may end after Shutdown, on a busy machine
+	if s := l.Stats(); !over() || s.Sent != uint64(len(handedOver)) {
 		t.Errorf("after Shutdown %d spans are sent, %d lost, %d wait; want %d, %d, 0", s.Sent, s.Lost, s.Waiting, len(handedOver), poisons)
 	}
 	t.Logf("the longest wait of a healthy span was %v, allowed are %v; %d requests", worst, bound, r.asked())
