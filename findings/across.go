@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"net/url"
 	"slices"
-	"strings"
 	"time"
 
 	"go.opentelemetry.io/otel/trace"
@@ -48,7 +47,7 @@ func requestOf(s *span) (request, bool) {
 			path = decoded
 		}
 	}
-	return request{r.Method, strings.Clone(path)}, path != ""
+	return request{r.Method, path}, path != ""
 }
 
 // collect takes what may belong together with another trace.
@@ -97,14 +96,13 @@ func (a *analysis) across() {
 		if from == nil {
 			continue
 		}
-		traces := []string{o.trace.String()}
-		if from.trace != o.trace {
-			traces = append(traces, from.trace.String())
-		}
-		a.take(&Finding{
-			Kind: MissingParent, Service: o.process.service, Operation: shortened(o.name, maxName),
-			Traces: traces, Spans: []string{o.span.String()}, Count: o.weight,
-			Advice: adviseBroken(from, time.Duration(o.end-o.start)),
+		f := Finding{Kind: MissingParent, Service: o.process.service, Operation: shortened(o.name, maxName), Count: o.weight}
+		a.take(&f, o.trace.String(), func(f *Finding) {
+			f.Traces, f.Spans = []string{o.trace.String()}, []string{o.span.String()}
+			if from.trace != o.trace {
+				f.Traces = append(f.Traces, from.trace.String())
+			}
+			f.Advice = adviseBroken(from, time.Duration(o.end-o.start))
 		})
 	}
 }

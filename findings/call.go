@@ -1,7 +1,6 @@
 package findings
 
 import (
-	"net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -262,22 +261,17 @@ func hostPort(address, port string) string {
 	return address + ":" + port
 }
 
-// maxURL is how much of a URL is looked at for its host.
-const maxURL = 1 << 10
-
 // hostOf is the host of a URL, with its port.
 func hostOf(full string) string {
-	if full == "" {
+	const most = 1 << 10 // of it is looked at
+	_, rest, ok := strings.Cut(full[:min(len(full), most)], "://")
+	if !ok {
 		return ""
 	}
-	if i := strings.IndexAny(full[:min(len(full), maxURL)], "?#"); i >= 0 {
-		full = full[:i]
+	if end := strings.IndexAny(rest, "/?#"); end >= 0 {
+		rest = rest[:end]
 	}
-	u, err := url.Parse(full[:min(len(full), maxURL)])
-	if err != nil {
-		return ""
-	}
-	return u.Host
+	return rest[strings.LastIndexByte(rest, '@')+1:]
 }
 
 // verbOf is the first word of a statement or an operation, in capitals; of a name in

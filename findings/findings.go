@@ -72,7 +72,10 @@ func Find(c Config, spans []sdktrace.ReadOnlySpan) []Finding {
 // found, with all of its spans. What takes several traces to be seen is not among it.
 func Trace(c Config, spans []sdktrace.ReadOnlySpan) []Finding {
 	found := []Finding{}
-	a := newAnalysis(c, func(f *Finding) { found = append(found, *f) })
+	a := newAnalysis(c, func(f *Finding, _ string, fill func(*Finding)) {
+		fill(f)
+		found = append(found, *f)
+	})
 	for id, all := range byTrace(spans) {
 		a.plant(id, all).inspect()
 	}
@@ -83,7 +86,10 @@ func Trace(c Config, spans []sdktrace.ReadOnlySpan) []Finding {
 // Across returns what takes several traces to be seen, like Trace.
 func Across(c Config, spans []sdktrace.ReadOnlySpan) []Finding {
 	found := []Finding{}
-	a := newAnalysis(c, func(f *Finding) { found = append(found, *f) })
+	a := newAnalysis(c, func(f *Finding, _ string, fill func(*Finding)) {
+		fill(f)
+		found = append(found, *f)
+	})
 	for id, all := range byTrace(spans) {
 		a.plant(id, all).collect()
 	}
@@ -96,7 +102,12 @@ func Across(c Config, spans []sdktrace.ReadOnlySpan) []Finding {
 func Merge(c Config, found []Finding) []Finding {
 	m := newMerger(c)
 	for i := range found {
-		m.add(&found[i])
+		f := found[i]
+		trace := ""
+		if len(f.Traces) > 0 {
+			trace = f.Traces[0]
+		}
+		m.add(&f, trace, func(*Finding) {})
 	}
 	return m.findings()
 }

@@ -123,7 +123,7 @@ func (t *tree) run(calls []int32) {
 	}
 	sum, longest := t.durations(calls)
 	c := t.call(calls[0])
-	t.find(NPlusOne, c.shape, 1, sum-longest, adviseNPlusOne(len(calls), sum, c), calls...)
+	t.find(NPlusOne, c.shape, 1, sum-longest, func() string { return adviseNPlusOne(len(calls), sum, c) }, calls...)
 }
 
 // durations is the sum of those of calls, and the longest.
@@ -197,7 +197,7 @@ func (t *tree) retry(calls []int32) {
 	storm := repetitions >= max(t.config.Retry.Storm, 1)
 	slices.Sort(spans)
 	spans = slices.Compact(spans)
-	t.find(Retry, c.what(), float64(repetitions), cost+chain, adviseRetry(repetitions, cost+chain, storm, c), spans...)
+	t.find(Retry, c.what(), float64(repetitions), cost+chain, func() string { return adviseRetry(repetitions, cost+chain, storm, c) }, spans...)
 }
 
 // fanOut finds stretches of time in which many calls are open at once.
@@ -250,7 +250,7 @@ func (t *tree) burst(parent int32, calls []int32, concurrent int) {
 		median = (median + float64(lengths[middle-1])) / 2
 	}
 	cost := max(0, float64(end-t.spans[spans[0]].start)-median)
-	t.find(FanOut, t.nameOf(parent, spans[0]), 1, cost, adviseFanOut(len(spans), concurrent, t.call(spans[0])), spans...)
+	t.find(FanOut, t.nameOf(parent, spans[0]), 1, cost, func() string { return adviseFanOut(len(spans), concurrent, t.call(spans[0])) }, spans...)
 }
 
 // nameOf is the name of a parent, or where it is not there that of a span below it.
@@ -270,12 +270,12 @@ func (t *tree) slow(i int32, s *span) {
 	d := time.Duration(s.duration())
 	if c.database {
 		if most := time.Duration(t.config.SlowQuery.MinDuration); d >= most {
-			t.find(SlowQuery, c.shape, 1, float64(d-most), adviseSlowQuery(d, most, c), i)
+			t.find(SlowQuery, c.shape, 1, float64(d-most), func() string { return adviseSlowQuery(d, most, c) }, i)
 		}
 		return
 	}
 	if most := time.Duration(t.config.SlowExternalCall.MinDuration); d >= most && !t.leaves(i) {
-		t.find(SlowExternalCall, c.what(), 1, float64(d-most), adviseSlowCall(d, most, c, s.failed), i)
+		t.find(SlowExternalCall, c.what(), 1, float64(d-most), func() string { return adviseSlowCall(d, most, c, s.failed) }, i)
 	}
 }
 

@@ -14,9 +14,8 @@ type about struct {
 
 // example is one time that something was found.
 type example struct {
-	cost          float64
-	traces, spans []string
-	advice        string
+	Finding
+	trace string // the first
 }
 
 // aggregate is one finding of many.
@@ -35,7 +34,7 @@ type merger struct {
 func newMerger(c Config) *merger { return &merger{examples: c.Examples, all: map[about]*aggregate{}} }
 
 // add keeps no more of a finding than will be shown.
-func (m *merger) add(f *Finding) {
+func (m *merger) add(f *Finding, trace string, fill func(*Finding)) {
 	key := about{f.Kind, f.Service, f.Operation}
 	g := m.all[key]
 	if g == nil {
@@ -45,48 +44,26 @@ func (m *merger) add(f *Finding) {
 	g.count += f.Count
 	g.cost += f.CostMS
 	g.times++
-	e := example{cost: f.CostMS, traces: f.Traces, spans: f.Spans, advice: f.Advice}
+	e := example{Finding: *f, trace: trace}
 	at, _ := slices.BinarySearchFunc(g.examples, e, compareExamples)
-	if at >= max(m.examples, 1) {
+	most := max(m.examples, 1)
+	if at == most {
 		return
 	}
-	if m.known(g, at, e) {
-		return
-	}
-	e.spans = slices.Clone(first(e.spans, m.examples))
-	e.traces = slices.Clone(first(e.traces, m.examples))
-	g.examples = slices.Insert(g.examples, at, e)
-	if len(g.examples) > max(m.examples, 1) {
-		g.examples = g.examples[:len(g.examples)-1]
-	}
-}
-
-// known reports whether a trace stands in the examples, at a higher cost; at a lower one
-// it is taken out.
-func (*merger) known(g *aggregate, at int, e example) bool {
-	if len(e.traces) == 0 {
-		return false
-	}
-	for i := range g.examples {
-		if len(g.examples[i].traces) > 0 && g.examples[i].traces[0] == e.traces[0] {
-			if i < at {
-				return true
-			}
-			g.examples = slices.Delete(g.examples, i, i+1)
-			return false
+	// Of one trace, what costs most is the example, and of what costs alike the first.
+	if same := slices.IndexFunc(g.examples, func(o example) bool { return o.trace == trace }); same >= 0 {
+		if compareExamples(g.examples[same], e) <= 0 {
+			return
 		}
+		g.examples = slices.Delete(g.examples, same, same+1)
 	}
-	return false
+	fill(&e.Finding)
+	e.Spans, e.Traces = slices.Clone(first(e.Spans, m.examples)), slices.Clone(first(e.Traces, m.examples))
+	g.examples = first(slices.Insert(g.examples, at, e), most)
 }
 
 func compareExamples(a, b example) int {
-	if c := cmp.Compare(b.cost, a.cost); c != 0 {
-		return c
-	}
-	if c := slices.Compare(a.traces, b.traces); c != 0 {
-		return c
-	}
-	return slices.Compare(a.spans, b.spans)
+	return cmp.Or(cmp.Compare(b.CostMS, a.CostMS), cmp.Compare(b.Count, a.Count), cmp.Compare(a.trace, b.trace))
 }
 
 func first[T any](all []T, n int) []T { return all[:min(len(all), max(n, 0))] }
@@ -100,15 +77,15 @@ func (m *merger) findings() []Finding {
 			Traces: []string{}, Spans: []string{},
 		}
 		for _, e := range g.examples {
-			for _, id := range e.traces {
+			for _, id := range e.Traces {
 				if len(f.Traces) < m.examples && !slices.Contains(f.Traces, id) {
 					f.Traces = append(f.Traces, id)
 				}
 			}
 		}
 		worst := g.examples[0]
-		f.Spans = append(f.Spans, first(worst.spans, m.examples)...)
-		f.Advice = worst.advice
+		f.Spans = append(f.Spans, first(worst.Spans, m.examples)...)
+		f.Advice = worst.Advice
 		if g.times > 1 && !strings.HasPrefix(f.Advice, worstOf) {
 			f.Advice = worstOf + f.Advice
 		}
@@ -121,7 +98,7 @@ func (m *merger) findings() []Finding {
 // worstOf stands before advice that is about one of many.
 const worstOf = "At worst: "
 
-// sortFindings puts what costs most first.
+// sortFindings puts what costs most first. What is alike stays in its order.
 func sortFindings(all []Finding) {
 	kinds := map[Kind]int{}
 	for i, k := range Kinds() {
@@ -135,7 +112,6 @@ func sortFindings(all []Finding) {
 			cmp.Compare(a.Service, b.Service),
 			cmp.Compare(a.Operation, b.Operation),
 			slices.Compare(a.Traces, b.Traces),
-			slices.Compare(a.Spans, b.Spans),
 		)
 	})
 }

@@ -105,7 +105,7 @@ func (r *run) end() {
 	if len(names) < max(r.config.SequentialCalls.MinCalls, 2) || cost < float64(r.config.SequentialCalls.MinCost) {
 		return
 	}
-	r.find(SequentialCalls, r.nameOf(r.parent, calls[0]), 1, cost, adviseSequential(len(calls), names, sum, longest), calls...)
+	r.find(SequentialCalls, r.nameOf(r.parent, calls[0]), 1, cost, func() string { return adviseSequential(len(calls), names, sum, longest) }, calls...)
 }
 
 func (r *run) add(i int32, values []attribute.KeyValue) {

@@ -25,7 +25,9 @@ type analysis struct {
 	statements statements
 	paths      *route.Shapes // of one trace
 	index      map[trace.SpanID]int32
-	take       func(*Finding)
+	// take takes a finding, and if it wants to know more what fills in the rest. The text is
+	// the first of its traces.
+	take func(f *Finding, trace string, fill func(*Finding))
 
 	// What takes several traces to be seen.
 	orphans []orphan
@@ -38,7 +40,7 @@ type process struct {
 	resource *resource.Resource
 }
 
-func newAnalysis(c Config, take func(*Finding)) *analysis {
+func newAnalysis(c Config, take func(*Finding, string, func(*Finding))) *analysis {
 	return &analysis{
 		config: c, take: take,
 		processes: map[*resource.Resource]*process{}, known: map[attribute.Distinct]*process{},
@@ -98,6 +100,7 @@ func (s *span) weight() float64 {
 type tree struct {
 	*analysis
 	id       trace.TraceID
+	text     string // of id
 	spans    []span
 	calls    []call
 	children [][]int32 // of spans, and behind these of parents that are not there
@@ -328,22 +331,28 @@ func (t *tree) call(i int32) *call {
 }
 
 // find takes a finding about spans, at the first of them.
-func (t *tree) find(kind Kind, operation string, count, cost float64, advice string, spans ...int32) {
+func (t *tree) find(kind Kind, operation string, count, cost float64, advice func() string, spans ...int32) {
 	t.findAt(spans[0], kind, operation, count, cost, advice, spans)
 }
 
 // findAt takes a finding at a span, which has the service and the weight. The cost is in
 // nanoseconds; both count and cost are without the weight.
-func (t *tree) findAt(at int32, kind Kind, operation string, count, cost float64, advice string, spans []int32) {
+func (t *tree) findAt(at int32, kind Kind, operation string, count, cost float64, advice func() string, spans []int32) {
 	weight := t.spans[at].weight()
+	if t.text == "" {
+		t.text = t.id.String()
+	}
 	slices.Sort(spans)
-	f := &Finding{
+	f := Finding{
 		Kind: kind, Service: t.spans[at].process.service, Operation: shortened(operation, maxName),
-		Traces: []string{t.id.String()}, Spans: make([]string, len(spans)),
-		Count: count * weight, CostMS: cost / float64(time.Millisecond) * weight, Advice: advice,
+		Count: count * weight, CostMS: cost / float64(time.Millisecond) * weight,
 	}
-	for i, s := range spans {
-		f.Spans[i] = t.spans[s].id.String()
-	}
-	t.take(f)
+	t.take(&f, t.text, func(f *Finding) {
+		f.Traces = []string{t.text}
+		f.Spans = make([]string, len(spans))
+		for i, s := range spans {
+			f.Spans[i] = t.spans[s].id.String()
+		}
+		f.Advice = advice()
+	})
 }

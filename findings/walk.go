@@ -46,7 +46,7 @@ func (t *tree) origin(i int32, top *span) {
 	}
 	at := path[len(path)-1]
 	s := &t.spans[at]
-	t.findAt(at, ErrorOrigin, s.Name(), 1, float64(top.duration()), t.adviseOrigin(path), path)
+	t.findAt(at, ErrorOrigin, s.Name(), 1, float64(top.duration()), func() string { return t.adviseOrigin(path) }, path)
 }
 
 // before reports whether a span ended before another did. One that has no end is last.
@@ -95,14 +95,14 @@ func (t *tree) gap(i int32, s *span) {
 	}
 	free += max(0, s.end-at)
 	if free > 0 && free >= int64(config.MinDuration) && float64(free) >= config.MinShare*float64(s.duration()) {
-		t.find(Gap, s.Name(), 1, float64(free), adviseGap(time.Duration(free), time.Duration(s.duration())), i)
+		t.find(Gap, s.Name(), 1, float64(free), func() string { return adviseGap(time.Duration(free), time.Duration(s.duration())) }, i)
 	}
 }
 
 // unended finds spans without an end.
 func (t *tree) unended(i int32, s *span) {
 	if !s.ended || s.unfinished {
-		t.find(UnendedSpan, s.Name(), 1, 0, adviseUnended(s), i)
+		t.find(UnendedSpan, s.Name(), 1, 0, func() string { return adviseUnended(s) }, i)
 	}
 }
 
@@ -118,7 +118,7 @@ func (t *tree) skew(i int32, s *span) {
 		late = s.end - p.end
 	}
 	if early >= least || late >= least {
-		t.find(ClockSkew, s.Name(), 1, 0, adviseSkew(time.Duration(early), time.Duration(late), p.process.service), i)
+		t.find(ClockSkew, s.Name(), 1, 0, func() string { return adviseSkew(time.Duration(early), time.Duration(late), p.process.service) }, i)
 	}
 }
 
@@ -186,7 +186,7 @@ func (t *tree) chat(key conversation, calls []int32) {
 		sum += outside
 		longest = max(longest, outside)
 	}
-	t.find(Chatty, key.service, 1, sum-longest, adviseChatty(len(calls), sum, key.service, t.spans[key.local].Name()), calls...)
+	t.find(Chatty, key.service, 1, sum-longest, func() string { return adviseChatty(len(calls), sum, key.service, t.spans[key.local].Name()) }, calls...)
 }
 
 // missing finds spans whose parent is not there, those of one parent and name together.
@@ -210,7 +210,7 @@ func (t *tree) missing() {
 		}
 		for _, spans := range all {
 			s := &t.spans[spans[0]]
-			t.find(MissingParent, s.Name(), float64(len(spans)), 0, adviseMissing(s), spans...)
+			t.find(MissingParent, s.Name(), float64(len(spans)), 0, func() string { return adviseMissing(s) }, spans...)
 		}
 	}
 }
@@ -236,7 +236,7 @@ func (t *tree) large(i int32, s *span) {
 		look(l.Attributes)
 	}
 	if size > 0 {
-		t.find(LargeAttribute, s.Name(), 1, 0, adviseLarge(string(key), size), i)
+		t.find(LargeAttribute, s.Name(), 1, 0, func() string { return adviseLarge(string(key), size) }, i)
 	}
 }
 
