@@ -35,7 +35,7 @@ type orphan struct {
 
 // requestOf finds what a span asks for, or is asked for.
 func requestOf(s *span) (request, bool) {
-	r, ok := route.RequestOf(s.Name(), s.attributes)
+	r, ok := requestFrom(s.Name(), s.attributes)
 	if !ok {
 		return request{}, false
 	}

@@ -209,7 +209,7 @@ func (a *analysis) databaseCall(name string, t *told) call {
 }
 
 func (a *analysis) httpCall(c *call, name string, attributes []attribute.KeyValue, t *told) {
-	r, _ := route.RequestOf(name, attributes)
+	r, _ := requestFrom(name, attributes)
 	switch r.Method {
 	case "", "GET", "HEAD", "OPTIONS", "TRACE", "QUERY":
 	default:
@@ -237,6 +237,20 @@ func (a *analysis) httpCall(c *call, name string, attributes []attribute.KeyValu
 	case t.target != "":
 		c.exact = joined(r.Method, t.target)
 	}
+}
+
+// requestFrom is route.RequestOf with the URL that a client of old conventions has.
+func requestFrom(name string, attributes []attribute.KeyValue) (route.Request, bool) {
+	r, ok := route.RequestOf(name, attributes)
+	for i := range attributes {
+		if kv := &attributes[i]; kv.Key == "http.url" {
+			old, _ := route.RequestOf("", []attribute.KeyValue{attribute.String("url.full", text(kv))})
+			if old.Path != "" {
+				r.Path, r.Decoded, ok = old.Path, false, true
+			}
+		}
+	}
+	return r, ok
 }
 
 // joined puts a space between what is not empty.

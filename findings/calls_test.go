@@ -104,6 +104,9 @@ func TestSlow(t *testing.T) {
 	play(t, findings.SlowExternalCall, []sceneCase{
 		{"at the threshold", all(get(0, 0, 500, "http://a/b/7")), []string{"shop: GET /b/* to a ×1 0ms, 1 spans"}},
 		{"above, with parts", all(get(0, 0, 900, "http://a/b"), actor{parent: 1, name: "dns", to: 5}), []string{"shop: GET /b to a ×1 400ms, 1 spans"}},
+		{"old conventions", all(in(get(0, 0, 500, ""), func(a *actor) {
+			a.attrs = []attribute.KeyValue{attribute.String("http.method", "GET"), attribute.String("http.url", "http://a/b/7")}
+		})), []string{"shop: GET /b/* to a ×1 0ms, 1 spans"}},
 		{"below", all(get(0, 0, 499, "http://a/b")), nil},
 		{"traced on the other side", all(get(0, 0, 900, "http://a/b"), serving("a", 1, 1, 899)), nil},
 		{"traced deeper", all(get(0, 0, 900, "http://a/b"), actor{parent: 1, name: "try", to: 899}, serving("a", 2, 1, 899)), nil},

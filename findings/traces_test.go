@@ -111,6 +111,9 @@ func TestAcross(t *testing.T) {
 	}
 	for _, tt := range []sceneCase{
 		{"broken", all(call, server(1, 10, 90, "b")), []string{"b: GET /orders/{id} ×1 0ms, 1 spans"}},
+		{"old conventions", all(in(call, func(a *actor) {
+			a.attrs = []attribute.KeyValue{attribute.String("http.method", "GET"), attribute.String("http.url", "http://b:80/orders/7")}
+		}), server(1, 10, 90, "b")), []string{"b: GET /orders/{id} ×1 0ms, 1 spans"}},
 		{"one call for one", all(call, server(1, 10, 90, "b"), server(2, 11, 91, "b")), []string{"b: GET /orders/{id} ×1 0ms, 1 spans"}},
 		{"ends behind the call", all(call, server(1, 10, 101, "b")), nil},
 		{"begins before the call", all(call, server(1, -1, 90, "b")), nil},
