@@ -119,7 +119,7 @@ func (t *tree) adviseOrigin(path []int32) string {
 		s := &t.spans[i]
 		steps = append(steps, short(s.process.service)+" "+short(s.Name()))
 	}
-	return text + ". It fails " + took(t.spans[path[0]].duration()) + " of work: " + strings.Join(steps, " > ") + "."
+	return fmt.Sprintf("%s; what took %s fails by it: %s.", text, took(t.spans[path[0]].duration()), strings.Join(steps, " > "))
 }
 
 // reason is what a span says of why it failed.

@@ -237,6 +237,9 @@ func printFindings(w io.Writer, found []findings.Finding, spans []sdktrace.ReadO
 	shown := shownFindings(found[:min(len(found), mostFindings)])
 	for i := range shown {
 		f := &shown[i]
+		if i > 0 {
+			b.WriteByte('\n')
+		}
 		row := fmt.Sprintf("%8s  %7s  %-18s  ", costOf(f.CostMS), countOf(f.Count), f.Kind)
 		where := cmp.Or(f.Service, "-") + ": " + f.Operation
 		fmt.Fprintf(&b, "%s%s\n", row, cutTo(where, columns-utf8.RuneCountInString(row)))
