@@ -32,6 +32,7 @@ type told struct {
 	rpc, rpcService, rpcMethod                                   string
 	method                                                       bool
 	batch, resends                                               int64
+	receives                                                     bool
 }
 
 func (t *told) read(attributes []attribute.KeyValue) {
@@ -90,6 +91,8 @@ func (t *told) read(attributes []attribute.KeyValue) {
 			t.rpcService = text(kv)
 		case "rpc.method":
 			t.rpcMethod = text(kv)
+		case "messaging.operation.type", "messaging.operation":
+			t.receives = text(kv) == "receive"
 		case "db.operation.batch.size":
 			t.batch = kv.Value.AsInt64()
 		case "http.request.resend_count", "http.resend_count":
@@ -140,13 +143,20 @@ func (s statements) shape(text, system string) string {
 	return shape
 }
 
-// callOf reads a call.
-func (a *analysis) callOf(s sdktrace.ReadOnlySpan, attributes []attribute.KeyValue) call {
+// callOf reads a call. It is not ok if the span is none, but waits for messages.
+func (a *analysis) callOf(s sdktrace.ReadOnlySpan, attributes []attribute.KeyValue) (c call, ok bool) {
 	var t told
 	t.read(attributes)
-	if t.system != "" {
-		return a.databaseCall(s.Name(), &t)
+	switch {
+	case t.system != "":
+		return a.databaseCall(s.Name(), &t), true
+	case t.receives:
+		return call{}, false
 	}
+	return a.otherCall(s.Name(), attributes, &t), true
+}
+
+func (a *analysis) otherCall(name string, attributes []attribute.KeyValue, t *told) call {
 	c := call{target: hostPort(t.address, t.port), resent: t.resends > 0}
 	if c.target == "" {
 		c.target = hostOf(t.url)
@@ -156,7 +166,7 @@ func (a *analysis) callOf(s sdktrace.ReadOnlySpan, attributes []attribute.KeyVal
 	}
 	switch {
 	case t.method || t.url != "":
-		a.httpCall(&c, s.Name(), attributes, &t)
+		a.httpCall(&c, name, attributes, t)
 	case t.rpc != "":
 		c.shape = t.rpcMethod
 		if t.rpcService != "" && t.rpcMethod != "" {
@@ -167,7 +177,7 @@ func (a *analysis) callOf(s sdktrace.ReadOnlySpan, attributes []attribute.KeyVal
 		}
 	}
 	if c.shape == "" {
-		c.shape = s.Name()
+		c.shape = name
 	}
 	if c.exact == "" {
 		c.exact = c.shape

@@ -112,6 +112,7 @@ func TestSlow(t *testing.T) {
 		{"traced deeper", all(get(0, 0, 900, "http://a/b"), actor{parent: 1, name: "try", to: 899}, serving("a", 2, 1, 899)), nil},
 		{"a database", all(query(0, 0, 900, "SELECT 1")), nil},
 		{"no call", all(request(0, 900)), nil},
+		{"waits for messages", all(get(0, 0, 900, "http://a/b", attribute.String("messaging.operation.type", "receive"))), nil},
 	})
 }
 

@@ -14,7 +14,8 @@
 // there have that one in common. A process is what has equal resources.
 //
 // A call is a span of kind client, or one with attributes of a database
-// (db.system.name or db.system). Its target is what it is sent to: of a database,
+// (db.system.name or db.system); but one that receives messages
+// (messaging.operation.type), and waits for some, is none. Its target is what it is sent to: of a database,
 // system, server and namespace; of others server.address and server.port, else the host
 // of url.full, else peer.service, else of RPC rpc.service, else the service of the server
 // span below it, else the name of the span. Its shape is what it asks: of a database the

@@ -193,8 +193,10 @@ func (t *tree) newSpan(ro sdktrace.ReadOnlySpan, id trace.SpanID) span {
 		}
 	}
 	if called {
-		s.call = int32(len(t.calls))
-		t.calls = append(t.calls, t.callOf(ro, s.attributes))
+		if c, ok := t.callOf(ro, s.attributes); ok {
+			s.call = int32(len(t.calls))
+			t.calls = append(t.calls, c)
+		}
 	}
 	return s
 }
@@ -322,7 +324,7 @@ func (t *tree) serverBelow(i int32) *span {
 	return nil
 }
 
-// callOf returns the call that a span is; nil if it is none.
+// call returns the call that a span is; nil if it is none.
 func (t *tree) call(i int32) *call {
 	if at := t.spans[i].call; at >= 0 {
 		return &t.calls[at]
