@@ -13,19 +13,19 @@
 // is not there. What stands below a span are its children. Spans whose parent is not
 // there have that one in common. A process is what has equal resources.
 //
-// A call is a span of kind client, or one with attributes of a database
-// (db.system.name or db.system); but one that receives messages
-// (messaging.operation.type), and waits for some, is none. Its target is what it is sent to: of a database,
-// system, server and namespace; of others server.address and server.port, else the host
-// of url.full, else peer.service, else of RPC rpc.service, else the service of the server
-// span below it, else the name of the span. Its shape is what it asks: of a database the
-// statement with its literals, numbers, lists and comments taken out (else
-// db.query.summary, else the operation and the collection, else the name of the span); of
-// HTTP the method and url.template, else the method and the path with identifiers taken
-// out; of RPC service and method; else the name of the span. Two calls are the same to the
-// letter if target, method and whole URL, or target and whole statement, are equal. The
-// attributes of older conventions count as the new ones do: db.statement, http.url,
-// net.peer.name and their like.
+// A call is a span of kind client, or one with attributes of a database (db.system.name
+// or db.system); but one that receives messages (messaging.operation.type), and waits for
+// some, is none. Its target is what it is sent to: of a database, system, server and
+// namespace; of others server.address and server.port, else the host of url.full, else
+// peer.service, else of RPC rpc.service, else the service of the server span below it,
+// else the name of the span. Its shape is what it asks: of a database the statement with
+// its literals, numbers, lists and comments taken out (else db.query.summary, else the
+// operation and the collection, else the name of the span); of HTTP the method and
+// url.template, else the method and the path with identifiers taken out; of RPC service
+// and method; else the name of the span. Two calls are the same to the letter if target,
+// method and whole URL, or target and whole statement, are equal. The attributes of older
+// conventions count as the new ones do: db.statement, http.url, net.peer.name and their
+// like.
 //
 // A span fails if its status is Error. Two calls overlap if each starts before the
 // other has ended. The weight of a span is the adjusted count that its th of tracestate

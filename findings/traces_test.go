@@ -56,6 +56,7 @@ func TestChatty(t *testing.T) {
 		{"unseen", all(request(0, 500), times(10, 10, get(1, 0, 5, "http://a:80/b"))), []string{"shop: a:80 ×1 45ms, 10 spans"}},
 		{"some unseen", all(request(0, 500), nine, get(1, 300, 305, "http://a:80/c")), []string{"shop: a ×1 27ms, 10 spans"}},
 		{"nine", all(request(0, 500), nine), nil},
+		{"calls itself", all(request(0, 500), times(10, 10, get(1, 0, 5, "http://me:80/b")), in(serving("shop", 2, 1, 4), func(a *actor) { a.id = 90 })), nil},
 		{"a database", all(request(0, 500), times(20, 10, query(1, 0, 5, "SELECT 1"))), nil},
 		{"two of five", all(request(0, 500), times(5, 10, get(1, 0, 5, "http://a:80/b")), times(5, 10, get(1, 100, 105, "http://b:80/b"))), nil},
 		{"below two local roots", all(request(0, 500), times(5, 10, get(1, 0, 5, "http://a:80/b")), in(request(0, 500), func(a *actor) { a.id = 60 }), times(5, 10, get(60, 100, 105, "http://a:80/b"))), nil},
