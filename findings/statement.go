@@ -79,7 +79,7 @@ type token uint8
 
 const (
 	nothing  token = iota
-	word           // a keyword or a name
+	word           // a name
 	keyword        // one after which a sign belongs to a number
 	literal        // ?
 	operator       // = < ||
