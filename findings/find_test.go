@@ -141,6 +141,9 @@ func TestKeys(t *testing.T) {
 	kinds := map[string]bool{}
 	for _, k := range findings.Kinds() {
 		kinds[string(k)] = true
+		if k.Doc() == "" {
+			t.Errorf("nothing is said about %s", k)
+		}
 	}
 	fields, _ := component.FieldsOf(findings.Defaults())
 	for _, f := range fields {

@@ -33,6 +33,39 @@ func Kinds() []Kind {
 	}
 }
 
+// Doc is a line about the kind.
+func (k Kind) Doc() string {
+	switch k {
+	case NPlusOne:
+		return "the same query again and again, one after another"
+	case SequentialCalls:
+		return "calls in a row that could run side by side"
+	case SlowQuery:
+		return "a query that takes long"
+	case SlowExternalCall:
+		return "a call that takes long, into what is not traced"
+	case ErrorOrigin:
+		return "where an error begins that others pass on"
+	case Retry:
+		return "the same call again after it failed"
+	case Gap:
+		return "time of a span in none of its children"
+	case FanOut:
+		return "many calls at once"
+	case Chatty:
+		return "many calls to one service in one request"
+	case UnendedSpan:
+		return "a span without an end"
+	case ClockSkew:
+		return "the clocks of two machines differ"
+	case MissingParent:
+		return "a span whose parent is not there"
+	case LargeAttribute:
+		return "a long text in an attribute"
+	}
+	return ""
+}
+
 // Finding is something that is wrong, in one or many traces. All of its texts are those
 // of spans, or made of them: they are not to be trusted.
 type Finding struct {

@@ -46,7 +46,7 @@ services that made them, what costs most time first. A FILE is OTLP as protobuf,
 JSON or as JSON lines, Jaeger's JSON, a queue directory or a batch of one, or a
 directory of such files, compressed with gzip or zstd or not; - is standard input.
 
-What it finds, with the thresholds that --set changes:
+What it finds, with the thresholds that --set changes, as n_plus_one.min_calls:
 
 ` + findingsHelp() + `
 Count and cost are those of all traces, each span with the weight that its tracestate
@@ -68,7 +68,7 @@ a kind of --fail-on was found, 2 for a mistake in the command line.`,
 	return cmd
 }
 
-// findingsHelp lists the kinds with the defaults of their thresholds.
+// findingsHelp says what the kinds are, with the defaults of their thresholds.
 func findingsHelp() string {
 	fields, _ := component.FieldsOf(findings.Defaults())
 	var b strings.Builder
@@ -81,7 +81,10 @@ func findingsHelp() string {
 				}
 			}
 		}
-		b.WriteString(strings.TrimRight(fmt.Sprintf("  %-19s %s", k, strings.Join(keys, ", ")), " ") + "\n")
+		fmt.Fprintf(&b, "  %-18s  %s\n", k, k.Doc())
+		if len(keys) > 0 {
+			fmt.Fprintf(&b, "  %-18s  (%s)\n", "", strings.Join(keys, ", "))
+		}
 	}
 	return b.String()
 }
