@@ -63,7 +63,18 @@ func generated(k, i int) *world {
 	if i%2 == 1 {
 		of = plants[kind].near
 	}
-	w.grow(of[i/2%len(of)])
+	first := of[i/2%len(of)]
+	if w.chance(2) {
+		w.grow(first)
+		return w
+	}
+	// Something else is wrong in it, too, or looks so.
+	other := plants[pick(w, findings.Kinds()...)]
+	second := pick(w, slices.Concat(other.wrong, other.near)...)
+	w.grow(func(w *world, parent *node, at time.Duration) time.Duration {
+		at = first(w, parent, at)
+		return second(w, parent, at+w.between(0, time.Millisecond))
+	})
 	return w
 }
 
@@ -202,7 +213,7 @@ func TestGeneratedTotals(t *testing.T) {
 	}
 }
 
-// TestGenerator: half of the traces are wrong, and each is one that can be.
+// TestGenerator: at least half of the traces are wrong, and each is one that can be.
 func TestGenerator(t *testing.T) {
 	for k, kind := range findings.Kinds() {
 		wrong := 0
@@ -219,8 +230,8 @@ func TestGenerator(t *testing.T) {
 				ids[n.id] = true
 			}
 		}
-		if wrong != perKind/2 {
-			t.Errorf("%s: wrong in %d of %d traces, want half", kind, wrong, perKind)
+		if wrong < perKind/2 || wrong > perKind*2/3 {
+			t.Errorf("%s: wrong in %d of %d traces, want half, and some by chance", kind, wrong, perKind)
 		}
 	}
 }
