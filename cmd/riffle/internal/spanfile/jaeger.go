@@ -102,7 +102,7 @@ func (s *source) jaeger() error {
 		case value == nil:
 			return s.skipRest()
 		}
-		spans, err := decodeJaeger(value)
+		spans, err := decodeJSON(value)
 		if err := s.decoded(s.atLine(at), spans, err); err != nil {
 			return err
 		}

@@ -177,6 +177,9 @@ var firstKey = regexp.MustCompile(`^\s*\{\s*"([^"\\]{1,32})"\s*:`)
 
 // decodeJSON reads the spans of an object, whatever wrote it.
 func decodeJSON(value []byte) ([]sdktrace.ReadOnlySpan, error) {
+	if err := checkObjects(value); err != nil {
+		return nil, err
+	}
 	key := ""
 	if m := firstKey.FindSubmatch(value); m != nil {
 		key = string(m[1])
@@ -187,23 +190,33 @@ func decodeJSON(value []byte) ([]sdktrace.ReadOnlySpan, error) {
 	case "Name":
 		return decodeSDK(value)
 	}
-	var keys map[string]json.RawMessage
-	if err := json.Unmarshal(value, &keys); err != nil {
+	var of struct {
+		ResourceSpans  json.RawMessage `json:"resourceSpans"`
+		ResourceSpans2 json.RawMessage `json:"resource_spans"`
+		Logs           json.RawMessage `json:"resourceLogs"`
+		Metrics        json.RawMessage `json:"resourceMetrics"`
+		Profiles       json.RawMessage `json:"resourceProfiles"`
+		SpanContext    json.RawMessage
+		Result         json.RawMessage `json:"result"`
+		Data           json.RawMessage `json:"data"`
+		TraceID        json.RawMessage `json:"traceID"`
+		Spans          json.RawMessage `json:"spans"`
+	}
+	if err := json.Unmarshal(value, &of); err != nil {
 		return nil, fmt.Errorf("not JSON: %w", err)
 	}
-	has := func(key string) bool { _, ok := keys[key]; return ok }
 	switch {
-	case has("resourceSpans") || has("resource_spans"):
+	case of.ResourceSpans != nil || of.ResourceSpans2 != nil:
 		return otlp.DecodeJSON(value)
-	case has("resourceLogs") || has("resourceMetrics") || has("resourceProfiles"): // a pipeline of several signals
+	case of.Logs != nil || of.Metrics != nil || of.Profiles != nil: // a pipeline of several signals
 		return nil, nil
-	case has("SpanContext"):
+	case of.SpanContext != nil:
 		return decodeSDK(value)
-	case has("result"): // of version 3 of Jaeger's API
-		return otlp.DecodeJSON(keys["result"])
-	case has("data"):
-		return decodeJaegerTraces(keys["data"])
-	case has("traceID") && has("spans"):
+	case of.Result != nil: // of version 3 of Jaeger's API
+		return otlp.DecodeJSON(of.Result)
+	case of.Data != nil:
+		return decodeJaegerTraces(of.Data)
+	case of.TraceID != nil && of.Spans != nil:
 		return decodeJaeger(value)
 	default:
 		return nil, errNoObject

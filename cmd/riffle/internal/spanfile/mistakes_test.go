@@ -1,6 +1,7 @@
 package spanfile_test
 
 import (
+	"bytes"
 	"errors"
 	"os"
 	"strings"
@@ -11,6 +12,7 @@ import (
 	"go.opentelemetry.io/otel/codes"
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 	"go.opentelemetry.io/otel/trace"
+	"google.golang.org/protobuf/encoding/protowire"
 
 	"github.com/riffletrace/riffle/cmd/riffle/internal/spanfile"
 	"github.com/riffletrace/riffle/core/otlp"
@@ -177,6 +179,58 @@ func TestLongLine(t *testing.T) {
 	got, err := read(t, "-", []byte(in))
 	if !errors.Is(err, spanfile.ErrIncomplete) || !strings.Contains(err.Error(), "stdin:2: longer than 64 MiB") || names(got) != "a a" {
 		t.Errorf("%s: %v", names(got), err)
+	}
+}
+
+// Empty messages are larger in memory than in a file: no more are decoded at once than
+// any machine has room for.
+func TestManyMessages(t *testing.T) {
+	const n = 2_000_001
+	const span = `{"traceId":"5b8efff798038103d269b633813fc60c","spanId":"eee19b7ec3c1b174","name":"b","attributes":[`
+	objects := strings.Repeat("{},", n-1) + "{}"
+	a := string(otlp.AppendRequest(nil, otlptest.Spans("a")))
+	many := protowire.AppendBytes([]byte{0x0a}, protowire.AppendBytes([]byte{0x12}, bytes.Repeat([]byte{0x12, 0}, n)))
+	for name, in := range map[string]string{
+		"JSON":             string(otlp.AppendJSON(nil, otlptest.Spans("a"))) + "\n" + `{"resourceSpans":[{"scopeSpans":[{"spans":[` + span + objects + `]}]}]}]}`,
+		"protobuf":         a + string(many),
+		"protobuf, framed": string(framed([]byte(a), many)),
+		"Jaeger":           `{"data":[{"traceID":"1","spans":[{"spanID":"1","operationName":"a"}]},{"traceID":"1","spans":[` + objects + `]}]}`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			got, err := read(t, "-", []byte(in))
+			if !errors.Is(err, spanfile.ErrIncomplete) || !strings.Contains(err.Error(), "more than 2000000 messages or objects in one") || names(got) != "a" {
+				t.Errorf("%s: %v", names(got), err)
+			}
+		})
+	}
+}
+
+// TestDeepProtobuf: values in values end no stack.
+func TestDeepProtobuf(t *testing.T) {
+	const depth, padding = 300_000, 2 << 20
+	in := protowire.AppendBytes([]byte{0x0a}, bytes.Repeat([]byte{'x'}, padding)) // the text of the innermost value
+	sizes := []int{len(in)}
+	for i := range 2 * depth { // an array in an array and so on
+		sizes = append(sizes, 1+protowire.SizeBytes(sizes[i]))
+	}
+	path := []byte{0x0a, 0x0a, 0x0a, 0x12} // resource_spans, resource, attributes, value
+	for range path {
+		sizes = append(sizes, 1+protowire.SizeBytes(sizes[len(sizes)-1]))
+	}
+	var out []byte
+	for i := len(sizes) - 2; i >= 0; i-- {
+		tag := byte(0x0a)
+		switch outer := len(sizes) - 2 - i; {
+		case outer < len(path):
+			tag = path[outer]
+		case i%2 == 1:
+			tag = 0x2a
+		}
+		out = protowire.AppendVarint(append(out, tag), uint64(sizes[i]))
+	}
+	_, err := read(t, "-", append(out, in...))
+	if err == nil || !strings.Contains(err.Error(), "at byte 0: decoding OTLP") {
+		t.Errorf("got %v", err)
 	}
 }
 

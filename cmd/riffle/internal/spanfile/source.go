@@ -14,7 +14,6 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 
 	"github.com/riffletrace/riffle/core/delivery/disk"
-	"github.com/riffletrace/riffle/core/otlp"
 	"github.com/riffletrace/riffle/internal/trustedfile"
 )
 
@@ -267,7 +266,7 @@ func decodeFrame(frame []byte) ([]sdktrace.ReadOnlySpan, error) {
 		}
 	}
 	if len(frame) > 0 && frame[0] == '{' {
-		return otlp.DecodeJSON(frame)
+		return decodeJSON(frame)
 	}
-	return otlp.Decode(frame)
+	return decodeRequest(frame)
 }

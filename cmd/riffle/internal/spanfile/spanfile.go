@@ -20,7 +20,6 @@ import (
 
 	"github.com/riffletrace/riffle/core/delivery"
 	"github.com/riffletrace/riffle/core/delivery/disk"
-	"github.com/riffletrace/riffle/core/otlp"
 	"github.com/riffletrace/riffle/internal/trustedfile"
 	"github.com/riffletrace/riffle/internal/untrusted"
 )
@@ -146,7 +145,7 @@ func (r *reading) batch(name string, batch disk.Batch) error {
 
 // request takes what a request holds. One that cannot be read costs only itself.
 func (r *reading) request(place string, body []byte) error {
-	spans, err := otlp.Decode(body)
+	spans, err := decodeRequest(body)
 	return r.decoded(place, spans, err)
 }
 
