@@ -320,6 +320,17 @@ var sequentialCalls = planted{
 			w.wrong(findings.SequentialCalls, op, min(all[1].duration(), all[2].duration()), all[1:]...)
 			return last(all)
 		}),
+		// Each begins at the very time at which the one before ends.
+		below("close", func(w *world, op *node, at time.Duration) time.Duration {
+			var all []*node
+			for range 2 + w.rng.IntN(3) {
+				all = append(all, w.read(op, at, w.ms(6, 80)))
+				at = last(all)
+			}
+			total, longest := sum(all)
+			w.wrong(findings.SequentialCalls, op, total-longest, all...)
+			return at
+		}),
 		// The same host, and another database or port.
 		below("of one host", func(w *world, op *node, at time.Duration) time.Duration {
 			name := w.unique("host")
@@ -372,6 +383,7 @@ var sequentialCalls = planted{
 		// A call that writes stays between what is before and behind it.
 		below("by write", func(w *world, op *node, at time.Duration) time.Duration {
 			write := w.rng.IntN(3)
+			some := pick(w, "DELETE FROM t", "UPDATE t SET a = 1", "INSERT INTO t VALUES (1)")
 			return last(w.loop(at, 3, func(i int, at time.Duration) *node {
 				switch {
 				case i != 1:
@@ -381,7 +393,7 @@ var sequentialCalls = planted{
 				case write == 1:
 					return w.request(op, at, w.ms(8, 60), w.unique("svc"), pick(w, "POST", "PUT", "DELETE", "PATCH"), "/write")
 				default:
-					return w.query(op, at, w.ms(8, 60), w.unique("db"), "WITH gone AS (DELETE FROM t RETURNING id) SELECT id FROM gone")
+					return w.query(op, at, w.ms(8, 60), w.unique("db"), "WITH q AS ("+some+" RETURNING id) SELECT id FROM q")
 				}
 			}))
 		}),

@@ -329,6 +329,19 @@ var chatty = planted{
 			}
 			return at
 		}),
+		// A service that calls itself has two local roots.
+		func(w *world, parent *node, at time.Duration) time.Duration {
+			service := w.unique("svc")
+			_, at = w.rounds(parent, at, 6, service)
+			return w.inside(parent, at, "itself", func(op *node, at time.Duration) time.Duration {
+				call := w.request(op, at, 0, op.service, "GET", "/inner")
+				server := w.served(call, op.service, "GET", "/inner", at+ms/2, 0)
+				server.remote = true
+				_, server.end = w.rounds(server, server.start, 6, service)
+				call.end = server.end + ms/2
+				return call.end
+			}).end
+		},
 		// Of two requests that one trace makes of a service, each calls less than often.
 		below("two requests", func(w *world, op *node, at time.Duration) time.Duration {
 			middle, service := w.unique("svc"), w.unique("svc")

@@ -19,21 +19,21 @@ import (
 
 // node is a span of a world.
 type node struct {
-	id       trace.SpanID
-	trace    trace.TraceID
-	parent   *node
-	lost     bool // it is not there, though its children say that it was
-	unended  bool
-	service  string
-	name     string
-	kind     trace.SpanKind
-	start    time.Duration // since the world's
-	end      time.Duration
-	attrs    []attribute.KeyValue
-	events   []sdktrace.Event
-	links    []sdktrace.Link
-	status   codes.Code
-	asRemote bool
+	id      trace.SpanID
+	trace   trace.TraceID
+	parent  *node
+	lost    bool // it is not there, though its children say that it was
+	unended bool
+	service string
+	name    string
+	kind    trace.SpanKind
+	start   time.Duration // since the world's
+	end     time.Duration
+	attrs   []attribute.KeyValue
+	events  []sdktrace.Event
+	links   []sdktrace.Link
+	status  codes.Code
+	remote  bool // its parent, though of the same service
 }
 
 func (n *node) duration() time.Duration { return n.end - n.start }
@@ -169,7 +169,7 @@ func (w *world) snapshots() []sdktrace.ReadOnlySpan {
 			stub.EndTime = time.Time{}
 		}
 		if p := n.parent; p != nil {
-			stub.Parent = w.context(p).WithRemote(p.service != n.service || n.asRemote)
+			stub.Parent = w.context(p).WithRemote(p.service != n.service || n.remote)
 		}
 		stubs = append(stubs, stub)
 	}
