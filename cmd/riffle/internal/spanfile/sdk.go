@@ -2,6 +2,7 @@ package spanfile
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
 
@@ -94,7 +95,7 @@ func (s *sdkSpan) stub() (stub tracetest.SpanStub, err error) {
 		return stub, err
 	}
 	if !stub.SpanContext.IsValid() {
-		return stub, fmt.Errorf("SpanContext without IDs")
+		return stub, errors.New("SpanContext without IDs")
 	}
 	if stub.Parent, err = s.Parent.context(); err != nil {
 		return stub, fmt.Errorf("Parent: %w", err)

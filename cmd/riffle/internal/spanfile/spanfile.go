@@ -60,21 +60,22 @@ type reading struct {
 }
 
 func (r *reading) readAll(name string, stdin io.Reader) error {
-	switch info, err := os.Stat(name); {
-	case name == "-":
-		err = r.file("stdin", stdin)
-		return r.result("stdin", err)
-	case err != nil:
-		return err
-	case info.IsDir():
-		return r.result(name, r.directory(name))
+	if name == "-" {
+		return r.result("stdin", r.file("stdin", stdin))
 	}
 	f, err := os.Open(name) // what somebody names may be a pipe, as shells make them
 	if err != nil {
 		return err
 	}
 	defer f.Close()
-	return r.result(name, r.file(name, f))
+	switch info, err := f.Stat(); {
+	case err != nil:
+		return err
+	case info.IsDir():
+		return r.result(name, r.directory(name))
+	default:
+		return r.result(name, r.file(name, f))
+	}
 }
 
 // result is what Read returns of a name whose end is reached, or err.

@@ -312,7 +312,7 @@ func TestTakeAndContext(t *testing.T) {
 	path := exported(t, file.OTLPJSON, testspans.Service(t, 7))
 	full, calls := errors.New("full\x1b"), 0
 	err := spanfile.Read(t.Context(), path, nil, func([]sdktrace.ReadOnlySpan) error { calls++; return full })
-	if err != full || calls != 1 {
+	if !errors.Is(err, full) || calls != 1 {
 		t.Errorf("%d calls, %v", calls, err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
