@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"go.opentelemetry.io/otel/attribute"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/riffletrace/riffle/findings"
 )
@@ -183,7 +184,7 @@ func TestBest(t *testing.T) {
 	for range 200 {
 		all := make([]*held, r.IntN(300))
 		for i := range all {
-			all[i] = &held{id: traceID(byte(i)), end: r.Int64N(50)}
+			all[i] = &held{id: trace.TraceID{byte(i), byte(i >> 8)}, end: r.Int64N(50)}
 		}
 		n := 1 + r.IntN(40)
 		want := slices.SortedFunc(slices.Values(all), byLength)

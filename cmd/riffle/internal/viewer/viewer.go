@@ -65,14 +65,14 @@ func Start(ctx context.Context, opts Options) (*Viewer, error) {
 	return start(ctx, opts, quietFor)
 }
 
-func start(ctx context.Context, opts Options, quiet time.Duration) (v *Viewer, err error) {
+func start(ctx context.Context, opts Options, quiet time.Duration) (_ *Viewer, err error) {
 	if opts.Page == nil {
 		opts.Page = page.Files
 	}
 	if opts.Detector.Trace == nil {
 		opts.Detector = defaultDetector()
 	}
-	v = &Viewer{store: newStore(opts.MaxBytes)}
+	v := &Viewer{store: newStore(opts.MaxBytes)}
 	work, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	v.cancel = cancel
 	defer func() {
