@@ -192,5 +192,9 @@ func (d *decoder) rest() rest {
 	return rest{d.text(), d.text(), d.count(), d.count(), d.count()}
 }
 
-// micros is a time or a duration in the API: nanoseconds as microseconds.
-func micros(ns int64) float64 { return float64(ns) / float64(time.Microsecond) }
+// micros is a time or a duration in the API: nanoseconds as microseconds. A float64 has
+// room for the microseconds of today, but not for the nanoseconds.
+func micros(ns int64) float64 {
+	const us = int64(time.Microsecond)
+	return float64(ns/us) + float64(ns%us)/float64(us)
+}

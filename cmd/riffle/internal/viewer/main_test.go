@@ -33,7 +33,7 @@ type stub struct {
 
 var epoch = time.Date(2026, 1, 2, 15, 4, 5, 0, time.UTC)
 
-func traceID(n byte) trace.TraceID { return trace.TraceID{0: 0xaa, 8: 0xff, 15: n} }
+func traceID(n byte) trace.TraceID { return trace.TraceID{0: 0xaa, 9: 0xff, 15: n} }
 func spanID(n byte) trace.SpanID   { return trace.SpanID{0: 0xbb, 7: n} }
 
 func spans(t testing.TB, stubs ...stub) []sdktrace.ReadOnlySpan {
@@ -75,4 +75,19 @@ func until(t *testing.T, what string, ok func() bool) {
 			t.Fatal("waiting for " + what)
 		}
 	}
+}
+
+// addresses are where a viewer listens.
+type addresses struct{ page, http, grpc string }
+
+func startViewer(tb testing.TB, opts Options) (*Viewer, addresses) {
+	tb.Helper()
+	const free = "127.0.0.1:0"
+	opts.Listen, opts.OTLPHTTP, opts.OTLPGRPC = free, free, free
+	v, err := start(tb.Context(), opts, 10*time.Millisecond)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(v.Close)
+	return v, addresses{v.URL(), "http://" + v.http.String() + "/", v.grpcAddr.String()}
 }

@@ -134,13 +134,15 @@ func order(sort string) func(a, b *held) int {
 func best(all []*held, n int, order func(a, b *held) int) []*held {
 	const several = 8
 	var top []*held
+	var last *held // of the first n so far; nil: there are not so many yet
 	for _, h := range all {
-		if len(top) >= n && order(h, top[n-1]) >= 0 && len(top) == n {
+		if last != nil && order(h, last) >= 0 {
 			continue
 		}
 		if top = append(top, h); len(top) >= several*n {
 			slices.SortFunc(top, order)
 			top = top[:n]
+			last = top[n-1]
 		}
 	}
 	slices.SortFunc(top, order)

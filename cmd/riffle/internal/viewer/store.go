@@ -281,7 +281,11 @@ func (s *store) evict(t *entry) {
 	}
 	s.unlink(t)
 	delete(s.traces, h.id)
-	t.gone = true
+	// Whoever is going to look at it finds nothing, and holds nothing meanwhile.
+	t.gone, t.held = true, nil
+	if len(s.changed) > 2*len(s.traces)+lookMost {
+		s.changed = slices.DeleteFunc(s.changed, func(t *entry) bool { return t.gone })
+	}
 	s.bytes -= t.bytes
 	s.spans -= len(h.spans)
 	s.evicted++

@@ -49,11 +49,12 @@ type Source struct {
 // Viewer is one that runs.
 type Viewer struct {
 	store   *store
-	url     string
 	servers []*http.Server
 	grpc    *grpc.Server
 	cancel  context.CancelFunc
 	running sync.WaitGroup
+
+	page, http, grpcAddr net.Addr // where they listen; nil: nowhere
 
 	mu      sync.Mutex
 	sources []sourceStatus
@@ -64,14 +65,14 @@ func Start(ctx context.Context, opts Options) (*Viewer, error) {
 	return start(ctx, opts, quietFor)
 }
 
-func start(ctx context.Context, opts Options, quiet time.Duration) (v *Viewer, err error) {
+func start(ctx context.Context, opts Options, quiet time.Duration) (_ *Viewer, err error) {
 	if opts.Page == nil {
 		opts.Page = page.Files
 	}
 	if opts.Detector.Trace == nil {
 		opts.Detector = defaultDetector()
 	}
-	v = &Viewer{store: newStore(opts.MaxBytes)}
+	v := &Viewer{store: newStore(opts.MaxBytes)}
 	work, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	v.cancel = cancel
 	defer func() {
@@ -87,19 +88,20 @@ func start(ctx context.Context, opts Options, quiet time.Duration) (v *Viewer, e
 	if err != nil {
 		return nil, err
 	}
-	v.url = "http://" + l.Addr().String() + "/"
+	v.page = l.Addr()
 	v.serve(l, api.handler(opts.Page))
 	if opts.OTLPHTTP != "" {
 		if l, err = loopback.Listen(ctx, "--otlp-http", opts.OTLPHTTP); err != nil {
 			return nil, switchOff(err, "--otlp-http")
 		}
+		v.http = l.Addr()
 		v.serve(l, receiver)
 	}
 	if opts.OTLPGRPC != "" {
 		if l, err = loopback.Listen(ctx, "--otlp-grpc", opts.OTLPGRPC); err != nil {
 			return nil, switchOff(err, "--otlp-grpc")
 		}
-		v.grpc = receiver.GRPC()
+		v.grpcAddr, v.grpc = l.Addr(), receiver.GRPC()
 		v.running.Go(func() { _ = v.grpc.Serve(l) }) // it ends with Close
 	}
 	v.running.Go(func() { look.run(work) })
@@ -168,7 +170,18 @@ func (v *Viewer) sourceStatus() []sourceStatus {
 func (v *Viewer) Add(spans []sdktrace.ReadOnlySpan) { v.store.add(spans) }
 
 // URL is where the page is.
-func (v *Viewer) URL() string { return v.url }
+func (v *Viewer) URL() string { return "http://" + v.page.String() + "/" }
+
+// Receivers are where spans are received, by OTLP over gRPC and over HTTP; "" is nowhere.
+func (v *Viewer) Receivers() (grpc, http string) {
+	if v.grpcAddr != nil {
+		grpc = v.grpcAddr.String()
+	}
+	if v.http != nil {
+		http = "http://" + v.http.String()
+	}
+	return grpc, http
+}
 
 // Close ends the viewer at once. It may be called again.
 func (v *Viewer) Close() {
