@@ -24,7 +24,7 @@ type demoView struct {
 func (d *demoView) addFlags(cmd *cobra.Command) {
 	cmd.Flags().BoolVar(&d.on, "view", false, "show the traces in a browser, until it is interrupted")
 	cmd.Flags().BoolVar(&d.open, "open", false, "with --view: open the browser")
-	cmd.Flags().StringVar(&d.listen, "listen", defaultListen, "with --view: where the page is served, an `ADDRESS` of loopback")
+	cmd.Flags().StringVar(&d.listen, "listen", viewListen, "with --view: where the page is served, an `ADDRESS` of loopback")
 }
 
 // start starts the viewer, if it is wanted, and makes it an exporter of spec.
@@ -35,7 +35,7 @@ func (d *demoView) start(cmd *cobra.Command, exporters *component.Registry[sdktr
 		}
 		return nil
 	}
-	v, err := viewer.Start(cmd.Context(), viewer.Options{Listen: d.listen, OTLPHTTP: "127.0.0.1:0", MaxBytes: defaultViewBytes})
+	v, err := viewer.Start(cmd.Context(), viewer.Options{Listen: d.listen, OTLPHTTP: "127.0.0.1:0", MaxBytes: viewBytes})
 	if err != nil {
 		return err
 	}
@@ -48,7 +48,7 @@ func (d *demoView) start(cmd *cobra.Command, exporters *component.Registry[sdktr
 	spec.Exporters = append(slices.Clip(spec.Exporters), core.ExporterEntry{Plan: plan})
 	fmt.Fprintln(cmd.ErrOrStderr(), "viewer: "+v.URL())
 	if d.open {
-		openBrowser(cmd, v.URL())
+		openBrowser(cmd.Context(), v.URL(), cmd.ErrOrStderr())
 	}
 	return nil
 }
