@@ -61,7 +61,7 @@ func adviseNPlusOne(calls int, sum float64, c *call) string {
 }
 
 func adviseSequential(calls int, targets []string, sum, longest float64) string {
-	return fmt.Sprintf("%d calls one after another, to %s, %s; nothing orders them, and side by side they take %s: start them together and wait for all.",
+	return fmt.Sprintf("%d calls one after another, to %s, %s; nothing in them tells an order, and side by side they take %s: if none needs what another answers, start them together and wait for all.",
 		calls, listed(targets), took(sum), took(longest))
 }
 
@@ -82,7 +82,7 @@ func listed(all []string) string {
 }
 
 func adviseSlowQuery(d, most time.Duration, c *call) string {
-	how := "ask for its plan with EXPLAIN: an index may be missing, or it reads more than is needed"
+	how := "an index may be missing, or it reads more than is needed; where there is EXPLAIN, ask for its plan"
 	if c.control {
 		how = "look for locks, for a full disk, and for who waits for a connection"
 	}

@@ -18,6 +18,7 @@ type call struct {
 	control  bool // of a transaction or a session
 	writes   bool // or may do so
 	resent   bool // says itself that it repeats another
+	unnamed  bool // nothing but the name of the span tells the target
 	// target is what it is sent to, and is "" until the service below it is known, where
 	// nothing else tells. shape is what it asks, and exact the same with all that differs
 	// from call to call.
@@ -45,7 +46,7 @@ func (t *told) read(attributes []attribute.KeyValue) {
 			older(&t.system, kv)
 		case "db.query.text":
 			t.statement = text(kv)
-		case "db.statement":
+		case "db.statement", "sql.query":
 			older(&t.statement, kv)
 		case "db.query.summary":
 			t.summary = text(kv)
@@ -147,6 +148,9 @@ func (s statements) shape(text, system string) string {
 func (a *analysis) callOf(s sdktrace.ReadOnlySpan, attributes []attribute.KeyValue) (c call, ok bool) {
 	var t told
 	t.read(attributes)
+	if t.system == "" && t.statement != "" {
+		t.system = "other_sql" // as the conventions call what has no name of its own
+	}
 	switch {
 	case t.system != "":
 		return a.databaseCall(s.Name(), &t), true

@@ -87,6 +87,7 @@ func TestSequentialCalls(t *testing.T) {
 		{"an address in the query", all(request(0, 100), with(users, "mail", "a.b@example.com"), get(1, 21, 51, "http://prices:80/p?for=a.b@example.com&x=1")), nil},
 		{"a value in a statement", all(request(0, 100), with(users, "order.id", "ord-12345"), query(1, 21, 51, "SELECT 1 FROM t WHERE a = 'ord-12345'")), nil},
 		{"the first fails", all(request(0, 100), failing(users), prices), nil},
+		{"names alone", all(request(0, 100), actor{parent: 1, name: "find", kind: trace.SpanKindClient, to: 20}, actor{parent: 1, name: "get", kind: trace.SpanKindClient, from: 21, to: 51}), nil},
 		{"parts of a call", all(request(0, 100), actor{parent: 1, name: "GET", kind: trace.SpanKindClient, to: 99}, actor{parent: 2, name: "http.dns", kind: trace.SpanKindClient, to: 20}, actor{parent: 2, name: "http.connect", kind: trace.SpanKindClient, from: 20, to: 50}), nil},
 		{"below two parents", all(request(0, 100), users, in(request(0, 100), func(a *actor) { a.parent = 0 }), in(prices, func(a *actor) { a.parent = 3 })), nil},
 		{"spans that are no calls", all(request(0, 100), actor{parent: 1, name: "a", kind: trace.SpanKindInternal, to: 20}, actor{parent: 1, name: "b", kind: trace.SpanKindInternal, from: 21, to: 50}), nil},
@@ -100,6 +101,8 @@ func TestSlow(t *testing.T) {
 		{"below", all(query(0, 0, 99, "SELECT 1")), nil},
 		{"no database", all(get(0, 0, 400, "http://a/b")), nil},
 		{"without an end", all(query(0, 0, noEnd, "SELECT 1")), nil},
+		{"a driver below an ORM", all(query(0, 0, 150, "orm"), query(1, 1, 149, "SELECT 1")), []string{"shop: SELECT ? ×1 48ms, 1 spans"}},
+		{"a statement alone", all(actor{name: "SQL SELECT", kind: trace.SpanKindClient, to: 140, attrs: []attribute.KeyValue{attribute.String("sql.query", "SELECT 1"), attribute.String("peer.service", "mysql")}}), []string{"shop: SELECT ? ×1 40ms, 1 spans"}},
 	})
 	play(t, findings.SlowExternalCall, []sceneCase{
 		{"at the threshold", all(get(0, 0, 500, "http://a/b/7")), []string{"shop: GET /b/* to a ×1 0ms, 1 spans"}},

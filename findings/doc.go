@@ -13,8 +13,8 @@
 // is not there. What stands below a span are its children. Spans whose parent is not
 // there have that one in common. A process is what has equal resources.
 //
-// A call is a span of kind client, or one with attributes of a database (db.system.name
-// or db.system); but one that receives messages (messaging.operation.type), and waits for
+// A call is a span of kind client, or one with attributes of a database (db.system.name,
+// db.system, or the text of a statement); but one that receives messages (messaging.operation.type), and waits for
 // some, is none. Its target is what it is sent to: of a database, system, server and
 // namespace; of others server.address and server.port, else the host of url.full, else
 // peer.service, else of RPC rpc.service, else the service of the server span below it,
@@ -24,8 +24,8 @@
 // url.template, else the method and the path with identifiers taken out; of RPC service
 // and method; else the name of the span. Two calls are the same to the letter if target,
 // method and whole URL, or target and whole statement, are equal. The attributes of older
-// conventions count as the new ones do: db.statement, http.url, net.peer.name and their
-// like.
+// conventions count as the new ones do: db.statement, sql.query, http.url, net.peer.name
+// and their like.
 //
 // A span fails if its status is Error. Two calls overlap if each starts before the
 // other has ended. The weight of a span is the adjusted count that its th of tracestate
@@ -47,7 +47,8 @@
 //   - sequential_calls: a run of calls below one parent, which is no call itself, to at
 //     least sequential_calls.min_calls (2) different targets, one after another, that
 //     nothing orders, and that would save sequential_calls.min_cost (5ms) or more side by
-//     side. A call that overlaps another below that parent is no part of a run. What
+//     side. A call that overlaps another below that parent is no part of a run, nor is one
+//     of whose target nothing but the name of the span tells. What
 //     orders them, and ends a run: a link from a later to an earlier one; a call that may
 //     write (a statement that is no read, an HTTP method that is not safe): it stays
 //     behind what came before it and before what comes behind it; a value of an
@@ -58,7 +59,8 @@
 //     one that fails. Cost: the sum of the durations less the longest, where those to one
 //     target are one.
 //   - slow_query: a call of a database that takes slow_query.min_duration (100ms) or
-//     more, by shape. Cost: its duration above that.
+//     more, by shape, without a child that is one too (as that of a driver below that of
+//     an ORM is). Cost: its duration above that.
 //   - slow_external_call: a call of no database that takes
 //     slow_external_call.min_duration (500ms) or more, and below which, at any depth, the
 //     trace has no span of another service. Cost: its duration above that.

@@ -269,7 +269,7 @@ func (t *tree) slow(i int32, s *span) {
 	}
 	d := time.Duration(s.duration())
 	if c.database {
-		if most := time.Duration(t.config.SlowQuery.MinDuration); d >= most {
+		if most := time.Duration(t.config.SlowQuery.MinDuration); d >= most && !t.slowQueryBelow(i, most) {
 			t.find(SlowQuery, c.shape, 1, float64(d-most), func() string { return adviseSlowQuery(d, most, c) }, i)
 		}
 		return
@@ -277,6 +277,15 @@ func (t *tree) slow(i int32, s *span) {
 	if most := time.Duration(t.config.SlowExternalCall.MinDuration); d >= most && !t.leaves(i) {
 		t.find(SlowExternalCall, c.what(), 1, float64(d-most), func() string { return adviseSlowCall(d, most, c, s.failed) }, i)
 	}
+}
+
+// slowQueryBelow reports whether a child is a slow query too, as that of a driver below
+// that of an ORM: it is the one to tell.
+func (t *tree) slowQueryBelow(i int32, most time.Duration) bool {
+	return slices.ContainsFunc(t.children[i], func(child int32) bool {
+		c, s := t.call(child), &t.spans[child]
+		return c != nil && c.database && s.ended && time.Duration(s.duration()) >= most
+	})
 }
 
 // what is the shape of a call and its target.

@@ -32,6 +32,9 @@ func (t *tree) sequential(parent int32, calls []int32) {
 		switch {
 		case !s.ended:
 			continue
+		case t.call(i).unnamed:
+			r.last = max(r.last, s.end) // who knows whether it goes elsewhere
+			continue
 		case t.call(i).writes:
 			r.end()
 			r.last = max(r.last, s.end)

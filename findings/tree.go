@@ -128,10 +128,11 @@ func (a *analysis) plant(id trace.TraceID, all []sdktrace.ReadOnlySpan) *tree {
 		}
 		if s.call >= 0 && t.calls[s.call].target == "" {
 			c := &t.calls[s.call]
-			c.target = s.Name()
 			if server := t.serverBelow(i); server != nil {
-				c.target = cmp.Or(server.process.service, c.target)
+				c.target = server.process.service
 			}
+			c.unnamed = c.target == ""
+			c.target = cmp.Or(c.target, s.Name())
 		}
 	}
 	return t
@@ -186,7 +187,7 @@ func (t *tree) newSpan(ro sdktrace.ReadOnlySpan, id trace.SpanID) span {
 	called := s.kind == trace.SpanKindClient
 	for i := range s.attributes {
 		switch s.attributes[i].Key {
-		case "db.system.name", "db.system":
+		case "db.system.name", "db.system", "db.query.text", "db.statement", "sql.query":
 			called = true
 		case sampling.UnfinishedKey:
 			s.unfinished = s.attributes[i].Value.AsBool()
