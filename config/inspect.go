@@ -28,13 +28,27 @@ func Inspect(data []byte, opts ...Option) (*Inspection, error) {
 	}
 	r := newReader(o)
 	r.readFile(data)
-	spec := r.read()
-	i := &Inspection{Spec: spec, reader: r}
+	return r.inspect(), nil
+}
+
+// InspectEnv is [Inspect] of the environment alone, as [FromEnv] reads it.
+func InspectEnv(opts ...Option) (*Inspection, error) {
+	o := newOptions(opts)
+	if err := CheckSection(o.section); err != nil {
+		return nil, err
+	}
+	r := newReader(o)
+	r.readVariables()
+	return r.inspect(), nil
+}
+
+func (r *reader) inspect() *Inspection {
+	i := &Inspection{Spec: r.read(), reader: r}
 	if len(r.errs) > 0 {
 		i.Mistakes = r.mistakes()
 	}
 	r.warnings, r.loaded = r.finished(r.warnings), true
-	return i, nil
+	return i
 }
 
 // InspectFile is [Inspect] of the file at path. A file that cannot be read is an error,
@@ -49,6 +63,18 @@ func InspectFile(path string, opts ...Option) (*Inspection, error) {
 
 // Warnings are what is no mistake, as [core.Source] has it, by position.
 func (i *Inspection) Warnings() core.ConfigErrors { return i.reader.warnings.Sorted() }
+
+// SetBy tells where the key of the section at path is set that counts: the name of a
+// variable, or a position in a file; "" if no source sets it. What the short form sets
+// is told for the short form: "sample_rate".
+func (i *Inspection) SetBy(path string) string {
+	for _, tree := range []*node{i.reader.app, i.reader.file, i.reader.otel} {
+		if position, ok := tree.find(path); ok {
+			return position
+		}
+	}
+	return ""
+}
 
 // With adds the mistakes that were found by trying the components, and returns all,
 // by position, none of them twice.
