@@ -1,0 +1,218 @@
+package doctor
+
+import (
+	"context"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"time"
+
+	"go.opentelemetry.io/otel/attribute"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	"go.opentelemetry.io/otel/trace"
+
+	"github.com/riffletrace/riffle/core"
+	"github.com/riffletrace/riffle/core/component"
+	"github.com/riffletrace/riffle/core/delivery"
+	"github.com/riffletrace/riffle/core/otlp"
+)
+
+// What --live sends besides one span: as much as a busy service sends in one request.
+const (
+	largeSpans = 64
+	spanFill   = 1 << 10 // bytes of each, which no compression makes much smaller
+)
+
+// checkExport builds the exporter of an entry, as the service does, and has it send:
+// nothing, and with --live spans. Where it sends nothing without spans, or may open a
+// file, that is left to --live. t is nil where it does not say where it sends.
+func (x *examination) checkExport(ctx context.Context, e *core.ExporterEntry, t *target) Result {
+	r := Result{Check: "export", Subject: e.ID(), Status: OK}
+	if t == nil && !e.BuiltToCheck() && !x.Live {
+		r.Status, r.Found = Skipped, fmt.Sprintf("type %s does not send over a network: --live has it take a span", e.Type())
+		return r
+	}
+	build, cancel := context.WithTimeout(ctx, x.Timeout)
+	defer cancel()
+	exporter, err := e.Build(build, component.Settings{ID: e.ID(), Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		r.Status, r.Found, r.Do = Fault, "building it: "+err.Error(), "correct its entry"
+		return r
+	}
+	defer func() {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), x.Timeout)
+		defer cancel()
+		if err := exporter.Shutdown(ctx); err != nil && r.Status == OK {
+			r.Status, r.Found = Warning, "ending it: "+err.Error()
+		}
+	}()
+	p := probe{x: x, exporter: exporter, entry: e, target: t}
+	p.run(ctx, &r)
+	return r
+}
+
+// probe is what is sent by one exporter.
+type probe struct {
+	x        *examination
+	exporter sdktrace.SpanExporter
+	entry    *core.ExporterEntry
+	target   *target
+}
+
+func (p *probe) run(ctx context.Context, r *Result) {
+	began := time.Now()
+	var what string
+	if _, takesRequests := p.exporter.(delivery.RequestExporter); takesRequests {
+		if err := p.send(ctx, nil); err != nil {
+			p.failed(r, err)
+			return
+		}
+		what, r.Milliseconds = "an empty export", since(began)
+	}
+	if p.x.Live {
+		spans, err := Spans(ctx, p.x.spec, one)
+		if err != nil {
+			r.Status, r.Found, r.Do = Fault, "making a span: "+err.Error(), "correct the configuration"
+			return
+		}
+		began = time.Now()
+		if err := p.send(ctx, spans); err != nil {
+			p.failed(r, err)
+			r.Found = "one span: " + r.Found
+			return
+		}
+		what = "one span, of trace " + spans[0].SpanContext().TraceID().String()
+		r.Milliseconds = max(r.Milliseconds, since(began))
+	}
+	if what == "" {
+		r.Status, r.Found = Skipped, fmt.Sprintf("type %s sends nothing without spans: --live has it send one", p.entry.Type())
+		return
+	}
+	r.Found = "it took " + what
+	if d := time.Duration(r.Milliseconds * float64(time.Millisecond)); d >= slow {
+		r.Status, r.Found = Warning, fmt.Sprintf("%s, slowly", r.Found)
+		r.Do = "find out why the receiver, or the way to it, is slow: batches wait meanwhile, in memory or on disk, and a full queue loses them"
+	}
+	if p.x.Live {
+		p.large(ctx, r)
+	}
+}
+
+// send has the exporter make one attempt.
+func (p *probe) send(ctx context.Context, spans []sdktrace.ReadOnlySpan) error {
+	ctx, cancel := context.WithTimeout(ctx, p.x.Timeout)
+	defer cancel()
+	e, ok := p.exporter.(delivery.RequestExporter)
+	if !ok {
+		return p.exporter.ExportSpans(ctx, spans)
+	}
+	body := e.Traits().Compression.Compress(otlp.AppendRequest(nil, spans))
+	resp, err := e.ExportRequest(ctx, delivery.Request{Body: body, Spans: len(spans)})
+	if err == nil && resp.Rejected > 0 && len(spans) > 0 {
+		return fmt.Errorf("rejected %d of %d spans: %s", resp.Rejected, len(spans), resp.Message)
+	}
+	return err
+}
+
+func (*probe) failed(r *Result, err error) {
+	r.Status = Fault
+	r.Found, r.Do = advise(err)
+}
+
+// large sends as much as a service does, and where that is too large finds out how much
+// is not.
+func (p *probe) large(ctx context.Context, r *Result) {
+	spans, err := Spans(ctx, p.x.spec, many)
+	if err != nil || len(spans) < largeSpans {
+		return
+	}
+	err = p.send(ctx, spans)
+	if err == nil {
+		r.Details = append(r.Details, fmt.Sprintf("and %d spans in one request of %s", len(spans), component.Size(sizeOf(spans))))
+		return
+	}
+	if delivery.Classify(err).Outcome != delivery.TooLarge {
+		p.failed(r, err)
+		r.Found = fmt.Sprintf("%d spans in one request: %s", len(spans), r.Found)
+		return
+	}
+	taken, refused := 0, len(spans) // 0 is what was taken before: one small span
+	for refused-taken > 1 && ctx.Err() == nil {
+		middle := (taken + refused) / 2
+		if p.send(ctx, spans[:middle]) == nil {
+			taken = middle
+		} else {
+			refused = middle
+		}
+	}
+	most := sizeOf(spans[:max(taken, 1)])
+	r.Status = Fault
+	r.Found = fmt.Sprintf("it refuses a request of %s as too large", component.Size(sizeOf(spans[:refused])))
+	if taken > 0 {
+		r.Found += fmt.Sprintf(", and takes one of %s", component.Size(most))
+	} else {
+		most = 1 << 10
+	}
+	r.Do = fmt.Sprintf("raise the limit of the receiver, or of the proxy before it; or write batch: {max_bytes: %s} in the entry", component.Size(most/1024*1024))
+	if most < 1<<10 {
+		r.Do = "raise the limit of the receiver, or of the proxy before it"
+	}
+}
+
+func sizeOf(spans []sdktrace.ReadOnlySpan) int { return len(otlp.AppendRequest(nil, spans)) }
+
+const tracerName = "github.com/riffletrace/riffle/cmd/riffle"
+
+// one makes the span of --live.
+func one(ctx context.Context, t trace.Tracer) {
+	_, span := t.Start(ctx, "riffle doctor")
+	span.End()
+}
+
+// many makes the spans of the large request, of one trace.
+func many(ctx context.Context, t trace.Tracer) {
+	ctx, root := t.Start(ctx, "riffle doctor")
+	defer root.End()
+	fill := make([]byte, spanFill/2)
+	random := rand.NewChaCha8([32]byte{})
+	for range largeSpans - 1 {
+		_, _ = random.Read(fill)
+		_, span := t.Start(ctx, "riffle doctor", trace.WithAttributes(attribute.String("riffle.fill", hex.EncodeToString(fill))))
+		span.End()
+	}
+}
+
+// Spans makes spans as the service of a spec does, with its resource, all of which are
+// kept. They come to no exporter of it.
+func Spans(ctx context.Context, spec core.Spec, with func(context.Context, trace.Tracer)) ([]sdktrace.ReadOnlySpan, error) {
+	var c collector
+	all := core.DefaultSpec()
+	all.Enabled = true
+	all.ServiceName, all.ServiceVersion, all.ServiceNamespace, all.Environment = spec.ServiceName, spec.ServiceVersion, spec.ServiceNamespace, spec.Environment
+	all.Resource, all.ExactResource, all.Redact = spec.Resource, spec.ExactResource, spec.Redact
+	factory := component.NewFactory("doctor", struct{}{}, func(context.Context, component.Settings, struct{}) (sdktrace.SpanExporter, error) { return &c, nil })
+	all.Exporters = []core.ExporterEntry{core.UseExporter(factory, "", struct{}{}).WithDelivery(delivery.Defaults())}
+	p, err := core.New(ctx, all, core.Logger(slog.New(slog.DiscardHandler)))
+	if err != nil {
+		return nil, err
+	}
+	with(ctx, p.TracerProvider().Tracer(tracerName))
+	err = p.Shutdown(ctx)
+	if err == nil && len(c.spans) == 0 {
+		err = errors.New("no span was made")
+	}
+	return c.spans, err
+}
+
+// collector keeps spans. Its line calls it by one goroutine, which has ended when the
+// line is shut down.
+type collector struct{ spans []sdktrace.ReadOnlySpan }
+
+func (c *collector) ExportSpans(_ context.Context, spans []sdktrace.ReadOnlySpan) error {
+	c.spans = append(c.spans, spans...)
+	return nil
+}
+
+func (*collector) Shutdown(context.Context) error { return nil }

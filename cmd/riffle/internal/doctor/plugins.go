@@ -1,0 +1,89 @@
+package doctor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"time"
+
+	"github.com/riffletrace/riffle/core"
+)
+
+// errPlace asks a source where something stands.
+var errPlace = errors.New("here")
+
+// plugin is the type of entries that are programs.
+const plugin = "plugin"
+
+// tryPlugins builds what has to be built to be checked, as validate does: plugins start
+// for it, pinned ones, look at their configurations, and end. The results come later in
+// the report, but what cannot run has no other fault.
+func (x *examination) tryPlugins(ctx context.Context) (results []Result) {
+	names := map[string][2]string{} // by path: kind and ID
+	for i := range x.spec.Samplers {
+		names[fmt.Sprintf("samplers[%d]", i)] = [2]string{x.spec.Samplers[i].Type(), x.spec.Samplers[i].ID()}
+	}
+	for i := range x.spec.Exporters {
+		names[fmt.Sprintf("exporters[%d]", i)] = [2]string{x.spec.Exporters[i].Type(), x.spec.Exporters[i].ID()}
+	}
+	ctx, cancel := context.WithTimeout(ctx, x.Timeout)
+	defer cancel()
+	began := time.Now()
+	trial, err := core.Try(ctx, x.spec, core.Logger(slog.New(slog.DiscardHandler)))
+	took := since(began)
+	for _, w := range trial.Warnings {
+		x.results = append(x.results, Result{Check: "config", Status: Warning, Found: withoutSnippet(w)})
+	}
+	var mistakes core.ConfigErrors
+	if err != nil && !errors.As(err, &mistakes) {
+		mistakes = core.ConfigErrors{{Err: err}}
+	}
+	known := map[string]bool{}
+	for _, m := range x.inspection.Mistakes {
+		known[m.Error()] = true
+	}
+	for _, m := range mistakes {
+		if known[m.Error()] {
+			continue
+		}
+		r := Result{Check: "config", Status: Fault, Found: withoutSnippet(m), Do: x.mend(m)}
+		for path, name := range names {
+			if name[0] == plugin && strings.Contains(m.Path, path) {
+				r.Check, r.Subject, r.Do = "plugin", name[1], x.mendPlugin(m)
+				x.entries[name[1]] = m
+			}
+		}
+		if results = append(results, r); r.Check == "config" {
+			x.broken = true
+		}
+	}
+	for _, name := range names {
+		if name[0] == plugin && x.entries[name[1]] == nil && !x.broken {
+			results = append(results, Result{Check: plugin, Subject: name[1], Status: OK, Found: "it is pinned, or need not be, starts and takes its configuration", Milliseconds: took})
+		}
+	}
+	return results
+}
+
+func withoutSnippet(e *core.ConfigError) string {
+	shown := *e
+	shown.Snippet = ""
+	return shown.Error()
+}
+
+// mendPlugin is what to do about a plugin that cannot run.
+func (x *examination) mendPlugin(m *core.ConfigError) string {
+	text := m.Err.Error()
+	switch {
+	case strings.Contains(text, "there is no "):
+		return "put the program into plugins.dir, called riffle-plugin-NAME, or correct the name"
+	case strings.Contains(text, "is not pinned"), strings.Contains(text, "is not the file that was pinned"):
+		return fmt.Sprintf("if its content is the one that you want: %s plugins pin --dir DIR NAME", x.Program)
+	case strings.Contains(text, "belongs to user"), strings.Contains(text, "can be written by"):
+		return "change its owner and mode as it says"
+	default:
+		return fmt.Sprintf("run %s plugins test on the program: it shows what it says", x.Program)
+	}
+}
