@@ -37,7 +37,7 @@ what it found and what to do about it:
 Run it where the service runs, as its user and with its variables. Without --config it
 reads the variables alone, as a service without a file does. No exporter but those of
 plugins sends anything else than an empty export, unless --live: then each sends one
-span, called "riffle doctor", and a request of 64 KiB, to find out what is too large.
+span, called "riffle doctor", and a request of about 70 KiB, to find out what is too large.
 A disk queue is tried with a file that is deleted at once.
 
 Each step is given up after --timeout. The exit code is 0 if there is no fault, 1 if

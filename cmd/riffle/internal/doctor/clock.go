@@ -37,7 +37,7 @@ func (x *examination) checkPropagators(context.Context) []Result {
 // tells its own. It is asked without headers and without a path: that it answers is
 // enough.
 func (x *examination) checkClock(ctx context.Context) []Result {
-	r := Result{Check: "clock", Status: Skipped, Found: "no receiver tells the time: gRPC does not"}
+	r := Result{Check: "clock", Status: Skipped, Found: "no receiver tells the time: those of HTTP do"}
 	for i := range x.spec.Exporters {
 		e := &x.spec.Exporters[i]
 		c, ok := e.Connection()
@@ -48,7 +48,7 @@ func (x *examination) checkClock(ctx context.Context) []Result {
 			if skew, off, ok := dateOf(ctx, &t); ok {
 				return []Result{judgeClock(e.ID(), skew, off)}
 			}
-			r.Found = "no receiver tells the time"
+			r.Found = "the receiver does not tell the time"
 		}
 	}
 	return []Result{r}

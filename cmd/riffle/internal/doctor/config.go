@@ -169,9 +169,9 @@ func (x *examination) otherVariables() {
 	own := strings.ToUpper(strings.NewReplacer(".", "_", "-", "_", " ", "_").Replace(x.Source.App)) + "_"
 	var names []string
 	for _, kv := range os.Environ() {
-		name, _, _ := strings.Cut(kv, "=")
+		name, value, _ := strings.Cut(kv, "=")
 		app, _, ok := strings.Cut(name, "_"+section+"_")
-		if ok && app != "" && !strings.HasPrefix(name, "OTEL_") && (x.Source.App == "" || !strings.HasPrefix(name, own)) {
+		if ok && app != "" && value != "" && !strings.HasPrefix(name, "OTEL_") && (x.Source.App == "" || !strings.HasPrefix(name, own)) {
 			names = append(names, name)
 		}
 	}

@@ -130,7 +130,7 @@ func (p *probe) large(ctx context.Context, r *Result) {
 	}
 	err = p.send(ctx, spans)
 	if err == nil {
-		r.Details = append(r.Details, fmt.Sprintf("and %d spans in one request of %s", len(spans), component.Size(sizeOf(spans))))
+		r.Details = append(r.Details, fmt.Sprintf("and %d spans in one request of %s", len(spans), sizeText(sizeOf(spans))))
 		return
 	}
 	if delivery.Classify(err).Outcome != delivery.TooLarge {
@@ -149,19 +149,27 @@ func (p *probe) large(ctx context.Context, r *Result) {
 	}
 	most := sizeOf(spans[:max(taken, 1)])
 	r.Status = Fault
-	r.Found = fmt.Sprintf("it refuses a request of %s as too large", component.Size(sizeOf(spans[:refused])))
+	r.Found = fmt.Sprintf("it refuses a request of %s as too large", sizeText(sizeOf(spans[:refused])))
 	if taken > 0 {
-		r.Found += fmt.Sprintf(", and takes one of %s", component.Size(most))
+		r.Found += fmt.Sprintf(", and takes one of %s", sizeText(most))
 	} else {
 		most = 1 << 10
 	}
-	r.Do = fmt.Sprintf("raise the limit of the receiver, or of the proxy before it; or write batch: {max_bytes: %s} in the entry", component.Size(most/1024*1024))
+	r.Do = fmt.Sprintf("raise the limit of the receiver, or of the proxy before it; or write batch: {max_bytes: %s} in the entry", sizeText(most))
 	if most < 1<<10 {
 		r.Do = "raise the limit of the receiver, or of the proxy before it"
 	}
 }
 
 func sizeOf(spans []sdktrace.ReadOnlySpan) int { return len(otlp.AppendRequest(nil, spans)) }
+
+// sizeText is a size for people, cut to what a configuration takes.
+func sizeText(n int) component.Size {
+	if n < 1<<10 {
+		return component.Size(n)
+	}
+	return component.Size(n >> 10 << 10)
+}
 
 const tracerName = "github.com/riffletrace/riffle/cmd/riffle"
 
