@@ -144,8 +144,10 @@ func (r *Resolved) adviseTransport(err error, worked bool) string {
 		return "wants TLS: " + r.secureAdvice()
 
 	case says("remote error: tls: certificate required", "remote error: tls: bad certificate",
-		"remote error: tls: unknown certificate", "remote error: tls: handshake failure"):
+		"remote error: tls: unknown certificate", "remote error: tls: expired certificate", "remote error: tls: handshake failure"):
 		return "wants " + clientCert
+	case says("tls: protocol version not supported", "tls: server selected unsupported protocol version"):
+		return "speaks no version of TLS that is taken: let it speak 1.2 or a newer one; tls.min_version says what is asked for"
 	case says("certificate signed by unknown authority"):
 		return "has a certificate of an unknown authority: set tls.ca_file"
 	case says("certificate has expired or is not yet valid"):

@@ -50,6 +50,8 @@ func mend(err error, found string) string {
 		{"nothing listens there", "start the receiver, or correct the port"},
 		{"no such host", "correct the name in endpoint"},
 		{"did not answer in time", "find out whether it is an OTLP receiver at all, and whether it is overloaded: it takes the connection, and says nothing"},
+		{"malformed HTTP", "correct the port: what listens there speaks another protocol"},
+		{"error reading server preface", "correct the port: what listens there speaks another protocol"},
 		{"it may want a client certificate", "set tls.cert_file and tls.key_file to one that it trusts"},
 	} {
 		if strings.Contains(found, t.text) {

@@ -16,6 +16,9 @@ const (
 	skewFault   = 5 * time.Minute
 )
 
+// maxHeaders bounds what is read of a receiver that is asked for the time.
+const maxHeaders = 64 << 10
+
 // checkPropagators says whether traces go on in other services.
 func (x *examination) checkPropagators(context.Context) []Result {
 	r := Result{Check: "propagators", Status: OK}
@@ -64,8 +67,9 @@ func (x *examination) answered(id string) bool {
 // dateOf is by how much a receiver's clock is ahead, and how far off that may be.
 func dateOf(ctx context.Context, t *target) (skew, off time.Duration, ok bool) {
 	transport := &http.Transport{
-		Proxy:           http.ProxyFromEnvironment,
-		TLSClientConfig: &tls.Config{InsecureSkipVerify: true, MinVersion: tls.VersionTLS12}, //nolint:gosec // nothing is sent, and the time is no secret
+		MaxResponseHeaderBytes: maxHeaders,
+		Proxy:                  http.ProxyFromEnvironment,
+		TLSClientConfig:        &tls.Config{InsecureSkipVerify: true, MinVersion: tls.VersionTLS12}, //nolint:gosec // nothing is sent, and the time is no secret
 	}
 	defer transport.CloseIdleConnections()
 	client := http.Client{Transport: transport, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}

@@ -78,9 +78,7 @@ func (x *examination) tell(all core.ConfigErrors, s Status, do func(*core.Config
 			x.results = append(x.results, Result{Check: "config", Status: s, Found: fmt.Sprintf("and %d more", len(all)-i), Do: x.Program + " validate shows all"})
 			return
 		}
-		shown := *e
-		shown.Snippet = "" // a report is of lines
-		x.results = append(x.results, Result{Check: "config", Status: s, Found: shown.Error(), Do: do(e)})
+		x.results = append(x.results, Result{Check: "config", Status: s, Found: withoutSnippet(e), Do: do(e)})
 	}
 }
 
@@ -94,8 +92,10 @@ func (x *examination) mend(e *core.ConfigError) string {
 		return "name the file that the service reads, and with --section where tracing is in it"
 	case notSet.MatchString(text):
 		return fmt.Sprintf("set %s for the service, and for this command", notSet.FindStringSubmatch(text)[1])
+	case isVariable(e.Position):
+		return "correct the variable: its value is taken as it is, with quotes and all"
 	case x.File == "":
-		return "correct the variable"
+		return "correct the file"
 	default:
 		return fmt.Sprintf("correct it: %s validate %s shows the line", x.Program, x.File)
 	}
@@ -132,6 +132,10 @@ var variable = regexp.MustCompile(`^[A-Z][A-Z0-9_]*$`)
 // checkEnabled says whether tracing is on, and who says so.
 func (x *examination) checkEnabled() {
 	by := x.inspection.SetBy("enabled")
+	if slices.ContainsFunc(x.inspection.Mistakes, func(e *core.ConfigError) bool { return e.Position == by }) {
+		x.results = append(x.results, Result{Check: "enabled", Status: Skipped, Found: by + " has a mistake"})
+		return
+	}
 	r := Result{Check: "enabled", Status: OK, Found: fmt.Sprintf("tracing is on for service %q", x.spec.ServiceName)}
 	if by != "" {
 		r.Found += ", says " + by

@@ -44,7 +44,7 @@ type Result struct {
 
 // Report is what all steps have found, in their order.
 type Report struct {
-	OK       bool     `json:"ok"` // there is no fault
+	OK       bool     `json:"ok"` // all was done, and there is no fault
 	Faults   int      `json:"faults"`
 	Warnings int      `json:"warnings"`
 	Checks   []Result `json:"checks"`
@@ -72,8 +72,8 @@ type examination struct {
 	Options
 	inspection *config.Inspection // nil if the configuration cannot be read
 	spec       core.Spec
-	broken     bool             // the configuration has mistakes
-	entries    map[string]error // what is wrong with entries that were tried, by their ID
+	broken     bool            // the configuration has mistakes
+	unfit      map[string]bool // the paths of entries whose plugins cannot run
 	results    []Result
 }
 
@@ -87,7 +87,7 @@ func Run(ctx context.Context, o Options) Report {
 	if o.system == "" {
 		o.system = "/"
 	}
-	x := &examination{Options: o, entries: map[string]error{}}
+	x := &examination{Options: o, unfit: map[string]bool{}}
 	if x.checkConfig(); x.inspection != nil {
 		plugins := x.tryPlugins(ctx)
 		x.checkEndpoints(ctx)
@@ -99,7 +99,7 @@ func Run(ctx context.Context, o Options) Report {
 		x.step(ctx, "memory", x.checkMemory)
 		x.step(ctx, "files", x.checkFiles)
 	}
-	return x.report()
+	return x.report(ctx)
 }
 
 // step runs one step within its time, unless the whole was interrupted.
@@ -124,6 +124,9 @@ func (x *examination) checkEndpoints(ctx context.Context) {
 			Check: "export", Status: Fault, Found: "there is no exporter: what is kept goes nowhere",
 			Do: "write an entry of exporters, or endpoint: host:port",
 		})
+		if by := x.inspection.SetBy("exporters"); by != "" {
+			x.results[len(x.results)-1].Found += ", says " + by
+		}
 		return
 	}
 	found := make([][]Result, len(x.spec.Exporters))
@@ -133,7 +136,7 @@ func (x *examination) checkEndpoints(ctx context.Context) {
 		all.Go(func() {
 			turns <- struct{}{}
 			defer func() { <-turns }()
-			found[i] = x.checkEndpoint(ctx, &x.spec.Exporters[i])
+			found[i] = x.checkEndpoint(ctx, i)
 		})
 	}
 	all.Wait()
@@ -145,7 +148,7 @@ func (x *examination) checkEndpoints(ctx context.Context) {
 // exportersAtOnce bounds how many are looked at at once.
 const exportersAtOnce = 8
 
-func (x *examination) report() Report {
+func (x *examination) report(ctx context.Context) Report {
 	r := Report{Checks: x.results}
 	for i := range r.Checks {
 		c := &r.Checks[i]
@@ -163,7 +166,7 @@ func (x *examination) report() Report {
 		case OK, Skipped:
 		}
 	}
-	r.OK = r.Faults == 0
+	r.OK = r.Faults == 0 && ctx.Err() == nil
 	return r
 }
 

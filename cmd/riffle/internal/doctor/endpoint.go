@@ -15,7 +15,6 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/riffletrace/riffle/core"
 	"github.com/riffletrace/riffle/core/component"
 )
 
@@ -78,7 +77,8 @@ func targetOf(c component.Connection) (t target, ok bool) {
 func (t *target) address() string { return net.JoinHostPort(t.host, t.port) }
 
 // checkEndpoint looks at one exporter.
-func (x *examination) checkEndpoint(ctx context.Context, e *core.ExporterEntry) []Result {
+func (x *examination) checkEndpoint(ctx context.Context, i int) []Result {
+	e := &x.spec.Exporters[i]
 	id := e.ID()
 	skip := func(check, why string) Result {
 		return Result{Check: check, Subject: id, Status: Skipped, Found: why}
@@ -88,7 +88,7 @@ func (x *examination) checkEndpoint(ctx context.Context, e *core.ExporterEntry) 
 		return []Result{interrupted("export", id)}
 	case e.Err() != nil:
 		return []Result{skip("export", "its entry has a mistake")}
-	case x.entries[id] != nil:
+	case x.unfit[pathOf("exporters", i)]:
 		return []Result{skip("export", "the plugin cannot run")}
 	}
 	export := func(t *target) Result {

@@ -122,6 +122,8 @@ func TestEndpoints(t *testing.T) {
 		{name: "hangs over HTTP", timeout: impatient, check: "export", found: "did not answer in time", do: "whether it is an OTLP receiver", yaml: func(t *testing.T) string { return exporter(overHTTP, "http://"+otlptest.Silent(t)) }},
 		{name: "hangs over gRPC", timeout: impatient, check: "export", found: "did not answer in time", do: "whether it is an OTLP receiver", yaml: func(t *testing.T) string { return exporter(overGRPC, otlptest.Silent(t)) }},
 		{name: "hangs in the handshake", timeout: impatient, check: "export", found: "did not answer in time", do: "whether it is an OTLP receiver", yaml: func(t *testing.T) string { return exporter(overHTTP, "https://"+otlptest.Silent(t)) }},
+		{name: "another protocol", check: "export", found: "malformed HTTP", do: "speaks another protocol", yaml: func(t *testing.T) string { return exporter(overHTTP, "http://"+banner(t)) }},
+		{name: "another protocol given gRPC", check: "export", found: "hung up on plain text", do: "if it wants TLS", yaml: func(t *testing.T) string { return exporter(overGRPC, banner(t)) }},
 		{name: "hangs up", check: "export", found: "hung up", do: "if it wants TLS", yaml: func(t *testing.T) string { return exporter(overHTTP, "http://"+otlptest.HangsUp(t)) }},
 		{name: "a socket that is not there", check: "connect", found: "no such file", do: "the path of its socket", yaml: func(t *testing.T) string {
 			return exporter(overGRPC, "unix://"+filepath.Join(t.TempDir(), "s"))
@@ -137,6 +139,32 @@ func TestEndpoints(t *testing.T) {
 			oneFault(t, o, tt.check, tt.found, tt.do)
 		})
 	}
+}
+
+// banner is the address of a server that speaks first, and no HTTP.
+func banner(t *testing.T) string {
+	t.Helper()
+	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			_, _ = io.WriteString(c, "SSH-2.0-OpenSSH_9.2p1\r\n")
+			_ = c.Close()
+		}
+	}()
+	t.Cleanup(func() {
+		_ = l.Close()
+		<-done
+	})
+	return l.Addr().String()
 }
 
 // A gRPC server answers with each of these codes.
@@ -167,10 +195,12 @@ func TestEndpointsThatWork(t *testing.T) {
 	cert, key := authority.Issue(t, "client", "client")
 	mutual := fmt.Sprintf("tls: {ca_file: %q, cert_file: %q, key_file: %q}", authority.File, cert, key)
 	for name, yaml := range map[string]string{
-		"http":   exporter(overHTTP, "http://"+otlptest.HTTP(t, nil, "/v1/traces").Address),
-		"grpc":   exporter(overGRPC, otlptest.GRPC(t, nil).Address),
-		"https":  exporter(overHTTP, "https://"+otlptest.HTTP(t, authority.Server(t, "127.0.0.1"), "/v1/traces").Address, ca),
-		"mutual": exporter(overGRPC, "https://"+otlptest.GRPC(t, authority.MutualServer(t, "127.0.0.1")).Address, mutual),
+		"http":               exporter(overHTTP, "http://"+otlptest.HTTP(t, nil, "/v1/traces").Address),
+		"grpc":               exporter(overGRPC, otlptest.GRPC(t, nil).Address),
+		"https":              exporter(overHTTP, "https://"+otlptest.HTTP(t, authority.Server(t, "127.0.0.1"), "/v1/traces").Address, ca),
+		"grpc with a scheme": exporter(overGRPC, "http://"+otlptest.GRPC(t, nil).Address),
+		"a target of grpc":   exporter(overGRPC, "dns:///"+otlptest.GRPC(t, nil).Address),
+		"mutual":             exporter(overGRPC, "https://"+otlptest.GRPC(t, authority.MutualServer(t, "127.0.0.1")).Address, mutual),
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

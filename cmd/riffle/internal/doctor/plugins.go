@@ -21,12 +21,17 @@ const plugin = "plugin"
 // for it, pinned ones, look at their configurations, and end. The results come later in
 // the report, but what cannot run has no other fault.
 func (x *examination) tryPlugins(ctx context.Context) (results []Result) {
-	names := map[string][2]string{} // by path: kind and ID
+	type entry struct{ path, id string }
+	var plugins []entry
 	for i := range x.spec.Samplers {
-		names[fmt.Sprintf("samplers[%d]", i)] = [2]string{x.spec.Samplers[i].Type(), x.spec.Samplers[i].ID()}
+		if e := &x.spec.Samplers[i]; e.Type() == plugin {
+			plugins = append(plugins, entry{pathOf("samplers", i), e.ID()})
+		}
 	}
 	for i := range x.spec.Exporters {
-		names[fmt.Sprintf("exporters[%d]", i)] = [2]string{x.spec.Exporters[i].Type(), x.spec.Exporters[i].ID()}
+		if e := &x.spec.Exporters[i]; e.Type() == plugin {
+			plugins = append(plugins, entry{pathOf("exporters", i), e.ID()})
+		}
 	}
 	ctx, cancel := context.WithTimeout(ctx, x.Timeout)
 	defer cancel()
@@ -49,24 +54,28 @@ func (x *examination) tryPlugins(ctx context.Context) (results []Result) {
 			continue
 		}
 		r := Result{Check: "config", Status: Fault, Found: withoutSnippet(m), Do: x.mend(m)}
-		for path, name := range names {
-			if name[0] == plugin && strings.Contains(m.Path, path) {
-				r.Check, r.Subject, r.Do = "plugin", name[1], x.mendPlugin(m)
-				x.entries[name[1]] = m
+		for _, e := range plugins {
+			if strings.Contains(m.Path, e.path) {
+				r.Check, r.Subject, r.Do = plugin, e.id, x.mendPlugin(m)
+				x.unfit[e.path] = true
 			}
 		}
 		if results = append(results, r); r.Check == "config" {
 			x.broken = true
 		}
 	}
-	for _, name := range names {
-		if name[0] == plugin && x.entries[name[1]] == nil && !x.broken {
-			results = append(results, Result{Check: plugin, Subject: name[1], Status: OK, Found: "it is pinned, or need not be, starts and takes its configuration", Milliseconds: took})
+	for _, e := range plugins {
+		if !x.unfit[e.path] && !x.broken {
+			results = append(results, Result{Check: plugin, Subject: e.id, Status: OK, Found: "it is pinned, or need not be, starts and takes its configuration", Milliseconds: took})
 		}
 	}
 	return results
 }
 
+// pathOf is the path of an entry of a list.
+func pathOf(list string, i int) string { return fmt.Sprintf("%s[%d]", list, i) }
+
+// withoutSnippet is a mistake in one line.
 func withoutSnippet(e *core.ConfigError) string {
 	shown := *e
 	shown.Snippet = ""

@@ -92,6 +92,9 @@ func checkQueue(e *core.ExporterEntry, id disk.Identity, dir string) Result {
 			r.Found += fmt.Sprintf(", less than queue.max_bytes (%s)", most)
 		}
 	}
+	if wd, err := os.Getwd(); err == nil && !filepath.IsAbs(dir) {
+		r.Details = append(r.Details, "it is relative to the working directory, which for the service may be another than "+wd)
+	}
 	if there != dir {
 		return r
 	}

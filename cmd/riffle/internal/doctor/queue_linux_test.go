@@ -1,6 +1,7 @@
 package doctor
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"os/signal"
@@ -45,12 +46,12 @@ func TestQueueWithoutRoom(t *testing.T) {
 }
 
 // A directory that the user may not write, who is not root for a moment.
-func TestQueueNotWritable(t *testing.T) {
+func TestNotWritable(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "queue")
 	if err := os.Mkdir(dir, 0o555); err != nil { //nolint:gosec // it is read
 		t.Fatal(err)
 	}
-	o := options(t, queued(dir))
+	o := options(t, queued(dir, fmt.Sprintf("  - {type: file, path: %q}", filepath.Join(dir, "spans.json"))))
 	if os.Geteuid() == 0 {
 		const nobody = 65534
 		for _, name := range []string{dir, o.File} {
@@ -72,5 +73,6 @@ func TestQueueNotWritable(t *testing.T) {
 			}
 		}()
 	}
-	diagnose(t, o, want{"queue", Fault, "permission denied", "let the user of the service write there"})
+	diagnose(t, o, want{"queue", Fault, "permission denied", "let the user of the service write there"},
+		want{"export", Fault, "it cannot be written: open " + dir, "let the user of the service write there"})
 }

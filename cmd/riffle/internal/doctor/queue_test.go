@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -39,6 +40,15 @@ func TestQueue(t *testing.T) {
 		dir := t.TempDir()
 		giveAway(t, dir)
 		diagnose(t, options(t, queued(dir)), want{"queue", Fault, "belongs to user 12345", "run this as the user of the service"})
+	})
+	t.Run("relative", func(t *testing.T) {
+		o := options(t, queued("queue"))
+		t.Chdir(t.TempDir())
+		for _, c := range diagnose(t, o).Checks {
+			if c.Check == "queue" && !strings.Contains(strings.Join(c.Details, "\n"), "relative to the working directory") {
+				t.Errorf("%+v", c)
+			}
+		}
 	})
 	t.Run("empty", func(t *testing.T) {
 		dir := t.TempDir()

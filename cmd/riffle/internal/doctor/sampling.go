@@ -97,7 +97,7 @@ func (s *share) add(n int, p float64) { s.all, s.expected = s.all+n, s.expected+
 // without their time.
 func (x *examination) checkSampling(ctx context.Context) []Result {
 	r := Result{Check: "sampling", Status: OK}
-	if x.broken || len(x.entries) > 0 {
+	if x.broken || len(x.unfit) > 0 {
 		r.Status, r.Found = Skipped, "the configuration has mistakes"
 		return []Result{r}
 	}
@@ -209,7 +209,7 @@ func (x *examination) raise() string {
 		return fmt.Sprintf("raise sample_rate (%s): 1 keeps everything", by)
 	}
 	for i := range x.spec.Samplers {
-		if e := x.spec.Source.Place(fmt.Sprintf("samplers[%d]", i), errPlace); e != nil && x.spec.Samplers[i].Type() == "ratio" {
+		if e := x.spec.Source.Place(pathOf("samplers", i), errPlace); e != nil && x.spec.Samplers[i].Type() == "ratio" {
 			return fmt.Sprintf("raise the rate of sampler %q (%s): 1 keeps everything", x.spec.Samplers[i].ID(), e.Position)
 		}
 	}
