@@ -47,7 +47,7 @@ func (x *examination) checkClock(ctx context.Context) []Result {
 		if !ok {
 			continue
 		}
-		if t, ok := targetOf(c); ok && t.http && x.answered(e.ID()) {
+		if t, ok := targetOf(c); ok && t.http && textOf(e, "proxy") == "" && x.answered(e.ID()) {
 			if skew, off, ok := dateOf(ctx, &t); ok {
 				return []Result{judgeClock(e.ID(), skew, off)}
 			}

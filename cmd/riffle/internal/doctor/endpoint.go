@@ -102,6 +102,9 @@ func (x *examination) checkEndpoint(ctx context.Context, i int) []Result {
 		return []Result{export(nil)}
 	}
 	t, ok := targetOf(c)
+	if textOf(e, "proxy") != "" {
+		return []Result{skip("connect", "its entry has a proxy"), export(&t)}
+	}
 	if !ok {
 		return []Result{skip("connect", c.Endpoint+" cannot be looked at"), export(nil)}
 	}

@@ -219,6 +219,33 @@ func TestEndpointsThatWork(t *testing.T) {
 		want{"tls", Warning, `certificate of "server" by "test authority" until`, "renew the certificate"})
 }
 
+// The SDK's exporters, which send nothing without spans, are examined as well.
+func TestExportersOfTheSDK(t *testing.T) {
+	for _, protocol := range []string{"otlptracegrpc", "otlptracehttp"} {
+		t.Run(protocol, func(t *testing.T) {
+			entry := func(address string) Options {
+				return options(t, tracing("exporters:", fmt.Sprintf("  - {type: %s, endpoint: 'http://%s', headers: {x-key: %s}}", protocol, address, secret)))
+			}
+			fine, refuses := otlptest.GRPC(t, nil), otlptest.GRPC(t, nil)
+			refuses.RespondWithCode(t, "UNAUTHENTICATED")
+			refusing := refuses.Address
+			if protocol == "otlptracehttp" {
+				fine, refusing = otlptest.HTTP(t, nil, "/v1/traces"), otlptest.Web(t, nil, answers(401, "", ""))
+			}
+			diagnose(t, entry(fine.Address), want{"export", OK, "it took an empty export", ""})
+			oneFault(t, entry(refusing), "export", "refused the credentials", "check headers")
+			o := entry(fine.Address)
+			o.Live = true
+			diagnose(t, o, want{"export", OK, "it took one span", ""})
+			if len(fine.Requests()) < 3 || fine.Requests()[0].Headers.Get("X-Key") != secret {
+				t.Errorf("%+v", fine.Requests())
+			}
+		})
+	}
+	diagnose(t, options(t, tracing("exporters: [{type: otlptracehttp, endpoint: 'http://collector.invalid:4318', proxy: 'http://127.0.0.1:1'}]")),
+		want{"connect", Skipped, "its entry has a proxy", ""}, want{"export", Skipped, "--live has it send one", ""})
+}
+
 // The secrets of headers are in no report, though the server repeats them.
 func TestSecrets(t *testing.T) {
 	repeats := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -31,7 +31,7 @@ const (
 func (x *examination) checkExport(ctx context.Context, e *core.ExporterEntry, t *target) Result {
 	r := Result{Check: "export", Subject: e.ID(), Status: OK}
 	if t == nil && !e.BuiltToCheck() && !x.Live {
-		if file := fileOf(e); file != "" {
+		if file := textOf(e, "path"); file != "" && e.Type() == "file" {
 			r.checkFile(file)
 			return r
 		}
@@ -68,8 +68,21 @@ type probe struct {
 func (p *probe) run(ctx context.Context, r *Result) {
 	began := time.Now()
 	var what string
-	if _, takesRequests := p.exporter.(delivery.RequestExporter); takesRequests {
-		if err := p.send(ctx, nil); err != nil {
+	switch e := p.exporter.(type) {
+	case delivery.RequestExporter:
+		err := p.send(ctx, nil)
+		if err != nil {
+			p.failed(r, err)
+			return
+		}
+		what, r.Milliseconds = "an empty export", since(began)
+	case prober:
+		if p.target == nil || textOf(p.entry, "proxy") != "" {
+			break
+		}
+		timed, cancel := context.WithTimeout(ctx, p.x.Timeout)
+		defer cancel()
+		if err := e.Probe(timed); err != nil {
 			p.failed(r, err)
 			return
 		}
@@ -102,6 +115,11 @@ func (p *probe) run(ctx context.Context, r *Result) {
 	if p.x.Live {
 		p.large(ctx, r)
 	}
+}
+
+// prober is an exporter that sends nothing without spans, but can.
+type prober interface {
+	Probe(ctx context.Context) error
 }
 
 // send has the exporter make one attempt.

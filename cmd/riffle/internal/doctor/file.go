@@ -12,15 +12,12 @@ import (
 	"github.com/riffletrace/riffle/internal/trustedfile"
 )
 
-// fileOf is the file that an exporter of the type "file" writes; "" of any other. Its
-// configuration is known here by its keys alone: the command line links no component.
-func fileOf(e *core.ExporterEntry) string {
+// textOf is the text that an entry has at a key; "" if there is none. Configurations are
+// known here by their keys alone: the command line links no component.
+func textOf(e *core.ExporterEntry, key string) string {
 	c := reflect.Indirect(reflect.ValueOf(e.Config()))
-	if e.Type() != "file" || c.Kind() != reflect.Struct {
-		return ""
-	}
-	for i := range c.NumField() {
-		if key, _ := component.FieldKey(c.Type().Field(i)); key == "path" && c.Field(i).Kind() == reflect.String {
+	for i := 0; c.Kind() == reflect.Struct && i < c.NumField(); i++ {
+		if k, _ := component.FieldKey(c.Type().Field(i)); k == key && c.Field(i).Kind() == reflect.String {
 			return c.Field(i).String()
 		}
 	}
