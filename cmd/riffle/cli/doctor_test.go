@@ -3,11 +3,14 @@ package cli_test
 import (
 	"encoding/json"
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/riffletrace/riffle/internal/otlptest"
 )
@@ -104,5 +107,41 @@ func TestDoctorJSON(t *testing.T) {
 	const want = "config enabled resolve connect export sampling propagators clock queue memory files"
 	if all := strings.Join(steps, " "); all != want || !got.OK || got.Faults != 0 {
 		t.Errorf("%s\nwant %s; %+v", all, want, got)
+	}
+}
+
+// What docs/troubleshooting.md shows is what doctor prints: but for the port, the times
+// and the limits of the machine.
+func TestDoctorDocs(t *testing.T) {
+	const page = "../../../docs/troubleshooting.md"
+	data, err := os.ReadFile(page)
+	if err != nil {
+		t.Fatal(err)
+	}
+	between := func(begin string) string {
+		_, rest, _ := strings.Cut(string(data), "```"+begin+"\n")
+		text, _, _ := strings.Cut(rest, "```")
+		return text
+	}
+	_, port, _ := net.SplitHostPort(otlptest.GRPC(t, nil).Address)
+	t.Chdir(t.TempDir())
+	if err := os.WriteFile("fluxbase.yaml", []byte(strings.ReplaceAll(between("yaml"), "5317", port)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	code, stdout, stderr := command("doctor", "--config", "fluxbase.yaml", "--app", "fluxbase")
+	if code != 1 || stderr != "" {
+		t.Errorf("exit code %d, stderr:\n%s", code, stderr)
+	}
+	for _, same := range []struct{ pattern, text string }{
+		{`127\.0\.0\.1:` + port, "127.0.0.1:5317"},
+		{`\([0-9.]+ ms\)`, "(0.3 ms)"},
+		{`(warn|ok  )  memory: (.*queue of otlp 32MiB\)).*\n(      -> .*\n)?`, "ok    memory: $2; this process has no limit\n"},
+		{`files: .*`, "files: 1048576 files can be open"},
+		{`2 faults, [01] warnings?`, "2 faults, 0 warnings"},
+	} {
+		stdout = regexp.MustCompile(same.pattern).ReplaceAllString(stdout, same.text)
+	}
+	if diff := cmp.Diff(between("output of doctor"), stdout); diff != "" {
+		t.Errorf("%s (-shown +printed):\n%s\n%s", page, diff, stdout)
 	}
 }
