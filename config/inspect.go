@@ -4,7 +4,10 @@ import (
 	"fmt"
 	"slices"
 
+	"go.yaml.in/yaml/v4"
+
 	"github.com/riffletrace/riffle/core"
+	"github.com/riffletrace/riffle/core/component"
 )
 
 // Inspection is what tools are told of a configuration, with mistakes or without.
@@ -74,6 +77,31 @@ func (i *Inspection) SetBy(path string) string {
 		}
 	}
 	return ""
+}
+
+// Beside returns the paths of the keys that stand beside the section of the file, and
+// beside what leads to it: nothing of them is read. It returns none where the section is
+// the whole file, or is not there.
+func (i *Inspection) Beside() []string {
+	r := i.reader
+	if len(r.docs) == 0 || r.docs[0].root == nil || r.otelFile != nil {
+		return nil
+	}
+	var beside []string
+	at, path := target(r.docs[0].root), ""
+	for _, name := range names(r.options.section) {
+		for n := 0; at.Kind == yaml.MappingNode && n+1 < len(at.Content); n += 2 {
+			if key := at.Content[n].Value; key != name {
+				beside = append(beside, component.JoinPath(path, key))
+			}
+		}
+		key, value := memberOf(at, name)
+		if key == nil {
+			return nil
+		}
+		at, path = target(value), component.JoinPath(path, name)
+	}
+	return beside
 }
 
 // With adds the mistakes that were found by trying the components, and returns all,

@@ -38,3 +38,25 @@ func TestInspectEnv(t *testing.T) {
 		t.Error("no error of a section")
 	}
 }
+
+// What stands beside the section is told, on all levels.
+func TestBeside(t *testing.T) {
+	for file, want := range map[string][]string{
+		"server: 1\nobservability:\n  logging: {a: 1}\n  tracing: {service_name: x}\n  metrics: {}\n": {"server", "observability.logging", "observability.metrics"},
+		"observability: {tracing: {service_name: x}}":                                                 nil,
+		"observability: &o {tracing: {service_name: x}}\nother: *o\n":                                 {"other"},
+		"server: 1": nil,
+		"- 1":       nil,
+		"":          nil,
+		"a: *b":     nil,
+		"file_format: '1.0'\ntracer_provider: {}\n": nil,
+	} {
+		i, err := config.Inspect([]byte(file), config.Environ(nil))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(want, i.Beside()); diff != "" {
+			t.Errorf("%q (-want +got):\n%s", file, diff)
+		}
+	}
+}

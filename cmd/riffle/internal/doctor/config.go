@@ -9,9 +9,6 @@ import (
 	"slices"
 	"strings"
 
-	"go.yaml.in/yaml/v4"
-
-	"github.com/riffletrace/riffle/cmd/riffle/internal/command"
 	"github.com/riffletrace/riffle/config"
 	"github.com/riffletrace/riffle/core"
 	"github.com/riffletrace/riffle/core/component"
@@ -193,44 +190,12 @@ func (x *examination) otherVariables() {
 // maxSiblings is how many keys beside the section are named.
 const maxSiblings = 12
 
-// siblings tells which keys stand beside the section, and on the way to it: nothing of
-// them is read.
+// siblings tells which keys stand beside the section: nothing of them is read.
 func (x *examination) siblings() string {
-	if x.File == "" || x.Source.Section == "" {
-		return ""
-	}
-	if info, err := os.Stat(x.File); err != nil || !info.Mode().IsRegular() {
-		return "" // a pipe is empty by now
-	}
-	const most = 1 << 20 // more, config does not read
-	data, err := command.ReadBounded(x.File, most)
-	if err != nil {
-		return ""
-	}
-	var doc yaml.Node
-	if yaml.Unmarshal(data, &doc) != nil || len(doc.Content) == 0 {
-		return ""
-	}
-	var beside []string
-	at, path := doc.Content[0], ""
-	for name := range strings.SplitSeq(x.Source.Section, ".") {
-		var next *yaml.Node
-		for i := 0; at.Kind == yaml.MappingNode && i+1 < len(at.Content); i += 2 {
-			if key := at.Content[i].Value; key == name {
-				next = at.Content[i+1]
-			} else {
-				beside = append(beside, component.JoinPath(path, key))
-			}
-		}
-		if next == nil {
-			return "" // it is not there, which is another fault
-		}
-		at, path = next, component.JoinPath(path, name)
-	}
+	beside, more := x.inspection.Beside(), ""
 	if len(beside) == 0 {
 		return ""
 	}
-	more := ""
 	if len(beside) > maxSiblings {
 		more = fmt.Sprintf(" and %d more", len(beside)-maxSiblings)
 		beside = beside[:maxSiblings]

@@ -16,7 +16,7 @@ const soon = 14 * 24 * time.Hour
 // checkCertificate looks at the certificate that a server shows, whoever has signed it
 // and for whom: whether it is to be trusted, the exporter finds out with what its entry
 // says. Nothing is sent.
-func (x *examination) checkCertificate(ctx context.Context, id string, t *target, address string, any bool) Result {
+func (x *examination) checkCertificate(ctx context.Context, id string, t *target, address string, acceptsAny bool) Result {
 	r := Result{Check: "tls", Subject: id, Status: OK}
 	ctx, cancel := context.WithTimeout(ctx, x.Timeout)
 	defer cancel()
@@ -52,7 +52,7 @@ func (x *examination) checkCertificate(ctx context.Context, id string, t *target
 		r.Found += fmt.Sprintf(", which is in %d days", int(left/(24*time.Hour)))
 		r.Status, r.Do = Warning, "renew the certificate of the receiver"
 	}
-	if any && r.Status == Fault {
+	if acceptsAny && r.Status == Fault {
 		r.Status = Warning // insecure_skip_verify takes it
 	}
 	return r
