@@ -2,6 +2,8 @@ package cli
 
 import (
 	"fmt"
+	"io"
+	"log"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -49,6 +51,9 @@ there is one, 2 for a mistake in the command line.`,
 			if o.Timeout <= 0 {
 				return command.Usage(fmt.Errorf("--timeout %s: want more than 0s", o.Timeout))
 			}
+			// What net/http says of servers that are none of HTTP is in the report.
+			defer log.SetOutput(log.Writer())
+			log.SetOutput(io.Discard)
 			report := doctor.Run(cmd.Context(), o)
 			var err error
 			if asJSON {

@@ -122,8 +122,8 @@ func TestEndpoints(t *testing.T) {
 		{name: "hangs over HTTP", timeout: impatient, check: "export", found: "did not answer in time", do: "whether it is an OTLP receiver", yaml: func(t *testing.T) string { return exporter(overHTTP, "http://"+otlptest.Silent(t)) }},
 		{name: "hangs over gRPC", timeout: impatient, check: "export", found: "did not answer in time", do: "whether it is an OTLP receiver", yaml: func(t *testing.T) string { return exporter(overGRPC, otlptest.Silent(t)) }},
 		{name: "hangs in the handshake", timeout: impatient, check: "export", found: "did not answer in time", do: "whether it is an OTLP receiver", yaml: func(t *testing.T) string { return exporter(overHTTP, "https://"+otlptest.Silent(t)) }},
-		{name: "another protocol", check: "export", found: "malformed HTTP", do: "speaks another protocol", yaml: func(t *testing.T) string { return exporter(overHTTP, "http://"+banner(t)) }},
-		{name: "another protocol given gRPC", check: "export", found: "hung up on plain text", do: "if it wants TLS", yaml: func(t *testing.T) string { return exporter(overGRPC, banner(t)) }},
+		{name: "another protocol", check: "export", found: `greets with "SSH-2.0-OpenSSH_9.2p1"`, do: "correct the port", yaml: func(t *testing.T) string { return exporter(overHTTP, "http://"+banner(t)) }},
+		{name: "another protocol given gRPC", check: "export", found: `greets with "SSH-2.0-OpenSSH_9.2p1"`, do: "correct the port", yaml: func(t *testing.T) string { return exporter(overGRPC, banner(t)) }},
 		{name: "hangs up", check: "export", found: "hung up", do: "if it wants TLS", yaml: func(t *testing.T) string { return exporter(overHTTP, "http://"+otlptest.HangsUp(t)) }},
 		{name: "a socket that is not there", check: "connect", found: "no such file", do: "the path of its socket", yaml: func(t *testing.T) string {
 			return exporter(overGRPC, "unix://"+filepath.Join(t.TempDir(), "s"))

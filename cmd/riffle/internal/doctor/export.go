@@ -7,7 +7,10 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"net"
+	"strings"
 	"time"
+	"unicode"
 
 	"go.opentelemetry.io/otel/attribute"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
@@ -72,7 +75,7 @@ func (p *probe) run(ctx context.Context, r *Result) {
 	case delivery.RequestExporter:
 		err := p.send(ctx, nil)
 		if err != nil {
-			p.failed(r, err)
+			p.failed(ctx, r, err)
 			return
 		}
 		what, r.Milliseconds = "an empty export", since(began)
@@ -83,7 +86,7 @@ func (p *probe) run(ctx context.Context, r *Result) {
 		timed, cancel := context.WithTimeout(ctx, p.x.Timeout)
 		defer cancel()
 		if err := e.Probe(timed); err != nil {
-			p.failed(r, err)
+			p.failed(ctx, r, err)
 			return
 		}
 		what, r.Milliseconds = "an empty export", since(began)
@@ -96,7 +99,7 @@ func (p *probe) run(ctx context.Context, r *Result) {
 		}
 		began = time.Now()
 		if err := p.send(ctx, spans); err != nil {
-			p.failed(r, err)
+			p.failed(ctx, r, err)
 			r.Found = "one span: " + r.Found
 			return
 		}
@@ -138,9 +141,42 @@ func (p *probe) send(ctx context.Context, spans []sdktrace.ReadOnlySpan) error {
 	return err
 }
 
-func (*probe) failed(r *Result, err error) {
+func (p *probe) failed(ctx context.Context, r *Result, err error) {
 	r.Status = Fault
-	r.Found, r.Do = advise(err)
+	if r.Found, r.Do = advise(err); p.target == nil || p.target.secure || p.target.proxy != nil || p.target.socket != "" {
+		return
+	}
+	// What speaks first looks like gRPC to HTTP, and hangs up on what it does not know.
+	for _, text := range []string{"speaks gRPC", "malformed HTTP", "hung up"} {
+		if strings.Contains(r.Found, text) {
+			if greeting := greetingOf(ctx, p.target.address()); greeting != "" {
+				r.Found = fmt.Sprintf("%s greets with %q: it speaks another protocol, and is no OTLP receiver", p.target.address(), greeting)
+				r.Do = "correct the port: OTLP is usually taken at 4317 (gRPC) and 4318 (HTTP)"
+			}
+			return
+		}
+	}
+}
+
+// greetingOf is what a server says before it is asked, if it is a text; "" if it says
+// nothing, or a frame of HTTP/2 as servers of gRPC do.
+func greetingOf(ctx context.Context, address string) string {
+	ctx, cancel := context.WithTimeout(ctx, slow)
+	defer cancel()
+	conn, err := new(net.Dialer).DialContext(ctx, "tcp", address)
+	if err != nil {
+		return ""
+	}
+	defer conn.Close()
+	defer context.AfterFunc(ctx, func() { _ = conn.Close() })()
+	var first [64]byte
+	n, _ := conn.Read(first[:])
+	line, _, _ := strings.Cut(string(first[:n]), "\n")
+	line = strings.TrimSpace(line)
+	if strings.ContainsFunc(line, func(r rune) bool { return !unicode.IsPrint(r) }) {
+		return ""
+	}
+	return line
 }
 
 // large sends as much as a service does, and where that is too large finds out how much
@@ -156,7 +192,7 @@ func (p *probe) large(ctx context.Context, r *Result) {
 		return
 	}
 	if delivery.Classify(err).Outcome != delivery.TooLarge {
-		p.failed(r, err)
+		p.failed(ctx, r, err)
 		r.Found = fmt.Sprintf("%d spans in one request: %s", len(spans), r.Found)
 		return
 	}
