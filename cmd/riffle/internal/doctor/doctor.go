@@ -89,6 +89,8 @@ func Run(ctx context.Context, o Options) Report {
 	}
 	x := &examination{Options: o, unfit: map[string]bool{}}
 	if x.checkConfig(); x.inspection != nil {
+		release := x.holdPlugins(ctx)
+		defer release()
 		plugins := x.tryPlugins(ctx)
 		x.checkEndpoints(ctx)
 		x.step(ctx, "sampling", x.checkSampling)

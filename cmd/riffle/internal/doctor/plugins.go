@@ -6,9 +6,9 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
-	"time"
 
 	"github.com/riffletrace/riffle/core"
+	"github.com/riffletrace/riffle/core/component"
 )
 
 // errPlace asks a source where something stands.
@@ -16,6 +16,43 @@ var errPlace = errors.New("here")
 
 // plugin is the type of entries that are programs.
 const plugin = "plugin"
+
+// holdPlugins builds the entries that are plugins, those that can be, and returns what
+// ends them: their programs run meanwhile, and so each starts once, however often the
+// steps build samplers and exporters.
+func (x *examination) holdPlugins(ctx context.Context) (release func()) {
+	started, cancel := context.WithTimeout(ctx, x.Timeout)
+	defer cancel()
+	settings := component.Settings{Logger: slog.New(slog.DiscardHandler)}
+	var held []component.Shutdowner
+	for i := range x.spec.Samplers {
+		e := &x.spec.Samplers[i]
+		if e.Type() != plugin {
+			continue
+		}
+		if built, err := e.Build(started, settings); err == nil {
+			if s, ok := built.(component.Shutdowner); ok {
+				held = append(held, s)
+			}
+		}
+	}
+	for i := range x.spec.Exporters {
+		e := &x.spec.Exporters[i]
+		if e.Type() != plugin {
+			continue
+		}
+		if built, err := e.Build(started, settings); err == nil {
+			held = append(held, built)
+		}
+	}
+	return func() {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), x.Timeout)
+		defer cancel()
+		for _, s := range held {
+			_ = s.Shutdown(ctx) // what is wrong with them was told
+		}
+	}
+}
 
 // tryPlugins builds what has to be built to be checked, as validate does: plugins start
 // for it, pinned ones, look at their configurations, and end. The results come later in
@@ -35,9 +72,7 @@ func (x *examination) tryPlugins(ctx context.Context) (results []Result) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, x.Timeout)
 	defer cancel()
-	began := time.Now()
 	trial, err := core.Try(ctx, x.spec, core.Logger(slog.New(slog.DiscardHandler)))
-	took := since(began)
 	for _, w := range trial.Warnings {
 		x.results = append(x.results, Result{Check: "config", Status: Warning, Found: withoutSnippet(w)})
 	}
@@ -66,7 +101,7 @@ func (x *examination) tryPlugins(ctx context.Context) (results []Result) {
 	}
 	for _, e := range plugins {
 		if !x.unfit[e.path] && !x.broken {
-			results = append(results, Result{Check: plugin, Subject: e.id, Status: OK, Found: "it is pinned, or need not be, starts and takes its configuration", Milliseconds: took})
+			results = append(results, Result{Check: plugin, Subject: e.id, Status: OK, Found: "it is pinned, or need not be, starts and takes its configuration"})
 		}
 	}
 	return results
