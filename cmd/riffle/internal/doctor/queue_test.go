@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"strings"
 	"testing"
 	"time"
@@ -118,6 +119,12 @@ func TestQueueOfAnotherUser(t *testing.T) {
 		giveAway(t, filepath.Join(dir, q.Name()))
 	}
 	diagnose(t, options(t, queued(dir)), want{"queue", Fault, "belongs to user 12345", "not taken over meanwhile"})
+}
+
+func TestMemoryLimitOfGo(t *testing.T) {
+	before := debug.SetMemoryLimit(150 << 20)
+	t.Cleanup(func() { debug.SetMemoryLimit(before) })
+	diagnose(t, options(t, tracing("endpoint: 127.0.0.1:1")), want{"memory", Warning, "150MiB, says GOMEMLIMIT", "a smaller max_bytes"})
 }
 
 func TestMemory(t *testing.T) {
