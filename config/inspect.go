@@ -79,6 +79,9 @@ func (i *Inspection) SetBy(path string) string {
 	return ""
 }
 
+// IsOpenTelemetry reports whether a file of OpenTelemetry's own schema was read.
+func (i *Inspection) IsOpenTelemetry() bool { return i.reader.otelFile != nil }
+
 // Beside returns the paths of the keys that stand beside the section of the file, and
 // beside what leads to it: nothing of them is read. It returns none where the section is
 // the whole file, or is not there.

@@ -3,7 +3,9 @@ package cli_test
 import (
 	"encoding/json"
 	"fmt"
+	"io"
 	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -85,6 +87,30 @@ observability:
 	}
 	if code, _, stderr := command("send", "--config", file, "--exporter", "other"); code != 1 || !strings.Contains(stderr, "no such exporter") {
 		t.Errorf("exit code %d, stderr:\n%s", code, stderr)
+	}
+}
+
+// What an exporter takes out of its spans is taken out of those of send.
+func TestSendRedacts(t *testing.T) {
+	bodies := make(chan []byte, 1)
+	receiver := otlptest.Web(t, nil, http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		bodies <- body
+	}))
+	file := writeConfig(t, fmt.Sprintf(`
+observability:
+  tracing:
+    enabled: true
+    service_name: fluxbase
+    resource: {customer: hunter2}
+    exporters:
+      - {type: otlp, endpoint: "http://%s", protocol: http/protobuf, compression: none, redact: {rules: [{keys: [customer]}]}}
+`, receiver))
+	if code, _, stderr := command("send", "--config", file); code != 0 {
+		t.Fatalf("exit code %d, stderr:\n%s", code, stderr)
+	}
+	if body := string(<-bodies); !strings.Contains(body, "customer") || strings.Contains(body, "hunter2") {
+		t.Errorf("sent:\n%q", body)
 	}
 }
 

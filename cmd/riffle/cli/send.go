@@ -79,7 +79,7 @@ func (e *endpointFlags) spec(cmd *cobra.Command, source *command.Source) (core.S
 
 // sendTrace sends a trace by the exporters of a spec, one after the other.
 func sendTrace(ctx context.Context, w io.Writer, spec core.Spec, only string, timeout time.Duration) error {
-	spans, err := doctor.Spans(ctx, spec, sampleTrace)
+	spans, err := doctor.Spans(ctx, spec, nil, sampleTrace)
 	if err != nil {
 		return err
 	}

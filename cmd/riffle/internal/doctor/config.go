@@ -39,7 +39,7 @@ func (x *examination) checkConfig() {
 	x.spec = x.inspection.Spec
 	read := Result{Check: "config", Status: OK, Found: "read " + where, Details: x.origins()}
 	if files := x.spec.Source.Files(); len(files) > 0 {
-		read.Found = "read " + strings.Join(files, ", ") + ", " + sectionName(x.Source.Section)
+		read.Found = "read " + strings.Join(files, ", ") + ", " + x.sectionName()
 	}
 	if ignored := x.siblings(); ignored != "" {
 		read.Details = append(read.Details, ignored)
@@ -62,11 +62,15 @@ func (x *examination) checkConfig() {
 	x.checkEnabled()
 }
 
-func sectionName(path string) string {
-	if path == "" {
+func (x *examination) sectionName() string {
+	switch {
+	case x.inspection.IsOpenTelemetry():
+		return "a file of OpenTelemetry's own schema: no other OTEL_* variable counts"
+	case x.Source.Section == "":
 		return "the whole of it"
+	default:
+		return "section " + x.Source.Section
 	}
-	return "section " + path
 }
 
 func (x *examination) tell(all core.ConfigErrors, s Status, do func(*core.ConfigError) string) {
@@ -153,7 +157,10 @@ func (x *examination) checkEnabled() {
 	case by == "OTEL_SDK_DISABLED":
 		r.Found, r.Do = "tracing is off: OTEL_SDK_DISABLED says so", "unset OTEL_SDK_DISABLED, or write "+key+": true, which wins over it"
 	case isVariable(by):
-		r.Found, r.Do = "tracing is off: "+by+" says so, and wins over the file", "unset "+by+", or set it to true"
+		r.Found, r.Do = "tracing is off: "+by+" says so", "unset "+by+", or set it to true"
+		if x.File != "" {
+			r.Found += ", and wins over the file"
+		}
 	default:
 		r.Found, r.Do = "tracing is off: "+by+" says so", fmt.Sprintf("write %s: true there", key)
 	}

@@ -118,6 +118,7 @@ func TestConfiguration(t *testing.T) {
 		{name: "an unknown key", yaml: tracing("sample_raet: 1"), want: want{"config", Fault, `did you mean "sample_rate"?`, "riffle validate"}},
 		{name: "an empty file", yaml: "\n", want: want{"config", Fault, "the file is empty", ""}},
 		{name: "a byte order mark", yaml: "\ufeff" + tracing(fine), want: want{"enabled", OK, `tracing is on for service "fluxbase"`, ""}},
+		{name: "OpenTelemetry's schema", yaml: "file_format: '1.0'\ntracer_provider:\n  processors: [{batch: {exporter: {otlp_grpc: {endpoint: 'http://127.0.0.1:1'}}}}]\n", want: want{"config", OK, "a file of OpenTelemetry's own schema", ""}},
 		{name: "tabs", yaml: "observability:\n\ttracing: {}\n", want: want{"config", Fault, "fluxbase.yaml:2:", "riffle validate"}},
 		{name: "no service name", yaml: strings.Replace(tracing(fine), "    service_name: fluxbase\n", "", 1), want: want{"config", Warning, "service_name: not set", ""}},
 		{name: "another program's file", yaml: "receivers: {}\nservice: {pipelines: {}}\nexporters: {}\n", want: want{"config", Fault, "OpenTelemetry Collector", "name the file"}},

@@ -32,7 +32,6 @@ type target struct {
 	secure     bool
 	proxy      *url.URL // that stands before it
 	http       bool     // it is spoken to in HTTP
-	url        string   // of an HTTP endpoint
 }
 
 // targetOf takes apart what an exporter says of its connection; ok tells that it can be
@@ -57,7 +56,7 @@ func targetOf(c component.Connection) (t target, ok bool) {
 		endpoint = rest
 	}
 	if u, err := url.Parse(endpoint); err == nil && (u.Scheme == "http" || u.Scheme == "https") {
-		t.host, t.port, t.http, t.url, t.secure = u.Hostname(), u.Port(), true, endpoint, u.Scheme == "https"
+		t.host, t.port, t.http, t.secure = u.Hostname(), u.Port(), true, u.Scheme == "https"
 		if t.port == "" {
 			t.port = map[bool]string{false: "80", true: "443"}[t.secure]
 		}

@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -252,6 +253,30 @@ func TestSecrets(t *testing.T) {
 		http.Error(w, "no such key: "+r.Header.Get("X-Key"), 401)
 	})
 	oneFault(t, options(t, exporter(overHTTP, "http://"+otlptest.Web(t, nil, repeats), "headers: {x-key: "+secret+"}")), "export", "refused the credentials", "check headers")
+}
+
+// What is taken out of the spans of a service is taken out of those of --live.
+func TestLiveRedacts(t *testing.T) {
+	for name, rules := range map[string][2]string{"of the entry": {"", "redact: {rules: [{keys: [customer]}]}"}, "of all": {"redact: {rules: [{keys: [customer]}]}", "name: x"}} {
+		t.Run(name, func(t *testing.T) {
+			var mu sync.Mutex
+			var bodies []byte
+			receiver := http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+				body, _ := io.ReadAll(r.Body)
+				mu.Lock()
+				defer mu.Unlock()
+				bodies = append(bodies, body...)
+			})
+			o := options(t, exporter(overHTTP, "http://"+otlptest.Web(t, nil, receiver), "compression: none", rules[1])+"    resource: {customer: "+secret+"}\n    "+rules[0]+"\n")
+			o.Live = true
+			diagnose(t, o, want{"export", OK, "it took one span", ""})
+			mu.Lock()
+			defer mu.Unlock()
+			if text := string(bodies); !strings.Contains(text, "customer") || strings.Contains(text, secret) {
+				t.Errorf("sent:\n%q", text)
+			}
+		})
+	}
 }
 
 func TestSlow(t *testing.T) {

@@ -19,6 +19,7 @@ import (
 	"github.com/riffletrace/riffle/core"
 	"github.com/riffletrace/riffle/core/component"
 	"github.com/riffletrace/riffle/core/delivery"
+	"github.com/riffletrace/riffle/core/delivery/redact"
 	"github.com/riffletrace/riffle/core/otlp"
 )
 
@@ -31,8 +32,8 @@ const (
 // checkExport builds the exporter of an entry, as the service does, and has it send:
 // nothing, and with --live spans. Where it sends nothing without spans, or may open a
 // file, that is left to --live. t is nil where it does not say where it sends.
-func (x *examination) checkExport(ctx context.Context, e *core.ExporterEntry, t *target) Result {
-	r := Result{Check: "export", Subject: e.ID(), Status: OK}
+func (x *examination) checkExport(ctx context.Context, e *core.ExporterEntry, t *target) (r Result) {
+	r = Result{Check: "export", Subject: e.ID(), Status: OK}
 	if t == nil && !e.BuiltToCheck() && !x.Live {
 		if file := textOf(e, "path"); file != "" && e.Type() == "file" {
 			r.checkFile(file)
@@ -52,7 +53,7 @@ func (x *examination) checkExport(ctx context.Context, e *core.ExporterEntry, t 
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), x.Timeout)
 		defer cancel()
 		if err := exporter.Shutdown(ctx); err != nil && r.Status == OK {
-			r.Status, r.Found = Warning, "ending it: "+err.Error()
+			r.Status, r.Found, r.Do = Warning, "ending it: "+err.Error(), "look at its log: a service may lose what it has when it ends"
 		}
 	}()
 	p := probe{x: x, exporter: exporter, entry: e, target: t}
@@ -92,7 +93,7 @@ func (p *probe) run(ctx context.Context, r *Result) {
 		what, r.Milliseconds = "an empty export", since(began)
 	}
 	if p.x.Live {
-		spans, err := Spans(ctx, p.x.spec, one)
+		spans, err := Spans(ctx, p.x.spec, redactOf(p.entry), one)
 		if err != nil {
 			r.Status, r.Found, r.Do = Fault, "making a span: "+err.Error(), "correct the configuration"
 			return
@@ -182,7 +183,7 @@ func greetingOf(ctx context.Context, address string) string {
 // large sends as much as a service does, and where that is too large finds out how much
 // is not.
 func (p *probe) large(ctx context.Context, r *Result) {
-	spans, err := Spans(ctx, p.x.spec, many)
+	spans, err := Spans(ctx, p.x.spec, redactOf(p.entry), many)
 	if err != nil || len(spans) < largeSpans {
 		return
 	}
@@ -250,16 +251,27 @@ func many(ctx context.Context, t trace.Tracer) {
 	}
 }
 
+// redactOf is what is taken out of the spans of one exporter alone.
+func redactOf(e *core.ExporterEntry) *redact.Config {
+	if e.Delivery == nil {
+		return nil
+	}
+	return e.Delivery.Redact
+}
+
 // Spans makes spans as the service of a spec does, with its resource, all of which are
-// kept. They come to no exporter of it.
-func Spans(ctx context.Context, spec core.Spec, with func(context.Context, trace.Tracer)) ([]sdktrace.ReadOnlySpan, error) {
+// kept. They come to no exporter of it. What its redact and the other one take out is
+// taken out; the other one may be nil.
+func Spans(ctx context.Context, spec core.Spec, more *redact.Config, with func(context.Context, trace.Tracer)) ([]sdktrace.ReadOnlySpan, error) {
 	var c collector
 	all := core.DefaultSpec()
 	all.Enabled = true
 	all.ServiceName, all.ServiceVersion, all.ServiceNamespace, all.Environment = spec.ServiceName, spec.ServiceVersion, spec.ServiceNamespace, spec.Environment
 	all.Resource, all.ExactResource, all.Redact = spec.Resource, spec.ExactResource, spec.Redact
 	factory := component.NewFactory("doctor", struct{}{}, func(context.Context, component.Settings, struct{}) (sdktrace.SpanExporter, error) { return &c, nil })
-	all.Exporters = []core.ExporterEntry{core.UseExporter(factory, "", struct{}{}).WithDelivery(delivery.Defaults())}
+	line := delivery.Defaults()
+	line.Redact = more
+	all.Exporters = []core.ExporterEntry{core.UseExporter(factory, "", struct{}{}).WithDelivery(line)}
 	p, err := core.New(ctx, all, core.Logger(slog.New(slog.DiscardHandler)))
 	if err != nil {
 		return nil, err
