@@ -3,6 +3,7 @@ package doctor
 import (
 	"context"
 	"encoding/json"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -216,5 +217,37 @@ func TestInterrupted(t *testing.T) {
 	}
 	if skipped < 5 || r.OK {
 		t.Errorf("%+v", r.Checks)
+	}
+}
+
+// An interrupt ends what hangs: the first connection only tells that there is one, the
+// second is the exporter's, and never answered.
+func TestInterruptedWhileItHangs(t *testing.T) {
+	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for n := 1; ; n++ {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			defer c.Close()
+			if n == 2 {
+				cancel()
+			}
+		}
+	}()
+	o := options(t, exporter(overHTTP, "http://"+l.Addr().String()))
+	o.Timeout = 10 * stuck // no step is given up
+	r := Run(ctx, o)
+	_ = l.Close()
+	<-done
+	if r.OK || r.Faults > 0 || r.Checks[len(r.Checks)-1].Found != "interrupted" {
+		t.Errorf("%+v", r)
 	}
 }

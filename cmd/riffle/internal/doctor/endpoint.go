@@ -176,6 +176,8 @@ func (x *examination) resolve(ctx context.Context, id, host, what string) (all [
 	all, err := x.lookup(ctx, host)
 	r.Milliseconds = since(began)
 	switch {
+	case errors.Is(ctx.Err(), context.Canceled):
+		return nil, interrupted("resolve", id)
 	case err != nil || len(all) == 0:
 		r.Status, r.Found = Fault, fmt.Sprintf("the name of %s, %s, cannot be resolved: %s", what, host, reason(err))
 		r.Do = fmt.Sprintf("correct the name in %s; names of Docker and Kubernetes are known inside of their networks alone", what)
@@ -246,6 +248,8 @@ func (x *examination) connect(ctx context.Context, id string, t *target, host, p
 		}
 	}
 	switch {
+	case errors.Is(ctx.Err(), context.Canceled):
+		return "", interrupted("connect", id)
 	case address == "":
 		r.Status, r.Found = Fault, fmt.Sprintf("%s cannot be reached: %s", net.JoinHostPort(host, port), strings.Join(dead, "; "))
 		r.Do = x.reachable(ctx, t, errs[0])

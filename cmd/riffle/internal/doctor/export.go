@@ -100,8 +100,9 @@ func (p *probe) run(ctx context.Context, r *Result) {
 		}
 		began = time.Now()
 		if err := p.send(ctx, spans); err != nil {
-			p.failed(ctx, r, err)
-			r.Found = "one span: " + r.Found
+			if p.failed(ctx, r, err); r.Status == Fault {
+				r.Found = "one span: " + r.Found
+			}
 			return
 		}
 		what = "one span, of trace " + spans[0].SpanContext().TraceID().String()
@@ -143,6 +144,10 @@ func (p *probe) send(ctx context.Context, spans []sdktrace.ReadOnlySpan) error {
 }
 
 func (p *probe) failed(ctx context.Context, r *Result, err error) {
+	if ctx.Err() != nil {
+		*r = interrupted(r.Check, r.Subject)
+		return
+	}
 	r.Status = Fault
 	if r.Found, r.Do = advise(err); p.target == nil || p.target.secure || p.target.proxy != nil || p.target.socket != "" {
 		return
@@ -193,8 +198,9 @@ func (p *probe) large(ctx context.Context, r *Result) {
 		return
 	}
 	if delivery.Classify(err).Outcome != delivery.TooLarge {
-		p.failed(ctx, r, err)
-		r.Found = fmt.Sprintf("%d spans in one request: %s", len(spans), r.Found)
+		if p.failed(ctx, r, err); r.Status == Fault {
+			r.Found = fmt.Sprintf("%d spans in one request: %s", len(spans), r.Found)
+		}
 		return
 	}
 	taken, refused := 0, len(spans) // 0 is what was taken before: one small span
