@@ -83,16 +83,18 @@ func (e refuses) Traits() delivery.Traits      { return delivery.Traits{Endpoint
 func leave(t *testing.T, dir, endpoint string, ended time.Time) {
 	t.Helper()
 	c := delivery.Defaults()
-	c.Queue.Storage, c.Queue.Dir = delivery.StorageDisk, dir
+	c.Queue.Storage, c.Queue.Dir, c.Queue.Fsync, c.Batch.MaxAge = delivery.StorageDisk, dir, "always", 0
 	var lines delivery.Lines
 	line := lines.Add(refuses{endpoint}, c, delivery.Settings{Name: "otlp", Type: "otlp"})
 	lines.HandOver(otlptest.SpansAt(ended, "left")...)
+	for began := time.Now(); line.Stats().Stored == 0; time.Sleep(time.Millisecond) {
+		if time.Since(began) > stuck {
+			t.Fatalf("nothing was stored: %+v", line.Stats())
+		}
+	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	_ = line.Shutdown(ctx)
-	if line.Stats().Stored == 0 {
-		t.Fatalf("nothing was stored: %+v", line.Stats())
-	}
 }
 
 // What waits is told, and what nobody sends.
