@@ -10,7 +10,7 @@ import (
 )
 
 // said is what to do, at the end of what an exporter says.
-var said = regexp.MustCompile(`: ((?:set|write|use|check|add|renew|if it wants|if it takes) .*)$`)
+var said = regexp.MustCompile(`: ((?:set|write|use|check|add|renew|let it|if it wants|if it takes) .*)$`)
 
 // advise takes an error of an exporter apart: what was found, and what to do.
 func advise(err error) (found, do string) {

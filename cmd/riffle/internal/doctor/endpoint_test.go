@@ -104,6 +104,11 @@ func TestEndpoints(t *testing.T) {
 		{name: "no client certificate", check: "export", found: "", do: "tls.cert_file and tls.key_file", yaml: func(t *testing.T) string { return with(authority.MutualServer(t, "127.0.0.1"))(t, overGRPC, ca) }},
 		{name: "no client certificate over HTTP", check: "export", found: "", do: "tls.cert_file and tls.key_file", yaml: func(t *testing.T) string { return with(authority.MutualServer(t, "127.0.0.1"))(t, overHTTP, ca) }},
 
+		{name: "an old TLS", check: "export", found: "speaks no version of TLS that is taken", do: "1.2 or a newer one", yaml: func(t *testing.T) string {
+			old := authority.Server(t, "127.0.0.1")
+			old.MinVersion, old.MaxVersion = tls.VersionTLS10, tls.VersionTLS11 //nolint:gosec // it is what is refused
+			return with(old)(t, overHTTP, ca)
+		}},
 		{name: "301", check: "export", found: "it sends elsewhere, to https://elsewhere.example/otlp", do: "write the address that it leads to", yaml: web(answers(301, "", ""))},
 		{name: "400", check: "export", found: "400 Bad Request", do: "it may be no OTLP receiver", yaml: web(answers(400, "text/plain", "what?"))},
 		{name: "401", check: "export", found: "refused the credentials", do: "check headers; it does not know who sends", yaml: web(answers(401, "", ""))},
