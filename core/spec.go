@@ -77,6 +77,23 @@ type Source interface {
 	Files() []string
 }
 
+// PublicSource is a [Source] that knows what anybody may see of the configuration.
+type PublicSource interface {
+	Source
+	// InForce is the configuration that the spec was made from, line by line, as a file
+	// that says the same. It is safe to call concurrently.
+	InForce(s *Spec) []Setting
+}
+
+// Setting is a line of a configuration.
+type Setting struct {
+	// Line is YAML, with its indentation: "  sample: 0.1". What may be secret is ***.
+	Line string `json:"line"`
+	// Origin is where its value stands, a position in a file or a variable, or "default";
+	// "" if the line has no value.
+	Origin string `json:"origin,omitempty"`
+}
+
 // DefaultSpec has the defaults of all keys that have one.
 func DefaultSpec() Spec {
 	return Spec{

@@ -67,6 +67,7 @@ type Line struct {
 	seq      uint64 // of the last batch
 	pending  int    // batches that are not done
 	waiters  waiters
+	health   health
 	closed   bool      // takes no more batches, starts no more attempts
 	leaving  bool      // is being shut down
 	settled  bool      // each span that was handed over is counted for good

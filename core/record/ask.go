@@ -299,6 +299,13 @@ func (q *question) conclude() {
 	out.deliver()
 }
 
+// waiting counts what is asked about and not concluded.
+func (a *asker) waiting() int {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return int(a.added - a.answered)
+}
+
 func (q *request) isWithdrawn() bool { return q.segment.Load() == nil }
 
 // withdraw calls f with the spans that segment samplers have not answered about:

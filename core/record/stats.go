@@ -46,12 +46,14 @@ type Stats struct {
 	// SpansKept and SpansNotKept count spans that ended.
 	SpansKept, SpansNotKept uint64
 
-	// Open counts the segments of which a span is open or waits now; Remembered the
+	// Open counts the segments of which a span is open or waits now; Waiting those, or
+	// parts of them, that wait for answers of segment samplers; Remembered the
 	// traces for which an answer is remembered; HeldBytes is what both take.
 	// Probability is 1, or less while memory is short.
-	Open, Remembered int
-	HeldBytes        int64
-	Probability      float64
+	Open, Waiting int
+	Remembered    int
+	HeldBytes     int64
+	Probability   float64
 }
 
 // Stats returns a snapshot.
@@ -65,6 +67,7 @@ func (l *live) stats() Stats {
 		Asks:        map[string]Asks{},
 		Suspended:   map[string]Suspension{},
 		Open:        l.open(),
+		Waiting:     l.asker.waiting(),
 		Remembered:  int(l.memory.traces.Load()),
 		HeldBytes:   l.exactly() + l.memory.bytes(),
 		Probability: l.pressure().Probability(),
