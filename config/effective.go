@@ -21,12 +21,14 @@ func (i *Inspection) Effective() []byte {
 	return w.out.Bytes()
 }
 
-// InForce is what [Inspection.Effective] returns, for anybody: a value or a key that does
+// Public is what [Inspection.Effective] returns, for anybody: a value or a key that does
 // not look like words, small numbers or the path of a file is *** too.
-func (r *reader) InForce(spec *core.Spec) []core.Setting {
+func (r *reader) Public(spec *core.Spec) *core.PublicConfig {
 	w := &effective{env: r.env, public: true}
 	r.write(w, spec)
-	return w.settings
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return &core.PublicConfig{Settings: w.settings, Mask: r.hiddenParts().without}
 }
 
 // write writes what all sources make together.

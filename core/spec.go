@@ -80,9 +80,17 @@ type Source interface {
 // PublicSource is a [Source] that knows what anybody may see of the configuration.
 type PublicSource interface {
 	Source
-	// InForce is the configuration that the spec was made from, line by line, as a file
-	// that says the same. It is safe to call concurrently.
-	InForce(s *Spec) []Setting
+	// Public is about the configuration that the spec was made from.
+	Public(s *Spec) *PublicConfig
+}
+
+// PublicConfig is what anybody may see of a configuration.
+type PublicConfig struct {
+	// Settings are its lines, as a file that says the same.
+	Settings []Setting
+	// Mask takes out of what components say of it what may be secret. It is safe to call
+	// concurrently.
+	Mask func(text string) string
 }
 
 // Setting is a line of a configuration.

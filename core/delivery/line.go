@@ -136,6 +136,9 @@ func (l *Line) begin() {
 // Endpoint is where the exporter sends to, for people; "" if it does not say.
 func (l *Line) Endpoint() string { return l.traits.Endpoint }
 
+// Exporter is the one that the line leads to.
+func (l *Line) Exporter() sdktrace.SpanExporter { return l.exporter }
+
 // ForceFlush sends what was handed over before the call. If ctx has a deadline,
 // it tries until then, else until the first attempt that fails. The error
 // counts what has not arrived; what is not lost stays queued.

@@ -8,7 +8,7 @@ import (
 
 type silent struct{}
 
-func (silent) Traits() sampling.Traits                         { return sampling.Traits{} }
+func (silent) Traits() sampling.Traits                          { return sampling.Traits{} }
 func (silent) SampleEnd(sampling.EndParameters) sampling.Answer { return sampling.Answer{} }
 
 // What it costs to ask three end samplers that abstain, with and without counting.

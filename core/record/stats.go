@@ -52,7 +52,8 @@ type Stats struct {
 	// Probability is 1, or less while memory is short.
 	Open, Waiting int
 	Remembered    int
-	HeldBytes     int64
+	HeldBytes     int64 // of MaxBytes
+	MaxBytes      int64
 	Probability   float64
 }
 
@@ -69,6 +70,7 @@ func (l *live) stats() Stats {
 		Open:        l.open(),
 		Waiting:     l.asker.waiting(),
 		Remembered:  int(l.memory.traces.Load()),
+		MaxBytes:    l.bounds().MaxBytes,
 		HeldBytes:   l.exactly() + l.memory.bytes(),
 		Probability: l.pressure().Probability(),
 	}
