@@ -2,6 +2,7 @@ package config
 
 import (
 	"bytes"
+	"net/url"
 	"regexp"
 	"slices"
 	"strings"
@@ -317,6 +318,15 @@ func isPublic(text string) bool {
 	return isPath(text) || isPlain(text) && !mixed.MatchString(text)
 }
 
+// publicURL is what anybody may see of a value that is not public: of a URL, where it leads.
+func publicURL(n *node) string {
+	u, err := url.Parse(n.text)
+	if err != nil || n.substituted || u.Host == "" || !isPublic(u.Host) {
+		return "***"
+	}
+	return u.Scheme + "://" + u.Host + "/***"
+}
+
 // scalar is the value of a scalar, or of what is empty, as it may be shown.
 func (w *effective) scalar(n *node) string {
 	switch {
@@ -331,7 +341,7 @@ func (w *effective) scalar(n *node) string {
 	case n.hidden:
 		return `"***"`
 	case w.public && !(w.written(n) && isPublic(n.raw)) && !(isPublic(n.text) && !n.substituted):
-		return `"***"`
+		return yamlText(publicURL(n), true)
 	case w.written(n):
 		return yamlText(n.raw, n.quoted)
 	}

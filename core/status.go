@@ -293,7 +293,7 @@ func (p *Provider) exportersAndPlugins(all []ExporterStats, mask func(string) st
 
 func exporterStatus(e *ExporterStats, mask func(string) string) ExporterStatus {
 	return ExporterStatus{
-		Name: name(e.Name), Type: name(e.Type), Endpoint: mask(name(where(e.Endpoint))), State: ended,
+		Name: name(e.Name), Type: name(e.Type), Endpoint: where(e.Endpoint, mask), State: ended,
 		WaitingSpans: e.Waiting, SendingSpans: e.Sending, QueueBytes: e.Bytes, OldestSeconds: e.Oldest.Seconds(),
 		HandedOver: e.HandedOver, TakenOver: e.TakenOver, Stored: e.Stored, Filtered: e.Filtered, Sent: e.Sent,
 		Lost: e.Lost, Rejected: e.Rejected, Dropped: e.Dropped.ByCause(),
@@ -303,21 +303,49 @@ func exporterStatus(e *ExporterStats, mask func(string) string) ExporterStatus {
 
 func (e *ExporterStatus) setHealth(h delivery.Health, mask func(string) string) {
 	e.State, e.FailingSince, e.BackingOffUntil = string(h.State), h.FailingSince, h.BackingOffUntil
-	e.LastSuccess, e.LastError, e.LastErrorAt = h.LastSuccess, mask(h.LastError), h.LastErrorAt
+	e.LastSuccess, e.LastErrorAt = h.LastSuccess, h.LastErrorAt
+	e.LastError = maskBut(hostOf(e.Endpoint), h.LastError, mask)
+}
+
+// maskBut masks a text, but where it names a host.
+func maskBut(host, text string, mask func(string) string) string {
+	if host == "" {
+		return mask(text)
+	}
+	parts := strings.Split(text, host)
+	for i := range parts {
+		parts[i] = mask(parts[i])
+	}
+	return strings.Join(parts, host)
 }
 
 // where is what anybody may see of an endpoint: of a URL no more than its host.
-func where(endpoint string) string {
-	scheme, rest, isURL := strings.Cut(endpoint, "://")
-	if isURL {
+func where(endpoint string, mask func(string) string) string {
+	if _, _, isURL := strings.Cut(endpoint, "://"); isURL {
 		u, err := url.Parse(endpoint)
-		if err != nil || u.Host == "" {
-			return scheme + "://***"
+		switch {
+		case err != nil:
+			return "***"
+		case u.Host != "":
+			return name(u.Scheme + "://" + u.Host)
+		default:
+			return mask(name(u.Scheme + "://" + u.Path))
 		}
-		return u.Scheme + "://" + u.Host
 	}
-	rest, _, _ = strings.Cut(endpoint, "?")
-	return rest[strings.LastIndexByte(rest, '@')+1:]
+	endpoint, _, _ = strings.Cut(endpoint, "?")
+	return mask(name(endpoint[strings.LastIndexByte(endpoint, '@')+1:]))
+}
+
+// hostOf is the host, with its port, of an endpoint as it is shown; "" if there is none.
+func hostOf(endpoint string) string {
+	_, host, isURL := strings.Cut(endpoint, "://")
+	if !isURL {
+		host = endpoint
+	}
+	if strings.ContainsAny(host, "/*") {
+		return ""
+	}
+	return host
 }
 
 // name is a name as it is shown.

@@ -113,20 +113,24 @@ func (p *page) table(t *Table) {
 			p.raw("<tr>")
 		}
 		for i, cell := range row.Cells {
-			if i > 0 {
-				fmt.Fprintf(p, "<td%s>", class(i, t.Head[i]))
+			if i == 0 {
+				p.raw(`<th scope="row">`)
 				p.text(cell)
-				p.raw("</td>")
+				p.raw("</th>")
 				continue
 			}
-			p.raw(`<th scope="row">`)
+			fmt.Fprintf(p, "<td%s>", class(i, t.Head[i]))
 			p.text(cell)
+			p.raw("</td>")
+		}
+		p.raw("</tr>\n")
+		if len(row.Notes) > 0 {
+			fmt.Fprintf(p, `<tr class="notes"><td colspan="%d">`, len(t.Head))
 			for _, note := range row.Notes {
 				p.element("small", note)
 			}
-			p.raw("</th>")
+			p.raw("</td></tr>\n")
 		}
-		p.raw("</tr>\n")
 	}
 	p.raw("</tbody></table></div>\n")
 }

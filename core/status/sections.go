@@ -128,13 +128,21 @@ func samplers(s *core.Status) Section {
 				p.Name, count(p.Asked.Starts + p.Asked.Ends + p.Asked.Segments),
 				count(p.Answered.Thresholds + p.Answered.Drops + p.Answered.AtMost + p.Answered.ByParent), count(p.Kept), "asked",
 			},
-			Notes: []string{p.Description},
 		}
-		if note := parts(part{"starts", p.Asked.Starts}, part{"ends", p.Asked.Ends}, part{"segments", p.Asked.Segments}); note != "" {
-			row.Notes = append(row.Notes, "asked about"+note)
+		if p.Description != p.Name {
+			row.Notes = append(row.Notes, p.Description)
 		}
-		if note := parts(part{"threshold", p.Answered.Thresholds}, part{"drop", p.Answered.Drops}, part{"at most", p.Answered.AtMost}, part{"by parent", p.Answered.ByParent}); note != "" {
-			row.Notes = append(row.Notes, "answered"+note)
+		var notes []string
+		for _, note := range []string{
+			parts(part{"starts", p.Asked.Starts}, part{"ends", p.Asked.Ends}, part{"segments", p.Asked.Segments}),
+			parts(part{"thresholds", p.Answered.Thresholds}, part{"drops", p.Answered.Drops}, part{"at most", p.Answered.AtMost}, part{"by parent", p.Answered.ByParent}),
+		} {
+			if note != "" {
+				notes = append(notes, strings.Trim(note, " ()"))
+			}
+		}
+		if len(notes) > 0 {
+			row.Notes = append(row.Notes, "asked: "+strings.Join(notes, "; answered: "))
 		}
 		if p.Cut > 0 {
 			row.Notes = append(row.Notes, "its limit has cut "+count(p.Cut))
@@ -182,19 +190,19 @@ func exporters(s *core.Status) Section {
 		} else {
 			note("%s to %s", e.Type, e.Endpoint)
 		}
-		if e.WaitingSpans > 0 {
-			note("queue %s, oldest %s, %s under way", size(e.QueueBytes), seconds(e.OldestSeconds), count(e.SendingSpans))
+		success := "nothing accepted so far"
+		if !e.LastSuccess.IsZero() {
+			success = "last success " + since(s, e.LastSuccess) + " ago"
 		}
 		if !e.FailingSince.IsZero() {
-			note("failing for %s", since(s, e.FailingSince))
+			success = "failing for " + since(s, e.FailingSince) + ", " + success
 		}
 		if !e.BackingOffUntil.IsZero() {
-			note("next attempt in %s", until(s, e.BackingOffUntil))
+			success += ", next attempt in " + until(s, e.BackingOffUntil)
 		}
-		if e.LastSuccess.IsZero() {
-			note("nothing accepted so far")
-		} else {
-			note("last success %s ago", since(s, e.LastSuccess))
+		note("%s", success)
+		if e.WaitingSpans > 0 {
+			note("queue: %s, oldest waits for %s, %s spans under way", size(e.QueueBytes), seconds(e.OldestSeconds), count(e.SendingSpans))
 		}
 		if e.LastError != "" {
 			note("last error %s ago: %s", since(s, e.LastErrorAt), e.LastError)
