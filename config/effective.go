@@ -136,6 +136,7 @@ type effective struct {
 	// public tells that anybody may read it: then it is lines in place of a text.
 	public   bool
 	settings []core.Setting
+	values   bool // of attributes, which are not shown
 	// dash begins the next line: the first of an item.
 	dash bool
 	path []string
@@ -187,9 +188,18 @@ func (w *effective) mapping(depth int, n *node, known []component.Field, all boo
 	}
 	for _, m := range n.members {
 		if !slices.ContainsFunc(known, func(f component.Field) bool { return f.Key == m.key }) {
-			w.member(depth, m, component.Field{}, false)
+			w.unknown(depth, m)
 		}
 	}
+}
+
+// unknown writes a member that has a key of somebody's own: an attribute. What a match says
+// of its values is about people and customers.
+func (w *effective) unknown(depth int, m member) {
+	before := w.values
+	w.values = before || w.public && slices.Contains(w.path, "match")
+	w.member(depth, m, component.Field{}, false)
+	w.values = before
 }
 
 // missing writes the default of a key that nobody sets.
@@ -338,7 +348,7 @@ func (w *effective) scalar(n *node) string {
 		return "null"
 	case n.hidden && wholeReference.MatchString(n.raw) && w.written(n):
 		return yamlText(n.raw, n.quoted)
-	case n.hidden:
+	case n.hidden || w.values:
 		return `"***"`
 	case w.public && !(w.written(n) && isPublic(n.raw)) && !(isPublic(n.text) && !n.substituted):
 		return yamlText(publicURL(n), true)
