@@ -72,18 +72,19 @@ func (l *Line) Health() Health {
 	waiting := l.counts.waiting()
 	since := l.reporter.failingSince()
 	l.mu.Lock()
-	defer l.mu.Unlock()
-	h := Health{State: Idle, FailingSince: since, LastSuccess: l.health.success, LastErrorAt: l.health.failed}
-	if l.health.err != nil {
-		h.LastError = untrusted.Text(Tellable(l.health.err), untrusted.Line)
-	}
+	last, closed, until := l.health, l.closed, time.Time{}
 	if l.breaker.open() && l.breaker.until.After(now) {
-		h.BackingOffUntil = l.breaker.until
+		until = l.breaker.until
+	}
+	l.mu.Unlock()
+	h := Health{State: Idle, FailingSince: since, BackingOffUntil: until, LastSuccess: last.success, LastErrorAt: last.failed}
+	if last.err != nil {
+		h.LastError = untrusted.Text(Tellable(last.err), untrusted.Line) // which calls methods of the exporter's
 	}
 	switch {
-	case l.closed:
+	case closed:
 		h.State, h.BackingOffUntil = Stopped, time.Time{}
-	case !h.BackingOffUntil.IsZero():
+	case !until.IsZero():
 		h.State = BackingOff
 	case !since.IsZero():
 		h.State = Failing
