@@ -55,12 +55,14 @@ func (r *reader) write(w *effective, spec *core.Spec) {
 	host := r.lineFields()
 	exporters := slices.Clone(r.lists["exporters"])
 	for at, n := range exporters {
-		exporters[at] = n.withTaken(spec.Exporters[at].TakenVariables())
+		if at < len(spec.Exporters) { // an application may have changed them since
+			exporters[at] = n.withTaken(spec.Exporters[at].TakenVariables())
+		}
 	}
 	w.list(depth, "exporters", exporters, func(typ string) []component.Field {
 		return slices.Concat(entryFields, fieldsOfType(r.exporters, typ), host)
 	})
-	if e := spec.Metrics; e != nil {
+	if e := spec.Metrics; e != nil && r.section.Metrics != nil {
 		w.line(depth, "metrics:", "")
 		known := slices.Concat(fields(metricsHead{}), fieldsOfType(r.meterProviders, e.Type()))
 		w.mapping(depth+1, r.section.Metrics.withTaken(e.TakenVariables()), known, true)

@@ -59,3 +59,13 @@ func TestPublic(t *testing.T) {
 		}
 	}
 }
+
+// An application may change what it has read before it starts it.
+func TestPublicOfAChangedSpec(t *testing.T) {
+	in := inspect(t, "tracing: {enabled: true, exporters: [{type: otlp}, {type: stdout}]}", nil, config.Section("tracing"))
+	in.Spec.Exporters = in.Spec.Exporters[:1]
+	in.Spec.Metrics = &core.MetricsEntry{}
+	if public := in.Spec.Source.(core.PublicSource).Public(&in.Spec); len(public.Settings) == 0 {
+		t.Error("nothing is told")
+	}
+}

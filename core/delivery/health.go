@@ -63,8 +63,12 @@ func (h *health) note(o *outcome, now time.Time, gaveUp bool) {
 		h.err, h.failed = o.loss, now
 	case o.failed && o.err != nil:
 		h.err, h.failed = o.err, now
+	case o.rejected > 0:
+		h.err, h.failed = errRejected, now
 	}
 }
+
+var errRejected = errors.New("the backend has rejected spans of a batch that it accepted: see the log")
 
 // Health returns a snapshot.
 func (l *Line) Health() Health {
@@ -109,7 +113,7 @@ func Tellable(err error) string {
 	if t := TellableError(nil); errors.As(err, &t) {
 		return t.Tellable()
 	}
-	for _, own := range []error{errQueueFull, context.DeadlineExceeded, context.Canceled, os.ErrDeadlineExceeded, net.ErrClosed} {
+	for _, own := range []error{errQueueFull, errRejected, context.DeadlineExceeded, context.Canceled, os.ErrDeadlineExceeded, net.ErrClosed} {
 		if errors.Is(err, own) {
 			return own.Error()
 		}
