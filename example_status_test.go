@@ -23,7 +23,7 @@ func ExampleTracing_Handler() {
 	internal := http.NewServeMux()
 	internal.Handle("/debug/riffle", tracing.Handler())
 	server := &http.Server{Addr: "localhost:6060", Handler: internal, ReadHeaderTimeout: 5 * time.Second, WriteTimeout: 30 * time.Second}
-	go server.ListenAndServe()
+	go func() { log.Print(server.ListenAndServe()) }()
 }
 
 // Or at the public one, for who knows a password.

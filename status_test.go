@@ -24,7 +24,7 @@ import (
 
 // statusOf asks a server for its status.
 func statusOf(url string) (s core.Status, text string, err error) {
-	resp, err := http.Get(url + "?format=json") //nolint:noctx // it is on this machine
+	resp, err := http.Get(url + "?format=json")
 	if err != nil {
 		return s, "", err
 	}
@@ -143,7 +143,7 @@ observability:
 	if err != nil {
 		t.Fatal(err)
 	}
-	resp, err := http.Get(server.URL) //nolint:noctx // it is on this machine
+	resp, err := http.Get(server.URL)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -57,3 +57,32 @@ func TestAskedAllocatesNothing(t *testing.T) {
 		t.Errorf("%v allocations", n)
 	}
 }
+
+// A segment that only waits for the answers of segment samplers is not open.
+func TestLongestOpenAndWaiting(t *testing.T) {
+	release := make(chan struct{})
+	r := newRecorder(t, Config{}, blocking{release}, selectNone)
+	_, complete := r.tracer.Start(context.Background(), "complete")
+	complete.End()
+	_, open := r.tracer.Start(context.Background(), "open")
+	if s := r.Stats(); s.Waiting != 1 || s.Open != 2 {
+		t.Errorf("%d of %d wait, want 1 of 2", s.Waiting, s.Open)
+	}
+	if all := r.LongestOpen(5); len(all) != 1 || all[0].Name != "open" || all[0].Open != 1 {
+		t.Errorf("%+v", all)
+	}
+	close(release)
+	open.End()
+}
+
+// blocking is a segment sampler that waits to be released, or for its deadline.
+type blocking struct{ release chan struct{} }
+
+func (blocking) Traits() sampling.Traits { return sampling.Traits{} }
+
+func (b blocking) SampleSegments(ctx context.Context, _ []sampling.Segment, _ []sampling.Answer) {
+	select {
+	case <-b.release:
+	case <-ctx.Done():
+	}
+}
