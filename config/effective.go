@@ -2,6 +2,7 @@ package config
 
 import (
 	"bytes"
+	"net/url"
 	"regexp"
 	"slices"
 	"strings"
@@ -16,8 +17,23 @@ import (
 // where a variable stands for a part of the file, it is left there, as ${NAME}. It is
 // to be asked of an inspection without mistakes.
 func (i *Inspection) Effective() []byte {
-	r := i.reader
-	w := &effective{env: r.env}
+	w := &effective{env: i.reader.env}
+	i.reader.write(w, &i.Spec)
+	return w.out.Bytes()
+}
+
+// Public is what [Inspection.Effective] returns, for anybody: a value or a key that does
+// not look like words, small numbers or the path of a file is *** too.
+func (r *reader) Public(spec *core.Spec) *core.PublicConfig {
+	w := &effective{env: r.env, public: true}
+	r.write(w, spec)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return &core.PublicConfig{Settings: w.settings, Mask: r.hiddenParts().without}
+}
+
+// write writes what all sources make together.
+func (r *reader) write(w *effective, spec *core.Spec) {
 	way := names(r.options.section)
 	for depth, name := range way {
 		w.line(depth, yamlKey(name)+":", "")
@@ -39,17 +55,18 @@ func (i *Inspection) Effective() []byte {
 	host := r.lineFields()
 	exporters := slices.Clone(r.lists["exporters"])
 	for at, n := range exporters {
-		exporters[at] = n.withTaken(i.Spec.Exporters[at].TakenVariables())
+		if at < len(spec.Exporters) { // an application may have changed them since
+			exporters[at] = n.withTaken(spec.Exporters[at].TakenVariables())
+		}
 	}
 	w.list(depth, "exporters", exporters, func(typ string) []component.Field {
 		return slices.Concat(entryFields, fieldsOfType(r.exporters, typ), host)
 	})
-	if e := i.Spec.Metrics; e != nil {
+	if e := spec.Metrics; e != nil && r.section.Metrics != nil {
 		w.line(depth, "metrics:", "")
 		known := slices.Concat(fields(metricsHead{}), fieldsOfType(r.meterProviders, e.Type()))
 		w.mapping(depth+1, r.section.Metrics.withTaken(e.TakenVariables()), known, true)
 	}
-	return w.out.Bytes()
 }
 
 // merged is what the sources say of all keys but those of lists, the later above the
@@ -118,6 +135,10 @@ func (n *node) withTaken(all []component.TakenVariable) *node {
 type effective struct {
 	out bytes.Buffer
 	env environment
+	// public tells that anybody may read it: then it is lines in place of a text.
+	public   bool
+	settings []core.Setting
+	values   bool // of attributes, which are not shown
 	// dash begins the next line: the first of an item.
 	dash bool
 	path []string
@@ -130,6 +151,10 @@ func (w *effective) line(depth int, text, origin string) {
 	if w.dash {
 		indent = indent[:len(indent)-2] + "- "
 		w.dash = false
+	}
+	if w.public {
+		w.settings = append(w.settings, core.Setting{Line: indent + text, Origin: origin})
+		return
 	}
 	w.out.WriteString(indent + text)
 	if origin != "" {
@@ -165,9 +190,18 @@ func (w *effective) mapping(depth int, n *node, known []component.Field, all boo
 	}
 	for _, m := range n.members {
 		if !slices.ContainsFunc(known, func(f component.Field) bool { return f.Key == m.key }) {
-			w.member(depth, m, component.Field{}, false)
+			w.unknown(depth, m)
 		}
 	}
+}
+
+// unknown writes a member that has a key of somebody's own: an attribute. What a match says
+// of its values is about people and customers.
+func (w *effective) unknown(depth int, m member) {
+	before := w.values
+	w.values = before || w.public && slices.Contains(w.path, "match")
+	w.member(depth, m, component.Field{}, false)
+	w.values = before
 }
 
 // missing writes the default of a key that nobody sets.
@@ -219,7 +253,15 @@ func lineDefault(path []string) string {
 }
 
 func (w *effective) member(depth int, m member, f component.Field, all bool) {
-	w.value(depth, yamlKey(m.key)+":", m.pos, m.value, f, all)
+	w.value(depth, w.key(m.key)+":", m.pos, m.value, f, all)
+}
+
+// key is a key as it may be shown.
+func (w *effective) key(key string) string {
+	if w.public && shownKey(key) != key {
+		return `"***"`
+	}
+	return yamlKey(key)
 }
 
 // value writes a value behind a key, or behind the dash of an item.
@@ -264,7 +306,7 @@ func (w *effective) foreign(depth int, n *node) {
 		if secretKey.MatchString(m.key) {
 			value = &node{kind: scalar, hidden: true, pos: value.pos, text: value.text, raw: value.raw, absent: value.absent}
 		}
-		w.value(depth, yamlKey(m.key)+":", m.pos, value, component.Field{Schema: component.Schema{Kind: component.Any}}, false)
+		w.value(depth, w.key(m.key)+":", m.pos, value, component.Field{Schema: component.Schema{Kind: component.Any}}, false)
 	}
 }
 
@@ -282,6 +324,21 @@ func (w *effective) written(n *node) bool {
 	return n.raw != "" && text == n.text && len(errs) == 0 && (n.absent || len(missing) == 0)
 }
 
+// isPublic reports whether anybody may see a text that stands for a value.
+func isPublic(text string) bool {
+	text = plainReference.ReplaceAllString(text, "")
+	return isPath(text) || isPlain(text) && !mixed.MatchString(text)
+}
+
+// publicURL is what anybody may see of a value that is not public: of a URL, where it leads.
+func publicURL(n *node) string {
+	u, err := url.Parse(n.text)
+	if err != nil || n.substituted || u.Host == "" || !isPublic(u.Host) {
+		return "***"
+	}
+	return u.Scheme + "://" + u.Host + "/***"
+}
+
 // scalar is the value of a scalar, or of what is empty, as it may be shown.
 func (w *effective) scalar(n *node) string {
 	switch {
@@ -293,8 +350,10 @@ func (w *effective) scalar(n *node) string {
 		return "null"
 	case n.hidden && wholeReference.MatchString(n.raw) && w.written(n):
 		return yamlText(n.raw, n.quoted)
-	case n.hidden:
+	case n.hidden || w.values:
 		return `"***"`
+	case w.public && !(w.written(n) && isPublic(n.raw)) && !(isPublic(n.text) && !n.substituted):
+		return yamlText(publicURL(n), true)
 	case w.written(n):
 		return yamlText(n.raw, n.quoted)
 	}

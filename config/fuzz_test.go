@@ -46,6 +46,13 @@ func FuzzParse(f *testing.F) {
 			}
 			return
 		}
+		public := spec.Source.(core.PublicSource).Public(&spec)
+		for _, line := range public.Settings {
+			if strings.ContainsAny(line.Line, "\n\r") || strings.Contains(line.Line, "hunter2") {
+				t.Errorf("%q is shown to anybody", line.Line)
+			}
+		}
+		_ = public.Mask(string(data[:min(len(data), 1000)]))
 		for i, e := range spec.Samplers {
 			if path := fmt.Sprintf("samplers[%d].type", i); spec.Source.Place(path, err).Position == "" || e.Config() == nil {
 				t.Errorf("entry %q stands nowhere, or holds nothing", e.ID())

@@ -214,4 +214,4 @@ func (r *reader) add(err error) {
 }
 
 // Interface guard.
-var _ core.Source = (*reader)(nil)
+var _ core.PublicSource = (*reader)(nil)

@@ -22,8 +22,9 @@ type rules struct {
 	met   []time.Time // by rule, in the sampler's order, behind that of the match
 }
 
-// idle names the rules that have met none for an hour or longer.
-func (r *rules) idle(name string, s sampling.Sampler, list *record.Samplers, now time.Time) (idle []string) {
+// idle names the rules of the sampler, and those, also the match, that have met none for an
+// hour or longer.
+func (r *rules) idle(name string, s sampling.Sampler, list *record.Samplers, now time.Time) (names, idle []string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	place := 0
@@ -43,7 +44,10 @@ func (r *rules) idle(name string, s sampling.Sampler, list *record.Samplers, now
 		use(matchRule, met)
 	}
 	if s, ok := s.(sampling.RuleUser); ok {
-		s.RulesUsed(use)
+		s.RulesUsed(func(rule string, used bool) {
+			names = append(names, rule)
+			use(rule, used)
+		})
 	}
-	return idle
+	return names, idle
 }

@@ -38,7 +38,7 @@ func TestIdleRules(t *testing.T) {
 		{2 * time.Hour, [2]bool{true, true}, nil},
 	} {
 		s.used = step.used
-		if got := r.idle("s", s, &list, start.Add(step.after)); !cmp.Equal(got, step.want) {
+		if _, got := r.idle("s", s, &list, start.Add(step.after)); !cmp.Equal(got, step.want) {
 			t.Errorf("after %v idle are %q, want %q", step.after, got, step.want)
 		}
 	}

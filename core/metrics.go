@@ -76,9 +76,14 @@ func (p *Provider) registerMetrics(provider metric.MeterProvider) (*measured, er
 	spans := counter("riffle.spans.ended", "{span}", "Recorded spans that were decided, by what became of them.")
 	suspensions := counter("riffle.samplers.suspensions", "{event}", "Times a sampler was suspended because it panicked or was slow.")
 	cut := counter("riffle.samplers.cut", "{segment}", "Segments that a sampler's limit kept from being kept, because clients chose their randomness.")
+	asked := counter("riffle.samplers.asked", "{question}", "What a sampler was asked, by the stage.")
+	answered := counter("riffle.samplers.answered", "{answer}", "What a sampler answered that did not abstain.")
+	ruleAnswered := counter("riffle.rules.answered", "{answer}", "Answers of a sampler, by the rule that gave them.")
+	ruleKept := counter("riffle.rules.kept", "{segment}", "Segments that a sampler has kept, by the rule.")
 	reloads := counter("riffle.reloads", "{event}", "Reloads of the configuration, by what came of them.")
 	held := gauge("riffle.segments.size", "By", "What segments, and what is remembered between them, hold.")
 	open := gauge("riffle.segments.open", "{segment}", "Segments of which a span is open or waits.")
+	waiting := gauge("riffle.segments.waiting", "{segment}", "Segments, or parts of them, that wait for answers of segment samplers.")
 	remembered := gauge("riffle.traces.remembered", "{trace}", "Traces for which a sampler's answer is remembered.")
 	probability, err := m.Float64ObservableGauge("riffle.segments.probability", metric.WithUnit("1"), metric.WithDescription("1, or less while memory is short."))
 	all, errs = append(all, probability), append(errs, err)
@@ -89,6 +94,9 @@ func (p *Provider) registerMetrics(provider metric.MeterProvider) (*measured, er
 		return metric.WithAttributeSet(attribute.NewSet(attribute.String(key, value)))
 	}
 	const outcome, reason, sampler = "riffle.outcome", "riffle.reason", "riffle.sampler"
+	both := func(a, b, c, d string) metric.ObserveOption {
+		return metric.WithAttributeSet(attribute.NewSet(attribute.String(a, b), attribute.String(c, d)))
+	}
 	source := &measured{provider: p}
 	// It stays registered, so that what Shutdown counts is exported too.
 	_, err = m.RegisterCallback(func(_ context.Context, o metric.Observer) error {
@@ -106,6 +114,23 @@ func (p *Provider) registerMetrics(provider metric.MeterProvider) (*measured, er
 		}
 		for name, n := range s.Cut {
 			o.ObserveInt64(cut, int64(n), by(sampler, name))
+		}
+		for name := range s.Asks {
+			a := s.Asks[name]
+			for stage, n := range map[string]uint64{"start": a.Starts, "end": a.Ends, "segment": a.Segments} {
+				if n > 0 {
+					o.ObserveInt64(asked, int64(n), both(sampler, name, "riffle.stage", stage))
+				}
+			}
+			for answer, n := range map[string]uint64{"threshold": a.Thresholds, "drop": a.Drops, "at_most": a.AtMost, "by_parent": a.ByParent} {
+				if n > 0 {
+					o.ObserveInt64(answered, int64(n), both(sampler, name, "riffle.answer", answer))
+				}
+			}
+			for rule, c := range a.Rules {
+				o.ObserveInt64(ruleAnswered, int64(c.Answered), both(sampler, name, "riffle.rule", rule))
+				o.ObserveInt64(ruleKept, int64(c.Kept), both(sampler, name, "riffle.rule", rule))
+			}
 		}
 		for name, n := range s.Kept {
 			o.ObserveInt64(kept, int64(n), by(sampler, name))
@@ -125,6 +150,7 @@ func (p *Provider) registerMetrics(provider metric.MeterProvider) (*measured, er
 		}
 		o.ObserveInt64(held, s.HeldBytes)
 		o.ObserveInt64(open, int64(s.Open))
+		o.ObserveInt64(waiting, int64(s.Waiting))
 		o.ObserveInt64(remembered, int64(s.Remembered))
 		o.ObserveFloat64(probability, s.Probability)
 		return nil

@@ -38,10 +38,12 @@ type Provider struct {
 	meters  component.MeterProvider
 	metered component.MetricsSettings // what it was told
 
-	pipeline    atomic.Pointer[pipeline] // the one in force; nil if tracing is off
-	spanMetrics spanMetrics              // the last that counted; guarded by who reloads
+	pipeline    atomic.Pointer[pipeline]     // the one in force; nil if tracing is off
+	public      atomic.Pointer[PublicConfig] // nil if nobody knows it
+	spanMetrics spanMetrics                  // the last that counted; guarded by who reloads
 	reloads     reloads
 
+	began    time.Time
 	life     context.Context //nolint:containedctx // until Shutdown
 	end      context.CancelFunc
 	watching sync.WaitGroup // the global provider
@@ -52,12 +54,12 @@ type Provider struct {
 // behind. ctx bounds the start only. A spec that is not enabled makes a
 // provider that records nothing.
 func New(ctx context.Context, spec Spec, opts ...Option) (*Provider, error) {
-	p := &Provider{options: newOptions(opts)}
+	p := &Provider{options: newOptions(opts), began: time.Now()}
 	next, err := p.prepare(ctx, &spec)
 	if err != nil {
 		return nil, joinMistakes(err, p.abandonMeters(ctx))
 	}
-	p.propagator.set(next.propagator)
+	p.putIntoForce(next)
 	p.life, p.end = context.WithCancel(context.Background())
 	p.reloads.init()
 	if !spec.Enabled {
@@ -86,6 +88,7 @@ type prepared struct {
 	propagator propagation.TextMapPropagator
 	record     record.Config // the rules
 	pipeline   *pipeline     // nil if tracing is off
+	public     *PublicConfig // nil if nobody knows it
 	// spanMetrics are those that count from now on.
 	spanMetrics spanMetrics
 }
@@ -103,6 +106,9 @@ func (p *Provider) prepare(ctx context.Context, spec *Spec) (*prepared, error) {
 	}
 	if plan.RemoteParent == record.Ignore || plan.RemoteParent == record.Restart {
 		next.propagator = outside.Propagator(next.propagator)
+	}
+	if source, ok := spec.Source.(PublicSource); ok {
+		next.public = source.Public(spec)
 	}
 	if !spec.Enabled {
 		return next, nil
@@ -138,6 +144,12 @@ func (p *Provider) prepare(ctx context.Context, spec *Spec) (*prepared, error) {
 		}
 	}
 	return next, nil
+}
+
+// putIntoForce does so with what needs no more than to be replaced.
+func (p *Provider) putIntoForce(next *prepared) {
+	p.propagator.set(next.propagator)
+	p.public.Store(next.public)
 }
 
 // TracerProvider is what instrumentation takes.

@@ -83,7 +83,7 @@ func (p *Provider) reload(ctx context.Context, spec *Spec) error {
 		return err
 	}
 	if next.pipeline == nil {
-		p.propagator.set(next.propagator)
+		p.putIntoForce(next)
 		return p.life.Err()
 	}
 	if err := p.reloads.room(ctx); err != nil {
@@ -106,7 +106,7 @@ func (p *Provider) swap(next *prepared) bool {
 	former := p.pipeline.Load()
 	leave := next.pipeline.start(&p.lines, former)
 	p.pipeline.Store(next.pipeline)
-	p.propagator.set(next.propagator)
+	p.putIntoForce(next)
 	if next.spanMetrics.metrics != nil {
 		p.spanMetrics = next.spanMetrics
 	}

@@ -77,6 +77,31 @@ type Source interface {
 	Files() []string
 }
 
+// PublicSource is a [Source] that knows what anybody may see of the configuration.
+type PublicSource interface {
+	Source
+	// Public is about the configuration that the spec was made from.
+	Public(s *Spec) *PublicConfig
+}
+
+// PublicConfig is what anybody may see of a configuration.
+type PublicConfig struct {
+	// Settings are its lines, as a file that says the same.
+	Settings []Setting
+	// Mask takes out of what components say of it what may be secret. It is safe to call
+	// concurrently.
+	Mask func(text string) string
+}
+
+// Setting is a line of a configuration.
+type Setting struct {
+	// Line is YAML, with its indentation: "  sample: 0.1". What may be secret is ***.
+	Line string `json:"line"`
+	// Origin is where its value stands, a position in a file or a variable, or "default";
+	// "" if the line has no value.
+	Origin string `json:"origin,omitempty"`
+}
+
 // DefaultSpec has the defaults of all keys that have one.
 func DefaultSpec() Spec {
 	return Spec{

@@ -1,6 +1,7 @@
 package core
 
 import (
+	"maps"
 	"slices"
 	"time"
 
@@ -25,11 +26,28 @@ type SamplerStats struct {
 	// Suspensions counts how often it was suspended because it panicked or
 	// was slow.
 	Suspensions uint64
+	// Asks is what it was asked and answered, Kept how many segments it has kept: those
+	// that [record.Stats] counts for its name.
+	Asks record.Asks
+	Kept uint64
+	// Suspended is why it is not asked now, and until when; zero if it is asked.
+	Suspended record.Suspension
+	// Rules are those of the sampler, in its order, and behind them others that its answers
+	// have named.
+	Rules []RuleStats
 	// Idle names the rules that have met no request for an hour or longer, as
 	// [sampling.RuleKey] does; "match" is the entry's match. It is known as far as
 	// somebody has asked for Stats before: at the time of the last of such calls a rule
 	// is taken to have met one that has met any since the call before.
 	Idle []string
+}
+
+// RuleStats is about one rule of a sampler.
+type RuleStats struct {
+	Name string
+	record.RuleCounts
+	// Idle tells that it is one of [SamplerStats.Idle].
+	Idle bool
 }
 
 // ExporterStats is about one entry of the exporters list.
@@ -50,13 +68,29 @@ func (p *Provider) Stats() Stats {
 	pl, exporters := p.exporterStats()
 	for _, sampler := range pl.samplers.all {
 		name := sampler.entry.ID()
-		s.Samplers = append(s.Samplers, SamplerStats{
+		about := SamplerStats{
 			Name: name, Description: sampler.description(), Suspensions: s.Suspensions[name],
-			Idle: sampler.rules.idle(name, sampler.Sampler, &pl.samplers.record, time.Now()),
-		})
+			Asks: s.Asks[name], Kept: s.Kept[name], Suspended: s.Suspended[name],
+		}
+		var names []string
+		names, about.Idle = sampler.rules.idle(name, sampler.Sampler, &pl.samplers.record, time.Now())
+		about.setRules(names)
+		s.Samplers = append(s.Samplers, about)
 	}
 	s.Exporters = exporters
 	return s
+}
+
+// setRules sets the rules: those that are known by name, and what else has answered.
+func (s *SamplerStats) setRules(names []string) {
+	for _, name := range slices.Sorted(maps.Keys(s.Asks.Rules)) {
+		if !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	for _, name := range names {
+		s.Rules = append(s.Rules, RuleStats{Name: name, RuleCounts: s.Asks.Rules[name], Idle: slices.Contains(s.Idle, name)})
+	}
 }
 
 // exporterStats is about the exporters of the pipeline in force, and of those before.

@@ -37,6 +37,24 @@ type VariableReader interface {
 	TakenVariables() []TakenVariable
 }
 
+// PluginUser is a component that another program serves.
+type PluginUser interface {
+	// PluginStatus tells about that program. It is safe to call concurrently, also after
+	// Shutdown.
+	PluginStatus() PluginStatus
+}
+
+// PluginStatus is what people are told of a program that serves components.
+type PluginStatus struct {
+	Name  string `json:"name"`
+	State string `json:"state"` // "running", "restarting", "suspended" or "stopped"
+	// Restarts counts processes after the first, Calls those to the plugin and Failures
+	// those of them that failed.
+	Restarts uint64 `json:"restarts"`
+	Calls    uint64 `json:"calls"`
+	Failures uint64 `json:"failures"`
+}
+
 // TakenVariable is a key whose value is that of a variable.
 type TakenVariable struct {
 	Path  []string // "tls", "ca_file"

@@ -67,6 +67,7 @@ type Line struct {
 	seq      uint64 // of the last batch
 	pending  int    // batches that are not done
 	waiters  waiters
+	health   health
 	closed   bool      // takes no more batches, starts no more attempts
 	leaving  bool      // is being shut down
 	settled  bool      // each span that was handed over is counted for good
@@ -134,6 +135,9 @@ func (l *Line) begin() {
 
 // Endpoint is where the exporter sends to, for people; "" if it does not say.
 func (l *Line) Endpoint() string { return l.traits.Endpoint }
+
+// Exporter is the one that the line leads to.
+func (l *Line) Exporter() sdktrace.SpanExporter { return l.exporter }
 
 // ForceFlush sends what was handed over before the call. If ctx has a deadline,
 // it tries until then, else until the first attempt that fails. The error

@@ -98,6 +98,7 @@ func (l *Line) apply(b *batch, o outcome) {
 		l.count(n, cause(why))
 	}
 	gaveUp := o.failed && l.ctx.Err() != nil
+	l.health.note(&o, now, gaveUp)
 	if !gaveUp && (o.failed || o.lost() > 0 || o.message != "" || l.reporter.failing()) {
 		l.mu.Unlock() // who logs may take long
 		l.reporter.report(&o, before)

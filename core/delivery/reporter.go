@@ -61,6 +61,16 @@ func newReporter(logger *slog.Logger, c *counts) *reporter {
 
 func (r *reporter) failing() bool { return r.down.Load() }
 
+// failingSince is since when no batch is accepted; zero if the last was.
+func (r *reporter) failingSince() time.Time {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.outage == nil {
+		return time.Time{}
+	}
+	return r.outage.since
+}
+
 // lastFailure is why the last batch was not accepted, nil if it was.
 func (r *reporter) lastFailure() error {
 	r.mu.Lock()

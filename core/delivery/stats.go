@@ -92,6 +92,27 @@ func (d Dropped) Total() uint64 {
 	return d.QueueFull + d.TooLarge + d.Refused + d.Poisoned + d.Expired + d.LeftBehind + d.TooOld + d.Damaged + d.TooNew
 }
 
+// Causes are those of losses, as metrics call them.
+func Causes() []string {
+	all := make([]string, causes)
+	for c := range causes {
+		all[c] = c.String()
+	}
+	return all
+}
+
+// ByCause has the counts by the names of the causes, those that are not 0.
+func (d Dropped) ByCause() map[string]uint64 {
+	counts := [causes]uint64{d.QueueFull, d.TooLarge, d.Refused, d.Poisoned, d.Expired, d.LeftBehind, d.TooOld, d.Damaged, d.TooNew}
+	all := map[string]uint64{}
+	for c, n := range counts {
+		if n > 0 {
+			all[cause(c).String()] = n
+		}
+	}
+	return all
+}
+
 // cause is why spans were dropped, as metrics say it.
 type cause int
 

@@ -227,7 +227,7 @@ func (e *SegmentEntry) askBatch(ctx context.Context, batch []question) {
 	defer cancel()
 	for i, a := range e.ask(ctx, segments) {
 		q := &batch[places[i]]
-		a = e.said(a)
+		a = e.said(a, 0)
 		t, _ := a.Threshold()
 		switch {
 		case a.IsAtMost():
@@ -245,6 +245,7 @@ func (e *SegmentEntry) ask(ctx context.Context, segments []sampling.Segment) []s
 	if e.isSuspended() || !e.asking.CompareAndSwap(false, true) {
 		return nil
 	}
+	e.asked(0, len(segments))
 	answers := make([]sampling.Answer, len(segments))
 	answered := make(chan struct{})
 	go func() {
@@ -296,6 +297,13 @@ func (q *question) conclude() {
 	}
 	g.mu.Unlock()
 	out.deliver()
+}
+
+// waiting counts what is asked about and not concluded.
+func (a *asker) waiting() int {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return int(a.added - a.answered)
 }
 
 func (q *request) isWithdrawn() bool { return q.segment.Load() == nil }

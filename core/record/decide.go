@@ -224,7 +224,7 @@ func (g *segment) decide(out *handOver, l spans, raise sampling.Threshold) {
 	g.counts().spansKept.Add(n)
 	if !g.has(isCounted) {
 		g.bits |= isCounted
-		g.live().kept[by.by].Add(1)
+		g.live().countKept(by)
 	}
 }
 

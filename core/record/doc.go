@@ -77,9 +77,9 @@
 // # Locks
 //
 // In this order: former.mu, segment.mu, then any one of span.mu, shard.mu, memoryShard.mu,
-// asker.mu, a limiter's, and a budget's, a limiter's also within a memoryShard's. Who looks
-// for the budget of a key only tries the locks on its way. A span that starts
-// is locked from when its segment lists it until it has its content. Samplers, span
-// processors, ID generators, what delivers, loggers, and methods of what the
+// asker.mu, ruleCounts.mu, a limiter's, and a budget's, a limiter's also within a
+// memoryShard's. Who looks for the budget of a key only tries the locks on its way. A span
+// that starts is locked from when its segment lists it until it has its content. Samplers,
+// span processors, ID generators, what delivers, loggers, and methods of what the
 // application hands in, also of its contexts and errors, are called with no lock held.
 package record

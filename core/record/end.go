@@ -31,7 +31,7 @@ func (g *segment) askEnd(r *rules, mask uint64, s *span, m *match.Subject) (late
 		m.Span.Recorded, m.IsRoot, m.Spans = p.Span, p.LocalRoot, p.Spans
 	}
 	for mask != 0 {
-		a := firstAnswer(r.end, mask, &p, m)
+		a := firstAnswer(r.end, mask, &p, m, g.shard)
 		later |= a.later
 		if mask = a.rest; a.by >= 0 && g.answer(r, a.by, a.says) {
 			return 0

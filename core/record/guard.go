@@ -35,6 +35,7 @@ type guard struct {
 	// is not suspended, so that a sampler that behaves costs one load.
 	until     atomic.Int64
 	suspended *atomic.Uint64
+	why       atomic.Pointer[string] // of the last suspension
 
 	mu      sync.Mutex // of the few that are timed
 	second  int64      // the one that is counted now
@@ -107,7 +108,23 @@ func (g *guard) counts(second int64, slow bool) bool {
 	return true
 }
 
+// Suspension is one that lasts.
+type Suspension struct {
+	Until time.Time
+	Why   string // in a few words of riffle's own
+}
+
+// suspension tells of the one that lasts, if there is one.
+func (g *guard) suspension() (s Suspension, is bool) {
+	until, why := g.until.Load(), g.why.Load()
+	if until <= time.Now().UnixNano() || why == nil {
+		return s, false
+	}
+	return Suspension{Until: time.Unix(0, until), Why: *why}, true
+}
+
 func (g *guard) suspend(why string, detail any) {
+	g.why.Store(&why)
 	if g.until.Swap(time.Now().Add(suspension).UnixNano()) == 0 {
 		g.suspended.Add(1)
 		g.logger.Warn("sampler is suspended: "+why, "sampler", g.sampler, "for", suspension, "detail", fmt.Sprint(detail))

@@ -27,6 +27,7 @@ type live struct {
 	// By the number of the name: segments that were kept, or cut, and how often a sampler
 	// was suspended.
 	kept, cut, suspended [maxNames]atomic.Uint64
+	asks                 [maxNames]atomic.Pointer[asks] // likewise
 
 	held  atomic.Int64 // by all shards, but for less than a grain each
 	level atomic.Int32 // of pressure

@@ -60,6 +60,7 @@ func (l *live) newRules(c *Config) *rules {
 	r.limits.AttributeValueDepthLimit = cmp.Or(r.limits.AttributeValueDepthLimit, sdktrace.DefaultAttributeValueDepthLimit)
 	for _, e := range r.entries {
 		e.number = l.names.number(e.name)
+		e.asks = l.asksOf(e.number)
 		e.countIn(&l.suspended[e.number])
 		r.setPlace(e)
 	}

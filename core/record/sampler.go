@@ -23,6 +23,8 @@ type entry struct {
 	// met tells that there was something to ask about since somebody last looked.
 	met *atomic.Bool
 	*guard
+	stage stage
+	asks  *asks // nil outside of a recorder
 	// observe is told what was answered, or that the match does not hold, or not yet. nil
 	// outside of explanations.
 	observe func(a sampling.Answer, matched match.Result)
@@ -89,15 +91,15 @@ func (l *Samplers) Add(s sampling.Sampler, e Entry) bool {
 		t, _ := a.Threshold()
 		share = t.Probability()
 	}
-	common := func(stage string) entry {
+	common := func(stage stage) entry {
 		var observe func(sampling.Answer, match.Result)
 		if e.Observe != nil {
-			observe = func(a sampling.Answer, matched match.Result) { e.Observe(stage, a, matched) }
+			observe = func(a sampling.Answer, matched match.Result) { e.Observe(stage.String(), a, matched) }
 		}
 		return entry{
 			name: e.Name, place: int16(len(l.entries)), match: e.Match, observe: observe,
 			guard: &guard{sampler: e.Name, logger: e.Logger},
-			share: share, drops: e.Sample == sampling.SampleDrop, met: new(atomic.Bool),
+			share: share, drops: e.Sample == sampling.SampleDrop, met: new(atomic.Bool), stage: stage,
 		}
 	}
 	if e.Logger == nil {
@@ -105,18 +107,18 @@ func (l *Samplers) Add(s sampling.Sampler, e Entry) bool {
 	}
 	before := len(l.entries)
 	if s, ok := s.(sampling.StartSampler); ok {
-		added := &StartEntry{entry: common("start"), sampler: s}
+		added := &StartEntry{entry: common(startStage), sampler: s}
 		l.start, l.entries = append(l.start, added), append(l.entries, &added.entry)
 	}
 	if s, ok := s.(sampling.EndSampler); ok {
-		added := &EndEntry{entry: common("end"), sampler: s}
+		added := &EndEntry{entry: common(endStage), sampler: s}
 		if e.Limit > 0 {
 			added.limit = newLimit(&e)
 		}
 		l.addEnd(added)
 	}
 	if s, ok := s.(sampling.SegmentSampler); ok {
-		added := &SegmentEntry{entry: common("segment"), sampler: s, asking: new(atomic.Bool)}
+		added := &SegmentEntry{entry: common(segmentStage), sampler: s, asking: new(atomic.Bool)}
 		l.segment, l.entries = append(l.segment, added), append(l.entries, &added.entry)
 	}
 	return len(l.entries) > before
@@ -196,13 +198,16 @@ func (e *entry) matches(s *match.Subject) match.Result {
 	return r
 }
 
-// said makes of an answer what the entry's sample does.
-func (e *entry) said(a sampling.Answer) sampling.Answer {
+// said makes of an answer what the entry's sample does, and counts it.
+func (e *entry) said(a sampling.Answer, part uint8) sampling.Answer {
 	switch {
 	case e.drops && a.IsThreshold():
 		a = sampling.Drop().Because(a.Reason)
 	case e.share != 1:
 		a = a.Scaled(e.share)
+	}
+	if !a.IsAbstain() {
+		e.answered(part, &a)
 	}
 	if e.observe != nil {
 		e.observe(a, match.Yes)
@@ -223,13 +228,15 @@ func (e *StartEntry) ask(q *rootRequest, s *match.Subject, timed bool) (a sampli
 		return sampling.Answer{}
 	}
 	defer e.rescue(&a)
+	part := q.part()
+	e.asked(part, 1)
 	p := sampling.NewStartParameters(&q.SamplingParameters)
 	p.RemoteParent = q.remote
 	if !timed {
-		return e.said(e.sampler.SampleStart(p))
+		return e.said(e.sampler.SampleStart(p), part)
 	}
 	start := time.Now()
-	a = e.said(e.sampler.SampleStart(p))
+	a = e.said(e.sampler.SampleStart(p), part)
 	e.took(time.Since(start))
 	return a
 }
@@ -243,7 +250,7 @@ type asked struct {
 }
 
 // firstAnswer asks the end samplers with a bit in mask in turn.
-func firstAnswer(samplers []*EndEntry, mask uint64, p *sampling.EndParameters, s *match.Subject) (a asked) {
+func firstAnswer(samplers []*EndEntry, mask uint64, p *sampling.EndParameters, s *match.Subject, part uint8) (a asked) {
 	var now *EndEntry
 	a.by, a.rest = -1, mask
 	defer func() {
@@ -263,7 +270,7 @@ func firstAnswer(samplers []*EndEntry, mask uint64, p *sampling.EndParameters, s
 		case match.Later:
 			a.later |= 1 << by
 		case match.Yes:
-			if says := now.ask(p, timed); says.IsThreshold() {
+			if says := now.ask(p, timed, part); says.IsThreshold() {
 				a.by, a.says = by, says
 				return a
 			}
@@ -273,12 +280,13 @@ func firstAnswer(samplers []*EndEntry, mask uint64, p *sampling.EndParameters, s
 	return a
 }
 
-func (e *EndEntry) ask(p *sampling.EndParameters, timed bool) sampling.Answer {
+func (e *EndEntry) ask(p *sampling.EndParameters, timed bool, part uint8) sampling.Answer {
+	e.asked(part, 1)
 	if !timed {
-		return e.said(e.sampler.SampleEnd(*p))
+		return e.said(e.sampler.SampleEnd(*p), part)
 	}
 	start := time.Now()
-	a := e.said(e.sampler.SampleEnd(*p))
+	a := e.said(e.sampler.SampleEnd(*p), part)
 	e.took(time.Since(start))
 	return a
 }

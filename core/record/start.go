@@ -67,8 +67,11 @@ type startCounts struct {
 const countParts = 16
 
 func (r *startRules) count(q *rootRequest) *startCounts {
-	return &r.counts[(q.TraceID[7]^q.TraceID[15])%countParts]
+	return &r.counts[q.part()]
 }
+
+// part is the one in which a local root is counted.
+func (q *rootRequest) part() uint8 { return (q.TraceID[7] ^ q.TraceID[15]) % countParts }
 
 // startDecision is what the start of a local root decided.
 type startDecision struct {

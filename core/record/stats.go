@@ -38,15 +38,23 @@ type Stats struct {
 	// Suspensions counts how often a sampler was suspended because it panicked or was
 	// slow, by its name.
 	Suspensions map[string]uint64
+	// Asks counts what samplers were asked and answered, by their names: of those in
+	// force, and of those that lists had before.
+	Asks map[string]Asks
+	// Suspended are the samplers that are suspended now, by their names.
+	Suspended map[string]Suspension
 	// SpansKept and SpansNotKept count spans that ended.
 	SpansKept, SpansNotKept uint64
 
-	// Open counts the segments of which a span is open or waits now; Remembered the
+	// Open counts the segments of which a span is open or waits now; Waiting those, or
+	// parts of them, that wait for answers of segment samplers; Remembered the
 	// traces for which an answer is remembered; HeldBytes is what both take.
 	// Probability is 1, or less while memory is short.
-	Open, Remembered int
-	HeldBytes        int64
-	Probability      float64
+	Open, Waiting int
+	Remembered    int
+	HeldBytes     int64 // of MaxBytes
+	MaxBytes      int64
+	Probability   float64
 }
 
 // Stats returns a snapshot.
@@ -57,8 +65,12 @@ func (l *live) stats() Stats {
 		Kept:        map[string]uint64{},
 		Cut:         map[string]uint64{},
 		Suspensions: map[string]uint64{},
+		Asks:        map[string]Asks{},
+		Suspended:   map[string]Suspension{},
 		Open:        l.open(),
+		Waiting:     l.asker.waiting(),
 		Remembered:  int(l.memory.traces.Load()),
+		MaxBytes:    l.bounds().MaxBytes,
 		HeldBytes:   l.exactly() + l.memory.bytes(),
 		Probability: l.pressure().Probability(),
 	}
@@ -89,6 +101,9 @@ func (l *live) stats() Stats {
 	r := l.rules()
 	for _, e := range r.entries {
 		s.Suspensions[e.name] = 0
+		if now, is := e.suspension(); is && now.Until.After(s.Suspended[e.name].Until) {
+			s.Suspended[e.name] = now
+		}
 	}
 	for _, e := range r.end {
 		if e.limit != nil {
@@ -104,6 +119,9 @@ func (l *live) stats() Stats {
 		add(s.Kept, &l.kept)
 		add(s.Cut, &l.cut)
 		add(s.Suspensions, &l.suspended)
+		if a := l.asks[i].Load(); a != nil {
+			s.Asks[name] = a.stats()
+		}
 	}
 	return s
 }

@@ -23,10 +23,20 @@ import (
 type Error struct {
 	Message string
 	Cause   error
+
+	own bool // the message has no words of others
 }
 
 func (e *Error) Error() string { return e.Message }
 func (e *Error) Unwrap() error { return e.Cause }
+
+// Tellable is the advice, unless words of others are a part of it.
+func (e *Error) Tellable() string {
+	if e.own {
+		return e.Message
+	}
+	return delivery.Tellable(e.Cause)
+}
 
 // Advise tells what a user can do about an error of sending. worked tells that an
 // export has succeeded before: then a server that hangs up is no sign of a mistake in
@@ -62,8 +72,11 @@ func (r *Resolved) Advise(err error, worked bool) error {
 	if message == "" {
 		return fmt.Errorf("sending to %s: %w", r.Address, err)
 	}
-	return &Error{Message: r.Address + " " + message, Cause: err}
+	return &Error{Message: r.Address + " " + message, Cause: err, own: code == nil && !strings.Contains(message, proxyFailed)}
 }
+
+// proxyFailed stands where what net/http says of a proxy is told.
+const proxyFailed = "cannot be reached through its proxy"
 
 // adviseHTTP is about a response; "" where it says all there is.
 func (r *Resolved) adviseHTTP(e *otlpstatus.HTTPError) string {
@@ -132,7 +145,7 @@ func (r *Resolved) adviseTransport(err error, worked bool) string {
 	switch {
 	// What a proxy does says nothing of the receiver behind it.
 	case proxy == "" && says("proxyconnect"): // it is configured
-		return fmt.Sprintf("cannot be reached through its proxy (%s): check proxy", after(text, "proxyconnect tcp: "))
+		return fmt.Sprintf(proxyFailed+" (%s): check proxy", after(text, "proxyconnect tcp: "))
 	case proxy != "" && says("connection refused"):
 		return fmt.Sprintf("cannot be reached through the proxy %s (connection refused): %s", proxy, proxyAdvice)
 	case proxy != "" && refusedConnect(text) != "":

@@ -10,6 +10,8 @@ package otlpstatus
 
 import (
 	"fmt"
+	"net/http"
+	"strings"
 
 	"google.golang.org/grpc/status"
 )
@@ -28,16 +30,27 @@ func (e *HTTPError) Error() string {
 	return e.Status + ": " + e.Message
 }
 
+// Tellable is the status, without the server's words.
+func (e *HTTPError) Tellable() string {
+	return strings.TrimSpace(fmt.Sprintf("%d %s", e.Code, http.StatusText(e.Code)))
+}
+
 // WebPageError is for a response that is a page for people. A server that sends
 // one knows no OTLP, whatever the status.
 type WebPageError struct{ Status string }
 
 func (e *WebPageError) Error() string { return fmt.Sprintf("answered with a web page (%s)", e.Status) }
 
+// Tellable is what it means, without the server's words.
+func (*WebPageError) Tellable() string { return "answered with a web page" }
+
 // GRPCError is a status that a server sent.
 type GRPCError struct{ Status *status.Status }
 
 func (e *GRPCError) Error() string { return e.Status.Err().Error() }
+
+// Tellable is the code, without the server's words.
+func (e *GRPCError) Tellable() string { return "gRPC status " + e.Status.Code().String() }
 
 // GRPCStatus makes it an error that package status knows.
 func (e *GRPCError) GRPCStatus() *status.Status { return e.Status }

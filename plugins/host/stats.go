@@ -7,6 +7,7 @@ import (
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
 
+	"github.com/riffletrace/riffle/core/component"
 	"github.com/riffletrace/riffle/plugins/internal/lease"
 )
 
@@ -62,6 +63,14 @@ func (p *Plugin) Stats() PluginStats {
 		}
 	}
 	return s
+}
+
+// PluginStatus tells about the plugin that serves the instance.
+func (in *instanceClient) PluginStatus() component.PluginStatus {
+	s := in.plugin.Stats()
+	return component.PluginStatus{
+		Name: s.Name, State: string(s.State), Restarts: s.Restarts, Calls: s.Calls, Failures: s.Failures,
+	}
 }
 
 const scopeName = "github.com/riffletrace/riffle/plugins"

@@ -1,0 +1,33 @@
+package riffle
+
+import (
+	"net/http"
+	"time"
+
+	"github.com/riffletrace/riffle/core"
+	"github.com/riffletrace/riffle/core/status"
+)
+
+// Status tells what it does with traces; see [core.Status]. That of a nil Tracing says that
+// it is off.
+func (t *Tracing) Status() core.Status {
+	if t == nil {
+		return core.Status{Version: core.StatusVersion, At: time.Now(), State: core.Off}
+	}
+	return t.provider.Status()
+}
+
+// Handler serves the status: a page for people, and JSON with ?format=json. Nothing mounts
+// it; a service does so where it likes, such as at the address that has its metrics:
+//
+//	mux.Handle("/debug/riffle", tracing.Handler())
+//
+// It changes nothing, and shows no secret and no attribute but http.route, so that it is
+// safe if anybody can reach it. It costs the same however often it is asked. It may be
+// used after Shutdown.
+func (t *Tracing) Handler() http.Handler { return status.Handler(t.Status) }
+
+// Var is the status for package expvar, which publishes it as JSON:
+//
+//	expvar.Publish("riffle", tracing.Var())
+func (t *Tracing) Var() *status.Var { return status.NewVar(t.Status) }
