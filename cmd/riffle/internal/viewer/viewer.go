@@ -11,7 +11,6 @@ import (
 	"time"
 
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
-	"google.golang.org/grpc"
 
 	"github.com/riffletrace/riffle/cmd/riffle/internal/viewer/loopback"
 	"github.com/riffletrace/riffle/cmd/riffle/internal/viewer/page"
@@ -50,7 +49,7 @@ type Source struct {
 type Viewer struct {
 	store   *store
 	servers []*http.Server
-	grpc    *grpc.Server
+	grpc    *receive.Server
 	cancel  context.CancelFunc
 	running sync.WaitGroup
 
