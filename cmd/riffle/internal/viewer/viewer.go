@@ -80,7 +80,7 @@ func start(ctx context.Context, opts Options, quiet time.Duration) (_ *Viewer, e
 		}
 	}()
 	look := &analysis{store: v.store, detect: opts.Detector, quiet: quiet}
-	api := &server{store: v.store, analysis: look, sources: v.sourceStatus, searches: make(chan struct{}, 2)}
+	api := &server{store: v.store, analysis: look, sources: v.sourceStatus, turns: make(chan struct{}, 2)}
 	receiver := receive.New(v.store.add)
 
 	l, err := loopback.Listen(ctx, "--listen", opts.Listen)
