@@ -12,7 +12,7 @@ import (
 	"google.golang.org/grpc/mem"
 	"google.golang.org/grpc/status"
 
-	"github.com/riffletrace/riffle/core/otlp"
+	"github.com/riffletrace/riffle/cmd/riffle/internal/spanfile"
 )
 
 // Server is a server of OTLP over gRPC.
@@ -100,7 +100,7 @@ func export(server any, ctx context.Context, read func(any) error, _ grpc.UnaryS
 	if err := read(&body); err != nil {
 		return nil, err
 	}
-	got, err := server.(*Receiver).receive(ctx, body, otlp.Decode)
+	got, err := server.(*Receiver).receive(ctx, body, spanfile.DecodeOTLP)
 	switch {
 	case ctx.Err() != nil:
 		return nil, status.FromContextError(ctx.Err()).Err()
@@ -113,7 +113,7 @@ func export(server any, ctx context.Context, read func(any) error, _ grpc.UnaryS
 // message is one as it is sent.
 type message []byte
 
-// rawCodec leaves messages as they are: [otlp.Decode] reads them.
+// rawCodec leaves messages as they are: [spanfile.DecodeOTLP] reads them.
 type rawCodec struct{}
 
 func (rawCodec) Name() string { return "proto" }

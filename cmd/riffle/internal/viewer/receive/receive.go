@@ -15,7 +15,7 @@ import (
 // MaxBody is how many bytes a request has at most, uncompressed.
 const MaxBody = 16 << 20
 
-// How many requests are decoded at once: one made up for it can need 200 times its size.
+// How many requests are decoded at once: one made up for it can need many times its size.
 const (
 	decoding = 4
 	large    = 1 << 20 // of those above it, one
