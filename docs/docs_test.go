@@ -132,7 +132,7 @@ func TestDocs(t *testing.T) {
 			line = "riffle " + rest
 		}
 		args := strings.Fields(line)
-		if strings.HasPrefix(line, "riffle bench") {
+		if strings.HasPrefix(line, "riffle bench") || strings.HasPrefix(line, "riffle view") {
 			line += " --help" // its flags are read; that it runs is a test of the command
 		}
 		switch {
