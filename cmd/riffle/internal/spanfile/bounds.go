@@ -23,11 +23,20 @@ const (
 
 var errMany = fmt.Errorf("more than %d messages or objects in one", maxMessages)
 
-func decodeRequest(b []byte) ([]sdktrace.ReadOnlySpan, error) {
+// DecodeOTLP is [otlp.Decode] for what anybody may have sent: memory is bounded.
+func DecodeOTLP(b []byte) ([]sdktrace.ReadOnlySpan, error) {
 	if left := maxMessages; len(b) > sure && !countMessages(b, tracesData, maxDepth, &left) {
 		return nil, errMany
 	}
 	return otlp.Decode(b)
+}
+
+// DecodeOTLPJSON is [otlp.DecodeJSON], likewise.
+func DecodeOTLPJSON(b []byte) ([]sdktrace.ReadOnlySpan, error) {
+	if err := checkObjects(b); err != nil {
+		return nil, err
+	}
+	return otlp.DecodeJSON(b)
 }
 
 var tracesData = (*tracepb.TracesData)(nil).ProtoReflect().Descriptor()

@@ -268,5 +268,5 @@ func decodeFrame(frame []byte) ([]sdktrace.ReadOnlySpan, error) {
 	if len(frame) > 0 && frame[0] == '{' {
 		return decodeJSON(frame)
 	}
-	return decodeRequest(frame)
+	return DecodeOTLP(frame)
 }

@@ -146,7 +146,7 @@ func (r *reading) batch(name string, batch disk.Batch) error {
 
 // request takes what a request holds. One that cannot be read costs only itself.
 func (r *reading) request(place string, body []byte) error {
-	spans, err := decodeRequest(body)
+	spans, err := DecodeOTLP(body)
 	return r.decoded(place, spans, err)
 }
 

@@ -19,8 +19,8 @@ type server struct {
 	store    *store
 	analysis *analysis
 	sources  func() []sourceStatus
-	// searches is how many are done at once: each takes all cores.
-	searches chan struct{}
+	// turns is how many answers are made at once for which many spans are looked at.
+	turns chan struct{}
 }
 
 // maxSearchTime ends a search that nobody waits for any more.
@@ -156,21 +156,26 @@ func (s *server) operations(r *http.Request) (any, error) {
 	return s.query(r, queryKeys, func(ctx context.Context, q *query) (any, error) { return s.store.operations(ctx, q) })
 }
 
-// query runs one that looks at all spans, when it is its turn.
+// query runs one that looks at all spans.
 func (s *server) query(r *http.Request, allowed []string, run func(context.Context, *query) (any, error)) (any, error) {
 	q, err := parseQuery(r.URL.RawQuery, allowed)
 	if err != nil {
 		return nil, &mistake{http.StatusBadRequest, err.Error()}
 	}
+	return s.inTurn(r, func(ctx context.Context) (any, error) { return run(ctx, &q) })
+}
+
+// inTurn makes an answer when it is its turn.
+func (s *server) inTurn(r *http.Request, of func(context.Context) (any, error)) (any, error) {
 	ctx, cancel := context.WithTimeout(r.Context(), maxSearchTime)
 	defer cancel()
 	select {
-	case s.searches <- struct{}{}:
-		defer func() { <-s.searches }()
+	case s.turns <- struct{}{}:
+		defer func() { <-s.turns }()
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
-	return run(ctx, &q)
+	return of(ctx)
 }
 
 var errTraceGone = &mistake{http.StatusNotFound, "the trace is not here, or not here any more"}
@@ -183,11 +188,13 @@ func (s *server) trace(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	o, ok := s.store.open(id)
-	if !ok {
-		return nil, errTraceGone
-	}
-	return o.whole(), nil
+	return s.inTurn(r, func(context.Context) (any, error) {
+		o, ok := s.store.open(id)
+		if !ok {
+			return nil, errTraceGone
+		}
+		return o.whole(), nil
+	})
 }
 
 func (s *server) span(r *http.Request) (any, error) {

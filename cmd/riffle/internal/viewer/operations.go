@@ -86,10 +86,10 @@ func (s *store) operations(ctx context.Context, q *query) (*operations, error) {
 	for k := range sum.ops {
 		keys = append(keys, k)
 	}
-	slices.SortFunc(keys, func(a, b opKind) int {
+	most := best(keys, maxOperations, func(a, b opKind) int {
 		return cmp.Or(cmp.Compare(sum.ops[b].count, sum.ops[a].count), compareOps(snap.ops[a.op], snap.ops[b.op]), cmp.Compare(a.kind, b.kind))
 	})
-	for _, k := range keys[:min(len(keys), maxOperations)] {
+	for _, k := range most {
 		if ctx.Err() != nil {
 			return nil, ctx.Err()
 		}

@@ -131,18 +131,18 @@ func order(sort string) func(a, b *held) int {
 }
 
 // best are the first n in an order, without sorting all.
-func best(all []*held, n int, order func(a, b *held) int) []*held {
+func best[T any](all []T, n int, order func(a, b T) int) []T {
 	const several = 8
-	var top []*held
-	var last *held // of the first n so far; nil: there are not so many yet
-	for _, h := range all {
-		if last != nil && order(h, last) >= 0 {
+	var top []T
+	full := false // top has the first n so far, and others
+	for _, v := range all {
+		if full && order(v, top[n-1]) >= 0 {
 			continue
 		}
-		if top = append(top, h); len(top) >= several*n {
+		if top = append(top, v); len(top) >= several*n {
 			slices.SortFunc(top, order)
 			top = top[:n]
-			last = top[n-1]
+			full = true
 		}
 	}
 	slices.SortFunc(top, order)

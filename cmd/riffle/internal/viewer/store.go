@@ -1,6 +1,7 @@
 package viewer
 
 import (
+	"cmp"
 	"maps"
 	"slices"
 	"sync"
@@ -394,14 +395,11 @@ func (s *store) services() (services []string, ops []op) {
 		names[all[i].service] = struct{}{}
 	}
 	services = slices.Sorted(maps.Keys(names))
-	slices.SortFunc(all, func(a, b counted) int {
-		if a.spans != b.spans {
-			return b.spans - a.spans
-		}
-		return compareOps(&a.op, &b.op)
+	most := best(all, maxOperations, func(a, b counted) int {
+		return cmp.Or(cmp.Compare(b.spans, a.spans), compareOps(&a.op, &b.op))
 	})
-	for i := range all[:min(len(all), maxOperations)] {
-		ops = append(ops, all[i].op)
+	for i := range most {
+		ops = append(ops, most[i].op)
 	}
 	return services[:min(len(services), maxOperations)], ops
 }

@@ -175,7 +175,7 @@ func TestTreeOfAnything(t *testing.T) {
 
 // What is hostile takes no more time than what is not.
 func TestTreeOfHostileShapes(t *testing.T) {
-	const n = 300_000
+	const n = 100_000
 	for name, parent := range map[string]func(i int) int{
 		"deep":          func(i int) int { return i - 1 },
 		"deep backward": func(i int) int { return (i + 1) % (n + 1) },

@@ -11,7 +11,6 @@ import (
 	"time"
 
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
-	"google.golang.org/grpc"
 
 	"github.com/riffletrace/riffle/cmd/riffle/internal/viewer/loopback"
 	"github.com/riffletrace/riffle/cmd/riffle/internal/viewer/page"
@@ -50,7 +49,7 @@ type Source struct {
 type Viewer struct {
 	store   *store
 	servers []*http.Server
-	grpc    *grpc.Server
+	grpc    *receive.Server
 	cancel  context.CancelFunc
 	running sync.WaitGroup
 
@@ -81,7 +80,7 @@ func start(ctx context.Context, opts Options, quiet time.Duration) (_ *Viewer, e
 		}
 	}()
 	look := &analysis{store: v.store, detect: opts.Detector, quiet: quiet}
-	api := &server{store: v.store, analysis: look, sources: v.sourceStatus, searches: make(chan struct{}, 2)}
+	api := &server{store: v.store, analysis: look, sources: v.sourceStatus, turns: make(chan struct{}, 2)}
 	receiver := receive.New(v.store.add)
 
 	l, err := loopback.Listen(ctx, "--listen", opts.Listen)

@@ -2,6 +2,9 @@ package receive
 
 import (
 	"context"
+	"net"
+	"sync"
+	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
@@ -9,15 +12,79 @@ import (
 	"google.golang.org/grpc/mem"
 	"google.golang.org/grpc/status"
 
-	"github.com/riffletrace/riffle/core/otlp"
+	"github.com/riffletrace/riffle/cmd/riffle/internal/spanfile"
 )
 
-// GRPC is a server of OTLP over gRPC, that the caller serves and stops. No page in a
-// browser can talk to it: that takes HTTP/2 without TLS.
-func (r *Receiver) GRPC() *grpc.Server {
-	s := grpc.NewServer(grpc.ForceServerCodecV2(rawCodec{}), grpc.MaxRecvMsgSize(MaxBody), grpc.MaxConcurrentStreams(4*decoding))
-	s.RegisterService(&service, r)
+// Server is a server of OTLP over gRPC.
+type Server struct {
+	grpc *grpc.Server
+
+	mu    sync.Mutex
+	conns map[net.Conn]struct{} // nil: it has ended
+}
+
+// GRPC returns a server, that the caller serves and stops. No page in a browser can talk
+// to it: that takes HTTP/2 without TLS.
+func (r *Receiver) GRPC() *Server {
+	s := &Server{conns: map[net.Conn]struct{}{}}
+	s.grpc = grpc.NewServer(
+		grpc.ForceServerCodecV2(rawCodec{}), grpc.MaxRecvMsgSize(MaxBody), grpc.MaxConcurrentStreams(4*decoding),
+		grpc.ConnectionTimeout(handshake),
+	)
+	s.grpc.RegisterService(&service, r)
 	return s
+}
+
+// handshake is how long a connection may take to speak HTTP/2.
+const handshake = 10 * time.Second
+
+// Serve serves until Stop, and closes l.
+func (s *Server) Serve(l net.Listener) error { return s.grpc.Serve(&tracked{l, s}) }
+
+// Stop ends the server at once: gRPC alone would wait for who connects and says nothing.
+func (s *Server) Stop() {
+	s.mu.Lock()
+	conns := s.conns
+	s.conns = nil
+	s.mu.Unlock()
+	for c := range conns {
+		_ = c.Close() // nothing to do about an error
+	}
+	s.grpc.Stop()
+}
+
+// tracked is a listener of which the server knows the connections.
+type tracked struct {
+	net.Listener
+	server *Server
+}
+
+func (t *tracked) Accept() (net.Conn, error) {
+	c, err := t.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	s := t.server
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.conns == nil {
+		_ = c.Close() // nobody uses it
+		return nil, net.ErrClosed
+	}
+	s.conns[c] = struct{}{}
+	return &trackedConn{c, s}, nil
+}
+
+type trackedConn struct {
+	net.Conn
+	server *Server
+}
+
+func (c *trackedConn) Close() error {
+	c.server.mu.Lock()
+	delete(c.server.conns, c.Conn)
+	c.server.mu.Unlock()
+	return c.Conn.Close()
 }
 
 // service is OTLP's TraceService, with the bytes of its messages.
@@ -33,7 +100,7 @@ func export(server any, ctx context.Context, read func(any) error, _ grpc.UnaryS
 	if err := read(&body); err != nil {
 		return nil, err
 	}
-	got, err := server.(*Receiver).receive(ctx, body, otlp.Decode)
+	got, err := server.(*Receiver).receive(ctx, body, spanfile.DecodeOTLP)
 	switch {
 	case ctx.Err() != nil:
 		return nil, status.FromContextError(ctx.Err()).Err()
@@ -46,7 +113,7 @@ func export(server any, ctx context.Context, read func(any) error, _ grpc.UnaryS
 // message is one as it is sent.
 type message []byte
 
-// rawCodec leaves messages as they are: [otlp.Decode] reads them.
+// rawCodec leaves messages as they are: [spanfile.DecodeOTLP] reads them.
 type rawCodec struct{}
 
 func (rawCodec) Name() string { return "proto" }

@@ -14,7 +14,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/protobuf/encoding/protowire"
 
-	"github.com/riffletrace/riffle/core/otlp"
+	"github.com/riffletrace/riffle/cmd/riffle/internal/spanfile"
 	"github.com/riffletrace/riffle/internal/untrusted"
 )
 
@@ -61,9 +61,9 @@ func (r *Receiver) serve(w http.ResponseWriter, req *http.Request, contentType s
 	if no != nil {
 		return no
 	}
-	decode := otlp.Decode
+	decode := spanfile.DecodeOTLP
 	if contentType == jsonText {
-		decode = otlp.DecodeJSON
+		decode = spanfile.DecodeOTLPJSON
 	}
 	got, err := r.receive(req.Context(), body, decode)
 	switch {

@@ -15,19 +15,24 @@ import (
 // MaxBody is how many bytes a request has at most, uncompressed.
 const MaxBody = 16 << 20
 
-// decoding is how many requests are decoded at once: one can need many times its size.
-const decoding = 4
+// How many requests are decoded at once: one made up for it can need many times its size.
+const (
+	decoding = 4
+	large    = 1 << 20 // of those above it, one
+)
 
 // Receiver takes requests. Its methods are safe for concurrent use.
 type Receiver struct {
 	take  func([]sdktrace.ReadOnlySpan) (rejected int)
 	turns chan struct{}
+	// Those of large requests.
+	largeTurns chan struct{}
 }
 
 // New returns a receiver that hands over spans to take, which may be called at the same
 // time by several, owns what it gets, and says how many it cannot take.
 func New(take func([]sdktrace.ReadOnlySpan) (rejected int)) *Receiver {
-	return &Receiver{take: take, turns: make(chan struct{}, decoding)}
+	return &Receiver{take: take, turns: make(chan struct{}, decoding), largeTurns: make(chan struct{}, 1)}
 }
 
 // result is what became of a request that was decoded.
@@ -38,9 +43,13 @@ type result struct {
 
 // receive decodes one request. An error is the sender's, unless ctx is done.
 func (r *Receiver) receive(ctx context.Context, body []byte, decode func([]byte) ([]sdktrace.ReadOnlySpan, error)) (result, error) {
+	turns := r.turns
+	if len(body) > large {
+		turns = r.largeTurns
+	}
 	select {
-	case r.turns <- struct{}{}:
-		defer func() { <-r.turns }()
+	case turns <- struct{}{}:
+		defer func() { <-turns }()
 	case <-ctx.Done():
 		return result{}, ctx.Err()
 	}

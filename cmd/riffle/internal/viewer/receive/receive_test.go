@@ -125,6 +125,8 @@ func TestHTTP(t *testing.T) {
 		"a form":             {sent{contentType: "application/x-www-form-urlencoded", body: one("x")}, http.StatusUnsupportedMediaType},
 		"a form of parts":    {sent{contentType: "multipart/form-data; boundary=x", body: one("x")}, http.StatusUnsupportedMediaType},
 		"nothing said":       {sent{body: one("x")}, http.StatusUnsupportedMediaType},
+		"too many messages":  {sent{contentType: protobuf, body: bytes.Repeat([]byte{0x0a, 0}, MaxBody/4)}, http.StatusBadRequest},
+		"too many objects":   {sent{contentType: jsonText, body: []byte(`{"resourceSpans":[` + strings.Repeat("{},", MaxBody/4) + "{}]}")}, http.StatusBadRequest},
 		"too large":          {sent{contentType: protobuf, body: big}, http.StatusRequestEntityTooLarge},
 		"too large unzipped": {sent{contentType: protobuf, encoding: "gzip", body: zipped(t, big)}, http.StatusRequestEntityTooLarge},
 		"GET":                {sent{method: http.MethodGet}, http.StatusMethodNotAllowed},
