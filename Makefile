@@ -87,6 +87,10 @@ proto: ## the code and the descriptors of the plugins' wire
 	cd tools && GOWORK=off go run ./protogen ../plugins/proto riffle/plugin/v1/plugin.proto
 	go test ./plugins/python -run '^TestDescriptors$$' -update
 
+.PHONY: page
+page: ## the page of riffle view, from cmd/riffle/internal/viewer/ui; takes what it is made with from npm's registry
+	cmd/riffle/internal/viewer/ui/build
+
 .PHONY: release
 release: ## a commit whose modules require each other as VERSION, and a tag for each; publishes nothing
 	cd tools && GOWORK=off go run ./release $(VERSION)
