@@ -63,6 +63,10 @@ interop: ## the tests against Jaeger and the Collector; the first run builds bot
 routers: ## rules for routes against real routers, each with its instrumentation
 	cd bench/routers && GOWORK=off go test -count 1 ./...
 
+.PHONY: browser
+browser: ## the page of riffle view in Debian's Chromium, with its pictures in bench/browser/pictures; make page first
+	cd bench/browser && GOWORK=off go test -count 1 ./... -pictures pictures
+
 .PHONY: soak
 soak: ## the demo with many requests under the race detector, the recorder over many histories, the disk queue killed and without power, and plugins and their hosts killed
 	go run -race ./cmd/riffle demo --requests 100000

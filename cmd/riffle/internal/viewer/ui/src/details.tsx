@@ -150,14 +150,20 @@ function List({ all, search }: { all: Attribute[]; search?: boolean }) {
             <dt title={line(a.type, 40)}>
               <bdi>{line(a.key, 200)}</bdi>
               {search && a.value.length <= 200 && (
-                <a class="find" href={href('/search', { attr: `${a.key}=${a.value}` })} aria-label={`Search for spans with this ${line(a.key, 60)}`} title="search for spans with this">
+                <a class="find" href={href('/search', { attr: `${a.key}=${a.value}` })} aria-label={`find spans with this ${line(a.key, 60)}`} title="find spans with this">
                   find
                 </a>
               )}
             </dt>
-            <dd class={a.key === 'exception.stacktrace' || a.value.includes('\n') ? 'text' : ''}>
-              <Long text={a.value} short={a.key === 'exception.stacktrace' ? 6000 : 1500} />
-            </dd>
+            {a.key === 'exception.stacktrace' || a.value.includes('\n') ? (
+              <dd class="text">
+                <Long text={a.value} short={6000} scrolls={line(a.key, 60)} />
+              </dd>
+            ) : (
+              <dd>
+                <Long text={a.value} short={1500} />
+              </dd>
+            )}
           </div>
         ))}
       </dl>
@@ -170,13 +176,16 @@ function List({ all, search }: { all: Attribute[]; search?: boolean }) {
   );
 }
 
-// Long is a text that may be very long: the page shows its start until it is asked.
-function Long({ text, short }: { text: string; short: number }) {
+// Long is a text that may be very long: the page shows its start until it is asked. One
+// that scrolls can be reached by keyboard, and has a name.
+function Long({ text, short, scrolls }: { text: string; short: number; scrolls?: string }) {
   const [whole, setWhole] = useState(false);
   if (text === '') return <span class="dim">empty</span>;
   return (
     <>
-      <bdi class="value">{block(whole ? text : cut(text, short))}</bdi>
+      <bdi class="value" tabIndex={scrolls ? 0 : undefined} role={scrolls ? 'group' : undefined} aria-label={scrolls}>
+        {block(whole ? text : cut(text, short))}
+      </bdi>
       {!whole && text.length > short && (
         <button type="button" class="small" onClick={() => setWhole(true)}>
           show all {count(text.length)} characters

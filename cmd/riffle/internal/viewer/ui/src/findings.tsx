@@ -1,6 +1,6 @@
 // What is wrong, the most time lost first.
 import type { Finding, Findings, Summary } from './api';
-import { count, duration, findingKinds, findingTitle, line, plural } from './format';
+import { duration, findingKinds, findingTitle, line, plural } from './format';
 import { useData, useKept } from './live';
 import { Message, Problem, Select, Service } from './parts';
 import { changed, go, href, traceHref, type Route } from './route';
@@ -74,7 +74,7 @@ function Card({ finding: f, costliest }: { finding: Finding; costliest: number }
     <li class={`finding k-${f.kind === 'error_origin' || f.kind === 'retry' ? 'bad' : f.cost_ms > 0 ? 'slow' : 'odd'}`}>
       <div class="cost">
         <strong>{f.cost_ms > 0 ? duration(f.cost_ms * 1000) : '–'}</strong>
-        <span>lost</span>
+        <span>{f.cost_ms > 0 ? 'lost' : 'no time lost'}</span>
         <span class="meter">
           <span style={{ width: costliest > 0 ? `${Math.max((100 * f.cost_ms) / costliest, 0)}%` : '0' }} />
         </span>
@@ -86,7 +86,7 @@ function Card({ finding: f, costliest }: { finding: Finding; costliest: number }
           </a>
         </h2>
         <p class="meta">
-          <Service name={f.service} /> <span>{count(f.count)} times</span>
+          <Service name={f.service} /> <span>{plural(f.count, 'time')}</span>
         </p>
         <p class="advice">
           <bdi>{line(f.advice, 1000)}</bdi>

@@ -7,6 +7,11 @@ export function count(n: number): string {
   return numbers.format(n);
 }
 
+// percent does not call a few none.
+export function percent(share: number): string {
+  return share > 0 && share < 0.0005 ? '< 0.1 %' : `${count(100 * share)} %`;
+}
+
 export function plural(n: number, one: string, many = one + 's'): string {
   return `${count(n)} ${n === 1 ? one : many}`;
 }
@@ -67,9 +72,8 @@ export function weight(w: number | null): string {
 const invisible = /[\u0000-\u001f\u007f-\u009f\u061c\u200b\u200e\u200f\u2028\u2029\u202a-\u202e\u2060-\u2069\ufeff]/g;
 
 function seen(c: string): string {
-  const code = c.charCodeAt(0);
-  if (code < 0x20) return String.fromCharCode(0x2400 + code);
-  return `⟨${code.toString(16).toUpperCase().padStart(4, '0')}⟩`;
+  if (c === '\n') return '↵';
+  return `⟨${c.charCodeAt(0).toString(16).toUpperCase().padStart(2, '0')}⟩`;
 }
 
 // cut makes a text at most n characters long, and halves no pair of surrogates.

@@ -62,7 +62,7 @@ function App() {
           </button>
         </span>
       </header>
-      <main id="main" tabIndex={-1} class={route.view}>
+      <main id="main" tabIndex={-1} class={`view-${route.view}`}>
         {lost && <p class="lost" role="alert">riffle does not answer. What is shown is what it said last.</p>}
         {route.view !== 'trace' && <h1 class="hidden" tabIndex={-1}>{titles[route.view]}</h1>}
         {!summary ? (
@@ -106,7 +106,8 @@ function State({ summary, paused, lost }: { summary: Summary | null; paused: boo
     <span class="state">
       <span class={`light ${lost || wrong.length > 0 ? 'bad' : paused ? '' : 'on'}`} />
       <span title={`${bytes(summary.bytes)} of ${bytes(summary.max_bytes)}`}>
-        {plural(summary.traces, 'trace')}, {plural(summary.spans, 'span')}
+        {plural(summary.traces, 'trace')}
+        <span class="wide">, {plural(summary.spans, 'span')}</span>
       </span>
       {summary.evicted_traces > 0 && <span title="the oldest make room for new ones">{count(summary.evicted_traces)} gone</span>}
       {summary.rejected_spans > 0 && <span class="bad">{plural(summary.rejected_spans, 'span')} refused</span>}

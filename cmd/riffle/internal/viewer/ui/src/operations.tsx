@@ -1,7 +1,7 @@
 // A table of the operations, each weighed.
 import { Fragment } from 'preact';
 import type { Operation, Operations, Summary } from './api';
-import { count, duration, line, plural, spanKind } from './format';
+import { count, duration, line, percent, plural, spanKind } from './format';
 import { useData, useKept } from './live';
 import { Message, Problem, Service } from './parts';
 import { changed, go, href, type Route } from './route';
@@ -20,7 +20,7 @@ const share = (o: Operation) => (o.count > 0 ? o.errors / o.count : 0);
 const columns: Column[] = [
   { key: 'count', title: 'Count', value: (o) => o.count, text: (o) => count(o.count), hint: 'by the weights of the spans' },
   { key: 'rate', title: 'Per second', value: (o) => o.rate, text: (o) => count(o.rate) },
-  { key: 'errors', title: 'Errors', value: share, text: (o) => (o.errors > 0 ? `${count(o.errors)} (${count(100 * share(o))} %)` : '0') },
+  { key: 'errors', title: 'Errors', value: share, text: (o) => (o.errors > 0 ? `${count(o.errors)} (${percent(share(o))})` : '0') },
   { key: 'p50', title: 'p50', value: (o) => o.p50, text: (o) => duration(o.p50) },
   { key: 'p95', title: 'p95', value: (o) => o.p95, text: (o) => duration(o.p95) },
   { key: 'p99', title: 'p99', value: (o) => o.p99, text: (o) => duration(o.p99) },

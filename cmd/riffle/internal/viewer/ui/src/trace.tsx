@@ -1,6 +1,6 @@
 // One trace: its findings, its spans in time, and what one of them says.
 import { useEffect, useMemo, useState } from 'preact/hooks';
-import type { Trace } from './api';
+import { Refusal, type Trace } from './api';
 import { colour, count, duration, findingTitle, fullTime, line, plural, time, weight } from './format';
 import { typing } from './keys';
 import { useData, useMedia } from './live';
@@ -15,10 +15,25 @@ const liveSpans = 5000;
 
 export function TraceView({ route, version }: { route: Route; version: number }) {
   const [frozen, setFrozen] = useState<number | null>(null);
-  const { data, error } = useData<Trace>(`api/traces/${encodeURIComponent(route.trace)}`, frozen ?? version);
+  const { data, error, loading } = useData<Trace>(`api/traces/${encodeURIComponent(route.trace)}`, frozen ?? version);
   const large = (data?.spans.id.length ?? 0) > liveSpans;
   useEffect(() => setFrozen(large ? version : null), [large, route.trace]);
-  if (error && !data) {
+  if (!data || data.spans.id.length === 0) {
+    return (
+      <>
+        <h1 class="hidden" tabIndex={-1}>
+          Trace
+        </h1>
+        <Absent error={error} loading={loading} />
+      </>
+    );
+  }
+  return <Shown key={data.id} trace={data} route={route} version={version} />;
+}
+
+function Absent({ error, loading }: { error: Error | null; loading: boolean }) {
+  useEscape(backToList);
+  if (error instanceof Refusal) {
     return (
       <Message title="This trace is not here" alert>
         <p>
@@ -30,9 +45,8 @@ export function TraceView({ route, version }: { route: Route; version: number })
       </Message>
     );
   }
-  if (!data) return error ? <Problem error={error} /> : <Message title="Loading the trace…" />;
-  if (data.spans.id.length === 0) return <Message title="This trace has no spans" />;
-  return <Shown key={data.id} trace={data} route={route} version={version} />;
+  if (error) return <Problem error={error} />;
+  return <Message title={loading ? 'Loading the trace…' : 'This trace has no spans'} />;
 }
 
 function Shown({ trace, route, version }: { trace: Trace; route: Route; version: number }) {

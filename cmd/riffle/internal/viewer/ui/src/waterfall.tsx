@@ -215,7 +215,7 @@ function Row(props: WaterfallProps & { span: number; row: number; top: number; s
   const path = index.critical.get(i);
   const critical = useMemo(() => (path ? parts(path, zoom) : []), [path, zoom.from, zoom.to]);
   // The figure stands behind the bar, before it, or over its end.
-  const label = end <= 0.82 ? { left: `${100 * end}%` } : left >= 0.18 ? { right: `${100 - 100 * left}%` } : { right: '0' };
+  const label = end <= 0.82 ? { left: `${100 * end}%` } : left >= 0.18 ? { right: `${100 - 100 * left}%` } : { right: '0', margin: '0' };
 
   return (
     <div
