@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/cdproto/input"
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
 )
@@ -191,7 +192,15 @@ func (b *tab) want(script, value string) {
 func (b *tab) keys(keys ...string) {
 	b.t.Helper()
 	for _, key := range keys {
-		b.do(chromedp.KeyEvent(key))
+		b.do(chromedp.KeyEvent(key, asPressed))
+	}
+}
+
+// asPressed makes events as a keyboard does: of a key that the page has used up no
+// character is typed.
+func asPressed(p *input.DispatchKeyEventParams) {
+	if p.Type == kb.KeyDown {
+		p.Type = input.DispatchKeyEventTypeRawKeyDown
 	}
 }
 

@@ -131,9 +131,9 @@ func TestLargeTrace(t *testing.T) {
 		b.want(`document.querySelector('.waterfall').getAttribute('aria-rowcount')`, "100001")
 
 		type frames struct {
-			Rows           int
+			Rows              int
 			Median, P95, Most float64
-			Top            float64
+			Top               float64
 		}
 		got := eval[frames](b, `new Promise(done => {
 			const grid = document.querySelector('.waterfall');

@@ -173,7 +173,7 @@ func (t *trafficker) large(at float64) {
 	const groups = 1000
 	for g := range groups {
 		start := at + float64(g)*5000
-		group := t.add(span{trace: largeTrace, parent: root, service: "batch", name: fmt.Sprintf("chunk %d", g), kind: internal, start: start, duration: 4900})
+		group := t.add(span{trace: largeTrace, parent: root, service: "batch", name: fmt.Sprintf("chunk %d", g%40), kind: internal, start: start, duration: 4900})
 		for i := range largeSpans/groups - 1 - g/(groups-1) {
 			t.add(span{trace: largeTrace, parent: group, service: "store", name: "INSERT rows", kind: client, start: start + float64(i)*48, duration: 45, failed: g == 700 && i == 50})
 		}

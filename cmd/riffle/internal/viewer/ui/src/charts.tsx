@@ -174,7 +174,7 @@ function Bars({ histogram, query }: { histogram: Histogram; query: URLSearchPara
               const failed = Math.min(errors[i] ?? 0, w);
               return (
                 <g key={i} class={i === over ? 'over' : ''} onPointerMove={() => setOver(i)} onClick={() => edges.length > 0 && search(i)}>
-                  <rect class="hit" x={x} y={margin.top} width={step} height={room} />
+                  <rect class="area" x={x} y={margin.top} width={step} height={room} />
                   <rect class="fine" x={x + 1} width={Math.max(step - 2, 1)} y={y(w)} height={y(0) - y(w)} />
                   {failed > 0 && <rect class="back" x={x + 1} width={Math.max(step - 2, 1)} y={y(failed)} height={y(0) - y(failed)} />}
                   {failed > 0 && <rect fill="url(#hatch)" x={x + 1} width={Math.max(step - 2, 1)} y={y(failed)} height={y(0) - y(failed)} />}

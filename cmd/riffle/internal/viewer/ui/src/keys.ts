@@ -1,4 +1,5 @@
-// The keys that work everywhere. A view that has keys of its own stops them.
+// Keys: those of the page, and of a view, which come first.
+import { useEffect, useLayoutEffect, useRef } from 'preact/hooks';
 
 export const help: [keys: string[], what: string][] = [
   [['/'], 'search'],
@@ -16,10 +17,37 @@ export const help: [keys: string[], what: string][] = [
   [['?'], 'this help'],
 ];
 
-export function typing(event: KeyboardEvent): boolean {
+function typing(event: KeyboardEvent): boolean {
   const target = event.target;
   if (!(target instanceof HTMLElement)) return false;
   return target.isContentEditable || /^(INPUT|TEXTAREA|SELECT)$/.test(target.tagName);
+}
+
+// useKeydown calls what was given last for each key that is no text, unless a dialog is
+// open. What returns true has used it up.
+export function useKeydown(handle: (e: KeyboardEvent) => boolean) {
+  const latest = useRef(handle);
+  latest.current = handle;
+  // Whoever sees a view may press a key.
+  useLayoutEffect(() => {
+    const down = (e: KeyboardEvent) => {
+      if (e.defaultPrevented || e.ctrlKey || e.metaKey || e.altKey || typing(e) || document.querySelector('dialog[open]')) return;
+      if (latest.current(e)) e.preventDefault();
+    };
+    addEventListener('keydown', down);
+    return () => removeEventListener('keydown', down);
+  }, []);
+}
+
+// useLeavingFields lets Escape leave a field, so that the other keys work again.
+export function useLeavingFields() {
+  useEffect(() => {
+    const down = (e: KeyboardEvent) => {
+      if (e.key === 'Escape' && typing(e)) (e.target as HTMLElement).blur();
+    };
+    addEventListener('keydown', down);
+    return () => removeEventListener('keydown', down);
+  }, []);
 }
 
 // moveItem gives the focus to the next row of a list, or to the one before.

@@ -4,7 +4,7 @@ import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
 import type { Summary } from './api';
 import { FindingsView } from './findings';
 import { bytes, count, line, plural } from './format';
-import { help, moveItem, typing } from './keys';
+import { help, moveItem, useKeydown, useLeavingFields } from './keys';
 import { useSummary } from './live';
 import { OperationsView } from './operations';
 import { Message } from './parts';
@@ -22,11 +22,14 @@ function App() {
   const [theme, toggleTheme] = useTheme();
   const dialog = useRef<HTMLDialogElement>(null);
 
-  useKeys(route, {
-    pause: () => setPaused((was) => !was),
-    theme: toggleTheme,
-    help: () => dialog.current?.showModal(),
-  });
+  useKeydown((e) =>
+    key(e, route, {
+      pause: () => setPaused((was) => !was),
+      theme: toggleTheme,
+      help: () => dialog.current?.showModal(),
+    }),
+  );
+  useLeavingFields();
   useArrival(route, summary !== null);
 
   const empty = summary !== null && summary.spans === 0;
@@ -192,21 +195,6 @@ interface Actions {
   pause: () => void;
   theme: () => void;
   help: () => void;
-}
-
-function useKeys(route: Route, actions: Actions) {
-  useEffect(() => {
-    const down = (e: KeyboardEvent) => {
-      if (e.defaultPrevented || e.ctrlKey || e.metaKey || e.altKey || document.querySelector('dialog[open]')) return;
-      if (typing(e)) {
-        if (e.key === 'Escape') (e.target as HTMLElement).blur();
-        return;
-      }
-      if (key(e, route, actions)) e.preventDefault();
-    };
-    addEventListener('keydown', down);
-    return () => removeEventListener('keydown', down);
-  });
 }
 
 function key(e: KeyboardEvent, route: Route, actions: Actions): boolean {

@@ -63,7 +63,7 @@ export function OperationsView({ route, summary, version }: { route: Route; summ
       ) : rows.length === 0 ? (
         <Message title="No span is like this" />
       ) : (
-        <>
+        <div class="results" aria-busy={data === null}>
           <p class="note">
             {plural(rows.length, 'operation')} in {duration(known.seconds * 1e6)}
           </p>
@@ -96,7 +96,7 @@ export function OperationsView({ route, summary, version }: { route: Route; summ
               ))}
             </tbody>
           </table>
-        </>
+        </div>
       )}
     </>
   );

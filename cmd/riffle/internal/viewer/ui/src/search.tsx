@@ -41,10 +41,15 @@ function draftOf(query: URLSearchParams): Draft {
 
 // Form is what is searched for. Text counts when it is sent, a choice at once.
 export function Form({ route, summary, path }: { route: Route; summary: Summary; path: '/search' | '/operations' }) {
-  const [draft, set] = useState(() => draftOf(route.query));
-  useEffect(() => set(draftOf(route.query)), [route.hash]);
+  // What is typed is about one state; another state begins with its own.
+  const [typed, setTyped] = useState<{ hash: string; draft: Draft } | null>(null);
+  const draft = typed?.hash === route.hash ? typed.draft : draftOf(route.query);
+  const set = (draft: Draft) => setTyped({ hash: route.hash, draft });
   const refined = ['min', 'max', 'attr', 'from', 'to', 'finding'].some((k) => route.query.has(k));
   const [open, setOpen] = useState(refined);
+  useEffect(() => {
+    if (refined) setOpen(true);
+  }, [route.hash]);
 
   const send = (d: Draft) => {
     const query = changed(route.query, Object.fromEntries(fields.map((f) => [f, d[f].trim()])));
@@ -149,7 +154,7 @@ export function SearchView({ route, summary, version }: { route: Route; summary:
       ) : !known ? (
         <Message title="Searching…" />
       ) : (
-        <>
+        <div class="results" aria-busy={data === null}>
           <Charts results={known} query={route.query} />
           <div class="bar">
             <p class="note" role="status">
@@ -183,7 +188,7 @@ export function SearchView({ route, summary, version }: { route: Route; summary:
               </button>
             </p>
           )}
-        </>
+        </div>
       )}
     </>
   );

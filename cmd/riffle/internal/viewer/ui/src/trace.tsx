@@ -2,7 +2,7 @@
 import { useEffect, useMemo, useState } from 'preact/hooks';
 import { Refusal, type Trace } from './api';
 import { colour, count, duration, findingTitle, fullTime, line, plural, time, weight } from './format';
-import { typing } from './keys';
+import { useKeydown } from './keys';
 import { useData, useMedia } from './live';
 import { Details } from './details';
 import { Failed, Message, Problem, Service } from './parts';
@@ -136,14 +136,10 @@ function zoomOf(query: URLSearchParams, trace: Trace): Zoom {
 }
 
 function useEscape(escape: () => void) {
-  useEffect(() => {
-    const down = (e: KeyboardEvent) => {
-      if (e.key !== 'Escape' || e.defaultPrevented || typing(e) || document.querySelector('dialog[open]')) return;
-      e.preventDefault();
-      escape();
-    };
-    addEventListener('keydown', down);
-    return () => removeEventListener('keydown', down);
+  useKeydown((e) => {
+    if (e.key !== 'Escape') return false;
+    escape();
+    return true;
   });
 }
 

@@ -2,7 +2,7 @@
 import { useEffect, useLayoutEffect, useMemo, useRef, useState } from 'preact/hooks';
 import type { Trace } from './api';
 import { colour, duration, findingTitle, line, plural } from './format';
-import { typing } from './keys';
+import { useKeydown } from './keys';
 import { ErrorMark } from './parts';
 import { expanded, next, parts, rowAt, type Index, type Zoom } from './tree';
 
@@ -22,6 +22,8 @@ export interface WaterfallProps {
   zoomTo: (zoom: Zoom | null) => void;
   narrow: boolean;
 }
+
+type RowProps = WaterfallProps & { span: number; row: number; top: number; selected: boolean };
 
 export function Waterfall(props: WaterfallProps) {
   const { trace, rows, active, narrow, zoom } = props;
@@ -116,8 +118,7 @@ function toggle({ trace, collapsed, collapse }: WaterfallProps, span: number) {
 
 // useKeys moves through the spans, wherever in the page the focus is.
 function useKeys(props: WaterfallProps, at: number, seen: number, ref: { current: HTMLDivElement | null }) {
-  const latest = useRef<(e: KeyboardEvent) => boolean>(() => false);
-  latest.current = (e) => {
+  useKeydown((e) => {
     const { trace, index, rows, collapsed, active } = props;
     if (rows.length === 0) return false;
     const { children, parent, id } = trace.spans;
@@ -187,33 +188,30 @@ function useKeys(props: WaterfallProps, at: number, seen: number, ref: { current
         return true;
     }
     return false;
-  };
-  useEffect(() => {
-    const down = (e: KeyboardEvent) => {
-      if (e.defaultPrevented || e.ctrlKey || e.metaKey || e.altKey || typing(e) || document.querySelector('dialog[open]')) return;
-      if (latest.current(e)) e.preventDefault();
-    };
-    addEventListener('keydown', down);
-    return () => removeEventListener('keydown', down);
-  }, []);
+  });
 }
 
-function Row(props: WaterfallProps & { span: number; row: number; top: number; selected: boolean }) {
-  const { trace, index, span: i, zoom, collapsed } = props;
+// Row is made again only if something of it is another.
+function Row(props: RowProps) {
+  const { trace, index, span, row, top, selected, zoom, collapsed } = props;
+  const closed = trace.spans.children[span] > 0 && collapsed.has(trace.spans.id[span]);
+  return useMemo(() => drawn(props, closed), [trace, index, span, row, top, selected, zoom.from, zoom.to, closed]);
+}
+
+function drawn(props: RowProps, closed: boolean) {
+  const { trace, index, span: i, zoom } = props;
   const { spans } = trace;
   const service = trace.services[spans.service[i]] ?? '';
   const name = trace.names[spans.name[i]] ?? '';
   const failed = spans.status[i] === 2;
   const kinds = index.findings.get(i) ?? [];
   const below = spans.children[i];
-  const closed = below > 0 && collapsed.has(spans.id[i]);
   const depth = spans.depth[i];
   const range = zoom.to - zoom.from || 1;
   const left = Math.min(Math.max((spans.start[i] - zoom.from) / range, 0), 1);
   const end = Math.min(Math.max((spans.start[i] + spans.duration[i] - zoom.from) / range, 0), 1);
   const outside = spans.start[i] > zoom.to || spans.start[i] + spans.duration[i] < zoom.from;
-  const path = index.critical.get(i);
-  const critical = useMemo(() => (path ? parts(path, zoom) : []), [path, zoom.from, zoom.to]);
+  const critical = parts(index.critical.get(i) ?? [], zoom);
   // The figure stands behind the bar, before it, or over its end.
   const label = end <= 0.82 ? { left: `${100 * end}%` } : left >= 0.18 ? { right: `${100 - 100 * left}%` } : { right: '0', margin: '0' };
 
