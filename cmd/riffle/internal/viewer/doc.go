@@ -22,7 +22,10 @@
 //	  min and max are durations of a trace's spans as Go writes them (250ms); a trace
 //	  matches if one of its spans has all of service, name, status, min, max, attr
 //	  and q; q is found in names, values of attributes, events and IDs, in any case;
-//	  finding is a kind that the trace has.
+//	  finding is a kind that the trace has. service and name are whole names; VALUE is the
+//	  whole value, as the text that a span's details show; attr and q look at attributes of
+//	  the span's resource too; status ok is every one but error; from and to are of the start of the trace. A text is of 1,024
+//	  bytes at most, and attr is there 16 times at most.
 //	  {"version":N, "traces_matched":N, "weight":W, "took":DURATION,
 //	   "traces":[{"id","service","name","start":T,"duration":D,"spans":N,"errors":N,
 //	              "services":["..."],"weight":W or null,"root":bool,
@@ -39,7 +42,7 @@
 //
 //	/api/traces/{id}
 //	  {"id","start":T,"duration":D,"weight":W or null,"services":["..."],"names":["..."],
-//	   "kinds":[...], "spans":{"id":[..],"parent":[index or -1],"depth":[..],
+//	   "kinds":["unspecified","internal",...], "spans":{"id":[..],"parent":[index or -1],"depth":[..],
 //	     "service":[index],"name":[index],"kind":[0..5 as in OTLP],"start":[D since
 //	     the trace's],"duration":[D],"status":[0 unset,1 ok,2 error],"children":[N below it,
 //	     all of them],"missing":[indices of spans whose parent is not there]},
@@ -53,7 +56,8 @@
 //	   "attributes":[Attribute],"resource":[Attribute],"dropped":{"attributes","events","links"},
 //	   "events":[{"name","at":D since the span's start,"attributes":[Attribute]}],
 //	   "links":[{"trace","span","held":bool,"attributes":[Attribute]}]}
-//	  Attribute is {"key","type":"string|bool|int64|float64|...","value"}; value is a text.
+//	  Attribute is {"key","type":"string|bool|int64|float64|string[]|bool[]|int64[]|
+//	  float64[]|bytes|array|map|empty","value"}; value is a text.
 //
 // # The page's URLs
 //
