@@ -1,7 +1,7 @@
 // All that a span says.
 import { useState } from 'preact/hooks';
 import type { Attribute, Finding, Span } from './api';
-import { block, count, cut, duration, findingTitle, fullTime, isError, line, plural, spanKind, weight } from './format';
+import { block, count, cut, duration, findingTitle, fullTime, isError, line, plural, spanKind, status, weight } from './format';
 import { useData } from './live';
 import { ErrorMark, Message, Problem, Service } from './parts';
 import { href, traceHref } from './route';
@@ -98,7 +98,7 @@ function Content({ trace, span: s, findings }: { trace: string; span: Span; find
           <Plain name="parent" value={s.parent || 'none'} />
           <Plain name="trace ID" value={trace} />
           <Plain name="start" value={fullTime(s.start)} />
-          <Plain name="status" value={failed ? 'error' : String(s.status.code)} />
+          <Plain name="status" value={status(s.status.code)} />
           <Plain name="weight" value={weight(s.weight)} />
           {s.tracestate ? <Plain name="tracestate" value={s.tracestate} /> : null}
           {s.scope?.name ? <Plain name="scope" value={`${s.scope.name} ${s.scope.version}`} /> : null}

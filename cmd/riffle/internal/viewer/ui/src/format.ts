@@ -100,6 +100,12 @@ export function spanKind(kind: string | number): string {
   return line(kind, 40).toLowerCase();
 }
 
+const statuses = ['unset', 'ok', 'error'];
+
+export function status(code: string | number): string {
+  return typeof code === 'number' ? (statuses[code] ?? String(code)) : line(code, 40).toLowerCase();
+}
+
 export function isError(code: string | number): boolean {
   return code === 2 || String(code).toLowerCase() === 'error';
 }
