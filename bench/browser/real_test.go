@@ -158,7 +158,7 @@ func TestRiffleView(t *testing.T) {
 	b.keys("/")
 	b.wait(`document.activeElement.id === 'f-q'`)
 	b.keys("charge card", enter)
-	b.wait(`document.querySelector('.bar .note').textContent.startsWith('45 traces, stands for')`)
+	b.wait(`document.querySelector('.bar .note').textContent.startsWith('45 traces, stands for 177')`)
 	eval[any](b, `void (location.hash = '#/search?name=charge+card&status=error&attr=payment.provider%3Dacme')`)
 	b.wait(`document.querySelector('.bar .note').textContent.startsWith('12 traces, stands for 45')`)
 	b.wait(`document.querySelectorAll('li.hit').length === 12 && document.querySelector('.scatter path.failed') && document.querySelector('.bars rect.back')`)
@@ -170,6 +170,7 @@ func TestRiffleView(t *testing.T) {
 
 	eval[any](b, `void (location.hash = '#/trace/`+checkoutTrace+`')`)
 	b.wait(`document.querySelectorAll('.row').length === 22 && document.querySelector('.row .critical')`)
+	b.wait(`document.querySelectorAll('.row .badge').length >= 10`) // as soon as they are found
 	b.keys("e", "e", "e", "e", "e", enter)
 	b.want(`document.querySelector('.details h2').textContent`, "charge card")
 	text := eval[string](b, `document.querySelector('.details').innerText`)
@@ -192,6 +193,8 @@ func TestRiffleView(t *testing.T) {
 	eval[any](b, `void (location.hash = '#/trace/`+deepTrace+`')`)
 	b.want(`document.querySelector('.waterfall').getAttribute('aria-rowcount')`, strconv.Itoa(deepSpans+1))
 	eval[any](b, `void (location.hash = '#/')`)
-	b.wait(`document.querySelector('.finding, .message')`)
+	for _, kind := range []string{"N+1 queries", "Sequential calls", "Origin of errors"} {
+		b.wait(`[...document.querySelectorAll('.finding .kind')].some(e => e.textContent === ` + quote(kind) + `)`)
+	}
 	b.picture("real-findings")
 }

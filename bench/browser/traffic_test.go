@@ -75,11 +75,17 @@ type trafficker struct {
 	random *rand.Rand
 	spans  []span
 	made   int
+	linked string // the span of deepTrace that others link to
 }
 
 func (t *trafficker) id() string {
 	t.made++
 	return fmt.Sprintf("%016x", t.made)
+}
+
+// traceID is an ID whose randomness every threshold of the traffic selects.
+func traceID(n int) string {
+	return fmt.Sprintf("%016x00ff%012x", uint64(n+1)*0x9e3779b97f4a7c15, n)
 }
 
 // add adds a span below another one, and returns its ID.
@@ -122,7 +128,7 @@ func (t *trafficker) checkout(trace string, at float64, failed bool, weight floa
 	cart := make(serve, "checkout", "load cart", internal, 9, 128)
 	make(cart, "checkout", "SELECT carts", client, 10, 9, query("SELECT * FROM carts WHERE id = $1")...)
 	for i := range 9 {
-		make(cart, "checkout", "SELECT items", client, 21+float64(i)*11.5, 10+float64(i%3), query("SELECT * FROM items WHERE cart_id = $1 AND position = $2")...)
+		make(cart, "checkout", "SELECT items", client, 21+float64(i)*11.5, 8+float64(i%3), query("SELECT * FROM items WHERE cart_id = $1 AND position = $2")...)
 	}
 	stock := make(serve, "checkout", "GET inventory:8080", client, 140, 62, text("server.address", "inventory"))
 	served := make(stock, "inventory", "GET /stock/{id}", server, 144, 55, text("http.route", "/stock/{id}"))
@@ -138,7 +144,7 @@ func (t *trafficker) checkout(trace string, at float64, failed bool, weight floa
 		last := &t.spans[len(t.spans)-1]
 		last.failed, last.description = true, "card processor: connection reset by peer"
 		last.events = []event{{"exception", ms(110), []attribute{text("exception.type", "*net.OpError"), text("exception.message", "connection reset by peer"), text("exception.stacktrace", stack)}}}
-		last.links = []link{{Trace: deepTrace, Span: "", Held: true}, {Trace: "00000000000000000000000000000bad", Span: "0000000000000bad"}}
+		last.links = []link{{Trace: deepTrace, Span: t.linked, Held: true}, {Trace: "00000000000000000000000000000bad", Span: "0000000000000bad"}}
 		for i := range t.spans {
 			if s := &t.spans[i]; s.trace == trace && (s.id == root || s.id == call || s.id == serve) {
 				s.failed = true
@@ -185,20 +191,29 @@ func (t *trafficker) deep(at float64) {
 	parent := ""
 	for i := range deepSpans {
 		parent = t.add(span{trace: deepTrace, parent: parent, service: fmt.Sprintf("hop-%d", i%20), name: "recurse", kind: internal, start: at + float64(i), duration: float64(2 * (deepSpans - i))})
+		if i == 0 {
+			t.linked = parent
+		}
+	}
+}
+
+const window = float64(15 * time.Minute / time.Microsecond)
+
+// requests are those of people.
+func (t *trafficker) requests() {
+	for i := range 220 {
+		at := window * float64(i) / 221
+		t.lookup(traceID(2*i), at)
+		if i%5 == 0 {
+			t.checkout(traceID(2*i+1), at+1e6, i%20 == 0, 4)
+		}
 	}
 }
 
 // traffic is what a service has sent, over 15 minutes.
 func traffic() []span {
 	t := &trafficker{random: rand.New(rand.NewPCG(1, 2))}
-	window := float64(15 * time.Minute / time.Microsecond)
-	for i := range 220 {
-		at := window * float64(i) / 221
-		t.lookup(fmt.Sprintf("%031x1", 0xa000+i), at)
-		if i%5 == 0 {
-			t.checkout(fmt.Sprintf("%031x2", 0xb000+i), at+1e6, i%20 == 0, 4)
-		}
-	}
+	t.requests()
 	t.deep(window - 40e6)
 	t.large(window - 30e6)
 	t.hostile(window - 20e6)
