@@ -25,6 +25,9 @@ var pictures = flag.String("pictures", "", "the directory that pictures of the v
 
 var patience = flag.Duration("patience", time.Minute, "how long a state may take on a machine that is very busy")
 
+// built is where what is built for all tests is.
+var built string
+
 // chromium is the browser of all tests; nil without one.
 var chromium context.Context
 
@@ -34,6 +37,12 @@ func TestMain(m *testing.M) {
 }
 
 func run(m *testing.M) int {
+	var err error
+	if built, err = os.MkdirTemp("", "riffle-browser"); err != nil {
+		log.Print(err)
+		return 1
+	}
+	defer os.RemoveAll(built)
 	path, err := exec.LookPath("chromium")
 	if err != nil {
 		if os.Getenv("RIFFLE_BROWSER") != "" {

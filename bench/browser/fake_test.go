@@ -91,7 +91,7 @@ func (f *fake) summary() object {
 	return object{
 		"version": f.version, "spans": len(f.spans), "traces": len(f.order), "bytes": 900 * len(f.spans), "max_bytes": 512 << 20,
 		"services": slices.Sorted(maps.Keys(services)), "operations": named,
-		"sources": []object{{"name": "OTLP/gRPC 127.0.0.1:14317", "spans": len(f.spans)}},
+		"sources": []object{{"name": "shop.json", "spans": len(f.spans)}, {"name": "gone.json", "spans": 0, "error": "<no such file>"}},
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"flag"
 	"image"
 	"image/color"
+	"image/draw"
 	"image/png"
 	"maps"
 	"os"
@@ -73,26 +74,25 @@ func smaller(picture []byte) ([]byte, error) {
 		return nil, err
 	}
 	bounds := from.Bounds()
-	counts := map[color.RGBA]int{}
-	for y := bounds.Min.Y; y < bounds.Max.Y; y++ {
-		for x := bounds.Min.X; x < bounds.Max.X; x++ {
-			counts[color.RGBAModel.Convert(from.At(x, y)).(color.RGBA)]++
-		}
+	rgba := image.NewRGBA(bounds)
+	draw.Draw(rgba, bounds, from, bounds.Min, draw.Src)
+	counts := map[[4]byte]int{}
+	for i := 0; i < len(rgba.Pix); i += 4 {
+		counts[[4]byte(rgba.Pix[i:])]++
 	}
-	most := slices.SortedFunc(maps.Keys(counts), func(a, b color.RGBA) int { return counts[b] - counts[a] })
+	most := slices.SortedFunc(maps.Keys(counts), func(a, b [4]byte) int { return counts[b] - counts[a] })
+	asColor := func(c [4]byte) color.RGBA { return color.RGBA{c[0], c[1], c[2], c[3]} }
 	var palette color.Palette
 	for _, c := range most[:min(len(most), 256)] {
-		palette = append(palette, c)
+		palette = append(palette, asColor(c))
 	}
-	nearest := map[color.RGBA]uint8{}
+	nearest := make(map[[4]byte]uint8, len(counts))
 	for c := range counts {
-		nearest[c] = uint8(palette.Index(c))
+		nearest[c] = uint8(palette.Index(asColor(c)))
 	}
 	to := image.NewPaletted(bounds, palette)
-	for y := bounds.Min.Y; y < bounds.Max.Y; y++ {
-		for x := bounds.Min.X; x < bounds.Max.X; x++ {
-			to.SetColorIndex(x, y, nearest[color.RGBAModel.Convert(from.At(x, y)).(color.RGBA)])
-		}
+	for i := range to.Pix {
+		to.Pix[i] = nearest[[4]byte(rgba.Pix[4*i:])]
 	}
 	var out bytes.Buffer
 	err = (&png.Encoder{CompressionLevel: png.BestCompression}).Encode(&out, to)

@@ -18,11 +18,7 @@ import (
 
 // program is riffle, built once.
 var program = sync.OnceValues(func() (string, error) {
-	dir, err := os.MkdirTemp("", "riffle-browser")
-	if err != nil {
-		return "", err
-	}
-	path := filepath.Join(dir, "riffle")
+	path := filepath.Join(built, "riffle")
 	cmd := exec.Command("go", "build", "-o", path, ".")
 	cmd.Dir, cmd.Env = filepath.Join("..", "..", "cmd", "riffle"), append(os.Environ(), "GOWORK=off")
 	cmd.Stderr = os.Stderr

@@ -183,7 +183,8 @@ func TestTheme(t *testing.T) {
 func TestLive(t *testing.T) {
 	f := serveFake(t, nil)
 	b := open(t, desktop, f.url)
-	b.wait(`document.querySelector('.empty pre').textContent === 'OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:14317'`)
+	b.wait(`document.querySelector('.empty pre').textContent.includes('OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:4317')`)
+	b.wait(`document.querySelector('.empty li .bad').textContent.includes('<no such file>')`)
 	b.picture("empty")
 	f.add(shop()...)
 	b.wait(`document.querySelectorAll('.finding').length > 0`)

@@ -24,9 +24,7 @@ export function useSummary(paused: boolean): Live {
         try {
           const summary = await get<Summary>('api/summary');
           if (over) return;
-          set((was) =>
-            was.summary?.version === summary.version && !was.lost ? was : { summary, version: summary.version, lost: false },
-          );
+          set((was) => (!was.lost && same(was.summary, summary) ? was : { summary, version: summary.version, lost: false }));
         } catch {
           if (over) return;
           set((was) => (was.lost ? was : { ...was, lost: true }));
@@ -48,6 +46,11 @@ export function useSummary(paused: boolean): Live {
     };
   }, [paused]);
   return live;
+}
+
+// A source can fail while no span comes.
+function same(a: Summary | null, b: Summary): boolean {
+  return a?.version === b.version && JSON.stringify(a.sources) === JSON.stringify(b.sources);
 }
 
 // What was shown last, so that going back shows it at once.

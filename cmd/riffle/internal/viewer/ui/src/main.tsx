@@ -128,11 +128,16 @@ function Empty({ summary }: { summary: Summary }) {
   return (
     <section class="empty">
       <h2>No spans yet</h2>
-      <p>Send some with OTLP, and they are here at once. A service that is configured by variables needs one:</p>
-      <pre tabIndex={0}>{`OTEL_EXPORTER_OTLP_ENDPOINT=${otlp(sources.map((s) => s.name))}`}</pre>
+      <p>
+        Send some by OTLP, and they are here at once. A service that is configured by variables needs one of these; riffle view prints the addresses, and these
+        are the ones unless its flags say otherwise:
+      </p>
+      <pre tabIndex={0} role="group" aria-label="Endpoints">
+        {'# gRPC\nOTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:4317\n# HTTP\nOTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:4318'}
+      </pre>
       {sources.length > 0 && (
         <>
-          <p>What is listened to and read:</p>
+          <p>What is read:</p>
           <ul>
             {sources.map((s) => (
               <li key={s.name}>
@@ -145,13 +150,6 @@ function Empty({ summary }: { summary: Summary }) {
       )}
     </section>
   );
-}
-
-// otlp is where OTLP over gRPC is received, or where it usually is.
-function otlp(sources: string[]): string {
-  const grpc = sources.find((s) => /grpc/i.test(s)) ?? '';
-  const address = /(?:\d{1,3}(?:\.\d{1,3}){3}|\[[0-9a-f:]+\]|localhost):\d{1,5}/i.exec(grpc);
-  return `http://${address ? address[0] : '127.0.0.1:4317'}`;
 }
 
 function Help({ dialog }: { dialog: { current: HTMLDialogElement | null } }) {
