@@ -106,7 +106,7 @@ const connection = "InstrumentationKey=" + azuretest.Key + ";IngestionEndpoint=%
 var holders = []holder{
 	{name: "otlp over HTTP", entry: `{type: otlp, protocol: http/protobuf, endpoint: "%s", headers: {x-api-key: hdr-s3cret-1, authorization: Bearer hdr-s3cret-2}}`, secrets: []string{"hdr-s3cret"}},
 	{name: "otlp over gRPC", entry: `{type: otlp, endpoint: "%s", headers: {x-api-key: hdr-s3cret-1}}`, secrets: []string{"hdr-s3cret"}},
-	{name: "otlptracehttp", entry: `{type: otlptracehttp, endpoint: "%s", headers: {x-api-key: hdr-s3cret-1}}`, secrets: []string{"hdr-s3cret"}},
+	{name: "otlptracehttp", entry: `{type: otlptracehttp, endpoint: "%s", headers: {x-api-key: hdr-s3cret-1}, send: {timeout: 500ms}}`, secrets: []string{"hdr-s3cret"}},
 	{name: "preset", entry: `{type: otlp, preset: honeycomb, endpoint: "%s", key: key-s3cret}`, secrets: []string{"key-s3cret"}},
 	{name: "preset with a password", entry: `{type: otlp, preset: grafana_cloud, account: 123456, endpoint: "%s", key: "${KEY}"}`, env: []string{"KEY=key-s3cret"}, secrets: []string{"key-s3cret", "MTIzNDU2OmtleS1zM2NyZXQ="}},
 	{name: "xray", entry: `{type: xray, region: eu-central-1, sign: true, endpoint: "%s"}`, env: []string{"AWS_ACCESS_KEY_ID=AKIDEXAMPLE", "AWS_SECRET_ACCESS_KEY=aws-s3cret-key", "AWS_SESSION_TOKEN=aws-s3cret-token"}, secrets: []string{"aws-s3cret", "AKIDEXAMPLE/"}},

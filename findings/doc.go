@@ -8,70 +8,96 @@
 //
 // # Words
 //
-// A call is a span of kind client, or one with attributes of a database
-// (db.system.name or db.system). Its target is what it is sent to: of a database,
-// system, server and namespace; of HTTP, server.address and server.port (or the host of
-// url.full), else peer.service; of RPC, the same, else rpc.service; else the service of
-// the server span below it; else the name of the span. Its shape is what it asks: of a
-// database the statement with its literals, numbers, lists and comments taken out (or
-// db.query.summary, or the operation and the collection, or the name of the span); of
-// HTTP the method and the path with identifiers taken out (or url.template); of RPC the
-// method; else the name of the span.
+// A trace is a tree: of spans with one ID that which has ended counts, else the first,
+// and where spans are their own ancestors, the one that started first has a parent that
+// is not there. What stands below a span are its children. Spans whose parent is not
+// there have that one in common. A process is what has equal resources.
+//
+// A call is a span of kind client, or one with attributes of a database (db.system.name,
+// db.system, or the text of a statement); but one that receives messages (messaging.operation.type), and waits for
+// some, is none. Its target is what it is sent to: of a database, system, server and
+// namespace; of others server.address and server.port, else the host of url.full, else
+// peer.service, else of RPC rpc.service, else the service of the server span below it,
+// else the name of the span. Its shape is what it asks: of a database the statement with
+// its literals, numbers, lists and comments taken out (else db.query.summary, else the
+// operation and the collection, else the name of the span); of HTTP the method and
+// url.template, else the method and the path with identifiers taken out; of RPC service
+// and method; else the name of the span. Two calls are the same to the letter if target,
+// method and whole URL, or target and whole statement, are equal. The attributes of older
+// conventions count as the new ones do: db.statement, sql.query, http.url, net.peer.name
+// and their like.
 //
 // A span fails if its status is Error. Two calls overlap if each starts before the
 // other has ended. The weight of a span is the adjusted count that its th of tracestate
-// says; a span without one stands for itself: 1.
+// says; a span without one, or with one that its trace ID contradicts, stands for itself:
+// 1. A span that has no end takes no time.
 //
 // # Kinds
 //
 // Of each: what triggers it, and its cost, in milliseconds and times the weight of the
-// span at which it is found. Thresholds are fields of [Config].
+// span at which it is found: that is the first of its spans, or of error_origin the span
+// where the error begins. Thresholds are fields of [Config].
 //
-//   - n_plus_one: at least n_plus_one.min_calls (5) calls of a database of one target
-//     and shape below one parent, one after another: in the order of their starts each
-//     starts when the one before has ended. None fails; statements that only control a
-//     transaction or a session, and batches (db.operation.batch.size of 2 or more) are
-//     none of them. Cost: the durations of all but the longest.
-//   - sequential_calls: at least sequential_calls.min_calls (2) calls below one parent to
-//     different targets, one after another, that nothing orders, and that would
-//     save sequential_calls.min_cost (5ms) or more side by side. What orders them: a link
-//     from a later to an earlier one; a call that may write (a statement that is no
-//     read, an HTTP method that is not safe): it stays behind what came before it and
-//     before what comes behind it; a value of an attribute, of 6 characters or more, that
-//     an earlier call has and a later one repeats, unless their parent, its ancestors or
-//     the resource has it too, or the two have it under the same key; an earlier
-//     one that fails. Cost: the sum of the durations less the longest, where those to
-//     one target are one.
+//   - n_plus_one: a run of at least n_plus_one.min_calls (5) calls of a database of one
+//     target and shape below one parent, one after another: in the order of their starts
+//     each starts when all before it have ended. What fails, or overlaps another of that
+//     shape, ends a run and is no part of it. Statements that only control a transaction
+//     or a session, and batches (db.operation.batch.size of 2 or more), are none of them.
+//     Cost: the durations of all but the longest.
+//   - sequential_calls: a run of calls below one parent, which is no call itself, to at
+//     least sequential_calls.min_calls (2) different targets, one after another, that
+//     nothing orders, and that would save sequential_calls.min_cost (5ms) or more side by
+//     side. A call that overlaps another below that parent is no part of a run, nor is one
+//     of whose target nothing but the name of the span tells. What
+//     orders them, and ends a run: a link from a later to an earlier one; a call that may
+//     write (a statement that is no read, an HTTP method that is not safe): it stays
+//     behind what came before it and before what comes behind it; a value of an
+//     attribute, of 6 characters or more, that an earlier call has and a later one
+//     repeats, whole or as a part of a longer value such as a URL, unless their parent,
+//     its ancestors (32 of them) or the resource has it too, or the two have it under the
+//     same key, or it says where a call goes (server.address, db.namespace); an earlier
+//     one that fails. Cost: the sum of the durations less the longest, where those to one
+//     target are one.
 //   - slow_query: a call of a database that takes slow_query.min_duration (100ms) or
-//     more, by shape. Cost: its duration above that.
+//     more, by shape, without a child that is one too (as that of a driver below that of
+//     an ORM is). Cost: its duration above that.
 //   - slow_external_call: a call of no database that takes
-//     slow_external_call.min_duration (500ms) or more, and below which the trace has no
-//     span of another service. Cost: its duration above that.
+//     slow_external_call.min_duration (500ms) or more, and below which, at any depth, the
+//     trace has no span of another service. Cost: its duration above that.
 //   - error_origin: the span at which an error begins: of each failing span whose
 //     parent does not fail, the path down failing children, at each step to the one that
 //     ended first. It tells the path. Cost: the duration of the span at the top of the path.
-//   - retry: a call of one target and shape that starts after one below the same parent
-//     has failed and ended, or whose http.request.resend_count is 1 or more; the count is
-//     that of the repetitions. From retry.storm (5) on below one parent the advice says so.
-//     Cost: from the start of the first to that of the last.
+//   - retry: a call that starts when the last to have ended, of those below the same
+//     parent that are the same to the letter, has failed; or whose
+//     http.request.resend_count is 1 or more. What is found of one call below one parent
+//     is one finding; its count is that of the repetitions. From retry.storm (5) of them
+//     on the advice says so. Cost: from the start of the first that failed to that of the
+//     last repetition.
 //   - gap: gap.min_duration (100ms) or more of a span, and gap.min_share (0.25) or more of
-//     it, in which none of its children is open; only of spans with children. What
-//     producers below it cause later counts for no time. Cost: that time.
-//   - fan_out: at least fan_out.min_concurrent (10) calls below one parent that are open
-//     at once. Cost: from the first start to the last end of them, less the median of
-//     their durations.
+//     it, in which none of its children is open; only of spans with children. Children of
+//     kind consumer, which it caused and does not wait for, are none. One of another
+//     process, that does not take longer, is moved into the span if its clock has it
+//     outside. Cost: that time.
+//   - fan_out: calls below one parent, of which at least fan_out.min_concurrent (10) are
+//     open at once; with them all that were open from when none was until none is. Cost:
+//     from the first start to the last end of them, less the median of their durations.
 //   - chatty: at least chatty.min_calls (10) calls from one service to another below one
-//     local root, a database not counted. Cost: what of them is not in the server span
-//     below (all, if there is none), all but the longest.
+//     local root, a database not counted. The other is the service of the server span
+//     below a call, or below another call there to the same target, else the target.
+//     Cost: what of them is not in the server span below (all, if there is none), all but
+//     the longest.
 //   - unended_span: a span that has no end, or that was ended by a shutdown
 //     (span.unfinished=true). Cost: 0.
 //   - clock_skew: a server span below a client span of another process, that starts
 //     clock_skew.min_skew (5ms) or more before it or, where it does not take longer and
 //     the client does not fail, ends as much after it. Cost: 0.
-//   - missing_parent: a span whose parent is not there although it has one; and a
+//   - missing_parent: a span whose parent is not there although it has one: those of one
+//     name and one such parent are one finding, with their number as its count; and a
 //     server span without a parent, as long as a call of another process to the same
 //     method and path, which has no server span below, was open all the time that it
-//     was: the propagation from that call is broken. Cost: 0.
+//     was: the propagation from that call is broken. A call is taken for one server span.
+//     Cost: 0.
 //   - large_attribute: a text of large_attribute.min_size (8KiB) or more in an attribute of
-//     a span, an event or a link, other than exception.stacktrace. Cost: 0.
+//     a span, an event or a link, other than exception.stacktrace; a span is found once.
+//     Cost: 0.
 package findings

@@ -2,8 +2,7 @@ package findings
 
 import (
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
-
-	"github.com/riffletrace/riffle/core/component"
+	"go.opentelemetry.io/otel/trace"
 )
 
 // Kind is what is wrong.
@@ -34,7 +33,41 @@ func Kinds() []Kind {
 	}
 }
 
-// Finding is something that is wrong, in one or many traces.
+// Doc is a line about the kind.
+func (k Kind) Doc() string {
+	switch k {
+	case NPlusOne:
+		return "the same query again and again, one after another"
+	case SequentialCalls:
+		return "calls in a row that could run side by side"
+	case SlowQuery:
+		return "a query that takes long"
+	case SlowExternalCall:
+		return "a call that takes long, into what is not traced"
+	case ErrorOrigin:
+		return "where an error begins that others pass on"
+	case Retry:
+		return "the same call again after it failed"
+	case Gap:
+		return "time of a span in none of its children"
+	case FanOut:
+		return "many calls at once"
+	case Chatty:
+		return "many calls to one service in one request"
+	case UnendedSpan:
+		return "a span without an end"
+	case ClockSkew:
+		return "the clocks of two machines differ"
+	case MissingParent:
+		return "a span whose parent is not there"
+	case LargeAttribute:
+		return "a long text in an attribute"
+	}
+	return ""
+}
+
+// Finding is something that is wrong, in one or many traces. All of its texts are those
+// of spans, or made of them: they are not to be trusted.
 type Finding struct {
 	Kind Kind `json:"kind"`
 	// Service and Operation are where: service.name, and the name of the span, the
@@ -54,40 +87,104 @@ type Finding struct {
 	Advice string `json:"advice"`
 }
 
-// Config is the thresholds. The zero value is none: start with [Defaults].
-type Config struct {
-	NPlusOne        struct{ MinCalls int }
-	SequentialCalls struct {
-		MinCalls int
-		MinCost  component.Duration
-	}
-	SlowQuery        struct{ MinDuration component.Duration }
-	SlowExternalCall struct{ MinDuration component.Duration }
-	Retry            struct{ Storm int }
-	Gap              struct {
-		MinDuration component.Duration
-		MinShare    float64
-	}
-	FanOut         struct{ MinConcurrent int }
-	Chatty         struct{ MinCalls int }
-	ClockSkew      struct{ MinSkew component.Duration }
-	LargeAttribute struct{ MinSize component.Size }
-	Examples       int
-}
-
 // Find returns what is wrong in spans, by cost, the highest first, and then by count.
 // A trace that is there in parts is one; a span that is there twice counts once.
-func Find(c Config, spans []sdktrace.ReadOnlySpan) []Finding { panic("findings: to be built") }
+func Find(c Config, spans []sdktrace.ReadOnlySpan) []Finding {
+	m := newMerger(c)
+	a := newAnalysis(c, m.add)
+	for id, all := range byTrace(spans) {
+		t := a.plant(id, all)
+		t.inspect()
+		t.collect()
+	}
+	a.across()
+	return m.findings()
+}
 
 // Trace returns what is wrong in one trace, one finding for each time that it is
 // found, with all of its spans. What takes several traces to be seen is not among it.
-func Trace(c Config, spans []sdktrace.ReadOnlySpan) []Finding { panic("findings: to be built") }
+func Trace(c Config, spans []sdktrace.ReadOnlySpan) []Finding {
+	found := []Finding{}
+	a := newAnalysis(c, func(f *Finding, _ string, fill func(*Finding)) {
+		fill(f)
+		found = append(found, *f)
+	})
+	for id, all := range byTrace(spans) {
+		a.plant(id, all).inspect()
+	}
+	sortFindings(found)
+	return found
+}
 
 // Across returns what takes several traces to be seen, like Trace.
-func Across(c Config, spans []sdktrace.ReadOnlySpan) []Finding { panic("findings: to be built") }
+func Across(c Config, spans []sdktrace.ReadOnlySpan) []Finding {
+	found := []Finding{}
+	a := newAnalysis(c, func(f *Finding, _ string, fill func(*Finding)) {
+		fill(f)
+		found = append(found, *f)
+	})
+	for id, all := range byTrace(spans) {
+		a.plant(id, all).collect()
+	}
+	a.across()
+	sortFindings(found)
+	return found
+}
 
 // Merge aggregates what Trace and Across have returned: Find is both of them, merged.
-func Merge(c Config, found []Finding) []Finding { panic("findings: to be built") }
+func Merge(c Config, found []Finding) []Finding {
+	m := newMerger(c)
+	for i := range found {
+		f := found[i]
+		trace := ""
+		if len(f.Traces) > 0 {
+			trace = f.Traces[0]
+		}
+		m.add(&f, trace, func(*Finding) {})
+	}
+	return m.findings()
+}
 
-// Defaults returns the thresholds that the package's documentation has.
-func Defaults() Config { return Config{} }
+// byTrace gives the spans of each trace, in the order of the first of each.
+func byTrace(spans []sdktrace.ReadOnlySpan) func(func(trace.TraceID, []sdktrace.ReadOnlySpan) bool) {
+	index := map[trace.TraceID]int{}
+	var ids []trace.TraceID
+	var ends []int // first the number of spans of each, then where they end
+	of := make([]int32, len(spans))
+	for i, s := range spans {
+		if s == nil {
+			of[i] = -1
+			continue
+		}
+		id := s.SpanContext().TraceID()
+		at, ok := index[id]
+		if !ok {
+			at = len(ids)
+			index[id] = at
+			ids = append(ids, id)
+			ends = append(ends, 0)
+		}
+		ends[at]++
+		of[i] = int32(at)
+	}
+	begin, total := make([]int, len(ids)), 0
+	for at, n := range ends {
+		begin[at] = total
+		ends[at] = total
+		total += n
+	}
+	sorted := make([]sdktrace.ReadOnlySpan, total)
+	for i, at := range of {
+		if at >= 0 {
+			sorted[ends[at]] = spans[i]
+			ends[at]++
+		}
+	}
+	return func(yield func(trace.TraceID, []sdktrace.ReadOnlySpan) bool) {
+		for at, id := range ids {
+			if !yield(id, sorted[begin[at]:ends[at]]) {
+				return
+			}
+		}
+	}
+}

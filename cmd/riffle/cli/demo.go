@@ -43,6 +43,7 @@ func (p *program) newDemo() *cobra.Command {
 		parallel int
 		seed     uint64
 		asJSON   bool
+		show     demoView
 	)
 	cmd := &cobra.Command{
 		Use:   "demo",
@@ -71,6 +72,11 @@ none of its metrics goes elsewhere.
 --max-bytes sets max_bytes. Where it does not hold the traces of all requests that
 are under way, as 1MiB seldom does with 512 of them, some are let go and the weights
 of others rise.
+
+--view shows the traces that are kept in a browser, as riffle view does, until it is
+interrupted. Under findings are, among others, the authors of reviews that are read
+one by one (n_plus_one), a search that waits for a cache without need
+(sequential_calls), and payments that are refused (error_origin).
 
 --json prints one object. Counted from the responses:
   requests                 all that were answered, health checks included
@@ -120,6 +126,10 @@ Counted by riffle:
 			if maxBytes > 0 {
 				spec.MaxBytes = component.Size(maxBytes)
 			}
+			if err := show.start(cmd, source.Exporters, &spec); err != nil {
+				return err
+			}
+			defer show.close()
 			bar := command.NewProgress(cmd.ErrOrStderr(), requests)
 			result, err := demo.Run(cmd.Context(), demo.Options{
 				Spec:        spec,
@@ -135,9 +145,12 @@ Counted by riffle:
 				return err
 			}
 			if asJSON {
-				return command.WriteJSON(stdout, result)
+				err = command.WriteJSON(stdout, result)
+			} else {
+				err = result.Print(stdout, treeOptions(stdout))
 			}
-			return result.Print(stdout, treeOptions(stdout))
+			show.wait(cmd)
+			return err
 		},
 	}
 	cmd.Flags().StringVar(&file, "config", "", "configuration `FILE` that says what to keep (default: as above)")
@@ -147,6 +160,7 @@ Counted by riffle:
 	cmd.Flags().Var(&maxBytes, "max-bytes", "`SIZE` of the memory for traces that wait for their decision, 1MiB or more (default: as the configuration says)")
 	cmd.Flags().Uint64Var(&seed, "seed", 42, "what fixes the requests and their trace IDs, `S`")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON object")
+	show.addFlags(cmd)
 	return cmd
 }
 

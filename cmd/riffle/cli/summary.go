@@ -49,11 +49,11 @@ func (c checked) failed(err error) checked {
 // done completes what is printed as JSON.
 func (c checked) done() checked {
 	c.OK = len(c.mistakes) == 0
-	c.Mistakes, c.Warnings = findings(c.mistakes), findings(c.warnings)
+	c.Mistakes, c.Warnings = mistakesOf(c.mistakes), mistakesOf(c.warnings)
 	return c
 }
 
-func findings(all core.ConfigErrors) []finding {
+func mistakesOf(all core.ConfigErrors) []finding {
 	out := []finding{}
 	for i, e := range all {
 		if i == mostMistakes {

@@ -22,6 +22,9 @@ import (
 // viewBytes is how much is held unless somebody says otherwise: a million spans or two.
 const viewBytes = 512 << 20
 
+// viewListen is where the page is, likewise.
+const viewListen = "127.0.0.1:16687"
+
 func newView() *cobra.Command {
 	maxBytes := sizeFlag(viewBytes)
 	var opts viewer.Options
@@ -62,7 +65,7 @@ nobody else can connect, and no other web page can read or send spans.`,
 	}
 	cmd.Flags().StringVar(&opts.OTLPGRPC, "otlp-grpc", "127.0.0.1:4317", "receive OTLP over gRPC at `ADDRESS`; '' is nowhere")
 	cmd.Flags().StringVar(&opts.OTLPHTTP, "otlp-http", "127.0.0.1:4318", "receive OTLP over HTTP at `ADDRESS`; '' is nowhere")
-	cmd.Flags().StringVar(&opts.Listen, "listen", "127.0.0.1:16687", "serve the page at `ADDRESS`; port 0 is a free one")
+	cmd.Flags().StringVar(&opts.Listen, "listen", viewListen, "serve the page at `ADDRESS`; port 0 is a free one")
 	cmd.Flags().Var(&maxBytes, "max-bytes", "`SIZE` of the memory for spans, 1MiB or more")
 	cmd.Flags().BoolVar(&show, "open", false, "open the page in a browser")
 	return cmd
@@ -103,16 +106,14 @@ func view(ctx context.Context, opts viewer.Options, show bool, stdout, stderr io
 	}
 	fmt.Fprintln(stdout, "Interrupt it to end.")
 	if show {
-		if err := openBrowser(ctx, v.URL()); err != nil {
-			fmt.Fprintf(stderr, "warning: opening a browser: %v\n", err)
-		}
+		openBrowser(ctx, v.URL(), stderr)
 	}
 	<-ctx.Done()
 	return nil
 }
 
 // openBrowser starts what shows a page here, and does not wait for it.
-func openBrowser(ctx context.Context, url string) error {
+func openBrowser(ctx context.Context, url string, stderr io.Writer) {
 	args := []string{"xdg-open", url}
 	switch runtime.GOOS {
 	case "darwin":
@@ -123,8 +124,8 @@ func openBrowser(ctx context.Context, url string) error {
 	// The browser may live longer than this process.
 	cmd := exec.CommandContext(context.WithoutCancel(ctx), args[0], args[1:]...) //nolint:gosec // the URL is our own
 	if err := cmd.Start(); err != nil {
-		return err
+		fmt.Fprintf(stderr, "warning: opening a browser: %v\n", err)
+		return
 	}
 	go func() { _ = cmd.Wait() }() // else it stays a zombie
-	return nil
 }

@@ -1,7 +1,10 @@
 // Package service is what the demo traces: a shop that checks who is asking,
-// reads from a store and, at a checkout, calls a second service for the
-// payment. Both listen on loopback and are instrumented as any service would
-// be. Nothing in it knows how its traces are sampled.
+// reads from a cache, a search engine and a store and, at a checkout, calls a second
+// service for the payment. Both listen on loopback and are instrumented as any service
+// would be. Nothing in it knows how its traces are sampled.
+//
+// It has what services have: the authors of a product's reviews are read one by one, the
+// search waits for the cache though it needs nothing of it, and payments are refused.
 package service
 
 import (
@@ -41,6 +44,16 @@ const (
 	RouteCheckout = "POST /checkout/{id}"
 	RoutePayment  = "POST /payments"
 )
+
+// What the shop reads from, as db.system.name has it.
+const (
+	store  = "postgresql"
+	cache  = "redis"
+	search = "opensearch"
+)
+
+// reviews is how many a product has.
+const reviews = 6
 
 var (
 	errStore   = errors.New("connection reset by the database")
@@ -152,9 +165,26 @@ func (*Shop) health(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteStr
 
 func (s *Shop) product(w http.ResponseWriter, r *http.Request) {
 	work, fail := orders(r)
-	err := s.authenticate(r.Context(), work/10)
+	step := work / 20
+	err := s.authenticate(r.Context(), 2*step)
+	// Neither needs what the other answers, but one waits for the other.
 	if err == nil {
-		err = s.query(r.Context(), "SELECT product", work-work/10, fail)
+		err = s.query(r.Context(), cache, "GET stock", 4*step, false)
+	}
+	if err == nil {
+		err = s.query(r.Context(), search, "search similar", 5*step, false)
+	}
+	rest := work - 11*step
+	if !fail {
+		rest -= reviews * step // of the authors
+	}
+	if err == nil {
+		err = s.query(r.Context(), store, "SELECT reviews", rest, fail)
+	}
+	for range reviews { // each author by itself, where one query would do
+		if err == nil {
+			err = s.query(r.Context(), store, "SELECT author", step, false)
+		}
 	}
 	s.answer(w, err, http.StatusInternalServerError)
 }
@@ -164,20 +194,20 @@ func (s *Shop) checkout(w http.ResponseWriter, r *http.Request) {
 	step := work / 10
 	err := s.authenticate(r.Context(), step)
 	if err == nil {
-		err = s.query(r.Context(), "SELECT cart", 2*step, false)
+		err = s.query(r.Context(), store, "SELECT cart", 2*step, false)
 	}
 	if err == nil {
 		err = s.requestPayment(r.Context(), work-5*step, fail)
 	}
 	if err == nil {
-		err = s.query(r.Context(), "INSERT order", 2*step, false)
+		err = s.query(r.Context(), store, "INSERT order", 2*step, false)
 	}
 	s.answer(w, err, http.StatusBadGateway)
 }
 
 func (s *Shop) pay(w http.ResponseWriter, r *http.Request) {
 	work, fail := orders(r)
-	err := s.query(r.Context(), "INSERT payment", work, false)
+	err := s.query(r.Context(), store, "INSERT payment", work, false)
 	if err == nil && fail {
 		err = errPayment
 		trace.SpanFromContext(r.Context()).RecordError(err)
@@ -196,9 +226,9 @@ func (s *Shop) authenticate(ctx context.Context, work time.Duration) error {
 	return sleep(ctx, work)
 }
 
-func (s *Shop) query(ctx context.Context, statement string, work time.Duration, fail bool) error {
+func (s *Shop) query(ctx context.Context, system, statement string, work time.Duration, fail bool) error {
 	ctx, span := s.tracer.Start(ctx, statement, trace.WithSpanKind(trace.SpanKindClient), trace.WithAttributes(
-		attribute.String("db.system.name", "postgresql"),
+		attribute.String("db.system.name", system),
 		attribute.String("db.query.summary", statement),
 	))
 	defer span.End()
