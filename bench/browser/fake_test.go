@@ -158,9 +158,9 @@ func (f *fake) matches(r *http.Request, s span) bool {
 
 func (f *fake) search(r *http.Request) (any, int) {
 	q := r.URL.Query()
-	if min := q.Get("min"); min != "" {
-		if _, err := time.ParseDuration(min); err != nil {
-			return object{"error": `min "` + min + `" is no duration`}, http.StatusBadRequest
+	if atLeast := q.Get("min"); atLeast != "" {
+		if _, err := time.ParseDuration(atLeast); err != nil {
+			return object{"error": `min "` + atLeast + `" is no duration`}, http.StatusBadRequest
 		}
 	}
 	limit, _ := strconv.Atoi(q.Get("limit"))

@@ -3,12 +3,12 @@ package browser
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"encoding/json"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strconv"
 	"strings"
 	"sync"
@@ -19,7 +19,7 @@ import (
 // program is riffle, built once.
 var program = sync.OnceValues(func() (string, error) {
 	path := filepath.Join(built, "riffle")
-	cmd := exec.Command("go", "build", "-o", path, ".")
+	cmd := exec.CommandContext(context.Background(), "go", "build", "-o", path, ".")
 	cmd.Dir, cmd.Env = filepath.Join("..", "..", "cmd", "riffle"), append(os.Environ(), "GOWORK=off")
 	cmd.Stderr = os.Stderr
 	return path, cmd.Run()
@@ -38,7 +38,8 @@ func runView(t *testing.T) viewed {
 	if err != nil {
 		t.Fatal("building riffle: ", err)
 	}
-	cmd := exec.Command(path, "view", "--listen", "127.0.0.1:0", "--otlp-grpc", "127.0.0.1:0", "--otlp-http", "127.0.0.1:0") //nolint:noctx // it is interrupted below
+	// It is interrupted, as people do.
+	cmd := exec.CommandContext(context.WithoutCancel(t.Context()), path, "view", "--listen", "127.0.0.1:0", "--otlp-grpc", "127.0.0.1:0", "--otlp-http", "127.0.0.1:0")
 	cmd.Stderr = t.Output()
 	out, err := cmd.StdoutPipe()
 	if err == nil {
@@ -48,7 +49,7 @@ func runView(t *testing.T) viewed {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		if err := cmd.Process.Signal(os.Interrupt); err != nil && runtime.GOOS != "windows" {
+		if err := cmd.Process.Signal(os.Interrupt); err != nil {
 			t.Error(err)
 		}
 		if err := cmd.Wait(); err != nil {
@@ -96,7 +97,12 @@ func (v viewed) send(t *testing.T, spans []span) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		resp, err := http.Post(v.otlp, "application/json", bytes.NewReader(body)) //nolint:noctx // of a test
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, v.otlp, bytes.NewReader(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("Content-Type", "application/json")
+		resp, err := http.DefaultClient.Do(req)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -116,30 +116,27 @@ github.com/shop/checkout.(*Service).Pay(...)
 func (t *trafficker) checkout(trace string, at float64, failed bool, weight float64) {
 	scale := 0.8 + 0.5*t.random.Float64()
 	ms := func(v float64) float64 { return v * 1000 * scale }
-	base := span{trace: trace, weight: weight}
-	make := func(parent, service, name string, kind int, start, duration float64, attributes ...attribute) string {
-		s := base
-		s.parent, s.service, s.name, s.kind, s.start, s.duration, s.attributes = parent, service, name, kind, at+ms(start), ms(duration), attributes
-		return t.add(s)
+	below := func(parent, service, name string, kind int, start, duration float64, attributes ...attribute) string {
+		return t.add(span{trace: trace, parent: parent, service: service, name: name, kind: kind, start: at + ms(start), duration: ms(duration), weight: weight, attributes: attributes})
 	}
-	root := make("", "gateway", "POST /checkout", server, 0, 412, text("http.request.method", "POST"), text("http.route", "/checkout"), text("url.path", "/checkout"), attribute{"http.response.status_code", "int64", map[bool]string{true: "502", false: "200"}[failed]}, text("user.tier", "gold"))
-	call := make(root, "gateway", "POST checkout:8080", client, 3, 405)
-	serve := make(call, "checkout", "POST /checkout", server, 6, 398, text("http.route", "/checkout"))
-	cart := make(serve, "checkout", "load cart", internal, 9, 128)
-	make(cart, "checkout", "SELECT carts", client, 10, 9, query("SELECT * FROM carts WHERE id = $1")...)
+	root := below("", "gateway", "POST /checkout", server, 0, 412, text("http.request.method", "POST"), text("http.route", "/checkout"), text("url.path", "/checkout"), attribute{"http.response.status_code", "int64", map[bool]string{true: "502", false: "200"}[failed]}, text("user.tier", "gold"))
+	call := below(root, "gateway", "POST checkout:8080", client, 3, 405)
+	serve := below(call, "checkout", "POST /checkout", server, 6, 398, text("http.route", "/checkout"))
+	cart := below(serve, "checkout", "load cart", internal, 9, 128)
+	below(cart, "checkout", "SELECT carts", client, 10, 9, query("SELECT * FROM carts WHERE id = $1")...)
 	for i := range 9 {
-		make(cart, "checkout", "SELECT items", client, 21+float64(i)*11.5, 8+float64(i%3), query("SELECT * FROM items WHERE cart_id = $1 AND position = $2")...)
+		below(cart, "checkout", "SELECT items", client, 21+float64(i)*11.5, 8+float64(i%3), query("SELECT * FROM items WHERE cart_id = $1 AND position = $2")...)
 	}
-	stock := make(serve, "checkout", "GET inventory:8080", client, 140, 62, text("server.address", "inventory"))
-	served := make(stock, "inventory", "GET /stock/{id}", server, 144, 55, text("http.route", "/stock/{id}"))
-	make(served, "inventory", "SELECT stock", client, 149, 41, query("SELECT count FROM stock WHERE sku = ANY($1)")...)
-	rates := make(serve, "checkout", "GET shipping:8080", client, 204, 58, text("server.address", "shipping"))
-	make(rates, "shipping", "GET /rates", server, 208, 51)
-	pay := make(serve, "checkout", "POST payments:8080", client, 266, 128, text("server.address", "payments"))
+	stock := below(serve, "checkout", "GET inventory:8080", client, 140, 62, text("server.address", "inventory"))
+	served := below(stock, "inventory", "GET /stock/{id}", server, 144, 55, text("http.route", "/stock/{id}"))
+	below(served, "inventory", "SELECT stock", client, 149, 41, query("SELECT count FROM stock WHERE sku = ANY($1)")...)
+	rates := below(serve, "checkout", "GET shipping:8080", client, 204, 58, text("server.address", "shipping"))
+	below(rates, "shipping", "GET /rates", server, 208, 51)
+	pay := below(serve, "checkout", "POST payments:8080", client, 266, 128, text("server.address", "payments"))
 	t.spans[len(t.spans)-1].failed = failed
-	charge := make(pay, "payments", "POST /charge", server, 270, 120, text("http.route", "/charge"))
+	charge := below(pay, "payments", "POST /charge", server, 270, 120, text("http.route", "/charge"))
 	t.spans[len(t.spans)-1].failed = failed
-	make(charge, "payments", "charge card", internal, 274, 112, text("payment.provider", "acme"))
+	below(charge, "payments", "charge card", internal, 274, 112, text("payment.provider", "acme"))
 	if failed {
 		last := &t.spans[len(t.spans)-1]
 		last.failed, last.description = true, "card processor: connection reset by peer"
