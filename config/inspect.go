@@ -4,7 +4,10 @@ import (
 	"fmt"
 	"slices"
 
+	"go.yaml.in/yaml/v4"
+
 	"github.com/riffletrace/riffle/core"
+	"github.com/riffletrace/riffle/core/component"
 )
 
 // Inspection is what tools are told of a configuration, with mistakes or without.
@@ -28,13 +31,27 @@ func Inspect(data []byte, opts ...Option) (*Inspection, error) {
 	}
 	r := newReader(o)
 	r.readFile(data)
-	spec := r.read()
-	i := &Inspection{Spec: spec, reader: r}
+	return r.inspect(), nil
+}
+
+// InspectEnv is [Inspect] of the environment alone, as [FromEnv] reads it.
+func InspectEnv(opts ...Option) (*Inspection, error) {
+	o := newOptions(opts)
+	if err := CheckSection(o.section); err != nil {
+		return nil, err
+	}
+	r := newReader(o)
+	r.readVariables()
+	return r.inspect(), nil
+}
+
+func (r *reader) inspect() *Inspection {
+	i := &Inspection{Spec: r.read(), reader: r}
 	if len(r.errs) > 0 {
 		i.Mistakes = r.mistakes()
 	}
 	r.warnings, r.loaded = r.finished(r.warnings), true
-	return i, nil
+	return i
 }
 
 // InspectFile is [Inspect] of the file at path. A file that cannot be read is an error,
@@ -49,6 +66,46 @@ func InspectFile(path string, opts ...Option) (*Inspection, error) {
 
 // Warnings are what is no mistake, as [core.Source] has it, by position.
 func (i *Inspection) Warnings() core.ConfigErrors { return i.reader.warnings.Sorted() }
+
+// SetBy tells where the key of the section at path is set that counts: the name of a
+// variable, or a position in a file; "" if no source sets it. What the short form sets
+// is told for the short form: "sample_rate".
+func (i *Inspection) SetBy(path string) string {
+	for _, tree := range []*node{i.reader.app, i.reader.file, i.reader.otel} {
+		if position, ok := tree.find(path); ok {
+			return position
+		}
+	}
+	return ""
+}
+
+// IsOpenTelemetry reports whether a file of OpenTelemetry's own schema was read.
+func (i *Inspection) IsOpenTelemetry() bool { return i.reader.otelFile != nil }
+
+// Beside returns the paths of the keys that stand beside the section of the file, and
+// beside what leads to it: nothing of them is read. It returns none where the section is
+// the whole file, or is not there.
+func (i *Inspection) Beside() []string {
+	r := i.reader
+	if len(r.docs) == 0 || r.docs[0].root == nil || r.otelFile != nil {
+		return nil
+	}
+	var beside []string
+	at, path := target(r.docs[0].root), ""
+	for _, name := range names(r.options.section) {
+		for n := 0; at.Kind == yaml.MappingNode && n+1 < len(at.Content); n += 2 {
+			if key := at.Content[n].Value; key != name {
+				beside = append(beside, component.JoinPath(path, key))
+			}
+		}
+		key, value := memberOf(at, name)
+		if key == nil {
+			return nil
+		}
+		at, path = target(value), component.JoinPath(path, name)
+	}
+	return beside
+}
 
 // With adds the mistakes that were found by trying the components, and returns all,
 // by position, none of them twice.

@@ -195,6 +195,7 @@ func TestDocs(t *testing.T) {
 					if diff := cmp.Diff(b.text, output); diff != "" {
 						t.Errorf("%s:%d: the command before prints\n%s", page, b.line, diff)
 					}
+				case "output of doctor": // the tests of cmd/riffle/cli
 				case "go": // the tests below
 				case "diagram":
 				case "sh plugins": // the tests of examples/plugins

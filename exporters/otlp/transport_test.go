@@ -142,6 +142,23 @@ func TestRenewedAuthority(t *testing.T) {
 	}
 }
 
+// A certificate that has expired is told from one that nobody trusts.
+func TestExpiredCertificate(t *testing.T) {
+	authority := otlptest.NewAuthority(t)
+	pair, err := tls.LoadX509KeyPair(authority.IssueUntil(t, "server", time.Now().Add(-time.Hour), "127.0.0.1"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12}
+	for protocol, address := range map[otlp.Protocol]string{otlp.GRPC: otlptest.GRPC(t, server).Address, otlp.HTTP: otlptest.HTTP(t, server, "/v1/traces").Address} {
+		e := build(t, otlp.Config{Endpoint: "https://" + address, Protocol: protocol, TLS: otlp.TLS{CAFile: authority.File}})
+		err := e.ExportSpans(t.Context(), otlptest.Spans("a"))
+		if err == nil || !strings.Contains(err.Error(), "has a certificate that has expired, or is not valid yet (current time ") || !strings.HasSuffix(err.Error(), "renew it, or set the clock of this machine") {
+			t.Errorf("%s: %v", protocol, err)
+		}
+	}
+}
+
 // Proxies are the environment's, which a process reads once: the exporter runs
 // in another one.
 func TestProxy(t *testing.T) {

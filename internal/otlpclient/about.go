@@ -82,10 +82,12 @@ func (r *Resolved) security() string {
 }
 
 // otherPorts are those of protocols that are not OTLP.
-// Source: https://www.jaegertracing.io/docs/2.10/apis/, https://zipkin.io/zipkin/
+// Source: https://www.jaegertracing.io/docs/2.10/apis/, https://zipkin.io/zipkin/,
+// https://github.com/prometheus/prometheus/wiki/Default-port-allocations,
+// https://opentelemetry.io/docs/collector/internal-telemetry/
 var otherPorts = map[string]string{
 	"6831": "Jaeger's agent", "6832": "Jaeger's agent", "14250": "Jaeger's own protocol", "14268": "Jaeger's own protocol",
-	"16686": "Jaeger's web pages", "9411": "Zipkin's protocol",
+	"16686": "Jaeger's web pages", "9411": "Zipkin's protocol", "9090": "Prometheus", "8888": "the Collector's own metrics",
 }
 
 // Warn tells of a port, and a path, that belong to another protocol than the endpoint

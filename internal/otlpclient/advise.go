@@ -144,10 +144,14 @@ func (r *Resolved) adviseTransport(err error, worked bool) string {
 		return "wants TLS: " + r.secureAdvice()
 
 	case says("remote error: tls: certificate required", "remote error: tls: bad certificate",
-		"remote error: tls: unknown certificate", "remote error: tls: handshake failure"):
+		"remote error: tls: unknown certificate", "remote error: tls: expired certificate", "remote error: tls: handshake failure"):
 		return "wants " + clientCert
+	case says("tls: protocol version not supported", "tls: server selected unsupported protocol version"):
+		return "speaks no version of TLS that is taken: let it speak 1.2 or a newer one; tls.min_version says what is asked for"
 	case says("certificate signed by unknown authority"):
 		return "has a certificate of an unknown authority: set tls.ca_file"
+	case says("certificate has expired or is not yet valid"):
+		return fmt.Sprintf("has a certificate that has expired, or is not valid yet (%s): renew it, or set the clock of this machine", after(text, "is not yet valid: "))
 	case says("certificate is valid for", "cannot validate certificate for", "is not valid for any names"):
 		return fmt.Sprintf("has a certificate for another name: set tls.server_name (%s)", after(text, "x509: "))
 
@@ -160,6 +164,8 @@ func (r *Resolved) adviseTransport(err error, worked bool) string {
 		return "refused the connection: nothing listens there"
 	case says("no such host"):
 		return "is unknown: no such host"
+	case says("no route to host", "network is unreachable"):
+		return "cannot be reached: there is no route to it"
 	case !worked && says("EOF", "broken pipe", "connection reset by peer", "server closed idle connection", "error reading server preface", connLost):
 		switch {
 		case r.TLS == nil:
@@ -171,7 +177,7 @@ func (r *Resolved) adviseTransport(err error, worked bool) string {
 		default: // in TLS 1.3, a server looks at certificates after the client's handshake
 			return "hung up after the TLS handshake: it may want " + clientCert
 		}
-	case errors.Is(err, context.DeadlineExceeded) || says("DeadlineExceeded", "context deadline exceeded", "Client.Timeout"):
+	case errors.Is(err, context.DeadlineExceeded) || says("DeadlineExceeded", "context deadline exceeded", "Client.Timeout", "i/o timeout"):
 		return "did not answer in time"
 	}
 	return ""

@@ -52,7 +52,17 @@ func NewAuthority(t testing.TB) *Authority {
 // key.
 func (a *Authority) Issue(t testing.TB, file string, names ...string) (certFile, keyFile string) {
 	t.Helper()
+	return a.IssueUntil(t, file, time.Now().Add(time.Hour), names...)
+}
+
+// IssueUntil is Issue for a certificate that ends then, or did.
+func (a *Authority) IssueUntil(t testing.TB, file string, end time.Time, names ...string) (certFile, keyFile string) {
+	t.Helper()
 	leaf := template(file)
+	leaf.NotBefore, leaf.NotAfter = end.Add(-2*time.Hour), end
+	if start := time.Now().Add(-time.Hour); start.Before(leaf.NotBefore) {
+		leaf.NotBefore = start
+	}
 	leaf.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth}
 	for _, name := range names {
 		if ip := net.ParseIP(name); ip != nil {

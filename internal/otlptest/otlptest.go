@@ -21,9 +21,11 @@ import (
 	"go.opentelemetry.io/otel/trace"
 	coltracepb "go.opentelemetry.io/proto/otlp/collector/trace/v1"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials"
 	_ "google.golang.org/grpc/encoding/gzip" // receivers take it
 	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
 )
@@ -58,6 +60,17 @@ func (r *Receiver) RespondWith(err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.response = err
+}
+
+// RespondWithCode is RespondWith for an error of gRPC, by the name of its code:
+// "UNAUTHENTICATED".
+func (r *Receiver) RespondWithCode(t testing.TB, name string) {
+	t.Helper()
+	var c codes.Code
+	if err := c.UnmarshalJSON([]byte(`"` + name + `"`)); err != nil {
+		t.Fatal(err)
+	}
+	r.RespondWith(status.Error(c, "no"))
 }
 
 func (r *Receiver) received(req Request, body *coltracepb.ExportTraceServiceRequest) error {

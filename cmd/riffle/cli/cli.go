@@ -108,8 +108,8 @@ func (p *program) run(ctx context.Context, args []string, stdout, stderr io.Writ
 	// What fails before a command has begun is wrong usage.
 	begun := false
 	root.AddCommand(
-		p.newDemo(), newView(), p.newFindings(), p.newValidate(), p.newExplain(), p.newImport(), p.newComponents(),
-		p.newSchema(), p.newQueue(), p.newPlugins(), newVersion(),
+		p.newDemo(), newView(), p.newFindings(), p.newDoctor(), p.newSend(), p.newValidate(), p.newExplain(), p.newImport(),
+		p.newComponents(), p.newSchema(), p.newQueue(), p.newPlugins(), newVersion(),
 	)
 	for _, build := range p.commands {
 		root.AddCommand(build(p.source))

@@ -6,9 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"os"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"github.com/riffletrace/riffle/cmd/riffle/internal/command"
@@ -24,11 +22,9 @@ import (
 
 func (p *program) newQueueSend() *cobra.Command {
 	var (
-		chosen              selection
-		to, protocol        string
-		headers, headersEnv []string
-		insecure            bool
-		timeout             time.Duration
+		chosen  selection
+		to      endpointFlags
+		timeout time.Duration
 	)
 	cmd := &cobra.Command{
 		Use:   "send DIR --to ENDPOINT",
@@ -46,31 +42,14 @@ exporter "otlp".`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			switch {
-			case to == "":
+			case to.endpoint == "":
 				return command.Usage(errors.New("want --to ENDPOINT"))
 			case timeout <= 0:
 				return command.Usage(fmt.Errorf("--timeout %s: want more than 0s", timeout))
 			}
-			keys := map[string]any{"endpoint": to}
-			if protocol != "" {
-				keys["protocol"] = protocol
-			}
-			if cmd.Flags().Changed("insecure") {
-				keys["insecure"] = insecure
-			}
-			var err error
-			if keys["headers"], err = headersOf(headers, headersEnv); err != nil {
-				return command.Usage(err)
-			}
-			exporter, err := command.OTLP(p.source.Exporters, "send", keys)
-			switch {
-			case errors.Is(err, command.ErrNoOTLP):
+			exporter, err := to.plan(cmd, &p.source)
+			if err != nil {
 				return err
-			case err != nil:
-				return command.Usage(fmt.Errorf("--to %s: %w", to, err))
-			}
-			for _, w := range exporter.IgnoredVariables() {
-				fmt.Fprintf(cmd.ErrOrStderr(), "warning: %v\n", w)
 			}
 			queues, unread := disk.Inspect(anyones, args[0])
 			if unread != nil && len(queues) == 0 {
@@ -89,38 +68,10 @@ exporter "otlp".`,
 			return errors.Join(s.report(cmd.OutOrStdout()), unread)
 		},
 	}
-	cmd.Flags().StringVar(&to, "to", "", "the `ENDPOINT`: host:port or a URL, as in the configuration of an exporter")
-	cmd.Flags().StringVar(&protocol, "protocol", "", "grpc or http/protobuf; default grpc")
-	cmd.Flags().BoolVar(&insecure, "insecure", false, "in plaintext; default as in the configuration")
-	cmd.Flags().StringArrayVar(&headers, "header", nil, "a header of each request, `NAME=VALUE`; can be repeated")
-	cmd.Flags().StringArrayVar(&headersEnv, "header-env", nil, "a header whose value is in a variable, which others do not see, `NAME=VARIABLE`")
+	to.add(cmd)
 	chosen.addFlags(cmd)
 	cmd.Flags().DurationVar(&timeout, "timeout", 30*time.Second, "give up when a batch is not accepted within `TIME`")
 	return cmd
-}
-
-// headersOf are the headers of the flags.
-func headersOf(given, fromEnv []string) (map[string]string, error) {
-	all := make(map[string]string)
-	for _, text := range given {
-		name, value, ok := strings.Cut(text, "=")
-		if !ok { // a value may be in it
-			return nil, fmt.Errorf("--header %s: want NAME=VALUE", strings.Trim(component.Shown(text), `"`))
-		}
-		all[name] = value
-	}
-	for _, text := range fromEnv {
-		name, variable, ok := strings.Cut(text, "=")
-		value, set := os.LookupEnv(variable)
-		switch {
-		case !ok:
-			return nil, fmt.Errorf("--header-env %s: want NAME=VARIABLE", text)
-		case !set:
-			return nil, fmt.Errorf("--header-env %s: the variable is not set", text)
-		}
-		all[name] = value
-	}
-	return all, nil
 }
 
 // sender sends batches of queues through a line of its own, one after the other, so
