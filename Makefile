@@ -63,6 +63,10 @@ interop: ## the tests against Jaeger and the Collector; the first run builds bot
 routers: ## rules for routes against real routers, each with its instrumentation
 	cd bench/routers && GOWORK=off go test -count 1 ./...
 
+.PHONY: browser
+browser: ## the page of riffle view in Debian's Chromium, with its pictures in bench/browser/pictures; make page first
+	cd bench/browser && GOWORK=off go test -count 1 ./... -pictures pictures
+
 .PHONY: soak
 soak: ## the demo with many requests under the race detector, the recorder over many histories, the disk queue killed and without power, and plugins and their hosts killed
 	go run -race ./cmd/riffle demo --requests 100000
@@ -86,6 +90,10 @@ mutants: ## the recorder broken on purpose, which its tests must notice
 proto: ## the code and the descriptors of the plugins' wire
 	cd tools && GOWORK=off go run ./protogen ../plugins/proto riffle/plugin/v1/plugin.proto
 	go test ./plugins/python -run '^TestDescriptors$$' -update
+
+.PHONY: page
+page: ## the page of riffle view, from cmd/riffle/internal/viewer/ui; takes what it is made with from npm's registry
+	cmd/riffle/internal/viewer/ui/build
 
 .PHONY: release
 release: ## a commit whose modules require each other as VERSION, and a tag for each; publishes nothing

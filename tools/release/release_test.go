@@ -118,7 +118,7 @@ func TestRelease(t *testing.T) {
 			output(t, filepath.Join(tree, filepath.FromSlash(dir)), env, "go", "mod", "tidy", "-diff")
 		}
 		readonly := append(slices.Clone(env), "GOFLAGS=-mod=readonly")
-		for _, dir := range []string{"docs", "examples", "bench/interop", "bench/rivals", "bench/routers"} {
+		for _, dir := range []string{"docs", "examples", "bench/interop", "bench/rivals", "bench/routers", "bench/browser"} {
 			output(t, filepath.Join(tree, filepath.FromSlash(dir)), readonly, "go", "list", "-m", "all")
 		}
 	})
