@@ -352,7 +352,7 @@ func (w *effective) scalar(n *node) string {
 		return yamlText(n.raw, n.quoted)
 	case n.hidden || w.values:
 		return `"***"`
-	case w.public && !(w.written(n) && isPublic(n.raw)) && !(isPublic(n.text) && !n.substituted):
+	case w.public && (!w.written(n) || !isPublic(n.raw)) && (!isPublic(n.text) || n.substituted):
 		return yamlText(publicURL(n), true)
 	case w.written(n):
 		return yamlText(n.raw, n.quoted)

@@ -94,8 +94,8 @@ func (p *Provider) registerMetrics(provider metric.MeterProvider) (*measured, er
 		return metric.WithAttributeSet(attribute.NewSet(attribute.String(key, value)))
 	}
 	const outcome, reason, sampler = "riffle.outcome", "riffle.reason", "riffle.sampler"
-	both := func(a, b, c, d string) metric.ObserveOption {
-		return metric.WithAttributeSet(attribute.NewSet(attribute.String(a, b), attribute.String(c, d)))
+	of := func(name, key, value string) metric.ObserveOption {
+		return metric.WithAttributeSet(attribute.NewSet(attribute.String(sampler, name), attribute.String(key, value)))
 	}
 	source := &measured{provider: p}
 	// It stays registered, so that what Shutdown counts is exported too.
@@ -119,17 +119,17 @@ func (p *Provider) registerMetrics(provider metric.MeterProvider) (*measured, er
 			a := s.Asks[name]
 			for stage, n := range map[string]uint64{"start": a.Starts, "end": a.Ends, "segment": a.Segments} {
 				if n > 0 {
-					o.ObserveInt64(asked, int64(n), both(sampler, name, "riffle.stage", stage))
+					o.ObserveInt64(asked, int64(n), of(name, "riffle.stage", stage))
 				}
 			}
 			for answer, n := range map[string]uint64{"threshold": a.Thresholds, "drop": a.Drops, "at_most": a.AtMost, "by_parent": a.ByParent} {
 				if n > 0 {
-					o.ObserveInt64(answered, int64(n), both(sampler, name, "riffle.answer", answer))
+					o.ObserveInt64(answered, int64(n), of(name, "riffle.answer", answer))
 				}
 			}
 			for rule, c := range a.Rules {
-				o.ObserveInt64(ruleAnswered, int64(c.Answered), both(sampler, name, "riffle.rule", rule))
-				o.ObserveInt64(ruleKept, int64(c.Kept), both(sampler, name, "riffle.rule", rule))
+				o.ObserveInt64(ruleAnswered, int64(c.Answered), of(name, "riffle.rule", rule))
+				o.ObserveInt64(ruleKept, int64(c.Kept), of(name, "riffle.rule", rule))
 			}
 		}
 		for name, n := range s.Kept {

@@ -1,6 +1,7 @@
 package findings
 
 import (
+	"net/http"
 	"strconv"
 	"strings"
 	"time"
@@ -225,7 +226,7 @@ func (a *analysis) databaseCall(name string, t *told) call {
 func (a *analysis) httpCall(c *call, name string, attributes []attribute.KeyValue, t *told) {
 	r, _ := requestFrom(name, attributes)
 	switch r.Method {
-	case "", "GET", "HEAD", "OPTIONS", "TRACE", "QUERY":
+	case "", http.MethodGet, http.MethodHead, http.MethodOptions, http.MethodTrace, "QUERY":
 	default:
 		c.writes = true
 	}

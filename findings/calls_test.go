@@ -2,6 +2,7 @@ package findings_test
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 
 	"go.opentelemetry.io/otel/attribute"
@@ -30,7 +31,7 @@ func TestNPlusOne(t *testing.T) {
 		{"old conventions", all(request(0, 100), times(5, 3, old)), []string{"shop: SELECT ? FROM t ×1 8ms, 5 spans"}},
 		{"one of many overlaps", all(request(0, 100), times(5, 3, item), query(1, 16, 30, "SELECT * FROM items WHERE id = 8"), times(3, 3, in(item, func(a *actor) { a.from, a.to = 17, 19 }))), []string{found}},
 		{"one of many fails", all(request(0, 100), times(5, 3, item), failing(query(1, 20, 22, "SELECT * FROM items WHERE id = 8")), times(2, 3, in(item, func(a *actor) { a.from, a.to = 30, 32 }))), []string{found}},
-		{"weighs", all(in(request(0, 100), func(a *actor) {}), times(5, 3, in(item, func(a *actor) { a.state = "ot=th:c;rv:ffffffffffffff" }))), []string{"shop: SELECT * FROM items WHERE id = ? ×4 32ms, 5 spans"}},
+		{"weighs", all(request(0, 100), times(5, 3, in(item, func(a *actor) { a.state = "ot=th:c;rv:ffffffffffffff" }))), []string{"shop: SELECT * FROM items WHERE id = ? ×4 32ms, 5 spans"}},
 
 		{"four", all(request(0, 100), times(4, 3, item)), nil},
 		{"side by side", all(request(0, 100), times(9, 1, item)), nil},
@@ -54,7 +55,7 @@ func TestSequentialCalls(t *testing.T) {
 		return actor{parent: parent, name: name, kind: trace.SpanKindClient, from: from, to: to, attrs: []attribute.KeyValue{attribute.String("rpc.system", "grpc"), attribute.String("rpc.service", service)}}
 	}
 	with := func(a actor, key, value string) actor {
-		return in(a, func(a *actor) { a.attrs = append(a.attrs[:len(a.attrs):len(a.attrs)], attribute.String(key, value)) })
+		return in(a, func(a *actor) { a.attrs = append(slices.Clip(a.attrs), attribute.String(key, value)) })
 	}
 	post := in(get(1, 21, 51, "http://prices:80/p/1"), func(a *actor) {
 		a.attrs = append([]attribute.KeyValue{attribute.String("http.request.method", "POST")}, a.attrs[1:]...)

@@ -64,7 +64,7 @@ func generated(k, i int) *world {
 		of = plants[kind].near
 	}
 	first := of[i/2%len(of)]
-	if w.chance(2) {
+	if w.coin() {
 		w.grow(first)
 		return w
 	}
@@ -105,7 +105,7 @@ func TestGenerated(t *testing.T) {
 			}
 			found = append(found, findings.Across(documented(), w.snapshots())...)
 			for _, l := range w.labels {
-				i := slices.IndexFunc(found, func(f findings.Finding) bool { return l.is(f) })
+				i := slices.IndexFunc(found, l.is)
 				if i < 0 {
 					scores[l.kind].missed++
 					tell(fmt.Sprint(l.kind, " missed"), "%s: at %s %s", place, l.at.service, l.at.name)

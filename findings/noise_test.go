@@ -33,7 +33,7 @@ func (w *world) fill(n *node, level, depth, plantAt int, p plant) {
 			service, path := w.unique("svc"), "/step/"+w.number()
 			call := w.request(n, at, 0, service, "GET", path)
 			start := at + w.between(0, 2*time.Millisecond)
-			server := w.served(call, service, "GET", path, start, start)
+			server := w.served(call, service, path, start, start)
 			w.fill(server, level+1, depth, plantAt, p)
 			call.end = server.end + w.between(0, 2*time.Millisecond)
 			return call.end
@@ -102,7 +102,7 @@ var noise = []plant{
 	// A remote call with the server's side, slow but there.
 	func(w *world, n *node, at time.Duration) time.Duration {
 		return w.inside(n, at, "ask", func(op *node, at time.Duration) time.Duration {
-			if w.chance(2) {
+			if w.coin() {
 				return w.rpc(op, at, w.ms(5, 900), w.unique("svc"), "Ask").end
 			}
 			return w.get(op, at, w.ms(5, 900), w.unique("svc"), "/slow/"+w.number()).end

@@ -57,7 +57,7 @@ func skewed(name string, ahead, side func(w *world) time.Duration, wrong bool) p
 		service := w.unique("svc")
 		call := w.request(op, at, w.ms(20, 60), service, "GET", "/skewed")
 		margin := side(w)
-		server := w.served(call, service, "GET", "/skewed", call.start+margin, call.end-margin)
+		server := w.served(call, service, "/skewed", call.start+margin, call.end-margin)
 		w.work(server, server.start+ms, server.end-ms)
 		w.clocks[service] = ahead(w)
 		if wrong {
@@ -88,9 +88,9 @@ var clockSkew = planted{
 			service := w.unique("svc")
 			call := w.request(op, at, w.ms(20, 60), service, "GET", "/late").fail()
 			w.wrong(findings.ErrorOrigin, call, call.duration())
-			server := w.served(call, service, "GET", "/late", call.end-w.ms(1, 15), 0)
+			server := w.served(call, service, "/late", call.end-w.ms(1, 15), 0)
 			server.end = call.end + w.ms(5, 12)
-			if w.chance(2) {
+			if w.coin() {
 				server.end = call.end + w.ms(100, 3000)
 			}
 			w.work(server, server.start, server.end)
@@ -100,7 +100,7 @@ var clockSkew = planted{
 		below("goes on", func(w *world, op *node, at time.Duration) time.Duration {
 			service := w.unique("svc")
 			call := w.request(op, at, w.ms(20, 60), service, "GET", "/stream")
-			server := w.served(call, service, "GET", "/stream", call.start+ms, call.end+w.ms(5, 900))
+			server := w.served(call, service, "/stream", call.start+ms, call.end+w.ms(5, 900))
 			w.work(server, server.start, server.end)
 			return call.end
 		}),
@@ -120,7 +120,7 @@ func unpropagated(name string, change func(w *world, call, server *node), wrong 
 		call := w.request(op, at, w.ms(20, 60), service, "GET", path)
 		own := w.trace
 		w.newTrace()
-		server := w.served(nil, service, "GET", path, call.start+w.ms(1, 5), call.end-w.ms(1, 5))
+		server := w.served(nil, service, path, call.start+w.ms(1, 5), call.end-w.ms(1, 5))
 		w.work(server, server.start+ms, server.end-ms)
 		w.trace = own
 		change(w, call, server)
@@ -160,7 +160,7 @@ var missingParent = planted{
 			return n.end
 		}),
 		unpropagated("of another time", func(w *world, call, server *node) {
-			if later := call.duration() / 2; w.chance(2) {
+			if later := call.duration() / 2; w.coin() {
 				w.shift(server, later+10*ms)
 			} else {
 				w.shift(server, -10*ms)
@@ -186,7 +186,7 @@ var missingParent = planted{
 			own := w.trace
 			w.trace = call.trace
 			path := strings.TrimPrefix(server.name, "GET ")
-			w.serve(call, server.service, "GET", path)
+			w.serve(call, server.service, path)
 			w.trace = own
 		}, false),
 		below("a job", func(w *world, op *node, at time.Duration) time.Duration {

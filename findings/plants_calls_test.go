@@ -174,7 +174,7 @@ var nPlusOne = planted{
 		below("two runs", func(w *world, op *node, at time.Duration) time.Duration {
 			db, statement := w.unique("db"), w.shape()
 			first := w.loop(at, 4, func(_ int, at time.Duration) *node { return w.query(op, at, w.ms(5, 30), db, statement()) })
-			second := w.loop(last(first)-ms, 4, func(i int, at time.Duration) *node {
+			second := w.loop(last(first)-ms, 4, func(_ int, at time.Duration) *node {
 				return w.query(op, at, w.ms(5, 30), db, statement())
 			})
 			return last(second)
@@ -275,7 +275,7 @@ var sequentialCalls = planted{
 				n.set(attribute.String(fmt.Sprintf("tenant%d", i), tenant))
 			}
 		}),
-		inARow("with a common key", func(*world) int { return 2 }, func(w *world, _ *node, all []*node) {
+		inARow("with a common key", func(*world) int { return 2 }, func(_ *world, _ *node, all []*node) {
 			for _, n := range all {
 				n.set(attribute.String("enduser.id", "user-0817"))
 			}
@@ -334,7 +334,7 @@ var sequentialCalls = planted{
 		// The same host, and another database or port.
 		below("of one host", func(w *world, op *node, at time.Duration) time.Duration {
 			name := w.unique("host")
-			all := w.loop(at, 2, func(i int, at time.Duration) *node {
+			all := w.loop(at, 2, func(_ int, at time.Duration) *node {
 				n := w.query(op, at, w.ms(6, 60), w.unique("db"), "SELECT 1 FROM t")
 				n.attrs[1].Value = attribute.StringValue(name)
 				return n

@@ -31,13 +31,13 @@ func (w *world) failing(parent *node, at time.Duration, depth int, path *[]*node
 		return call
 	}
 	service = w.unique("svc")
-	server := w.served(call, service, "GET", "/inner", at+ms, 0)
+	server := w.served(call, service, "/inner", at+ms, 0)
 	server.fail()
 	*path = append(*path, server)
 	w.work(server, server.start+ms, server.start+w.ms(2, 9)) // it does not fail
 	inner := w.failing(server, server.start+10*ms, depth-1, path)
 	server.end = inner.end + w.ms(1, 9)
-	if w.chance(2) { // fails because the other has failed
+	if w.coin() { // fails because the other has failed
 		w.work(server, inner.end, inner.end+ms/2).fail()
 	}
 	call.end = server.end + w.ms(1, 3)
@@ -286,7 +286,7 @@ var chatty = planted{
 			var all []*node
 			for range 4 {
 				w.inside(op, at, "worker", func(op *node, at time.Duration) time.Duration {
-					calls := w.loop(at, 3+w.rng.IntN(3), func(i int, at time.Duration) *node { return w.rpc(op, at, w.ms(2, 30), service, "Get") })
+					calls := w.loop(at, 3+w.rng.IntN(3), func(_ int, at time.Duration) *node { return w.rpc(op, at, w.ms(2, 30), service, "Get") })
 					all = append(all, calls...)
 					return last(calls)
 				})
@@ -335,7 +335,7 @@ var chatty = planted{
 			_, at = w.rounds(parent, at, 6, service)
 			return w.inside(parent, at, "itself", func(op *node, at time.Duration) time.Duration {
 				call := w.request(op, at, 0, op.service, "GET", "/inner")
-				server := w.served(call, op.service, "GET", "/inner", at+ms/2, 0)
+				server := w.served(call, op.service, "/inner", at+ms/2, 0)
 				server.remote = true
 				_, server.end = w.rounds(server, server.start, 6, service)
 				call.end = server.end + ms/2
@@ -347,7 +347,7 @@ var chatty = planted{
 			middle, service := w.unique("svc"), w.unique("svc")
 			for range 2 {
 				call := w.request(op, at, 0, middle, "GET", "/middle")
-				server := w.served(call, middle, "GET", "/middle", at+ms/2, 0)
+				server := w.served(call, middle, "/middle", at+ms/2, 0)
 				_, server.end = w.rounds(server, server.start, 6, service)
 				call.end = server.end + ms/2
 				at = call.end + w.between(0, pause)

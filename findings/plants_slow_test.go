@@ -93,7 +93,7 @@ var slowExternal = planted{
 			return w.request(op, at, w.between(480*ms, 500*ms-1), w.unique("ext"), "GET", "/pay").end
 		}),
 		below("slow, and there", func(w *world, op *node, at time.Duration) time.Duration {
-			if w.chance(2) {
+			if w.coin() {
 				return w.rpc(op, at, w.ms(500, 4000), w.unique("svc"), "Wait").end
 			}
 			return w.get(op, at, w.ms(500, 4000), w.unique("svc"), "/wait").end
@@ -102,7 +102,7 @@ var slowExternal = planted{
 			service := w.unique("svc")
 			n := w.request(op, at, w.ms(500, 4000), service, "GET", "/wait")
 			try := w.span(n, n.service, "attempt", trace.SpanKindInternal, n.start, n.end)
-			w.serve(try, service, "GET", "/wait")
+			w.serve(try, service, "/wait")
 			return n.end
 		}),
 		below("a slow query", func(w *world, op *node, at time.Duration) time.Duration {
@@ -163,7 +163,7 @@ var gap = planted{
 		below("waits there", func(w *world, op *node, at time.Duration) time.Duration {
 			service := w.unique("svc")
 			call := w.request(op, at, w.ms(300, 900), service, "GET", "/waits")
-			server := w.served(call, service, "GET", "/waits", call.start+ms, call.end-ms)
+			server := w.served(call, service, "/waits", call.start+ms, call.end-ms)
 			done := w.query(server, server.start+w.ms(0, 20), w.ms(1, 60), w.unique("db"), "SELECT 1 FROM t")
 			w.wrong(findings.Gap, server, server.duration()-done.duration())
 			return call.end
@@ -213,7 +213,7 @@ var gap = planted{
 		below("covered by another clock", func(w *world, op *node, at time.Duration) time.Duration {
 			service := w.unique("svc")
 			call := w.request(op, at, w.ms(200, 600), service, "GET", "/skewed")
-			w.wrong(findings.ClockSkew, w.serve(call, service, "GET", "/skewed"), 0).service = ""
+			w.wrong(findings.ClockSkew, w.serve(call, service, "/skewed"), 0).service = ""
 			w.clocks[service] = pick(w, -time.Hour, -time.Second, time.Second, time.Hour)
 			return call.end
 		}),

@@ -107,8 +107,6 @@ func in(a actor, change func(*actor)) actor {
 
 func failing(a actor) actor { return in(a, func(a *actor) { a.failed = "no" }) }
 
-func of(service string, a actor) actor { return in(a, func(a *actor) { a.service = service }) }
-
 func serving(service string, parent, from, to int) actor {
 	return actor{service: service, parent: parent, name: "GET /x", kind: trace.SpanKindServer, from: from, to: to, remote: true}
 }

@@ -263,7 +263,7 @@ func parts(text string) func(func(string) bool) {
 }
 
 func notInWord(r rune) bool {
-	return r < 0x80 && r != '_' && r != '-' && !isDigit(byte(r)) && !(r|0x20 >= 'a' && r|0x20 <= 'z')
+	return r < 0x80 && r != '_' && r != '-' && !isDigit(byte(r)) && (r|0x20 < 'a' || r|0x20 > 'z')
 }
 
 // notInIdentifier lets dots, colons and the like pass, as e-mail addresses have them.

@@ -57,7 +57,7 @@ func (a *analysis) processOf(r *resource.Resource) *process {
 	if !ok {
 		p = &process{resource: r}
 		if v, ok := r.Set().Value("service.name"); ok {
-			p.service = shortened(v.Emit(), maxName)
+			p.service = shortened(v.String(), maxName)
 		}
 		a.known[key] = p
 	}

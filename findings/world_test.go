@@ -120,7 +120,7 @@ func (w *world) ms(least, most int) time.Duration {
 	return w.between(time.Duration(least)*time.Millisecond, time.Duration(most)*time.Millisecond)
 }
 
-func (w *world) chance(of int) bool { return w.rng.IntN(of) == 0 }
+func (w *world) coin() bool { return w.rng.IntN(2) == 0 }
 
 func pick[T any](w *world, of ...T) T { return of[w.rng.IntN(len(of))] }
 
@@ -217,12 +217,13 @@ func (w *world) request(parent *node, at, took time.Duration, service, method, p
 }
 
 // serve is the server's side of a request that takes all but some of its time.
-func (w *world) serve(call *node, service, method, path string) *node {
+func (w *world) serve(call *node, service, path string) *node {
 	margin := min(call.duration()/4, 3*time.Millisecond)
-	return w.served(call, service, method, path, call.start+w.between(0, margin), call.end-w.between(0, margin))
+	return w.served(call, service, path, call.start+w.between(0, margin), call.end-w.between(0, margin))
 }
 
-func (w *world) served(call *node, service, method, path string, start, end time.Duration) *node {
+func (w *world) served(call *node, service, path string, start, end time.Duration) *node {
+	const method = "GET"
 	n := w.span(call, service, method+" "+path, trace.SpanKindServer, start, end)
 	if w.old {
 		return n.set(attribute.String("http.method", method), attribute.String("http.target", path), attribute.Int("http.status_code", 200))
@@ -233,7 +234,7 @@ func (w *world) served(call *node, service, method, path string, start, end time
 // get is a request with the server's side.
 func (w *world) get(parent *node, at, took time.Duration, service, path string) *node {
 	n := w.request(parent, at, took, service, "GET", path)
-	w.serve(n, service, "GET", path)
+	w.serve(n, service, path)
 	return n
 }
 

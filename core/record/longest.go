@@ -18,7 +18,7 @@ type OpenSegment struct {
 	RootEnded bool
 }
 
-// LongestOpen returns the segments whose local root has started first, at most most of
+// LongestOpen returns the segments whose local root has started first, no more than most of
 // them. It looks at all that are listed, which takes about 0.1 µs each, and holds up
 // nobody for longer than a sweep does.
 func (p *TracerProvider) LongestOpen(most int) []OpenSegment {

@@ -3,7 +3,7 @@ package cli
 import (
 	"fmt"
 	"io"
-	"log"
+	"log" //nolint:depguard // net/http logs there, whoever calls it
 	"time"
 
 	"github.com/spf13/cobra"

@@ -82,7 +82,7 @@ func TestFindings(t *testing.T) {
 		{"slow.json", table, ""},
 		{"fine.json", "nothing found in 5 spans of 1 trace\n", ""},
 		{"empty.json", "nothing found in 0 spans of 0 traces\n", ""},
-		{"slow.json slow.json", table, ""}, // each span once
+		{strings.Repeat("slow.json ", 2), table, ""}, // each span once
 		{"slow.json --set n_plus_one.min_calls=18", "nothing found in 18 spans of 1 trace\n", ""},
 		{"slow.json --fail-on retry,gap", table, ""},
 		{"slow.json --fail-on retry,n_plus_one", table, "found n_plus_one (1), which --fail-on names"},

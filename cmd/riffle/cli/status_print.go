@@ -123,7 +123,7 @@ func wrap(w io.Writer, lead, text string) {
 	indent := strings.Repeat(" ", utf8.RuneCountInString(lead))
 	for paragraph := range strings.SplitSeq(untrusted.Lines(text, untrusted.Attribute), "\n") {
 		at := lead
-		for _, word := range strings.Fields(paragraph) {
+		for word := range strings.FieldsSeq(paragraph) {
 			if n := utf8.RuneCountInString(at); n > len(indent) && n+1+utf8.RuneCountInString(word) > statusWidth {
 				fmt.Fprintln(w, at)
 				at = indent

@@ -147,7 +147,7 @@ func (x *examination) checkEndpoints(ctx context.Context) {
 	}
 }
 
-// exportersAtOnce bounds how many are looked at at once.
+// exportersAtOnce is how many are looked at side by side at most.
 const exportersAtOnce = 8
 
 func (x *examination) report(ctx context.Context) Report {

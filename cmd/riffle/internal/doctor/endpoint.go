@@ -277,16 +277,16 @@ func (x *examination) reachable(ctx context.Context, t *target, err error) strin
 	if !errors.Is(err, syscall.ECONNREFUSED) {
 		return "let the firewall, the security group or the network policy pass port " + t.port + ", or correct the address"
 	}
-	do := "start the receiver, or correct the port: OTLP is usually taken at 4317 (gRPC) and 4318 (HTTP)"
+	do := []string{"start the receiver, or correct the port: OTLP is usually taken at 4317 (gRPC) and 4318 (HTTP)"}
 	for _, other := range []string{"4317", "4318"} {
 		if other != t.port && opens(ctx, net.JoinHostPort(t.host, other)) {
-			do += "; port " + other + " of it answers"
+			do = append(do, "port "+other+" of it answers")
 		}
 	}
 	if a, err := netip.ParseAddr(t.host); (t.host == "localhost" || err == nil && a.IsLoopback()) && x.inContainer() {
-		do += "; this is a container, and localhost is the container itself: write the name of the receiver's"
+		do = append(do, "this is a container, and localhost is the container itself: write the name of the receiver's")
 	}
-	return do
+	return strings.Join(do, "; ")
 }
 
 func opens(ctx context.Context, address string) bool {

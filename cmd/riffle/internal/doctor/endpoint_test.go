@@ -35,7 +35,7 @@ const (
 const impatient = time.Second
 
 func answers(status int, contentType, body string) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		if contentType != "" {
 			w.Header().Set("Content-Type", contentType)
 		}
@@ -255,7 +255,7 @@ func TestExportersOfTheSDK(t *testing.T) {
 // The secrets of headers are in no report, though the server repeats them.
 func TestSecrets(t *testing.T) {
 	repeats := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		http.Error(w, "no such key: "+r.Header.Get("X-Key"), 401)
+		http.Error(w, "no such key: "+r.Header.Get("X-Key"), http.StatusUnauthorized)
 	})
 	oneFault(t, options(t, exporter(overHTTP, "http://"+otlptest.Web(t, nil, repeats), "headers: {x-key: "+secret+"}")), "export", "refused the credentials", "check headers")
 }
@@ -286,7 +286,7 @@ func TestLiveRedacts(t *testing.T) {
 
 func TestSlow(t *testing.T) {
 	t.Parallel()
-	late := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	late := http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		if r.Method == http.MethodPost {
 			time.Sleep(slow) // it is what is tested
 		}

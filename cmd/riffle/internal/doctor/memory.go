@@ -28,7 +28,7 @@ const (
 func (x *examination) checkMemory(context.Context) []Result {
 	r := Result{Check: "memory", Status: OK}
 	most := int64(cmp.Or(x.spec.MaxBytes, 64<<20))
-	parts := fmt.Sprintf("max_bytes %s", component.Size(most))
+	parts := []string{fmt.Sprintf("max_bytes %s", component.Size(most))}
 	for i := range x.spec.Exporters {
 		e := &x.spec.Exporters[i]
 		size := int64(defaultQueue)
@@ -39,9 +39,9 @@ func (x *examination) checkMemory(context.Context) []Result {
 			size = int64(cmp.Or(d.Queue.MaxBytes, defaultQueue))
 		}
 		most += size
-		parts += fmt.Sprintf(", queue of %s %s", e.ID(), component.Size(size))
+		parts = append(parts, fmt.Sprintf("queue of %s %s", e.ID(), component.Size(size)))
 	}
-	r.Found = fmt.Sprintf("riffle holds at most about %s (%s)", component.Size(most), parts)
+	r.Found = fmt.Sprintf("riffle holds at most about %s (%s)", component.Size(most), strings.Join(parts, ", "))
 	limit, by := x.memoryLimit()
 	switch {
 	case limit >= unlimited:

@@ -103,7 +103,7 @@ func checkQueue(e *core.ExporterEntry, id disk.Identity, dir string) Result {
 		return fault(err.Error(), "let the user of the service read it")
 	}
 	for _, q := range queues {
-		if q.Identity.Equal(id) || q.Name == id.Name && q.Type == id.Type && id.Endpoint == "" {
+		if q.Equal(id) || q.Name == id.Name && q.Type == id.Type && id.Endpoint == "" {
 			lookInto(&r, q, dir)
 		}
 	}
@@ -149,7 +149,7 @@ func (x *examination) strangers(dir string, known []disk.Identity) (results []Re
 	for _, q := range queues {
 		ours := false
 		for _, id := range known {
-			ours = ours || q.Identity.Equal(id) || q.Name == id.Name && q.Type == id.Type && id.Endpoint == ""
+			ours = ours || q.Equal(id) || q.Name == id.Name && q.Type == id.Type && id.Endpoint == ""
 		}
 		batches, spans := q.Waiting()
 		if ours || batches == 0 || q.InUse() {

@@ -55,7 +55,7 @@ func TestNotWritable(t *testing.T) {
 	if os.Geteuid() == 0 {
 		const nobody = 65534
 		for _, name := range []string{dir, o.File} {
-			for up := filepath.Dir(name); up != filepath.Clean(os.TempDir()); up = filepath.Dir(up) {
+			for up := filepath.Dir(name); up != filepath.Clean(os.TempDir()); up = filepath.Dir(up) { //nolint:usetesting // up to where all tests are
 				if err := os.Chmod(up, 0o755); err != nil { //nolint:gosec // others are to come through
 					t.Fatal(err)
 				}

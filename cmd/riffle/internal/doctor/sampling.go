@@ -217,7 +217,7 @@ func (x *examination) raise() string {
 }
 
 // belowUnsampled tells if nothing is kept of what a caller that samples did not.
-func (x *examination) belowUnsampled(ctx context.Context, spec core.Spec) string {
+func (*examination) belowUnsampled(ctx context.Context, spec core.Spec) string {
 	for _, c := range classes() {
 		if c.Health {
 			continue

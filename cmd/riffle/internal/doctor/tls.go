@@ -5,7 +5,6 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
-	"net"
 	"strings"
 	"time"
 )
@@ -82,7 +81,7 @@ const maxNames = 8
 func namesOf(c *x509.Certificate) []string {
 	all := append([]string(nil), c.DNSNames[:min(len(c.DNSNames), maxNames)]...)
 	for _, ip := range c.IPAddresses[:min(len(c.IPAddresses), maxNames)] {
-		all = append(all, net.IP(ip).String())
+		all = append(all, ip.String())
 	}
 	return all
 }

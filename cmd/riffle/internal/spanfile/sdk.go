@@ -98,7 +98,7 @@ func (s *sdkSpan) stub() (stub tracetest.SpanStub, err error) {
 		return stub, errors.New("SpanContext without IDs")
 	}
 	if stub.Parent, err = s.Parent.context(); err != nil {
-		return stub, fmt.Errorf("Parent: %w", err)
+		return stub, fmt.Errorf("its Parent: %w", err)
 	}
 	if stub.Attributes, err = sdkAttributes(s.Attributes); err != nil {
 		return stub, err
@@ -113,17 +113,17 @@ func (s *sdkSpan) stub() (stub tracetest.SpanStub, err error) {
 	for i, l := range s.Links {
 		sc, err := l.SpanContext.context()
 		if err != nil {
-			return stub, fmt.Errorf("Links[%d]: %w", i, err)
+			return stub, fmt.Errorf("its Links[%d]: %w", i, err)
 		}
 		attrs, err := sdkAttributes(l.Attributes)
 		if err != nil {
-			return stub, fmt.Errorf("Links[%d]: %w", i, err)
+			return stub, fmt.Errorf("its Links[%d]: %w", i, err)
 		}
 		stub.Links = append(stub.Links, sdktrace.Link{SpanContext: sc, Attributes: attrs, DroppedAttributeCount: l.DroppedAttributeCount})
 	}
 	res, err := sdkAttributes(s.Resource)
 	if err != nil {
-		return stub, fmt.Errorf("Resource: %w", err)
+		return stub, fmt.Errorf("its Resource: %w", err)
 	}
 	if len(res) > 0 {
 		stub.Resource = resource.NewSchemaless(res...)

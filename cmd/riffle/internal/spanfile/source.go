@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
@@ -132,7 +133,7 @@ func isText(head []byte) bool {
 		member, isObject := bytes.CutPrefix(bytes.TrimLeft(head, space), []byte("{"))
 		return isObject && bytes.HasPrefix(bytes.TrimLeft(member, space), []byte(`"`))
 	default:
-		return bytes.IndexByte([]byte(space+"{["), head[0]) >= 0
+		return strings.IndexByte(space+"{[", head[0]) >= 0
 	}
 }
 

@@ -66,7 +66,7 @@ func (s *server) handler(files fs.FS) http.Handler {
 }
 
 // answer makes a handler of what returns a value for JSON.
-func (s *server) answer(of func(*http.Request) (any, error)) http.HandlerFunc {
+func (*server) answer(of func(*http.Request) (any, error)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		v, err := of(r)
 		status := http.StatusOK
