@@ -63,7 +63,7 @@ func run(m *testing.M) int {
 		log.Print("starting chromium: ", err)
 		return 1
 	}
-	chromium = browser
+	chromium = browser //nolint:fatcontext // chromedp has a browser as a context
 	return m.Run()
 }
 
@@ -86,7 +86,7 @@ func (v view) in(theme string) view {
 // tab is a tab of a browser that has no memory of other tabs.
 type tab struct {
 	t   *testing.T
-	ctx context.Context
+	ctx context.Context //nolint:containedctx // chromedp has a tab as a context
 	url string
 
 	mu   sync.Mutex

@@ -136,7 +136,7 @@ func (f *fake) findings(traces []string, all bool) []object {
 	return list
 }
 
-func (f *fake) matches(r *http.Request, s span) bool {
+func (*fake) matches(r *http.Request, s span) bool {
 	q := r.URL.Query()
 	within := func(key string, sign float64) bool {
 		d, err := time.ParseDuration(q.Get(key))

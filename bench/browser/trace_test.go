@@ -91,7 +91,7 @@ func TestHostileNames(t *testing.T) {
 		b := open(t, v, f.url+"/#/trace/"+hostileTrace)
 		eval[any](b, `void (window.alert = () => { throw new Error('a name of a span is run') })`)
 		b.wait(`document.querySelectorAll('.row').length === 11`)
-		for range len(hostileNames) {
+		for range hostileNames {
 			b.keys("j", enter)
 			b.wait(`location.hash.endsWith('/' + document.querySelector('.details section:last-of-type dd').textContent)`)
 			if tall := eval[float64](b, `Math.max(...[...document.querySelectorAll('.row')].map(r => r.getBoundingClientRect().height))`); tall > 45 {
