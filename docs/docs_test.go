@@ -209,9 +209,9 @@ func TestDocs(t *testing.T) {
 	}
 }
 
-// The links between the pages lead somewhere.
+// The links between the pages lead somewhere, and their pictures are there.
 func TestLinks(t *testing.T) {
-	link := regexp.MustCompile(`\]\(([^):#]+)[^)]*\)`)
+	link := regexp.MustCompile(`(?:\]\(|(?:src|srcset)=")([^):#"]+)[^)"]*[)"]`)
 	for _, page := range pages(t) {
 		data, err := os.ReadFile(page)
 		if err != nil {
