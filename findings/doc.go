@@ -36,7 +36,7 @@
 // spans below it do. Two calls overlap if each starts before the other has ended. The
 // weight of a span is the adjusted count that its th of tracestate says; a span without
 // one, or with one that its trace ID contradicts, stands for itself: 1. A span that has
-// no end takes no time.
+// no start, or no end, takes no time.
 //
 // # Kinds
 //

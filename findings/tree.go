@@ -192,6 +192,9 @@ func (t *tree) newSpan(ro sdktrace.ReadOnlySpan, id trace.SpanID) span {
 	s.end = s.start
 	if s.ended {
 		s.end = max(s.start, nanoseconds(ro.EndTime()))
+		if s.start == 0 { // nobody has said when it started
+			s.start = s.end
+		}
 	}
 	called := s.kind == trace.SpanKindClient
 	for i := range s.attributes {
