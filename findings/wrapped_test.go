@@ -120,6 +120,16 @@ func TestCallsOfCalls(t *testing.T) {
 	})
 }
 
+// A path may begin at a span that has not ended.
+func TestErrorOfOpenSpan(t *testing.T) {
+	const want = "The error begins here: no; what has no end fails by it: shop GET /checkout > shop db.query."
+	for _, f := range findings.Trace(findings.Defaults(), scene(failing(request(0, noEnd)), failing(query(1, 0, 10, "SELECT 1")))) {
+		if f.Kind == findings.ErrorOrigin && f.Advice != want {
+			t.Errorf("got %s", f.Advice)
+		}
+	}
+}
+
 // Not every library sets the status of a client span.
 func TestErrorsWithoutStatus(t *testing.T) {
 	call := get(1, 0, 90, "http://pay/charge")
