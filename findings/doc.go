@@ -67,8 +67,9 @@
 //     repeats, whole or as a part of a longer value such as a URL, unless their parent,
 //     its ancestors (32 of them) or the resource has it too, or the two have it under the
 //     same key, or it says where a call goes (server.address, db.namespace); an earlier
-//     one that fails. Cost: the sum of the durations less the longest, where those to one
-//     target are one.
+//     one that fails. Targets at which one service was seen, as the addresses of its
+//     instances, are one. Cost: the sum of the durations less the longest, where those to
+//     one target are one.
 //   - slow_query: a call of a database that takes slow_query.min_duration (100ms) or
 //     more, by shape, without one below it that is one too (as that of a driver below
 //     that of an ORM is; it is a child, or the one call of a child of kind internal).
