@@ -119,7 +119,11 @@ func (t *tree) adviseOrigin(path []int32) string {
 		s := &t.spans[i]
 		steps = append(steps, short(s.process.service)+" "+short(s.Name()))
 	}
-	return fmt.Sprintf("%s; what took %s fails by it: %s.", text, took(t.spans[path[0]].duration()), strings.Join(steps, " > "))
+	what := "what has no end"
+	if top := &t.spans[path[0]]; top.ended {
+		what = "what took " + took(top.duration())
+	}
+	return fmt.Sprintf("%s; %s fails by it: %s.", text, what, strings.Join(steps, " > "))
 }
 
 // reason is what a span says of why it failed.

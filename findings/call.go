@@ -15,15 +15,18 @@ import (
 // call is what is known of a span that calls something.
 type call struct {
 	database bool
-	batch    bool // of several statements
-	control  bool // of a transaction or a session
-	writes   bool // or may do so
-	resent   bool // says itself that it repeats another
-	unnamed  bool // nothing but the name of the span tells the target
+	batch    bool  // of several statements
+	control  bool  // of a transaction or a session
+	writes   bool  // or may do so
+	resent   bool  // says itself that it repeats another
+	unnamed  bool  // nothing but the name of the span tells the target
+	twin     bool  // a span within it tells of the same
+	top      int32 // the sibling of others by which it is there: itself, or what wraps it
 	// target is what it is sent to, and is "" until the service below it is known, where
 	// nothing else tells. shape is what it asks, and exact the same with all that differs
 	// from call to call.
 	target, shape, exact string
+	verb                 string // of a database
 }
 
 // told is what the attributes of a span tell of a call, by the conventions of any year.
@@ -93,8 +96,11 @@ func (t *told) read(attributes []attribute.KeyValue) {
 			t.rpcService = text(kv)
 		case "rpc.method":
 			t.rpcMethod = text(kv)
-		case "messaging.operation.type", "messaging.operation":
-			t.receives = text(kv) == "receive"
+		case "messaging.operation.type", "messaging.operation", "messaging.operation.name":
+			switch text(kv) {
+			case "receive", "poll", "consume":
+				t.receives = true
+			}
 		case "db.operation.batch.size":
 			t.batch = kv.Value.AsInt64()
 		case "http.request.resend_count", "http.resend_count":
@@ -152,10 +158,11 @@ func (a *analysis) callOf(s sdktrace.ReadOnlySpan, attributes []attribute.KeyVal
 	if t.system == "" && t.statement != "" {
 		t.system = "other_sql" // as the conventions call what has no name of its own
 	}
-	switch {
-	case t.system != "":
-		return a.databaseCall(s.Name(), &t), true
-	case t.receives:
+	if t.system != "" {
+		c = a.databaseCall(s.Name(), &t)
+		return c, !waits[c.verb]
+	}
+	if t.receives || t.rpc != "" && strings.HasSuffix(t.rpcMethod, "ReceiveMessage") { // SQS
 		return call{}, false
 	}
 	return a.otherCall(s.Name(), attributes, &t), true
@@ -211,15 +218,15 @@ func (a *analysis) databaseCall(name string, t *told) call {
 	if c.exact == "" {
 		c.exact = c.shape
 	}
-	verb := verbOf(t.operation)
+	c.verb = verbOf(t.operation)
 	if t.statement != "" && verbOf(c.shape) != "" {
-		verb = verbOf(c.shape)
+		c.verb = verbOf(c.shape)
 	}
-	if verb == "" {
-		verb = verbOf(c.shape)
+	if c.verb == "" {
+		c.verb = verbOf(c.shape)
 	}
-	c.control = controls[verb]
-	c.writes = !reads[verb] || changes(c.shape)
+	c.control = controls[c.verb]
+	c.writes = !reads[c.verb] || changes(c.shape)
 	return c
 }
 
@@ -319,7 +326,10 @@ var (
 	// controls are what a driver says besides what it is asked.
 	controls = words(`BEGIN BEGIN_TX BEGINTX START COMMIT ROLLBACK ABORT END SAVEPOINT RELEASE SET RESET
 		RESET_SESSION DISCARD DEALLOCATE PREPARE USE PRAGMA LISTEN UNLISTEN PING CONNECT ACQUIRE CLOSE
+		GETCONNECTION GET_CONNECTION OPEN ROWS
 		AUTH HELLO CLIENT MULTI WATCH UNWATCH DECLARE FETCH LOCK`)
+	// waits are what waits for others to write, for as long as that takes.
+	waits = words(`BLPOP BRPOP BLMOVE BLMPOP BRPOPLPUSH BZPOPMIN BZPOPMAX BZMPOP SUBSCRIBE PSUBSCRIBE SSUBSCRIBE`)
 	// reads are what changes nothing, of SQL and of others.
 	reads = words(`SELECT WITH SHOW DESCRIBE DESC EXPLAIN VALUES TABLE
 		GET MGET GETS GETRANGE STRLEN EXISTS TTL PTTL TYPE KEYS SCAN HGET HMGET HGETALL HKEYS HVALS HLEN

@@ -75,6 +75,7 @@ func TestSequentialCalls(t *testing.T) {
 		{"behind one that two need", all(request(0, 200), with(users, "result", "res-9876"), with(prices, "about", "res-9876"), get(1, 52, 72, "http://stock:80/s/1")), []string{found}},
 
 		{"of one target", all(request(0, 100), users, get(1, 21, 51, "http://users:80/u/2")), nil},
+		{"of two instances of a service", all(request(0, 100), get(1, 0, 20, "http://10.0.0.1:80/u"), serving("users", 2, 1, 19), get(1, 21, 51, "http://10.0.0.2:80/u"), serving("users", 4, 22, 50)), nil},
 		{"overlapping", all(request(0, 100), users, get(1, 19, 51, "http://prices:80/p/1")), nil},
 		{"a chain of overlaps", all(request(0, 100), users, get(1, 19, 51, "http://prices:80/p/1"), get(1, 50, 70, "http://stock:80/p/1")), nil},
 		{"too short", all(request(0, 100), get(1, 0, 4, "http://users:80/u/1"), prices), nil},

@@ -6,10 +6,12 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 
 	"github.com/riffletrace/riffle/core/component"
 	"github.com/riffletrace/riffle/findings"
@@ -71,6 +73,19 @@ func TestTwins(t *testing.T) {
 	ended.id, open.id = 7, 7
 	for _, actors := range [][]actor{{ended, open}, {open, ended}} {
 		if got := findings.Trace(findings.Defaults(), scene(actors...)); len(got) != 0 {
+			t.Errorf("found %+v", got)
+		}
+	}
+}
+
+// A span of which nobody says when it started does not take the time since 1970.
+func TestWithoutStart(t *testing.T) {
+	for _, s := range [][]actor{all(query(0, 0, 50, "SELECT 1")), all(request(0, 50), query(1, 0, 50, "SELECT 1"))} {
+		stubs := tracetest.SpanStubsFromReadOnlySpans(scene(s...))
+		for i := range stubs {
+			stubs[i].StartTime = time.Unix(0, 0)
+		}
+		if got := findings.Trace(findings.Defaults(), stubs.Snapshots()); len(got) != 0 {
 			t.Errorf("found %+v", got)
 		}
 	}

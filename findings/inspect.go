@@ -8,6 +8,7 @@ import (
 
 // inspect finds what is wrong in one trace.
 func (t *tree) inspect() {
+	t.wrap()
 	for p, below := range t.children {
 		if len(below) > 0 {
 			t.siblings(int32(p), below)
@@ -30,21 +31,29 @@ func (t *tree) inspect() {
 
 // siblings inspects the calls below one parent.
 func (t *tree) siblings(parent int32, below []int32) {
-	calls := make([]int32, 0, 8)
+	var calls []int32
+	wrapped := make([]int32, 0, 8) // with those that a span of their own is around
 	again := false
-	for _, i := range below {
-		if c := t.call(i); c != nil {
+	for _, top := range below {
+		i := t.within[top]
+		if i < 0 {
+			continue
+		}
+		c := t.call(i)
+		c.top = top
+		wrapped = append(wrapped, i)
+		if i == top {
 			calls = append(calls, i)
 			again = again || t.spans[i].failed || c.resent
 		}
 	}
-	if len(calls) == 0 {
-		return
-	}
-	if len(calls) >= t.config.NPlusOne.MinCalls {
-		for _, group := range t.groups(calls, repeated) {
+	if len(wrapped) >= t.config.NPlusOne.MinCalls {
+		for _, group := range t.groups(wrapped, t.repeated) {
 			t.nPlusOne(group)
 		}
+	}
+	if len(calls) == 0 {
+		return
 	}
 	if again {
 		for _, group := range t.groups(calls, same) {
@@ -63,15 +72,21 @@ func (t *tree) siblings(parent int32, below []int32) {
 type group struct {
 	process       *process
 	target, shape string
+	wrapper       string // the name of what is around it
 }
 
-// repeated groups calls of a database by shape.
-func repeated(s *span, c *call) (group, bool) {
-	return group{s.process, c.target, c.shape}, c.database && !c.batch && !c.control && s.ended
+// repeated groups calls of a database by shape. Below functions of different names they
+// are not of one loop.
+func (t *tree) repeated(s *span, c *call) (group, bool) {
+	wrapper := ""
+	if top := &t.spans[c.top]; top.call < 0 {
+		wrapper = top.Name()
+	}
+	return group{s.process, c.target, c.shape, wrapper}, c.database && !c.batch && !c.control && s.ended
 }
 
 // same groups calls that are equal to the letter.
-func same(s *span, c *call) (group, bool) { return group{s.process, c.target, c.exact}, true }
+func same(s *span, c *call) (group, bool) { return group{s.process, c.target, c.exact, ""}, true }
 
 // groups returns the calls by group, in the order of the first of each.
 func (t *tree) groups(calls []int32, by func(*span, *call) (group, bool)) [][]int32 {
@@ -98,9 +113,9 @@ func (t *tree) nPlusOne(calls []int32) {
 	var run []int32
 	var last int64 // end of all so far
 	for _, i := range calls {
-		s := &t.spans[i]
-		switch apart := s.start >= last; {
-		case s.failed:
+		start, end := t.bounds(i)
+		switch apart := start >= last; {
+		case t.spans[i].failed:
 			t.run(run)
 			run = nil
 		case apart:
@@ -112,7 +127,7 @@ func (t *tree) nPlusOne(calls []int32) {
 			t.run(run)
 			run = nil
 		}
-		last = max(last, s.end)
+		last = max(last, end)
 	}
 	t.run(run)
 }
@@ -264,27 +279,31 @@ func (t *tree) nameOf(parent, below int32) string {
 // slow finds calls that take long.
 func (t *tree) slow(i int32, s *span) {
 	c := t.call(i)
-	if c == nil || !s.ended {
+	if c == nil || !s.ended || c.twin {
 		return
 	}
 	d := time.Duration(s.duration())
 	if c.database {
-		if most := time.Duration(t.config.SlowQuery.MinDuration); d >= most && !t.slowQueryBelow(i, most) {
+		if most := time.Duration(t.config.SlowQuery.MinDuration); d >= most && !t.slowBelow(i, true, most) {
 			t.find(SlowQuery, c.shape, 1, float64(d-most), func() string { return adviseSlowQuery(d, most, c) }, i)
 		}
 		return
 	}
-	if most := time.Duration(t.config.SlowExternalCall.MinDuration); d >= most && !t.leaves(i) {
+	if most := time.Duration(t.config.SlowExternalCall.MinDuration); d >= most && !s.ofDatabase && !t.leaves(i) && !t.slowBelow(i, false, most) {
 		t.find(SlowExternalCall, c.what(), 1, float64(d-most), func() string { return adviseSlowCall(d, most, c, s.failed) }, i)
 	}
 }
 
-// slowQueryBelow reports whether a child is a slow query too, as that of a driver below
-// that of an ORM: it is the one to tell.
-func (t *tree) slowQueryBelow(i int32, most time.Duration) bool {
+// slowBelow reports whether a call below one is slow too, as that of a driver below that
+// of an ORM, and that of HTTP below that of a client of S3: it is the one to tell.
+func (t *tree) slowBelow(i int32, database bool, most time.Duration) bool {
 	return slices.ContainsFunc(t.children[i], func(child int32) bool {
-		c, s := t.call(child), &t.spans[child]
-		return c != nil && c.database && s.ended && time.Duration(s.duration()) >= most
+		at := t.within[child]
+		if at < 0 || t.spans[at].process != t.spans[i].process {
+			return false
+		}
+		c, s := t.call(at), &t.spans[at]
+		return c.database == database && s.ended && time.Duration(s.duration()) >= most
 	})
 }
 

@@ -132,6 +132,30 @@ var nPlusOne = planted{
 			w.wrong(findings.NPlusOne, op, total-longest, calls...)
 			return last(calls)
 		}),
+		// Each in spans of the functions that ask, some of which acquire a connection, too.
+		below("n+1, in functions", func(w *world, op *node, at time.Duration) time.Duration {
+			db, statement, deep, acquires := w.unique("db"), w.shape(), w.chance(2), w.chance(2)
+			var calls []*node
+			ask := func(op *node, at time.Duration) time.Duration {
+				if acquires {
+					at = w.span(op, op.service, "pool.acquire", trace.SpanKindClient, at, at+ms).set(attribute.String("db.system.name", "postgresql")).end
+				}
+				n := w.query(op, at, w.ms(1, 9), db, statement())
+				calls = append(calls, n)
+				return n.end
+			}
+			all := w.loop(at, 5+w.rng.IntN(5), func(_ int, at time.Duration) *node {
+				return w.inside(op, at, "UserRepository.find", func(op *node, at time.Duration) time.Duration {
+					if deep {
+						return w.inside(op, at, "Session.find", ask).end
+					}
+					return ask(op, at)
+				})
+			})
+			total, longest := sum(calls)
+			w.wrong(findings.NPlusOne, op, total-longest, calls...)
+			return last(all)
+		}),
 		// A key-value store, whose instrumentation knows no statement.
 		below("n+1, redis", func(w *world, op *node, at time.Duration) time.Duration {
 			name := w.unique("cache")
@@ -212,8 +236,8 @@ var nPlusOne = planted{
 		// Below parents of their own.
 		below("by parents", func(w *world, op *node, at time.Duration) time.Duration {
 			db, statement := w.unique("db"), w.shape()
-			return last(w.loop(at, 6, func(_ int, at time.Duration) *node {
-				return w.inside(op, at, "one", func(op *node, at time.Duration) time.Duration {
+			return last(w.loop(at, 6, func(i int, at time.Duration) *node {
+				return w.inside(op, at, fmt.Sprintf("load%c", 'A'+i), func(op *node, at time.Duration) time.Duration {
 					return w.query(op, at, w.ms(1, 9), db, statement()).end
 				})
 			}))

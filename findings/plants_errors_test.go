@@ -322,9 +322,10 @@ var chatty = planted{
 		},
 		below("a database", func(w *world, op *node, at time.Duration) time.Duration { // below many parents
 			db := w.unique("db")
-			for range 12 {
+			for range 6 {
 				at = w.inside(op, at, "one", func(op *node, at time.Duration) time.Duration {
-					return w.query(op, at, w.ms(1, 9), db, "SELECT 1 FROM t").end
+					at = w.query(op, at, w.ms(1, 9), db, "SELECT 1 FROM t").end
+					return w.query(op, at, w.ms(1, 9), db, "SELECT 1 FROM u").end
 				}).end
 			}
 			return at

@@ -30,6 +30,7 @@ type actor struct {
 	events            []sdktrace.Event
 	links             []int
 	remote            bool
+	scope             string
 }
 
 const noEnd = -1
@@ -71,6 +72,7 @@ func scene(actors ...actor) []sdktrace.ReadOnlySpan {
 		if a.to != noEnd {
 			s.EndTime = began.Add(time.Duration(a.to) * time.Millisecond)
 		}
+		s.InstrumentationLibrary.Name = a.scope //nolint:staticcheck // as Snapshot wants it
 		if a.failed != "" {
 			s.Status = sdktrace.Status{Code: codes.Error, Description: a.failed}
 		}

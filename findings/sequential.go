@@ -1,6 +1,7 @@
 package findings
 
 import (
+	"cmp"
 	"slices"
 	"strconv"
 	"strings"
@@ -26,7 +27,12 @@ func (t *tree) sequential(parent int32, calls []int32) {
 	if one := t.call(calls[0]).target; !t.differ(calls, one) {
 		return
 	}
-	r := run{tree: t, parent: parent}
+	r := run{tree: t, parent: parent, services: map[string]string{}}
+	for _, i := range calls {
+		if server := t.serverBelow(i); server != nil && server.process.service != "" {
+			r.services[t.call(i).target] = server.process.service
+		}
+	}
 	for n, i := range calls {
 		s := &t.spans[i]
 		switch {
@@ -70,10 +76,13 @@ type run struct {
 	*tree
 	parent int32
 	calls  []int32
-	last   int64            // when all before were over
-	values map[string]value // that the calls have
-	above  map[string]bool  // values that stand above the calls too; nil until needed
-	known  map[trace.SpanID]bool
+	// services are those that were seen below calls to a target: of the addresses of its
+	// instances, all are one.
+	services map[string]string
+	last     int64            // when all before were over
+	values   map[string]value // that the calls have
+	above    map[string]bool  // values that stand above the calls too; nil until needed
+	known    map[trace.SpanID]bool
 }
 
 // value is where the calls of a run have a value.
@@ -96,6 +105,7 @@ func (r *run) end() {
 	var sum, longest float64
 	for _, i := range calls {
 		name := r.call(i).target
+		name = cmp.Or(r.services[name], name)
 		if _, ok := targets[name]; !ok {
 			names = append(names, name)
 		}

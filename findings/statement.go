@@ -57,6 +57,10 @@ func words(text string) map[string]bool {
 // not SQL it makes something of that kind, in which JSON keeps its keys.
 func statementShape(text, system string) string {
 	text = text[:min(len(text), maxStatement)]
+	switch system {
+	case "redis", "valkey", "memcached":
+		return commandShape(text)
+	}
 	s := shaper{in: text, dialect: dialectOf(system)}
 	if t := strings.TrimSpace(text); strings.HasPrefix(t, "{") || strings.HasPrefix(t, "[") {
 		s.json = true
@@ -72,6 +76,38 @@ func statementShape(text, system string) string {
 		}
 	}
 	return strings.TrimRight(shape, "; ")
+}
+
+// commandShape returns a command with what its key begins with: of GET session:3f2c it is
+// GET session ?. Arguments are no part of it.
+func commandShape(text string) string {
+	const most = 256 // of a word
+	word := func() string {
+		text = strings.TrimLeft(text, " \t\r\n")
+		end := strings.IndexAny(text, " \t\r\n")
+		if end < 0 {
+			end = len(text)
+		}
+		w := text[:min(end, most)]
+		text = text[end:]
+		return w
+	}
+	command, key := strings.ToUpper(word()), word()
+	if key == "" {
+		return command
+	}
+	key = strings.Trim(key, `"'`)
+	prefix, more := key, false
+	if i := strings.IndexAny(key, ":/|.-{[#"); i >= 0 {
+		prefix, more = key[:i], true
+	}
+	if strings.ContainsAny(prefix, "0123456789?") || prefix == "" {
+		return command + " ?"
+	}
+	if more {
+		return command + " " + prefix + " ?"
+	}
+	return command + " " + prefix
 }
 
 // token is what the last thing written was.

@@ -27,6 +27,12 @@ func TestStatementShape(t *testing.T) {
 		{"mysql", `SELECT "a\"b" FROM t # why`, "SELECT ? FROM t"},
 		{"mssql", "SELECT [odd name] FROM [t]", "SELECT [odd name] FROM [t]"},
 		{"redis", "GET user:17", "GET user ?"},
+		{"redis", "get session:af31bc22-99aa-4bcd-b1c2-d3e4f5a6b7c8", "GET session ?"},
+		{"redis", "HSET af31bc22-99aa-4bcd-b1c2-d3e4f5a6b7c8 name x", "HSET ?"},
+		{"valkey", "GET config", "GET config"},
+		{"redis", "MGET ? ?", "MGET ?"},
+		{"memcached", " get  \"cart-9\" ", "GET cart ?"},
+		{"redis", "PING", "PING"},
 		{"mongodb", `{"find": "users", "filter": {"_id": "a\"b", "n": 5, "in": [1, 2, 3]}}`, `{"find" : ?, "filter" : {"_id" : ?, "n" : ?, "in" : [?]}}`},
 		{"", "", ""},
 	} {
@@ -57,6 +63,7 @@ func FuzzStatementShape(f *testing.F) {
 		f.Add(s, "")
 		f.Add(s, "mysql")
 		f.Add(s, "mssql")
+		f.Add(s, "redis")
 	}
 	f.Fuzz(func(t *testing.T, text, system string) {
 		shape := statementShape(text, system)

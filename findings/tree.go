@@ -82,6 +82,8 @@ type span struct {
 	circular   bool // was its own ancestor
 	process    *process
 	call       int32 // in calls, or -1
+	part       bool  // of a call above it in its process
+	ofDatabase bool  // that call is one of a database
 	attributes []attribute.KeyValue
 }
 
@@ -106,6 +108,7 @@ type tree struct {
 	children [][]int32 // of spans, and behind these of parents that are not there
 	order    []int32   // a parent before its children
 	foreign  []bool    // has a span of another service below it; nil until somebody asks
+	within   []int32   // the call that each span stands for, or noCall or moreCalls
 }
 
 // plant makes a tree of the spans of one trace, of which some may be there twice.
@@ -120,11 +123,17 @@ func (a *analysis) plant(id trace.TraceID, all []sdktrace.ReadOnlySpan) *tree {
 		return bytes.Compare(x.id[:], y.id[:])
 	})
 	t.grow()
+	t.passOn()
 	for _, i := range t.order { // names what nothing but the tree tells
 		s := &t.spans[i]
 		s.local = i
 		if p := s.parent; p >= 0 && int(p) < len(t.spans) && !t.enters(s) {
-			s.local = t.spans[p].local
+			above := &t.spans[p]
+			s.local = above.local
+			s.part, s.ofDatabase = above.part, above.ofDatabase
+			if above.call >= 0 {
+				s.part, s.ofDatabase = true, t.calls[above.call].database
+			}
 		}
 		if s.call >= 0 && t.calls[s.call].target == "" {
 			c := &t.calls[s.call]
@@ -183,6 +192,9 @@ func (t *tree) newSpan(ro sdktrace.ReadOnlySpan, id trace.SpanID) span {
 	s.end = s.start
 	if s.ended {
 		s.end = max(s.start, nanoseconds(ro.EndTime()))
+		if s.start == 0 { // nobody has said when it started
+			s.start = s.end
+		}
 	}
 	called := s.kind == trace.SpanKindClient
 	for i := range s.attributes {
@@ -315,11 +327,24 @@ func (t *tree) enters(s *span) bool {
 	return p == nil || p.process != s.process || s.Parent().IsRemote() || s.kind == trace.SpanKindServer && p.kind == trace.SpanKindClient
 }
 
-// serverBelow is what a call arrives at; nil if that is not there.
+// serverBelow is what a call arrives at; nil if that is not there. Between them may be
+// the span of what the call is made by, as that of HTTP below that of gRPC.
 func (t *tree) serverBelow(i int32) *span {
+	const deepest = 3
+	return t.serverAt(i, deepest)
+}
+
+func (t *tree) serverAt(i int32, depth int) *span {
 	for _, c := range t.children[i] {
 		if s := &t.spans[c]; s.kind == trace.SpanKindServer {
 			return s
+		}
+	}
+	for _, c := range t.children[i] {
+		if s := &t.spans[c]; depth > 1 && s.kind == trace.SpanKindClient && s.process == t.spans[i].process {
+			if server := t.serverAt(c, depth-1); server != nil {
+				return server
+			}
 		}
 	}
 	return nil

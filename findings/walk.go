@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/codes"
 	"go.opentelemetry.io/otel/trace"
 )
 
@@ -114,7 +115,7 @@ func (t *tree) skew(i int32, s *span) {
 	}
 	least := max(int64(t.config.ClockSkew.MinSkew), 1)
 	early, late := p.start-s.start, int64(0)
-	if s.ended && p.ended && s.duration() <= p.duration() && !p.failed {
+	if s.ended && p.ended && s.duration() <= p.duration() && p.Status().Code != codes.Error {
 		late = s.end - p.end
 	}
 	if early >= least || late >= least {
@@ -138,7 +139,7 @@ func (t *tree) chatty() {
 	var calls []int32
 	for _, i := range t.order {
 		c := t.call(i)
-		if c == nil || c.database {
+		if c == nil || c.database || t.spans[i].part {
 			continue
 		}
 		calls = append(calls, i)

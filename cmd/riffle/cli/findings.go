@@ -97,29 +97,52 @@ func (s *search) run(cmd *cobra.Command, files []string) error {
 	if err == nil {
 		err = checkKinds(s.failOn)
 	}
+	if err == nil && len(s.failOn) == 0 && cmd.Flags().Changed("fail-on") { // as of a variable that is empty
+		err = errors.New("--fail-on: no kind is named")
+	}
 	if err != nil {
 		return command.Usage(err)
 	}
-	var spans []sdktrace.ReadOnlySpan
-	var broken error
+	ctx, stdin := cmd.Context(), cmd.InOrStdin()
+	done := make(chan seen, 1)
+	go func() { done <- s.look(ctx, c, files, stdin) }()
+	var got seen
+	select {
+	case got = <-done:
+	case <-ctx.Done():
+	}
+	if ctx.Err() != nil { // a pipe in which nothing comes can be left in no other way
+		return errors.New("interrupted")
+	}
+	switch {
+	case len(got.spans) == 0 && got.broken != nil:
+		return got.broken
+	case s.json:
+		err = command.WriteJSON(cmd.OutOrStdout(), shownFindings(got.found))
+	default:
+		err = printFindings(cmd.OutOrStdout(), got.found, got.spans)
+	}
+	return errors.Join(err, got.broken, unwanted(got.found, s.failOn))
+}
+
+// seen is what was read, what was found in it, and what could not be read.
+type seen struct {
+	spans  []sdktrace.ReadOnlySpan
+	found  []findings.Finding
+	broken error
+}
+
+func (s *search) look(ctx context.Context, c findings.Config, files []string, stdin io.Reader) (got seen) {
 	for _, file := range files {
-		err := s.read(cmd.Context(), file, cmd.InOrStdin(), func(some []sdktrace.ReadOnlySpan) error {
-			spans = append(spans, some...)
+		err := s.read(ctx, file, stdin, func(some []sdktrace.ReadOnlySpan) error {
+			got.spans = append(got.spans, some...)
 			return nil
 		})
-		broken = errors.Join(broken, err)
-	}
-	if len(spans) == 0 && broken != nil {
-		return broken
+		got.broken = errors.Join(got.broken, err)
 	}
 	// Of a file that breaks off, what was read is looked at all the same.
-	found := findings.Find(c, spans)
-	if s.json {
-		err = command.WriteJSON(cmd.OutOrStdout(), shownFindings(found))
-	} else {
-		err = printFindings(cmd.OutOrStdout(), found, spans)
-	}
-	return errors.Join(err, broken, unwanted(found, s.failOn))
+	got.found = findings.Find(c, got.spans)
+	return got
 }
 
 // anyKind stands for all kinds in --fail-on.

@@ -62,7 +62,7 @@ func runFindings(files map[string]string, args ...string) (stdout string, err er
 	var out bytes.Buffer
 	cmd.SetArgs(args)
 	cmd.SetOut(&out)
-	_, err = cmd.ExecuteC()
+	err = cmd.ExecuteContext(context.Background())
 	return out.String(), err
 }
 
@@ -93,6 +93,7 @@ func TestFindings(t *testing.T) {
 		{"slow.json absent.json", table, "absent.json: no such file"},
 		{"- -", "", "-: standard input can be read once"},
 		{"fine.json --fail-on n_plus_on", "", `--fail-on n_plus_on: unknown kind (did you mean "n_plus_one"?)`},
+		{"fine.json --fail-on=", "", "--fail-on: no kind is named"},
 		{"fine.json --fail-on xyz", "", "--fail-on xyz: unknown kind: want any, n_plus_one, "},
 		{"fine.json --set slow_query", "", "--set slow_query: want KEY=VALUE"},
 		{"fine.json --set slow_query.min_duratoin=1s", "", `slow_query.min_duratoin: unknown key (did you mean "min_duration"?)`},
@@ -111,6 +112,24 @@ func TestFindings(t *testing.T) {
 				t.Errorf("%v, want %q", err, tt.err)
 			}
 		})
+	}
+}
+
+// An interrupt ends it while it waits for what does not come.
+func TestFindingsInterrupted(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	over := make(chan struct{})
+	defer close(over)
+	s := search{read: func(context.Context, string, io.Reader, func([]sdktrace.ReadOnlySpan) error) error {
+		cancel()
+		<-over
+		return nil
+	}}
+	cmd := s.command("riffle")
+	cmd.SilenceErrors, cmd.SilenceUsage = true, true
+	cmd.SetArgs([]string{"-"})
+	if err := cmd.ExecuteContext(ctx); err == nil || err.Error() != "interrupted" {
+		t.Errorf("%v", err)
 	}
 }
 

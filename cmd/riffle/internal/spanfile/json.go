@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"regexp"
+	"slices"
 
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 
@@ -193,6 +194,7 @@ func decodeJSON(value []byte) ([]sdktrace.ReadOnlySpan, error) {
 	var of struct {
 		ResourceSpans  json.RawMessage `json:"resourceSpans"`
 		ResourceSpans2 json.RawMessage `json:"resource_spans"`
+		ScopeSpans     json.RawMessage `json:"scopeSpans"`
 		Logs           json.RawMessage `json:"resourceLogs"`
 		Metrics        json.RawMessage `json:"resourceMetrics"`
 		Profiles       json.RawMessage `json:"resourceProfiles"`
@@ -208,6 +210,8 @@ func decodeJSON(value []byte) ([]sdktrace.ReadOnlySpan, error) {
 	switch {
 	case of.ResourceSpans != nil || of.ResourceSpans2 != nil:
 		return otlp.DecodeJSON(value)
+	case of.ScopeSpans != nil: // a line of Java's exporter "logging-otlp"
+		return otlp.DecodeJSON(slices.Concat([]byte(`{"resourceSpans":[`), value, []byte("]}")))
 	case of.Logs != nil || of.Metrics != nil || of.Profiles != nil: // a pipeline of several signals
 		return nil, nil
 	case of.SpanContext != nil:

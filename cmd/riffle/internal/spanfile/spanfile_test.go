@@ -148,6 +148,7 @@ func forms(t testing.TB, spans []sdktrace.ReadOnlySpan) map[string][]byte {
 		"JSON, CRLF":                 append(append(otlp.AppendJSON(nil, first), "\r\n\r\n"...), otlp.AppendJSON(nil, second)...),
 		"JSON, two on a line":        append(append(otlp.AppendJSON(nil, first), ' '), otlp.AppendJSON(nil, second)...),
 		"JSON of Jaeger's API v3":    []byte(`{"result":` + string(text) + `}`),
+		"JSON of Java's logging":     text[len(`{"resourceSpans":[`) : len(text)-len("]}")],
 		"protobuf":                   message,
 		"protobuf, two messages":     append(otlp.AppendRequest(nil, first), otlp.AppendRequest(nil, second)...),
 		"protobuf, framed":           framed(otlp.AppendRequest(nil, first), nil, otlp.AppendRequest(nil, second)),
