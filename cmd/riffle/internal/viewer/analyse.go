@@ -125,6 +125,7 @@ func (s *store) found(t *entry, found []findings.Finding, open []uint32) {
 	t.held = &h
 	s.count(t)
 	s.version++
+	s.fit() // there may be no more spans that make room
 }
 
 // lone are the spans of which another trace may tell more.

@@ -113,10 +113,15 @@ func (s *store) add(spans []sdktrace.ReadOnlySpan) (rejected int) {
 		s.version++
 	}
 	s.rejected += uint64(rejected)
+	s.fit()
+	return rejected
+}
+
+// fit lets the oldest traces go until the rest is within the bound.
+func (s *store) fit() {
 	for s.bytes > s.maxBytes && s.oldest != nil {
 		s.evict(s.oldest)
 	}
-	return rejected
 }
 
 // addOne returns the trace to which it has added a span, nil if there is none.

@@ -160,6 +160,24 @@ func TestFindingsFollowTheSpans(t *testing.T) {
 	}
 }
 
+// What is found takes memory as spans do, though none come any more.
+func TestFindingsAreWithinTheBound(t *testing.T) {
+	detect := noDetector
+	detect.Trace = func(spans []sdktrace.ReadOnlySpan) []findings.Finding {
+		return []findings.Finding{{Kind: findings.NPlusOne, Spans: make([]string, 10_000)}}
+	}
+	s := newStore(math.MaxInt64)
+	s.now = func() time.Time { return epoch }
+	for n := range byte(10) {
+		s.add(spans(t, stub{trace: n + 1, id: 1}))
+	}
+	s.maxBytes = s.figures().bytes + 4*findingBytes(&findings.Finding{Spans: make([]string, 10_000)})
+	(&analysis{store: s, detect: detect}).look(t.Context())
+	if f := s.figures(); f.bytes > s.maxBytes || f.traces < 4 || f.evicted == 0 {
+		t.Errorf("%+v, of %d bytes", f, s.maxBytes)
+	}
+}
+
 // Many write and read at once; the race detector looks on.
 func TestConcurrent(t *testing.T) {
 	const most = 1 << 18
