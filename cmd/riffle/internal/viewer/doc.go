@@ -21,7 +21,8 @@
 //	           &q=TEXT&from=T&to=T&finding=KIND&sort=recent|longest|spans&limit=N
 //	  min and max are durations of a trace's spans as Go writes them (250ms); a trace
 //	  matches if one of its spans has all of service, name, status, min, max, attr
-//	  and q; q is found in names, values of attributes, events and IDs, in any case;
+//	  and q; q is found in names, values of attributes, events, descriptions of the status
+//	  and IDs, in any case;
 //	  finding is a kind that the trace has. service and name are whole names; VALUE is the
 //	  whole value, as the text that a span's details show; attr and q look at attributes of
 //	  the span's resource too; status ok is every one but error; from and to are of the start of the trace. A text is of 1,024

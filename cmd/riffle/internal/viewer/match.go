@@ -248,7 +248,11 @@ func (m *matcher) span(h *held, i int) bool {
 		return true
 	}
 	d := h.decoder(i, m.keys)
-	return m.text.inAttributes(&d) || m.text.inEvents(&d)
+	if m.text.inAttributes(&d) || m.text.inEvents(&d) {
+		return true
+	}
+	d.skipLinks()
+	return m.text.in(d.raw()) // the description of the status
 }
 
 // hasAttrs tells whether a span has all attributes that are wanted; some are bits of have.

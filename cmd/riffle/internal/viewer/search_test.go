@@ -96,7 +96,7 @@ func TestSearch(t *testing.T) {
 		"q=%C3%A4nne":        "1",
 		"q=exception":        "2", // the event's name
 		"q=user.name":        "",  // a key
-		"q=it+broke":         "",
+		"q=it+BROKE":         "2", // why it failed
 		"q=payment-1":        "1",
 		"q=200":              "1",
 		"q=true":             "3",

@@ -87,7 +87,7 @@ export function Form({ route, summary, path }: { route: Route; summary: Summary;
     >
       <label class="field q" for="f-q">
         <span>Text</span>
-        <input id="f-q" type="search" value={draft.q} placeholder="names, attribute values, IDs" autocomplete="off" spellcheck={false} onInput={type('q')} />
+        <input id="f-q" type="search" value={draft.q} placeholder="names, attribute values, errors, IDs" autocomplete="off" spellcheck={false} onInput={type('q')} />
       </label>
       <Select id="f-service" label="Service" value={draft.service} all="any" values={summary.services ?? []} onChange={choose('service')} />
       {input('name', 'Name of the span', 'any', 'names')}
