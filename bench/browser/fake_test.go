@@ -186,6 +186,12 @@ func (f *fake) search(r *http.Request) (any, int) {
 			continue
 		}
 		root, failed := f.spans[all[0]], 0
+		if longer, err := time.ParseDuration(q.Get("trace_min")); err == nil && root.duration < float64(longer)/1e3 {
+			continue
+		}
+		if below, err := time.ParseDuration(q.Get("trace_below")); err == nil && root.duration >= float64(below)/1e3 {
+			continue
+		}
 		services := map[string]bool{}
 		for _, i := range all {
 			services[f.spans[i].service] = true

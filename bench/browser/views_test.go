@@ -142,7 +142,8 @@ func TestCharts(t *testing.T) {
 		t.Errorf("points are drawn as %q", shapes)
 	}
 	b.click(`.bars g:has(rect.back) rect.area`)
-	b.wait(`new URLSearchParams(location.hash.split('?')[1]).get('min') === '300ms'`)
+	b.wait(`new URLSearchParams(location.hash.split('?')[1]).get('trace_min') === '300ms'`)
+	b.wait(`document.querySelectorAll('.bars g rect.fine').length > 0 && [...document.querySelectorAll('.bars g rect.fine')].filter(r => +r.getAttribute('height') > 0).length === 1`)
 	b.wait(`document.querySelector('.scatter path.failed')`)
 	at := eval[[2]float64](b, `(() => { const p = document.querySelector('.scatter .plot path.failed'); const [x, y] = p.getAttribute('d').match(/[\d.]+/g).map(Number); const r = p.ownerSVGElement.getBoundingClientRect(); return [r.x + x, r.y + y] })()`)
 	b.clickAt(at[0], at[1])

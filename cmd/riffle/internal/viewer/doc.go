@@ -18,8 +18,9 @@
 //	  {"version":N, "findings":[Finding]}          as package findings has them, whole
 //
 //	/api/search?service=&name=&status=error|ok&min=DUR&max=DUR&attr=KEY=VALUE (repeated)
-//	           &q=TEXT&from=T&to=T&finding=KIND&sort=recent|longest|spans&limit=N
-//	  min and max are durations of a trace's spans as Go writes them (250ms); a trace
+//	           &trace_min=DUR&trace_below=DUR&q=TEXT&from=T&to=T&finding=KIND&sort=recent|longest|spans&limit=N
+//	  trace_min and trace_below are of how long the trace takes: at least, and less than;
+//	  min and max are durations of a trace's spans, all of them as Go writes them (250ms); a trace
 //	  matches if one of its spans has all of service, name, status, min, max, attr
 //	  and q; q is found in names, values of attributes, events, descriptions of the status
 //	  and IDs, in any case;

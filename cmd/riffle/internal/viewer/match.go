@@ -186,6 +186,9 @@ func (m *matcher) begin(h *held) (ok bool) {
 	if start := micros(h.start); start < m.from || start > m.to {
 		return false
 	}
+	if d := h.duration(); d < m.atLeast || d >= m.less && m.less < math.MaxInt64 {
+		return false
+	}
 	if m.finding != "" && !h.has(m.finding) {
 		return false
 	}
