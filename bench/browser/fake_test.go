@@ -24,6 +24,7 @@ type fake struct {
 
 	mu      sync.Mutex
 	version int
+	behind  *object // what it has of findings, until it is asked again
 	spans   []span
 	traces  map[string][]int // in the order of arrival
 	order   []string
@@ -48,6 +49,10 @@ func serveFake(t *testing.T, spans []span) *fake {
 	}
 	answer("/api/summary", func(*http.Request) (any, int) { return f.summary(), 200 })
 	answer("/api/findings", func(*http.Request) (any, int) {
+		if behind := f.behind; behind != nil {
+			f.behind = nil
+			return *behind, 200
+		}
 		return object{"version": f.version, "findings": f.findings(f.order, true)}, 200
 	})
 	answer("/api/search", f.search)

@@ -84,6 +84,20 @@ func TestFindings(t *testing.T) {
 	b.wait(`document.querySelector('.details .advice').textContent.includes('9 queries')`)
 }
 
+// A busy server answers with the findings that it had: the page asks again, though
+// nothing changes any more.
+func TestFindingsThatAreBehind(t *testing.T) {
+	f := serveFake(t, shop())
+	f.version, f.behind = 7, &object{"version": 6, "findings": []object{}}
+	b := open(t, desktop, f.url)
+	b.wait(`document.querySelectorAll('.finding').length >= 3`)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.behind != nil || f.version != 7 {
+		t.Error("it has not answered with what it had")
+	}
+}
+
 // A search finds, is a URL, and survives back, forward and reload.
 func TestSearch(t *testing.T) {
 	f := serveFake(t, shop())
