@@ -24,7 +24,8 @@ type fake struct {
 
 	mu      sync.Mutex
 	version int
-	behind  *object // what it has of findings, until it is asked again
+	waiting int    // traces
+	behind  object // what it answers for findings, if it is not nil
 	spans   []span
 	traces  map[string][]int // in the order of arrival
 	order   []string
@@ -49,9 +50,8 @@ func serveFake(t *testing.T, spans []span) *fake {
 	}
 	answer("/api/summary", func(*http.Request) (any, int) { return f.summary(), 200 })
 	answer("/api/findings", func(*http.Request) (any, int) {
-		if behind := f.behind; behind != nil {
-			f.behind = nil
-			return *behind, 200
+		if f.behind != nil {
+			return f.behind, 200
 		}
 		return object{"version": f.version, "findings": f.findings(f.order, true)}, 200
 	})
@@ -94,7 +94,7 @@ func (f *fake) summary() object {
 		named = append(named, object{"service": o[0], "name": o[1]})
 	}
 	return object{
-		"version": f.version, "spans": len(f.spans), "traces": len(f.order), "bytes": 900 * len(f.spans), "max_bytes": 512 << 20,
+		"version": f.version, "spans": len(f.spans), "traces": len(f.order), "waiting_traces": f.waiting, "bytes": 900 * len(f.spans), "max_bytes": 512 << 20,
 		"services": slices.Sorted(maps.Keys(services)), "operations": named,
 		"sources": []object{{"name": "shop.json", "spans": len(f.spans)}, {"name": "gone.json", "spans": 0, "error": "<no such file>"}},
 	}

@@ -93,6 +93,7 @@ type summary struct {
 	Traces     int            `json:"traces"`
 	Bytes      int64          `json:"bytes"`
 	MaxBytes   int64          `json:"max_bytes"`
+	Waiting    int            `json:"waiting_traces"`
 	Evicted    uint64         `json:"evicted_traces"`
 	Rejected   uint64         `json:"rejected_spans"`
 	Services   []string       `json:"services"`
@@ -122,7 +123,7 @@ func (s *server) summary(r *http.Request) (any, error) {
 	from, to := s.store.times()
 	out := summary{
 		Version: f.version, Spans: f.spans, Traces: f.traces, Bytes: f.bytes, MaxBytes: s.store.maxBytes,
-		Evicted: f.evicted, Rejected: f.rejected, Services: services, Operations: []operationKey{},
+		Waiting: f.waiting, Evicted: f.evicted, Rejected: f.rejected, Services: services, Operations: []operationKey{},
 		From: micros(from), To: micros(to), Sources: s.sources(),
 	}
 	if out.Services == nil {

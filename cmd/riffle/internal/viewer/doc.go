@@ -10,7 +10,8 @@
 //
 //	/api/summary
 //	  {"version":N, "spans":N, "traces":N, "bytes":N, "max_bytes":N,
-//	   "evicted_traces":N, "rejected_spans":N, "services":["..."],
+//	   "waiting_traces":N to be looked at for findings, "evicted_traces":N,
+//	   "rejected_spans":N, "services":["..."],
 //	   "operations":[{"service","name"}], "from":T, "to":T,
 //	   "sources":[{"name","spans","error"}]}      version grows with every change
 //

@@ -26,6 +26,7 @@ type store struct {
 	traces         map[trace.TraceID]*entry
 	newest, oldest *entry // a list, by the last arrival
 	changed        []*entry
+	due            int // of those that had changed, how many are being looked at
 	ops            []*op
 	opSpans        []int // of each op, how many spans have it
 	freeOps        []uint32
@@ -370,14 +371,14 @@ func (s *store) holds(traceID trace.TraceID, spanID trace.SpanID) bool {
 // figures are the store's own.
 type figures struct {
 	version, evicted, rejected uint64
-	spans, traces              int
+	spans, traces, waiting     int
 	bytes                      int64
 }
 
 func (s *store) figures() figures {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return figures{s.version, s.evicted, s.rejected, s.spans, len(s.traces), s.bytes}
+	return figures{s.version, s.evicted, s.rejected, s.spans, len(s.traces), min(len(s.changed)+s.due, len(s.traces)), s.bytes}
 }
 
 // services returns the names of services, and the operations with the most spans first.

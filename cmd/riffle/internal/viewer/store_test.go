@@ -135,9 +135,17 @@ func TestFindingsFollowTheSpans(t *testing.T) {
 	if a.look(t.Context()); len(looks) > 0 {
 		t.Error("it is looked at while spans come in")
 	}
+	waiting := func(want int) {
+		t.Helper()
+		if got := s.figures().waiting; got != want {
+			t.Errorf("%d traces wait to be looked at, want %d", got, want)
+		}
+	}
+	waiting(1)
 	now = now.Add(2 * time.Second)
 	a.look(t.Context())
 	a.look(t.Context())
+	waiting(0)
 	got, version := a.findings()
 	if looks[traceID(1).String()] != 1 || len(got) != 3 || got[0].Count != 5 || got[1].Operation != "root" || got[2].Operation != "call" {
 		t.Fatalf("looked at %v, found %+v", looks, got)
@@ -146,6 +154,7 @@ func TestFindingsFollowTheSpans(t *testing.T) {
 		t.Error("the trace has not what was found")
 	}
 	s.add(spans(t, stub{trace: 1, id: 7, parent: 1}))
+	waiting(1)
 	now = now.Add(2 * time.Second)
 	a.look(t.Context())
 	a.took = 0 // nobody waits here
@@ -157,6 +166,45 @@ func TestFindingsFollowTheSpans(t *testing.T) {
 	a.took = 0
 	if got, _ := a.findings(); len(got) != 0 || a.look(t.Context()) {
 		t.Errorf("of traces that are gone: %+v", got)
+	}
+	waiting(0)
+}
+
+// Of many traces that wait, each is looked at once, some at a time, and those that are
+// gone are not counted.
+func TestManyTracesWait(t *testing.T) {
+	s := newStore(math.MaxInt64)
+	now := epoch
+	s.now = func() time.Time { return now }
+	const old, lately = 2*lookMost + 7, 5
+	fill(s, old)
+	all := s.figures().traces
+	now = now.Add(time.Second)
+	for n := range byte(lately) {
+		s.add(spans(t, stub{trace: n + 1, id: 1}))
+	}
+	looks := map[string]int{}
+	detect := noDetector
+	detect.Trace = func(spans []sdktrace.ReadOnlySpan) []findings.Finding {
+		looks[spans[0].SpanContext().TraceID().String()]++
+		return nil
+	}
+	a := &analysis{store: s, detect: detect, quiet: time.Second}
+	s.mu.Lock()
+	s.evict(s.oldest)
+	s.mu.Unlock()
+	for n := 1; a.look(t.Context()); n++ {
+		if got, want := s.figures().waiting, all+lately-n*lookMost; got > want || got < want-1 {
+			t.Errorf("%d traces wait, want %d", got, want)
+		}
+	}
+	if got := s.figures().waiting; got != lately || len(looks) != all-1 {
+		t.Errorf("%d traces wait, %d were looked at of %d", got, len(looks), all)
+	}
+	for id, n := range looks {
+		if n != 1 {
+			t.Errorf("trace %s was looked at %d times", id, n)
+		}
 	}
 }
 
