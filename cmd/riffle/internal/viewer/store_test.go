@@ -3,6 +3,7 @@ package viewer
 import (
 	"fmt"
 	"math"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -101,6 +102,37 @@ func TestMemoryOfWhatIsMadeUp(t *testing.T) {
 	}
 	if f := s.figures(); f.traces < 1000 || f.evicted == 0 {
 		t.Errorf("%+v", f)
+	}
+}
+
+// A span that does not tell its start has not taken since 1970, nor has its trace.
+func TestSpansWithoutAStart(t *testing.T) {
+	s := newStore(math.MaxInt64)
+	root := stub{trace: 1, id: 1, to: 40 * ms}
+	lone := stub{trace: 2, id: 1, to: 40 * ms}
+	for _, from := range []stub{root, lone} {
+		stubs := tracetest.SpanStubsFromReadOnlySpans(spans(t, from))
+		stubs[0].StartTime = time.Time{}
+		s.add(stubs.Snapshots())
+	}
+	s.add(spans(t, stub{trace: 1, id: 2, parent: 1, from: 10 * ms, to: 30 * ms}))
+	for n, want := range map[byte]float64{1: 30_000, 2: 0} {
+		o, ok := s.open(traceID(n))
+		if !ok {
+			t.Fatal("no trace")
+		}
+		whole := o.whole()
+		if whole.Duration != want || slices.Max(whole.Spans.Duration) > want || slices.Min(whole.Spans.Start) != 0 {
+			t.Errorf("trace %d: %+v", n, whole)
+		}
+		for _, c := range whole.Critical {
+			if c[1] < 0 || c[2] > want {
+				t.Errorf("trace %d: the critical path is %v", n, whole.Critical)
+			}
+		}
+	}
+	if out := search(t, s, "trace_min=1h"); out.Matched != 0 || len(out.Histogram.Edges) > 20 {
+		t.Errorf("%+v", out)
 	}
 }
 

@@ -83,7 +83,10 @@ func (o opened) whole() *wholeTrace {
 		c.Duration[k] = micros(s.duration())
 	}
 	for _, s := range t.criticalPath(o.spans, root) {
-		out.Critical = append(out.Critical, [3]float64{float64(s.at), micros(s.from - o.start), micros(s.to - o.start)})
+		// That of a root without a start begins long before the trace.
+		if from := max(s.from, o.start); o.start > 0 && from < s.to {
+			out.Critical = append(out.Critical, [3]float64{float64(s.at), micros(from - o.start), micros(s.to - o.start)})
+		}
 	}
 	out.Services, out.Names = services.all, names.all
 	return out
