@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"go.opentelemetry.io/otel/trace"
 
@@ -85,6 +86,19 @@ func (s *server) answer(of func(*http.Request) (any, error)) http.HandlerFunc {
 		w.WriteHeader(status)
 		_, _ = w.Write(b) // who asked has gone
 	}
+}
+
+// short is a name as an answer with many of them has it: made-up ones of megabytes, which
+// the page asks for all the time, would keep it and the server busy.
+func short(name string) string {
+	if len(name) <= maxText {
+		return name
+	}
+	n := maxText
+	for n > maxText-utf8.UTFMax && !utf8.RuneStart(name[n]) {
+		n--
+	}
+	return name[:n] + "…"
 }
 
 type summary struct {

@@ -5,8 +5,10 @@
 //
 // All of it is GET, JSON, below /api/ and read-only. Times are microseconds since 1970
 // and durations microseconds, both numbers that may have a fraction; IDs are lowercase
-// hex. Every text is as the spans have it: hostile. A mistake in a query is a 400 with
-// {"error": "..."}; what is not there any more is a 404 with the same.
+// hex. Every text is as the spans have it: hostile. A name of more than 1,024 bytes is not
+// in the summary, and is cut and ends with … everywhere but in a span's details. A mistake
+// in a query is a 400 with {"error": "..."}; what is not there any more is a 404 with the
+// same.
 //
 //	/api/summary
 //	  {"version":N, "spans":N, "traces":N, "bytes":N, "max_bytes":N,

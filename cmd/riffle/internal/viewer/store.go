@@ -381,7 +381,8 @@ func (s *store) figures() figures {
 	return figures{s.version, s.evicted, s.rejected, s.spans, len(s.traces), min(len(s.changed)+s.due, len(s.traces)), s.bytes}
 }
 
-// services returns the names of services, and the operations with the most spans first.
+// services returns the names of services, and the operations with the most spans first;
+// of both those that a query can ask for.
 func (s *store) services() (services []string, ops []op) {
 	type counted struct {
 		op
@@ -397,10 +398,12 @@ func (s *store) services() (services []string, ops []op) {
 	s.mu.Unlock()
 
 	names := map[string]struct{}{}
+	all = slices.DeleteFunc(all, func(c counted) bool { return len(c.service) > maxText })
 	for i := range all {
 		names[all[i].service] = struct{}{}
 	}
 	services = slices.Sorted(maps.Keys(names))
+	all = slices.DeleteFunc(all, func(c counted) bool { return len(c.name) > maxText })
 	most := best(all, maxOperations, func(a, b counted) int {
 		return cmp.Or(cmp.Compare(b.spans, a.spans), compareOps(&a.op, &b.op))
 	})

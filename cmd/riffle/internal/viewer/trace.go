@@ -75,7 +75,7 @@ func (o opened) whole() *wholeTrace {
 		s, op := &o.spans[i], o.ops[i]
 		c := &out.Spans
 		c.ID[k] = s.id.String()
-		c.Service[k], c.Name[k] = services.number(op.service), names.number(op.name)
+		c.Service[k], c.Name[k] = services.number(short(op.service)), names.number(short(op.name))
 		c.Kind[k], c.Status[k] = int(s.kind), int(s.status)
 		if s.start > 0 { // one without a start is where the trace begins
 			c.Start[k] = micros(s.start - o.start)
