@@ -56,7 +56,12 @@ func serveFake(t *testing.T, spans []span) *fake {
 		return object{"version": f.version, "findings": f.findings(f.order, true)}, 200
 	})
 	answer("/api/search", f.search)
-	answer("/api/operations", func(r *http.Request) (any, int) { return f.operations(r), 200 })
+	answer("/api/operations", func(r *http.Request) (any, int) {
+		if q := r.URL.Query(); q.Has("sort") || q.Has("limit") {
+			return object{"error": "unknown parameter"}, http.StatusBadRequest
+		}
+		return f.operations(r), 200
+	})
 	answer("/api/traces/{id}", f.trace)
 	answer("/api/traces/{id}/spans/{span}", f.span)
 	mux.Handle("/", http.FileServerFS(os.DirFS(pageDir)))
