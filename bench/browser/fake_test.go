@@ -24,6 +24,8 @@ type fake struct {
 
 	mu      sync.Mutex
 	version int
+	waiting int    // traces
+	behind  object // what it answers for findings, if it is not nil
 	spans   []span
 	traces  map[string][]int // in the order of arrival
 	order   []string
@@ -48,10 +50,18 @@ func serveFake(t *testing.T, spans []span) *fake {
 	}
 	answer("/api/summary", func(*http.Request) (any, int) { return f.summary(), 200 })
 	answer("/api/findings", func(*http.Request) (any, int) {
+		if f.behind != nil {
+			return f.behind, 200
+		}
 		return object{"version": f.version, "findings": f.findings(f.order, true)}, 200
 	})
 	answer("/api/search", f.search)
-	answer("/api/operations", func(r *http.Request) (any, int) { return f.operations(r), 200 })
+	answer("/api/operations", func(r *http.Request) (any, int) {
+		if q := r.URL.Query(); q.Has("sort") || q.Has("limit") {
+			return object{"error": "unknown parameter"}, http.StatusBadRequest
+		}
+		return f.operations(r), 200
+	})
 	answer("/api/traces/{id}", f.trace)
 	answer("/api/traces/{id}/spans/{span}", f.span)
 	mux.Handle("/", http.FileServerFS(os.DirFS(pageDir)))
@@ -89,7 +99,7 @@ func (f *fake) summary() object {
 		named = append(named, object{"service": o[0], "name": o[1]})
 	}
 	return object{
-		"version": f.version, "spans": len(f.spans), "traces": len(f.order), "bytes": 900 * len(f.spans), "max_bytes": 512 << 20,
+		"version": f.version, "spans": len(f.spans), "traces": len(f.order), "waiting_traces": f.waiting, "bytes": 900 * len(f.spans), "max_bytes": 512 << 20,
 		"services": slices.Sorted(maps.Keys(services)), "operations": named,
 		"sources": []object{{"name": "shop.json", "spans": len(f.spans)}, {"name": "gone.json", "spans": 0, "error": "<no such file>"}},
 	}
@@ -186,6 +196,12 @@ func (f *fake) search(r *http.Request) (any, int) {
 			continue
 		}
 		root, failed := f.spans[all[0]], 0
+		if longer, err := time.ParseDuration(q.Get("trace_min")); err == nil && root.duration < float64(longer)/1e3 {
+			continue
+		}
+		if below, err := time.ParseDuration(q.Get("trace_below")); err == nil && root.duration >= float64(below)/1e3 {
+			continue
+		}
 		services := map[string]bool{}
 		for _, i := range all {
 			services[f.spans[i].service] = true

@@ -23,6 +23,9 @@ func TestKeys(t *testing.T) {
 	f := serveFake(t, shop())
 	b := open(t, desktop, f.url+"/#/trace/"+checkoutTrace)
 	b.want(activeName, "POST /checkout")
+	// Costs overlap, and are those of all traces that this one stands for: no sum of them
+	// is lost in this one.
+	b.want(`document.querySelector('.trace-findings summary').textContent`, "3 findings")
 	rows := `String(document.querySelectorAll('.row').length)`
 	b.want(rows, "22")
 	b.keys("j", down, "j")

@@ -84,6 +84,20 @@ func TestFindings(t *testing.T) {
 	b.wait(`document.querySelector('.details .advice').textContent.includes('9 queries')`)
 }
 
+// A busy server answers with the findings that it had: the page asks again, though
+// nothing changes any more.
+func TestFindingsThatAreBehind(t *testing.T) {
+	f := serveFake(t, shop())
+	f.version, f.waiting, f.behind = 7, 3, object{"version": 6, "findings": []object{}}
+	b := open(t, desktop, f.url)
+	b.wait(`document.querySelector('main .title').textContent === 'Nothing was found yet'`)
+	b.want(`document.querySelector('main .note').textContent`, "3 traces not looked at yet.")
+	f.mu.Lock()
+	f.behind = nil
+	f.mu.Unlock()
+	b.wait(`document.querySelectorAll('.finding').length >= 3`)
+}
+
 // A search finds, is a URL, and survives back, forward and reload.
 func TestSearch(t *testing.T) {
 	f := serveFake(t, shop())
@@ -142,7 +156,8 @@ func TestCharts(t *testing.T) {
 		t.Errorf("points are drawn as %q", shapes)
 	}
 	b.click(`.bars g:has(rect.back) rect.area`)
-	b.wait(`new URLSearchParams(location.hash.split('?')[1]).get('min') === '300ms'`)
+	b.wait(`new URLSearchParams(location.hash.split('?')[1]).get('trace_min') === '300ms'`)
+	b.wait(`document.querySelectorAll('.bars g rect.fine').length > 0 && [...document.querySelectorAll('.bars g rect.fine')].filter(r => +r.getAttribute('height') > 0).length === 1`)
 	b.wait(`document.querySelector('.scatter path.failed')`)
 	at := eval[[2]float64](b, `(() => { const p = document.querySelector('.scatter .plot path.failed'); const [x, y] = p.getAttribute('d').match(/[\d.]+/g).map(Number); const r = p.ownerSVGElement.getBoundingClientRect(); return [r.x + x, r.y + y] })()`)
 	b.clickAt(at[0], at[1])
@@ -152,7 +167,10 @@ func TestCharts(t *testing.T) {
 // The table of operations can be sorted by each column.
 func TestOperations(t *testing.T) {
 	f := serveFake(t, shop())
-	b := open(t, desktop, f.url+"/#/operations?service=checkout")
+	b := open(t, desktop, f.url+"/#/operations?sort=longest&limit=9") // what is a search's counts for nothing
+	b.wait(`document.querySelector('.operations tbody th a')`)
+	eval[any](b, `void (location.hash = '#/operations?service=checkout')`)
+	b.wait(`document.querySelectorAll('.operations tbody tr').length > 0 && document.getElementById('f-service').value === 'checkout' && !document.querySelector('[aria-busy=true]')`)
 	first := `document.querySelector('.operations tbody th a').textContent`
 	b.want(first, "SELECT items")
 	b.click(`.operations thead .p99 button`)

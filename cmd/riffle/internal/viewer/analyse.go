@@ -78,17 +78,23 @@ func (s *store) quiet(age time.Duration, most int) (due []*entry) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	before := s.now().Add(-age)
-	s.changed = slices.DeleteFunc(s.changed, func(t *entry) bool {
+	kept := s.changed[:0]
+	for i, t := range s.changed {
+		if len(due) == most { // the others are many, and looking at them takes the lock's time
+			kept = append(kept, s.changed[i:]...)
+			break
+		}
 		switch {
 		case t.gone:
-			return true
-		case len(due) == most || t.arrived.After(before):
-			return false
+		case t.arrived.After(before):
+			kept = append(kept, t)
+		default:
+			t.waits = false
+			due = append(due, t)
 		}
-		t.waits = false
-		due = append(due, t)
-		return true
-	})
+	}
+	clear(s.changed[len(kept):])
+	s.changed, s.due = kept, len(due)
 	return due
 }
 
@@ -98,6 +104,7 @@ func (s *store) openEntry(t *entry) (opened, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if t.gone {
+		s.due--
 		return opened{}, false
 	}
 	h := *t.held
@@ -117,6 +124,7 @@ func exact[E any](all []E) []E {
 func (s *store) found(t *entry, found []findings.Finding, open []uint32) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.due--
 	if t.gone {
 		return
 	}
@@ -125,6 +133,7 @@ func (s *store) found(t *entry, found []findings.Finding, open []uint32) {
 	t.held = &h
 	s.count(t)
 	s.version++
+	s.fit() // there may be no more spans that make room
 }
 
 // lone are the spans of which another trace may tell more.

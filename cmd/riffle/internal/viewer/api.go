@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"go.opentelemetry.io/otel/trace"
 
@@ -87,12 +88,26 @@ func (*server) answer(of func(*http.Request) (any, error)) http.HandlerFunc {
 	}
 }
 
+// short is a name as an answer with many of them has it: made-up ones of megabytes, which
+// the page asks for all the time, would keep it and the server busy.
+func short(name string) string {
+	if len(name) <= maxText {
+		return name
+	}
+	n := maxText
+	for n > maxText-utf8.UTFMax && !utf8.RuneStart(name[n]) {
+		n--
+	}
+	return name[:n] + "…"
+}
+
 type summary struct {
 	Version    uint64         `json:"version"`
 	Spans      int            `json:"spans"`
 	Traces     int            `json:"traces"`
 	Bytes      int64          `json:"bytes"`
 	MaxBytes   int64          `json:"max_bytes"`
+	Waiting    int            `json:"waiting_traces"`
 	Evicted    uint64         `json:"evicted_traces"`
 	Rejected   uint64         `json:"rejected_spans"`
 	Services   []string       `json:"services"`
@@ -122,7 +137,7 @@ func (s *server) summary(r *http.Request) (any, error) {
 	from, to := s.store.times()
 	out := summary{
 		Version: f.version, Spans: f.spans, Traces: f.traces, Bytes: f.bytes, MaxBytes: s.store.maxBytes,
-		Evicted: f.evicted, Rejected: f.rejected, Services: services, Operations: []operationKey{},
+		Waiting: f.waiting, Evicted: f.evicted, Rejected: f.rejected, Services: services, Operations: []operationKey{},
 		From: micros(from), To: micros(to), Sources: s.sources(),
 	}
 	if out.Services == nil {

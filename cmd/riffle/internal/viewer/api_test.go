@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -148,6 +149,31 @@ func TestAPI(t *testing.T) {
 	var ops operations
 	if getJSON(t, at.page+"api/operations?status=error", &ops); len(ops.Operations) != 1 {
 		t.Errorf("%+v", ops)
+	}
+}
+
+// Names of megabytes are not sent again and again.
+func TestLongNames(t *testing.T) {
+	v, at := startViewer(t, Options{MaxBytes: 512 << 20, Detector: noDetector})
+	long := strings.Repeat("ä", 1<<18)
+	for n := range byte(5) {
+		v.Add(spans(t, stub{trace: n + 1, id: 1, service: "shop", name: string('a'+n) + long}, stub{trace: n + 1, id: 2, service: long + string('a'+n), name: "short"}))
+	}
+	var sum summary
+	getJSON(t, at.page+"api/summary", &sum)
+	if !slices.Equal(sum.Services, []string{"shop"}) || len(sum.Operations) != 0 {
+		t.Errorf("%d services, %d operations", len(sum.Services), len(sum.Operations))
+	}
+	for _, path := range []string{"search", "operations", "traces/" + traceID(1).String()} {
+		got := get(t, http.MethodGet, at.page+"api/"+path, nil)
+		if len(got.body) > 64<<10 || !strings.Contains(got.body, "ää…") || strings.Contains(got.body, "\ufffd") {
+			t.Errorf("%s: %d bytes: %.200s", path, len(got.body), got.body)
+		}
+	}
+	var whole spanDetails
+	getJSON(t, at.page+"api/traces/"+traceID(1).String()+"/spans/"+spanID(1).String(), &whole)
+	if whole.Name != "a"+long {
+		t.Errorf("the details have %d bytes of the name", len(whole.Name))
 	}
 }
 

@@ -5,12 +5,15 @@
 //
 // All of it is GET, JSON, below /api/ and read-only. Times are microseconds since 1970
 // and durations microseconds, both numbers that may have a fraction; IDs are lowercase
-// hex. Every text is as the spans have it: hostile. A mistake in a query is a 400 with
-// {"error": "..."}; what is not there any more is a 404 with the same.
+// hex. Every text is as the spans have it: hostile. A name of more than 1,024 bytes is not
+// in the summary, and is cut and ends with … everywhere but in a span's details. A mistake
+// in a query is a 400 with {"error": "..."}; what is not there any more is a 404 with the
+// same.
 //
 //	/api/summary
 //	  {"version":N, "spans":N, "traces":N, "bytes":N, "max_bytes":N,
-//	   "evicted_traces":N, "rejected_spans":N, "services":["..."],
+//	   "waiting_traces":N to be looked at for findings, "evicted_traces":N,
+//	   "rejected_spans":N, "services":["..."],
 //	   "operations":[{"service","name"}], "from":T, "to":T,
 //	   "sources":[{"name","spans","error"}]}      version grows with every change
 //
@@ -18,10 +21,12 @@
 //	  {"version":N, "findings":[Finding]}          as package findings has them, whole
 //
 //	/api/search?service=&name=&status=error|ok&min=DUR&max=DUR&attr=KEY=VALUE (repeated)
-//	           &q=TEXT&from=T&to=T&finding=KIND&sort=recent|longest|spans&limit=N
-//	  min and max are durations of a trace's spans as Go writes them (250ms); a trace
+//	           &trace_min=DUR&trace_below=DUR&q=TEXT&from=T&to=T&finding=KIND&sort=recent|longest|spans&limit=N
+//	  trace_min and trace_below are of how long the trace takes: at least, and less than;
+//	  min and max are durations of a trace's spans, all of them as Go writes them (250ms); a trace
 //	  matches if one of its spans has all of service, name, status, min, max, attr
-//	  and q; q is found in names, values of attributes, events and IDs, in any case;
+//	  and q; q is found in names, values of attributes, events, descriptions of the status
+//	  and IDs, in any case;
 //	  finding is a kind that the trace has. service and name are whole names; VALUE is the
 //	  whole value, as the text that a span's details show; attr and q look at attributes of
 //	  the span's resource too; status ok is every one but error; from and to are of the start of the trace. A text is of 1,024

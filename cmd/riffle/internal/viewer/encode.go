@@ -38,9 +38,10 @@ const (
 	statusError
 )
 
-// duration is 0 for a span that has not ended or that ends before it starts.
+// duration is 0 for a span of which the start or the end is not told, or that ends before
+// it starts.
 func (s *span) duration() int64 {
-	if s.end < s.start {
+	if s.start == 0 || s.end < s.start {
 		return 0
 	}
 	return s.end - s.start

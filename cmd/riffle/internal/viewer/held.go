@@ -32,7 +32,13 @@ type held struct {
 	open []uint32
 }
 
-func (h *held) duration() int64 { return max(h.end-h.start, 0) }
+// duration is 0 for a trace of which no span tells its start.
+func (h *held) duration() int64 {
+	if h.start == 0 {
+		return 0
+	}
+	return max(h.end-h.start, 0)
+}
 
 func (h *held) isRoot() bool { return !h.spans[h.root].parent.IsValid() }
 

@@ -186,6 +186,9 @@ func (m *matcher) begin(h *held) (ok bool) {
 	if start := micros(h.start); start < m.from || start > m.to {
 		return false
 	}
+	if d := h.duration(); d < m.atLeast || d >= m.less && m.less < math.MaxInt64 {
+		return false
+	}
 	if m.finding != "" && !h.has(m.finding) {
 		return false
 	}
@@ -248,7 +251,11 @@ func (m *matcher) span(h *held, i int) bool {
 		return true
 	}
 	d := h.decoder(i, m.keys)
-	return m.text.inAttributes(&d) || m.text.inEvents(&d)
+	if m.text.inAttributes(&d) || m.text.inEvents(&d) {
+		return true
+	}
+	d.skipLinks()
+	return m.text.in(d.raw()) // the description of the status
 }
 
 // hasAttrs tells whether a span has all attributes that are wanted; some are bits of have.

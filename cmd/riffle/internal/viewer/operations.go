@@ -94,7 +94,7 @@ func (s *store) operations(ctx context.Context, q *query) (*operations, error) {
 			return nil, ctx.Err()
 		}
 		at, o := sum.ops[k], snap.ops[k.op]
-		row := operation{Service: o.service, Name: o.name, Kind: kinds[k.kind], Spans: len(at.all), Count: at.count, Errors: at.errors}
+		row := operation{Service: short(o.service), Name: short(o.name), Kind: kinds[k.kind], Spans: len(at.all), Count: at.count, Errors: at.errors}
 		if out.Seconds > 0 {
 			row.Rate = at.count / out.Seconds
 		}

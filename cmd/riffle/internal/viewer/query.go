@@ -27,7 +27,8 @@ const (
 type query struct {
 	service, name string // "": any
 	status        int    // anyStatus: any
-	min, max      int64  // nanoseconds
+	min, max      int64  // nanoseconds, of a span
+	atLeast, less int64  // nanoseconds, of the trace: at least, and less than
 	attrs         []wanted
 	text          string
 	from, to      float64 // microseconds since 1970
@@ -43,7 +44,7 @@ const anyStatus = -1
 
 // The parameters of a query, and those of a search besides.
 var (
-	queryKeys  = []string{"service", "name", "status", "min", "max", "attr", "q", "from", "to", "finding"}
+	queryKeys  = []string{"service", "name", "status", "min", "max", "trace_min", "trace_below", "attr", "q", "from", "to", "finding"}
 	searchKeys = append(slices.Clone(queryKeys), "sort", "limit")
 )
 
@@ -56,7 +57,7 @@ const (
 
 // parseQuery reads the parameters that are allowed. An empty one is as if it was absent.
 func parseQuery(raw string, allowed []string) (query, error) {
-	q := query{status: anyStatus, max: math.MaxInt64, from: math.Inf(-1), to: math.Inf(1), sort: sortRecent, limit: defaultLimit}
+	q := query{status: anyStatus, max: math.MaxInt64, less: math.MaxInt64, from: math.Inf(-1), to: math.Inf(1), sort: sortRecent, limit: defaultLimit}
 	if len(raw) > maxQuery {
 		return q, fmt.Errorf("the query is longer than %d bytes", maxQuery)
 	}
@@ -90,6 +91,9 @@ func parseQuery(raw string, allowed []string) (query, error) {
 	if q.min > q.max {
 		return q, errors.New("min is above max")
 	}
+	if q.atLeast >= q.less {
+		return q, errors.New("trace_min is not below trace_below")
+	}
 	if q.from > q.to {
 		return q, errors.New("from is after to")
 	}
@@ -108,6 +112,10 @@ func (q *query) set(key, value string) (err error) {
 		q.min, err = parseDuration(value)
 	case "max":
 		q.max, err = parseDuration(value)
+	case "trace_min":
+		q.atLeast, err = parseDuration(value)
+	case "trace_below":
+		q.less, err = parseDuration(value)
 	case "attr":
 		k, v, ok := strings.Cut(value, "=")
 		if !ok || k == "" {

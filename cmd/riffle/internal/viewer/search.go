@@ -153,7 +153,7 @@ func (s *snapshot) found(h *held) foundTrace {
 	root := &h.spans[h.root]
 	op := s.ops[root.op]
 	t := foundTrace{
-		ID: h.id.String(), Service: op.service, Name: op.name,
+		ID: h.id.String(), Service: short(op.service), Name: short(op.name),
 		Start: micros(h.start), Duration: micros(h.duration()),
 		Spans: len(h.spans), Errors: h.errors,
 		Services: h.services(), Weight: weightOrNull(root), Root: h.isRoot(), Findings: []findings.Kind{},
@@ -169,7 +169,7 @@ func (s *snapshot) found(h *held) foundTrace {
 func (h *held) services() []string {
 	var all []string
 	for _, o := range h.origins {
-		all = append(all, o.service)
+		all = append(all, short(o.service))
 	}
 	slices.Sort(all)
 	return slices.Compact(all)

@@ -75,6 +75,10 @@ func TestSearch(t *testing.T) {
 		"min=1s":                                 "2",
 		"max=5ms":                                "3",
 		"min=6ms&max=10ms":                       "1",
+		"trace_min=100ms":                        "21",
+		"trace_below=100ms":                      "3",
+		"trace_min=5ms&trace_below=100001us":     "31",
+		"trace_below=5ms":                        "",
 		"finding=missing_parent":                 "3",
 		"finding=gap":                            "",
 		"attr=http.response.status_code%3D200":   "1",
@@ -96,7 +100,7 @@ func TestSearch(t *testing.T) {
 		"q=%C3%A4nne":        "1",
 		"q=exception":        "2", // the event's name
 		"q=user.name":        "",  // a key
-		"q=it+broke":         "",
+		"q=it+BROKE":         "2", // why it failed
 		"q=payment-1":        "1",
 		"q=200":              "1",
 		"q=true":             "3",
@@ -150,6 +154,26 @@ func TestSearchFigures(t *testing.T) {
 	empty := search(t, newStore(1), "")
 	if len(empty.Histogram.Weights) != 1 || len(empty.Histogram.Edges) != 0 || empty.Traces == nil || empty.Points == nil {
 		t.Errorf("%+v", empty)
+	}
+}
+
+// A bar of the histogram counts the traces that a search between its edges finds.
+func TestBarsAreWhatIsFound(t *testing.T) {
+	s := someTraces(t)
+	s.add(load(1, 300))
+	all := search(t, s, "").Histogram
+	edge := func(i int) string { return time.Duration(all.Edges[i] * 1e3).String() }
+	for i, want := range all.Weights {
+		query := url.Values{}
+		if i > 0 {
+			query.Set("trace_min", edge(i-1))
+		}
+		if i < len(all.Edges) {
+			query.Set("trace_below", edge(i))
+		}
+		if got := search(t, s, query.Encode()).Weight; got != want {
+			t.Errorf("%v: %v, the bar says %v", query, got, want)
+		}
 	}
 }
 
@@ -240,13 +264,14 @@ func TestPercentilesAreByWeight(t *testing.T) {
 
 func TestQueryMistakes(t *testing.T) {
 	for raw, want := range map[string]string{
-		"nope=1":                              `unknown parameter "nope": want service, name, status, min, max, attr, q, from, to, finding, sort, limit`,
+		"nope=1":                              `unknown parameter "nope": want service, name, status, min, max, trace_min, trace_below, attr, q, from, to, finding, sort, limit`,
 		"q=a&q=b":                             "q is there 2 times: want 1 at most",
 		strings.Repeat("attr=a%3Db&", 17):     "attr is there 17 times: want 16 at most",
 		"status=bad":                          `status: "bad": want error or ok`,
 		"min=5":                               `min: "5": want a duration such as 250ms`,
 		"max=-5s":                             `max: "-5s": want a duration such as 250ms`,
 		"min=2s&max=1s":                       "min is above max",
+		"trace_min=2s&trace_below=2s":         "trace_min is not below trace_below",
 		"attr=a":                              `attr: "a": want KEY=VALUE`,
 		"attr=%3Da":                           `attr: "=a": want KEY=VALUE`,
 		"from=NaN":                            `from: "NaN": want microseconds since 1970`,

@@ -26,6 +26,7 @@ type store struct {
 	traces         map[trace.TraceID]*entry
 	newest, oldest *entry // a list, by the last arrival
 	changed        []*entry
+	due            int // of those that had changed, how many are being looked at
 	ops            []*op
 	opSpans        []int // of each op, how many spans have it
 	freeOps        []uint32
@@ -113,10 +114,15 @@ func (s *store) add(spans []sdktrace.ReadOnlySpan) (rejected int) {
 		s.version++
 	}
 	s.rejected += uint64(rejected)
+	s.fit()
+	return rejected
+}
+
+// fit lets the oldest traces go until the rest is within the bound.
+func (s *store) fit() {
 	for s.bytes > s.maxBytes && s.oldest != nil {
 		s.evict(s.oldest)
 	}
-	return rejected
 }
 
 // addOne returns the trace to which it has added a span, nil if there is none.
@@ -365,17 +371,18 @@ func (s *store) holds(traceID trace.TraceID, spanID trace.SpanID) bool {
 // figures are the store's own.
 type figures struct {
 	version, evicted, rejected uint64
-	spans, traces              int
+	spans, traces, waiting     int
 	bytes                      int64
 }
 
 func (s *store) figures() figures {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return figures{s.version, s.evicted, s.rejected, s.spans, len(s.traces), s.bytes}
+	return figures{s.version, s.evicted, s.rejected, s.spans, len(s.traces), min(len(s.changed)+s.due, len(s.traces)), s.bytes}
 }
 
-// services returns the names of services, and the operations with the most spans first.
+// services returns the names of services, and the operations with the most spans first;
+// of both those that a query can ask for.
 func (s *store) services() (services []string, ops []op) {
 	type counted struct {
 		op
@@ -391,10 +398,12 @@ func (s *store) services() (services []string, ops []op) {
 	s.mu.Unlock()
 
 	names := map[string]struct{}{}
+	all = slices.DeleteFunc(all, func(c counted) bool { return len(c.service) > maxText })
 	for i := range all {
 		names[all[i].service] = struct{}{}
 	}
 	services = slices.Sorted(maps.Keys(names))
+	all = slices.DeleteFunc(all, func(c counted) bool { return len(c.name) > maxText })
 	most := best(all, maxOperations, func(a, b counted) int {
 		return cmp.Or(cmp.Compare(b.spans, a.spans), compareOps(&a.op, &b.op))
 	})

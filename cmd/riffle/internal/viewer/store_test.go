@@ -3,6 +3,7 @@ package viewer
 import (
 	"fmt"
 	"math"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -104,6 +105,37 @@ func TestMemoryOfWhatIsMadeUp(t *testing.T) {
 	}
 }
 
+// A span that does not tell its start has not taken since 1970, nor has its trace.
+func TestSpansWithoutAStart(t *testing.T) {
+	s := newStore(math.MaxInt64)
+	root := stub{trace: 1, id: 1, to: 40 * ms}
+	lone := stub{trace: 2, id: 1, to: 40 * ms}
+	for _, from := range []stub{root, lone} {
+		stubs := tracetest.SpanStubsFromReadOnlySpans(spans(t, from))
+		stubs[0].StartTime = time.Time{}
+		s.add(stubs.Snapshots())
+	}
+	s.add(spans(t, stub{trace: 1, id: 2, parent: 1, from: 10 * ms, to: 30 * ms}))
+	for n, want := range map[byte]float64{1: 30_000, 2: 0} {
+		o, ok := s.open(traceID(n))
+		if !ok {
+			t.Fatal("no trace")
+		}
+		whole := o.whole()
+		if whole.Duration != want || slices.Max(whole.Spans.Duration) > want || slices.Min(whole.Spans.Start) != 0 {
+			t.Errorf("trace %d: %+v", n, whole)
+		}
+		for _, c := range whole.Critical {
+			if c[1] < 0 || c[2] > want {
+				t.Errorf("trace %d: the critical path is %v", n, whole.Critical)
+			}
+		}
+	}
+	if out := search(t, s, "trace_min=1h"); out.Matched != 0 || len(out.Histogram.Edges) > 20 {
+		t.Errorf("%+v", out)
+	}
+}
+
 // Findings are those of a trace when it is quiet, and again when it has changed.
 func TestFindingsFollowTheSpans(t *testing.T) {
 	detect := noDetector
@@ -135,9 +167,17 @@ func TestFindingsFollowTheSpans(t *testing.T) {
 	if a.look(t.Context()); len(looks) > 0 {
 		t.Error("it is looked at while spans come in")
 	}
+	waiting := func(want int) {
+		t.Helper()
+		if got := s.figures().waiting; got != want {
+			t.Errorf("%d traces wait to be looked at, want %d", got, want)
+		}
+	}
+	waiting(1)
 	now = now.Add(2 * time.Second)
 	a.look(t.Context())
 	a.look(t.Context())
+	waiting(0)
 	got, version := a.findings()
 	if looks[traceID(1).String()] != 1 || len(got) != 3 || got[0].Count != 5 || got[1].Operation != "root" || got[2].Operation != "call" {
 		t.Fatalf("looked at %v, found %+v", looks, got)
@@ -146,6 +186,7 @@ func TestFindingsFollowTheSpans(t *testing.T) {
 		t.Error("the trace has not what was found")
 	}
 	s.add(spans(t, stub{trace: 1, id: 7, parent: 1}))
+	waiting(1)
 	now = now.Add(2 * time.Second)
 	a.look(t.Context())
 	a.took = 0 // nobody waits here
@@ -157,6 +198,63 @@ func TestFindingsFollowTheSpans(t *testing.T) {
 	a.took = 0
 	if got, _ := a.findings(); len(got) != 0 || a.look(t.Context()) {
 		t.Errorf("of traces that are gone: %+v", got)
+	}
+	waiting(0)
+}
+
+// Of many traces that wait, each is looked at once, some at a time, and those that are
+// gone are not counted.
+func TestManyTracesWait(t *testing.T) {
+	s := newStore(math.MaxInt64)
+	now := epoch
+	s.now = func() time.Time { return now }
+	const old, lately = 2*lookMost + 7, 5
+	fill(s, old)
+	all := s.figures().traces
+	now = now.Add(time.Second)
+	for n := range byte(lately) {
+		s.add(spans(t, stub{trace: n + 1, id: 1}))
+	}
+	looks := map[string]int{}
+	detect := noDetector
+	detect.Trace = func(spans []sdktrace.ReadOnlySpan) []findings.Finding {
+		looks[spans[0].SpanContext().TraceID().String()]++
+		return nil
+	}
+	a := &analysis{store: s, detect: detect, quiet: time.Second}
+	s.mu.Lock()
+	s.evict(s.oldest)
+	s.mu.Unlock()
+	for n := 1; a.look(t.Context()); n++ {
+		if got, want := s.figures().waiting, all+lately-n*lookMost; got > want || got < want-1 {
+			t.Errorf("%d traces wait, want %d", got, want)
+		}
+	}
+	if got := s.figures().waiting; got != lately || len(looks) != all-1 {
+		t.Errorf("%d traces wait, %d were looked at of %d", got, len(looks), all)
+	}
+	for id, n := range looks {
+		if n != 1 {
+			t.Errorf("trace %s was looked at %d times", id, n)
+		}
+	}
+}
+
+// What is found takes memory as spans do, though none come any more.
+func TestFindingsAreWithinTheBound(t *testing.T) {
+	detect := noDetector
+	detect.Trace = func(spans []sdktrace.ReadOnlySpan) []findings.Finding {
+		return []findings.Finding{{Kind: findings.NPlusOne, Spans: make([]string, 10_000)}}
+	}
+	s := newStore(math.MaxInt64)
+	s.now = func() time.Time { return epoch }
+	for n := range byte(10) {
+		s.add(spans(t, stub{trace: n + 1, id: 1}))
+	}
+	s.maxBytes = s.figures().bytes + 4*findingBytes(&findings.Finding{Spans: make([]string, 10_000)})
+	(&analysis{store: s, detect: detect}).look(t.Context())
+	if f := s.figures(); f.bytes > s.maxBytes || f.traces < 4 || f.evicted == 0 {
+		t.Errorf("%+v, of %d bytes", f, s.maxBytes)
 	}
 }
 

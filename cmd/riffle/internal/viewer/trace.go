@@ -75,7 +75,7 @@ func (o opened) whole() *wholeTrace {
 		s, op := &o.spans[i], o.ops[i]
 		c := &out.Spans
 		c.ID[k] = s.id.String()
-		c.Service[k], c.Name[k] = services.number(op.service), names.number(op.name)
+		c.Service[k], c.Name[k] = services.number(short(op.service)), names.number(short(op.name))
 		c.Kind[k], c.Status[k] = int(s.kind), int(s.status)
 		if s.start > 0 { // one without a start is where the trace begins
 			c.Start[k] = micros(s.start - o.start)
@@ -83,7 +83,10 @@ func (o opened) whole() *wholeTrace {
 		c.Duration[k] = micros(s.duration())
 	}
 	for _, s := range t.criticalPath(o.spans, root) {
-		out.Critical = append(out.Critical, [3]float64{float64(s.at), micros(s.from - o.start), micros(s.to - o.start)})
+		// That of a root without a start begins long before the trace.
+		if from := max(s.from, o.start); o.start > 0 && from < s.to {
+			out.Critical = append(out.Critical, [3]float64{float64(s.at), micros(from - o.start), micros(s.to - o.start)})
+		}
 	}
 	out.Services, out.Names = services.all, names.all
 	return out

@@ -83,9 +83,9 @@ func newTree(spans []span) *tree {
 			walk(i)
 		}
 	}
-	for _, i := range byStart { // what is left are circles, and what hangs on them
+	for i := range at { // what is left are circles, and what hangs on them
 		if at[i] == nobody {
-			walk(i)
+			walk(earliest(spans, parent, int32(i)))
 		}
 	}
 	for k := n - 1; k >= 0; k-- {
@@ -99,6 +99,25 @@ func newTree(spans []span) *tree {
 	}
 	slices.Reverse(t.missing)
 	return t
+}
+
+// earliest is the earliest span of the circle to which the parents of a span lead.
+func earliest(spans []span, parent []int32, from int32) int32 {
+	passed := map[int32]struct{}{}
+	for i := from; ; i = parent[i] {
+		if _, again := passed[i]; again {
+			from = i
+			break
+		}
+		passed[i] = struct{}{}
+	}
+	first := from
+	for i := parent[from]; i != from; i = parent[i] {
+		if cmp.Or(cmp.Compare(spans[i].start, spans[first].start), cmp.Compare(i, first)) < 0 {
+			first = i
+		}
+	}
+	return first
 }
 
 // section is a part of a span: position in the order of the tree, and times.

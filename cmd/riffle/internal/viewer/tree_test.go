@@ -66,6 +66,14 @@ func TestTree(t *testing.T) {
 			[]int32{},
 			[]int32{2, 1, 0},
 		},
+		"a circle with a tail that is earlier": {
+			numbered(node(2, 1, 9), node(2, 5, 9), node(1, 3, 9)),
+			[]int32{2, 0, 1},
+			[]int32{-1, 0, 0},
+			[]int32{0, 1, 1},
+			[]int32{},
+			[]int32{2, 0, 0},
+		},
 	} {
 		got := newTree(test.spans)
 		want := &tree{order: test.order, parent: test.parent, depth: test.depth, missing: test.missing, below: test.below}

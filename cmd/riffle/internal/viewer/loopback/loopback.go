@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/netip"
 	"slices"
+	"strings"
 	"syscall"
 
 	"github.com/riffletrace/riffle/internal/untrusted"
@@ -49,6 +50,11 @@ func Guard(at net.Addr, next http.Handler) http.Handler {
 	hosts := []string{at.String()}
 	for _, host := range []string{"127.0.0.1", "::1", "localhost"} {
 		hosts = append(hosts, net.JoinHostPort(host, port))
+	}
+	if port == "80" { // that of HTTP: clients leave it out
+		for _, host := range hosts {
+			hosts = append(hosts, strings.TrimSuffix(host, ":80"))
+		}
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch {

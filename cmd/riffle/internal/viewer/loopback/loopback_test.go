@@ -4,6 +4,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"strings"
 	"testing"
 )
@@ -87,6 +88,28 @@ func TestGuard(t *testing.T) {
 		}
 		if w.Code != want {
 			t.Errorf("%q %s %v: %d, want %d", test.host, test.path, test.headers, w.Code, want)
+		}
+	}
+}
+
+// Clients leave out the port of HTTP.
+func TestGuardAtThePortOfHTTP(t *testing.T) {
+	for at, answers := range map[string]map[string]bool{
+		"127.0.0.1:80":   {"127.0.0.1": true, "localhost": true, "[::1]": true, "127.0.0.1:80": true, "evil.example.com": false, "": false, "127.0.0.1:8080": false},
+		"[::1]:80":       {"[::1]": true, "[::1]:80": true, "::1": false},
+		"127.0.0.2:80":   {"127.0.0.2": true, "127.0.0.3": false},
+		"127.0.0.1:8080": {"127.0.0.1": false, "127.0.0.1:80": false},
+	} {
+		h := Guard(net.TCPAddrFromAddrPort(netip.MustParseAddrPort(at)), http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusTeapot) }))
+		for host, ok := range answers {
+			req := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "http://x/", http.NoBody)
+			req.Host = host
+			req.Header.Set("Origin", "http://"+host)
+			w := httptest.NewRecorder()
+			h.ServeHTTP(w, req)
+			if got := w.Code == http.StatusTeapot; got != ok {
+				t.Errorf("at %s, to %q: answered %t", at, host, got)
+			}
 		}
 	}
 }

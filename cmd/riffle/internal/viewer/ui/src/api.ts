@@ -13,6 +13,7 @@ export interface Summary {
   traces: number;
   bytes: number;
   max_bytes: number;
+  waiting_traces: number;
   evicted_traces: number;
   rejected_spans: number;
   services: string[] | null;

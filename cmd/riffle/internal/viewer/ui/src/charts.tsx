@@ -150,7 +150,7 @@ function Bars({ histogram, query }: { histogram: Histogram; query: URLSearchPara
   const step = Math.max(width - margin.left - margin.right, 1) / weights.length;
   const range = (i: number) => (i === 0 ? `below ${duration(edges[0])}` : i === edges.length ? `${duration(edges[i - 1])} and more` : `${duration(edges[i - 1])} to ${duration(edges[i])}`);
   const search = (i: number) =>
-    go(href('/search', changed(query, { min: i > 0 ? goDuration(edges[i - 1]) : '', max: i < edges.length ? goDuration(edges[i]) : '' })));
+    go(href('/search', changed(query, { trace_min: i > 0 ? goDuration(edges[i - 1]) : '', trace_below: i < edges.length ? goDuration(edges[i]) : '' })));
   // As many edges are told as there is room for.
   const every = Math.max(1, Math.ceil(62 / step));
 

@@ -48,8 +48,8 @@ export function FindingsView({ route, summary, version }: { route: Route; summar
         />
       </div>
       {shown.length === 0 ? (
-        <Message title={all.length === 0 ? 'Nothing was found' : 'No finding is like this'}>
-          {all.length === 0 && (
+        <Message title={all.length > 0 ? 'No finding is like this' : summary.waiting_traces > 0 ? 'Nothing was found yet' : 'Nothing was found'}>
+          {all.length === 0 && !(summary.waiting_traces > 0) && (
             <p>
               {plural(summary.traces, 'trace')} with {plural(summary.spans, 'span')} were looked at. <a href="#/search">Search them</a>.
             </p>
@@ -62,6 +62,7 @@ export function FindingsView({ route, summary, version }: { route: Route; summar
           ))}
         </ol>
       )}
+      {summary.waiting_traces > 0 && <p class="note">{plural(summary.waiting_traces, 'trace')} not looked at yet.</p>}
       {shown.length > most && <p class="note">{plural(shown.length - most, 'more finding')} cost less.</p>}
     </>
   );

@@ -80,14 +80,17 @@ interface Request {
 
 // useData asks for a path, and again whenever the version changes: after the answer
 // that is under way, so that a server that is busy gets one question at a time. What is
-// there stays until the new answer comes.
+// there stays until the new answer comes. A server that is busy may answer with what it
+// had before: then it is asked again, because the version may never change any more.
 export function useData<T>(path: string | null, version: number): Data<T> {
   const [state, set] = useState<Data<T> & { path: string | null }>({ data: null, error: null, loading: true, path: null });
   const running = useRef<Request | null>(null);
   const wanted = useRef({ path, version });
   wanted.current = { path, version };
+  const later = useRef(0);
 
   useEffect(() => {
+    window.clearTimeout(later.current);
     const ask = () => {
       const { path, version } = wanted.current;
       if (path === null) return;
@@ -105,7 +108,9 @@ export function useData<T>(path: string | null, version: number): Data<T> {
           if (running.current !== request) return;
           running.current = null;
           set((was) => ({ path, data: data ?? (error instanceof Refusal ? null : was.path === path ? was.data : null), error, loading: false }));
-          if (wanted.current.path === path && wanted.current.version !== version) ask();
+          if (wanted.current.path !== path) return;
+          if (wanted.current.version !== version) ask();
+          else if (data !== null && older(data, version)) later.current = window.setTimeout(ask, interval);
         });
     };
     const request = running.current;
@@ -116,6 +121,7 @@ export function useData<T>(path: string | null, version: number): Data<T> {
   }, [path, version]);
   useEffect(
     () => () => {
+      window.clearTimeout(later.current);
       running.current?.abort.abort();
       running.current = null;
     },
@@ -125,6 +131,11 @@ export function useData<T>(path: string | null, version: number): Data<T> {
   if (state.path === path) return state;
   const known = path === null ? undefined : (cache.get(path) as T | undefined);
   return { data: known ?? null, error: null, loading: path !== null };
+}
+
+function older(data: unknown, version: number): boolean {
+  const had = (data as { version?: unknown }).version;
+  return typeof had === 'number' && had < version;
 }
 
 // useKept returns what was there last while there is nothing new, so that a list does

@@ -27,7 +27,7 @@ const columns: Column[] = [
 ];
 
 export function OperationsView({ route, summary, version }: { route: Route; summary: Summary; version: number }) {
-  const { data, error } = useData<Operations>('api/operations?' + apiQuery(route.query, ['finding']), version);
+  const { data, error } = useData<Operations>('api/operations?' + apiQuery(route.query, ['finding', 'sort', 'limit']), version);
   const known = useKept(data);
   const by = route.query.get('by') ?? 'count';
   const up = route.query.get('order') === 'up';

@@ -7,7 +7,7 @@ import { useData, useKept } from './live';
 import { Badge, Failed, Message, Problem, Select, Service } from './parts';
 import { changed, go, href, traceHref, type Route } from './route';
 
-const keys = ['service', 'name', 'status', 'min', 'max', 'attr', 'q', 'from', 'to', 'finding', 'sort', 'limit'];
+const keys = ['service', 'name', 'status', 'min', 'max', 'trace_min', 'trace_below', 'attr', 'q', 'from', 'to', 'finding', 'sort', 'limit'];
 
 // apiQuery is what the server is asked: the state has more in it than it knows.
 export function apiQuery(query: URLSearchParams, without: string[] = []): string {
@@ -30,7 +30,7 @@ function fromField(value: string): string {
   return Number.isNaN(ms) ? '' : String(ms * 1000);
 }
 
-const fields = ['q', 'service', 'name', 'status', 'min', 'max', 'from', 'to', 'finding'] as const;
+const fields = ['q', 'service', 'name', 'status', 'min', 'max', 'trace_min', 'trace_below', 'from', 'to', 'finding'] as const;
 type Key = (typeof fields)[number];
 type Draft = Record<Key, string> & { attrs: string[] };
 
@@ -45,7 +45,7 @@ export function Form({ route, summary, path }: { route: Route; summary: Summary;
   const [typed, setTyped] = useState<{ hash: string; draft: Draft } | null>(null);
   const draft = typed?.hash === route.hash ? typed.draft : draftOf(route.query);
   const set = (draft: Draft) => setTyped({ hash: route.hash, draft });
-  const refined = ['min', 'max', 'attr', 'from', 'to', 'finding'].some((k) => route.query.has(k));
+  const refined = ['min', 'max', 'trace_min', 'trace_below', 'attr', 'from', 'to', 'finding'].some((k) => route.query.has(k));
   const [open, setOpen] = useState(refined);
   useEffect(() => {
     if (refined) setOpen(true);
@@ -87,7 +87,7 @@ export function Form({ route, summary, path }: { route: Route; summary: Summary;
     >
       <label class="field q" for="f-q">
         <span>Text</span>
-        <input id="f-q" type="search" value={draft.q} placeholder="names, attribute values, IDs" autocomplete="off" spellcheck={false} onInput={type('q')} />
+        <input id="f-q" type="search" value={draft.q} placeholder="names, attribute values, errors, IDs" autocomplete="off" spellcheck={false} onInput={type('q')} />
       </label>
       <Select id="f-service" label="Service" value={draft.service} all="any" values={summary.services ?? []} onChange={choose('service')} />
       {input('name', 'Name of the span', 'any', 'names')}
@@ -103,8 +103,10 @@ export function Form({ route, summary, path }: { route: Route; summary: Summary;
       <details open={open} onToggle={(e) => setOpen(e.currentTarget.open)}>
         <summary>Duration, attributes, time{path === '/search' ? ', findings' : ''}</summary>
         <div class="more">
-          {input('min', 'At least', '250ms')}
-          {input('max', 'At most', '2s')}
+          {input('min', 'Span at least', '250ms')}
+          {input('max', 'Span at most', '2s')}
+          {input('trace_min', 'Trace at least', '250ms')}
+          {input('trace_below', 'Trace below', '2s')}
           <label class="field from" for="f-from">
             <span>From</span>
             <input id="f-from" type="datetime-local" step="1" value={toField(draft.from)} onChange={(e) => set({ ...draft, from: fromField(e.currentTarget.value) })} />

@@ -146,7 +146,6 @@ function useEscape(escape: () => void) {
 function Head({ trace, index, open, narrow }: { trace: Trace; index: Index; open: (span: number) => void; narrow: boolean }) {
   const { spans } = trace;
   const findings = trace.findings ?? [];
-  const lost = findings.reduce((sum, f) => sum + f.cost_ms, 0);
   return (
     <div class="trace-head">
       <h1 tabIndex={-1}>
@@ -173,10 +172,7 @@ function Head({ trace, index, open, narrow }: { trace: Trace; index: Index; open
       </p>
       {findings.length > 0 && (
         <details class="trace-findings" open={!narrow && findings.length <= 4}>
-          <summary>
-            {plural(findings.length, 'finding')}
-            {lost > 0 ? `, ${duration(lost * 1000)} lost` : ''}
-          </summary>
+          <summary>{plural(findings.length, 'finding')}</summary>
           <ul>
             {findings.slice(0, 100).map((f, i) => {
               const at = index.byID.get(f.spans?.[0] ?? '');
