@@ -23,7 +23,7 @@ const StatusVersion = 1
 type Status struct {
 	Version int       `json:"version"`
 	At      time.Time `json:"at"`
-	Started time.Time `json:"started"`
+	Started time.Time `json:"started,omitzero"` // zero if nobody has
 	// State is "running", "off" where the configuration turns tracing off, or "shut_down".
 	State   string `json:"state"`
 	Service string `json:"service,omitempty"`
@@ -177,14 +177,20 @@ const (
 	maxName        = 256 // of what is shown of one, in bytes
 )
 
-// Status returns a snapshot. It looks at every open segment: ask no more than a few times
-// a second.
-func (p *Provider) Status() Status {
-	s := Status{
-		Version: StatusVersion, At: time.Now(), Started: p.began, State: Running, Service: name(p.ServiceName()),
+// OffStatus is that of no provider: tracing is off, and nobody has started it.
+func OffStatus() Status {
+	return Status{
+		Version: StatusVersion, At: time.Now(), State: Off, Segments: SegmentStatus{KeptBy: map[string]uint64{}},
 		Problems: []Problem{}, Samplers: []SamplerStatus{}, Exporters: []ExporterStatus{},
 		Plugins: []component.PluginStatus{}, LongestOpen: []OpenStatus{}, Configuration: []Setting{},
 	}
+}
+
+// Status returns a snapshot. It looks at every open segment: ask no more than a few times
+// a second.
+func (p *Provider) Status() Status {
+	s := OffStatus()
+	s.Started, s.State, s.Service = p.began, Running, name(p.ServiceName())
 	switch {
 	case p.life.Err() != nil:
 		s.State = ShutDown
@@ -249,7 +255,7 @@ func samplerStatus(s *SamplerStats, cut map[string]uint64, mask func(string) str
 		MatchIdle: slices.Contains(s.Idle, matchRule),
 	}
 	for _, r := range s.Rules {
-		out.Rules = append(out.Rules, RuleStatus{Name: mask(name(r.Name)), Answered: r.Answered, Kept: r.Kept, Idle: r.Idle})
+		out.Rules = append(out.Rules, RuleStatus{Name: mask(name(r.Name)), Answered: r.Answered, Kept: r.Kept, Idle: r.Idle, Uncounted: r.Uncounted})
 	}
 	return out
 }

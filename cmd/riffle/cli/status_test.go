@@ -36,7 +36,7 @@ func running(t *testing.T) (url string, p *core.Provider) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = p.Shutdown(context.Background()) })
-	h := status.Handler(p.Status)
+	h := status.New(p.Status)
 	mux := http.NewServeMux()
 	mux.HandleFunc("/debug/riffle", func(w http.ResponseWriter, r *http.Request) {
 		if user, pass, _ := r.BasicAuth(); user+":"+pass != "bob:s3cret" && r.Header.Get("Authorization") != "Bearer t0ken" {
