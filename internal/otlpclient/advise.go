@@ -24,13 +24,13 @@ type Error struct {
 	Message string
 	Cause   error
 
-	own bool // the message has no words of others
+	own bool // the message has no words of others, and nothing secret
 }
 
 func (e *Error) Error() string { return e.Message }
 func (e *Error) Unwrap() error { return e.Cause }
 
-// Tellable is the advice, unless words of others are a part of it.
+// Tellable is the advice, unless words of others, or what may be secret, are a part of it.
 func (e *Error) Tellable() string {
 	if e.own {
 		return e.Message
@@ -72,7 +72,9 @@ func (r *Resolved) Advise(err error, worked bool) error {
 	if message == "" {
 		return fmt.Errorf("sending to %s: %w", r.Address, err)
 	}
-	return &Error{Message: r.Address + " " + message, Cause: err, own: code == nil && !strings.Contains(message, proxyFailed)}
+	own := code == nil && !strings.Contains(message, proxyFailed) &&
+		(r.Path == r.Signal.path() || !strings.Contains(message, r.Path)) // a path may have a key in it
+	return &Error{Message: r.Address + " " + message, Cause: err, own: own}
 }
 
 // proxyFailed stands where what net/http says of a proxy is told.

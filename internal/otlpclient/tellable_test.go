@@ -41,3 +41,20 @@ func TestTellable(t *testing.T) {
 		}
 	}
 }
+
+// Some backends take the key as a part of the path.
+func TestTellableHasNoPath(t *testing.T) {
+	r, err := otlpclient.Config{Protocol: otlpclient.HTTP, Endpoint: "http://localhost:4318/receiver/k3y"}.Resolve()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, code := range []int{404, 405, 503} {
+		failed := r.Fail(&otlpstatus.HTTPError{Code: code, Status: "refused"}, true)
+		if got := delivery.Tellable(failed); strings.Contains(got, "k3y") {
+			t.Errorf("%d: %q", code, got)
+		}
+		if code == 404 && !strings.Contains(failed.Error(), "k3y") {
+			t.Errorf("the log does not name the path: %v", failed)
+		}
+	}
+}
