@@ -117,6 +117,8 @@ type RuleStatus struct {
 	Kept     uint64 `json:"kept"`
 	// Idle tells that it has met nothing for an hour or longer.
 	Idle bool `json:"idle,omitempty"`
+	// Uncounted tells that the counters are not about it: the sampler has too many rules.
+	Uncounted bool `json:"uncounted,omitempty"`
 }
 
 // ExporterStatus is about one exporter; see [delivery.Stats] and [delivery.Health].

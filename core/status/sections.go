@@ -170,6 +170,8 @@ func ruleRow(r *core.RuleStatus) Row {
 	switch {
 	case r.Idle:
 		state = "idle"
+	case r.Uncounted:
+		return Row{Below: true, Cells: []string{r.Name, "", "?", "?", "not counted"}}
 	case r.Answered == 0:
 		state = "no match yet"
 	}
