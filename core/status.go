@@ -3,6 +3,7 @@ package core
 import (
 	"cmp"
 	"net/url"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -179,6 +180,10 @@ const (
 	maxName        = 256 // of what is shown of one, in bytes
 )
 
+// beyondHost finds what of a URL may be secret: all but its scheme and host. It is for what
+// no configuration knows the secrets of.
+var beyondHost = regexp.MustCompile(`(https?://)(?:[^/?#@\s"]*@)?([^/?#@\s"]+)[/?#][^\s"]*`)
+
 // OffStatus is that of no provider: tracing is off, and nobody has started it.
 func OffStatus() Status {
 	return Status{
@@ -199,7 +204,7 @@ func (p *Provider) Status() Status {
 	case p.recorder == nil:
 		s.State = Off
 	}
-	mask := func(text string) string { return text }
+	mask := func(text string) string { return beyondHost.ReplaceAllString(text, "$1$2/***") }
 	if public := p.public.Load(); public != nil {
 		s.Configuration = slices.Clone(public.Settings)
 		mask = public.Mask

@@ -163,6 +163,21 @@ func TestStatusOfManyRules(t *testing.T) {
 	}
 }
 
+// described is a sampler that says where it asks.
+type described struct{ keepsErrors }
+
+func (described) Traits() sampling.Traits {
+	return sampling.Traits{Description: "asks https://bob:hunter2@h.example:80/k3y/x?t=s3cret now"}
+}
+
+// A configuration that is made in Go tells nothing of URLs but where they lead, either.
+func TestStatusOfASamplerWithAURL(t *testing.T) {
+	b := newBench(t, core.Spec{Samplers: []core.SamplerEntry{use("remote", described{}), baseline(0)}})
+	if got, want := b.provider.Status().Samplers[0].Description, "asks https://h.example:80/*** now"; got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+}
+
 func TestStatusOfASuspendedSampler(t *testing.T) {
 	b := newBench(t, core.Spec{Samplers: []core.SamplerEntry{use("bad", panickingJudge{}), use("error", keepsErrors{}), baseline(0)}})
 	_, root := b.tracer.Start(t.Context(), "root")

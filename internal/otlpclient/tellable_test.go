@@ -30,6 +30,7 @@ func TestTellable(t *testing.T) {
 		{&otlpstatus.GRPCError{Status: status.New(codes.Unimplemented, words)}, "gRPC status Unimplemented"},
 		{&otlpstatus.GRPCError{Status: status.New(codes.ResourceExhausted, words)}, "gRPC status ResourceExhausted"},
 		{errors.New("dial tcp: connection refused"), "localhost:4318 refused the connection: nothing listens there"},
+		{errors.New("x509: certificate relies on legacy Common Name field, use SANs instead"), "localhost:4318 has a certificate that names it in the common name alone, which does not count: add the name to its subject alternative names"},
 		{errors.New(words), "an error with words of others: see the log"},
 	} {
 		if got := delivery.Tellable(r.Fail(tt.err, true)); got != tt.want || strings.Contains(got, "alice") {
