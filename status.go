@@ -2,7 +2,6 @@ package riffle
 
 import (
 	"net/http"
-	"time"
 
 	"github.com/riffletrace/riffle/core"
 	"github.com/riffletrace/riffle/core/status"
@@ -12,7 +11,7 @@ import (
 // it is off.
 func (t *Tracing) Status() core.Status {
 	if t == nil {
-		return core.Status{Version: core.StatusVersion, At: time.Now(), State: core.Off}
+		return core.OffStatus()
 	}
 	return t.provider.Status()
 }
@@ -25,9 +24,22 @@ func (t *Tracing) Status() core.Status {
 // It changes nothing, and shows no secret and no attribute but http.route, so that it is
 // safe if anybody can reach it. It costs the same however often it is asked. It may be
 // used after Shutdown.
-func (t *Tracing) Handler() http.Handler { return status.Handler(t.Status) }
+func (t *Tracing) Handler() http.Handler { return t.page() }
 
 // Var is the status for package expvar, which publishes it as JSON:
 //
 //	expvar.Publish("riffle", tracing.Var())
-func (t *Tracing) Var() *status.Var { return status.NewVar(t.Status) }
+func (t *Tracing) Var() *status.Var { return status.NewVar(t.page()) }
+
+// page is the one handler: all that show the status share its snapshots.
+func (t *Tracing) page() *status.Handler {
+	if t == nil {
+		return status.New(t.Status)
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.status == nil {
+		t.status = status.New(t.Status)
+	}
+	return t.status
+}

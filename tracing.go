@@ -10,6 +10,7 @@ import (
 
 	"github.com/riffletrace/riffle/core"
 	"github.com/riffletrace/riffle/core/sampling"
+	"github.com/riffletrace/riffle/core/status"
 )
 
 // maxShutdown is what a shutdown takes at most. shutdownTimeout leaves half a second of
@@ -32,6 +33,7 @@ type Tracing struct {
 
 	mu      sync.Mutex
 	missing bool // there was no file the last time
+	status  *status.Handler
 }
 
 // Provider is the provider behind it; nil if there is none.

@@ -48,6 +48,9 @@ type RuleStats struct {
 	record.RuleCounts
 	// Idle tells that it is one of [SamplerStats.Idle].
 	Idle bool
+	// Uncounted tells that the sampler has more rules than are counted, and this is one of
+	// the others.
+	Uncounted bool
 }
 
 // ExporterStats is about one entry of the exporters list.
@@ -89,7 +92,9 @@ func (s *SamplerStats) setRules(names []string) {
 		}
 	}
 	for _, name := range names {
-		s.Rules = append(s.Rules, RuleStats{Name: name, RuleCounts: s.Asks.Rules[name], Idle: slices.Contains(s.Idle, name)})
+		s.Rules = append(s.Rules, RuleStats{
+			Name: name, RuleCounts: s.Asks.Rules[name], Idle: slices.Contains(s.Idle, name), Uncounted: !s.Asks.Counts(name),
+		})
 	}
 }
 

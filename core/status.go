@@ -3,6 +3,7 @@ package core
 import (
 	"cmp"
 	"net/url"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -23,7 +24,7 @@ const StatusVersion = 1
 type Status struct {
 	Version int       `json:"version"`
 	At      time.Time `json:"at"`
-	Started time.Time `json:"started"`
+	Started time.Time `json:"started,omitzero"` // zero if nobody has
 	// State is "running", "off" where the configuration turns tracing off, or "shut_down".
 	State   string `json:"state"`
 	Service string `json:"service,omitempty"`
@@ -117,6 +118,8 @@ type RuleStatus struct {
 	Kept     uint64 `json:"kept"`
 	// Idle tells that it has met nothing for an hour or longer.
 	Idle bool `json:"idle,omitempty"`
+	// Uncounted tells that the counters are not about it: the sampler has too many rules.
+	Uncounted bool `json:"uncounted,omitempty"`
 }
 
 // ExporterStatus is about one exporter; see [delivery.Stats] and [delivery.Health].
@@ -177,21 +180,31 @@ const (
 	maxName        = 256 // of what is shown of one, in bytes
 )
 
-// Status returns a snapshot. It looks at every open segment: ask no more than a few times
-// a second.
-func (p *Provider) Status() Status {
-	s := Status{
-		Version: StatusVersion, At: time.Now(), Started: p.began, State: Running, Service: name(p.ServiceName()),
+// beyondHost finds what of a URL may be secret: all but its scheme and host. It is for what
+// no configuration knows the secrets of.
+var beyondHost = regexp.MustCompile(`(https?://)(?:[^/?#@\s"]*@)?([^/?#@\s"]+)[/?#][^\s"]*`)
+
+// OffStatus is that of no provider: tracing is off, and nobody has started it.
+func OffStatus() Status {
+	return Status{
+		Version: StatusVersion, At: time.Now(), State: Off, Segments: SegmentStatus{KeptBy: map[string]uint64{}},
 		Problems: []Problem{}, Samplers: []SamplerStatus{}, Exporters: []ExporterStatus{},
 		Plugins: []component.PluginStatus{}, LongestOpen: []OpenStatus{}, Configuration: []Setting{},
 	}
+}
+
+// Status returns a snapshot. It looks at every open segment: ask no more than a few times
+// a second.
+func (p *Provider) Status() Status {
+	s := OffStatus()
+	s.Started, s.State, s.Service = p.began, Running, name(p.ServiceName())
 	switch {
 	case p.life.Err() != nil:
 		s.State = ShutDown
 	case p.recorder == nil:
 		s.State = Off
 	}
-	mask := func(text string) string { return text }
+	mask := func(text string) string { return beyondHost.ReplaceAllString(text, "$1$2/***") }
 	if public := p.public.Load(); public != nil {
 		s.Configuration = slices.Clone(public.Settings)
 		mask = public.Mask
@@ -249,7 +262,7 @@ func samplerStatus(s *SamplerStats, cut map[string]uint64, mask func(string) str
 		MatchIdle: slices.Contains(s.Idle, matchRule),
 	}
 	for _, r := range s.Rules {
-		out.Rules = append(out.Rules, RuleStatus{Name: mask(name(r.Name)), Answered: r.Answered, Kept: r.Kept, Idle: r.Idle})
+		out.Rules = append(out.Rules, RuleStatus{Name: mask(name(r.Name)), Answered: r.Answered, Kept: r.Kept, Idle: r.Idle, Uncounted: r.Uncounted})
 	}
 	return out
 }

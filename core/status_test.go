@@ -135,6 +135,49 @@ func TestStatusStatsAndMetricsAgree(t *testing.T) {
 	}
 }
 
+// Of more rules than are counted, none is said to have met nothing that has met something.
+func TestStatusOfManyRules(t *testing.T) {
+	const many = 300
+	var rules []route.Rule
+	for i := range many {
+		rules = append(rules, route.Rule{Route: fmt.Sprintf("/%d", i), Sample: "1"})
+	}
+	b := newBench(t, core.Spec{Samplers: []core.SamplerEntry{core.UseSampler(route.Factory, "", route.Config{Rules: rules}), baseline(0)}})
+	for i := range many {
+		_, root := b.tracer.Start(t.Context(), "GET", trace.WithSpanKind(trace.SpanKindServer),
+			trace.WithAttributes(attribute.String("url.path", fmt.Sprintf("/%d", i)), attribute.String("http.request.method", "GET")))
+		root.End()
+	}
+	counted := 0
+	told := b.provider.Status().Samplers[0].Rules
+	for _, r := range told {
+		if r.Answered == 0 && !r.Uncounted {
+			t.Errorf("%s is said to have met nothing", r.Name)
+		}
+		if !r.Uncounted {
+			counted++
+		}
+	}
+	if len(told) != many || counted == 0 {
+		t.Errorf("%d of %d rules are counted", counted, len(told))
+	}
+}
+
+// described is a sampler that says where it asks.
+type described struct{ keepsErrors }
+
+func (described) Traits() sampling.Traits {
+	return sampling.Traits{Description: "asks https://bob:hunter2@h.example:80/k3y/x?t=s3cret now"}
+}
+
+// A configuration that is made in Go tells nothing of URLs but where they lead, either.
+func TestStatusOfASamplerWithAURL(t *testing.T) {
+	b := newBench(t, core.Spec{Samplers: []core.SamplerEntry{use("remote", described{}), baseline(0)}})
+	if got, want := b.provider.Status().Samplers[0].Description, "asks https://h.example:80/*** now"; got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+}
+
 func TestStatusOfASuspendedSampler(t *testing.T) {
 	b := newBench(t, core.Spec{Samplers: []core.SamplerEntry{use("bad", panickingJudge{}), use("error", keepsErrors{}), baseline(0)}})
 	_, root := b.tracer.Start(t.Context(), "root")

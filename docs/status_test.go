@@ -57,7 +57,7 @@ func shop() core.Status {
 
 // What the page shows of riffle status is what it prints.
 func TestStatusCommand(t *testing.T) {
-	server := httptest.NewServer(http.StripPrefix("/debug/riffle", status.Handler(shop)))
+	server := httptest.NewServer(http.StripPrefix("/debug/riffle", status.New(shop)))
 	defer server.Close()
 	program := filepath.Join(t.TempDir(), "riffle")
 	buildCommand(t, program)

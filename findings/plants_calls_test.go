@@ -134,7 +134,7 @@ var nPlusOne = planted{
 		}),
 		// Each in spans of the functions that ask, some of which acquire a connection, too.
 		below("n+1, in functions", func(w *world, op *node, at time.Duration) time.Duration {
-			db, statement, deep, acquires := w.unique("db"), w.shape(), w.chance(2), w.chance(2)
+			db, statement, deep, acquires := w.unique("db"), w.shape(), w.coin(), w.coin()
 			var calls []*node
 			ask := func(op *node, at time.Duration) time.Duration {
 				if acquires {

@@ -52,8 +52,8 @@ func (e *entry) asked(part uint8, n int) {
 	}
 }
 
-// answered counts an answer that is no silence.
-func (e *entry) answered(part uint8, a *sampling.Answer) {
+// answered counts an answer that is no silence, and that of its rule; nil if it has none.
+func (e *entry) answered(part uint8, a *sampling.Answer, rule *string) {
 	if e.asks == nil {
 		return
 	}
@@ -67,9 +67,9 @@ func (e *entry) answered(part uint8, a *sampling.Answer) {
 		kind = answersParent
 	}
 	e.asks.parts[part%countParts].answers[kind].Add(1)
-	if rule := a.Rule(); rule != nil {
+	if rule != nil {
 		if c := e.asks.rules.of(*rule); c != nil {
-			c.answered.Add(1)
+			c.parts[part%ruleParts].answered.Add(1)
 		}
 	}
 }
@@ -81,9 +81,30 @@ type ruleCounts struct {
 	all atomic.Pointer[map[string]*ruleCount] // copied on write
 }
 
-type ruleCount struct{ answered, kept atomic.Uint64 }
+// ruleCount is in parts, too: a rule may answer about every request.
+type ruleCount struct {
+	parts [ruleParts]rulePart
+	kept  atomic.Uint64
+}
 
-const maxRuleCounts = 256
+// rulePart is as large as a cache line.
+type rulePart struct {
+	answered atomic.Uint64
+	_        [56]byte
+}
+
+const (
+	ruleParts     = 8
+	maxRuleCounts = 256
+)
+
+func (c *ruleCount) stats() RuleCounts {
+	s := RuleCounts{Kept: c.kept.Load()} // first: there is an answer for each
+	for i := range c.parts {
+		s.Answered += c.parts[i].answered.Load()
+	}
+	return s
+}
 
 // of are the counts of a rule; nil if there are too many rules.
 func (r *ruleCounts) of(rule string) *ruleCount {
@@ -147,6 +168,13 @@ type Asks struct {
 // Questions is the sum of the questions.
 func (a *Asks) Questions() uint64 { return a.Starts + a.Ends + a.Segments }
 
+// Counts reports whether answers of a rule would be in Rules. If not, it is one too many,
+// and nobody knows whether it has answered.
+func (a *Asks) Counts(rule string) bool {
+	_, ok := a.Rules[rule]
+	return ok || len(a.Rules) < maxRuleCounts
+}
+
 // Answers is the sum of the answers.
 func (a *Asks) Answers() uint64 { return a.Thresholds + a.Drops + a.AtMost + a.ByParent }
 
@@ -171,7 +199,7 @@ func (a *asks) stats() (s Asks) {
 	if all := a.rules.all.Load(); all != nil {
 		s.Rules = make(map[string]RuleCounts, len(*all))
 		for rule, c := range *all {
-			s.Rules[rule] = RuleCounts{Kept: c.kept.Load(), Answered: c.answered.Load()}
+			s.Rules[rule] = c.stats()
 		}
 	}
 	return s

@@ -14,12 +14,27 @@ func TestRuleCountsAreBounded(t *testing.T) {
 	var r ruleCounts
 	for i := range 10 * maxRuleCounts {
 		if c := r.of(fmt.Sprint(i)); c != nil {
-			c.answered.Add(1)
+			c.parts[i%ruleParts].answered.Add(1)
 		}
 	}
-	r.of("3").answered.Add(1)
-	if all := *r.all.Load(); len(all) != maxRuleCounts || all["3"].answered.Load() != 2 {
+	r.of("3").parts[0].answered.Add(1)
+	if all := *r.all.Load(); len(all) != maxRuleCounts || all["3"].stats().Answered != 2 {
 		t.Errorf("%d rules are counted", len(all))
+	}
+	var a asks
+	a.rules.all.Store(r.all.Load())
+	if s := a.stats(); !s.Counts("3") || s.Counts("one more") || !(&Asks{}).Counts("the first") {
+		t.Error("it is not told which rules are counted")
+	}
+}
+
+// A sampler that drops what it says has rules, too.
+func TestRulesOfDropsAreCounted(t *testing.T) {
+	const rule = "rules[0]: /a"
+	e := entry{asks: new(asks), drops: true, share: 1}
+	e.said(sampling.At(sampling.Always).WithRule(rule), 0)
+	if s := e.asks.stats(); s.Drops != 1 || s.Rules[rule].Answered != 1 {
+		t.Errorf("%+v", s)
 	}
 }
 
@@ -52,7 +67,7 @@ func TestAskedAllocatesNothing(t *testing.T) {
 	a := sampling.At(sampling.Always).WithRule("rules[0]: /a")
 	if n := testing.AllocsPerRun(1000, func() {
 		e.asked(3, 1)
-		e.answered(200, &a)
+		e.answered(200, &a, a.Rule())
 	}); n != 0 {
 		t.Errorf("%v allocations", n)
 	}

@@ -200,6 +200,7 @@ func (e *entry) matches(s *match.Subject) match.Result {
 
 // said makes of an answer what the entry's sample does, and counts it.
 func (e *entry) said(a sampling.Answer, part uint8) sampling.Answer {
+	rule := a.Rule() // which Drop does not have
 	switch {
 	case e.drops && a.IsThreshold():
 		a = sampling.Drop().Because(a.Reason)
@@ -207,7 +208,7 @@ func (e *entry) said(a sampling.Answer, part uint8) sampling.Answer {
 		a = a.Scaled(e.share)
 	}
 	if !a.IsAbstain() {
-		e.answered(part, &a)
+		e.answered(part, &a, rule)
 	}
 	if e.observe != nil {
 		e.observe(a, match.Yes)

@@ -18,11 +18,8 @@ const (
 )
 
 // Handler serves a status: a page for people, and JSON with ?format=json. It answers GET
-// and HEAD alone. It is safe if anybody can reach it, though few need to. status is called
-// by one goroutine at a time, at most four times a second.
-func Handler(status func() core.Status) http.Handler { return &handler{status: status} }
-
-type handler struct {
+// and HEAD alone. It is safe if anybody can reach it, though few need to.
+type Handler struct {
 	status func() core.Status
 
 	mu   sync.Mutex
@@ -32,8 +29,12 @@ type handler struct {
 	json []byte
 }
 
+// New returns a handler. status is called by one goroutine at a time, at most four times a
+// second.
+func New(status func() core.Status) *Handler { return &Handler{status: status} }
+
 // ServeHTTP answers a request.
-func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	header := w.Header()
 	header.Set("X-Content-Type-Options", "nosniff")
 	header.Set("Content-Security-Policy", contentSecurityPolicy())
@@ -68,7 +69,7 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 // snapshot returns one that is fresh. Who asks while one is made waits for that.
-func (h *handler) snapshot() (page, text []byte, err error) {
+func (h *Handler) snapshot() (page, text []byte, err error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	began := time.Now()
@@ -88,14 +89,14 @@ func (h *handler) snapshot() (page, text []byte, err error) {
 // handler does.
 //
 // [expvar.Publish]: https://pkg.go.dev/expvar#Publish
-type Var struct{ handler }
+type Var struct{ handler *Handler }
 
-// NewVar returns one. status is as that of [Handler].
-func NewVar(status func() core.Status) *Var { return &Var{handler{status: status}} }
+// NewVar returns one that shares the snapshots of a handler.
+func NewVar(h *Handler) *Var { return &Var{h} }
 
 // String is the status as JSON; null if it cannot be encoded.
 func (v *Var) String() string {
-	_, text, err := v.snapshot()
+	_, text, err := v.handler.snapshot()
 	if err != nil {
 		return "null"
 	}

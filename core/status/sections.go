@@ -170,6 +170,8 @@ func ruleRow(r *core.RuleStatus) Row {
 	switch {
 	case r.Idle:
 		state = "idle"
+	case r.Uncounted:
+		return Row{Below: true, Cells: []string{r.Name, "", "?", "?", "not counted"}}
 	case r.Answered == 0:
 		state = "no match yet"
 	}
@@ -259,7 +261,11 @@ func reloads(s *core.Status) Section {
 // Headline is the first line: which service, what it does, and for how long.
 func Headline(s *core.Status) string {
 	name := cmp.Or(s.Service, "tracing")
-	return fmt.Sprintf("%s: %s, started %s ago", name, strings.ReplaceAll(s.State, "_", " "), since(s, s.Started))
+	line := name + ": " + strings.ReplaceAll(s.State, "_", " ")
+	if s.Started.IsZero() {
+		return line
+	}
+	return line + ", started " + since(s, s.Started) + " ago"
 }
 
 // count is a number with its thousands apart.

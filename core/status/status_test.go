@@ -70,7 +70,7 @@ func get(t *testing.T, h http.Handler, method, target string) *httptest.Response
 }
 
 func TestHandler(t *testing.T) {
-	h := Handler(func() core.Status { return full("x") })
+	h := New(func() core.Status { return full("x") })
 	for _, tt := range []struct {
 		method, target string
 		code           int
@@ -117,7 +117,7 @@ func TestSnapshotIsShared(t *testing.T) {
 	}{{0, 50, 40}, {100 * time.Millisecond, 1, 10}} {
 		synctest.Test(t, func(t *testing.T) {
 			var made, within atomic.Int32
-			h := Handler(func() core.Status {
+			h := New(func() core.Status {
 				if within.Add(1) > 1 {
 					t.Error("two at a time")
 				}
@@ -126,7 +126,7 @@ func TestSnapshotIsShared(t *testing.T) {
 				within.Add(-1)
 				return core.Status{}
 			})
-			v := NewVar(func() core.Status { return core.Status{Version: 1} })
+			v := NewVar(New(func() core.Status { return core.Status{Version: 1} }))
 			var all sync.WaitGroup
 			for range tt.who {
 				all.Go(func() {

@@ -116,13 +116,16 @@ func TestErrorsSayWhatToDo(t *testing.T) {
 	https, http1 := settings{endpoint: "https://"}, settings{endpoint: "http://"}
 
 	const (
-		wantsCert = "ADDR wants a client certificate that it trusts: set tls.cert_file and tls.key_file"
-		mayWant   = "ADDR hung up after the TLS handshake: it may want a client certificate that it trusts: set tls.cert_file and tls.key_file"
-		hungUp    = "ADDR hung up during the TLS handshake: if it takes plain text, set insecure: true"
-		webPage   = "ADDR answered with a web page: it is no OTLP receiver; the usual port is 4318"
-		notGRPC   = "ADDR speaks HTTP, not gRPC: use protocol http/protobuf, or the port for OTLP over gRPC (usually 4317)"
-		notHTTP   = "ADDR speaks gRPC: use protocol grpc, or the port for OTLP over HTTP (usually 4318)"
-		otherName = "ADDR has a certificate for another name: set tls.server_name (certificate is valid for elsewhere, not localhost)"
+		wantsCert  = "ADDR wants a client certificate that it trusts: set tls.cert_file and tls.key_file"
+		mayWant    = "ADDR hung up after the TLS handshake: it may want a client certificate that it trusts: set tls.cert_file and tls.key_file"
+		ownCert    = "take the client certificate: check that tls.cert_file has not expired, and is of an authority that it trusts"
+		takesNot   = "ADDR does not " + ownCert
+		hungUp     = "ADDR hung up during the TLS handshake: if it takes plain text, set insecure: true"
+		mayTakeNot = "ADDR hung up after the TLS handshake: it may not " + ownCert
+		webPage    = "ADDR answered with a web page: it is no OTLP receiver; the usual port is 4318"
+		notGRPC    = "ADDR speaks HTTP, not gRPC: use protocol http/protobuf, or the port for OTLP over gRPC (usually 4317)"
+		notHTTP    = "ADDR speaks gRPC: use protocol grpc, or the port for OTLP over HTTP (usually 4318)"
+		otherName  = "ADDR has a certificate for another name: set tls.server_name (certificate is valid for elsewhere, not localhost)"
 	)
 	tests := []struct {
 		name     string
@@ -150,8 +153,8 @@ func TestErrorsSayWhatToDo(t *testing.T) {
 		{"other name", "http", httpServer(ca.Server(t, "elsewhere")), trusting, []string{otherName}},
 		{"no client certificate", "grpc", grpcServer(mutual), trusting, []string{wantsCert, mayWant}},
 		{"no client certificate", "http", httpServer(mutual), trusting, []string{wantsCert, mayWant}},
-		{"stranger's certificate", "grpc", grpcServer(mutual), stranger, []string{wantsCert, mayWant}},
-		{"stranger's certificate", "http", httpServer(mutual), stranger, []string{wantsCert, mayWant}},
+		{"stranger's certificate", "grpc", grpcServer(mutual), stranger, []string{takesNot, mayTakeNot}},
+		{"stranger's certificate", "http", httpServer(mutual), stranger, []string{takesNot, mayTakeNot}},
 
 		{"gRPC's port", "http", grpcServer(nil), settings{}, []string{notHTTP}},
 		{"HTTP's port", "grpc", httpServer(nil), settings{}, []string{notGRPC}},

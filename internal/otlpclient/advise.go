@@ -24,13 +24,13 @@ type Error struct {
 	Message string
 	Cause   error
 
-	own bool // the message has no words of others
+	own bool // the message has no words of others, and nothing secret
 }
 
 func (e *Error) Error() string { return e.Message }
 func (e *Error) Unwrap() error { return e.Cause }
 
-// Tellable is the advice, unless words of others are a part of it.
+// Tellable is the advice, unless words of others, or what may be secret, are a part of it.
 func (e *Error) Tellable() string {
 	if e.own {
 		return e.Message
@@ -72,7 +72,9 @@ func (r *Resolved) Advise(err error, worked bool) error {
 	if message == "" {
 		return fmt.Errorf("sending to %s: %w", r.Address, err)
 	}
-	return &Error{Message: r.Address + " " + message, Cause: err, own: code == nil && !strings.Contains(message, proxyFailed)}
+	own := code == nil && !strings.Contains(message, proxyFailed) &&
+		(r.Path == r.Signal.path() || !strings.Contains(message, r.Path)) // a path may have a key in it
+	return &Error{Message: r.Address + " " + message, Cause: err, own: own}
 }
 
 // proxyFailed stands where what net/http says of a proxy is told.
@@ -140,6 +142,7 @@ func (r *Resolved) adviseTransport(err error, worked bool) string {
 	}
 	const connLost = "http2: client conn could not be established" // net/http's, after the TLS handshake
 	const clientCert = "a client certificate that it trusts: set tls.cert_file and tls.key_file"
+	const ownCert = "the client certificate: check that tls.cert_file has not expired, and is of an authority that it trusts"
 	proxy, proxyAdvice := r.proxy()
 
 	switch {
@@ -158,6 +161,9 @@ func (r *Resolved) adviseTransport(err error, worked bool) string {
 
 	case says("remote error: tls: certificate required", "remote error: tls: bad certificate",
 		"remote error: tls: unknown certificate", "remote error: tls: expired certificate", "remote error: tls: handshake failure"):
+		if r.TLS != nil && r.TLS.GetClientCertificate != nil {
+			return "does not take " + ownCert
+		}
 		return "wants " + clientCert
 	case says("tls: protocol version not supported", "tls: server selected unsupported protocol version"):
 		return "speaks no version of TLS that is taken: let it speak 1.2 or a newer one; tls.min_version says what is asked for"
@@ -165,6 +171,10 @@ func (r *Resolved) adviseTransport(err error, worked bool) string {
 		return "has a certificate of an unknown authority: set tls.ca_file"
 	case says("certificate has expired or is not yet valid"):
 		return fmt.Sprintf("has a certificate that has expired, or is not valid yet (%s): renew it, or set the clock of this machine", after(text, "is not yet valid: "))
+	case says("certificate relies on legacy Common Name field"):
+		return "has a certificate that names it in the common name alone, which does not count: add the name to its subject alternative names"
+	case says("missing selected ALPN property"): // of what ends TLS in front of gRPC
+		return "speaks TLS, but not HTTP/2, which gRPC needs: use protocol http/protobuf, or the port for OTLP over gRPC (usually 4317), or let the proxy in front of it speak HTTP/2"
 	case says("certificate is valid for", "cannot validate certificate for", "is not valid for any names"):
 		return fmt.Sprintf("has a certificate for another name: set tls.server_name (%s)", after(text, "x509: "))
 
@@ -187,6 +197,8 @@ func (r *Resolved) adviseTransport(err error, worked bool) string {
 			return fmt.Sprintf("hung up during the TLS handshake: if it takes plain text, %s; if it wants a client certificate, set tls.cert_file and tls.key_file", r.insecureAdvice())
 		case r.Protocol == HTTP && !says("write: ", connLost) || says("handshake failed"):
 			return "hung up during the TLS handshake: if it takes plain text, " + r.insecureAdvice()
+		case r.TLS.GetClientCertificate != nil:
+			return "hung up after the TLS handshake: it may not take " + ownCert
 		default: // in TLS 1.3, a server looks at certificates after the client's handshake
 			return "hung up after the TLS handshake: it may want " + clientCert
 		}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"log" //nolint:depguard // net/http logs there, whoever calls it
+	"os"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -39,7 +40,8 @@ what it found and what to do about it:
 Run it where the service runs, as its user and with its variables. Without --config it
 reads the variables alone, as a service without a file does. No exporter but those of
 plugins sends anything else than an empty export, unless --live: then each sends one
-span, called "riffle doctor", and a request of about 70 KiB, to find out what is too large.
+span, called "riffle doctor", and over the network a request of about 70 KiB, to find out
+what is too large.
 A disk queue is tried with a file that is deleted at once.
 
 Each step is given up after --timeout. The exit code is 0 if there is no fault, 1 if
@@ -54,6 +56,11 @@ there is one, 2 for a mistake in the command line.`,
 			// What net/http says of servers that are none of HTTP is in the report.
 			defer log.SetOutput(log.Writer())
 			log.SetOutput(io.Discard)
+			// What the exporter stdout prints must not get into the object.
+			if stdout := os.Stdout; asJSON && cmd.OutOrStdout() == io.Writer(stdout) {
+				defer func() { os.Stdout = stdout }()
+				os.Stdout = os.Stderr
+			}
 			report := doctor.Run(cmd.Context(), o)
 			var err error
 			if asJSON {

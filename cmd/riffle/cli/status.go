@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -57,11 +58,14 @@ reload has failed; also if the service cannot be asked.`,
 			if err != nil {
 				return command.Usage(err)
 			}
+			if q.timeout <= 0 {
+				return command.Usage(fmt.Errorf("--timeout %s: want more than 0s", q.timeout))
+			}
 			ctx, cancel := context.WithTimeout(cmd.Context(), q.timeout)
 			defer cancel()
 			s, err := askStatus(ctx, target, header)
 			if err != nil {
-				return untrusted.Error(fmt.Errorf("asking %s: %w", target.Redacted(), err), untrusted.Attribute)
+				return untrusted.Error(fmt.Errorf("asking %s: %w", shownTarget(target), err), untrusted.Attribute)
 			}
 			if q.asJSON {
 				err = command.WriteJSON(cmd.OutOrStdout(), s)
@@ -100,6 +104,13 @@ func statusURL(text string) (*url.URL, error) {
 	return u, nil
 }
 
+// shownTarget is where is asked, without what may be a key.
+func shownTarget(u *url.URL) string {
+	shown := *u
+	shown.RawQuery, shown.User = "", nil
+	return shown.String()
+}
+
 func parseHeaders(all []string) (http.Header, error) {
 	header := http.Header{}
 	for _, h := range all {
@@ -124,6 +135,7 @@ func askStatus(ctx context.Context, target *url.URL, header http.Header) (*core.
 	}
 	req.Header = header
 	req.Header.Set("Accept", "application/json")
+	req.Host = header.Get("Host") // which net/http takes from nowhere else; "" is the URL's
 	resp, err := client.Do(req)
 	if err != nil {
 		return nil, adviseStatus(err)
@@ -135,6 +147,8 @@ func askStatus(ctx context.Context, target *url.URL, header http.Header) (*core.
 		return nil, errors.New("404 Not Found: nothing is mounted there; see tracing.Handler()")
 	case code == http.StatusUnauthorized, code == http.StatusForbidden:
 		return nil, fmt.Errorf("%d %s: say who asks with --header", code, http.StatusText(code))
+	case code == http.StatusBadRequest && target.Scheme == "http" && wantsTLS(resp.Body):
+		return nil, errors.New("it wants TLS: write https://")
 	case code >= 300 && code < 400:
 		return nil, fmt.Errorf("it leads elsewhere, to %s, which is not followed", network.Location(resp))
 	case code != http.StatusOK:
@@ -172,6 +186,14 @@ func readStatus(body []byte) (*core.Status, error) {
 	return &s, nil
 }
 
+// wantsTLS reports whether a response is the one of net/http to plain text at a port of TLS,
+// or that of nginx.
+func wantsTLS(body io.Reader) bool {
+	const begins = 1 << 10
+	text, _ := io.ReadAll(io.LimitReader(body, begins)) // what arrived tells
+	return bytes.Contains(text, []byte("HTTP request to an HTTPS server")) || bytes.Contains(text, []byte("plain HTTP request was sent to HTTPS port"))
+}
+
 // maxRedirects is enough for a slash at the end, and for https.
 const maxRedirects = 3
 
@@ -193,7 +215,7 @@ func adviseStatus(err error) error {
 		return errors.New("the connection is refused: nothing listens there")
 	case errors.Is(err, context.DeadlineExceeded):
 		return errors.New("it does not answer in time; see --timeout")
-	case strings.Contains(err.Error(), "server gave HTTP response to HTTPS client"):
+	case strings.Contains(err.Error(), "server gave HTTP response to HTTPS client"), strings.Contains(err.Error(), "does not look like a TLS handshake"):
 		return errors.New("it answers in plain text: write http://")
 	}
 	return err

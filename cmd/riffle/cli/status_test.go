@@ -5,6 +5,9 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
+	"log"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -36,7 +39,7 @@ func running(t *testing.T) (url string, p *core.Provider) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = p.Shutdown(context.Background()) })
-	h := status.Handler(p.Status)
+	h := status.New(p.Status)
 	mux := http.NewServeMux()
 	mux.HandleFunc("/debug/riffle", func(w http.ResponseWriter, r *http.Request) {
 		if user, pass, _ := r.BasicAuth(); user+":"+pass != "bob:s3cret" && r.Header.Get("Authorization") != "Bearer t0ken" {
@@ -110,7 +113,7 @@ func TestStatusErrors(t *testing.T) {
 			server := httptest.NewServer(tt.handler)
 			defer server.Close()
 			code, stdout, stderr := askService(t, strings.Replace(server.URL, "127", "bob:s3cret@127", 1)+"/status?key=hunter2")
-			if code != exitFailed || stdout != "" || !strings.Contains(stderr, tt.want) || strings.Contains(stderr, "s3cret") || strings.Contains(stderr, "\x1b") {
+			if code != exitFailed || stdout != "" || !strings.Contains(stderr, tt.want) || strings.Contains(stderr, "s3cret") || strings.Contains(stderr, "hunter2") || strings.Contains(stderr, "\x1b") {
 				t.Errorf("%d, %s, %q, want %q", code, stdout, stderr, tt.want)
 			}
 		})
@@ -126,7 +129,29 @@ func TestStatusErrors(t *testing.T) {
 	if code, _, stderr := askService(t, hangs.URL, "--timeout", "50ms"); code != exitFailed || !strings.Contains(stderr, "does not answer in time") {
 		t.Errorf("%d, %s", code, stderr)
 	}
-	for _, args := range [][]string{{}, {"ftp://a"}, {"http://"}, {"http://a b"}, {"a:1", "--header", "s3cret"}, {"a:1", "--header", ":x"}, {"a", "b"}} {
+	secure := httptest.NewUnstartedServer(http.NotFoundHandler())
+	secure.Config.ErrorLog = log.New(io.Discard, "", 0)
+	secure.StartTLS()
+	defer secure.Close()
+	if code, _, stderr := askService(t, secure.Listener.Addr().String()); code != exitFailed || !strings.Contains(stderr, "it wants TLS: write https://") {
+		t.Errorf("%d, %s", code, stderr)
+	}
+	banner, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer banner.Close()
+	go func() {
+		if c, err := banner.Accept(); err == nil {
+			_, _ = io.WriteString(c, "HELO and welcome\r\n")
+			_, _ = io.Copy(io.Discard, c)
+			_ = c.Close()
+		}
+	}()
+	if code, _, stderr := askService(t, "https://"+banner.Addr().String()); code != exitFailed || !strings.Contains(stderr, "answers in plain text: write http://") {
+		t.Errorf("%d, %s", code, stderr)
+	}
+	for _, args := range [][]string{{}, {"ftp://a"}, {"http://"}, {"http://a b"}, {"a:1", "--header", "s3cret"}, {"a:1", "--header", ":x"}, {"a", "b"}, {"a:1", "--timeout", "0s"}, {"a:1", "--timeout", "-1s"}} {
 		if code, _, stderr := askService(t, args...); code != exitUsage || strings.Contains(stderr, "s3cret") {
 			t.Errorf("%q: %d, %s", args, code, stderr)
 		}
@@ -188,4 +213,16 @@ func FuzzReadStatus(f *testing.F) {
 			t.Errorf("%v: %q", err, out.String())
 		}
 	})
+}
+
+// A service behind a name of its own is asked by --header, too.
+func TestStatusHost(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		_ = json.NewEncoder(w).Encode(core.Status{Version: core.StatusVersion, Service: r.Host})
+	}))
+	defer server.Close()
+	if _, stdout, stderr := askService(t, server.URL, "--header", "Host: shop.example"); !strings.Contains(stdout, "shop.example") {
+		t.Errorf("%s%s", stdout, stderr)
+	}
 }

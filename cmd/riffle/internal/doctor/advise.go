@@ -18,7 +18,9 @@ func advise(err error) (found, do string) {
 	if at := said.FindStringSubmatchIndex(found); at != nil {
 		found, do = found[:at[0]], found[at[2]:]
 	}
-	if more := mend(err, found); more != "" && do != "" && !strings.HasPrefix(more, "!") {
+	if more := mend(err, found); do != "" && strings.HasPrefix(more, do) {
+		do = more // which says it too
+	} else if more != "" && do != "" && !strings.HasPrefix(more, "!") {
 		do += "; " + more
 	} else if more != "" {
 		do = strings.TrimPrefix(more, "!")
@@ -61,11 +63,13 @@ func mend(err error, found string) string {
 	return ""
 }
 
+const unknownSender = "it does not know who sends: the key is missing, has expired, is another backend's, or has quotes or spaces around it that a variable brought along"
+
 // mendHTTP is about a response that accepts nothing.
 func mendHTTP(code int) string {
 	switch code {
 	case http.StatusUnauthorized:
-		return "it does not know who sends: the key is missing, has expired, or is another backend's"
+		return unknownSender
 	case http.StatusForbidden:
 		return "it knows who sends, and refuses: give the key the right to write traces"
 	case http.StatusNotFound, http.StatusMethodNotAllowed:
@@ -96,7 +100,7 @@ func mendHTTP(code int) string {
 func mendGRPC(code string) string {
 	switch code {
 	case "Unauthenticated":
-		return "it does not know who sends: the key is missing, has expired, or is another backend's"
+		return unknownSender
 	case "PermissionDenied":
 		return "it knows who sends, and refuses: give the key the right to write traces"
 	case "Unimplemented":

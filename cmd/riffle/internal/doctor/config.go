@@ -30,7 +30,10 @@ func (x *examination) checkConfig() {
 	}
 	if err != nil {
 		do := "let the user of the service read the file"
-		if errors.Is(err, fs.ErrNotExist) {
+		switch {
+		case isDirectory(x.File):
+			do = "name a file: --config FILE"
+		case errors.Is(err, fs.ErrNotExist):
 			do = "name the file that the service reads: --config FILE; without one, riffle.Start reads the environment alone"
 		}
 		x.results = append(x.results, Result{Check: "config", Status: Fault, Found: err.Error(), Do: do})
@@ -57,7 +60,7 @@ func (x *examination) checkConfig() {
 	}
 	x.broken = len(mistakes) > 0
 	x.tell(mistakes, Fault, func(e *core.ConfigError) string { return x.mend(e) })
-	x.tell(doubts, Warning, func(*core.ConfigError) string { return "" })
+	x.tell(doubts, Warning, mendDoubt)
 	x.otherVariables()
 	x.checkEnabled()
 }
@@ -100,6 +103,25 @@ func (x *examination) mend(e *core.ConfigError) string {
 	default:
 		return fmt.Sprintf("correct it: %s validate %s shows the line", x.Program, x.File)
 	}
+}
+
+// mendDoubt is what to do about what is no mistake, where it does not say it itself.
+func mendDoubt(e *core.ConfigError) string {
+	switch text := e.Err.Error(); {
+	case isVariable(e.Position) && strings.HasSuffix(text, "ignored"):
+		return "correct the variable: its value is taken as it is, with quotes and all"
+	case isVariable(e.Position) && strings.Contains(text, "overridden by "):
+		return "unset the variable, or what overrides it"
+	case strings.HasSuffix(e.Path, "service_name"):
+		return "write service_name: the name under which you look for it"
+	default:
+		return ""
+	}
+}
+
+func isDirectory(name string) bool {
+	info, err := os.Stat(name)
+	return err == nil && info.IsDir()
 }
 
 // origins tell where the keys are set that count.

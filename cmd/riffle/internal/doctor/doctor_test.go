@@ -114,6 +114,9 @@ func TestConfiguration(t *testing.T) {
 		{name: "the application is not named", yaml: tracing(fine), env: map[string]string{"FLUXBASE_OBSERVABILITY_TRACING_ENABLED": "false"}, want: want{"config", Warning, "not read: FLUXBASE_OBSERVABILITY_TRACING_ENABLED", "--app fluxbase"}},
 		{name: "an unknown variable", yaml: tracing(fine), app: "fluxbase", env: map[string]string{"FLUXBASE_OBSERVABILITY_TRACING_SAMPLE_RAET": "1"}, want: want{"config", Warning, "did you mean FLUXBASE_OBSERVABILITY_TRACING_SAMPLE_RATE?", ""}},
 		{name: "quotes in a variable", yaml: tracing(fine), app: "fluxbase", env: map[string]string{"FLUXBASE_OBSERVABILITY_TRACING_ENABLED": `"true"`}, want: want{"config", Fault, "FLUXBASE_OBSERVABILITY_TRACING_ENABLED", "with quotes and all"}},
+		{name: "quotes in a variable of the SDK's", yaml: tracing(fine), env: map[string]string{"OTEL_SDK_DISABLED": `"true"`}, want: want{"config", Warning, "OTEL_SDK_DISABLED", "with quotes and all"}},
+		{name: "a variable that loses", yaml: tracing(fine), env: map[string]string{"OTEL_SDK_DISABLED": "true"}, want: want{"config", Warning, "OTEL_SDK_DISABLED: overridden by", "unset the variable"}},
+		{name: "no directory of a queue", yaml: tracing("exporters: [{type: otlp, endpoint: '127.0.0.1:1', queue: {storage: disk}}]"), want: want{"queue", Skipped, "queue.dir has a mistake", ""}},
 		{name: "an unset key", yaml: tracing("exporters:", "  - {type: otlp, endpoint: '127.0.0.1:1', headers: {a: '${DOCTORS_KEY}'}}"), want: want{"config", Fault, "DOCTORS_KEY is not set", "set DOCTORS_KEY for the service"}},
 		{name: "the wrong section", yaml: "tracing:\n  enabled: true\n  sample_rate: 1\n  service_name: x\n", want: want{"config", Fault, "--section tracing", "name the file"}},
 		{name: "an unknown key", yaml: tracing("sample_raet: 1"), want: want{"config", Fault, `did you mean "sample_rate"?`, "riffle validate"}},
@@ -121,7 +124,7 @@ func TestConfiguration(t *testing.T) {
 		{name: "a byte order mark", yaml: "\ufeff" + tracing(fine), want: want{"enabled", OK, `tracing is on for service "fluxbase"`, ""}},
 		{name: "OpenTelemetry's schema", yaml: "file_format: '1.0'\ntracer_provider:\n  processors: [{batch: {exporter: {otlp_grpc: {endpoint: 'http://127.0.0.1:1'}}}}]\n", want: want{"config", OK, "a file of OpenTelemetry's own schema", ""}},
 		{name: "tabs", yaml: "observability:\n\ttracing: {}\n", want: want{"config", Fault, "fluxbase.yaml:2:", "riffle validate"}},
-		{name: "no service name", yaml: strings.Replace(tracing(fine), "    service_name: fluxbase\n", "", 1), want: want{"config", Warning, "service_name: not set", ""}},
+		{name: "no service name", yaml: strings.Replace(tracing(fine), "    service_name: fluxbase\n", "", 1), want: want{"config", Warning, "service_name: not set", "write service_name"}},
 		{name: "another program's file", yaml: "receivers: {}\nservice: {pipelines: {}}\nexporters: {}\n", want: want{"config", Fault, "OpenTelemetry Collector", "name the file"}},
 		{name: "the port of Jaeger's pages", yaml: tracing("endpoint: 127.0.0.1:16686"), want: want{"config", Warning, "Jaeger's web pages", ""}},
 		{name: "Prometheus", yaml: tracing("endpoint: 127.0.0.1:9090"), want: want{"config", Warning, "Prometheus", ""}},
@@ -149,7 +152,7 @@ func TestConfigurationThatIsNotThere(t *testing.T) {
 	o.File = filepath.Join(t.TempDir(), "fluxbase.yaml")
 	oneFault(t, o, "config", "no such file", "--config FILE")
 	o.File = t.TempDir()
-	oneFault(t, o, "config", "is a directory", "let the user of the service read")
+	oneFault(t, o, "config", "is a directory", "name a file")
 	o.File = ""
 	diagnose(t, o, want{"enabled", Fault, "nothing turns it on", "--config FILE"})
 }
@@ -180,7 +183,7 @@ func TestSampling(t *testing.T) {
 		{name: "nearly 0", yaml: "sample_rate: 0.0001", want: want{"sampling", Warning, "about 1 of 10000", "raise sample_rate"}},
 		{name: "a rule drops all", yaml: "samplers: [{type: route, name: quiet, rules: [{route: /, sample: drop}]}]", want: want{"sampling", Fault, `all are dropped: 1000 by sampler "quiet" (rules[0]: /)`, "narrow the rule"}},
 		{name: "errors, slow ones and one in a hundred", yaml: "samplers: [{type: error}, {type: slow, threshold: 250ms}, {type: ratio, rate: 0.01}]", want: want{"sampling", OK, "100% of errors, 100% of slow ones, 1% of the rest", ""}},
-		{name: "the SDK's variable", yaml: "", env: "always_off", want: want{"sampling", Fault, "keeps 0 of 1000", "(OTEL_TRACES_SAMPLER): 1 keeps"}},
+		{name: "the SDK's variable", yaml: "", env: "always_off", want: want{"sampling", Fault, "keeps 0 of 1000", "correct OTEL_TRACES_SAMPLER, or write sample_rate"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			if tt.env != "" {

@@ -1,6 +1,7 @@
 package doctor
 
 import (
+	"bufio"
 	"context"
 	"crypto/tls"
 	"fmt"
@@ -92,7 +93,7 @@ func TestEndpoints(t *testing.T) {
 		{name: "plain text to TLS over HTTP", check: "export", found: "wants TLS", do: "write https:// in the endpoint", yaml: func(t *testing.T) string {
 			return exporter(overHTTP, "http://"+otlptest.HTTP(t, own, "/v1/traces").Address)
 		}},
-		{name: "plain text to TLS over gRPC", check: "export", found: "hung up on plain text", do: "set insecure: false", yaml: func(t *testing.T) string {
+		{name: "plain text to TLS over gRPC", check: "export", found: "wants TLS", do: "set insecure: false", yaml: func(t *testing.T) string {
 			return exporter(overGRPC, otlptest.GRPC(t, own).Address, "insecure: true")
 		}},
 		{name: "an expired certificate", check: "tls", found: "has expired", do: "renew the certificate", yaml: func(t *testing.T) string { return with(expired)(t, overGRPC, ca) }},
@@ -130,7 +131,18 @@ func TestEndpoints(t *testing.T) {
 		{name: "hangs in the handshake", timeout: impatient, check: "export", found: "did not answer in time", do: "whether it is an OTLP receiver", yaml: func(t *testing.T) string { return exporter(overHTTP, "https://"+otlptest.Silent(t)) }},
 		{name: "another protocol", check: "export", found: `greets with "SSH-2.0-OpenSSH_9.2p1"`, do: "correct the port", yaml: func(t *testing.T) string { return exporter(overHTTP, "http://"+banner(t)) }},
 		{name: "another protocol given gRPC", check: "export", found: `greets with "SSH-2.0-OpenSSH_9.2p1"`, do: "correct the port", yaml: func(t *testing.T) string { return exporter(overGRPC, banner(t)) }},
-		{name: "hangs up", check: "export", found: "hung up", do: "if it wants TLS", yaml: func(t *testing.T) string { return exporter(overHTTP, "http://"+otlptest.HangsUp(t)) }},
+		{name: "HTTP/1 that does not say so, given gRPC", check: "export", found: "speaks HTTP, not gRPC", do: "use protocol http/protobuf", yaml: func(t *testing.T) string {
+			return exporter(overGRPC, onlyHTTP1(t))
+		}},
+		{name: "TLS without HTTP/2, given gRPC", check: "export", found: "speaks TLS, but not HTTP/2", do: "let the proxy in front of it speak HTTP/2", yaml: func(t *testing.T) string {
+			return exporter(overGRPC, "https://"+withoutALPN(t, authority.Server(t, "127.0.0.1")), ca)
+		}},
+		{name: "a refused client certificate", check: "export", found: "take the client certificate", do: "check that tls.cert_file", yaml: func(t *testing.T) string {
+			cert, key := otlptest.NewAuthority(t).IssueUntil(t, "stranger", time.Now().Add(time.Hour), "client")
+			mutual := authority.MutualServer(t, "127.0.0.1")
+			return with(mutual)(t, overHTTP, fmt.Sprintf("tls: {ca_file: %q, cert_file: %q, key_file: %q}", authority.File, cert, key))
+		}},
+		{name: "hangs up", check: "export", found: "hung up", do: "answers neither TLS nor HTTP", yaml: func(t *testing.T) string { return exporter(overHTTP, "http://"+otlptest.HangsUp(t)) }},
 		{name: "a socket that is not there", check: "connect", found: "no such file", do: "the path of its socket", yaml: func(t *testing.T) string {
 			return exporter(overGRPC, "unix://"+filepath.Join(t.TempDir(), "s"))
 		}},
@@ -168,6 +180,59 @@ func banner(t *testing.T) string {
 	}()
 	t.Cleanup(func() {
 		_ = l.Close()
+		<-done
+	})
+	return l.Addr().String()
+}
+
+// onlyHTTP1 is the address of a server that answers what is no HTTP/1 with nothing but a text,
+// and hangs up.
+func onlyHTTP1(t *testing.T) string {
+	t.Helper()
+	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all sync.WaitGroup
+	all.Go(func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			all.Go(func() {
+				defer c.Close()
+				line, _ := bufio.NewReader(c).ReadString('\n')
+				if strings.HasSuffix(line, " HTTP/1.1\r\n") {
+					_, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+					return
+				}
+				_, _ = io.WriteString(c, "what?\r\n")
+			})
+		}
+	})
+	t.Cleanup(func() {
+		_ = l.Close()
+		all.Wait()
+	})
+	return l.Addr().String()
+}
+
+// withoutALPN is the address of a server that ends TLS and agrees on no protocol.
+func withoutALPN(t *testing.T, cfg *tls.Config) string {
+	t.Helper()
+	l, err := tls.Listen("tcp", "127.0.0.1:0", cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := &http.Server{Handler: answers(200, "", ""), ReadHeaderTimeout: time.Minute}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		_ = server.Serve(l)
+	}()
+	t.Cleanup(func() {
+		_ = server.Close()
 		<-done
 	})
 	return l.Addr().String()

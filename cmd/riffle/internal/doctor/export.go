@@ -117,7 +117,7 @@ func (p *probe) run(ctx context.Context, r *Result) {
 		r.Status, r.Found = Warning, fmt.Sprintf("%s, slowly", r.Found)
 		r.Do = "find out why the receiver, or the way to it, is slow: batches wait meanwhile, in memory or on disk, and a full queue loses them"
 	}
-	if p.x.Live {
+	if _, connected := p.entry.Connection(); p.x.Live && (connected || p.entry.Type() == plugin) {
 		p.large(ctx, r)
 	}
 }
@@ -158,6 +158,8 @@ func (p *probe) failed(ctx context.Context, r *Result, err error) {
 			if greeting := greetingOf(ctx, p.target.address()); greeting != "" {
 				r.Found = fmt.Sprintf("%s greets with %q: it speaks another protocol, and is no OTLP receiver", p.target.address(), greeting)
 				r.Do = "correct the port: OTLP is usually taken at 4317 (gRPC) and 4318 (HTTP)"
+			} else if text == "hung up" {
+				p.identify(ctx, r)
 			}
 			return
 		}

@@ -121,6 +121,8 @@ func withoutSnippet(e *core.ConfigError) string {
 func (x *examination) mendPlugin(m *core.ConfigError) string {
 	text := m.Err.Error()
 	switch {
+	case strings.Contains(text, "plugins.dir is not set"):
+		return "set plugins.dir to the directory that has it, or write the path of the program"
 	case strings.Contains(text, "there is no "):
 		return "put the program into plugins.dir, called riffle-plugin-NAME, or correct the name"
 	case strings.Contains(text, "is not pinned"), strings.Contains(text, "is not the file that was pinned"):

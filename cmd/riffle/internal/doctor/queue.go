@@ -45,6 +45,10 @@ func (x *examination) checkQueues(ctx context.Context) (results []Result) {
 			return append(results, interrupted("queue", e.ID()))
 		}
 		dir := e.Delivery.Queue.Dir
+		if dir == "" {
+			results = append(results, Result{Check: "queue", Subject: e.ID(), Status: Skipped, Found: "queue.dir has a mistake"})
+			continue
+		}
 		results = append(results, checkQueue(e, known[i], dir))
 		if !dirs[dir] {
 			dirs[dir] = true

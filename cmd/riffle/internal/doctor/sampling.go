@@ -205,7 +205,12 @@ func (s share) String() string {
 
 // raise says where the rate is set.
 func (x *examination) raise() string {
-	if by := x.inspection.SetBy("sample_rate"); by != "" {
+	by := x.inspection.SetBy("sample_rate")
+	switch by {
+	case "OTEL_TRACES_SAMPLER", "OTEL_TRACES_SAMPLER_ARG":
+		return fmt.Sprintf("correct %s, or write sample_rate: 1 in the section, which wins over it and keeps everything", by)
+	case "":
+	default:
 		return fmt.Sprintf("raise sample_rate (%s): 1 keeps everything", by)
 	}
 	for i := range x.spec.Samplers {

@@ -1,6 +1,7 @@
 package doctor
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -39,7 +40,7 @@ func (x *examination) checkCertificate(ctx context.Context, id string, t *target
 	leaf := state.PeerCertificates[0]
 	now := time.Now()
 	r.Found = fmt.Sprintf("%s, certificate of %s by %s until %s", tls.VersionName(state.Version), subject(leaf), issuer(leaf), leaf.NotAfter.UTC().Format(time.DateOnly))
-	r.Details = []string{"for " + strings.Join(namesOf(leaf), ", ")}
+	r.Details = []string{"for " + cmp.Or(strings.Join(namesOf(leaf), ", "), "no name: it has no subject alternative names, and a common name does not count")}
 	switch left := leaf.NotAfter.Sub(now); {
 	case left < 0:
 		r.Status, r.Do = Fault, "renew the certificate of the receiver; if it has not expired, correct the clock of this machine"
