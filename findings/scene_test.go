@@ -107,6 +107,8 @@ func in(a actor, change func(*actor)) actor {
 	return a
 }
 
+func of(service string, a actor) actor { return in(a, func(a *actor) { a.service = service }) }
+
 func failing(a actor) actor { return in(a, func(a *actor) { a.failed = "no" }) }
 
 func serving(service string, parent, from, to int) actor {

@@ -1,6 +1,8 @@
 package findings
 
 import (
+	"slices"
+
 	"go.opentelemetry.io/otel/codes"
 	"go.opentelemetry.io/otel/trace"
 )
@@ -23,8 +25,7 @@ func (t *tree) wrap() {
 		t.markTwins(below)
 	}
 	t.within = make([]int32, len(t.spans))
-	for n := len(t.order) - 1; n >= 0; n-- {
-		i := t.order[n]
+	for _, i := range slices.Backward(t.order) {
 		s := &t.spans[i]
 		t.within[i] = noCall
 		switch {

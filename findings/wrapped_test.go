@@ -35,7 +35,7 @@ func TestWrappedQueries(t *testing.T) {
 		return actors
 	}
 	wrapped := func(name string, more ...func(first, from int) actor) func(i, first, from int) []actor {
-		return func(i, first, from int) []actor {
+		return func(_, first, from int) []actor {
 			out := all(function(1, from, from+9, name), query(first, from+1, from+3, statement))
 			for _, m := range more {
 				out = append(out, m(first, from))

@@ -20,6 +20,7 @@ type server struct {
 	store    *store
 	analysis *analysis
 	sources  func() []sourceStatus
+	takes    receivers
 	// turns is how many answers are made at once for which many spans are looked at.
 	turns chan struct{}
 }
@@ -115,6 +116,13 @@ type summary struct {
 	From       float64        `json:"from"`
 	To         float64        `json:"to"`
 	Sources    []sourceStatus `json:"sources"`
+	Receivers  receivers      `json:"receivers"`
+}
+
+// receivers are where spans are taken; "" is nowhere.
+type receivers struct {
+	GRPC string `json:"grpc"`
+	HTTP string `json:"http"`
 }
 
 type operationKey struct {
@@ -138,7 +146,7 @@ func (s *server) summary(r *http.Request) (any, error) {
 	out := summary{
 		Version: f.version, Spans: f.spans, Traces: f.traces, Bytes: f.bytes, MaxBytes: s.store.maxBytes,
 		Waiting: f.waiting, Evicted: f.evicted, Rejected: f.rejected, Services: services, Operations: []operationKey{},
-		From: micros(from), To: micros(to), Sources: s.sources(),
+		From: micros(from), To: micros(to), Sources: s.sources(), Receivers: s.takes,
 	}
 	if out.Services == nil {
 		out.Services = []string{}

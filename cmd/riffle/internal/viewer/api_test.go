@@ -99,6 +99,7 @@ func TestAPI(t *testing.T) {
 		Spans: 3, Traces: 2, MaxBytes: 1 << 20, Services: []string{"shop"}, From: start, To: start + 100_000,
 		Operations: []operationKey{{"shop", "<script>alert(1)</script>"}, {"shop", "SELECT"}, {"shop", "from a file"}},
 		Sources:    []sourceStatus{{"some.json", 1, "unexpected EOF"}},
+		Receivers:  receivers{GRPC: at.grpc, HTTP: strings.TrimSuffix(at.http, "/")},
 	}
 	if diff := cmp.Diff(want, sum); diff != "" {
 		t.Errorf("summary (-want +got):\n%s", diff)

@@ -15,7 +15,9 @@
 //	   "waiting_traces":N to be looked at for findings, "evicted_traces":N,
 //	   "rejected_spans":N, "services":["..."],
 //	   "operations":[{"service","name"}], "from":T, "to":T,
-//	   "sources":[{"name","spans","error"}]}      version grows with every change
+//	   "sources":[{"name","spans","error"}],
+//	   "receivers":{"grpc":ADDRESS,"http":URL}}   "" is none; version grows with every
+//	                                              change
 //
 //	/api/findings
 //	  {"version":N, "findings":[Finding]}          as package findings has them, whole

@@ -243,7 +243,7 @@ func TestManyTracesWait(t *testing.T) {
 // What is found takes memory as spans do, though none come any more.
 func TestFindingsAreWithinTheBound(t *testing.T) {
 	detect := noDetector
-	detect.Trace = func(spans []sdktrace.ReadOnlySpan) []findings.Finding {
+	detect.Trace = func(_ []sdktrace.ReadOnlySpan) []findings.Finding {
 		return []findings.Finding{{Kind: findings.NPlusOne, Spans: make([]string, 10_000)}}
 	}
 	s := newStore(math.MaxInt64)

@@ -83,12 +83,7 @@ func start(ctx context.Context, opts Options, quiet time.Duration) (_ *Viewer, e
 	api := &server{store: v.store, analysis: look, sources: v.sourceStatus, turns: make(chan struct{}, 2)}
 	receiver := receive.New(v.store.add)
 
-	l, err := loopback.Listen(ctx, "--listen", opts.Listen)
-	if err != nil {
-		return nil, err
-	}
-	v.page = l.Addr()
-	v.serve(l, api.handler(opts.Page))
+	var l net.Listener
 	if opts.OTLPHTTP != "" {
 		if l, err = loopback.Listen(ctx, "--otlp-http", opts.OTLPHTTP); err != nil {
 			return nil, switchOff(err, "--otlp-http")
@@ -101,8 +96,15 @@ func start(ctx context.Context, opts Options, quiet time.Duration) (_ *Viewer, e
 			return nil, switchOff(err, "--otlp-grpc")
 		}
 		v.grpcAddr, v.grpc = l.Addr(), receiver.GRPC()
-		v.running.Go(func() { _ = v.grpc.Serve(l) }) // it ends with Close
+		taken := l
+		v.running.Go(func() { _ = v.grpc.Serve(taken) }) // it ends with Close
 	}
+	api.takes.GRPC, api.takes.HTTP = v.Receivers()
+	if l, err = loopback.Listen(ctx, "--listen", opts.Listen); err != nil {
+		return nil, err
+	}
+	v.page = l.Addr()
+	v.serve(l, api.handler(opts.Page))
 	v.running.Go(func() { look.run(work) })
 	for _, s := range opts.Sources {
 		v.sources = append(v.sources, sourceStatus{Name: s.Name})

@@ -21,6 +21,7 @@ export interface Summary {
   from: number;
   to: number;
   sources: Source[] | null;
+  receivers: { grpc: string; http: string };
 }
 
 export interface Finding {

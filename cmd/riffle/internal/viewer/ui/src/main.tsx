@@ -125,16 +125,19 @@ function State({ summary, paused, lost }: { summary: Summary | null; paused: boo
 
 function Empty({ summary }: { summary: Summary }) {
   const sources = summary.sources ?? [];
+  const { grpc, http } = summary.receivers;
+  const endpoints = [grpc && `# gRPC\nOTEL_EXPORTER_OTLP_ENDPOINT=http://${grpc}`, http && `# HTTP\nOTEL_EXPORTER_OTLP_ENDPOINT=${http}`].filter(Boolean);
   return (
     <section class="empty">
       <h2>No spans yet</h2>
-      <p>
-        Send some by OTLP, and they are here at once. A service that is configured by variables needs one of these; riffle view prints the addresses, and these
-        are the ones unless its flags say otherwise:
-      </p>
-      <pre tabIndex={0} role="group" aria-label="Endpoints">
-        {'# gRPC\nOTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:4317\n# HTTP\nOTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:4318'}
-      </pre>
+      {endpoints.length > 0 && (
+        <>
+          <p>Send some by OTLP, and they are here at once. A service that is configured by variables needs one of these:</p>
+          <pre tabIndex={0} role="group" aria-label="Endpoints">
+            {endpoints.join('\n')}
+          </pre>
+        </>
+      )}
       {sources.length > 0 && (
         <>
           <p>What is read:</p>
