@@ -44,8 +44,8 @@ span, called "riffle doctor", and over the network a request of about 70 KiB, to
 what is too large.
 A disk queue is tried with a file that is deleted at once.
 
-Each step is given up after --timeout. The exit code is 0 if there is no fault, 1 if
-there is one, 2 for a mistake in the command line.`,
+Each step, and each request of one, is given up after --timeout. The exit code is 0
+if there is no fault, 1 if there is one, 2 for a mistake in the command line.`,
 		Example: "  " + p.name + " doctor --config fluxbase.yaml --app fluxbase\n" +
 			"  " + p.name + " doctor --config fluxbase.yaml --live --json",
 		Args: cobra.NoArgs,
@@ -78,7 +78,7 @@ there is one, 2 for a mistake in the command line.`,
 	f := cmd.Flags()
 	f.StringVar(&o.File, "config", "", "configuration `FILE`; without it, the variables alone")
 	f.BoolVar(&o.Live, "live", false, "send spans to each exporter")
-	f.DurationVar(&o.Timeout, "timeout", 10*time.Second, "give a step up after `TIME`")
+	f.DurationVar(&o.Timeout, "timeout", 10*time.Second, "give a step, and each request of one, up after `TIME`")
 	f.BoolVar(&asJSON, "json", false, "print one JSON object")
 	return cmd
 }

@@ -43,8 +43,9 @@ func (s *search) command(name string) *cobra.Command {
 		Short: "find what is wrong in recorded traces: N+1 queries, slow calls, where errors begin",
 		Long: `findings reads the spans of files and directories, and lists what is wrong with the
 services that made them, what costs most time first. A FILE is OTLP as protobuf, as
-JSON or as JSON lines, Jaeger's JSON, a queue directory or a batch of one, or a
-directory of such files, compressed with gzip or zstd or not; - is standard input.
+JSON or as JSON lines, Jaeger's JSON, what the exporter file writes, a queue
+directory or a batch of one, or a directory of such files, compressed with gzip or zstd
+or not; - is standard input.
 
 What it finds, with the thresholds that --set changes, as n_plus_one.min_calls:
 

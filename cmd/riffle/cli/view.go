@@ -36,9 +36,9 @@ func newView() *cobra.Command {
 that shows what is wrong in them, searches them, and draws traces. It needs no
 network and no other program, and keeps nothing when it ends: interrupt it.
 
-A FILE is OTLP as JSON, JSON lines or protobuf, or Jaeger's JSON, compressed with
-gzip or zstd or not; a DIR is a queue directory of riffle or has such files; - is
-standard input. A service sends spans with an exporter to 127.0.0.1:4317 (gRPC) or
+A FILE is OTLP as JSON, JSON lines or protobuf, Jaeger's JSON, or what the exporter
+file writes, compressed with gzip or zstd or not; a DIR is a queue directory of riffle
+or has such files; - is standard input. A service sends spans with an exporter to 127.0.0.1:4317 (gRPC) or
 http://127.0.0.1:4318 (HTTP), where most send them if nobody says otherwise.
 
 Spans are in memory only. When they need more than --max-bytes, the traces to which

@@ -10,6 +10,6 @@
 // its certificates, its headers and its compression. The steps before it tell where it
 // went wrong.
 //
-// Every step is bounded by [Options.Timeout], and what servers say by package untrusted.
-// No secret is shown: errors of exporters come without them.
+// Every step, and every request of one, is bounded by [Options.Timeout], and what servers
+// say by package untrusted. No secret is shown: errors of exporters come without them.
 package doctor

@@ -59,7 +59,7 @@ type Options struct {
 	Program string
 	// Live sends spans.
 	Live bool
-	// Timeout bounds each step; it is positive.
+	// Timeout bounds each step, and each request of one; it is positive.
 	Timeout time.Duration
 
 	// Tests have their own. Nil and "" are those of the machine.

@@ -206,12 +206,17 @@ func (p *probe) large(ctx context.Context, r *Result) {
 		return
 	}
 	taken, refused := 0, len(spans) // 0 is what was taken before: one small span
-	for refused-taken > 1 && ctx.Err() == nil {
+	search, cancel := context.WithTimeout(ctx, p.x.Timeout)
+	defer cancel()
+	for refused-taken > 1 {
 		middle := (taken + refused) / 2
-		if p.send(ctx, spans[:middle]) == nil {
+		err := p.send(search, spans[:middle])
+		if err == nil {
 			taken = middle
-		} else {
+		} else if delivery.Classify(err).Outcome == delivery.TooLarge {
 			refused = middle
+		} else {
+			break // what is known so far is true
 		}
 	}
 	most := sizeOf(spans[:max(taken, 1)])
