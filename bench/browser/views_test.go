@@ -110,7 +110,7 @@ func TestSearch(t *testing.T) {
 	b.wait(`document.querySelector('.bar .note').textContent.startsWith('45 traces')`)
 
 	eval[any](b, `(() => { const s = document.getElementById('f-status'); s.value = 'error'; s.dispatchEvent(new Event('change', {bubbles: true})) })()`)
-	b.wait(`document.querySelector('.bar .note').textContent.startsWith('12 traces, stands for 45')`)
+	b.wait(`document.querySelector('.bar .note').textContent.startsWith('12 traces, by weight 45')`)
 	b.want(`location.hash`, "#/search?q=charge+card&status=error")
 	if n := eval[int](b, `document.querySelectorAll('.hit .failed').length`); n != 12 {
 		t.Errorf("%d hits have errors, want 12", n)

@@ -2,7 +2,7 @@
 import { useEffect, useState } from 'preact/hooks';
 import type { Hit, Results, Summary } from './api';
 import { Charts } from './charts';
-import { count, duration, findingKinds, findingTitle, fullTime, line, plural, time, weight } from './format';
+import { count, duration, findingKinds, findingTitle, fullTime, line, plural, time } from './format';
 import { useData, useKept } from './live';
 import { Badge, Failed, Message, Problem, Select, Service } from './parts';
 import { changed, go, href, traceHref, type Route } from './route';
@@ -160,7 +160,7 @@ export function SearchView({ route, summary, version }: { route: Route; summary:
           <Charts results={known} query={route.query} />
           <div class="bar">
             <p class="note" role="status">
-              {plural(known.traces_matched, 'trace')}, {weight(known.weight)}
+              {plural(known.traces_matched, 'trace')}, by weight {count(known.weight)}
               <span class="took"> · {duration(known.took)}</span>
             </p>
             <label class="field inline" for="sort">
