@@ -114,6 +114,10 @@ func (t *Table) Prepare(ctx context.Context, p *sampling.StartParameters, ask As
 		case e.lease.Load() != nil:
 			return nil
 		case e.pending.CompareAndSwap(false, true):
+			if e.lease.Load() != nil { // Run had the answer meanwhile
+				e.pending.Store(false)
+				return nil
+			}
 			if err := t.ask(ctx, ask, []*entry{e}); err != nil {
 				e.pending.Store(false)
 				return err
@@ -169,13 +173,13 @@ func (t *Table) ask(ctx context.Context, ask Ask, batch []*entry) error {
 	defer t.mu.Unlock()
 	for i, e := range batch {
 		e.asked = starts[i]
-		e.pending.Store(false)
-		switch {
-		case t.epoch != epoch:
-			t.enqueue(e) // the answer was overtaken
-		case e.replaced == replaced[i]:
+		if t.epoch == epoch && e.replaced == replaced[i] {
 			e.store(leases[i], now)
 			t.answers.Add(1)
+		}
+		e.pending.Store(false) // last: who finds neither an answer nor a question asks
+		if t.epoch != epoch {
+			t.enqueue(e) // the answer was overtaken
 		}
 	}
 	return nil
