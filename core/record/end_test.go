@@ -158,7 +158,8 @@ func TestMatchAboutTheRootWithoutRoom(t *testing.T) {
 			r := matched(t, Config{IDGenerator: fixedRandomness(1<<56 - 1), Bounds: Bounds{MaxBytes: 1 << 20}}, m, onError)
 			ctx, root := r.tracer.Start(context.Background(), "root")
 			fail(r.start(ctx, "child", trace.WithAttributes(attribute.String("x", string(make([]byte, 950<<10)))))).End()
-			for open = 0; open == 0 && r.Stats().Crowded == 0; open = r.Stats().TooLarge {
+			open = 0
+			for end := time.Now().Add(time.Minute); open == 0 && len(r.spans()) == 0 && time.Now().Before(end); open = r.Stats().TooLarge {
 				time.Sleep(time.Millisecond)
 			}
 			root.End()
