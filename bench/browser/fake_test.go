@@ -101,7 +101,7 @@ func (f *fake) summary() object {
 	return object{
 		"version": f.version, "spans": len(f.spans), "traces": len(f.order), "waiting_traces": f.waiting, "bytes": 900 * len(f.spans), "max_bytes": 512 << 20,
 		"services": slices.Sorted(maps.Keys(services)), "operations": named,
-		"sources": []object{{"name": "shop.json", "spans": len(f.spans)}, {"name": "gone.json", "spans": 0, "error": "<no such file>"}},
+		"sources":   []object{{"name": "shop.json", "spans": len(f.spans)}, {"name": "gone.json", "spans": 0, "error": "<no such file>"}},
 		"receivers": object{"grpc": "127.0.0.1:4317", "http": "http://127.0.0.1:4318"},
 	}
 }
