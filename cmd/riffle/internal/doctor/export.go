@@ -213,11 +213,12 @@ func (p *probe) large(ctx context.Context, r *Result) {
 		err := p.send(search, spans[:middle])
 		if err == nil {
 			taken = middle
-		} else if delivery.Classify(err).Outcome == delivery.TooLarge {
-			refused = middle
-		} else {
+			continue
+		}
+		if delivery.Classify(err).Outcome != delivery.TooLarge {
 			break // what is known so far is true
 		}
+		refused = middle
 	}
 	most := sizeOf(spans[:max(taken, 1)])
 	r.Status = Fault
