@@ -94,12 +94,18 @@ type tab struct {
 	may  string   // part of an error that a test expects
 }
 
+// needsChromium skips a test where there is no browser.
+func needsChromium(t *testing.T) {
+	t.Helper()
+	if chromium == nil {
+		t.Skip("chromium is not installed; CI installs it, and sets RIFFLE_BROWSER=1, with which that is a failure")
+	}
+}
+
 // open opens the page in a tab. What it has to complain about fails the test.
 func open(t *testing.T, v view, url string) *tab {
 	t.Helper()
-	if chromium == nil {
-		t.Skip("chromium is not installed; RIFFLE_BROWSER=1 makes that a failure, as in CI")
-	}
+	needsChromium(t)
 	ctx, cancel := chromedp.NewContext(chromium, chromedp.WithNewBrowserContext())
 	t.Cleanup(cancel)
 	b := &tab{t: t, ctx: ctx, url: url}

@@ -31,9 +31,7 @@ type viewed struct{ page, otlp string }
 // runView starts riffle view, and ends it with the test.
 func runView(t *testing.T) viewed {
 	t.Helper()
-	if chromium == nil {
-		t.Skip("chromium is not installed")
-	}
+	needsChromium(t)
 	path, err := program()
 	if err != nil {
 		t.Fatal("building riffle: ", err)
