@@ -3,8 +3,9 @@
 //
 // BenchmarkTrace makes the same trace, a server's span with 8 attributes and a
 // database client's with 6, with riffle, with the stock SDK (BatchSpanProcessor
-// and otlptracehttp) and with Datadog's tracer, and tells what CPU time and
-// memory it costs the process that is traced. The receiver is another process.
+// and otlptracehttp) and with Datadog's tracer, without its span pool and with
+// it, and tells what CPU time and memory it costs the process that is traced.
+// The receiver is another process.
 //
 // BenchmarkTail is about keeping every error, every slow trace and 1 % of the
 // others. riffle does that in the process of the service. The other way is a

@@ -49,10 +49,12 @@ var variants = []struct {
 	{1, "stock", stock},
 	{1, "riffle", riffleWith(headSamplers)},
 	{1, "datadog", datadog},
+	{1, "datadog+pool", datadogPooled},
 	{0.01, "stock", stock},
 	{0.01, "riffle", riffleWith(headSamplers)},
 	{0.01, "riffle+error+slow", riffleWith(tailSamplers)},
 	{0.01, "datadog", datadog},
+	{0.01, "datadog+pool", datadogPooled},
 }
 
 // What a trace costs the process that is traced, until it is sent or forgotten.
