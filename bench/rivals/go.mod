@@ -3,7 +3,7 @@ module github.com/riffletrace/riffle/bench/rivals
 go 1.26.0
 
 require (
-	github.com/DataDog/datadog-go/v5 v5.9.0
+	github.com/DataDog/datadog-go/v5 v5.9.1
 	github.com/DataDog/dd-trace-go/v2 v2.12.0
 	github.com/google/go-cmp v0.7.0
 	github.com/riffletrace/riffle v0.0.0
