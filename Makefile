@@ -7,6 +7,10 @@ TOOL := GOWORK=off go tool -modfile=tools/go.mod
 FUZZTIME ?= 10m
 BENCH ?= .
 COUNT ?= 6
+# What make bench measures, how, and the file of bench/results that it writes.
+PACKAGES ?= work
+BENCHFLAGS ?=
+RESULTS ?= last
 
 .PHONY: help
 help: ## list the targets
@@ -33,9 +37,9 @@ fuzz: ## every fuzz target for FUZZTIME (10m)
 	.ci/fuzz $(FUZZTIME)
 
 .PHONY: bench
-bench: ## the benchmarks matching BENCH, COUNT times, summed up by benchstat
-	go test -run '^$$' -bench '$(BENCH)' -benchmem -count $(COUNT) work | tee bench.out
-	$(TOOL) benchstat bench.out
+bench: ## the benchmarks matching BENCH in PACKAGES, COUNT times, into bench/results/RESULTS.txt, summed up by benchstat
+	bench/record $(RESULTS) 1 go test -run '^$$' -bench '$(BENCH)' -benchmem -count $(COUNT) $(BENCHFLAGS) $(PACKAGES)
+	$(TOOL) benchstat bench/results/$(RESULTS).txt
 
 .PHONY: bench-compare
 bench-compare: ## riffle bench, compared with bench/results/baseline.json; fails on what is worse than the noise
@@ -46,14 +50,16 @@ sizes: ## what each exporter of all adds to a binary
 	bench/sizes
 
 .PHONY: rivals
-rivals: ## riffle against the stock SDK and Datadog's tracer, COUNT times in turn, summed up by benchstat
-	for i in $$(seq $(COUNT)); do (cd bench/rivals && GOWORK=off go test -run '^$$' -bench Trace -benchtime 200000x -timeout 30m .); done | tee rivals.out
-	$(TOOL) benchstat -col /tracer -row /rate rivals.out
+rivals: BENCHTIME ?= 200000x
+rivals: ## riffle against the stock SDK and Datadog's tracer, COUNT times in turn, into bench/results/rivals.txt, summed up by benchstat
+	GOWORK=off bench/record rivals $(COUNT) go -C bench/rivals test -run '^$$' -bench Trace -benchtime $(BENCHTIME) -timeout 30m .
+	$(TOOL) benchstat -col /tracer -row /rate bench/results/rivals.txt
 
 .PHONY: tiers
-tiers: ## a service with riffle against one with a Collector, COUNT times in turn; builds the Collector first, for some minutes
-	for i in $$(seq $(COUNT)); do (cd bench/rivals && GOWORK=off RIFFLE_INTEROP=1 go test -run '^$$' -bench Tail -benchtime 20000x -timeout 60m .); done | tee tiers.out
-	$(TOOL) benchstat -col /tier tiers.out
+tiers: BENCHTIME ?= 20000x
+tiers: ## a service with riffle against one with a Collector, COUNT times in turn, into bench/results/tiers.txt; builds the Collector first, for some minutes
+	GOWORK=off RIFFLE_INTEROP=1 bench/record tiers $(COUNT) go -C bench/rivals test -run '^$$' -bench Tail -benchtime $(BENCHTIME) -timeout 60m .
+	$(TOOL) benchstat -col /tier bench/results/tiers.txt
 
 .PHONY: interop
 interop: ## the tests against Jaeger and the Collector; the first run builds both, for some minutes
