@@ -79,6 +79,7 @@ exporter "otlp".`,
 type sender struct {
 	lines   delivery.Lines
 	line    *delivery.Line
+	logs    *slog.LevelVar // from which level on the line is heard
 	timeout time.Duration
 	stderr  io.Writer
 
@@ -101,7 +102,9 @@ func (c count) String() string { return fmt.Sprintf("%d batches with %d spans", 
 const maxRefusals = 3
 
 func newSender(plan component.Plan[sdktrace.SpanExporter], timeout time.Duration, stderr io.Writer) (*sender, error) {
-	logger := slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
+	s := &sender{logs: &slog.LevelVar{}, timeout: timeout, stderr: stderr}
+	s.logs.Set(slog.LevelWarn)
+	logger := slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: s.logs}))
 	exporter, err := plan.Build(context.Background(), component.Settings{Logger: logger})
 	if err != nil {
 		return nil, err
@@ -109,13 +112,14 @@ func newSender(plan component.Plan[sdktrace.SpanExporter], timeout time.Duration
 	config := delivery.Defaults()
 	config.Queue.MaxBytes = 1 << 40 // a batch is in memory as it is
 	config.Send.Backoff.Max = component.Duration(5 * time.Second)
-	s := &sender{timeout: timeout, stderr: stderr}
 	s.line = s.lines.Add(exporter, config, delivery.Settings{Name: "send", Type: "otlp", Logger: logger})
 	return s, nil
 }
 
-// close ends the line. What it still has is on the disk.
+// close ends the line. What it still has is on the disk, so that nobody hears the line
+// say that it is lost.
 func (s *sender) close() {
+	s.logs.Set(slog.LevelError + 1)
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
 	_ = s.line.Shutdown(ctx)

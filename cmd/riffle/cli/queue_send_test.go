@@ -148,6 +148,9 @@ func TestQueueSendLeaves(t *testing.T) {
 			if (code == exitFine) != (tt.stderr == "") || !strings.Contains(stdout, tt.stdout) || !strings.Contains(stderr, tt.stderr) {
 				t.Errorf("exit code %d\n%s%s", code, stdout, stderr)
 			}
+			if strings.Contains(stderr, "left behind") {
+				t.Errorf("what stays on the disk is said to be lost:\n%s", stderr)
+			}
 		})
 	}
 }
