@@ -5,8 +5,6 @@ package observability_test
 import (
 	"context"
 	"errors"
-	"net/http"
-	"net/http/httptest"
 	"testing"
 	"time"
 
@@ -154,22 +152,5 @@ func BenchmarkHelpers(b *testing.B) {
 			})
 			root.End()
 		}
-	}
-}
-
-func BenchmarkMiddleware(b *testing.B) {
-	setProvider(b, sdktrace.NewTracerProvider())
-	ok := http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})
-	mux := http.NewServeMux()
-	mux.Handle("GET /users/{id}", ok)
-	for name, h := range map[string]http.Handler{"none": ok, "riffle": observability.Middleware(ok), "riffle with a mux": observability.Middleware(mux)} {
-		b.Run("middleware="+name, func(b *testing.B) {
-			b.ReportAllocs()
-			r := httptest.NewRequest(http.MethodGet, "/users/7", http.NoBody)
-			w := httptest.NewRecorder()
-			for b.Loop() {
-				h.ServeHTTP(w, r)
-			}
-		})
 	}
 }
