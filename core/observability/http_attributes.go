@@ -24,7 +24,7 @@ func (s *starting) describe(r *http.Request) {
 	}
 	method := methodOf(r.Method)
 	s.add(attribute.String("http.request.method", method))
-	if method != r.Method {
+	if method != r.Method || method == otherMethod {
 		s.set("http.request.method_original", clients(r.Method, r.RequestURI))
 	}
 	s.add(attribute.String("url.scheme", scheme))
@@ -32,11 +32,10 @@ func (s *starting) describe(r *http.Request) {
 		s.set("url.path", clients(r.URL.Path, r.RequestURI))
 	}
 	peer, peerPort := hostPort(r.RemoteAddr)
-	if peer != "" {
-		s.set("network.peer.address", peer)
-		if peerPort > 0 {
-			s.add(attribute.Int("network.peer.port", peerPort))
-		}
+	peer = clients(peer, r.RemoteAddr) // as handlers set it that trust a header
+	s.set("network.peer.address", peer)
+	if peer != "" && peerPort > 0 {
+		s.add(attribute.Int("network.peer.port", peerPort))
 	}
 	forwarded := r.Header.Get("X-Forwarded-For")
 	if client, _, _ := strings.Cut(forwarded, ","); client != "" {
@@ -136,7 +135,7 @@ func protocolOf(proto string) (name, version string) {
 	case "HTTP/1.0":
 		return "http", "1.0"
 	}
-	name, version, _ = strings.Cut(strings.Clone(proto), "/")
+	name, version, _ = strings.Cut(clients(strings.Clone(proto), ""), "/")
 	return strings.ToLower(name), version
 }
 

@@ -77,10 +77,10 @@ func (m *requestMetrics) measure(e *exchange, v any) {
 	default:
 		s.status = e.status()
 	}
-	options := m.options(s)
-	m.received.Record(e.ctx, e.body.read.Load(), options...)
-	m.written.Record(e.ctx, e.response.written.Load(), options...)
-	m.duration.Record(e.ctx, time.Since(e.start).Seconds(), options...)
+	options, ctx := m.options(s), e.inner.Context()
+	m.received.Record(ctx, e.body.read.Load(), options...)
+	m.written.Record(ctx, e.response.written.Load(), options...)
+	m.duration.Record(ctx, time.Since(e.start).Seconds(), options...)
 }
 
 // options are the attributes of a series.

@@ -44,25 +44,28 @@ func (propagator) Fields() []string { return otel.GetTextMapPropagator().Fields(
 // without an allocation.
 type carrier http.Header
 
-// canonical is the name that a header has in a request. Others are asked for so rarely
-// that net/http may look for them.
-func canonical(key string) string {
+func (c carrier) Get(key string) string {
+	if values := c.Values(key); len(values) > 0 {
+		return values[0]
+	}
+	return ""
+}
+
+func (c carrier) Values(key string) []string {
 	switch key {
 	case "traceparent":
-		return "Traceparent"
+		return c["Traceparent"]
 	case "tracestate":
-		return "Tracestate"
+		return c["Tracestate"]
 	case "baggage":
-		return "Baggage"
+		return c["Baggage"]
 	default:
-		return key
+		return http.Header(c).Values(key)
 	}
 }
 
-func (c carrier) Get(key string) string      { return http.Header(c).Get(canonical(key)) }
-func (c carrier) Values(key string) []string { return http.Header(c).Values(canonical(key)) }
-func (c carrier) Set(key, value string)      { http.Header(c).Set(key, value) }
-func (c carrier) Keys() []string             { return propagation.HeaderCarrier(c).Keys() }
+func (c carrier) Set(key, value string) { http.Header(c).Set(key, value) }
+func (c carrier) Keys() []string        { return propagation.HeaderCarrier(c).Keys() }
 
 // untraced is a context in which no span is recorded: by riffle since it says so, and
 // by other providers since it has a parent that is not sampled, of the trace that the

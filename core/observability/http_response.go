@@ -1,7 +1,9 @@
 package observability
 
 import (
+	"bufio"
 	"io"
+	"net"
 	"net/http"
 	"sync/atomic"
 	"time"
@@ -93,15 +95,15 @@ type (
 // allocation, all others by httpsnoop, which knows every combination.
 func (r *response) writer() http.ResponseWriter {
 	if w, ok := r.ResponseWriter.(serverWriter); ok {
-		hijacker, hijacks := w.(http.Hijacker)
-		reader, reads := w.(io.ReaderFrom)
-		pusher, pushes := w.(http.Pusher)
+		_, hijacks := w.(http.Hijacker)
+		_, reads := w.(io.ReaderFrom)
+		_, pushes := w.(http.Pusher)
 		switch {
 		case hijacks && reads && !pushes:
-			r.http1 = http1Response{r, w, hijacker, reader}
+			r.http1 = http1Response{r, w}
 			return &r.http1
 		case pushes && !hijacks && !reads:
-			r.http2 = http2Response{r, w, pusher}
+			r.http2 = http2Response{r, w}
 			return &r.http2
 		}
 	}
@@ -112,25 +114,33 @@ func (r *response) writer() http.ResponseWriter {
 type http1Response struct {
 	*response
 	serverWriter
-	http.Hijacker
-	from io.ReaderFrom
+}
+
+func (r *http1Response) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	return r.serverWriter.(http.Hijacker).Hijack()
+}
+
+func (r *http1Response) ReadFrom(src io.Reader) (int64, error) {
+	return r.readFrom(r.serverWriter.(io.ReaderFrom), src)
 }
 
 func (r *http1Response) Flush() { r.answers(); r.serverWriter.Flush() }
 
 func (r *http1Response) FlushError() error { r.answers(); return r.serverWriter.FlushError() }
 
-func (r *http1Response) WriteString(s string) (int, error)     { return r.writeString(r.serverWriter, s) }
-func (r *http1Response) ReadFrom(src io.Reader) (int64, error) { return r.readFrom(r.from, src) }
+func (r *http1Response) WriteString(s string) (int, error) { return r.writeString(r.serverWriter, s) }
 
 // http2Response stands for the one for HTTP/2.
 type http2Response struct {
 	*response
 	serverWriter
-	http.Pusher
 }
 
-func (r *http2Response) Flush() { r.answers(); r.serverWriter.Flush() }
+func (r *http2Response) Push(target string, o *http.PushOptions) error {
+	return r.serverWriter.(http.Pusher).Push(target, o)
+}
+
+func (r *http2Response) Flush()            { r.answers(); r.serverWriter.Flush() }
 func (r *http2Response) FlushError() error { r.answers(); return r.serverWriter.FlushError() }
 
 func (r *http2Response) WriteString(s string) (int, error) { return r.writeString(r.serverWriter, s) }

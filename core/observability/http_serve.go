@@ -19,16 +19,14 @@ import (
 // exchange is a request that is served, and its answer. Handlers may hold parts of it
 // for longer, so that it is not used again.
 type exchange struct {
-	middleware *middleware
-	ctx        context.Context
-	span       trace.Span
-	start      time.Time // zero where nothing measures
-	name       string    // that the span has
-	pattern    string    // that it was made of
-	inner      *http.Request
-	body       requestBody
-	response   response
-	attrs      [4]attribute.KeyValue // that it ends with
+	metrics  *requestMetrics
+	span     trace.Span
+	start    time.Time // zero where nothing measures
+	name     string    // that the span has
+	pattern  string    // that it was made of
+	inner    *http.Request
+	body     requestBody
+	response response
 }
 
 // trace serves a request inside a span of riffle's own.
@@ -46,7 +44,7 @@ func (m *middleware) trace(w http.ResponseWriter, r *http.Request) {
 		m.next.ServeHTTP(w, inner)
 		return
 	}
-	e := &exchange{middleware: m, ctx: ctx, span: span, name: name, pattern: r.Pattern, inner: inner}
+	e := &exchange{metrics: m.metrics, span: span, name: name, pattern: r.Pattern, inner: inner}
 	if measures {
 		if e.start = begun; begun.IsZero() {
 			e.start = time.Now()
@@ -123,14 +121,14 @@ func (e *exchange) end() {
 	switch {
 	case v != nil:
 		if e.span.IsRecording() {
-			e.setRoute(nil)
+			e.set(start(trace.SpanKindServer))
 			recordPanic(e.span, v)
 		}
 	case e.span.IsRecording():
 		e.record()
 	}
 	e.span.End()
-	e.middleware.metrics.measure(e, v)
+	e.metrics.measure(e, v)
 	if v != nil {
 		panic(v)
 	}
@@ -138,15 +136,16 @@ func (e *exchange) end() {
 
 // record sets what is known of a request when it is served.
 func (e *exchange) record() {
-	attrs := e.attrs[:0]
+	s := start(trace.SpanKindServer)
 	if n := e.body.read.Load(); n > 0 {
-		attrs = append(attrs, attribute.Int64("http.request.body.size", n))
+		s.add(attribute.Int64("http.request.body.size", n))
 	}
 	if n := e.response.written.Load(); n > 0 {
-		attrs = append(attrs, attribute.Int64("http.response.body.size", n))
+		s.add(attribute.Int64("http.response.body.size", n))
 	}
 	status := e.status()
-	e.setRoute(append(attrs, attribute.Int("http.response.status_code", status)))
+	s.add(attribute.Int("http.response.status_code", status))
+	e.set(s)
 	switch {
 	case status < 100 || status > 599:
 		e.span.SetStatus(codes.Error, "Invalid HTTP status code "+strconv.Itoa(status))
@@ -155,19 +154,18 @@ func (e *exchange) record() {
 	}
 }
 
-// setRoute sets these attributes, and the route, after which the span is called too.
+// set sets these attributes, and the route, after which the span is called too.
 // Often the pattern that a mux found is known by now only.
-func (e *exchange) setRoute(attrs []attribute.KeyValue) {
+func (e *exchange) set(s *starting) {
 	if e.inner.Pattern != "" {
 		if e.inner.Pattern != e.pattern {
 			e.name = requestName(e.inner)
 		}
 		e.span.SetName(e.name)
-		if path := route(e.inner.Pattern); path != "" {
-			attrs = append(attrs, attribute.String("http.route", bound.Default.Text(path)))
-		}
+		s.set("http.route", route(e.inner.Pattern))
 	}
-	e.span.SetAttributes(attrs...)
+	e.span.SetAttributes(s.attrs[:s.n]...)
+	s.release(trace.SpanKindServer)
 }
 
 // status is the one that the client gets, which net/http sends where a handler writes
