@@ -344,7 +344,7 @@ func TestDiffersFromOtelhttpInHTTP10(t *testing.T) {
 // holds no more memory than it takes.
 func FuzzRequest(f *testing.F) {
 	f.Add("GET", "example.com:80", "1.2.3.4:5", "/x", "HTTP/1.1", "10.0.0.1, 10.0.0.2", "curl/8", "GET /{x}")
-	f.Add("g\xffT", "[::1%\xff]:1", "[::1]", "/\xff", "HTTP/\xff", "\xff,", strings.Repeat("\xffa", 1<<14), "/")
+	f.Add("g\xffT", "[::1%\xff]:1", "[::1]", "/\xff", "HTTP/\xff", "\xff,", strings.Repeat("\xffa", 8), "/")
 	f.Add("", "", "", "", "", "", "", "")
 	f.Fuzz(func(t *testing.T, method, host, peer, path, proto, forwarded, agent, pattern string) {
 		pattern = strings.ToValidUTF8(pattern, "") // as it is in the code
