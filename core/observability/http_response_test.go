@@ -84,6 +84,16 @@ func TestOptionalInterfaces(t *testing.T) {
 			io.StringWriter
 			http.Pusher
 		}{plain, all, all, all, all, all, pusher{}},
+		"HTTP/2 that reads": struct {
+			plainWriter
+			closer
+			deadlines
+			duplex
+			flusher
+			io.StringWriter
+			http.Pusher
+			io.ReaderFrom
+		}{plain, all, all, all, all, all, pusher{}, all},
 		"both": struct {
 			http1Writer
 			http.Pusher
