@@ -270,12 +270,13 @@ func TestRequestStaysAsItIs(t *testing.T) {
 // request were made.
 func TestFilesOfFormsAreRemoved(t *testing.T) {
 	newRecorder(t)
-	t.Setenv("TMPDIR", t.TempDir())
+	tmp := t.TempDir()
+	t.Setenv("TMPDIR", tmp)
 	parse := http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		if err := r.ParseMultipartForm(1); err != nil {
 			t.Error(err)
 		}
-		if left, _ := filepath.Glob(filepath.Join(os.TempDir(), "multipart-*")); len(left) != 1 {
+		if left, _ := filepath.Glob(filepath.Join(tmp, "multipart-*")); len(left) != 1 {
 			t.Errorf("%d files while it is served, want 1", len(left))
 		}
 	})
@@ -305,7 +306,7 @@ func TestFilesOfFormsAreRemoved(t *testing.T) {
 			}
 			_ = answer.Body.Close()
 			s.Close() // which waits until the request is over
-			if left, _ := filepath.Glob(filepath.Join(os.TempDir(), "multipart-*")); len(left) != 0 {
+			if left, _ := filepath.Glob(filepath.Join(tmp, "multipart-*")); len(left) != 0 {
 				t.Errorf("left over: %v", left)
 			}
 		})
