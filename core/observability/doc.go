@@ -13,6 +13,10 @@
 // A helper that starts a span returns it, and whoever started it ends it. The
 // others find the span in the context, and do nothing if it has none.
 //
+// [Middleware] makes the span of a request as otelhttp does, and measures it, at a fraction
+// of the cost; [WithOtelhttp] has otelhttp do it. Between a handler and net/http stands a
+// writer that has the optional interfaces of net/http's, and no others.
+//
 // The subpackages pgxtrace and sqltrace trace every query of pgx and of
 // database/sql, with the same names.
 package observability

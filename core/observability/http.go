@@ -4,24 +4,13 @@ import (
 	"context"
 	"crypto/sha256"
 	"crypto/subtle"
-	"encoding/binary"
-	"fmt"
-	"math/rand/v2"
 	"net/http"
-	"runtime/debug"
 	"slices"
-	"strings"
 
 	"go.opentelemetry.io/contrib/instrumentation/net/http/otelhttp"
 	"go.opentelemetry.io/otel"
-	"go.opentelemetry.io/otel/attribute"
-	"go.opentelemetry.io/otel/codes"
-	"go.opentelemetry.io/otel/propagation"
-	"go.opentelemetry.io/otel/trace"
 
-	"github.com/riffletrace/riffle/core/internal/outside"
 	"github.com/riffletrace/riffle/core/sampling"
-	"github.com/riffletrace/riffle/internal/bound"
 )
 
 // What [Middleware] answers.
@@ -88,6 +77,19 @@ func WithMux(mux *http.ServeMux) MiddlewareOption {
 	return func(m *middleware) { m.mux = mux }
 }
 
+// WithOtelhttp has otelhttp's handler make the span, in place of riffle's own, which
+// makes the same one at a fraction of the cost. It is for what only otelhttp has: options
+// of its own, such as filters, names, read and write events and the server's name, its
+// Labeler, and metrics with server.address and server.port. What WithPropagators and
+// WithPublicEndpointFn of otelhttp say does not count.
+func WithOtelhttp(opts ...otelhttp.Option) MiddlewareOption {
+	return func(m *middleware) {
+		m.traced = otelhttp.NewHandler(http.HandlerFunc(m.below), "", append(slices.Clip(opts),
+			otelhttp.WithPropagators(propagator{}),
+			otelhttp.WithPublicEndpointFn(func(r *http.Request) bool { return isPublic(r.Context()) }))...)
+	}
+}
+
 type middleware struct {
 	isPublic              func(*http.Request) bool // nil: none is
 	hidesID, hidesSampled bool
@@ -97,15 +99,19 @@ type middleware struct {
 	forceSecret [sha256.Size]byte
 	next        http.Handler
 	mux         *http.ServeMux // nil: none that is known
-	traced      http.Handler
+	traced      http.Handler   // otelhttp's, nil without it
+	metrics     *requestMetrics
 }
 
-// Middleware traces the requests that next serves. It stands on otelhttp; a
-// span has its attributes, and is called after the pattern that [http.ServeMux]
+// Middleware traces the requests that next serves, by the semantic conventions of HTTP
+// servers. A span is called after the pattern that [http.ServeMux]
 // found, which is also its http.route. If next is a ServeMux, or [WithMux] names it,
 // that is known when the span starts. A status of 500 or more is an error; a
 // panic is recorded, makes the span an error, and goes on. The answer has
 // [TraceIDHeader] and [TraceSampledHeader].
+//
+// The global MeterProvider has http.server.request.duration, http.server.request.body.size
+// and http.server.response.body.size of each request.
 //
 // What a client says of its trace is trusted as far as the provider's remote_parent
 // says; for a service on the internet that is ignore or restart, or
@@ -119,30 +125,50 @@ func Middleware(next http.Handler, opts ...MiddlewareOption) http.Handler {
 	for _, opt := range opts {
 		opt(m)
 	}
-	m.traced = otelhttp.NewHandler(http.HandlerFunc(m.serve), "",
-		otelhttp.WithPropagators(propagator{}),
-		otelhttp.WithPublicEndpointFn(func(r *http.Request) bool { return isPublic(r.Context()) }))
+	if m.traced == nil {
+		m.metrics = newRequestMetrics(otel.GetMeterProvider())
+	}
 	return m
 }
 
 func (m *middleware) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	given := r
 	if m.isPublic != nil && m.isPublic(r) {
 		r = r.WithContext(context.WithValue(r.Context(), publicKey{}, true))
 	}
-	if slices.Contains(m.leftOut, r.URL.Path) {
-		m.next.ServeHTTP(w, r.WithContext(untraced(r)))
-		return
-	}
-	if m.forces(r) {
+	leftOut := slices.Contains(m.leftOut, r.URL.Path)
+	switch {
+	case leftOut:
+		r = r.WithContext(untraced(r))
+	case m.forces(r):
 		r = r.Clone(sampling.ContextWithForce(r.Context()))
 		r.Header.Del(m.forceHeader)
 	}
+	if r != given {
+		defer giveBack(given, r)
+	}
+	if leftOut {
+		m.next.ServeHTTP(w, r)
+		return
+	}
 	m.route(r)
-	m.traced.ServeHTTP(w, r)
+	if m.traced != nil {
+		m.traced.ServeHTTP(w, r)
+		return
+	}
+	m.trace(w, r)
+}
+
+// giveBack lets net/http know which files it has to remove, which a copy of its request
+// was given.
+func giveBack(to, from *http.Request) {
+	if from.MultipartForm != nil {
+		to.MultipartForm = from.MultipartForm
+	}
 }
 
 // route sets the pattern that the mux will find, as the mux does it itself when it
-// serves. A copy of the request would hide from net/http which files it has to remove.
+// serves.
 func (m *middleware) route(r *http.Request) {
 	if m.mux == nil || r.RequestURI == "*" { // which no mux routes
 		return
@@ -151,32 +177,6 @@ func (m *middleware) route(r *http.Request) {
 		r.Pattern = pattern
 	}
 }
-
-// publicKey marks the context of a request of a client that nobody trusts.
-type publicKey struct{}
-
-func isPublic(ctx context.Context) bool { return ctx.Value(publicKey{}) != nil }
-
-// propagator is the global one, which takes less from public requests.
-type propagator struct{}
-
-func (propagator) Extract(ctx context.Context, carrier propagation.TextMapCarrier) context.Context {
-	p := otel.GetTextMapPropagator()
-	if !isPublic(ctx) {
-		return p.Extract(ctx, carrier)
-	}
-	ctx = outside.Propagator(p).Extract(ctx, carrier)
-	if sc := trace.SpanContextFromContext(ctx); sc.IsRemote() {
-		ctx = trace.ContextWithRemoteSpanContext(ctx, sc.WithTraceState(trace.TraceState{}))
-	}
-	return ctx
-}
-
-func (propagator) Inject(ctx context.Context, carrier propagation.TextMapCarrier) {
-	otel.GetTextMapPropagator().Inject(ctx, carrier)
-}
-
-func (propagator) Fields() []string { return otel.GetTextMapPropagator().Fields() }
 
 // forces compares in constant time, which does not tell how long the secret is.
 func (m *middleware) forces(r *http.Request) bool {
@@ -189,81 +189,6 @@ func (m *middleware) forces(r *http.Request) bool {
 	}
 	got := sha256.Sum256([]byte(value))
 	return subtle.ConstantTimeCompare(got[:], m.forceSecret[:]) == 1
-}
-
-// untraced is a context in which no span is recorded: by riffle since it says so, and
-// by other providers since it has a parent that is not sampled, of the trace that the
-// request belongs to, or of one that nobody has.
-func untraced(r *http.Request) context.Context {
-	ctx := propagator{}.Extract(r.Context(), propagation.HeaderCarrier(r.Header))
-	sc := trace.SpanContextFromContext(ctx)
-	if !sc.IsValid() || isPublic(ctx) {
-		var id trace.TraceID
-		binary.BigEndian.PutUint64(id[:8], rand.Uint64())
-		binary.BigEndian.PutUint64(id[8:], rand.Uint64()|1)
-		sc = trace.NewSpanContext(trace.SpanContextConfig{TraceID: id, SpanID: trace.SpanID(id[8:])})
-	}
-	return trace.ContextWithSpanContext(sampling.ContextWithDrop(ctx), sc.WithRemote(false).WithTraceFlags(sc.TraceFlags().WithSampled(false)))
-}
-
-// serve serves a request inside its span.
-func (m *middleware) serve(w http.ResponseWriter, r *http.Request) {
-	span := trace.SpanFromContext(r.Context())
-	if sc := span.SpanContext(); sc.IsValid() {
-		h := w.Header()
-		if !m.hidesID {
-			h.Set(TraceIDHeader, sc.TraceID().String())
-		}
-		if !m.hidesSampled {
-			h.Set(TraceSampledHeader, sampled(span))
-		}
-	}
-	if !span.IsRecording() {
-		m.next.ServeHTTP(w, r)
-		return
-	}
-	defer func() {
-		if route := route(r.Pattern); route != "" {
-			span.SetAttributes(attribute.String("http.route", route))
-		}
-		if v := recover(); v != nil {
-			recordPanic(span, r, v)
-			panic(v)
-		}
-	}()
-	m.next.ServeHTTP(w, r)
-}
-
-// recordPanic makes a panic part of the span and ends it, before others add
-// the same exception without its stack.
-func recordPanic(span trace.Span, r *http.Request, v any) {
-	message := bound.Default.Text(fmt.Sprint(v))
-	if route := route(r.Pattern); route != "" {
-		span.SetName(strings.ToUpper(r.Method) + " " + route)
-	}
-	addException(span, fmt.Sprintf("%T", v), message, bound.Default.Text(string(debug.Stack())))
-	span.SetStatus(codes.Error, "panic: "+message)
-	span.End()
-}
-
-func sampled(span trace.Span) string {
-	switch {
-	case span.SpanContext().IsSampled():
-		return "1"
-	case span.IsRecording():
-		return "maybe"
-	default:
-		return "0"
-	}
-}
-
-// route is the path of a mux's pattern, which may begin with a method and a
-// host.
-func route(pattern string) string {
-	if i := strings.IndexByte(pattern, '/'); i >= 0 {
-		return pattern[i:]
-	}
-	return ""
 }
 
 // Transport traces the requests of an HTTP client and hands them the trace

@@ -17,7 +17,7 @@ import (
 // ScopeName is the instrumentation scope of the helpers' spans.
 const ScopeName = "github.com/riffletrace/riffle/core/observability"
 
-// providerTracer is the tracer of the last global provider.
+// providerTracer is the tracer of the last provider.
 type providerTracer struct {
 	provider trace.TracerProvider
 	tracer   trace.Tracer
@@ -25,9 +25,11 @@ type providerTracer struct {
 
 var lastTracer atomic.Pointer[providerTracer]
 
-// tracer is the global provider's, without asking it each time.
-func tracer() trace.Tracer {
-	p := otel.GetTracerProvider()
+// tracer is the global provider's.
+func tracer() trace.Tracer { return tracerOf(otel.GetTracerProvider()) }
+
+// tracerOf is a provider's, without asking it each time.
+func tracerOf(p trace.TracerProvider) trace.Tracer {
 	if last := lastTracer.Load(); last != nil && last.provider == p {
 		return last.tracer
 	}
@@ -40,7 +42,7 @@ func tracer() trace.Tracer {
 
 // maxStartAttributes is how many attributes a helper sets at most when a span
 // starts.
-const maxStartAttributes = 8
+const maxStartAttributes = 13
 
 // starting is a span that is about to start. It is used again and again, with
 // the options that hold its attributes made once: tracers read options while
@@ -57,11 +59,17 @@ func start(kind trace.SpanKind) *starting {
 	s, ok := startings[kind].Get().(*starting)
 	if !ok {
 		s = &starting{}
-		for n := range s.options {
-			s.options[n] = [2]trace.SpanStartOption{trace.WithSpanKind(kind), trace.WithAttributes(s.attrs[:n]...)}
-		}
 	}
 	return s
+}
+
+// with are the options for so many attributes as there are.
+func (s *starting) with(kind trace.SpanKind) []trace.SpanStartOption {
+	o := &s.options[s.n]
+	if o[0] == nil {
+		*o = [2]trace.SpanStartOption{trace.WithSpanKind(kind), trace.WithAttributes(s.attrs[:s.n]...)}
+	}
+	return o[:]
 }
 
 // set sets an attribute, unless it is empty.
@@ -78,15 +86,17 @@ func (s *starting) add(kv attribute.KeyValue) {
 
 // span starts the span; s must not be used any more.
 func (s *starting) span(ctx context.Context, kind trace.SpanKind, name string) (context.Context, trace.Span) {
-	ctx, span := tracer().Start(ctx, name, s.options[s.n][:]...)
-	s.release(kind)
-	return ctx, span
+	return s.by(ctx, tracer(), kind, name)
 }
 
 // linked starts the span as the root of a trace that is linked to another.
 func (s *starting) linked(ctx context.Context, kind trace.SpanKind, name string, to trace.SpanContext) (context.Context, trace.Span) {
-	ctx, span := tracer().Start(ctx, name, s.options[s.n][0], s.options[s.n][1],
-		trace.WithNewRoot(), trace.WithLinks(trace.Link{SpanContext: to}))
+	return s.by(ctx, tracer(), kind, name, trace.WithNewRoot(), trace.WithLinks(trace.Link{SpanContext: to}))
+}
+
+// by starts the span with that tracer, and with more options.
+func (s *starting) by(ctx context.Context, t trace.Tracer, kind trace.SpanKind, name string, more ...trace.SpanStartOption) (context.Context, trace.Span) {
+	ctx, span := t.Start(ctx, name, append(s.with(kind), more...)...)
 	s.release(kind)
 	return ctx, span
 }
