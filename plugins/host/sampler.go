@@ -283,7 +283,7 @@ func (c *segmentClient) SampleSegments(ctx context.Context, segments []sampling.
 	}
 }
 
-// decodeAnswer is an answer as the engine gets it. It raises only if the plugin did
+// decodeAnswer is an answer as the recorder gets it. It raises only if the plugin did
 // not say that none does, because the segment may not have waited for it.
 func (c *segmentClient) decodeAnswer(m *pluginpb.Answer) sampling.Answer {
 	a := limitAnswer(wire.DecodeSegmentAnswer(m))
