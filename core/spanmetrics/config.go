@@ -88,8 +88,8 @@ func (c *Config) Check() error {
 
 // defaultBuckets are those of the Collector's span metrics connector (v0.158).
 func defaultBuckets() (all []component.Duration) {
-	for _, ms := range []time.Duration{2, 4, 6, 8, 10, 50, 100, 200, 400, 800, 1000, 1400, 2000, 5000, 10_000, 15_000} {
-		all = append(all, component.Duration(ms*time.Millisecond))
+	for _, ms := range []int{2, 4, 6, 8, 10, 50, 100, 200, 400, 800, 1000, 1400, 2000, 5000, 10_000, 15_000} {
+		all = append(all, component.Duration(time.Duration(ms)*time.Millisecond))
 	}
 	return all
 }
