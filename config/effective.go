@@ -10,6 +10,7 @@ import (
 	"github.com/riffletrace/riffle/core"
 	"github.com/riffletrace/riffle/core/component"
 	"github.com/riffletrace/riffle/core/delivery"
+	"github.com/riffletrace/riffle/core/spanmetrics"
 )
 
 // Effective returns the configuration that all sources make together, as a file that
@@ -46,6 +47,10 @@ func (r *reader) write(w *effective, spec *core.Spec) {
 	for _, key := range left {
 		all = all.without(key)
 	}
+	if spec.SpanMetrics != nil && all.has("span_metrics") { // a section that is not there has no defaults
+		at := slices.IndexFunc(known, func(f component.Field) bool { return f.Key == "span_metrics" })
+		known[at].Schema.Fields = spanMetricsFields(spec.SpanMetrics)
+	}
 	w.mapping(depth, all, known, true)
 
 	entryFields := fields(entry{})
@@ -67,6 +72,14 @@ func (r *reader) write(w *effective, spec *core.Spec) {
 		known := slices.Concat(fields(metricsHead{}), fieldsOfType(r.meterProviders, e.Type()))
 		w.mapping(depth+1, r.section.Metrics.withTaken(e.TakenVariables()), known, true)
 	}
+}
+
+// spanMetricsFields are the keys of the section, with what it makes of those left out.
+func spanMetricsFields(c *spanmetrics.Config) []component.Field {
+	base := spanmetrics.Config{Exponential: c.Exponential} // without which there are buckets
+	base = base.WithDefaults()
+	base.Exponential = false
+	return fields(base)
 }
 
 // merged is what the sources say of all keys but those of lists, the later above the
@@ -269,7 +282,7 @@ func (w *effective) value(depth int, lead, origin string, n *node, f component.F
 	// Of what is somebody else's to read nobody knows which keys are of secrets.
 	foreign := f.Schema.Kind == component.Any
 	switch {
-	case n.kind == mapping && len(n.members) > 0:
+	case n.kind == mapping && (len(n.members) > 0 || all && hasDefault(f)):
 		if lead != "" {
 			w.line(depth, lead, "")
 			depth++

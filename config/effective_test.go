@@ -52,6 +52,10 @@ func same(spec core.Spec) any {
 		}
 		all = append(all, entry{e.Type(), e.ID(), c, e.Delivery})
 	}
+	if spec.SpanMetrics != nil {
+		full := spec.SpanMetrics.WithDefaults()
+		spec.SpanMetrics = &full
+	}
 	spec.Source, spec.Samplers, spec.Exporters = nil, nil, nil
 	spec.ExactResource = nil
 	return []any{spec, all}
@@ -142,6 +146,13 @@ distribution: {riffle: {exporters: [{type: stdout}]}}
 			"      - tracecontext  # f.yaml:4:30", "      - b3  # f.yaml:4:30", `        endpoint: "${BASE:-http://localhost:4318}/v1/traces"  # f.yaml:9:32`,
 			`          x: "***"  # f.yaml:9:139`, `          k: "${KEY}"  # f.yaml:9:96`, "          max_age: 1500ms  # f.yaml:8:25", "          max_age: 1s  # default",
 		}},
+		{name: "span metrics", text: "tracing: {enabled: true, span_metrics: {}}", section: "tracing", has: []string{
+			"  span_metrics:", "    max_series: 2000  # default", "    exemplars: true  # default", "    exponential: false  # default",
+			"    buckets: [2ms, 4ms, 6ms, 8ms, 10ms, 50ms, 100ms, 200ms, 400ms, 800ms, 1s, 1.4s, 2s, 5s, 10s, 15s]  # default",
+		}},
+		{name: "exponential span metrics", text: "tracing: {enabled: true, span_metrics: {exponential: true, max_series: 7}}", section: "tracing", has: []string{
+			"    exponential: true  # f.yaml:1:41", "    max_series: 7  # f.yaml:1:60",
+		}, hasNot: []string{"    buckets: []  # default"}},
 		{name: "off", text: "tracing: {enabled: false}", section: "tracing", has: []string{"  enabled: false  # f.yaml:1:11", "  exporters: []"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

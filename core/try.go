@@ -31,7 +31,7 @@ func (s *Spec) Warnings() ConfigErrors {
 
 // sampled reports whether something of the spec may leave traces out, while there is room.
 func (s *Spec) sampled() bool {
-	return s.Budget != nil || slices.ContainsFunc(s.Samplers, func(e SamplerEntry) bool { return !e.KeepsAll() })
+	return s.Budget != nil || slices.ContainsFunc(s.Samplers, func(e SamplerEntry) bool { return !e.LeavesNothingOut() })
 }
 
 // Trial is what was found out by building a spec's components.

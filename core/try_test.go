@@ -14,6 +14,7 @@ import (
 	"github.com/riffletrace/riffle/core/match"
 	"github.com/riffletrace/riffle/core/sampling"
 	"github.com/riffletrace/riffle/exporters/otlp"
+	"github.com/riffletrace/riffle/samplers/discard"
 	errorsampler "github.com/riffletrace/riffle/samplers/error"
 	"github.com/riffletrace/riffle/samplers/ratio"
 	"github.com/riffletrace/riffle/samplers/route"
@@ -127,7 +128,7 @@ func TestSpecWarnings(t *testing.T) {
 // where it is told to.
 func TestSampleWarnings(t *testing.T) {
 	all, some := core.UseSampler(ratio.Factory, "", ratio.Config{Rate: 1}), core.UseSampler(ratio.Factory, "", ratio.Config{Rate: 0.1})
-	failed := core.UseSampler(errorsampler.Factory, "", errorsampler.Config{})
+	failed, discarded := core.UseSampler(errorsampler.Factory, "", errorsampler.Config{}), core.UseSampler(discard.Factory, "", discard.Config{})
 	budget := &core.BudgetConfig{TracesPerSecond: 10}
 	off, on := map[string]component.Secret{"Compute_Stats": "false"}, map[string]component.Secret{"Compute_Stats": "True"}
 	for _, tt := range []struct {
@@ -141,6 +142,8 @@ func TestSampleWarnings(t *testing.T) {
 		{"all is kept", []core.SamplerEntry{all}, nil, "datadog", nil, ""},
 		{"without a sampler", nil, nil, "datadog", nil, ""},
 		{"a share", []core.SamplerEntry{some}, nil, "datadog", nil, "exporters[0].preset"},
+		{"errors and all", []core.SamplerEntry{failed, all}, nil, "datadog", nil, ""},
+		{"all but what is discarded", []core.SamplerEntry{failed, discarded, all}, nil, "datadog", nil, "exporters[0].preset"},
 		{"errors and a share", []core.SamplerEntry{failed, some}, nil, "datadog", nil, "exporters[0].preset"},
 		{"a budget", []core.SamplerEntry{all}, budget, "datadog", nil, "exporters[0].preset"},
 		{"no figures", []core.SamplerEntry{some}, nil, "datadog", off, ""},

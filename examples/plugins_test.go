@@ -23,7 +23,9 @@ func buildPlugins(t *testing.T) (dir string) {
 	t.Helper()
 	pytest.Need(t)
 	dir = t.TempDir()
-	if out, err := exec.CommandContext(t.Context(), "plugins/build", dir).CombinedOutput(); err != nil {
+	cmd := exec.CommandContext(t.Context(), "plugins/build", dir)
+	cmd.Env = append(os.Environ(), "GOWORK=") // as who follows the page has it
+	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	return dir

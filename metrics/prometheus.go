@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	client "github.com/prometheus/client_golang/prometheus"
@@ -108,6 +109,24 @@ func NewPrometheus(ctx context.Context, s component.Settings, c PrometheusConfig
 type scraped struct {
 	*provider
 	handler http.Handler
+	ended   atomic.Bool
+}
+
+// Shutdown ends everything. A page after that would have no metric on it, which to
+// Prometheus is a service that answers.
+func (s *scraped) Shutdown(ctx context.Context) error {
+	err := s.provider.Shutdown(ctx)
+	s.ended.Store(true)
+	return err
+}
+
+// scrape answers one.
+func (s *scraped) scrape(w http.ResponseWriter, r *http.Request) {
+	if s.ended.Load() {
+		http.Error(w, "tracing has shut down, and its metrics with it", http.StatusServiceUnavailable)
+		return
+	}
+	s.handler.ServeHTTP(w, r)
 }
 
 // handlerFor answers scrapes. An instrument that Prometheus cannot have is left out, and
@@ -220,10 +239,11 @@ func serve(listener net.Listener, h http.Handler, logger *slog.Logger) (release 
 //
 //	mux.Handle("GET /metrics", metrics.Handler(tracing.Provider().MeterProvider()))
 //
-// Where that section does not say exporter: prometheus, or tracing is off, it answers 404.
+// Where that section does not say exporter: prometheus, or tracing is off, it answers 404;
+// after Shutdown 503.
 func Handler(m metric.MeterProvider) http.Handler {
 	if s, ok := m.(*scraped); ok {
-		return s.handler
+		return http.HandlerFunc(s.scrape)
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		http.Error(w, "there is nothing to scrape: the configuration has no metrics: {exporter: prometheus}, or tracing is off", http.StatusNotFound)

@@ -169,8 +169,15 @@ func TestHandler(t *testing.T) {
 		h.ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/any", http.NoBody))
 		return w.Code, w.Body.String()
 	}
-	if code, page := get(metrics.Handler(p.MeterProvider())); code != http.StatusOK || line(page, "riffle_segments_started_total") == "" {
+	h := metrics.Handler(p.MeterProvider())
+	if code, page := get(h); code != http.StatusOK || line(page, "riffle_segments_started_total") == "" {
 		t.Errorf("%d: %s", code, page)
+	}
+	if err := p.Shutdown(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if code, page := get(h); code != http.StatusServiceUnavailable || page != "tracing has shut down, and its metrics with it\n" {
+		t.Errorf("after Shutdown: %d: %s", code, page)
 	}
 	none := started(t, "")
 	const want = "there is nothing to scrape: the configuration has no metrics: {exporter: prometheus}, or tracing is off\n"

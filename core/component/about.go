@@ -15,15 +15,16 @@ type Warner interface {
 // SampleWarner is the configuration struct of an exporter that may be meant where every
 // trace is kept, but hardly where a part is: its backend makes figures of what it gets.
 type SampleWarner interface {
-	// WarnSampled is like [Warner]'s Warn, and asked where not all of the samplers are a
-	// [KeepsAll].
+	// WarnSampled is like [Warner]'s Warn, and asked where not all of the samplers say that
+	// they leave nothing out, as [LeavesNothingOut] does.
 	WarnSampled() error
 }
 
-// KeepsAll is the configuration struct of a sampler that may leave nothing out.
-type KeepsAll interface {
-	// KeepsAll tells whether it is so configured, without mistakes.
-	KeepsAll() bool
+// LeavesNothingOut is the configuration struct of a sampler by which no trace may be lost:
+// it keeps everything, or only adds to what others keep.
+type LeavesNothingOut interface {
+	// LeavesNothingOut tells whether it is so configured, without mistakes.
+	LeavesNothingOut() bool
 }
 
 // VariableReader is a configuration struct whose component reads OpenTelemetry's variables
@@ -107,10 +108,10 @@ func (p Plan[T]) SampleWarnings() error {
 	return w.WarnSampled()
 }
 
-// KeepsAll returns what [KeepsAll] tells.
-func (p Plan[T]) KeepsAll() bool {
-	k, ok := p.about().(KeepsAll)
-	return ok && k.KeepsAll()
+// LeavesNothingOut returns what [LeavesNothingOut] tells.
+func (p Plan[T]) LeavesNothingOut() bool {
+	l, ok := p.about().(LeavesNothingOut)
+	return ok && l.LeavesNothingOut()
 }
 
 // IgnoredVariables returns what a [VariableReader] tells. It is nil for a plan with an

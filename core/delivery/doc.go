@@ -45,8 +45,8 @@
 // Each span that is handed over ends in exactly one of the counters of [Stats].
 //
 // An exporter is any [sdktrace.SpanExporter]. One that takes OTLP bytes says so
-// by being a [RequestExporter], which is many times cheaper. An exporter tells
-// a line what became of a batch by returning an [ExportError].
+// by being a [RequestExporter], for which batches are encoded once for several
+// lines. An exporter tells a line what became of a batch by returning an [ExportError].
 //
 // A batch may reach a backend twice: if the response is lost, nobody knows better
 // than to send it again.

@@ -1,11 +1,10 @@
 // Package otlp turns spans into OTLP bytes and back, as protobuf and as JSON.
 //
 // [AppendRequest] writes an ExportTraceServiceRequest, the message that both
-// OTLP/gRPC and OTLP/HTTP carry, straight from the spans of the SDK. There is
-// no tree of protobuf structs in between: the SDK's exporters build one per
-// batch, and building it is most of what they cost. [Decode] reads such bytes
-// back into spans; it is off the hot path and leaves the parsing to the
-// protobuf library. [AppendJSON] and [DecodeJSON] do the same for the message in
+// OTLP/gRPC and OTLP/HTTP carry, straight from spans. There is no tree of
+// protobuf structs in between, as the SDK's exporters build one per batch.
+// [Decode] reads such bytes back into spans; it is off the hot path and leaves the
+// parsing to the protobuf library. [AppendJSON] and [DecodeJSON] do the same for the message in
 // OTLP's JSON, which files of spans hold line by line.
 //
 // # What is written

@@ -11,7 +11,7 @@
 //
 // [Counter] estimates a rate. [Target] follows it, for a sampler that wants about
 // so many traces a second, and does not keep all of a burst while the estimate is too
-// low. [Limiter] holds a budget, for bursts that are over before any estimate is right. [Budget] holds one over several classes in an
-// order. [Cap] cuts what a limiter lets pass where clients
-// choose what is selected.
+// low. [Limiter] holds a budget, for bursts that are over before any estimate is right.
+// [Budget] holds one over several classes in an order. [Cap] cuts what a limiter lets
+// pass where clients choose what is selected.
 package rate

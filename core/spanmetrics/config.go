@@ -26,11 +26,14 @@ type Config struct {
 // DefaultMaxSeries is what OpenTelemetry's metrics SDK limits a metric to as well.
 const DefaultMaxSeries = 2000
 
-// WithDefaults returns the config with what it leaves out, but for the buckets.
+// WithDefaults returns the config with what it leaves out.
 func (c *Config) WithDefaults() Config {
 	full, yes := *c, true
 	full.MaxSeries = cmp.Or(c.MaxSeries, DefaultMaxSeries)
 	full.Exemplars = cmp.Or(c.Exemplars, &yes)
+	if len(c.Buckets) == 0 && !c.Exponential {
+		full.Buckets = defaultBuckets()
+	}
 	return full
 }
 
@@ -83,15 +86,16 @@ func (c *Config) Check() error {
 	return errors.Join(errs...)
 }
 
-// defaultBuckets are those of the Collector's span metrics connector (v0.158), in
-// milliseconds.
-var defaultBuckets = []float64{2, 4, 6, 8, 10, 50, 100, 200, 400, 800, 1000, 1400, 2000, 5000, 10_000, 15_000}
+// defaultBuckets are those of the Collector's span metrics connector (v0.158).
+func defaultBuckets() (all []component.Duration) {
+	for _, ms := range []int{2, 4, 6, 8, 10, 50, 100, 200, 400, 800, 1000, 1400, 2000, 5000, 10_000, 15_000} {
+		all = append(all, component.Duration(time.Duration(ms)*time.Millisecond))
+	}
+	return all
+}
 
 // buckets are the bounds in milliseconds.
 func (c *Config) buckets() []float64 {
-	if len(c.Buckets) == 0 {
-		return defaultBuckets
-	}
 	bounds := make([]float64, len(c.Buckets))
 	for i, b := range c.Buckets {
 		bounds[i] = milliseconds(time.Duration(b))

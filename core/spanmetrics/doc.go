@@ -15,5 +15,5 @@
 // A span is found by the hash of what it has, in a table without a lock, in which what
 // was found once stands under the name that the span had. Calls are atomic counters that
 // are read when metrics are collected. Durations are recorded through the API, whose SDK
-// finds the series once more.
+// finds the series once more, unless the histogram is a [Binder].
 package spanmetrics

@@ -80,7 +80,7 @@ func New(c *Config, res *resource.Resource, m metric.Meter) (*Metrics, error) {
 	s := &Metrics{dimensions: c.dimensions(), exemplars: *full.Exemplars}
 	calls, err := m.Int64ObservableCounter(Calls, metric.WithDescription("Spans that ended, kept or not."))
 	errs := []error{err}
-	durations, err := newHistogram(m, c, Duration, "ms", "How long spans took, kept or not.", c.buckets())
+	durations, err := newHistogram(m, c, Duration, "ms", "How long spans took, kept or not.", full.buckets())
 	errs = append(errs, err)
 	s.spans = newTable(full.MaxSeries, s.valueOr(res), s.seriesOf(res, durations))
 	if c.HTTPDurations {

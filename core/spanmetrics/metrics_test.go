@@ -182,7 +182,7 @@ func TestDurations(t *testing.T) {
 		bounds []float64
 		counts []uint64
 	}{
-		{Config{}, defaultBuckets, []uint64{2, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1}},
+		{Config{}, []float64{2, 4, 6, 8, 10, 50, 100, 200, 400, 800, 1000, 1400, 2000, 5000, 10_000, 15_000}, []uint64{2, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1}},
 		{Config{Buckets: []component.Duration{component.Duration(2500 * time.Microsecond), component.Duration(time.Minute)}}, []float64{2.5, 60_000}, []uint64{2, 2, 1}},
 	} {
 		m := newMeasuring(t, tt.config)

@@ -1,6 +1,6 @@
 // Package sdk makes the OTLP exporters of the OpenTelemetry SDK available in
-// configurations, with all their options. Those who just want to send OTLP
-// take the exporter "otlp".
+// configurations, with all of their options that are no values of Go. Those who just
+// want to send OTLP take the exporter "otlp".
 package sdk
 
 import (

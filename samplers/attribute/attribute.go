@@ -40,6 +40,9 @@ func (c *Config) Validate() error {
 	}
 }
 
+// LeavesNothingOut implements [component.LeavesNothingOut].
+func (c *Config) LeavesNothingOut() bool { return c.At == End }
+
 // Factory makes the sampler; it is registered as "attribute".
 var Factory = component.NewFactory("attribute", Config{At: Start}, New)
 
@@ -81,6 +84,7 @@ func (endSampler) Traits() sampling.Traits {
 
 // Interface guards.
 var (
-	_ sampling.StartSampler = startSampler{}
-	_ sampling.EndSampler   = endSampler{}
+	_ sampling.StartSampler      = startSampler{}
+	_ sampling.EndSampler        = endSampler{}
+	_ component.LeavesNothingOut = (*Config)(nil)
 )

@@ -30,6 +30,9 @@ type Config struct {
 	IgnoreCanceled bool `yaml:"ignore_canceled" doc:"what fails because the request was canceled does not count, such as of a client that goes away; a panic and a deadline that is exceeded do"`
 }
 
+// LeavesNothingOut implements [component.LeavesNothingOut].
+func (*Config) LeavesNothingOut() bool { return true }
+
 // Validate checks the ranges and the patterns.
 func (c *Config) Validate() error {
 	var errs []error
@@ -239,4 +242,7 @@ func (s *sampler) ignored(text string) bool {
 }
 
 // Interface guards.
-var _ sampling.EndSampler = (*sampler)(nil)
+var (
+	_ sampling.EndSampler        = (*sampler)(nil)
+	_ component.LeavesNothingOut = (*Config)(nil)
+)

@@ -44,6 +44,9 @@ type Config struct {
 	Key    []string           `yaml:"key" doc:"attributes of the local root, route for http.route or, where that is not known, the path without what differs from request to request, name for the name likewise, kind, status, and fingerprint for the set of the segment's spans by name, kind and status; 10,000 keys are counted apart, the rest together, as are those with a value of over 1,024 bytes"`
 }
 
+// LeavesNothingOut implements [component.LeavesNothingOut].
+func (*Config) LeavesNothingOut() bool { return true }
+
 // Validate checks the values.
 func (c *Config) Validate() error {
 	var errs []error
@@ -210,5 +213,8 @@ func (s *sampler) keyOf(g *sampling.Segment, now time.Time) (key []byte, ok bool
 	return s.buf, ok
 }
 
-// Interface guard.
-var _ sampling.SegmentSampler = (*sampler)(nil)
+// Interface guards.
+var (
+	_ sampling.SegmentSampler    = (*sampler)(nil)
+	_ component.LeavesNothingOut = (*Config)(nil)
+)

@@ -26,8 +26,8 @@ func (c *Config) Validate() error {
 	return nil
 }
 
-// KeepsAll implements [component.KeepsAll].
-func (c *Config) KeepsAll() bool { return c.Rate == 1 }
+// LeavesNothingOut implements [component.LeavesNothingOut].
+func (c *Config) LeavesNothingOut() bool { return c.Rate == 1 }
 
 // Factory makes the sampler; it is registered as "ratio".
 var Factory = component.NewFactory("ratio", Config{Rate: 1}, New)
@@ -60,6 +60,6 @@ func (s *sampler) Traits() sampling.Traits {
 
 // Interface guards.
 var (
-	_ sampling.StartSampler = (*sampler)(nil)
-	_ component.KeepsAll    = (*Config)(nil)
+	_ sampling.StartSampler      = (*sampler)(nil)
+	_ component.LeavesNothingOut = (*Config)(nil)
 )

@@ -46,6 +46,9 @@ const (
 // ConfigSchema lists the values.
 func (Spans) ConfigSchema() component.Schema { return component.Enum(LocalRoot, Any) }
 
+// LeavesNothingOut implements [component.LeavesNothingOut].
+func (*Config) LeavesNothingOut() bool { return true }
+
 // Validate checks the thresholds.
 func (c *Config) Validate() error {
 	var errs []error
@@ -204,6 +207,7 @@ func (s *sampler) SampleEnd(p sampling.EndParameters) sampling.Answer {
 
 // Interface guards.
 var (
-	_ sampling.EndSampler = (*sampler)(nil)
-	_ component.Warner    = (*Config)(nil)
+	_ sampling.EndSampler        = (*sampler)(nil)
+	_ component.Warner           = (*Config)(nil)
+	_ component.LeavesNothingOut = (*Config)(nil)
 )

@@ -26,6 +26,9 @@ type Config struct {
 	Max int      `yaml:"max" doc:"the greatest number of spans; 0 is no bound"`
 }
 
+// LeavesNothingOut implements [component.LeavesNothingOut].
+func (*Config) LeavesNothingOut() bool { return true }
+
 // Validate checks the bounds.
 func (c *Config) Validate() error {
 	var errs []error
@@ -86,4 +89,7 @@ func (s *sampler) SampleEnd(p sampling.EndParameters) sampling.Answer {
 }
 
 // Interface guards.
-var _ sampling.EndSampler = (*sampler)(nil)
+var (
+	_ sampling.EndSampler        = (*sampler)(nil)
+	_ component.LeavesNothingOut = (*Config)(nil)
+)

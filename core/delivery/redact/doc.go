@@ -21,8 +21,7 @@
 // one that was cut, what may go on behind its end is taken out first (settle,
 // prefix).
 //
-// Most spans have nothing to hide, and pass for a few hundred nanoseconds and
-// without an allocation: which rules are about a key is remembered, and a regular
+// Most spans have nothing to hide, and pass without an allocation: which rules are about a key is remembered, and a regular
 // expression runs only on text that has the length and the bytes that any match
 // of it must have.
 package redact

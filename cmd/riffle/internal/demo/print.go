@@ -34,7 +34,7 @@ func (r *Result) Print(w io.Writer, o tree.Options) error {
 		return err
 	}
 	r.printNotes(w)
-	fmt.Fprintf(w, "\n%d spans were exported in %.1f s.\n", r.SpansExported, r.Seconds)
+	fmt.Fprintf(w, "\n%d spans were kept in %.1f s.\n", r.SpansExported, r.Seconds)
 	for _, e := range r.Exporters {
 		if e.Lost > 0 {
 			fmt.Fprintf(w, "The exporter %q lost %d spans.\n", e.Name, e.Lost)
