@@ -118,7 +118,7 @@ func newRiffle(ctx context.Context, v *Variant, at outside.Addresses, dir string
 		s := p.Stats()
 		n := s.HeldBytes
 		for _, e := range s.Exporters {
-			n += e.Bytes
+			n += e.Bytes + e.BatchBytes
 		}
 		return uint64(n)
 	}

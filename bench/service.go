@@ -196,17 +196,13 @@ func (p *serviceRole) endProfile() error {
 		os.WriteFile(filepath.Clean(p.profile+".heap.pprof"), heap.Bytes(), 0o600))
 }
 
-// heapWatch looks at the size of the heap from time to time, and less often at what
-// waits in it.
+// heapWatch looks at the size of the heap, and at what waits in it, from time to time.
 type heapWatch struct {
 	high, waits atomic.Uint64
 	stop, done  chan struct{} // nil: it does not look
 }
 
-const (
-	heapInterval  = 10 * time.Millisecond
-	waitsInterval = 10 // of those
-)
+const heapInterval = 10 * time.Millisecond
 
 // watch begins or ends it. waits may be nil.
 func (h *heapWatch) watch(on bool, waits func() uint64) {
@@ -226,16 +222,18 @@ func (h *heapWatch) look(waits func() uint64) {
 	tick := time.NewTicker(heapInterval)
 	defer tick.Stop()
 	sample := []metrics.Sample{{Name: "/memory/classes/heap/objects:bytes"}}
-	for n := 0; ; n++ {
+	for {
 		metrics.Read(sample)
 		h.high.Store(max(h.high.Load(), sample[0].Value.Uint64()))
-		if waits != nil && n%waitsInterval == 0 {
-			h.waits.Store(max(h.waits.Load(), waits()))
-		}
 		select {
-		case <-h.stop:
-			return
 		case <-tick.C:
+		case <-h.stop:
+			// What waits is looked at once, since asking takes a little of the time that
+			// is measured.
+			if waits != nil {
+				h.waits.Store(max(h.waits.Load(), waits()))
+			}
+			return
 		}
 	}
 }
