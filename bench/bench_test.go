@@ -9,6 +9,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -57,7 +59,7 @@ func TestRunOfEverything(t *testing.T) {
 	}
 	for i := range r.Variants {
 		m := &r.Variants[i]
-		if len(m.Rounds) != 1 || m.Rounds[0].CPU <= 0 || m.Rounds[0].Allocs == 0 || m.Latency.Total() == 0 || len(m.Throughput) != 1 || m.Profiled == 0 {
+		if len(m.Rounds) != 1 || m.CPU().Value <= 0 || m.Rounds[0].Allocs == 0 || m.Rounds[0].HeapHigh == 0 || len(m.Latency) == 0 || m.Timed() == 0 || len(m.Throughput) != 1 || m.Profiled == 0 {
 			t.Errorf("%s: %+v", m.Name, m)
 		}
 		if !m.Complete() {
@@ -223,8 +225,8 @@ func TestCompare(t *testing.T) {
 		r := &Result{Format: formatVersion, Variants: []Measured{{Variant: Variant{Name: "off", Kind: Off}}, {Variant: StockAt(1, HTTP)}}}
 		for i := range 9 {
 			wobble := time.Duration(i%3) * time.Microsecond
-			r.Variants[0].Rounds = append(r.Variants[0].Rounds, Round{Cycle: i, Requests: 1, CPU: off + wobble, Allocs: 5})
-			r.Variants[1].Rounds = append(r.Variants[1].Rounds, Round{Cycle: i, Requests: 1, CPU: with + 2*wobble, Allocs: 9})
+			r.Variants[0].Rounds = append(r.Variants[0].Rounds, Round{Cycle: i, Requests: 1, User: off + wobble, Allocs: 5})
+			r.Variants[1].Rounds = append(r.Variants[1].Rounds, Round{Cycle: i, Requests: 1, User: with + 2*wobble, Allocs: 9})
 		}
 		return r
 	}
@@ -256,22 +258,22 @@ func TestCompare(t *testing.T) {
 
 func TestOverhead(t *testing.T) {
 	r := &Result{Variants: []Measured{{Variant: off()}, {Variant: RiffleAt(1, false, HTTP)}, {Variant: StockAt(1, HTTP)}}}
-	for i := range 5 {
+	for i := range 6 {
 		drift := time.Duration(i) * time.Millisecond // hits all alike, so pairs do not see it
 		for v, more := range []time.Duration{0, 10 * time.Microsecond, 40 * time.Microsecond} {
-			r.Variants[v].Rounds = append(r.Variants[v].Rounds, Round{Cycle: i, Requests: 1, CPU: time.Millisecond + drift + more})
+			r.Variants[v].Rounds = append(r.Variants[v].Rounds, Round{Cycle: i, Requests: 1, User: time.Millisecond, System: drift + more})
 		}
 	}
 	ns, _ := r.Overhead(&r.Variants[1])
 	if want := (Estimate{Value: 1e4, Low: 1e4, High: 1e4}); ns != want {
 		t.Errorf("overhead %+v, want %+v", ns, want)
 	}
-	goal := r.Goals()[0]
-	if !goal.Known || !goal.Met || goal.Doubtful || goal.Figure.Value != 0.25 || goal.Result() != "met" {
-		t.Errorf("%+v", goal)
+	goals := r.Goals()
+	if first := goals[0]; first.Result() != "not in this run" {
+		t.Errorf("%+v", first)
 	}
-	if second := r.Goals()[1]; second.Result() != "not in this run" {
-		t.Errorf("%+v", second)
+	if full := goals[2]; !full.Known || !full.Met || full.Doubtful || full.Figure.Value != 0.25 || full.Result() != "met" {
+		t.Errorf("%+v", full)
 	}
 }
 
@@ -294,15 +296,33 @@ func TestPartsAreThere(t *testing.T) {
 	}
 }
 
-func TestCPUTime(t *testing.T) {
-	before, err := cpuTime()
+func TestResources(t *testing.T) {
+	before, err := resources()
 	if err != nil {
 		t.Fatal(err)
 	}
+	pages := make([]byte, 8<<20) // of the system, since no heap of a test has them free
 	for began := time.Now(); time.Since(began) < 30*time.Millisecond; {
-		_ = os.Getpid()
+		for i := 0; i < len(pages); i += 4096 {
+			pages[i]++
+		}
 	}
-	if after, err := cpuTime(); err != nil || after <= before {
+	after, err := resources()
+	if err != nil || after.User+after.System <= before.User+before.System {
 		t.Errorf("%v, then %v, %v", before, after, err)
+	}
+	if after.Faults <= before.Faults && runtime.GOOS != "windows" {
+		t.Errorf("%d page faults, then %d", before.Faults, after.Faults)
+	}
+}
+
+func TestMachine(t *testing.T) {
+	t.Setenv("GOGC", "150")
+	m := thisMachine()
+	if known := runtime.GOOS != "windows"; m.Fault > 0 != known || m.Call > 0 != known {
+		t.Errorf("a page fault of %v, a call of %v", m.Fault, m.Call)
+	}
+	if !slices.Contains(m.Variables, "GOGC=150") {
+		t.Errorf("variables: %q", m.Variables)
 	}
 }

@@ -7,11 +7,11 @@ import (
 	"time"
 )
 
-// cpuTime is what this process took so far, as a user and in the kernel.
-func cpuTime() (time.Duration, error) {
+// resources is what this process took so far.
+func resources() (usage, error) {
 	var r syscall.Rusage
 	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &r); err != nil {
-		return 0, err
+		return usage{}, err
 	}
-	return time.Duration(r.Utime.Nano() + r.Stime.Nano()), nil
+	return usage{User: time.Duration(r.Utime.Nano()), System: time.Duration(r.Stime.Nano()), Faults: uint64(r.Minflt) + uint64(r.Majflt)}, nil
 }

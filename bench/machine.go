@@ -8,6 +8,8 @@ import (
 	"runtime/debug"
 	"strings"
 	"time"
+
+	"github.com/riffletrace/riffle/bench/internal/stats"
 )
 
 // modules are those whose versions a report tells.
@@ -18,6 +20,9 @@ var modules = []string{
 	"github.com/jackc/pgx/v5",
 }
 
+// costRepeats is how often a cost is measured.
+const costRepeats = 9
+
 func newResult(t *Target) *Result {
 	r := &Result{
 		Format:   formatVersion,
@@ -26,10 +31,7 @@ func newResult(t *Target) *Result {
 		Machine:  thisMachine(),
 		Versions: versions(),
 		Notes:    t.Notes,
-		Settings: Settings{
-			Rounds: t.Rounds, SideRounds: t.side(), Duration: t.Duration,
-			Workers: runtime.NumCPU() * workersPerCore, SpansPerRequest: t.SpansPerRequest,
-		},
+		Settings: t.settings(),
 	}
 	for _, v := range t.Variants {
 		r.Variants = append(r.Variants, Measured{Variant: v})
@@ -46,6 +48,12 @@ func thisMachine() Machine {
 	if _, err := fmt.Sscanf(procField("/proc/meminfo", "MemTotal"), "%d kB", &kib); err == nil {
 		m.Memory = kib << 10
 	}
+	for _, name := range []string{"GODEBUG", "GOGC", "GOMAXPROCS", "GOMEMLIMIT"} {
+		if value := os.Getenv(name); value != "" {
+			m.Variables = append(m.Variables, name+"="+value)
+		}
+	}
+	m.Fault, m.Call = faultCost(), callCost()
 	return m
 }
 
@@ -63,6 +71,19 @@ func procField(file, name string) string {
 		}
 	}
 	return ""
+}
+
+// costOf is the median of what one of n takes, in nanoseconds; 0 if it fails.
+func costOf(n int, measure func() (time.Duration, error)) time.Duration {
+	var each []float64
+	for range costRepeats {
+		took, err := measure()
+		if err != nil {
+			return 0
+		}
+		each = append(each, float64(took)/float64(n))
+	}
+	return time.Duration(stats.Median(each))
 }
 
 // versions are of what the program was built from, as far as it knows.

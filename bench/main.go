@@ -28,10 +28,12 @@ const (
 
 // request is what the measuring process asks of another, one line of JSON each.
 type request struct {
-	Start *serviceStart `json:"start,omitempty"`
-	Mark  bool          `json:"mark,omitempty"`
-	Load  *load.Order   `json:"load,omitempty"`
-	Scale *scaleOrder   `json:"scale,omitempty"`
+	Start   *serviceStart `json:"start,omitempty"`
+	Watch   *bool         `json:"watch,omitempty"`
+	Mark    bool          `json:"mark,omitempty"`
+	Load    *load.Order   `json:"load,omitempty"`
+	Backend *int          `json:"backend,omitempty"` // by number; there are as many as are asked for
+	Scale   *scaleOrder   `json:"scale,omitempty"`
 }
 
 // reply is its answer, one line of JSON too.
@@ -122,8 +124,7 @@ func newRole(ctx context.Context, name string, targets []Target) (role, error) {
 	case roleLoad:
 		return loadRole{load.NewClient()}, nil
 	case roleOutside:
-		s, err := outside.Start(ctx)
-		return outsideRole{s}, err
+		return &outsideRole{backends: map[int]*outside.Backend{}}, nil
 	case roleScale:
 		return scaleRole{}, nil
 	default:
@@ -146,14 +147,28 @@ func (p loadRole) end(context.Context) (reply, error) {
 	return reply{}, nil
 }
 
-type outsideRole struct{ servers *outside.Servers }
+// outsideRole is the process of all backends. Each variant has one, which counts what
+// that variant sends while others send too.
+type outsideRole struct{ backends map[int]*outside.Backend }
 
-func (p outsideRole) do(context.Context, request) (reply, error) {
-	counts := p.servers.Counts()
-	return reply{Outside: &p.servers.Addresses, Arrived: &counts}, nil
+func (p *outsideRole) do(ctx context.Context, r request) (_ reply, err error) {
+	if r.Backend == nil {
+		return reply{}, errors.New("no backend is asked for")
+	}
+	b := p.backends[*r.Backend]
+	if b == nil {
+		if b, err = outside.Start(ctx); err != nil {
+			return reply{}, err
+		}
+		p.backends[*r.Backend] = b
+	}
+	counts := b.Counts()
+	return reply{Outside: &b.Addresses, Arrived: &counts}, nil
 }
 
-func (p outsideRole) end(context.Context) (reply, error) {
-	p.servers.Close()
+func (p *outsideRole) end(context.Context) (reply, error) {
+	for _, b := range p.backends {
+		b.Close()
+	}
 	return reply{}, nil
 }

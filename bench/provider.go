@@ -26,6 +26,7 @@ import (
 	"github.com/riffletrace/riffle/config"
 	"github.com/riffletrace/riffle/core"
 	_ "github.com/riffletrace/riffle/exporters/standard" // what configurations name
+	_ "github.com/riffletrace/riffle/metrics"
 	_ "github.com/riffletrace/riffle/plugins/host"
 	_ "github.com/riffletrace/riffle/samplers/standard"
 )
@@ -50,6 +51,7 @@ type telemetry struct {
 	flush    func(context.Context) error
 	shutdown func(context.Context) error
 	counts   func() Counts
+	waits    func() uint64 // bytes that it holds; nil: it does not tell
 }
 
 // propagator is that of every variant.
@@ -105,12 +107,22 @@ func newRiffle(ctx context.Context, v *Variant, at outside.Addresses, dir string
 	if err != nil {
 		return nil, err
 	}
-	return &telemetry{tracers: p.TracerProvider(), flush: p.ForceFlush, shutdown: p.Shutdown, counts: func() (c Counts) {
+	t := &telemetry{tracers: p.TracerProvider(), flush: p.ForceFlush, shutdown: p.Shutdown}
+	t.counts = func() (c Counts) {
 		for _, e := range p.Stats().Exporters {
 			c.add(Counts{Kept: e.HandedOver - e.Filtered, Sent: e.Sent, Dropped: e.Lost})
 		}
 		return c
-	}}, nil
+	}
+	t.waits = func() uint64 {
+		s := p.Stats()
+		n := s.HeldBytes
+		for _, e := range s.Exporters {
+			n += e.Bytes + e.BatchBytes
+		}
+		return uint64(n)
+	}
+	return t, nil
 }
 
 func newStock(ctx context.Context, v *Variant, at outside.Addresses) (*telemetry, error) {

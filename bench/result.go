@@ -10,7 +10,7 @@ import (
 type Estimate = stats.Estimate
 
 // formatVersion is of the JSON form of a [Result].
-const formatVersion = 1
+const formatVersion = 2
 
 // Result is everything that was measured. Its JSON form is what --json writes
 // and --from reads; figures are worked out from it anew each time.
@@ -37,6 +37,13 @@ type Machine struct {
 	Memory uint64 `json:"memory,omitempty"` // bytes; 0: not known
 	OS     string `json:"os"`
 	Go     string `json:"go"`
+	// Fault is what the first use of a page of memory takes, Call a system call that
+	// does nothing: medians, measured before the first round. 0: not known.
+	Fault time.Duration `json:"fault,omitempty"`
+	Call  time.Duration `json:"call,omitempty"`
+	// Variables are those of the environment that change how Go manages memory, as
+	// NAME=value.
+	Variables []string `json:"variables,omitempty"`
 }
 
 // Settings are how it was measured.
@@ -44,38 +51,56 @@ type Settings struct {
 	Rounds          int           `json:"rounds"`
 	SideRounds      int           `json:"side_rounds"`
 	Duration        time.Duration `json:"duration"`
-	RequestsOfRound int           `json:"requests_of_round"`
+	RequestsOfRound int           `json:"requests_of_round"` // in so many turns:
+	Turns           int           `json:"turns"`
 	Workers         int           `json:"workers"`
 	SpansPerRequest int           `json:"spans_per_request,omitempty"`
 	// LatencyRate is of the open loop, in requests a second; Capacity what the
 	// untraced service answered in a closed one before.
 	LatencyRate float64 `json:"latency_rate"`
 	Capacity    float64 `json:"capacity"`
+	// Processes is how many processes of the service were measured, Unsteady how many
+	// of them had a heap that still grew when their time to warm up was over, and
+	// Warmup how long all of them together took to warm up.
+	Processes int           `json:"processes"`
+	Unsteady  int           `json:"unsteady"`
+	Warmup    time.Duration `json:"warmup"`
 }
 
 // Measured is what was measured of one variant.
 type Measured struct {
 	Variant
-	Rounds     []Round          `json:"rounds"`
-	Latency    stats.Histogram  `json:"latency"`
-	Throughput []float64        `json:"throughput"` // requests a second, by round
-	Counts     Counts           `json:"counts"`
-	Parts      map[string]int64 `json:"parts,omitempty"`    // ns of CPU time
-	Profiled   int              `json:"profiled,omitempty"` // requests of Parts
+	Rounds []Round `json:"rounds"`
+	// Latency is by round. Again of them were measured when the 99th percentile of
+	// those before stood out.
+	Latency    []stats.Histogram `json:"latency"`
+	Again      int               `json:"again,omitempty"`
+	Throughput []float64         `json:"throughput"` // requests a second, by round
+	Counts     Counts            `json:"counts"`
+	Parts      map[string]int64  `json:"parts,omitempty"`    // ns of CPU time
+	Profiled   int               `json:"profiled,omitempty"` // requests of Parts
 }
 
 // Round is one round of CPU time.
 type Round struct {
-	Cycle      int           `json:"cycle"`
-	Requests   int           `json:"requests"`
-	CPU        time.Duration `json:"cpu"`
+	Cycle    int `json:"cycle"`
+	Requests int `json:"requests"`
+	// User and System are CPU time, of the process and of the kernel for it.
+	User       time.Duration `json:"user"`
+	System     time.Duration `json:"system"`
+	Faults     uint64        `json:"faults"` // of pages; 0 where the system does not tell
 	AllocBytes uint64        `json:"alloc_bytes"`
 	Allocs     uint64        `json:"allocs"`
-	HeapHigh   uint64        `json:"heap_high"`
+	// HeapHigh is how large the heap grew, WaitsHigh how much of it riffle said that it
+	// held: open segments, answers and queues. Both in bytes.
+	HeapHigh  uint64 `json:"heap_high"`
+	WaitsHigh uint64 `json:"waits_high,omitempty"`
 }
 
 // CPUPerRequest is in nanoseconds.
-func (r *Round) CPUPerRequest() float64 { return float64(r.CPU) / float64(max(r.Requests, 1)) }
+func (r *Round) CPUPerRequest() float64 { return r.per(float64(r.User + r.System)) }
+
+func (r *Round) per(v float64) float64 { return v / float64(max(r.Requests, 1)) }
 
 // Variant finds a variant by name.
 func (r *Result) Variant(name string) (*Measured, bool) {
@@ -87,15 +112,11 @@ func (r *Result) Variant(name string) (*Measured, bool) {
 	return nil, false
 }
 
-// pairs are the rounds of two variants in the same cycles, as CPU time per
-// request in nanoseconds.
-func pairs(a, b *Measured) (as, bs []float64) {
+// pairs are a figure of the rounds of two variants in the same cycles.
+func pairs(a, b *Measured, figure func(*Round) float64) (as, bs []float64) {
 	for i := range a.Rounds {
-		for j := range b.Rounds {
-			if a.Rounds[i].Cycle == b.Rounds[j].Cycle {
-				as = append(as, a.Rounds[i].CPUPerRequest())
-				bs = append(bs, b.Rounds[j].CPUPerRequest())
-			}
+		if round, ok := b.inCycle(a.Rounds[i].Cycle); ok {
+			as, bs = append(as, figure(&a.Rounds[i])), append(bs, figure(round))
 		}
 	}
 	return as, bs
@@ -109,13 +130,37 @@ func (r *Result) Overhead(m *Measured) (ns, share Estimate) {
 	if !ok || m.Name == nameOff {
 		return Estimate{}, Estimate{}
 	}
-	with, without := pairs(m, base)
+	with, without := pairs(m, base, (*Round).CPUPerRequest)
 	more, shares := make([]float64, len(with)), make([]float64, len(with))
 	for i := range with {
 		more[i] = with[i] - without[i]
 		shares[i] = more[i] / without[i]
 	}
 	return stats.MedianOf(more), stats.MedianOf(shares)
+}
+
+// AllocOverhead is what a request allocates with a variant over what it does without,
+// by rounds of the same cycle.
+func (r *Result) AllocOverhead(m *Measured) (objects, bytes Estimate) {
+	return r.more(m, func(r *Round) float64 { return float64(r.Allocs) }), r.more(m, func(r *Round) float64 { return float64(r.AllocBytes) })
+}
+
+// FaultOverhead is the page faults of a request over those without a variant.
+func (r *Result) FaultOverhead(m *Measured) Estimate {
+	return r.more(m, func(r *Round) float64 { return float64(r.Faults) })
+}
+
+// more estimates a figure of a request over that of an untraced one.
+func (r *Result) more(m *Measured, figure func(*Round) float64) Estimate {
+	base, ok := r.Variant(nameOff)
+	if !ok || m.Name == nameOff {
+		return Estimate{}
+	}
+	with, without := pairs(m, base, func(r *Round) float64 { return r.per(figure(r)) })
+	for i := range with {
+		with[i] -= without[i]
+	}
+	return stats.MedianOf(with)
 }
 
 // OverheadRatio is how the overhead of one variant compares with that of
@@ -130,12 +175,11 @@ func (r *Result) OverheadRatio(of, to string) (Estimate, bool) {
 	}
 	var over [][2]float64
 	for i := range base.Rounds {
-		cycle := base.Rounds[i].Cycle
-		x, okX := a.inCycle(cycle)
-		y, okY := b.inCycle(cycle)
+		x, okX := a.inCycle(base.Rounds[i].Cycle)
+		y, okY := b.inCycle(base.Rounds[i].Cycle)
 		if okX && okY {
 			none := base.Rounds[i].CPUPerRequest()
-			over = append(over, [2]float64{x - none, y - none})
+			over = append(over, [2]float64{x.CPUPerRequest() - none, y.CPUPerRequest() - none})
 		}
 	}
 	if len(over) == 0 {
@@ -154,13 +198,13 @@ func (r *Result) OverheadRatio(of, to string) (Estimate, bool) {
 	return ratio, true
 }
 
-func (m *Measured) inCycle(cycle int) (ns float64, ok bool) {
+func (m *Measured) inCycle(cycle int) (*Round, bool) {
 	for i := range m.Rounds {
 		if m.Rounds[i].Cycle == cycle {
-			return m.Rounds[i].CPUPerRequest(), true
+			return &m.Rounds[i], true
 		}
 	}
-	return 0, false
+	return nil, false
 }
 
 // each estimates the median of a figure of the rounds.
@@ -175,14 +219,52 @@ func (m *Measured) each(figure func(*Round) float64) Estimate {
 // CPU is the CPU time of a request in nanoseconds.
 func (m *Measured) CPU() Estimate { return m.each((*Round).CPUPerRequest) }
 
+// User and System are the parts of [Measured.CPU].
+func (m *Measured) User() Estimate {
+	return m.each(func(r *Round) float64 { return r.per(float64(r.User)) })
+}
+
+// System is the other part.
+func (m *Measured) System() Estimate {
+	return m.each(func(r *Round) float64 { return r.per(float64(r.System)) })
+}
+
+// Faults is the page faults of a request.
+func (m *Measured) Faults() Estimate {
+	return m.each(func(r *Round) float64 { return r.per(float64(r.Faults)) })
+}
+
 // Allocs is the allocations of a request.
 func (m *Measured) Allocs() Estimate {
-	return m.each(func(r *Round) float64 { return float64(r.Allocs) / float64(max(r.Requests, 1)) })
+	return m.each(func(r *Round) float64 { return r.per(float64(r.Allocs)) })
 }
 
 // AllocBytes is what a request allocates.
 func (m *Measured) AllocBytes() Estimate {
-	return m.each(func(r *Round) float64 { return float64(r.AllocBytes) / float64(max(r.Requests, 1)) })
+	return m.each(func(r *Round) float64 { return r.per(float64(r.AllocBytes)) })
+}
+
+// WaitsHigh is how much riffle held at most in a round, in bytes.
+func (m *Measured) WaitsHigh() Estimate {
+	return m.each(func(r *Round) float64 { return float64(r.WaitsHigh) })
+}
+
+// LatencyAt is the quantile q of latency in nanoseconds: the median of what it was in
+// the rounds, so that one that something else disturbed says nothing.
+func (m *Measured) LatencyAt(q float64) Estimate {
+	values := make([]float64, len(m.Latency))
+	for i := range m.Latency {
+		values[i] = float64(m.Latency[i].Quantile(q))
+	}
+	return stats.MedianOf(values)
+}
+
+// Timed is how many requests were timed for latency.
+func (m *Measured) Timed() (n uint64) {
+	for i := range m.Latency {
+		n += m.Latency[i].Total()
+	}
+	return n
 }
 
 // HeapHigh is how large the heap grew in a round, in bytes.

@@ -7,14 +7,13 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/riffletrace/riffle/bench/internal/load"
-	"github.com/riffletrace/riffle/bench/internal/outside"
 	"github.com/riffletrace/riffle/bench/internal/parts"
+	"github.com/riffletrace/riffle/bench/internal/stats"
 )
 
 // How the service is loaded.
@@ -27,47 +26,16 @@ const (
 	latencyShare = 0.3
 	// countShare of that is what a round of CPU time sends.
 	countShare = 0.8
+	// turns is in how many parts a round of CPU time is sent: between them the other
+	// variants have theirs.
+	turns = 8
 	// profileRounds of CPU time are profiled at once, to have enough samples.
 	profileRounds = 4
+	// outstanding is from what on a 99th percentile of latency stands out: so many
+	// times the median over the variants. It is measured again, at most so often.
+	outstanding = 1.5
+	mostAgain   = 2
 )
-
-// roundKind says what a round measures.
-type roundKind int
-
-const (
-	ofCPU roundKind = iota
-	ofLatency
-	ofThroughput
-	ofProfile
-)
-
-// scheduled is one round.
-type scheduled struct {
-	kind    roundKind
-	cycle   int
-	variant int
-}
-
-// schedule is the rounds in order: in each cycle every variant, in fresh order.
-func (t *Target) schedule() (all []scheduled) {
-	random := rand.New(rand.NewPCG(uint64(time.Now().UnixNano()), 0))
-	side := t.side()
-	cycle := func(kind roundKind, n int) {
-		for _, v := range random.Perm(len(t.Variants)) {
-			all = append(all, scheduled{kind, n, v})
-		}
-	}
-	for n := range t.Rounds {
-		cycle(ofCPU, n)
-		// The others are spread over the run.
-		if (n+1)*side/t.Rounds > n*side/t.Rounds {
-			cycle(ofLatency, n)
-			cycle(ofThroughput, n)
-		}
-	}
-	cycle(ofProfile, 0)
-	return all
-}
 
 // runner is a measurement under way.
 type runner struct {
@@ -75,9 +43,10 @@ type runner struct {
 	result  *Result
 	outside *process
 	load    *process
-	at      outside.Addresses
 	dir     string // of profiles
 	scratch string // of what the processes write; it goes with them, however they end
+
+	done, total int // steps
 }
 
 // Run measures what tracing costs a service. The program must have called
@@ -144,11 +113,6 @@ func (r *runner) run(ctx context.Context) (err error) {
 		return err
 	}
 	defer r.load.kill()
-	there, err := r.outside.ask(ctx, request{}, 0)
-	if err != nil {
-		return err
-	}
-	r.at = *there.Outside
 	if r.scratch, err = os.MkdirTemp("", "riffle-bench"); err != nil {
 		return err
 	}
@@ -161,176 +125,225 @@ func (r *runner) run(ctx context.Context) (err error) {
 	if err := r.calibrate(ctx); err != nil {
 		return err
 	}
-	rounds := r.schedule()
-	total := len(rounds)
+	side := r.side()
+	r.total = (r.Rounds + 1) * len(r.Variants)
 	if r.Scaling {
-		total += len(scaleSchedule())
+		r.total += len(scaleSchedule())
 	}
-	for i, p := range rounds {
-		r.Progress(i, total)
-		if err := r.round(ctx, p); err != nil {
-			return fmt.Errorf("variant %q: %w", r.Variants[p.variant].Name, err)
+	for n := range r.Rounds {
+		// What is measured beside CPU time is spread over the run.
+		if err := r.cycle(ctx, n, (n+1)*side/r.Rounds > n*side/r.Rounds); err != nil {
+			return err
+		}
+	}
+	if err := r.again(ctx); err != nil {
+		return err
+	}
+	for _, v := range r.order() {
+		r.step()
+		if err := r.profile(ctx, v); err != nil {
+			return r.about(v, err)
 		}
 	}
 	if r.Scaling {
-		return r.scale(ctx, func(done int) { r.Progress(len(rounds)+done, total) })
+		return r.scale(ctx)
 	}
 	return nil
+}
+
+// step tells that the next step begins.
+func (r *runner) step() {
+	r.Progress(r.done, r.total)
+	r.done++
+}
+
+// order is one in which the variants have their turn.
+func (r *runner) order() []int { return rand.Perm(len(r.Variants)) }
+
+// about tells which variant an error is about.
+func (r *runner) about(variant int, err error) error {
+	return fmt.Errorf("variant %q: %w", r.Variants[variant].Name, err)
 }
 
 // calibrate finds out what the untraced service can answer.
 func (r *runner) calibrate(ctx context.Context) error {
-	i := slices.IndexFunc(r.Variants, func(v Variant) bool { return v.Kind == Off })
-	return r.with(ctx, i, "", func(s *session) error {
-		o, err := s.loaded(ctx, load.Order{Workers: runtime.NumCPU() * workersPerCore, Duration: r.Duration})
-		if err != nil {
-			return err
-		}
-		c := &r.result.Settings
-		c.Capacity = float64(o.Requests) / o.Elapsed.Seconds()
-		c.LatencyRate = latencyShare * c.Capacity
-		c.RequestsOfRound = max(100, int(countShare*c.Capacity*r.Duration.Seconds()))
-		return nil
-	})
-}
-
-// session is a service process that is up and warm.
-type session struct {
-	*runner
-	service *process
-	url     string
-}
-
-// with runs one service process. What it says at the end is added to the
-// variant's counts; one that is interrupted is killed, and counts nowhere.
-func (r *runner) with(ctx context.Context, variant int, profile string, measure func(*session) error) error {
-	environ := plainEnviron()
-	if r.Variants[variant].Own {
-		environ = os.Environ()
-	}
-	service, err := start(roleService, append(environ, r.Env...))
+	off := slices.IndexFunc(r.Variants, func(v Variant) bool { return v.Kind == Off })
+	s, err := r.open(ctx, off, "")
 	if err != nil {
-		return err
+		return r.about(off, err)
 	}
-	defer service.kill()
-	before, err := r.outside.ask(ctx, request{}, 0)
+	defer s.service.kill()
+	c := &r.result.Settings
+	o, err := s.loaded(ctx, load.Order{Workers: c.Workers, Duration: r.Duration})
 	if err != nil {
-		return err
+		return r.about(off, err)
 	}
-	up, err := service.ask(ctx, request{Start: &serviceStart{
-		Target: r.Name, Variant: r.Variants[variant], Outside: r.at, Spans: r.SpansPerRequest, Profile: profile, Scratch: r.scratch,
-	}}, 0)
-	if err != nil {
-		return err
-	}
-	s := &session{runner: r, service: service, url: up.URL}
-	if _, err := s.loaded(ctx, load.Order{Workers: throughputWorkers, Duration: r.warmup(), Requests: r.QuietRequests}); err != nil {
-		return err
-	}
-	if err := measure(s); err != nil {
-		return err
-	}
-	last, err := service.end(ctx)
-	if err != nil {
-		return err
-	}
-	after, err := r.outside.ask(ctx, request{}, 0)
-	if err != nil {
-		return err
-	}
-	last.Final.Received = after.Arrived.Spans - before.Arrived.Spans
-	r.result.Variants[variant].Counts.add(*last.Final)
+	c.Capacity = float64(o.Requests) / o.Elapsed.Seconds()
+	c.LatencyRate = latencyShare * c.Capacity
+	c.RequestsOfRound = turns * max(20, int(countShare*c.Capacity*r.Duration.Seconds()/turns))
 	return nil
 }
 
-// loaded sends requests to the service.
-func (s *session) loaded(ctx context.Context, o load.Order) (*load.Outcome, error) {
-	o.URL = s.url
-	if o.Requests == nil {
-		o.Requests = s.Requests
-	}
-	answer, err := s.load.ask(ctx, request{Load: &o}, o.Duration)
-	if err != nil {
-		return nil, err
-	}
-	if answer.Outcome.Requests == 0 {
-		return nil, errors.New("the load process: no request was answered")
-	}
-	return answer.Outcome, nil
+// measured is what one session of a cycle has measured.
+type measured struct {
+	*session
+	before     *usage
+	requests   int
+	round      Round
+	latency    *load.Outcome
+	throughput float64
 }
 
-func (s *session) marked(ctx context.Context) (*usage, error) {
-	answer, err := s.service.ask(ctx, request{Mark: true}, flushTimeout)
-	return answer.Usage, err
-}
-
-func (r *runner) round(ctx context.Context, p scheduled) error {
-	m := &r.result.Variants[p.variant]
-	switch p.kind {
-	case ofLatency:
-		return r.with(ctx, p.variant, "", func(s *session) error {
-			o, err := s.loaded(ctx, load.Order{
-				Workers: latencyWorkers, Rate: r.result.Settings.LatencyRate, Duration: 2 * r.Duration, Requests: r.QuietRequests,
-			})
-			if err == nil {
-				m.Latency.Merge(o.Latency)
+// cycle measures every variant once: each has a fresh process, all of them are there
+// at once, and they are asked in short turns, so that what the machine does meanwhile does
+// it to all. One that is interrupted counts nowhere.
+func (r *runner) cycle(ctx context.Context, n int, side bool) (err error) {
+	all := make([]measured, len(r.Variants))
+	defer func() {
+		for i := range all {
+			if all[i].session != nil {
+				all[i].service.kill() // if it is still there
 			}
-			return err
-		})
-	case ofThroughput:
-		return r.with(ctx, p.variant, "", func(s *session) error {
-			o, err := s.loaded(ctx, load.Order{Workers: throughputWorkers, Duration: r.Duration, Requests: r.QuietRequests})
-			if err == nil {
-				m.Throughput = append(m.Throughput, float64(o.Requests)/o.Elapsed.Seconds())
+		}
+	}()
+	each := func(do func(*measured) error) error {
+		for _, v := range r.order() {
+			if err := do(&all[v]); err != nil {
+				return r.about(v, err)
 			}
-			return err
-		})
-	case ofProfile:
-		return r.profile(ctx, p.variant)
-	default:
-		return r.with(ctx, p.variant, "", func(s *session) error {
-			round, err := s.counted(ctx, 1)
-			if err == nil {
-				round.Cycle = p.cycle
-				m.Rounds = append(m.Rounds, round)
-			}
+		}
+		return nil
+	}
+	for _, v := range r.order() {
+		r.step()
+		if all[v].session, err = r.open(ctx, v, ""); err != nil {
+			return r.about(v, err)
+		}
+	}
+	steps := []func(*measured) error{func(m *measured) (err error) {
+		m.before, err = m.marked(ctx)
+		return err
+	}}
+	for range turns {
+		steps = append(steps, func(m *measured) error {
+			answered, err := m.turn(ctx, r.result.Settings.RequestsOfRound/turns)
+			m.requests += answered
 			return err
 		})
 	}
+	steps = append(steps, func(m *measured) error {
+		after, err := m.marked(ctx)
+		if err == nil {
+			m.round = after.since(m.before, m.requests)
+			m.round.Cycle = n
+		}
+		return err
+	})
+	if side {
+		steps = append(steps, func(m *measured) (err error) {
+			m.latency, err = m.session.latency(ctx)
+			return err
+		}, func(m *measured) (err error) {
+			m.throughput, err = m.session.throughput(ctx)
+			return err
+		})
+	}
+	for _, step := range steps {
+		if err := each(step); err != nil {
+			return err
+		}
+	}
+	counts := make([]*Counts, len(all))
+	for v := range all {
+		if counts[v], err = all[v].close(ctx); err != nil {
+			return r.about(v, err)
+		}
+	}
+	for v := range all {
+		to := &r.result.Variants[v]
+		to.Rounds = append(to.Rounds, all[v].round)
+		to.Counts.add(*counts[v])
+		if side {
+			to.Latency = append(to.Latency, all[v].latency.Latency)
+			to.Throughput = append(to.Throughput, all[v].throughput)
+		}
+	}
+	return nil
 }
 
-// counted sends the requests of so many rounds and tells what the service used.
-func (s *session) counted(ctx context.Context, rounds int) (Round, error) {
-	before, err := s.marked(ctx)
-	if err != nil {
-		return Round{}, err
+// again measures the latency of variants again whose 99th percentile stands out: what
+// disturbed it may have had nothing to do with them. All rounds count.
+func (r *runner) again(ctx context.Context) error {
+	for range mostAgain {
+		for _, v := range r.result.outstanding() {
+			for range r.side() {
+				r.total++
+				r.step()
+				if err := r.latencyAgain(ctx, v); err != nil {
+					return r.about(v, err)
+				}
+			}
+		}
 	}
-	o, err := s.loaded(ctx, load.Order{Workers: runtime.NumCPU() * workersPerCore, Count: rounds * s.result.Settings.RequestsOfRound})
-	if err != nil {
-		return Round{}, err
+	return nil
+}
+
+// outstanding are the variants whose latency has a 99th percentile that stands out.
+func (r *Result) outstanding() (which []int) {
+	tails := make([]float64, len(r.Variants))
+	for i := range r.Variants {
+		tails[i] = r.Variants[i].LatencyAt(0.99).Value
 	}
-	after, err := s.marked(ctx)
-	if err != nil {
-		return Round{}, err
+	for i, tail := range tails {
+		if tail > outstanding*stats.Median(tails) {
+			which = append(which, i)
+		}
 	}
-	return Round{
-		Requests:   o.Requests,
-		CPU:        after.CPU - before.CPU,
-		AllocBytes: after.AllocBytes - before.AllocBytes,
-		Allocs:     after.Allocs - before.Allocs,
-		HeapHigh:   after.HeapHigh,
-	}, nil
+	return which
+}
+
+func (r *runner) latencyAgain(ctx context.Context, variant int) error {
+	s, err := r.open(ctx, variant, "")
+	if err != nil {
+		return err
+	}
+	defer s.service.kill()
+	o, err := s.latency(ctx)
+	if err != nil {
+		return err
+	}
+	counts, err := s.close(ctx)
+	if err != nil {
+		return err
+	}
+	m := &r.result.Variants[variant]
+	m.Latency = append(m.Latency, o.Latency)
+	m.Counts.add(*counts)
+	m.Again++
+	return nil
 }
 
 // profile tells the parts of what a variant takes.
 func (r *runner) profile(ctx context.Context, variant int) error {
 	m := &r.result.Variants[variant]
 	name := filepath.Join(r.dir, fileName(m.Name))
-	if err := r.with(ctx, variant, name, func(s *session) error {
-		round, err := s.counted(ctx, profileRounds)
-		m.Profiled = round.Requests
+	s, err := r.open(ctx, variant, name)
+	if err != nil {
 		return err
-	}); err != nil {
+	}
+	defer s.service.kill()
+	if _, err := s.marked(ctx); err != nil { // which starts the profile
+		return err
+	}
+	requests, err := s.turn(ctx, profileRounds*r.result.Settings.RequestsOfRound)
+	if err != nil {
+		return err
+	}
+	if _, err := s.marked(ctx); err != nil {
+		return err
+	}
+	counts, err := s.close(ctx)
+	if err != nil {
 		return err
 	}
 	f, err := os.Open(name + ".cpu.pprof")
@@ -338,8 +351,13 @@ func (r *runner) profile(ctx context.Context, variant int) error {
 		return err
 	}
 	defer f.Close()
-	m.Parts = make(map[string]int64)
-	return parts.Split(f, m.Parts)
+	split := make(map[string]int64)
+	if err := parts.Split(f, split); err != nil {
+		return err
+	}
+	m.Parts, m.Profiled = split, requests
+	m.Counts.add(*counts)
+	return nil
 }
 
 // fileName makes a name of letters, digits and dashes.

@@ -53,8 +53,8 @@ type Scaled struct {
 }
 
 const (
-	scaleRepeats  = 3
-	scaleDuration = 250 * time.Millisecond
+	scaleRepeats  = stats.MinRounds
+	scaleDuration = 200 * time.Millisecond
 	busy          = 16 // goroutines where another dimension needs some
 )
 
@@ -137,16 +137,20 @@ func withExporters(config string, n int) string {
 }
 
 // scale measures every point, in turn.
-func (r *runner) scale(ctx context.Context, progress func(done int)) error {
+func (r *runner) scale(ctx context.Context) error {
 	orders := scaleSchedule()
+	at, _, err := r.backend(ctx, len(r.Variants)) // one of its own
+	if err != nil {
+		return err
+	}
 	points := make([]Scaled, len(orders))
 	kept, dropped := make([]uint64, len(orders)), make([]uint64, len(orders))
-	done := 0
-	for range scaleRepeats {
+	for n := range scaleRepeats {
 		for i, o := range orders {
-			progress(done / scaleRepeats)
-			done++
-			o.Outside, o.Scratch = r.at, r.scratch
+			if (n*len(orders)+i)%scaleRepeats == 0 { // a step is as long as one of the others
+				r.step()
+			}
+			o.Outside, o.Scratch = *at, r.scratch
 			out, err := r.scalePoint(ctx, o)
 			if err != nil {
 				return fmt.Errorf("%s: %d, variant %q: %w", o.Dimension, o.X, o.Variant.Name, err)
@@ -203,7 +207,7 @@ func (scaleRole) do(ctx context.Context, r request) (reply, error) {
 	if err := t.flush(ctx); err != nil {
 		return reply{}, err
 	}
-	before, err := cpuTime()
+	before, err := resources()
 	if err != nil {
 		return reply{}, err
 	}
@@ -213,13 +217,13 @@ func (scaleRole) do(ctx context.Context, r request) (reply, error) {
 	if err := t.flush(ctx); err != nil {
 		return reply{}, err
 	}
-	after, err := cpuTime()
+	after, err := resources()
 	if err != nil {
 		return reply{}, err
 	}
 	counts, err := t.finish(ctx)
 	return reply{Scale: &scaleOutcome{
-		CPU:       float64(after-before) / float64(max(traces, 1)),
+		CPU:       float64(after.User+after.System-before.User-before.System) / float64(max(traces, 1)),
 		PerSecond: float64(traces) / elapsed.Seconds(),
 		Counts:    counts,
 	}}, err

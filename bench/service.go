@@ -39,10 +39,15 @@ type serviceStart struct {
 // usage is what the process has used since it began, with everything sent that
 // was to be sent.
 type usage struct {
-	CPU        time.Duration `json:"cpu"`
+	User       time.Duration `json:"user"`
+	System     time.Duration `json:"system"`
+	Faults     uint64        `json:"faults"`
 	AllocBytes uint64        `json:"alloc_bytes"`
 	Allocs     uint64        `json:"allocs"`
-	HeapHigh   uint64        `json:"heap_high"` // since the last mark
+	HeapHigh   uint64        `json:"heap_high"`  // while it was watched since the last mark
+	WaitsHigh  uint64        `json:"waits_high"` // likewise
+	Mapped     uint64        `json:"mapped"`     // memory that is in use, or was and is not given back
+	GCs        uint64        `json:"gcs"`
 }
 
 // serviceRole is the process of the service under test.
@@ -65,6 +70,9 @@ func (p *serviceRole) do(ctx context.Context, r request) (reply, error) {
 	switch {
 	case r.Start != nil && p.telemetry == nil:
 		return p.start(ctx, r.Start)
+	case r.Watch != nil && p.telemetry != nil:
+		p.heap.watch(*r.Watch, p.telemetry.waits)
+		return reply{}, nil
 	case r.Mark && p.telemetry != nil:
 		return p.mark(ctx)
 	default:
@@ -107,7 +115,6 @@ func (p *serviceRole) start(ctx context.Context, s *serviceStart) (reply, error)
 	}
 	p.server = &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second, ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)}
 	go func() { _ = p.server.Serve(listener) }() // it ends with the process, or end
-	p.heap.start()
 	return reply{URL: "http://" + listener.Addr().String()}, nil
 }
 
@@ -134,17 +141,26 @@ func (p *serviceRole) mark(ctx context.Context) (reply, error) {
 }
 
 func (p *serviceRole) usage() (*usage, error) {
-	samples := []metrics.Sample{{Name: "/gc/heap/allocs:bytes"}, {Name: "/gc/heap/allocs:objects"}}
+	samples := []metrics.Sample{
+		{Name: "/gc/heap/allocs:bytes"},
+		{Name: "/gc/heap/allocs:objects"},
+		{Name: "/memory/classes/total:bytes"},
+		{Name: "/memory/classes/heap/released:bytes"},
+		{Name: "/gc/cycles/total:gc-cycles"},
+	}
 	metrics.Read(samples)
-	cpu, err := cpuTime()
-	return &usage{CPU: cpu, AllocBytes: samples[0].Value.Uint64(), Allocs: samples[1].Value.Uint64(), HeapHigh: p.heap.high.Swap(0)}, err
+	u, err := resources()
+	u.AllocBytes, u.Allocs = samples[0].Value.Uint64(), samples[1].Value.Uint64()
+	u.Mapped, u.GCs = samples[2].Value.Uint64()-samples[3].Value.Uint64(), samples[4].Value.Uint64()
+	u.HeapHigh, u.WaitsHigh = p.heap.high.Swap(0), p.heap.waits.Swap(0)
+	return &u, err
 }
 
 // end closes everything and tells what became of the spans.
 func (p *serviceRole) end(ctx context.Context) (reply, error) {
 	ctx, cancel := context.WithTimeout(ctx, flushTimeout)
 	defer cancel()
-	p.heap.end()
+	p.heap.watch(false, nil)
 	err := p.endProfile()
 	if p.server != nil {
 		err = errors.Join(err, p.server.Close())
@@ -180,36 +196,44 @@ func (p *serviceRole) endProfile() error {
 		os.WriteFile(filepath.Clean(p.profile+".heap.pprof"), heap.Bytes(), 0o600))
 }
 
-// heapWatch looks at the size of the heap from time to time.
+// heapWatch looks at the size of the heap, and at what waits in it, from time to time.
 type heapWatch struct {
-	high       atomic.Uint64
-	stop, done chan struct{}
+	high, waits atomic.Uint64
+	stop, done  chan struct{} // nil: it does not look
 }
 
 const heapInterval = 10 * time.Millisecond
 
-func (h *heapWatch) start() {
-	h.stop, h.done = make(chan struct{}), make(chan struct{})
-	go func() {
-		defer close(h.done)
-		tick := time.NewTicker(heapInterval)
-		defer tick.Stop()
-		sample := []metrics.Sample{{Name: "/memory/classes/heap/objects:bytes"}}
-		for {
-			select {
-			case <-h.stop:
-				return
-			case <-tick.C:
-				metrics.Read(sample)
-				h.high.Store(max(h.high.Load(), sample[0].Value.Uint64()))
-			}
-		}
-	}()
-}
-
-func (h *heapWatch) end() {
-	if h.stop != nil {
+// watch begins or ends it. waits may be nil.
+func (h *heapWatch) watch(on bool, waits func() uint64) {
+	switch {
+	case on && h.stop == nil:
+		h.stop, h.done = make(chan struct{}), make(chan struct{})
+		go h.look(waits)
+	case !on && h.stop != nil:
 		close(h.stop)
 		<-h.done
+		h.stop = nil
+	}
+}
+
+func (h *heapWatch) look(waits func() uint64) {
+	defer close(h.done)
+	tick := time.NewTicker(heapInterval)
+	defer tick.Stop()
+	sample := []metrics.Sample{{Name: "/memory/classes/heap/objects:bytes"}}
+	for {
+		metrics.Read(sample)
+		h.high.Store(max(h.high.Load(), sample[0].Value.Uint64()))
+		select {
+		case <-tick.C:
+		case <-h.stop:
+			// What waits is looked at once, since asking takes a little of the time that
+			// is measured.
+			if waits != nil {
+				h.waits.Store(max(h.waits.Load(), waits()))
+			}
+			return
+		}
 	}
 }

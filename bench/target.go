@@ -9,6 +9,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/riffletrace/riffle/bench/internal/load"
+	"github.com/riffletrace/riffle/bench/internal/stats"
 )
 
 // Request is a request that the load generator sends.
@@ -37,7 +38,8 @@ type Target struct {
 
 	Variants []Variant // empty: [DefaultVariants]
 	// Rounds is how many rounds of CPU time each variant has; a third of it, but
-	// at least 3, measure latency, and as many throughput. 0: 12.
+	// at least 6, measure latency and throughput too. 0: 12. Figures of fewer than 6
+	// have no interval.
 	Rounds int
 	// Duration is about how long a round measures. 0: 1 s.
 	Duration time.Duration
@@ -45,7 +47,7 @@ type Target struct {
 	Scaling bool
 	// ProfileDir, if set, gets CPU and heap profiles of each variant.
 	ProfileDir string
-	// Progress, if set, is told after each round.
+	// Progress, if set, is told at each step, of which there may become more.
 	Progress func(done, total int)
 }
 
@@ -64,7 +66,7 @@ type Service struct {
 const (
 	defaultRounds   = 12
 	defaultDuration = time.Second
-	sideRounds      = 3 // least rounds of latency, and of throughput
+	sideRounds      = stats.MinRounds // least rounds of latency and throughput
 )
 
 func (t Target) withDefaults() Target {
@@ -88,6 +90,3 @@ func (t Target) withDefaults() Target {
 
 // side is how many rounds measure latency, and throughput.
 func (t *Target) side() int { return min(t.Rounds, max(sideRounds, t.Rounds/3)) }
-
-// warmup is thrown away before a round.
-func (t *Target) warmup() time.Duration { return t.Duration / 3 }

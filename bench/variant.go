@@ -40,6 +40,9 @@ type Variant struct {
 	Rate     float64  `json:"rate"`
 	Keeps    bool     `json:"keeps,omitempty"` // errors and slow requests too
 	Protocol Protocol `json:"protocol,omitempty"`
+	// Traced tells that its requests have a sampled parent, as from clients that trace
+	// too.
+	Traced bool `json:"traced,omitempty"`
 	// Config is riffle's configuration in YAML. ${RIFFLE_BENCH_HTTP} and
 	// ${RIFFLE_BENCH_GRPC} in it are where the backend listens,
 	// ${RIFFLE_BENCH_DIR} is a directory of the service's own, and
@@ -104,6 +107,25 @@ func RiffleWithPlugin(rate float64, keeps bool) Variant {
 	return v
 }
 
+// RiffleWithMetrics is [RiffleAt] with span metrics: every span is counted and timed,
+// kept or not.
+func RiffleWithMetrics(rate float64, keeps bool) Variant {
+	v := RiffleAt(rate, keeps, HTTP)
+	v.Name += ", span metrics"
+	v.Config = strings.Replace(v.Config, "    samplers:\n", "    span_metrics: {}\n    metrics: {exporter: prometheus, listen: \"\"}\n    samplers:\n", 1)
+	return v
+}
+
+// RiffleForAnybody is [RiffleAt] as a service on the internet has it: its clients send a
+// trace that they call sampled, and remote_parent: ignore does not believe them.
+func RiffleForAnybody(rate float64, keeps bool) Variant {
+	v := RiffleAt(rate, keeps, HTTP)
+	v.Name += ", ignore"
+	v.Traced = true
+	v.Config = strings.Replace(v.Config, "    samplers:\n", "    remote_parent: ignore\n    samplers:\n", 1)
+	return v
+}
+
 // RiffleConfigured is riffle as a user's configuration says, with the variables
 // of the environment that are the application's, as [config.App] and [config.Section]
 // have them, and OTEL_*. Its spans go where that says. name is that of the variant and
@@ -142,6 +164,7 @@ func DefaultVariants() []Variant {
 		RiffleAt(1, false, HTTP),
 		StockAt(0.1, HTTP),
 		StockAt(1, HTTP),
+		floor(),
 	}
 }
 
@@ -171,6 +194,8 @@ func FullVariants(rates []float64) []Variant {
 		RiffleOnDisk(0.01, true),
 		RiffleOnDisk(1, false),
 		RiffleWithPlugin(0.01, false),
+		RiffleWithMetrics(0.01, true),
+		RiffleForAnybody(0.01, true),
 	)
 }
 

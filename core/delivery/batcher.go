@@ -258,6 +258,13 @@ func (b *batcher) recycle(c *chunk) {
 	b.spare = c.spans[:0]
 }
 
+// held is what the spans hold that are no batch yet.
+func (b *batcher) held() int64 {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.bytes
+}
+
 // oldest is when the first of the spans that are no batch yet was handed over.
 func (b *batcher) oldest() (at time.Time, ok bool) {
 	b.mu.Lock()

@@ -49,12 +49,15 @@ func TestBatches(t *testing.T) {
 				if tt.after > 0 {
 					time.Sleep(tt.after - time.Millisecond)
 					synctest.Wait()
-					if l.Stats().Waiting == 0 {
-						t.Error("the last batch was sent early")
+					if s := l.Stats(); s.Waiting == 0 || s.BatchBytes <= 0 || s.Bytes != 0 {
+						t.Errorf("the last batch was sent early, or what it holds is not told: %+v", s)
 					}
 					time.Sleep(time.Millisecond)
 				}
 				synctest.Wait()
+				if s := l.Stats(); s.BatchBytes != 0 {
+					t.Errorf("%d bytes wait for a batch", s.BatchBytes)
+				}
 				slices.Sort(sizes)
 				if !slices.Equal(sizes, tt.want) {
 					t.Errorf("batches of %v, want %v", sizes, tt.want)

@@ -27,9 +27,11 @@ type Stats struct {
 
 	// Waiting counts spans that are queued or under way, and Sending those under
 	// way; Bytes is what they take of the queue, and Oldest how long the first of
-	// them waits.
+	// them waits. BatchBytes is what those hold that are in no batch yet, which lines
+	// with the same filter and redaction share.
 	Waiting, Sending uint64
 	Bytes            int64
+	BatchBytes       int64
 	Oldest           time.Duration
 	// Failing tells that no batch is accepted, since one was not.
 	Failing bool
@@ -51,6 +53,7 @@ func (s *Stats) Add(o Stats) {
 	s.Waiting += o.Waiting
 	s.Sending += o.Sending
 	s.Bytes += o.Bytes
+	s.BatchBytes += o.BatchBytes
 	s.Oldest = max(s.Oldest, o.Oldest)
 	s.Failing = s.Failing || o.Failing
 }
@@ -59,7 +62,7 @@ func (s *Stats) Add(o Stats) {
 // who takes it over.
 func (s Stats) Ended() Stats {
 	s.HandedOver -= s.Waiting
-	s.Waiting, s.Sending, s.Bytes, s.Oldest, s.Failing = 0, 0, 0, 0, false
+	s.Waiting, s.Sending, s.Bytes, s.BatchBytes, s.Oldest, s.Failing = 0, 0, 0, 0, 0, false
 	return s
 }
 
@@ -190,6 +193,7 @@ func (l *Line) Stats() Stats {
 	var oldest time.Time
 	var ok bool
 	for _, b := range *l.batchers.Load() {
+		s.BatchBytes += b.held()
 		if at, some := b.oldest(); some && (!ok || at.Before(oldest)) {
 			oldest, ok = at, true
 		}

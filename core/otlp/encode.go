@@ -115,7 +115,9 @@ func appendSpan(dst []byte, num protowire.Number, s sdktrace.ReadOnlySpan) []byt
 	dst = appendUint(dst, fieldKind, uint64(spanKind(s.SpanKind())))
 	dst = appendTime(dst, fieldStart, s.StartTime())
 	dst = appendTime(dst, fieldEnd, s.EndTime())
-	dst = appendKeyValues(dst, fieldAttributes, s.Attributes())
+	for _, kvs := range attributesOf(s) {
+		dst = appendKeyValues(dst, fieldAttributes, kvs)
+	}
 	dst = appendCount(dst, fieldDroppedAttributes, s.DroppedAttributes())
 	for _, e := range s.Events() {
 		dst = appendEvent(dst, fieldEvents, &e)
@@ -129,6 +131,17 @@ func appendSpan(dst []byte, num protowire.Number, s sdktrace.ReadOnlySpan) []byt
 	// A span says whether its parent is remote, a link whether its target is.
 	dst = appendFlags(dst, fieldFlags, sc.TraceFlags(), parent.IsRemote())
 	return end(dst, start, roomSpan)
+}
+
+// attributesOf returns the attributes of a span, as it holds them if it tells: each key is
+// in one of the slices.
+func attributesOf(s sdktrace.ReadOnlySpan) [3][]attribute.KeyValue {
+	if s, ok := s.(interface {
+		AttributePieces() [3][]attribute.KeyValue
+	}); ok {
+		return s.AttributePieces()
+	}
+	return [3][]attribute.KeyValue{s.Attributes()}
 }
 
 func appendEvent(dst []byte, num protowire.Number, e *sdktrace.Event) []byte {

@@ -17,7 +17,10 @@ func EstimateSize(s sdktrace.ReadOnlySpan) int {
 		perLink  = 35
 	)
 	n := perSpan + len(s.Name()) + len(s.Status().Description) +
-		sizeOfTraceState(s.SpanContext().TraceState()) + sizeOfKeyValues(s.Attributes())
+		sizeOfTraceState(s.SpanContext().TraceState())
+	for _, kvs := range attributesOf(s) {
+		n += sizeOfKeyValues(kvs)
+	}
 	for _, e := range s.Events() {
 		n += perEvent + len(e.Name) + sizeOfKeyValues(e.Attributes)
 	}

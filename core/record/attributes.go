@@ -126,6 +126,31 @@ func (s *recorded) orderWith(more []attribute.KeyValue) []attribute.KeyValue {
 	return appendMore(all, more)
 }
 
+// keysAreOnce reports whether attrs and late of a span that has ended hold no key twice.
+func (s *recorded) keysAreOnce() bool {
+	state := s.state.Load()
+	if state&keysOnce != 0 || len(s.late) == 0 && state&unordered == 0 {
+		return true
+	}
+	if len(s.attrs)+len(s.late) > fewAttrs || repeats(s.attrs) || repeats(s.late) || holdAnyOf(s.attrs, s.late) {
+		return false
+	}
+	s.state.Or(keysOnce)
+	return true
+}
+
+// holdAnyOf reports whether a key of others is among those of kvs.
+func holdAnyOf(kvs, others []attribute.KeyValue) bool {
+	for i := range others {
+		for j := range kvs {
+			if kvs[j].Key == others[i].Key {
+				return true
+			}
+		}
+	}
+	return false
+}
+
 // appendMore adds what riffle has to say, in place of what the application says under
 // the same key. It writes to all only behind what is there.
 func appendMore(all, more []attribute.KeyValue) []attribute.KeyValue {

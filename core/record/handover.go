@@ -25,27 +25,37 @@ type handOver struct {
 type part struct {
 	spans    spans
 	decision *decision
-	mark     bool  // the first span says that the segment was not complete
 	size     int64 // held until the spans are delivered
 }
 
 // take gives spans away.
 func (h *handOver) take(g *segment, l spans, size int64, t sampling.Threshold, by giver) {
-	p := part{spans: l, size: size, decision: &decision{
-		threshold: t, state: g.stateWith(t), sampler: g.live().names.name(by.by), rule: by.rule,
-		resource: g.rules().resource,
-		lost:     g.lost, partial: g.has(isEarly) || g.lost > 0, missing: g.isParentMissing(),
-	}}
-	if p.decision.partial && !g.has(isMarked) {
-		p.mark = true
+	d := decision{
+		threshold: t, sampler: g.live().names.name(by.by), rule: by.rule, root: &g.root.recorded,
+		lost: g.lost, partial: g.has(isEarly) || g.lost > 0, missing: g.isParentMissing(),
+	}
+	if d.partial && !g.has(isMarked) {
+		d.first = &l.first.recorded
 		g.bits |= isMarked
 	}
+	// Where T = 0 is sure each span is handed over alone, and all by the same decision.
+	if g.kept == nil || !g.kept.covers(&d) {
+		d.state, d.resource = g.stateWith(t), g.rules().resource
+		g.kept = &d
+	}
+	p := part{spans: l, size: size, decision: g.kept}
 	h.segment, h.measure = g, g.rules().measure
 	if h.first.decision == nil {
 		h.first = p
 	} else {
 		h.others = append(h.others, p)
 	}
+}
+
+// covers reports whether a decision says the same as another.
+func (d *decision) covers(o *decision) bool {
+	return d.threshold == o.threshold && d.sampler == o.sampler && d.rule == o.rule &&
+		d.lost == o.lost && d.partial == o.partial && d.missing == o.missing && o.first == nil
 }
 
 // isParentMissing reports whether the parent of the local root is in another process,
@@ -95,11 +105,6 @@ func (h *handOver) deliverPart(p *part) {
 		next := s.next
 		s.prev, s.next = nil, nil // who holds one of them holds no other
 		s.kept = d
-		if s == &g.root {
-			d.root = &s.recorded
-		} else if p.mark && s == p.spans.first {
-			d.first = &s.recorded
-		}
 		*list = append(*list, (*view)(&s.recorded))
 		if h.measure != nil {
 			h.measure((*exemplar)(s), Measured{&s.recorded})

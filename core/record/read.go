@@ -170,7 +170,7 @@ func (s *recorded) ChildSpanCount() int {
 // does not change, but for the order of its attributes.
 type view recorded
 
-// decision is what the spans that were handed over together have in common.
+// decision is what spans that were handed over have in common.
 type decision struct {
 	threshold sampling.Threshold
 	state     trace.TraceState // of the segment, with the threshold
@@ -180,10 +180,10 @@ type decision struct {
 	lost      int32
 	partial   bool // the segment was not complete, or spans of it were lost
 	missing   bool // the local root's parent is nowhere
-	// The two spans that say so. Their attributes with that are made when somebody
-	// wants them, guarded by the span.
+	// The two spans that say so, nil if that is none; a local root says it first. What
+	// they say is made when somebody wants it, guarded by the span.
 	root, first           *recorded
-	rootAttrs, firstAttrs []attribute.KeyValue
+	rootWords, firstWords []attribute.KeyValue
 }
 
 // stateOf is the tracestate of a span.
@@ -208,42 +208,76 @@ func (v *view) SpanContext() trace.SpanContext {
 
 // Attributes has those that riffle adds, which count in no limit.
 func (v *view) Attributes() []attribute.KeyValue {
-	s, d := v.recorded(), v.kept
-	if s != d.root && s != d.first {
-		return s.Attributes()
-	}
+	s := v.recorded()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	attrs := &d.firstAttrs
-	if s == d.root {
-		attrs = &d.rootAttrs
+	return v.merged()
+}
+
+func (v *view) merged() []attribute.KeyValue {
+	all := v.recorded().orderWith(v.words())
+	if len(all) == 0 {
+		return nil
 	}
-	if *attrs == nil {
-		*attrs = s.orderWith(d.attributes(s == d.root))
+	return slices.Clip(all)
+}
+
+// AttributePieces returns the same attributes as the span holds them, each key in one of
+// the slices: for who reads them once, it is not worth to make one slice of them.
+func (v *view) AttributePieces() (pieces [3][]attribute.KeyValue) {
+	s := v.recorded()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	words := v.words()
+	if !s.keysAreOnce() || holdAnyOf(s.attrs, words) || holdAnyOf(s.late, words) {
+		pieces[0] = v.merged()
+		return pieces
 	}
-	return *attrs
+	return [3][]attribute.KeyValue{s.attrs, s.late, words}
+}
+
+// words are the attributes that riffle adds to the span.
+func (v *view) words() []attribute.KeyValue {
+	s, d := v.recorded(), v.kept
+	var made *[]attribute.KeyValue
+	switch s {
+	case d.root:
+		made = &d.rootWords
+	case d.first:
+		made = &d.firstWords
+	default:
+		return nil
+	}
+	if *made == nil {
+		*made = d.attributes(s == d.root)
+	}
+	return *made
 }
 
 // attributes are what riffle has to say on a local root, or on the first span.
 func (d *decision) attributes(root bool) []attribute.KeyValue {
 	var attrs [5]attribute.KeyValue
-	list := attrs[:0]
+	n := 0
+	add := func(kv attribute.KeyValue) {
+		attrs[n] = kv
+		n++
+	}
 	if d.partial {
-		list = append(list, sampling.PartialKey.Bool(true))
+		add(sampling.PartialKey.Bool(true))
 		if d.lost > 0 {
-			list = append(list, sampling.SpansForgottenKey.Int(int(d.lost)))
+			add(sampling.SpansForgottenKey.Int(int(d.lost)))
 		}
 	}
 	if root && d.sampler != "" {
-		list = append(list, sampling.SamplerKey.String(d.sampler))
+		add(sampling.SamplerKey.String(d.sampler))
 		if d.rule != nil {
-			list = append(list, sampling.RuleKey.String(*d.rule))
+			add(sampling.RuleKey.String(*d.rule))
 		}
 	}
 	if root && d.missing {
-		list = append(list, sampling.ParentMissingKey.Bool(true))
+		add(sampling.ParentMissingKey.Bool(true))
 	}
-	return list
+	return append(make([]attribute.KeyValue, 0, n), attrs[:n]...)
 }
 
 // Links returns the links, nil if there are none.

@@ -32,11 +32,14 @@ type segment struct {
 
 	unanswered atomic.Uint64 // end samplers that may still be asked, as bits
 	ended      atomic.Int32  // spans that ended
+	bits       segmentBits
+	shard      uint8
 
-	open    *span // the open spans, in any order
-	waiting spans // those that have ended and wait for a decision
-	bytes   int64 // what it holds
-	spare   *span // room for further spans, each points to the next
+	open    *span     // the open spans, in any order
+	waiting spans     // those that have ended and wait for a decision
+	bytes   int64     // what it holds
+	spare   *span     // room for further spans, each points to the next
+	kept    *decision // the last by which spans were handed over
 	// The rules of who said start and least, nil if that has none.
 	startRule, leastRule *string
 	opens                int32 // open spans
@@ -46,8 +49,6 @@ type segment struct {
 	startBy              int16 // number of the name of who said start
 	leastBy              int16 // likewise
 	place                int16 // of who said least, in the list of samplers
-	shard                uint8
-	bits                 segmentBits
 
 	root span
 }

@@ -79,7 +79,8 @@ const (
 	statusBits  = 3 << statusShift
 	hasPanicked = 1 << 4 // a panic ended it
 	sawCancel   = 1 << 5 // the last error that it has recorded wraps context.Canceled
-	oneChild    = 1 << 6
+	keysOnce    = 1 << 6 // it has ended, and attrs and late together hold no key twice
+	oneChild    = 1 << 7
 )
 
 // otherStatus stands for a status that the API does not know, and rare does.

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net/http"
 	"strings"
 	"sync"
@@ -29,6 +30,11 @@ type Request struct {
 type Order struct {
 	URL      string    `json:"url"`
 	Requests []Request `json:"requests"`
+	// First is where to begin in Requests.
+	First int `json:"first,omitempty"`
+	// Traced gives each request a parent that is sampled, of a trace of its own, as from
+	// a client that traces too.
+	Traced bool `json:"traced,omitempty"`
 	// Workers is how many requests may be under way at once.
 	Workers int `json:"workers"`
 	// Count ends the load after so many requests; 0: Duration alone does.
@@ -89,7 +95,7 @@ func (c *Client) Run(ctx context.Context, o Order) (Outcome, error) {
 				if o.Count > 0 && i >= int64(o.Count) || o.Duration > 0 && i > 0 && start.Sub(began) >= o.Duration {
 					break
 				}
-				status, err := c.send(ctx, o.URL, &o.Requests[i%int64(len(o.Requests))])
+				status, err := c.send(ctx, &o, &o.Requests[(int64(o.First)+i)%int64(len(o.Requests))])
 				if err != nil {
 					cancel(err)
 					break
@@ -112,7 +118,7 @@ func (c *Client) Run(ctx context.Context, o Order) (Outcome, error) {
 	return sum, context.Cause(ctx)
 }
 
-func (c *Client) send(ctx context.Context, url string, r *Request) (status int, err error) {
+func (c *Client) send(ctx context.Context, o *Order, r *Request) (status int, err error) {
 	method := r.Method
 	if method == "" {
 		method = http.MethodGet
@@ -121,12 +127,15 @@ func (c *Client) send(ctx context.Context, url string, r *Request) (status int, 
 	if r.Body != "" {
 		body = strings.NewReader(r.Body)
 	}
-	req, err := http.NewRequestWithContext(ctx, method, url+r.Path, body)
+	req, err := http.NewRequestWithContext(ctx, method, o.URL+r.Path, body)
 	if err != nil {
 		return 0, err
 	}
 	for name, value := range r.Header {
 		req.Header.Set(name, value)
+	}
+	if o.Traced {
+		req.Header.Set("traceparent", fmt.Sprintf("00-%016x%016x-%016x-01", rand.Uint64()|1, rand.Uint64(), rand.Uint64()|1))
 	}
 	resp, err := c.http.Do(req)
 	if err != nil {

@@ -28,22 +28,22 @@ import (
 // maxBody bounds a request.
 const maxBody = 64 << 20
 
-// Addresses are where the servers listen.
+// Addresses are where a backend listens, and the peer.
 type Addresses struct {
 	HTTP string `json:"http"` // OTLP over HTTP: host:port
 	GRPC string `json:"grpc"` // OTLP over gRPC: host:port
 	Peer string `json:"peer"` // a URL
 }
 
-// Counts are of what arrived so far.
+// Counts are of what arrived at a backend so far.
 type Counts struct {
 	Spans    uint64 `json:"spans"`
 	Requests uint64 `json:"requests"`
 	Bytes    uint64 `json:"bytes"` // as they came, compressed
 }
 
-// Servers are the backend and the peer.
-type Servers struct {
+// Backend is one backend, and the peer, which all of them have.
+type Backend struct {
 	Addresses
 	http *http.Server
 	grpc *grpc.Server
@@ -52,8 +52,8 @@ type Servers struct {
 	zipped                 sync.Pool
 }
 
-// Start starts them on free ports of loopback.
-func Start(ctx context.Context) (*Servers, error) {
+// Start starts one on free ports of loopback.
+func Start(ctx context.Context) (*Backend, error) {
 	var listen net.ListenConfig
 	web, err := listen.Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
@@ -63,7 +63,7 @@ func Start(ctx context.Context) (*Servers, error) {
 	if err != nil {
 		return nil, errors.Join(err, web.Close())
 	}
-	s := &Servers{Addresses: Addresses{HTTP: web.Addr().String(), GRPC: rpc.Addr().String(), Peer: "http://" + web.Addr().String() + "/price"}}
+	s := &Backend{Addresses: Addresses{HTTP: web.Addr().String(), GRPC: rpc.Addr().String(), Peer: "http://" + web.Addr().String() + "/price"}}
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /v1/traces", s.receive)
 	mux.HandleFunc("GET /price", price)
@@ -80,12 +80,12 @@ func Start(ctx context.Context) (*Servers, error) {
 }
 
 // Counts returns a snapshot.
-func (s *Servers) Counts() Counts {
+func (s *Backend) Counts() Counts {
 	return Counts{Spans: s.spans.Load(), Requests: s.requests.Load(), Bytes: s.bytes.Load()}
 }
 
 // Close ends the servers at once.
-func (s *Servers) Close() {
+func (s *Backend) Close() {
 	_ = s.http.Close() // nothing to do about an error
 	s.grpc.Stop()
 }
@@ -95,7 +95,7 @@ func price(w http.ResponseWriter, _ *http.Request) {
 	_, _ = io.WriteString(w, `{"currency":"EUR","cents":1299}`)
 }
 
-func (s *Servers) receive(w http.ResponseWriter, r *http.Request) {
+func (s *Backend) receive(w http.ResponseWriter, r *http.Request) {
 	wire := &counter{Reader: http.MaxBytesReader(w, r.Body, maxBody)}
 	body, err := s.read(wire, r.Header.Get("Content-Encoding"))
 	if err == nil {
@@ -108,7 +108,7 @@ func (s *Servers) receive(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "application/x-protobuf") // an empty answer is a full success
 }
 
-func (s *Servers) read(wire io.Reader, encoding string) ([]byte, error) {
+func (s *Backend) read(wire io.Reader, encoding string) ([]byte, error) {
 	if encoding != "gzip" {
 		return io.ReadAll(wire)
 	}
@@ -123,7 +123,7 @@ func (s *Servers) read(wire io.Reader, encoding string) ([]byte, error) {
 	return io.ReadAll(io.LimitReader(unzip, maxBody))
 }
 
-func (s *Servers) export(_ any, _ context.Context, decode func(any) error, _ grpc.UnaryServerInterceptor) (any, error) { //nolint:revive // the order is gRPC's
+func (s *Backend) export(_ any, _ context.Context, decode func(any) error, _ grpc.UnaryServerInterceptor) (any, error) { //nolint:revive // the order is gRPC's
 	var body []byte
 	if err := decode(&body); err != nil {
 		return nil, err
@@ -134,7 +134,7 @@ func (s *Servers) export(_ any, _ context.Context, decode func(any) error, _ grp
 	return &coltracepb.ExportTraceServiceResponse{}, nil
 }
 
-func (s *Servers) count(body []byte, wire uint64) error {
+func (s *Backend) count(body []byte, wire uint64) error {
 	n, err := CountSpans(body)
 	if err != nil {
 		return err

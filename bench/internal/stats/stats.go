@@ -13,6 +13,11 @@ const resamples = 4000
 // confidence is of every interval.
 const confidence = 0.95
 
+// MinRounds is from how many on there is an interval: the least and the greatest of
+// n values have the median between them with a probability of 1-2^(1-n), which is 0.95 or
+// more from 6 on.
+const MinRounds = 6
+
 // Estimate is a figure with its 95 % interval.
 type Estimate struct {
 	Value float64 `json:"value"`
@@ -25,7 +30,7 @@ func (e Estimate) Known() bool {
 	return !math.IsNaN(e.Value) && (e.Value != 0 || e.Low != 0 || e.High != 0)
 }
 
-// Bounded reports whether there is an interval: there is none of one round.
+// Bounded reports whether there is an interval: there is none of less than [MinRounds].
 func (e Estimate) Bounded() bool { return e.Low > -math.MaxFloat64 && e.High < math.MaxFloat64 }
 
 // Resolves reports whether the interval leaves no doubt on which side of x the
@@ -70,7 +75,7 @@ func MedianOf(values []float64) Estimate {
 // Bootstrap estimates a figure of n rounds: of is called with the rounds to
 // take it from, each as often as it was drawn. The interval is that between
 // percentiles of the draws. The seed is fixed, so the same rounds give the same
-// interval. With a single round, or none, there is no interval to speak of: it
+// interval. With fewer than [MinRounds] rounds there is no interval to speak of: it
 // has no end.
 func Bootstrap(n int, of func(pick []int) float64) Estimate {
 	if n == 0 {
@@ -81,7 +86,7 @@ func Bootstrap(n int, of func(pick []int) float64) Estimate {
 		pick[i] = i
 	}
 	e := Estimate{Value: of(pick)}
-	if n == 1 {
+	if n < MinRounds {
 		return Unbounded(e.Value)
 	}
 	random := rand.New(rand.NewPCG(1, uint64(n)))
