@@ -137,7 +137,7 @@ func costs(r *bench.Result, title, about, unit string, cost func(*bench.Measured
 		if b.Dropped {
 			b.Shown = "dropped " + share(dropped(m))
 		}
-		if !e.Bounded() || e.Resolves(0) {
+		if !strings.HasPrefix(shown, notResolved) && (!e.Bounded() || e.Resolves(0)) {
 			b.Parts = []part{{e.Value, classOf(&m.Variant), m.Name + ": " + shown}}
 		}
 		rows = append(rows, b)
