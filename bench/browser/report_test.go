@@ -1,12 +1,14 @@
 package browser
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
 	"testing"
 
+	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/chromedp"
 )
 
@@ -40,6 +42,32 @@ func TestBenchReport(t *testing.T) {
 				b.do(chromedp.Evaluate[chromedp.Void](axeScript(t) + "; ({})"))
 				b.accessible("report", v)
 			})
+			if v.width == desktop.width {
+				b.printed(v) // last, because it leaves the window as wide as a sheet
+			}
 		})
 	}
+}
+
+// a4 is the width of a sheet without its margins, in pixels of CSS.
+const a4 = 703
+
+// printed looks at the page as it is printed, whatever its theme: dark on white, with
+// nothing that a reader would have to scroll.
+func (b *tab) printed(v view) {
+	b.t.Helper()
+	b.do(func(context.Context, *chromedp.Target) (chromedp.Void, error) {
+		_, err := chromedp.Call(b.ctx, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
+			Media: "print", Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: v.theme}},
+		})
+		return chromedp.Void{}, err
+	})
+	b.do(chromedp.EmulateViewport(a4, v.height))
+	if got := eval[string](b, `getComputedStyle(document.body).backgroundColor`); got != "rgb(255, 255, 255)" {
+		b.t.Errorf("it is printed on %s", got)
+	}
+	if cut := eval[string](b, `[document.documentElement, ...document.querySelectorAll('.scroll')].filter(e => e.scrollWidth > e.clientWidth).map(e => e.ariaLabel ?? 'the page').join()`); cut != "" {
+		b.t.Errorf("wider than the sheet: %s", cut)
+	}
+	b.picture("report-printed-" + v.theme)
 }
