@@ -86,17 +86,6 @@ func ticks(low, high float64, n int) []float64 {
 	return all
 }
 
-func short(v float64) string {
-	switch a := math.Abs(v); {
-	case a >= 10 || a < 1e-9:
-		return number(v, 0)
-	case a >= 1:
-		return strings.TrimSuffix(number(v, 1), ".0")
-	default:
-		return strings.TrimRight(number(v, 3), "0")
-	}
-}
-
 // row is one of a chart of bars.
 type row struct {
 	Name, Shown string

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"strconv"
+	"strings"
 
 	"github.com/riffletrace/riffle/bench"
 	"github.com/riffletrace/riffle/bench/internal/stats"
@@ -93,4 +94,16 @@ func size(v float64) string {
 		return kilobytes(v)
 	}
 	return number(v/(1<<20), 1) + " MiB"
+}
+
+// short is for the marks of an axis.
+func short(v float64) string {
+	switch a := math.Abs(v); {
+	case a >= 10 || a < 1e-9:
+		return number(v, 0)
+	case a >= 1:
+		return strings.TrimSuffix(number(v, 1), ".0")
+	default:
+		return strings.TrimRight(number(v, 3), "0")
+	}
 }

@@ -220,11 +220,11 @@ func latencyChart(r *bench.Result) chart {
 		}
 	}
 	var all []curve
-	about := fmt.Sprintf("open loop of %.0f requests a second, medians over rounds, whose intervals are in the table", r.Settings.LatencyRate)
+	about := []string{fmt.Sprintf("open loop of %.0f requests a second, medians over rounds, whose intervals are in the table", r.Settings.LatencyRate)}
 	for _, name := range names {
 		m, _ := r.Variant(name)
 		if n := dropped(m); n > negligible {
-			about += "; without " + name + ", which dropped " + share(n)
+			about = append(about, "without "+name+", which dropped "+share(n))
 			continue
 		}
 		c := curve{Name: name, Class: classOf(&m.Variant)}
@@ -233,7 +233,7 @@ func latencyChart(r *bench.Result) chart {
 		}
 		all = append(all, c)
 	}
-	return lines("Latency", about, "ms, logarithmic", places, all, true)
+	return lines("Latency", strings.Join(about, "; "), "ms, logarithmic", places, all, true)
 }
 
 func variants(r *bench.Result) (all []bench.Variant) {
