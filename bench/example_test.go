@@ -47,4 +47,5 @@ func ExampleRun() {
 	// riffle 100 % lost 0
 	// stock 10 % lost 0
 	// stock 100 % lost 0
+	// floor lost 0
 }

@@ -56,13 +56,12 @@ func (r *Result) Goals() []Goal {
 		name  string
 		limit float64
 	}{{kept, 8}, {full, 9}} {
-		var kib Estimate
+		var bytes Estimate
 		m, known := r.Variant(g.name)
 		if known {
-			_, kib = r.AllocOverhead(m)
-			kib = Estimate{Value: kib.Value / 1024, Low: kib.Low / 1024, High: kib.High / 1024}
+			_, bytes = r.AllocOverhead(m)
 		}
-		add("allocated for a request by "+g.name, "KiB", g.limit, kib, known && kib.Known())
+		add("allocated for a request by "+g.name, "KiB", g.limit, bytes.Times(1./1024), known && bytes.Known())
 	}
 	for _, name := range []string{kept, full} {
 		figure, known := r.heapGrowth(name)

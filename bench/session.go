@@ -23,12 +23,12 @@ type session struct {
 
 // open starts a service process and warms it up. Who gets it ends it, with close or
 // kill.
-func (r *runner) open(ctx context.Context, variant int, profile string) (s *session, err error) {
+func (r *runner) open(ctx context.Context, variant int, profile string) (_ *session, err error) {
 	environ := plainEnviron()
 	if r.Variants[variant].Own {
 		environ = os.Environ()
 	}
-	s = &session{runner: r, variant: variant}
+	s := &session{runner: r, variant: variant}
 	if s.service, err = start(roleService, append(environ, r.Env...)); err != nil {
 		return nil, err
 	}

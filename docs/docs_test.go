@@ -112,6 +112,9 @@ func buildCommand(t *testing.T, program string) {
 	}
 }
 
+// variables are set before a command.
+var variables = regexp.MustCompile(`^([A-Z]+=\S+ +)+`)
+
 // Every configuration shown can be loaded, and every command run.
 func TestDocs(t *testing.T) {
 	riffle := filepath.Join(t.TempDir(), "riffle")
@@ -131,8 +134,9 @@ func TestDocs(t *testing.T) {
 		if rest, ok := strings.CutPrefix(line, "go run ./cmd/riffle "); ok {
 			line = "riffle " + rest
 		}
-		args := strings.Fields(line)
-		if slices.ContainsFunc([]string{"riffle bench", "riffle status", "riffle view"}, func(c string) bool { return strings.HasPrefix(line, c) }) {
+		bare := variables.ReplaceAllString(line, "")
+		args := strings.Fields(bare)
+		if slices.ContainsFunc([]string{"riffle bench", "riffle status", "riffle view"}, func(c string) bool { return strings.HasPrefix(bare, c) }) {
 			line += " --help" // its flags are read; that it runs is a test of the command
 		}
 		switch {

@@ -3,6 +3,7 @@ package report
 import (
 	"fmt"
 	"io"
+	"slices"
 	"text/tabwriter"
 
 	"github.com/riffletrace/riffle/bench"
@@ -12,7 +13,8 @@ import (
 // is worse by more than the noise.
 func Comparison(w io.Writer, baseline, now *bench.Result) (worse bool, err error) {
 	fmt.Fprintf(w, "\nCOMPARED WITH riffle %s of %s, %s\n", baseline.Versions["riffle"], baseline.Started.Format("2 January 2006"), baseline.Machine.CPU)
-	if baseline.Machine.CPU != now.Machine.CPU || baseline.Machine.Cores != now.Machine.Cores {
+	was, is := &baseline.Machine, &now.Machine
+	if was.CPU != is.CPU || was.Cores != is.Cores || !slices.Equal(was.Variables, is.Variables) {
 		fmt.Fprintln(w, "The machines are not alike: differences may be theirs.")
 	}
 	fmt.Fprintln(w)
@@ -28,6 +30,8 @@ func Comparison(w io.Writer, baseline, now *bench.Result) (worse bool, err error
 			verdict, worse = "WORSE", true
 		case c.Better:
 			verdict = "better"
+		case !c.Old.Bounded() || !c.New.Bounded():
+			verdict = "too few rounds to tell"
 		}
 		show := func(e bench.Estimate) string {
 			if c.Figure == "overhead" {

@@ -8,48 +8,58 @@ import (
 	"math"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/riffletrace/riffle/bench"
 	"github.com/riffletrace/riffle/bench/internal/parts"
+	"github.com/riffletrace/riffle/bench/internal/stats"
 )
 
 //go:embed page.html.tmpl
 var pageSource string
 
-var page = template.Must(template.New("page").Parse(pageSource))
+var page = template.Must(template.New("page").Funcs(template.FuncMap{"cell": splitCell}).Parse(pageSource))
 
-// section is a table with its pictures.
-type section struct {
-	table
+// cell is one of a table, with the interval on a line of its own.
+type cell struct{ Value, Interval string }
+
+func splitCell(text string) cell {
+	if at := strings.Index(text, " ["); at > 0 && strings.Contains(text, " .. ") {
+		return cell{text[:at], text[at+1:]}
+	}
+	return cell{Value: text}
+}
+
+// illustrated is a section with its pictures.
+type illustrated struct {
+	section
 	Charts []chart
 }
 
 // HTML writes one page that needs no network. The measured data are in it, as
 // JSON in the element "data".
 func HTML(w io.Writer, r *bench.Result) error {
-	var sections []section
-	for _, t := range tables(r) {
-		sections = append(sections, section{t, charts(r, t.ID)})
+	var all []illustrated
+	for _, s := range sections(r) {
+		all = append(all, illustrated{s, charts(r, s.ID)})
 	}
 	return page.Execute(w, struct {
-		Result   *bench.Result
-		Headline string
-		Method   []string
-		Sections []section
-		Versions [][2]string
-		Colors   []int
-	}{r, headline(r), method(r), sections, versions(r), []int{0, 1, 2, 3, 4, 5, 6, 7}})
+		Result             *bench.Result
+		Findings           []string
+		Standing, Headline string
+		Sections           []illustrated
+	}{r, findings(r), standing(r), headline(r), all})
 }
 
-// charts are those of a table.
+// charts are those of a section.
 func charts(r *bench.Result, id string) []chart {
 	switch id {
-	case "overhead":
-		all := []chart{overheadChart(r)}
+	case "portable":
+		return []chart{shareChart(r), allocatedChart(r)}
+	case "cpu":
 		if c, ok := byRate(r); ok {
-			all = append(all, c)
+			return []chart{c}
 		}
-		return all
 	case "latency":
 		return []chart{latencyChart(r)}
 	case "parts":
@@ -63,28 +73,76 @@ func charts(r *bench.Result, id string) []chart {
 	return nil
 }
 
-func overheadChart(r *bench.Result) chart {
-	var rows []bar
+// classOf is the class of a variant in every chart: it has one colour.
+func classOf(v *bench.Variant) string {
+	switch {
+	case v.Own:
+		return "own"
+	case v.Kind == bench.Off, v.Kind == bench.Floor, v.Kind == bench.Stock:
+		return string(v.Kind)
+	case v.Keeps:
+		return "keeps"
+	default:
+		return "riffle"
+	}
+}
+
+// negligible is the share of dropped spans up to which a cost is still one of all spans.
+const negligible = 0.01
+
+// shareChart is the overhead of each variant: as a share of that of the SDK that sends
+// everything, or in microseconds if that is not known or dropped spans.
+func shareChart(r *bench.Result) chart {
+	base, ok := r.Variant(stock)
+	if ok && dropped(base) <= negligible {
+		if ns, _ := r.Overhead(base); ns.Value > 0 && (!ns.Bounded() || ns.Resolves(0)) {
+			return costs(r, "CPU time over untraced", "share of what "+stock+" adds", "share of "+stock, func(m *bench.Measured) (bench.Estimate, string) {
+				e, known := r.OverheadRatio(m.Name, stock)
+				if !known {
+					return unknown, ""
+				}
+				if m == base {
+					return stats.Unbounded(1), "1"
+				}
+				return e, ratioIn(r, e)
+			})
+		}
+	}
+	return costs(r, "CPU time over untraced", "medians", "µs a request", func(m *bench.Measured) (bench.Estimate, string) {
+		ns, _ := r.Overhead(m)
+		return ns.Times(1e-3), microsIn(ns)
+	})
+}
+
+func allocatedChart(r *bench.Result) chart {
+	return costs(r, "Allocated over untraced", "medians", "KiB a request", func(m *bench.Measured) (bench.Estimate, string) {
+		_, bytes := r.AllocOverhead(m)
+		return bytes.Times(1. / 1024), kibIn(bytes)
+	})
+}
+
+// costs draws a cost of each variant. What is not resolved has no bar.
+func costs(r *bench.Result, title, about, unit string, cost func(*bench.Measured) (bench.Estimate, string)) chart {
+	var rows []row
 	for i := range r.Variants {
 		m := &r.Variants[i]
-		ns, _ := r.Overhead(m)
-		if !ns.Known() {
+		if m.Kind == bench.Off || len(m.Rounds) == 0 {
 			continue
 		}
-		b := bar{Name: m.Name, Shown: micros(ns.Value), Value: ns.Value / 1e3, Low: ns.Low / 1e3, High: ns.High / 1e3, Class: kindColor(m.Kind)}
-		if !ns.Bounded() {
-			b.Low, b.High = b.Value, b.Value
+		e, shown := cost(m)
+		if !e.Known() {
+			continue
 		}
-		if b.Faint = !ns.Resolves(0); b.Faint {
-			b.Shown = notResolved
+		b := row{Name: m.Name, Shown: shown, Interval: e, Dropped: dropped(m) > negligible}
+		if b.Dropped {
+			b.Shown = "dropped " + share(dropped(m))
+		}
+		if !strings.HasPrefix(shown, notResolved) && (!e.Bounded() || e.Resolves(0)) {
+			b.Parts = []part{{e.Value, classOf(&m.Variant), m.Name + ": " + shown}}
 		}
 		rows = append(rows, b)
 	}
-	return intervals("Overhead by variant", "CPU time that tracing adds to a request, with 95 % intervals", "µs a request", rows)
-}
-
-func kindColor(k bench.Kind) string {
-	return color(slices.Index([]bench.Kind{bench.Riffle, bench.Stock, bench.Floor}, k))
+	return bars(title, about, unit, rows)
 }
 
 // byRate draws the overhead over the sampling rate, if there are several.
@@ -96,19 +154,13 @@ func byRate(r *bench.Result) (chart, bool) {
 		}
 	}
 	slices.Sort(rates)
-	if len(rates) < 3 {
-		return chart{}, false
+	places := make([]string, len(rates))
+	for i, rate := range rates {
+		places[i] = strconv.FormatFloat(100*rate, 'g', 4, 64) + " %"
 	}
-	var places []string
-	for _, rate := range rates {
-		places = append(places, strconv.FormatFloat(100*rate, 'g', 4, 64)+" %")
-	}
-	all := []curve{{Name: "riffle"}, {Name: "stock"}, {Name: "riffle + error + slow"}}
+	all := []curve{{Name: "riffle", Class: "riffle"}, {Name: "stock", Class: "stock"}, {Name: "riffle + error + slow", Class: "keeps"}}
 	for i := range all {
-		c := &all[i]
-		for range rates {
-			c.Y, c.Low, c.High = append(c.Y, math.NaN()), append(c.Low, 0), append(c.High, 0)
-		}
+		all[i].empty(len(rates))
 	}
 	for i := range r.Variants {
 		m := &r.Variants[i]
@@ -116,22 +168,40 @@ func byRate(r *bench.Result) (chart, bool) {
 			continue
 		}
 		ns, _ := r.Overhead(m)
-		c := &all[0]
-		switch {
-		case m.Kind == bench.Stock:
-			c = &all[1]
-		case m.Keeps:
-			c = &all[2]
-		}
-		at := slices.Index(rates, m.Rate)
-		c.Y[at], c.Low[at], c.High[at] = ns.Value/1e3, ns.Low/1e3, ns.High/1e3 // bounded: there are two rounds at least
+		c := &all[slices.IndexFunc(all, func(c curve) bool { return c.Class == classOf(&m.Variant) })]
+		c.set(slices.Index(rates, m.Rate), ns.Times(1e-3), dropped(m))
 	}
-	return lines("Overhead by sampling rate", "OTLP over HTTP, gzip; with 95 % intervals", "µs a request", places, all, false), true
+	all = slices.DeleteFunc(all, func(c curve) bool { return c.count() == 0 })
+	if !slices.ContainsFunc(all, func(c curve) bool { return c.count() > 2 }) {
+		return chart{}, false
+	}
+	return lines("Overhead by sampling rate", "OTLP over HTTP, gzip", "µs a request", places, all, false), true
+}
+
+func (c *curve) empty(n int) {
+	c.Points, c.Dropped = slices.Repeat([]bench.Estimate{unknown}, n), make([]float64, n)
+}
+
+func (c *curve) set(i int, e bench.Estimate, dropped float64) {
+	c.Points[i] = e
+	if dropped > negligible {
+		c.Dropped[i] = dropped
+	}
+}
+
+// count is how many points there are.
+func (c *curve) count() (n int) {
+	for _, e := range c.Points {
+		if !math.IsNaN(e.Value) {
+			n++
+		}
+	}
+	return n
 }
 
 // plain reports whether a variant is one of those that differ in nothing but the rate.
 func plain(m *bench.Measured) bool {
-	if len(m.Rounds) < 2 || m.Protocol != bench.HTTP {
+	if len(m.Rounds) == 0 || m.Protocol != bench.HTTP {
 		return false
 	}
 	return m.Name == bench.StockAt(m.Rate, bench.HTTP).Name || m.Name == bench.RiffleAt(m.Rate, m.Keeps, bench.HTTP).Name
@@ -141,46 +211,62 @@ func plain(m *bench.Measured) bool {
 const distributions = 6
 
 func latencyChart(r *bench.Result) chart {
-	quantiles := []float64{0.1, 0.25, 0.5, 0.75, 0.9, 0.99, 0.999}
-	places := []string{"p10", "p25", "p50", "p75", "p90", "p99", "p99.9"}
-	shown := make([]string, 0, distributions)
-	for _, v := range bench.DefaultVariants() {
-		if _, ok := r.Variant(v.Name); ok {
-			shown = append(shown, v.Name)
-		}
-	}
-	for i := range r.Variants {
-		if name := r.Variants[i].Name; len(shown) < distributions && !slices.Contains(shown, name) {
-			shown = append(shown, name)
+	quantiles := []float64{0.1, 0.25, 0.5, 0.75, 0.9, 0.99}
+	places := []string{"p10", "p25", "p50", "p75", "p90", "p99"}
+	var names []string
+	for _, v := range slices.Concat(bench.DefaultVariants(), variants(r)) {
+		if m, ok := r.Variant(v.Name); ok && m.Timed() > 0 && len(names) < distributions && !slices.Contains(names, v.Name) {
+			names = append(names, v.Name)
 		}
 	}
 	var all []curve
-	for _, name := range shown {
+	about := []string{fmt.Sprintf("open loop of %.0f requests a second, medians over rounds, whose intervals are in the table", r.Settings.LatencyRate)}
+	for _, name := range names {
 		m, _ := r.Variant(name)
-		if m.Latency.Total() == 0 {
+		if n := dropped(m); n > negligible {
+			about = append(about, "without "+name+", which dropped "+share(n))
 			continue
 		}
-		c := curve{Name: name}
+		c := curve{Name: name, Class: classOf(&m.Variant)}
 		for _, q := range quantiles {
-			c.Y = append(c.Y, float64(m.Latency.Quantile(q))/1e6)
+			c.Points = append(c.Points, stats.Unbounded(m.LatencyAt(q).Value/1e6))
 		}
 		all = append(all, c)
 	}
-	about := fmt.Sprintf("open loop of %.0f requests a second", r.Settings.LatencyRate)
-	return lines("Latency", about, "ms, logarithmic", places, all, true)
+	return lines("Latency", strings.Join(about, "; "), "ms, logarithmic", places, all, true)
+}
+
+func variants(r *bench.Result) (all []bench.Variant) {
+	for i := range r.Variants {
+		all = append(all, r.Variants[i].Variant)
+	}
+	return all
 }
 
 func partsChart(r *bench.Result) chart {
-	var names []string
-	var of []*bench.Measured
-	for i := range r.Variants {
-		if m := &r.Variants[i]; m.Profiled > 0 && m.Kind != bench.Off {
-			names, of = append(names, m.Name), append(of, m)
-		}
-	}
 	tracing := parts.All[:slices.Index(parts.All, parts.GC)]
-	return stacks("CPU time of tracing by part", "without the service's own work and the collector's goroutines", "µs a request",
-		names, tracing, func(row, part int) float64 { return partMicros(of[row], tracing[part]) })
+	var rows []row
+	for i := range r.Variants {
+		m := &r.Variants[i]
+		if m.Profiled == 0 || m.Kind == bench.Off {
+			continue
+		}
+		b, sum := row{Name: m.Name, Interval: unknown, Dropped: dropped(m) > negligible}, 0.0
+		for _, p := range tracing {
+			v := partMicros(m, p)
+			b.Parts = append(b.Parts, part{v, "part-" + p, fmt.Sprintf("%s, %s: %s µs", m.Name, p, number(v, 1))})
+			sum += v
+		}
+		if b.Shown = number(sum, 1); b.Dropped {
+			b.Shown = "dropped " + share(dropped(m))
+		}
+		rows = append(rows, b)
+	}
+	c := bars("CPU time of tracing by part", "without the service's own work and the collector's goroutines", "µs a request", rows)
+	for _, p := range tracing {
+		c.Legend = append(c.Legend, key{"part-" + p, p, false})
+	}
+	return c
 }
 
 func scalingChart(r *bench.Result, d bench.Dimension) chart {
@@ -191,9 +277,9 @@ func scalingChart(r *bench.Result, d bench.Dimension) chart {
 			xs = append(xs, p.X)
 		}
 	}
-	var places []string
-	for _, x := range xs {
-		places = append(places, strconv.Itoa(x))
+	places := make([]string, len(xs))
+	for i, x := range xs {
+		places[i] = strconv.Itoa(x)
 	}
 	for _, p := range r.Scaling {
 		if p.Dimension != d {
@@ -202,9 +288,25 @@ func scalingChart(r *bench.Result, d bench.Dimension) chart {
 		at := slices.IndexFunc(all, func(c curve) bool { return c.Name == p.Variant })
 		if at < 0 {
 			at = len(all)
-			all = append(all, curve{Name: p.Variant, Y: slices.Repeat([]float64{math.NaN()}, len(xs))})
+			all = append(all, curve{Name: p.Variant, Class: classOf(scaled(r, p.Variant))})
+			all[at].empty(len(xs))
 		}
-		all[at].Y[slices.Index(xs, p.X)] = median(p.CPU) / 1e3
+		all[at].set(slices.Index(xs, p.X), stats.MedianOf(p.CPU).Times(1e-3), p.Dropped)
+	}
+	if len(xs) > 1 { // then what has one point is no line
+		all = slices.DeleteFunc(all, func(c curve) bool { return c.count() < 2 })
 	}
 	return lines("CPU of a trace by "+string(d), "medians", "µs", places, all, false)
+}
+
+// scaled is a variant that scaling is about.
+func scaled(r *bench.Result, name string) *bench.Variant {
+	if m, ok := r.Variant(name); ok {
+		return &m.Variant
+	}
+	all := bench.FullVariants(bench.FullRates())
+	if i := slices.IndexFunc(all, func(v bench.Variant) bool { return v.Name == name }); i >= 0 {
+		return &all[i]
+	}
+	return &bench.Variant{Name: name, Own: true}
 }

@@ -1,4 +1,4 @@
-package report_test
+package report
 
 import (
 	"bytes"
@@ -14,25 +14,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/riffletrace/riffle/bench"
-	"github.com/riffletrace/riffle/bench/report"
 )
 
 var update = flag.Bool("update", false, "write the golden files")
-
-// fixed is a run with what reports tell: something that is not resolved, losses
-// that are counted and one that is not, and a user's configuration.
-func fixed(t *testing.T) *bench.Result {
-	t.Helper()
-	data, err := os.ReadFile(filepath.Join("testdata", "result.json"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	r := new(bench.Result)
-	if err := json.Unmarshal(data, r); err != nil {
-		t.Fatal(err)
-	}
-	return r
-}
 
 // slower is fixed, but for one variant that takes more.
 func slower(t *testing.T) *bench.Result {
@@ -40,7 +24,7 @@ func slower(t *testing.T) *bench.Result {
 	r := fixed(t)
 	m, _ := r.Variant("riffle 100 %")
 	for i := range m.Rounds {
-		m.Rounds[i].CPU *= 2
+		m.Rounds[i].User *= 2
 	}
 	r.Machine.Cores = 64
 	return r
@@ -51,12 +35,12 @@ func TestReports(t *testing.T) {
 		file  string
 		write func(io.Writer) error
 	}{
-		{"report.txt", func(w io.Writer) error { return report.Text(w, fixed(t)) }},
-		{"report.md", func(w io.Writer) error { return report.Markdown(w, fixed(t)) }},
-		{"readme.md", func(w io.Writer) error { return report.README(w, fixed(t)) }},
-		{"report.html", func(w io.Writer) error { return report.HTML(w, fixed(t)) }},
+		{"report.txt", func(w io.Writer) error { return Text(w, fixed(t)) }},
+		{"report.md", func(w io.Writer) error { return Markdown(w, fixed(t)) }},
+		{"readme.md", func(w io.Writer) error { return README(w, fixed(t)) }},
+		{"report.html", func(w io.Writer) error { return HTML(w, fixed(t)) }},
 		{"comparison.txt", func(w io.Writer) error {
-			worse, err := report.Comparison(w, fixed(t), slower(t))
+			worse, err := Comparison(w, fixed(t), slower(t))
 			if !worse {
 				t.Error("twice the CPU time is not worse")
 			}
@@ -88,7 +72,7 @@ func TestReports(t *testing.T) {
 // The page holds what was measured and needs nothing from elsewhere.
 func TestSelfContained(t *testing.T) {
 	var page bytes.Buffer
-	if err := report.HTML(&page, fixed(t)); err != nil {
+	if err := HTML(&page, fixed(t)); err != nil {
 		t.Fatal(err)
 	}
 	if m := regexp.MustCompile(`(?i)(src|href|url|@import)\s*[=(:]`).FindString(page.String()); m != "" {
@@ -111,7 +95,7 @@ func TestSame(t *testing.T) {
 	r := fixed(t)
 	m, _ := r.Variant("stock 10 %")
 	m.Counts.Received, m.Counts.Sent = m.Counts.Kept, m.Counts.Kept // or it lost spans, which is
-	worse, err := report.Comparison(&out, r, r)
+	worse, err := Comparison(&out, r, r)
 	if err != nil || worse {
 		t.Errorf("%v\n%s", err, &out)
 	}

@@ -13,15 +13,23 @@ import (
 // Text writes a report for a terminal.
 func Text(w io.Writer, r *bench.Result) error {
 	out := bufio.NewWriter(w)
-	fmt.Fprintf(out, "%s\n", headline(r))
-	for _, line := range method(r) {
-		fmt.Fprintf(out, "- %s\n", line)
+	for _, line := range append(findings(r), standing(r), headline(r)) {
+		fmt.Fprintf(out, "%s\n", line)
 	}
-	for _, t := range tables(r) {
-		fmt.Fprintf(out, "\n%s\n%s\n\n", strings.ToUpper(t.Title), t.About)
+	for _, s := range sections(r) {
+		fmt.Fprintf(out, "\n%s\n", strings.ToUpper(s.Title))
+		if s.About != "" {
+			fmt.Fprintf(out, "%s\n", s.About)
+		}
+		fmt.Fprintln(out)
+		for _, line := range s.Lines {
+			fmt.Fprintf(out, "- %s\n", line)
+		}
 		cells := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-		for _, row := range append([][]string{t.Head}, t.Rows...) {
-			fmt.Fprintln(cells, strings.TrimRight("  "+strings.Join(row, "\t"), "\t"))
+		if len(s.Rows) > 0 {
+			for _, row := range append([][]string{s.Head}, s.Rows...) {
+				fmt.Fprintln(cells, strings.TrimRight("  "+strings.Join(row, "\t"), "\t"))
+			}
 		}
 		if err := cells.Flush(); err != nil {
 			return err
@@ -33,38 +41,50 @@ func Text(w io.Writer, r *bench.Result) error {
 // Markdown writes the same as a page in Markdown.
 func Markdown(w io.Writer, r *bench.Result) error {
 	out := bufio.NewWriter(w)
-	fmt.Fprintf(out, "# What tracing costs: %s\n\n%s\n\n", r.Target, headline(r))
-	for _, line := range method(r) {
-		fmt.Fprintf(out, "- %s\n", line)
+	fmt.Fprintf(out, "# What tracing costs: %s\n\n", r.Target)
+	for _, line := range findings(r) {
+		fmt.Fprintf(out, "**%s**\n\n", line)
 	}
-	for _, t := range tables(r) {
-		fmt.Fprintf(out, "\n## %s\n\n%s\n\n", t.Title, t.About)
-		t.markdown(out)
-	}
-	fmt.Fprintf(out, "\n## Versions\n\n| module | version |\n|---|---|\n")
-	for _, row := range versions(r) {
-		fmt.Fprintf(out, "| %s | %s |\n", row[0], row[1])
+	fmt.Fprintf(out, "%s\n\n%s\n", standing(r), headline(r))
+	for _, s := range sections(r) {
+		fmt.Fprintf(out, "\n## %s\n\n", s.Title)
+		if s.About != "" {
+			fmt.Fprintf(out, "%s\n\n", s.About)
+		}
+		for _, line := range s.Lines {
+			fmt.Fprintf(out, "- %s\n", line)
+		}
+		s.markdown(out)
 	}
 	return out.Flush()
 }
 
-func (t *table) markdown(w io.Writer) {
+// markdown writes the table.
+func (s *section) markdown(w io.Writer) {
+	if len(s.Rows) == 0 {
+		return
+	}
 	line := func(cells []string) {
 		fmt.Fprintln(w, "| "+strings.ReplaceAll(strings.Join(cells, " | "), "|  |", "| |")+" |")
 	}
-	line(t.Head)
-	fmt.Fprintln(w, strings.Repeat("|---", len(t.Head))+"|")
-	for _, row := range t.Rows {
+	line(s.Head)
+	fmt.Fprintln(w, strings.Repeat("|---", len(s.Head))+"|")
+	for _, row := range s.Rows {
 		line(row)
 	}
 }
 
 // README writes the short table of a README.
 func README(w io.Writer, r *bench.Result) error {
-	t := overhead(r)
-	short := table{Head: []string{"variant", "CPU of a request", "over untraced", "per span", "common claim"}}
-	for _, row := range t.Rows {
-		short.Rows = append(short.Rows, []string{row[0], row[1], row[3], row[4], row[8]})
+	short := section{Head: []string{"variant", "allocated over untraced", "CPU over untraced", "of " + stock, "per span", "common claim"}}
+	for i := range r.Variants {
+		m := &r.Variants[i]
+		if len(m.Rounds) == 0 || m.Kind == bench.Off {
+			continue
+		}
+		ns, more := r.Overhead(m)
+		_, bytes := r.AllocOverhead(m)
+		short.Rows = append(short.Rows, []string{named(m), kibIn(bytes), shareIn(more), ofStock(r, m), perSpan(r, ns), claim(m)})
 	}
 	out := bufio.NewWriter(w)
 	short.markdown(out)

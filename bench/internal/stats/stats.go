@@ -37,6 +37,14 @@ func (e Estimate) Bounded() bool { return e.Low > -math.MaxFloat64 && e.High < m
 // figure is.
 func (e Estimate) Resolves(x float64) bool { return e.Low > x || e.High < x }
 
+// Times is the figure in another unit, of which there are factor in one of this.
+func (e Estimate) Times(factor float64) Estimate {
+	if !e.Bounded() {
+		return Unbounded(e.Value * factor)
+	}
+	return Estimate{Value: e.Value * factor, Low: e.Low * factor, High: e.High * factor}
+}
+
 // Unbounded is a figure that nothing is known of but that it was seen.
 func Unbounded(v float64) Estimate {
 	return Estimate{Value: v, Low: -math.MaxFloat64, High: math.MaxFloat64}

@@ -64,8 +64,14 @@ func TestBootstrap(t *testing.T) {
 	if none := MedianOf(nil); none.Known() {
 		t.Errorf("no round is known: %+v", none)
 	}
-	if same := MedianOf([]float64{2, 2, 2}); same != (Estimate{2, 2, 2}) {
+	if same := MedianOf([]float64{2, 2, 2, 2, 2, 2}); same != (Estimate{2, 2, 2}) {
 		t.Errorf("%+v", same)
+	}
+	if few := MedianOf([]float64{1, 2, 3, 4, 5}); few.Bounded() || few.Times(2) != Unbounded(6) {
+		t.Errorf("five rounds have an interval: %+v, twice: %+v", few, few.Times(2))
+	}
+	if twice := e.Times(2); twice != (Estimate{2 * e.Value, 2 * e.Low, 2 * e.High}) {
+		t.Errorf("twice %+v is %+v", e, twice)
 	}
 }
 

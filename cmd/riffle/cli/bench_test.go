@@ -24,16 +24,16 @@ func TestBenchInterrupt(t *testing.T) {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	// Each round has a directory of its own while it lasts. The first is before
-	// all rounds, and the second one's end is the start of the third.
-	rounds := map[string]bool{}
-	for deadline := time.Now().Add(time.Minute); len(rounds) < 3; time.Sleep(time.Millisecond) {
+	// Each process of the service has a directory of its own. The first is before all
+	// rounds, a round has three, and the fifth is of the second round.
+	services := map[string]bool{}
+	for deadline := time.Now().Add(5 * time.Minute); len(services) < 5; time.Sleep(time.Millisecond) {
 		found, err := filepath.Glob(filepath.Join(temporary, "riffle-bench*", "service*"))
 		if err != nil || time.Now().After(deadline) {
-			t.Fatalf("rounds %v, %v", rounds, err)
+			t.Fatalf("services %v, %v", services, err)
 		}
 		for _, dir := range found {
-			rounds[dir] = true
+			services[dir] = true
 		}
 	}
 	if err := cmd.Process.Signal(os.Interrupt); err != nil {

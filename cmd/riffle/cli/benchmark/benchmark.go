@@ -61,18 +61,22 @@ func newBench(source command.Source) *cobra.Command {
 		Short: "measure what tracing costs, on this machine",
 		Long: `bench measures what tracing costs a small service: JSON in and out, two queries of
 PostgreSQL, one outgoing HTTP call, six spans a request. It compares riffle with
-the OpenTelemetry SDK and with no tracing at all, in many short rounds that take
-turns, each in a fresh process; load and backend are processes of their own.
+the OpenTelemetry SDK, with the floor (record everything, send nothing) and with no
+tracing at all. In each round all of them are there at once, in fresh processes that
+are warm, and are asked in short turns; load and backend are processes of their own.
 
-The main figure is the CPU time that the service takes for a request, and what
-each variant adds to it, as a median with a 95 % interval. What the noise of the
-machine does not resolve is printed as such. Latency and throughput come from
-rounds of their own. Spans are counted at the backend.
+The report begins with what it has found, and with what carries over to other
+machines: bytes allocated and page faults of a request, and CPU time as a share of
+what the SDK takes to send everything. Figures are medians with 95 % intervals, of 6
+rounds or more; fewer have no interval. What the noise of the machine does not
+resolve is printed as such. Latency and throughput come from rounds of their own.
+Spans are counted at the backend.
 
 Without flags it takes under five minutes on two cores. --full adds sampling
-rates, gRPC, the disk queue, a plugin, the floor (record everything, send
-nothing) and --scaling, and takes up to an hour; --rounds and --duration make it shorter.
-Do nothing else on the machine meanwhile. Interrupt it to see what there is.
+rates, gRPC, the disk queue, a plugin, span metrics, callers that are not believed
+(remote_parent: ignore) and --scaling, and takes up to an hour; --rounds and
+--duration make it shorter. Do nothing else on the machine meanwhile. Interrupt it to
+see what there is.
 
 --config measures a configuration of yours besides, with your environment: the
 variables of --app and OTEL_*, which the other variants do not see. Its spans go
@@ -97,7 +101,7 @@ a file by more than the noise, and then fails.`,
 	f.StringVar(&o.json, "json", "", "write everything that was measured to `FILE`, - is standard output")
 	f.StringVar(&o.html, "html", "", "write a page to `FILE`")
 	f.StringVar(&o.mark, "markdown", "", "write a page in Markdown to `FILE`, - is standard output")
-	f.StringVar(&o.tiny, "summary", "", "write the table of overheads alone, in Markdown, to `FILE`, - is standard output")
+	f.StringVar(&o.tiny, "summary", "", "write a short table of what each variant costs, in Markdown, to `FILE`, - is standard output")
 	f.StringVar(&o.profile, "profile", "", "keep CPU and heap profiles of each variant in `DIR`")
 	f.StringVar(&o.from, "from", "", "measure nothing, read `FILE`")
 	f.StringVar(&o.compare, "compare", "", "compare with the run in `FILE`")
@@ -280,6 +284,9 @@ func fitResult(r *bench.Result) {
 	texts := []*string{&r.Target, &r.Machine.CPU, &r.Machine.OS, &r.Machine.Go}
 	for i := range r.Notes {
 		texts = append(texts, &r.Notes[i])
+	}
+	for i := range r.Machine.Variables {
+		texts = append(texts, &r.Machine.Variables[i])
 	}
 	for i := range r.Variants {
 		texts = append(texts, &r.Variants[i].Name, &r.Variants[i].App, (*string)(&r.Variants[i].Kind), (*string)(&r.Variants[i].Protocol))
