@@ -79,7 +79,7 @@ func Main(program func() int, targets ...Target) (code int) {
 func play(name string, targets []Target, in io.Reader, out io.Writer) error {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
-	role, err := newRole(ctx, name, targets)
+	role, err := newRole(name, targets)
 	if err != nil {
 		return err
 	}
@@ -117,7 +117,7 @@ type role interface {
 	end(ctx context.Context) (reply, error)
 }
 
-func newRole(ctx context.Context, name string, targets []Target) (role, error) {
+func newRole(name string, targets []Target) (role, error) {
 	switch name {
 	case roleService:
 		return &serviceRole{targets: targets}, nil

@@ -107,7 +107,14 @@ func newRiffle(ctx context.Context, v *Variant, at outside.Addresses, dir string
 	if err != nil {
 		return nil, err
 	}
-	t := &telemetry{tracers: p.TracerProvider(), flush: p.ForceFlush, shutdown: p.Shutdown}
+	t := &telemetry{tracers: p.TracerProvider(), flush: p.ForceFlush}
+	t.shutdown = func(ctx context.Context) error {
+		// What was lost is its error too. It is counted, and no failure of the measurement.
+		if err := p.Shutdown(ctx); ctx.Err() != nil {
+			return err
+		}
+		return nil
+	}
 	t.counts = func() (c Counts) {
 		for _, e := range p.Stats().Exporters {
 			c.add(Counts{Kept: e.HandedOver - e.Filtered, Sent: e.Sent, Dropped: e.Lost})

@@ -83,7 +83,7 @@ func (s *Server) start(ctx context.Context, bin string, as account) error {
 		return err
 	}
 	s.cmd, s.out = command("postgres", "-D", data, "-p", strconv.Itoa(port),
-		"-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories=", "-c", "fsync=off", "-c", "deadlock_timeout=100ms")
+		"-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories=", "-c", "fsync=off", "-c", "max_connections=500", "-c", "deadlock_timeout=100ms")
 	if err := s.cmd.Start(); err != nil {
 		s.cmd = nil
 		return err
