@@ -42,6 +42,7 @@ func start(role string, environ []string) (*process, error) {
 	p.cmd = exec.Command(program) //nolint:noctx // its life is longer than a call's, and end or kill ends it
 	p.cmd.Env = append(slices.Clone(environ), roleVariable+"="+role)
 	p.cmd.Stderr = &p.said
+	bind(p.cmd)
 	if p.in, err = p.cmd.StdinPipe(); err != nil {
 		return nil, err
 	}

@@ -28,7 +28,7 @@ const (
 	countShare = 0.8
 	// turns is in how many parts a round of CPU time is sent: between them the other
 	// variants have theirs.
-	turns = 8
+	turns = 4
 	// profileRounds of CPU time are profiled at once, to have enough samples.
 	profileRounds = 4
 	// outstanding is from what on a 99th percentile of latency stands out: so many
@@ -194,9 +194,20 @@ type measured struct {
 	throughput float64
 }
 
+// alone does something while the process is not paused.
+func (m *measured) alone(do func(*measured) error) error {
+	if err := m.service.resume(); err != nil {
+		return err
+	}
+	if err := do(m); err != nil {
+		return err
+	}
+	return m.service.pause()
+}
+
 // cycle measures every variant once: each has a fresh process, all of them are there
 // at once, and they are asked in short turns, so that what the machine does meanwhile does
-// it to all. One that is interrupted counts nowhere.
+// it to all. Who waits for a turn is paused. One that is interrupted counts nowhere.
 func (r *runner) cycle(ctx context.Context, n int, side bool) (err error) {
 	all := make([]measured, len(r.Variants))
 	defer func() {
@@ -208,7 +219,7 @@ func (r *runner) cycle(ctx context.Context, n int, side bool) (err error) {
 	}()
 	each := func(do func(*measured) error) error {
 		for _, v := range r.order() {
-			if err := do(&all[v]); err != nil {
+			if err := all[v].alone(do); err != nil {
 				return r.about(v, err)
 			}
 		}
@@ -217,6 +228,9 @@ func (r *runner) cycle(ctx context.Context, n int, side bool) (err error) {
 	for _, v := range r.order() {
 		r.step()
 		if all[v].session, err = r.open(ctx, v, ""); err != nil {
+			return r.about(v, err)
+		}
+		if err := all[v].service.pause(); err != nil {
 			return r.about(v, err)
 		}
 	}
@@ -255,6 +269,9 @@ func (r *runner) cycle(ctx context.Context, n int, side bool) (err error) {
 	}
 	counts := make([]*Counts, len(all))
 	for v := range all {
+		if err := all[v].service.resume(); err != nil {
+			return r.about(v, err)
+		}
 		if counts[v], err = all[v].close(ctx); err != nil {
 			return r.about(v, err)
 		}

@@ -139,11 +139,14 @@ func (s *session) watch(ctx context.Context, on bool) error {
 	return err
 }
 
-// latency times requests of an open loop.
+// latency times requests of an open loop, when the connections for it are open.
 func (s *session) latency(ctx context.Context) (*load.Outcome, error) {
-	return s.loaded(ctx, load.Order{
-		Workers: latencyWorkers, Rate: s.result.Settings.LatencyRate, Duration: 2 * s.Duration, Requests: s.QuietRequests,
-	})
+	order := load.Order{Workers: latencyWorkers, Rate: s.result.Settings.LatencyRate, Duration: s.Duration / 2, Requests: s.QuietRequests}
+	if _, err := s.loaded(ctx, order); err != nil {
+		return nil, err
+	}
+	order.Duration = s.Duration
+	return s.loaded(ctx, order)
 }
 
 // throughput is how many requests a second a closed loop of many connections has.

@@ -38,7 +38,7 @@ type Target struct {
 
 	Variants []Variant // empty: [DefaultVariants]
 	// Rounds is how many rounds of CPU time each variant has; a third of it, but
-	// at least 6, measure latency and throughput too. 0: 12. Figures of fewer than 6
+	// at least 6, measure latency and throughput too. 0: 9. Figures of fewer than 6
 	// have no interval.
 	Rounds int
 	// Duration is about how long a round measures. 0: 1 s.
@@ -64,7 +64,7 @@ type Service struct {
 
 // The least and most that make sense.
 const (
-	defaultRounds   = 12
+	defaultRounds   = 9
 	defaultDuration = time.Second
 	sideRounds      = stats.MinRounds // least rounds of latency and throughput
 )

@@ -67,7 +67,18 @@ func (c *compressor) done() {
 	}
 }
 
+// smallBody is up to how many bytes a body is compressed without a [gzip.Writer], which
+// stays and holds 800 KiB. Up to a quarter of it that is as fast, and then it takes up to
+// 0.3 µs more for a span, of which there are few in a second then.
+const smallBody = 128 << 10
+
 func (c *compressor) gzipped(body []byte) []byte {
+	if c.gzip == nil && len(body) <= smallBody {
+		w, _ := gzip.NewWriterLevel(&c.out, gzip.StatelessCompression) // the level is a good one
+		_, _ = w.Write(body)                                           // memory takes everything
+		_ = w.Close()
+		return c.out.Bytes()
+	}
 	if c.gzip == nil {
 		c.gzip, _ = gzip.NewWriterLevel(&c.out, gzip.BestSpeed) // the level is a good one
 	} else {

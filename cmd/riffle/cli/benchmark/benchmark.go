@@ -72,7 +72,7 @@ rounds or more; fewer have no interval. What the noise of the machine does not
 resolve is printed as such. Latency and throughput come from rounds of their own.
 Spans are counted at the backend.
 
-Without flags it takes under five minutes on two cores. --full adds sampling
+Without flags it takes about five minutes on two cores. --full adds sampling
 rates, gRPC, the disk queue, a plugin, span metrics, callers that are not believed
 (remote_parent: ignore) and --scaling, and takes up to an hour; --rounds and
 --duration make it shorter. Do nothing else on the machine meanwhile. Interrupt it to
@@ -96,7 +96,7 @@ a file by more than the noise, and then fails.`,
 	f.StringVar(&o.config, "config", "", "measure the samplers and exporters of this configuration `FILE` too")
 	o.source.AddFlags(cmd)
 	f.StringVar(&o.postgres, "postgres", "", "`URL` of a PostgreSQL server to use; bench makes, and removes, a schema riffle_bench (default: one that it starts, if it is installed)")
-	f.IntVar(&o.rounds, "rounds", 12, "rounds of CPU time of each variant, `N`")
+	f.IntVar(&o.rounds, "rounds", 9, "rounds of CPU time of each variant, `N`")
 	f.DurationVar(&o.duration, "duration", time.Second, "about how long a round measures, `D`")
 	f.StringVar(&o.json, "json", "", "write everything that was measured to `FILE`, - is standard output")
 	f.StringVar(&o.html, "html", "", "write a page to `FILE`")
