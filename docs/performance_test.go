@@ -129,7 +129,7 @@ func (m measured) check(section string) (problems []string) {
 			continue
 		}
 		for i, cell := range cells {
-			if i > 0 && !(i < len(header) && strings.TrimSpace(header[i]) == "goal") {
+			if i > 0 && (i >= len(header) || strings.TrimSpace(header[i]) != "goal") {
 				problems = append(problems, m.checkCell(strings.TrimSpace(cell))...)
 			}
 		}

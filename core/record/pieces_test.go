@@ -8,7 +8,6 @@ import (
 	"testing"
 
 	"go.opentelemetry.io/otel/attribute"
-	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/riffletrace/riffle/core/sampling"
@@ -80,7 +79,7 @@ func TestAttributePiecesMakeNothing(t *testing.T) {
 	child.SetAttributes(attribute.Int("c", 3))
 	child.End()
 	root.End()
-	var span sdktrace.ReadOnlySpan = r.spans()[0]
+	span := r.spans()[0]
 	if n := testing.AllocsPerRun(10, func() {
 		span.(interface {
 			AttributePieces() [3][]attribute.KeyValue
