@@ -70,9 +70,13 @@ func brief(d time.Duration) string {
 // method says how the figures came about, in a few sentences.
 func method(r *bench.Result) section {
 	s := &r.Settings
+	others := ""
+	if strings.HasPrefix(r.Machine.OS, "linux/") {
+		others = " while the others are stopped,"
+	}
 	lines := []string{
-		fmt.Sprintf("%s of CPU time for each variant, of %d requests each, sent by %s. In each of them every variant has a fresh process, warmed up until its memory is steady; all are there at once and are asked in %s, in an order drawn anew for each.",
-			count(s.Rounds, "round"), s.RequestsOfRound, count(s.Workers, "worker"), count(s.Turns, "short turn")),
+		fmt.Sprintf("%s of CPU time for each variant, of %d requests each, sent by %s. In each of them every variant has a fresh process, warmed up until its memory is steady; all are there at once and are asked in %s,%s in an order drawn anew for each.",
+			count(s.Rounds, "round"), s.RequestsOfRound, count(s.Workers, "worker"), count(s.Turns, "short turn"), others),
 		fmt.Sprintf("%s took %s to warm up together; the memory of %d still grew when their time for that was over.",
 			count(s.Processes, "process"), s.Warmup.Round(time.Second), s.Unsteady),
 		fmt.Sprintf("%s of latency, an open loop of %.0f requests a second, timed from when each was due; as many of throughput, a closed loop.",
