@@ -42,8 +42,8 @@ bench: ## the benchmarks matching BENCH in PACKAGES, COUNT times, into bench/res
 	$(TOOL) benchstat bench/results/$(RESULTS).txt
 
 .PHONY: bench-compare
-bench-compare: ## riffle bench, compared with bench/results/baseline.json; fails on what is worse than the noise
-	go run -buildvcs=true ./cmd/riffle bench --compare bench/results/baseline.json
+bench-compare: ## riffle bench, compared with bench/results/full.json; fails on what is worse than the noise
+	go run -buildvcs=true ./cmd/riffle bench --compare bench/results/full.json
 
 .PHONY: sizes
 sizes: ## what each exporter of all adds to a binary

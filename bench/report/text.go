@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"text/tabwriter"
 
@@ -79,7 +80,7 @@ func README(w io.Writer, r *bench.Result) error {
 	short := section{Head: []string{"variant", "allocated over untraced", "CPU over untraced", "of " + stock, "per span", "common claim"}}
 	for i := range r.Variants {
 		m := &r.Variants[i]
-		if len(m.Rounds) == 0 || m.Kind == bench.Off {
+		if len(m.Rounds) == 0 || m.Kind == bench.Off || !isShort(r, m) {
 			continue
 		}
 		ns, more := r.Overhead(m)
@@ -90,4 +91,13 @@ func README(w io.Writer, r *bench.Result) error {
 	short.markdown(out)
 	fmt.Fprintf(out, "\n%s\n", headline(r))
 	return out.Flush()
+}
+
+// isShort reports whether a variant is one of a run without flags, or a user's own, which a
+// short table has; if there is none of these it has all.
+func isShort(r *bench.Result, m *bench.Measured) bool {
+	usual := func(m *bench.Measured) bool {
+		return m.Own || slices.ContainsFunc(bench.DefaultVariants(), func(v bench.Variant) bool { return v.Name == m.Name })
+	}
+	return usual(m) || !slices.ContainsFunc(r.Variants, func(m bench.Measured) bool { return m.Kind != bench.Off && usual(&m) })
 }
