@@ -135,8 +135,8 @@ func protocolOf(proto string) (name, version string) {
 	case "HTTP/1.0":
 		return "http", "1.0"
 	}
-	name, version, _ = strings.Cut(clients(strings.Clone(proto), ""), "/")
-	return strings.ToLower(name), version
+	name, version, _ = strings.Cut(strings.Clone(proto), "/")
+	return clients(strings.ToLower(name), ""), clients(version, "")
 }
 
 // route is the path of a mux's pattern, which may begin with a method and a
