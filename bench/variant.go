@@ -156,7 +156,7 @@ func configuration(rate float64, keeps bool, p Protocol, more string) string {
 %s`, samplers, strconv.FormatFloat(rate, 'f', -1, 64), endpoint, more)
 }
 
-// DefaultVariants are those of a run of about five minutes.
+// DefaultVariants are those of a run of about six minutes.
 func DefaultVariants() []Variant {
 	return []Variant{
 		off(),

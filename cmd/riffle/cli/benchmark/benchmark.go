@@ -72,7 +72,7 @@ rounds or more; fewer have no interval. What the noise of the machine does not
 resolve is printed as such. Latency and throughput come from rounds of their own.
 Spans are counted at the backend.
 
-Without flags it takes about five minutes on two cores. --full adds sampling
+Without flags it takes about six minutes on two cores. --full adds sampling
 rates, gRPC, the disk queue, a plugin, span metrics, callers that are not believed
 (remote_parent: ignore) and --scaling, and takes up to an hour; --rounds and
 --duration make it shorter. Do nothing else on the machine meanwhile. Interrupt it to
