@@ -141,6 +141,16 @@ func sizeOf(s sdktrace.ReadOnlySpan) int64 {
 	return rest + int64(otlp.EstimateSize(s))
 }
 
+// encodedSize is about what a span adds to a request, or more: those of core/record know
+// what they hold, which is more than it, and to look at all that they have would take a
+// quarter of what encoding does.
+func encodedSize(s sdktrace.ReadOnlySpan) int {
+	if s, ok := s.(interface{ MemorySize() int64 }); ok {
+		return int(s.MemorySize())
+	}
+	return otlp.EstimateSize(s)
+}
+
 func sizeOfAll(spans []sdktrace.ReadOnlySpan) (n int64) {
 	for _, s := range spans {
 		n += sizeOf(s)
@@ -300,7 +310,7 @@ func (b *batcher) process(c *chunk) {
 	var e extent
 	first, limit := 0, int(b.config.MaxBytes)
 	for i, s := range spans {
-		n := otlp.EstimateSize(s)
+		n := encodedSize(s)
 		if i > first && e.bytes+n > limit {
 			b.dispatch(c, spans[first:i], e)
 			first, e = i, extent{}
@@ -328,7 +338,7 @@ func (b *batcher) dispatch(c *chunk, spans []sdktrace.ReadOnlySpan, e extent) {
 		i := slices.IndexFunc(bodies, func(o body) bool { return o.compression == l.compression })
 		if i < 0 {
 			if len(bodies) == 0 {
-				b.raw = otlp.AppendRequest(slices.Grow(b.raw[:0], e.bytes+e.bytes/4), spans)
+				b.raw = otlp.AppendRequest(b.raw[:0], spans)
 			}
 			i = len(bodies)
 			bodies = append(bodies, body{l.compression, l.compression.Compress(b.raw)})
