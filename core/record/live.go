@@ -39,7 +39,7 @@ type live struct {
 	stop     chan struct{}
 	sweeper  sync.WaitGroup
 	former   former
-	calm     int         // ticks since the pressure changed, or memory was half full
+	calm     int32       // ticks since the pressure changed, or memory was half full
 	futile   bool        // more pressure does not free what it should
 	reported time.Time   // when pressure was last logged
 	warned   atomic.Bool // of parents without a threshold
@@ -68,7 +68,9 @@ const (
 	slotBytes = int64(unsafe.Sizeof(slot{}))
 	// grain is how many bytes a shard may take or give before all know.
 	grainBits = 13
-	maxTick   = 100 * time.Millisecond
+	// maxTick is long, since each tick wakes a process up that has nothing to do: that
+	// can take half a millisecond of CPU time on a virtual machine.
+	maxTick = time.Second
 )
 
 // counts only grow. Spans and segments are counted where they are decided.

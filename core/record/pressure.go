@@ -20,9 +20,9 @@ const (
 	// segments to tell.
 	leastFreed  = 4
 	leastHalved = 4
-	// calmTicks is how long memory must not be short before the pressure falls by a
+	// calmTime is how long memory must not be short before the pressure falls by a
 	// level.
-	calmTicks = 10
+	calmTime = time.Second
 )
 
 // pressureOn is the pressure threshold for segments of that size: those below it that
@@ -245,7 +245,7 @@ func (l *live) ease() {
 	case l.level.Load() == 0 && !l.futile:
 		l.calm = 0
 	default:
-		if l.calm++; l.calm < calmTicks {
+		if l.calm++; l.calm < l.ticks(calmTime) {
 			return
 		}
 		l.calm = 0

@@ -84,7 +84,7 @@ func TestReconfigureToASmallerMemory(t *testing.T) {
 		for range 100 {
 			fail(r.start(context.Background(), "other")).End()
 		}
-		time.Sleep(time.Second)
+		time.Sleep(3 * maxTick)
 		if n := r.Stats().Remembered; n > 2*memoryShards {
 			t.Errorf("%d traces are remembered", n)
 		}
@@ -114,7 +114,7 @@ func TestShutdownDoesNotWaitForFormerRules(t *testing.T) {
 					hung.Store(true)
 					<-ctx.Done()
 				})
-				time.Sleep(time.Second)
+				time.Sleep(3 * maxTick)
 				synctest.Wait()
 				if hung.Load() == open {
 					t.Fatalf("that the rules are being released is %v", hung.Load())

@@ -75,7 +75,7 @@ func TestReconfigureAndOpenAgain(t *testing.T) {
 		ctx, root := r.tracer.Start(context.Background(), "root")
 		root.End()
 		r.Reconfigure(configOf(onError, selectNone), func(context.Context) { gone.Store(true) })
-		time.Sleep(time.Second)
+		time.Sleep(3 * maxTick)
 		synctest.Wait()
 		if !gone.Load() {
 			t.Fatal("the former rules are not released")
@@ -102,7 +102,7 @@ func TestReconfigureWhileARootStarts(t *testing.T) {
 		}()
 		synctest.Wait()
 		r.Reconfigure(configOf(selectNone, onError), func(context.Context) { released.Store(true) })
-		time.Sleep(time.Second)
+		time.Sleep(3 * maxTick)
 		synctest.Wait()
 		if !released.Load() {
 			t.Error("a root that is not listed holds the former rules")
