@@ -24,12 +24,16 @@ var modules = []string{
 const costRepeats = 9
 
 func newResult(t *Target) *Result {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		info = new(debug.BuildInfo)
+	}
 	r := &Result{
 		Format:   formatVersion,
 		Target:   t.Name,
 		Started:  time.Now().UTC().Truncate(time.Second),
 		Machine:  thisMachine(),
-		Versions: versions(),
+		Versions: versions(info),
 		Notes:    t.Notes,
 		Settings: t.settings(),
 	}
@@ -86,13 +90,10 @@ func costOf(n int, measure func() (time.Duration, error)) time.Duration {
 	return time.Duration(stats.Median(each))
 }
 
-// versions are of what the program was built from, as far as it knows.
-func versions() map[string]string {
+// versions are of what a program was built from, as far as it knows: riffle's is the
+// commit, or where a program requires a release of it, that.
+func versions(info *debug.BuildInfo) map[string]string {
 	v := map[string]string{"riffle": "unknown"}
-	info, ok := debug.ReadBuildInfo()
-	if !ok {
-		return v
-	}
 	for _, s := range info.Settings {
 		switch s.Key {
 		case "vcs.revision":
@@ -109,7 +110,7 @@ func versions() map[string]string {
 				v[m] = dep.Version
 			}
 		}
-		if dep.Path == "github.com/riffletrace/riffle" {
+		if dep.Path == "github.com/riffletrace/riffle" && dep.Version != "(devel)" {
 			v["riffle"] = dep.Version
 		}
 	}
