@@ -1,6 +1,7 @@
 package record
 
 import (
+	"encoding/json"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -152,20 +153,7 @@ func TestLawMutants(t *testing.T) {
 	}
 	for _, m := range lawMutants {
 		t.Run(strings.ReplaceAll(m.name, " ", "_"), func(t *testing.T) {
-			dir := t.TempDir()
-			copyCore(t, dir)
-			for _, e := range m.edits {
-				path := filepath.Join(dir, "core/record", e.file)
-				text, err := os.ReadFile(path)
-				if err != nil {
-					t.Fatal(err)
-				}
-				if err := os.WriteFile(path, []byte(strings.Replace(string(text), e.from, e.to, 1)), 0o600); err != nil {
-					t.Fatal(err)
-				}
-			}
-			cmd := exec.CommandContext(t.Context(), "go", "test", "-vet=off", "-count=1", "-run", "^TestLaw$", "./core/record", "-seeds", "20000", "-only", m.by)
-			cmd.Dir = dir
+			cmd := exec.CommandContext(t.Context(), "go", "test", "-vet=off", "-count=1", "-overlay", m.overlay(t), "-run", "^TestLaw$", ".", "-seeds", "20000", "-only", m.by)
 			out, err := cmd.CombinedOutput()
 			switch {
 			case err == nil:
@@ -179,21 +167,38 @@ func TestLawMutants(t *testing.T) {
 	}
 }
 
-// copyCore copies what the engine and its tests are made of.
-func copyCore(t *testing.T, dir string) {
+// overlay makes the file that tells go which text to build in place of which.
+func (m *lawMutant) overlay(t *testing.T) string {
 	t.Helper()
-	for _, name := range []string{"go.mod", "go.sum"} {
-		text, err := os.ReadFile(filepath.Join("../..", name))
+	dir, texts, files := t.TempDir(), make(map[string]string), make(map[string]string)
+	for _, e := range m.edits {
+		text, edited := texts[e.file]
+		if !edited {
+			original, err := os.ReadFile(e.file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			text = string(original)
+		}
+		texts[e.file] = strings.Replace(text, e.from, e.to, 1)
+	}
+	for name, text := range texts {
+		original, err := filepath.Abs(name)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := os.WriteFile(filepath.Join(dir, name), text, 0o600); err != nil {
+		files[original] = filepath.Join(dir, name)
+		if err := os.WriteFile(files[original], []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
-	for name, from := range map[string]string{"core": "..", "internal": "../../internal"} {
-		if err := os.CopyFS(filepath.Join(dir, name), os.DirFS(from)); err != nil {
-			t.Fatal(err)
-		}
+	overlay, err := json.Marshal(map[string]any{"Replace": files})
+	if err != nil {
+		t.Fatal(err)
 	}
+	name := filepath.Join(dir, "overlay.json")
+	if err := os.WriteFile(name, overlay, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return name
 }
