@@ -113,7 +113,8 @@ func (p *serviceRole) start(ctx context.Context, s *serviceStart) (reply, error)
 	if err != nil {
 		return reply{}, err
 	}
-	p.server = &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second, ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)}
+	// A connection that nobody has used yet waits as long as the others have their turn.
+	p.server = &http.Server{Handler: handler, ReadHeaderTimeout: time.Hour, ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)}
 	go func() { _ = p.server.Serve(listener) }() // it ends with the process, or end
 	return reply{URL: "http://" + listener.Addr().String()}, nil
 }

@@ -67,7 +67,8 @@ func Start(ctx context.Context) (*Backend, error) {
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /v1/traces", s.receive)
 	mux.HandleFunc("GET /price", price)
-	s.http = &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second, ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)}
+	// A connection that is not used yet waits as long as the service is stopped.
+	s.http = &http.Server{Handler: mux, ReadHeaderTimeout: time.Hour, ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)}
 	s.grpc = grpc.NewServer(grpc.MaxRecvMsgSize(maxBody), grpc.ForceServerCodecV2(rawCodec{encoding.GetCodecV2("proto")}))
 	s.grpc.RegisterService(&grpc.ServiceDesc{
 		ServiceName: coltracepb.TraceService_ServiceDesc.ServiceName,
