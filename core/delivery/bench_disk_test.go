@@ -82,6 +82,11 @@ func BenchmarkQueue(b *testing.B) {
 				f := &delivery.Lines{}
 				l := f.Add(back, c, delivery.Settings{})
 				defer l.Shutdown(context.WithoutCancel(b.Context()))
+				drain := func() {
+					back.open.Store(true)
+					_ = l.ForceFlush(b.Context())
+					until(b, "sent", func() bool { return l.Stats().Waiting == 0 })
+				}
 				before := cpu(b)
 				n := 0
 				for b.Loop() {
@@ -93,10 +98,12 @@ func BenchmarkQueue(b *testing.B) {
 					for state == "away" && fsync != "" && int(l.Stats().Stored) < n-20_000 {
 						time.Sleep(20 * time.Millisecond)
 					}
+					if state == "away" && fsync == "" && n%(100*len(spans)) == 0 {
+						drain() // before memory is full
+						back.open.Store(false)
+					}
 				}
-				back.open.Store(true)
-				_ = l.ForceFlush(b.Context())
-				until(b, "sent", func() bool { return l.Stats().Waiting == 0 })
+				drain()
 				if s := l.Stats(); s.Lost > 0 {
 					b.Errorf("%+v", s)
 				}
