@@ -125,8 +125,8 @@ func (g *segment) present() float64 {
 // from that threshold on, or with one that is unknown.
 func (g *segment) baseline(t, raise sampling.Threshold) float64 {
 	p := max(t, raise).Probability()
-	if g.has(startUnknown) {
-		p = max(p, raise.Probability())
+	if g.has(startSpeaks) {
+		p = max(p, max(g.startFrom(), raise).Probability())
 	}
 	if m := g.more; m != nil && m.unknown != sampling.Never {
 		p = max(p, max(m.unknown, g.pressure, raise).Probability())

@@ -182,3 +182,27 @@ func TestBudgetBelowCallers(t *testing.T) {
 		by["call"].check(t, "calls", seconds*calls)
 	})
 }
+
+// A call whose caller tells no threshold counts with the probability that the sampler says
+// for it, whether or not its randomness reaches that, and is kept with a part of it.
+func TestBudgetBelowCallersWithoutThreshold(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		tenth, _ := sampling.ThresholdFromProbability(0.1)
+		by := map[string]*weighed{}
+		c := Config{RemoteParent: Ask, Budget: NewBudget(BudgetConfig{PerSecond: 10, Classes: 1}), Deliver: weigh(by)}
+		r := newRecorder(t, c, byParent(sampling.Always, tenth), onError)
+		random := rand.New(rand.NewPCG(3, 4))
+		const seconds, calls = 60, 2000
+		for range seconds {
+			for range calls {
+				parent := remoteParent(t, 0, "")
+				parent = parent.WithTraceState(sampling.WithRandomness(parent.TraceState(), random.Uint64()>>8))
+				r.start(withParent(parent), "call").End()
+			}
+			time.Sleep(time.Second)
+		}
+		if n := by["call"].kept; n < 8*seconds || n > 11*seconds+50 {
+			t.Errorf("%.0f calls are kept in %d s, want 10 a second", n, seconds)
+		}
+	})
+}

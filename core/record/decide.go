@@ -138,13 +138,22 @@ func (g *segment) threshold(raise sampling.Threshold, c factors) (t sampling.Thr
 		}
 		return t, by, t.Selects(g.randomness)
 	}
-	from := sampling.Always
+	from := g.startFrom()
 	by, kept = giver{g.startBy, g.startRule}, g.has(startUnknown)
 	if m := g.more; !kept && m != nil && m.unknown != sampling.Never {
 		from = max(m.unknown, g.pressure)
 		by, kept = giver{m.unknownBy, m.unknownRule}, true
 	}
 	return sampling.Unknown, by, kept && from.Selects(g.randomness) && max(from, raise).Scaled(c.base).Selects(g.randomness)
+}
+
+// startFrom is the threshold from which on the start keeps the segment, where it speaks of
+// a probability that nobody knows.
+func (g *segment) startFrom() sampling.Threshold {
+	if g.more == nil {
+		return sampling.Always
+	}
+	return g.more.startFrom
 }
 
 // said is the least threshold that was said until now, whether or not it keeps the

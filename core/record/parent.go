@@ -58,8 +58,11 @@ func (d *startDecision) byParent(a sampling.Answer, parent trace.SpanContext) {
 	}
 	d.speaks = d.threshold == sampling.Never && own != sampling.Never
 	d.unknown = d.selected && d.speaks
-	if d.unknown && own != sampling.Unknown {
-		d.unweighed = w
+	if d.speaks && own != sampling.Unknown {
+		d.from = own
+		if d.selected {
+			d.unweighed = w
+		}
 	}
 	t := d.threshold
 	if !d.selected || d.unknown {

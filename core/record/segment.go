@@ -59,6 +59,9 @@ type segmentMore struct {
 	baggage baggage.Baggage   // of it
 	parent  trace.SpanContext // of the local root
 	always  trace.TraceState  // of spans that start once T = 0 is sure
+	// startFrom is the threshold from which on the start keeps the segment if it speaks of a
+	// probability that nobody knows.
+	startFrom sampling.Threshold
 	// unknown is the threshold from which on an answer without a threshold of its own
 	// keeps the segment; Never if there was none.
 	unknown      sampling.Threshold
@@ -221,6 +224,9 @@ func (l *live) begin(r *rules, d *startDecision, q *rootRequest) *segment {
 	}
 	if d.speaks {
 		g.bits |= startSpeaks
+		if d.from != sampling.Always {
+			g.rarely().startFrom = d.from
+		}
 	}
 	if d.forced || !r.mayRaise && d.threshold == sampling.Always {
 		g.bits |= isSure

@@ -82,6 +82,8 @@ type startDecision struct {
 	unknown bool
 	// speaks tells that it speaks of such a probability, whether or not that selects.
 	speaks bool
+	// from is the threshold from which on it selects then.
+	from sampling.Threshold
 	// unweighed tells why, if it is so because of what a remote parent says, or does not.
 	unweighed parentSays
 	forced    bool
