@@ -267,6 +267,11 @@ func (r *lawRun) step(e *lawEvent) {
 		if err := r.p.ForceFlush(context.Background()); err != nil {
 			r.complain("ForceFlush: %v", err)
 		}
+		// It has waited for segment samplers if any were being asked. Those that are asked
+		// from here on wait for the middle of a moment in any case.
+		if past := time.Since(r.began) % lawMoment; past > 0 {
+			time.Sleep(lawMoment - past)
+		}
 	case lawReconfigure:
 		r.reconfigure(e.n)
 	default:

@@ -25,7 +25,10 @@ type lawSetup struct {
 }
 
 // lawTick is what the provider has by the bounds of every setup.
-const lawTick = maxTick
+const (
+	lawTick   = maxTick
+	lawMoment = lawTick / 1000
+)
 
 type lawAsk uint8
 
@@ -262,9 +265,8 @@ type lawSegmentSampler struct{ *lawAsked }
 // takes no more time to ask about two segments one after another than about both at once,
 // which is up to the scheduler.
 func (s lawSegmentSampler) SampleSegments(_ context.Context, segments []sampling.Segment, answers []sampling.Answer) {
-	const moment = lawTick / 1000
-	if past := (time.Since(s.run.began) + moment/2) % moment; past > 0 {
-		time.Sleep(moment - past)
+	if past := (time.Since(s.run.began) + lawMoment/2) % lawMoment; past > 0 {
+		time.Sleep(lawMoment - past)
 	}
 	for i := range segments {
 		g := &segments[i]
