@@ -28,6 +28,8 @@ type lawSetup struct {
 const (
 	lawTick   = maxTick
 	lawMoment = lawTick / 1000
+	// lawRate is what is kept a second where that is bounded: three in ten ticks.
+	lawRate = 3 * float64(time.Second) / float64(10*lawTick)
 )
 
 type lawAsk uint8
@@ -290,7 +292,7 @@ func (s *lawSetup) spend(c *Config) {
 	if s.budget == 0 {
 		return
 	}
-	b := BudgetConfig{PerSecond: 3, Spans: s.budget == 2, Classes: 3}
+	b := BudgetConfig{PerSecond: lawRate, Spans: s.budget == 2, Classes: 3}
 	if s.budget == 3 {
 		b.By = []string{"name"}
 	}
@@ -313,12 +315,12 @@ func (l lawSampler) add(to *Samplers, run *lawRun) {
 	}
 	switch {
 	case l.ask <= lawFollows:
-		s.target = rate.NewTarget(3, time.Second)
+		s.target = rate.NewTarget(lawRate, 10*lawTick)
 		to.Add(lawStartSampler{s}, e)
 	case l.ask < lawSegment:
-		s.target = rate.NewTarget(3, time.Second)
+		s.target = rate.NewTarget(lawRate, 10*lawTick)
 		if l.ask == lawLimited {
-			e.Limit = 2
+			e.Limit = lawRate * 2 / 3
 		}
 		to.Add(lawEndSampler{s}, e)
 	default:
