@@ -24,9 +24,8 @@ type lawSetup struct {
 	budget     int // 0 is none, 1 is of segments, 2 of spans, 3 of segments by name
 }
 
-// lawTick is what the provider has by the bounds of every setup.
 const (
-	lawTick   = maxTick
+	lawTick   = maxTick // the provider's, by the bounds of every setup
 	lawMoment = lawTick / 1000
 	// lawRate is what is kept a second where that is bounded: three in ten ticks.
 	lawRate = 3 * float64(time.Second) / float64(10*lawTick)
