@@ -31,6 +31,10 @@ type asker struct {
 	answered uint64        // all up to that number
 	progress chan struct{} // closed, and replaced, after every batch
 
+	// Held where several segments are decided one after another: what samplers have said
+	// of others meanwhile would reach those that come last.
+	concluding sync.Mutex
+
 	runs   bool // guarded by who calls start
 	signal chan struct{}
 	life   context.Context //nolint:containedctx // ends with the asker
@@ -138,9 +142,15 @@ func (a *asker) next(ctx context.Context, ask bool) bool {
 			e.askBatch(ctx, batch)
 		}
 	}
+	var decided handOvers
+	a.concluding.Lock()
 	for i := range batch {
-		batch[i].conclude()
+		var out handOver
+		batch[i].conclude(&out)
+		decided.add(&out)
 	}
+	a.concluding.Unlock()
+	decided.deliver()
 	a.mu.Lock()
 	a.answered = last
 	close(a.progress)
@@ -277,10 +287,10 @@ func (e *SegmentEntry) ask(ctx context.Context, segments []sampling.Segment) []s
 }
 
 // conclude files the answers, and decides.
-func (q *question) conclude() {
+func (q *question) conclude(out *handOver) {
 	g := q.segment
-	var out handOver
 	g.mu.Lock()
+	defer g.mu.Unlock()
 	if !q.isWithdrawn() {
 		for _, a := range q.said {
 			g.file(a)
@@ -290,13 +300,11 @@ func (q *question) conclude() {
 		if q.raise == sampling.Never && !g.has(isCountedLost) {
 			g.counts().discarded.Add(1)
 		}
-		g.decide(&out, q.spans.take(), q.raise)
+		g.decide(out, q.spans.take(), q.raise)
 		g.removeRequest(q.request)
-		g.makeSure(&out)
+		g.makeSure(out)
 		g.rest()
 	}
-	g.mu.Unlock()
-	out.deliver()
 }
 
 // waiting counts what is asked about and not concluded.

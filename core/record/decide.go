@@ -175,6 +175,9 @@ func (g *segment) isSelected() bool {
 // complete decides a segment of which no span is open, or lets segment samplers
 // be asked.
 func (g *segment) complete(out *handOver) {
+	if g.has(isFinishing) {
+		return
+	}
 	if !g.waiting.isEmpty() && !g.ask(true) {
 		g.absorb(g.live())
 		g.decide(out, g.waiting.take(), sampling.Always)

@@ -32,7 +32,7 @@
 //	open, asked --memory short, R below the pressure threshold,
 //	              not selected at its start--> gone: nothing more is recorded
 //	open        --memory short all the same, among the largest--> gone
-//	open        --Shutdown: open spans are ended--> decided
+//	open        --Shutdown: open spans of all segments are ended--> decided
 //
 // Settled means that nothing that is said can change T: it is 0 for certain, or
 // nobody waits for the end of spans, or the parent's decision is followed. What ends

@@ -71,6 +71,21 @@ func (h *handOver) letGo(g *segment, l spans, size int64) {
 	h.size += size
 }
 
+// handOvers are those of several segments that are decided together.
+type handOvers []handOver
+
+func (l *handOvers) add(h *handOver) {
+	if h.segment != nil {
+		*l = append(*l, *h)
+	}
+}
+
+func (l handOvers) deliver() {
+	for i := range l {
+		l[i].deliver()
+	}
+}
+
 // deliver hands over what was given away.
 func (h *handOver) deliver() {
 	if h.segment == nil {

@@ -234,9 +234,7 @@ func (l *live) shutdown(ctx context.Context) {
 	l.former.close() // no rules come any more
 	close(l.stop)
 	l.sweeper.Wait()
-	for _, s := range l.oldest(all) {
-		s.segment.finish()
-	}
+	l.finish(l.oldest(all))
 	l.asker.shutdown(ctx)
 	l.drain(ctx)
 	l.former.releaseAll()
@@ -266,10 +264,31 @@ func shutdownShare(ctx context.Context) time.Duration {
 	return askDeadline
 }
 
-// finish ends the open spans of a segment, which completes it.
+// finish ends the open spans of segments, and then decides them: what ends in one can
+// keep another of its trace.
+func (l *live) finish(list []*segment) {
+	for _, g := range list {
+		g.finish()
+	}
+	var decided handOvers
+	l.asker.concluding.Lock()
+	for _, g := range list {
+		var out handOver
+		g.mu.Lock()
+		if g.bits &^= isFinishing; g.opens == 0 { // else another goroutine is just ending a span of it
+			g.complete(&out)
+		}
+		g.mu.Unlock()
+		decided.add(&out)
+	}
+	l.asker.concluding.Unlock()
+	decided.deliver()
+}
+
+// finish ends the open spans of a segment.
 func (g *segment) finish() {
 	g.mu.Lock()
-	g.bits |= isFinished
+	g.bits |= isFinished | isFinishing
 	open := make([]*span, 0, g.opens)
 	for s := g.open; s != nil; s = s.next { // the youngest first, so that parents end last
 		open = append(open, s)

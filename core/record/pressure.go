@@ -200,10 +200,10 @@ type sized struct {
 
 // measured returns the live segments, the largest first, and of equal ones the oldest.
 func (l *live) measured() []sized {
-	slots := l.oldest(all)
-	list := make([]sized, len(slots))
-	for i := range slots {
-		list[i].segment = slots[i].segment
+	segments := l.oldest(all)
+	list := make([]sized, len(segments))
+	for i, g := range segments {
+		list[i].segment = g
 	}
 	measure(list)
 	return list

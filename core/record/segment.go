@@ -84,6 +84,7 @@ const (
 	isSure                                // T = 0, whoever says what
 	isGone                                // let go for lack of room: nothing more is recorded
 	isFinished                            // by Shutdown: no span starts any more
+	isFinishing                           // likewise, and it is not decided before others have ended too
 	startUnknown                          // the start keeps it with an unknown threshold
 	startSpeaks                           // the start spoke of one, whether or not that keeps it
 	isEarly                               // a part was decided before it was complete

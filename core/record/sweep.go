@@ -42,19 +42,17 @@ func (l *live) sweep() {
 		}
 	})
 	// Not at the tick itself: a younger one could still turn out slow.
-	for _, s := range l.oldest(l.waitsLonger(now, func(b *Bounds) time.Duration { return b.MaxWait })) {
-		l.decideOverdue(s.segment)
-	}
+	l.decideOverdue(l.oldest(l.waitsLonger(now, func(b *Bounds) time.Duration { return b.MaxWait }))...)
 
 	half := l.bounds().MaxBytes / 2
 	if l.held.Load() <= half {
 		return
 	}
-	for _, s := range l.oldest(l.waitsLonger(now, func(b *Bounds) time.Duration { return b.DecisionWait })) {
+	for _, g := range l.oldest(l.waitsLonger(now, func(b *Bounds) time.Duration { return b.DecisionWait })) {
 		if l.exactly() <= half-half/4 {
 			return
 		}
-		l.decideOverdue(s.segment)
+		l.decideOverdue(g)
 	}
 }
 
@@ -78,17 +76,45 @@ func (g *segment) hear(l *live) {
 // oldest returns the live segments that a test picks, the oldest first. They can be of
 // one trace, and hear what was said of the ones before; so their order must not depend
 // on their places, which are those that others left.
-func (l *live) oldest(pick func(slot) bool) []slot {
-	list := l.list(pick)
-	slices.SortFunc(list, func(a, b slot) int {
+func (l *live) oldest(pick func(slot) bool) []*segment {
+	slots := l.list(pick)
+	slices.SortFunc(slots, func(a, b slot) int {
 		return cmp.Or(cmp.Compare(a.since, b.since), bytes.Compare(a.segment.root.id[:], b.segment.root.id[:]))
 	})
+	list := make([]*segment, len(slots))
+	for i := range slots {
+		list[i] = slots[i].segment
+	}
 	return list
 }
 
-// decideOverdue decides what has ended of a segment, though it is not complete. End
-// samplers are asked once more, about the open local root.
-func (*live) decideOverdue(g *segment) {
+// decideOverdue decides what has ended of segments, though they are not complete. End
+// samplers are asked once more, about open local roots: about all of them before the first
+// is decided, since what is said of one can keep another of its trace.
+func (l *live) decideOverdue(list ...*segment) {
+	for _, g := range list {
+		g.askOverdue()
+	}
+	var decided handOvers
+	l.asker.concluding.Lock()
+	for _, g := range list {
+		var out handOver
+		g.mu.Lock()
+		if g.slot != unlisted {
+			if !g.waiting.isEmpty() {
+				g.counts().overdue.Add(1)
+			}
+			g.early(&out)
+		}
+		g.mu.Unlock()
+		decided.add(&out)
+	}
+	l.asker.concluding.Unlock()
+	decided.deliver()
+}
+
+// askOverdue asks end samplers about what has ended, and about the local root as it is.
+func (g *segment) askOverdue() {
 	g.forgetContext()
 	g.askLater(nil, true)
 	g.mu.Lock() // it may be opened again under other rules
@@ -97,14 +123,4 @@ func (*live) decideOverdue(g *segment) {
 	if mask != 0 && g.root.IsRecording() {
 		g.askMatched(r, mask, &g.root, true)
 	}
-	var out handOver
-	g.mu.Lock()
-	if g.slot != unlisted {
-		if !g.waiting.isEmpty() {
-			g.counts().overdue.Add(1)
-		}
-		g.early(&out)
-	}
-	g.mu.Unlock()
-	out.deliver()
 }

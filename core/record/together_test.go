@@ -1,0 +1,94 @@
+package record
+
+import (
+	"context"
+	"encoding/binary"
+	"slices"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"go.opentelemetry.io/otel/codes"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	"go.opentelemetry.io/otel/trace"
+)
+
+// countingIDs makes span IDs in order.
+type countingIDs struct{ n uint32 }
+
+func (c *countingIDs) NewIDs(ctx context.Context) (trace.TraceID, trace.SpanID) {
+	return trace.TraceID{15: 1}, c.NewSpanID(ctx, trace.TraceID{})
+}
+
+func (c *countingIDs) NewSpanID(context.Context, trace.TraceID) (id trace.SpanID) {
+	c.n++
+	binary.BigEndian.PutUint32(id[:], c.n)
+	return id
+}
+
+// TestDecidedTogether has two segments of a trace, of which the second one to begin fails.
+// Both are open until they are overdue, or until Shutdown: the failure keeps the first one
+// too, with segment samplers or without.
+func TestDecidedTogether(t *testing.T) {
+	const wait = 30 * time.Second
+	for _, tt := range []struct {
+		name string
+		kept []string // the child of what is overdue, and the failed one when it ends at last
+		end  func(*TracerProvider)
+	}{
+		{"Shutdown", []string{"child", "failed", "open"}, func(*TracerProvider) {}},
+		{"overdue", []string{"child", "child of failed", "failed", "open"}, func(*TracerProvider) {
+			time.Sleep(wait + 3*maxTick)
+			synctest.Wait()
+		}},
+	} {
+		for _, samplers := range []string{"", ", with segment samplers"} {
+			t.Run(tt.name+samplers, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					var mu sync.Mutex
+					var kept []string
+					c := Config{
+						Limits: sdktrace.NewSpanLimits(), Bounds: Bounds{MaxWait: wait}, IDGenerator: new(countingIDs),
+						Deliver: func(k Kept) {
+							mu.Lock()
+							defer mu.Unlock()
+							for _, s := range k.Spans {
+								kept = append(kept, s.Name())
+							}
+						},
+					}
+					c.Samplers.Add(keepsErrors{}, Entry{Name: "errors"})
+					if samplers != "" {
+						c.Samplers.Add(abstains{}, Entry{Name: "abstains"})
+					}
+					p := NewTracerProvider(c)
+					tracer := p.Tracer("")
+					caller := trace.ContextWithRemoteSpanContext(context.Background(),
+						trace.NewSpanContext(trace.SpanContextConfig{TraceID: trace.TraceID{15: 1}, SpanID: trace.SpanID{1}}))
+					ctx, _ := tracer.Start(caller, "open")
+					_, child := tracer.Start(ctx, "child")
+					child.End()
+					ctx, failed := tracer.Start(caller, "failed")
+					if tt.name == "overdue" {
+						_, child := tracer.Start(ctx, "child of failed")
+						child.End()
+					}
+					failed.SetStatus(codes.Error, "")
+					tt.end(p)
+					mu.Lock()
+					if early := len(kept) > 0; early != (tt.name == "overdue") {
+						t.Errorf("before Shutdown %q are kept", kept)
+					}
+					mu.Unlock()
+					if err := p.Shutdown(context.Background()); err != nil {
+						t.Error(err)
+					}
+					if slices.Sort(kept); !slices.Equal(kept, tt.kept) {
+						t.Errorf("kept %q, not %q", kept, tt.kept)
+					}
+				})
+			})
+		}
+	}
+}
