@@ -76,7 +76,7 @@ func TestRunOfEverything(t *testing.T) {
 }
 
 func TestRunOfTheShop(t *testing.T) {
-	t.Run("in memory", func(t *testing.T) { runShop(t, Shop()) })
+	t.Run("in memory", func(t *testing.T) { runShop(t, Shop(), off(), RiffleAt(1, false, HTTP)) })
 	t.Run("PostgreSQL", func(t *testing.T) { // or, with a note that says why, in memory again
 		target, closeStore, err := OpenShop(t.Context(), "")
 		if err != nil {
@@ -91,13 +91,13 @@ func TestRunOfTheShop(t *testing.T) {
 			t.Errorf("notes: %q", target.Notes)
 		}
 		t.Log(target.Notes)
-		runShop(t, target)
+		runShop(t, target, off(), RiffleAt(0, true, HTTP), StockAt(1, HTTP))
 	})
 }
 
-func runShop(t *testing.T, target Target) {
+func runShop(t *testing.T, target Target, variants ...Variant) {
 	t.Helper()
-	target.Variants = []Variant{off(), RiffleAt(0, true, HTTP), StockAt(1, HTTP)}
+	target.Variants = variants
 	target.Rounds, target.Duration = 1, 60*time.Millisecond
 	r, err := Run(t.Context(), target)
 	if err != nil {

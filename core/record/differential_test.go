@@ -95,7 +95,7 @@ func TestDifferential(t *testing.T) {
 	case raceDetector || testing.Short():
 		n = 2_000
 	default:
-		n = 100_000
+		n = 50_000
 	}
 	// Nothing stays, and a heap of a few megabytes is collected all the time.
 	defer debug.SetGCPercent(debug.SetGCPercent(1000))

@@ -153,6 +153,7 @@ func TestLawMutants(t *testing.T) {
 	}
 	for _, m := range lawMutants {
 		t.Run(strings.ReplaceAll(m.name, " ", "_"), func(t *testing.T) {
+			t.Parallel()
 			cmd := exec.CommandContext(t.Context(), "go", "test", "-vet=off", "-count=1", "-overlay", m.overlay(t), "-run", "^TestLaw$", ".", "-seeds", "20000", "-only", m.by)
 			out, err := cmd.CombinedOutput()
 			switch {

@@ -197,7 +197,7 @@ func lawDraws(d *lawDice) []uint64 {
 func TestLaw(t *testing.T) {
 	n := uint64(*lawSeeds)
 	if n == 0 {
-		switch n = 3000; {
+		switch n = 2000; {
 		case testing.Short():
 			n = 300
 		case underRace:

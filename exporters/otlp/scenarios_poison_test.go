@@ -50,6 +50,7 @@ func healthyWait(c *delivery.Config, attempt time.Duration) time.Duration {
 }
 
 func TestPoison(t *testing.T) {
+	t.Parallel()
 	tests := []struct {
 		name    string
 		poisons int
@@ -67,6 +68,7 @@ func TestPoison(t *testing.T) {
 			continue // between the others
 		}
 		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
 			protocols(t, func(t *testing.T, protocol otlp.Protocol) {
 				t.Parallel()
 				testPoison(t, protocol, tt.poisons, tt.judge, tt.at, tt.timeout)
@@ -176,8 +178,10 @@ func testPoison(t *testing.T, protocol otlp.Protocol, poisons int, judge func([]
 // A shutdown has time for the healthy spans of batches with poisons, whatever the
 // back-off.
 func TestPoisonInShutdown(t *testing.T) {
+	t.Parallel()
 	for _, poisons := range []int{1, 10} {
 		t.Run(strconv.Itoa(poisons), func(t *testing.T) {
+			t.Parallel()
 			protocols(t, func(t *testing.T, protocol otlp.Protocol) {
 				t.Parallel()
 				r := startReceiver(t, protocol, unavailableFor)
