@@ -77,14 +77,14 @@ browser: ## the page of riffle view in Debian's Chromium, with its pictures in b
 soak: ## the demo with many requests under the race detector, the recorder over many histories, the disk queue killed and without power, and plugins and their hosts killed
 	go run -race ./cmd/riffle demo --requests 100000
 	go test -count 1 -timeout 30m -run '^TestOutage$$' ./cmd/riffle/internal/demo -outage-requests 45000
-	go test -count 1 -timeout 90m -run '^TestLaw$$' ./core/record -seeds 500000
-	go test -count 1 -timeout 60m -run '^TestDifferential$$' ./core/record -histories 2000000
+	go test -count 1 -timeout 90m -run '^TestLaw$$' ./core/record -seeds 300000
+	go test -count 1 -timeout 60m -run '^TestDifferential$$' ./core/record -histories 1000000
 	go test -count 1 -timeout 30m -run '^TestUnbiased$$' ./core -seeds 1000
 	go test -count 1 -timeout 30m -run '^TestReloadUnderLoad$$' . -reloads 10000
 	go test -count 1 -timeout 60m ./core/delivery/disk -histories 10000 -rounds 200 -files 100000
 	go test -count 1 -timeout 60m -run '^TestKill$$' ./core/delivery -rounds 200
 	go test -count 1 -timeout 60m -run '^TestChaos$$' ./core/delivery -days 30
-	go test -count 1 -timeout 60m -run '^TestChaosWithRestarts$$' ./exporters/otlp -restarts 500
+	go test -count 1 -timeout 60m -run '^TestChaosWithRestarts$$' ./exporters/otlp -restarts 300
 	go test -count 1 -timeout 60m -run '^(TestPoison|TestHalfOfTheBackendIsDead|TestMemory)' ./exporters/otlp -default-settings
 	go test -count 1 -timeout 30m -run '^TestKill' ./plugins/host -kills 100 -hosts 50
 

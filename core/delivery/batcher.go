@@ -132,23 +132,15 @@ func (b *batcher) handOver(spans []sdktrace.ReadOnlySpan) {
 	}
 }
 
-// sizeOf is about how many bytes a span holds in memory. Those of core/record know it.
+// sizeOf is about how many bytes a span holds in memory, which is more than it adds to a
+// request. Those of core/record know it: to look at all that they have would take a
+// quarter of what encoding does.
 func sizeOf(s sdktrace.ReadOnlySpan) int64 {
 	const rest = 256 // what a span holds besides what is encoded
 	if s, ok := s.(interface{ MemorySize() int64 }); ok {
 		return s.MemorySize()
 	}
 	return rest + int64(otlp.EstimateSize(s))
-}
-
-// encodedSize is about what a span adds to a request, or more: those of core/record know
-// what they hold, which is more than it, and to look at all that they have would take a
-// quarter of what encoding does.
-func encodedSize(s sdktrace.ReadOnlySpan) int {
-	if s, ok := s.(interface{ MemorySize() int64 }); ok {
-		return int(s.MemorySize())
-	}
-	return otlp.EstimateSize(s)
 }
 
 func sizeOfAll(spans []sdktrace.ReadOnlySpan) (n int64) {
@@ -310,7 +302,7 @@ func (b *batcher) process(c *chunk) {
 	var e extent
 	first, limit := 0, int(b.config.MaxBytes)
 	for i, s := range spans {
-		n := encodedSize(s)
+		n := int(sizeOf(s))
 		if i > first && e.bytes+n > limit {
 			b.dispatch(c, spans[first:i], e)
 			first, e = i, extent{}

@@ -5,6 +5,8 @@ import (
 	"cmp"
 	"slices"
 	"time"
+
+	"go.opentelemetry.io/otel/trace"
 )
 
 // run is the goroutine that decides what is open for too long, forgets what is
@@ -48,12 +50,26 @@ func (l *live) sweep() {
 	if l.held.Load() <= half {
 		return
 	}
-	for _, g := range l.oldest(l.waitsLonger(now, func(b *Bounds) time.Duration { return b.DecisionWait })) {
+	for _, list := range byTrace(l.oldest(l.waitsLonger(now, func(b *Bounds) time.Duration { return b.DecisionWait }))) {
 		if l.exactly() <= half-half/4 {
 			return
 		}
-		l.decideOverdue(g)
+		l.decideOverdue(list...)
 	}
+}
+
+// byTrace puts segments of one trace together, at the place of the first.
+func byTrace(list []*segment) (traces [][]*segment) {
+	places := make(map[trace.TraceID]int, len(list))
+	for _, g := range list {
+		place, known := places[g.traceID]
+		if !known {
+			place = len(traces)
+			places[g.traceID], traces = place, append(traces, nil)
+		}
+		traces[place] = append(traces[place], g)
+	}
+	return traces
 }
 
 // waitsLonger picks segments that are listed for longer than the rules allow under which

@@ -4,11 +4,13 @@ import (
 	"context"
 	"encoding/binary"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/codes"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/trace"
@@ -31,7 +33,7 @@ func (c *countingIDs) NewSpanID(context.Context, trace.TraceID) (id trace.SpanID
 // Both are open until they are overdue, or until Shutdown: the failure keeps the first one
 // too, with segment samplers or without.
 func TestDecidedTogether(t *testing.T) {
-	const wait = 30 * time.Second
+	const wait, shortWait, maxBytes = 30 * time.Second, 5 * time.Second, 1 << 20
 	for _, tt := range []struct {
 		name string
 		kept []string // the child of what is overdue, and the failed one when it ends at last
@@ -42,6 +44,11 @@ func TestDecidedTogether(t *testing.T) {
 			time.Sleep(wait + 3*maxTick)
 			synctest.Wait()
 		}},
+		{"overdue where memory is short", []string{"child", "child of failed", "failed", "large", "open"}, func(p *TracerProvider) {
+			_, _ = p.Tracer("").Start(context.Background(), "large", trace.WithAttributes(attribute.String("text", strings.Repeat("x", maxBytes*5/8))))
+			time.Sleep(shortWait + 3*maxTick)
+			synctest.Wait()
+		}},
 	} {
 		for _, samplers := range []string{"", ", with segment samplers"} {
 			t.Run(tt.name+samplers, func(t *testing.T) {
@@ -49,7 +56,7 @@ func TestDecidedTogether(t *testing.T) {
 					var mu sync.Mutex
 					var kept []string
 					c := Config{
-						Limits: sdktrace.NewSpanLimits(), Bounds: Bounds{MaxWait: wait}, IDGenerator: new(countingIDs),
+						Limits: sdktrace.NewSpanLimits(), Bounds: Bounds{MaxWait: wait, DecisionWait: shortWait, MaxBytes: maxBytes}, IDGenerator: new(countingIDs),
 						Deliver: func(k Kept) {
 							mu.Lock()
 							defer mu.Unlock()
@@ -70,14 +77,14 @@ func TestDecidedTogether(t *testing.T) {
 					_, child := tracer.Start(ctx, "child")
 					child.End()
 					ctx, failed := tracer.Start(caller, "failed")
-					if tt.name == "overdue" {
+					if tt.name != "Shutdown" {
 						_, child := tracer.Start(ctx, "child of failed")
 						child.End()
 					}
 					failed.SetStatus(codes.Error, "")
 					tt.end(p)
 					mu.Lock()
-					if early := len(kept) > 0; early != (tt.name == "overdue") {
+					if early := len(kept) > 0; early != (tt.name != "Shutdown") {
 						t.Errorf("before Shutdown %q are kept", kept)
 					}
 					mu.Unlock()
