@@ -179,6 +179,9 @@ func TestAttacksFromOutside(t *testing.T) {
 		},
 	} {
 		for _, mode := range []string{"watch", "ignore"} {
+			if testing.Short() && mode == "ignore" {
+				continue
+			}
 			t.Run(name+"/"+mode, func(t *testing.T) {
 				v := newVictim(t, mode)
 				var took, calm []time.Duration

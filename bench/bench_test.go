@@ -45,6 +45,9 @@ func plainTarget() Target {
 func TestRunOfEverything(t *testing.T) {
 	target := plainTarget()
 	target.Variants = FullVariants([]float64{1})
+	if testing.Short() {
+		target.Variants = []Variant{off(), RiffleAt(1, true, HTTP), StockAt(1, HTTP)}
+	}
 	target.ProfileDir = t.TempDir()
 	done := 0
 	target.Progress = func(n, total int) {
@@ -76,7 +79,12 @@ func TestRunOfEverything(t *testing.T) {
 }
 
 func TestRunOfTheShop(t *testing.T) {
-	t.Run("in memory", func(t *testing.T) { runShop(t, Shop(), off(), RiffleAt(1, false, HTTP)) })
+	t.Run("in memory", func(t *testing.T) {
+		if testing.Short() {
+			t.Skip("like the other; CI runs this without -short too")
+		}
+		runShop(t, Shop(), off(), RiffleAt(1, false, HTTP))
+	})
 	t.Run("PostgreSQL", func(t *testing.T) { // or, with a note that says why, in memory again
 		target, closeStore, err := OpenShop(t.Context(), "")
 		if err != nil {

@@ -39,6 +39,9 @@ var shapes = []struct {
 // A trace takes a time that grows with its spans, whatever shape it has: eight times the
 // spans take eight times as long, or a few times that, where the square is 64 times.
 func TestScale(t *testing.T) {
+	if testing.Short() {
+		t.Skip("measures times; CI runs this without -short too")
+	}
 	const few, factor, most = 5_000, 8, 30
 	find := func(spans []sdktrace.ReadOnlySpan) time.Duration {
 		start := time.Now()

@@ -101,6 +101,9 @@ func requireProportional(t *testing.T, name string, b []byte, decode func([]byte
 // Twice the input takes twice the time, not four times: what takes a second
 // here would take minutes.
 func TestDecodeJSONIsLinear(t *testing.T) {
+	if testing.Short() {
+		t.Skip("decodes tens of megabytes; CI runs this without -short too")
+	}
 	const n = 1 << 20
 	for name, text := range map[string]string{
 		"long string":        inSpan(`"name":"` + strings.Repeat("a", 4*n) + `"`),

@@ -310,6 +310,9 @@ func TestTargetKeepsRareArrivals(t *testing.T) {
 // The sum of adjusted counts is the number of arrivals, across steps too: z is
 // their distance in standard errors and must look like a standard normal one.
 func TestUnbiased(t *testing.T) {
+	if testing.Short() {
+		t.Skip("statistics of one goroutine; CI runs this without -short too")
+	}
 	phases := []phase{{20, 10 * time.Second}, {2000, 3 * time.Second}, {20, 40 * time.Second}}
 	for name, probability := range map[string]func() func(time.Time) float64{
 		"limiter": func() func(time.Time) float64 {

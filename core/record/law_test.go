@@ -198,10 +198,10 @@ func TestLaw(t *testing.T) {
 	n := uint64(*lawSeeds)
 	if n == 0 {
 		switch n = 2000; {
-		case testing.Short():
-			n = 300
 		case underRace:
 			n = 1000
+		case testing.Short():
+			n = 300
 		}
 	}
 	var next atomic.Uint64

@@ -74,6 +74,9 @@ func idleHeap() int64 {
 // With a backend that is away, spans of any size take no more memory than they
 // may, and those that find no room are counted.
 func TestMemory(t *testing.T) {
+	if testing.Short() {
+		t.Skip("measures memory; CI runs this without -short too")
+	}
 	exporters := map[string]func(t testing.TB, address string) sdktrace.SpanExporter{
 		"requests": func(t testing.TB, address string) sdktrace.SpanExporter { return newExporter(t, otlp.HTTP, address) },
 		"gzip": func(t testing.TB, address string) sdktrace.SpanExporter {
