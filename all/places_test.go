@@ -29,6 +29,9 @@ var canaries = []string{
 // A value that is put at any place of the configuration, in any form, is in no
 // error, warning or printed configuration.
 func TestPlaces(t *testing.T) {
+	if testing.Short() {
+		t.Skip("reads thousands of files on one goroutine; CI runs this without -short too")
+	}
 	loads, mistakes := 0, 0
 	for _, place := range places() {
 		for i, canary := range canaries {

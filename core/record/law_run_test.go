@@ -113,6 +113,7 @@ func (r *lawRun) run() {
 	for _, l := range s.samplers {
 		l.add(&c.Samplers, r)
 	}
+	r.wait(&c.Samplers)
 	s.spend(&c)
 	if measures := len(r.h.events)%2 == 0; measures {
 		c.Measure, c.AlwaysRecord = r.measure, len(r.h.events)%4 == 0
@@ -293,6 +294,7 @@ func (r *lawRun) reconfigure(n int) {
 			l.add(&r.config.Samplers, r)
 		}
 	}
+	r.wait(&r.config.Samplers)
 	r.settled = r.settled || r.config.Budget == nil && !r.config.Samplers.WaitForEnd()
 	r.p.Reconfigure(r.config, func(context.Context) {})
 }

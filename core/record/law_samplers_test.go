@@ -259,16 +259,29 @@ func (s lawEndSampler) SampleEnd(p sampling.EndParameters) sampling.Answer {
 	return sampling.At(s.threshold)
 }
 
-type lawSegmentSampler struct{ *lawAsked }
+// lawWaits is a segment sampler that is asked about all segments, if others are asked
+// about some, and waits.
+type lawWaits struct{ run *lawRun }
 
-// SampleSegments waits for the middle of a moment first, so that whatever goes on at the
-// time that it is asked is done before it answers. Who is there already does not wait: it
-// takes no more time to ask about two segments one after another than about both at once,
-// which is up to the scheduler.
-func (s lawSegmentSampler) SampleSegments(_ context.Context, segments []sampling.Segment, answers []sampling.Answer) {
+func (lawWaits) Traits() sampling.Traits {
+	return sampling.Traits{Description: "waits", NeverRaises: true}
+}
+
+// SampleSegments waits for the middle of a moment, so that whatever goes on at the time
+// that it is asked is done before segments are decided. Who is there already does not
+// wait: it takes no more time to ask about two segments one after another than about both
+// at once, which is up to the scheduler. Nor does it take less to ask about one than to
+// queue behind another of its trace, which is asked about only for some randomnesses where
+// the parent's decision is followed.
+func (s lawWaits) SampleSegments(context.Context, []sampling.Segment, []sampling.Answer) {
 	if past := (time.Since(s.run.began) + lawMoment/2) % lawMoment; past > 0 {
 		time.Sleep(lawMoment - past)
 	}
+}
+
+type lawSegmentSampler struct{ *lawAsked }
+
+func (s lawSegmentSampler) SampleSegments(_ context.Context, segments []sampling.Segment, answers []sampling.Answer) {
 	for i := range segments {
 		g := &segments[i]
 		s.run.note(lawNoteSegment, int64(s.number), spanNumber(g.Spans[0].SpanContext().SpanID()))
@@ -300,6 +313,13 @@ func (s *lawSetup) spend(c *Config) {
 		if l := &s.samplers[i]; l.number%2 == 0 {
 			c.Classes[l.name()] = l.number / 2 % 2
 		}
+	}
+}
+
+// wait adds what waits to a list in which segment samplers are.
+func (r *lawRun) wait(to *Samplers) {
+	if len(to.segment) > 0 {
+		to.Add(lawWaits{r}, Entry{Name: "waits", Logger: r.logger})
 	}
 }
 
