@@ -240,7 +240,8 @@ func TestHalfOfTheBackendIsDead(t *testing.T) {
 				if oldest > bound && *defaultSettings { // otherwise the machine may be slow
 					t.Errorf("it does not keep up: a span waited for %v, allowed are %v", oldest, bound)
 				}
-				if !eventually(max(30*time.Second, 4*bound), func() bool { return r.distinct() == spans }) {
+				// At random one batch of many fails ten times in a row, and waits longer each time.
+				if !eventually(20*time.Duration(l.config.Send.Backoff.Max)+time.Minute, func() bool { return r.distinct() == spans }) {
 					t.Errorf("%d of %d spans arrived", r.distinct(), spans)
 				}
 				ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
