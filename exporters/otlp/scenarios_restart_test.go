@@ -82,7 +82,7 @@ func TestChaosWithRestarts(t *testing.T) {
 				c.Send.Timeout = component.Duration(100 * time.Millisecond)
 				c.Send.Backoff = delivery.Backoff{Initial: component.Duration(5 * time.Millisecond), Max: component.Duration(50 * time.Millisecond)}
 			})
-			if !eventually(5*time.Second, func() bool { return l.Stats().TakenOver == waiting }) {
+			if !eventually(time.Minute, func() bool { return l.Stats().TakenOver == waiting }) {
 				t.Fatalf("start %d: %d spans are taken over, %d were left", i, l.Stats().TakenOver, waiting)
 			}
 			for range 100 {
