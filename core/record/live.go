@@ -270,19 +270,11 @@ func (l *live) finish(list []*segment) {
 	for _, g := range list {
 		g.finish()
 	}
-	var decided handOvers
-	l.asker.concluding.Lock()
-	for _, g := range list {
-		var out handOver
-		g.mu.Lock()
+	l.decideTogether(list, func(g *segment, out *handOver) {
 		if g.bits &^= isFinishing; g.opens == 0 { // else another goroutine is just ending a span of it
-			g.complete(&out)
+			g.complete(out)
 		}
-		g.mu.Unlock()
-		decided.add(&out)
-	}
-	l.asker.concluding.Unlock()
-	decided.deliver()
+	})
 }
 
 // finish ends the open spans of a segment.

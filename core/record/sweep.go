@@ -111,17 +111,26 @@ func (l *live) decideOverdue(list ...*segment) {
 	for _, g := range list {
 		g.askOverdue()
 	}
+	l.decideTogether(list, func(g *segment, out *handOver) {
+		if g.slot == unlisted {
+			return
+		}
+		if !g.waiting.isEmpty() {
+			g.counts().overdue.Add(1)
+		}
+		g.early(out)
+	})
+}
+
+// decideTogether calls f, which decides a segment that is locked, while nothing that
+// samplers answer about others is concluded.
+func (l *live) decideTogether(list []*segment, f func(*segment, *handOver)) {
 	var decided handOvers
 	l.asker.concluding.Lock()
 	for _, g := range list {
 		var out handOver
 		g.mu.Lock()
-		if g.slot != unlisted {
-			if !g.waiting.isEmpty() {
-				g.counts().overdue.Add(1)
-			}
-			g.early(&out)
-		}
+		f(g, &out)
 		g.mu.Unlock()
 		decided.add(&out)
 	}
