@@ -2,6 +2,7 @@ package record
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -33,6 +34,32 @@ func (abstains) Traits() sampling.Traits { return sampling.Traits{Description: "
 
 func (abstains) SampleSegments(context.Context, []sampling.Segment, []sampling.Answer) {}
 
+// keepingErrors is a configuration that keeps what failed, with or without a segment
+// sampler, and the names of the spans that it has kept so far.
+func keepingErrors(b Bounds, asksSegments bool) (c Config, names func() []string) {
+	var mu sync.Mutex
+	var kept []string
+	c = Config{
+		Limits: sdktrace.NewSpanLimits(), Bounds: b,
+		Deliver: func(k Kept) {
+			mu.Lock()
+			defer mu.Unlock()
+			for _, s := range k.Spans {
+				kept = append(kept, s.Name())
+			}
+		},
+	}
+	c.Samplers.Add(keepsErrors{}, Entry{Name: "errors"})
+	if asksSegments {
+		c.Samplers.Add(abstains{}, Entry{Name: "abstains"})
+	}
+	return c, func() []string {
+		mu.Lock()
+		defer mu.Unlock()
+		return slices.Clone(kept)
+	}
+}
+
 // TestEarlyDecisionHearsOldAnswers has an answer that is given while a segment is open,
 // and that is too old for one that begins when this is decided early.
 func TestEarlyDecisionHearsOldAnswers(t *testing.T) {
@@ -40,22 +67,7 @@ func TestEarlyDecisionHearsOldAnswers(t *testing.T) {
 		t.Run(samplers, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				const wait = 9700 * time.Millisecond
-				var mu sync.Mutex
-				var kept []string
-				c := Config{
-					Limits: sdktrace.NewSpanLimits(), Bounds: Bounds{MaxWait: wait, MemoryAge: 9500 * time.Millisecond},
-					Deliver: func(k Kept) {
-						mu.Lock()
-						defer mu.Unlock()
-						for _, s := range k.Spans {
-							kept = append(kept, s.Name())
-						}
-					},
-				}
-				c.Samplers.Add(keepsErrors{}, Entry{Name: "errors"})
-				if samplers != "" {
-					c.Samplers.Add(abstains{}, Entry{Name: "abstains"})
-				}
+				c, names := keepingErrors(Bounds{MaxWait: wait, MemoryAge: 9500 * time.Millisecond}, samplers != "")
 				p := NewTracerProvider(c)
 				defer p.Shutdown(context.Background())
 				tracer := p.Tracer("")
@@ -69,11 +81,9 @@ func TestEarlyDecisionHearsOldAnswers(t *testing.T) {
 				failed.End()
 				time.Sleep(wait + 3*maxTick)
 				synctest.Wait()
-				mu.Lock()
-				if len(kept) == 0 || kept[len(kept)-1] != "child" {
+				if kept := names(); len(kept) == 0 || kept[len(kept)-1] != "child" {
 					t.Errorf("kept %q, not the child", kept)
 				}
-				mu.Unlock()
 				open.End()
 			})
 		})

@@ -5,14 +5,12 @@ import (
 	"encoding/binary"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/codes"
-	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/trace"
 )
 
@@ -53,22 +51,8 @@ func TestDecidedTogether(t *testing.T) {
 		for _, samplers := range []string{"", ", with segment samplers"} {
 			t.Run(tt.name+samplers, func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
-					var mu sync.Mutex
-					var kept []string
-					c := Config{
-						Limits: sdktrace.NewSpanLimits(), Bounds: Bounds{MaxWait: wait, DecisionWait: shortWait, MaxBytes: maxBytes}, IDGenerator: new(countingIDs),
-						Deliver: func(k Kept) {
-							mu.Lock()
-							defer mu.Unlock()
-							for _, s := range k.Spans {
-								kept = append(kept, s.Name())
-							}
-						},
-					}
-					c.Samplers.Add(keepsErrors{}, Entry{Name: "errors"})
-					if samplers != "" {
-						c.Samplers.Add(abstains{}, Entry{Name: "abstains"})
-					}
+					c, names := keepingErrors(Bounds{MaxWait: wait, DecisionWait: shortWait, MaxBytes: maxBytes}, samplers != "")
+					c.IDGenerator = new(countingIDs)
 					p := NewTracerProvider(c)
 					tracer := p.Tracer("")
 					caller := trace.ContextWithRemoteSpanContext(context.Background(),
@@ -83,14 +67,13 @@ func TestDecidedTogether(t *testing.T) {
 					}
 					failed.SetStatus(codes.Error, "")
 					tt.end(p)
-					mu.Lock()
-					if early := len(kept) > 0; early != (tt.name != "Shutdown") {
-						t.Errorf("before Shutdown %q are kept", kept)
+					if early := names(); len(early) > 0 != (tt.name != "Shutdown") {
+						t.Errorf("before Shutdown %q are kept", early)
 					}
-					mu.Unlock()
 					if err := p.Shutdown(context.Background()); err != nil {
 						t.Error(err)
 					}
+					kept := names()
 					if slices.Sort(kept); !slices.Equal(kept, tt.kept) {
 						t.Errorf("kept %q, not %q", kept, tt.kept)
 					}
